@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * err.h - one int for every failure below the bindings.
+ * 0 or more is success. Negative is either libuv's (UV_*) or one of these, which lie
+ * below -10000 so that both fit. What a code means to a script (`kind`) is decided here
+ * alone. */
+#ifndef HAP_ERR_H
+#define HAP_ERR_H
+
+enum hap_err {
+	HAP_ENOMEM = -10001,   /* out of memory */
+	HAP_EREFUSED = -10002, /* HAProxy answered that it will not */
+	HAP_EDENIED = -10003,  /* HAProxy answered that this socket's level is too low */
+	HAP_EPROTOCOL =
+		-10004, /* the answer was cut, or is not what this command answers */
+	HAP_ETIMEOUT = -10005,     /* the deadline passed */
+	HAP_EINTERRUPTED = -10006, /* a signal or a cancelled task ended the wait */
+	HAP_ELIMIT = -10007,       /* the answer is larger than the limit */
+
+	/* Words and commands that cannot be encoded; nothing was sent. */
+	HAP_ENEWLINE = -10020, /* a word holds LF, which no version takes safely */
+	HAP_ENUL = -10021,     /* a word holds NUL, which separates commands on 3.2 */
+	HAP_EEMPTY = -10022,  /* an empty word or command: there is no way to write one */
+	HAP_ELONG = -10023,   /* the command is over HAP_COMMAND_MAX bytes */
+	HAP_EWORDS = -10024,  /* the command has over 64 words; HAProxy drops the rest */
+	HAP_ESECOND = -10025, /* an unescaped ';' would begin a second command */
+	HAP_EMARK = -10026,   /* the command would be taken for one with a payload */
+	HAP_EESCAPE = -10027, /* a lone backslash ends the command */
+	HAP_EPAYLOAD = -10028, /* a payload with an empty line inside or with no line */
+	HAP_EROUTE =
+		-10029, /* '@' would send the command past the master's chosen process */
+
+	/* Addresses. */
+	HAP_EADDRESS = -10040, /* not one of the forms that address.h lists */
+	HAP_EPATH = -10041     /* a socket path longer than the system's limit */
+};
+
+/* The error object's `kind` for a code that a request ended with: "refused", "denied",
+ * "protocol", "timeout", "interrupted", "memory", or "unreachable" for what libuv and the
+ * system report. Static string. */
+const char *err_kind(int rc);
+
+/* A short English text for any code, libuv's included. Static string. */
+const char *err_text(int rc);
+
+#endif
