@@ -42,8 +42,8 @@ int span_equal(struct span a, struct span b);
 int span_line(struct span *rest, struct span *line);
 
 /* Cut the next word (bytes up to `sep`) off the front of *rest, and the separator with
- * it. The last word ends where *rest ends. 0: *rest is empty (p is NULL after the last
- * word). */
+ * it. The last word ends where *rest ends, and leaves NULL in rest->p. 0: rest->p is
+ * NULL. So there is always one word more than there are separators. */
 int span_word(struct span *rest, char sep, struct span *word);
 
 /* Make room for `more` further bytes. 0 or HAP_ENOMEM; the content is kept either way. */

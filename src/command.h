@@ -30,9 +30,12 @@ int command_words(struct buf *out, const struct span *words, size_t n, size_t *b
  * HAP_ELONG, HAP_EWORDS, HAP_ESECOND, HAP_EMARK, HAP_EESCAPE. */
 int command_check(struct span text);
 
+/* May these lines be the payload of a command? 0, HAP_EPAYLOAD, HAP_ENUL. */
+int command_payload_check(struct span payload);
+
 /* Split a command as HAProxy does: up to `max` words, unescaped, into `words`, whose
- * bytes stand in `store`. Returns the number of words, or HAP_ENOMEM. For a look at a
- * command that command_check() accepted. */
+ * bytes stand in `store`, which is overwritten. Returns the number of words, or
+ * HAP_ENOMEM. For a look at a command that command_check() accepted. */
 int command_split(struct buf *store, struct span text, struct span *words, size_t max);
 
 /* One request: `set severity-output number` and then commands, joined by ';' on one line.
@@ -41,9 +44,11 @@ struct batch {
 	struct buf bytes;  /* owned: the line so far, no LF before batch_finish() */
 	struct span route; /* borrowed: "@1" for the master CLI, or empty */
 	size_t count;      /* commands on the line, the host's own not counted */
-	size_t lead;       /* replies that come before the first command's: 1 or 0 */
+	size_t lead;       /* replies to the host's own commands, which come first */
+	size_t head;       /* bytes of those commands */
 	size_t limit;      /* the most bytes of the line */
-	bool closed;       /* nothing may follow: a payload or a raw dump was added */
+	bool closed; /* nothing may follow: a payload was added, or the caller says so
+			because the last command's reply is RAW (reply.h) */
 };
 
 /* Begin an empty line. `route` is empty, or the master CLI's process prefix, which is
@@ -51,16 +56,26 @@ struct batch {
  * on a worker it would not last). `limit` is at most HAP_COMMAND_MAX. 0 or HAP_ENOMEM. */
 int batch_start(struct batch *b, struct span route, size_t limit);
 
-/* Append an encoded command (from command_words(), or accepted by command_check()).
- * 1: added. 0: no room, or the line is closed: send this line first. <0: HAP_ENOMEM;
- * HAP_EROUTE when there is a route and the command begins with '@'; HAP_ELONG for a
- * command that does not fit an empty line (judged against HAP_COMMAND_MAX: a single
- * command may exceed `limit`). */
+/* On a line that is still empty: have HAProxy keep the connection for `seconds`, where
+ * its `stats timeout` (10 s unless configured) may be shorter. Does nothing behind a
+ * route, where it would not last. 0 or HAP_ENOMEM. */
+int batch_timeout(struct batch *b, double seconds);
+
+/* Could batch_add() ever take this command? 0, or what it would fail with. */
+int batch_check(const struct batch *b, struct span command);
+
+/* Append an encoded command (from command_words(), or accepted by command_check()), and
+ * a space if it ends in CR. 1: added. 0: no room, or the line is closed: send this line
+ * first. <0: HAP_ENOMEM; HAP_EROUTE when there is a route and the command begins with
+ * '@'; HAP_ELONG for a command that does not fit an empty line (judged against
+ * HAP_COMMAND_MAX: a single command may exceed `limit`). */
 int batch_add(struct batch *b, struct span command);
 
 /* The same for a command with a payload: lines, each ended by LF (a last LF may be
- * missing). HAP_EPAYLOAD for an empty payload or an empty line inside one, HAP_ENUL, and
- * HAP_EPAYLOAD for CR before LF (3.0+ would keep it). The line is closed. */
+ * missing). HAP_EPAYLOAD for an empty payload or an empty line inside one, HAP_ENUL,
+ * HAP_EPAYLOAD for CR before LF (3.0+ would keep it), HAP_EMARK for "<<" anywhere in the
+ * command (2.2 would read on from there), and HAP_EWORDS when there is no room among the
+ * 64 for the mark and the route. The line is closed. */
 int batch_add_payload(struct batch *b, struct span command, struct span payload);
 
 /* End the line; b->bytes is then what to write. 0 or HAP_ENOMEM. */

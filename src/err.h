@@ -16,6 +16,8 @@ enum hap_err {
 	HAP_ETIMEOUT = -10005,     /* the deadline passed */
 	HAP_EINTERRUPTED = -10006, /* a signal or a cancelled task ended the wait */
 	HAP_ELIMIT = -10007,       /* the answer is larger than the limit */
+	HAP_EBARRIER = -10008,     /* another target's run ended before the barrier */
+	HAP_EDEADLOCK = -10009,    /* every task waits for another one */
 
 	/* Words and commands that cannot be encoded; nothing was sent. */
 	HAP_ENEWLINE = -10020, /* a word holds LF, which no version takes safely */

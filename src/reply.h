@@ -15,26 +15,28 @@
 enum reply_shape {
 	REPLY_ANY,   /* no grammar known: whatever is not a known refusal */
 	REPLY_EMPTY, /* success is an empty body, nothing else */
-	REPLY_TEXT,  /* success is a text that begins with one of `begins` */
-	REPLY_DUMP,  /* success is data: no severity prefix; it begins with `begins` if
-			that is set */
+	REPLY_TEXT,  /* success is a text that begins with one of `begins`; any text, if
+			that is NULL */
+	REPLY_DUMP,  /* success is data: no severity prefix, and the same of `begins` */
 };
 
 enum {
 	REPLY_CHANGES = 1, /* the command changes HAProxy: held back by a dry run */
-	REPLY_RAW = 2, /* the body may hold raw bytes of others, empty lines too: last of
-			  a line */
-	REPLY_SHORT = 4, /* some version leaves out the closing empty line */
+	REPLY_RAW = 2, /* the body may hold raw bytes of others, or an LF too many or too
+			  few: last of a line */
+	REPLY_SHORT = 4, /* some version leaves out the closing empty line; RAW as well */
 	REPLY_CLOSES =
 		8, /* ends or alters the session (quit, prompt, @1, ...): never sent */
-	REPLY_BARE = 16, /* may be an empty body although it is a dump */
+	REPLY_BARE = 16, /* may be an empty body although it is a text or a dump */
 };
 
 struct reply_grammar {
-	const char *command; /* its first words, one space between them */
+	const char *command; /* its first words, one space between them; "*" is any */
 	enum reply_shape shape;
 	unsigned flags;
-	const char *begins; /* alternatives separated by '|', or NULL */
+	/* Alternatives separated by '|', or NULL. In `begins` a '*' is any bytes. */
+	const char *begins;
+	const char *unless; /* a text that holds one of these is a refusal after all */
 };
 
 /* The grammar for a command, by its words (unescaped; an @version word after add, show,

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * buf.c - spans are cut in place; a buffer at least doubles when it grows. */
+#include "buf.h"
+#include "err.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#define CAP_MIN 64
+
+int span_begins(struct span s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return s.n >= n && (n == 0 || memcmp(s.p, prefix, n) == 0);
+}
+
+int span_equal(struct span a, struct span b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* Cut `n` bytes and then `skip` more off the front of *rest. */
+static struct span cut(struct span *rest, size_t n, size_t skip)
+{
+	struct span s = {rest->p, n};
+
+	rest->p += n + skip;
+	rest->n -= n + skip;
+	return s;
+}
+
+int span_line(struct span *rest, struct span *line)
+{
+	const char *lf = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
+
+	if (!lf)
+		return 0;
+	*line = cut(rest, (size_t)(lf - rest->p), 1);
+	return 1;
+}
+
+int span_word(struct span *rest, char sep, struct span *word)
+{
+	if (!rest->p)
+		return 0;
+	const char *at = memchr(rest->p, sep, rest->n);
+
+	if (at) {
+		*word = cut(rest, (size_t)(at - rest->p), 1);
+	} else {
+		*word = *rest;
+		*rest = (struct span){0};
+	}
+	return 1;
+}
+
+int buf_reserve(struct buf *b, size_t more)
+{
+	if (more <= b->cap - b->n)
+		return 0;
+	if (more > SIZE_MAX / 2 - b->n)
+		return HAP_ENOMEM;
+	size_t cap = b->cap > CAP_MIN / 2 ? 2 * b->cap : CAP_MIN;
+
+	if (cap < b->n + more)
+		cap = b->n + more;
+	char *p = realloc(b->p, cap);
+
+	if (!p)
+		return HAP_ENOMEM;
+	b->p = p;
+	b->cap = cap;
+	return 0;
+}
+
+int buf_add(struct buf *b, const void *p, size_t n)
+{
+	int rc = buf_reserve(b, n);
+
+	if (rc < 0 || n == 0)
+		return rc;
+	memcpy(b->p + b->n, p, n);
+	b->n += n;
+	return 0;
+}
+
+int buf_add_span(struct buf *b, struct span s)
+{
+	return buf_add(b, s.p, s.n);
+}
+
+int buf_add_str(struct buf *b, const char *s)
+{
+	return buf_add(b, s, strlen(s));
+}
+
+int buf_add_byte(struct buf *b, char c)
+{
+	return buf_add(b, &c, 1);
+}
+
+void buf_free(struct buf *b)
+{
+	free(b->p);
+	*b = (struct buf){0};
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * exchange.h - a series of commands to one target, and their judged replies in order.
+ * Commands are packed into as few requests as their kind and size allow; each request has
+ * its own connection and deadline. Nothing is sent before the whole series was encoded.
+ * Knows no Lua. */
+#ifndef HAP_EXCHANGE_H
+#define HAP_EXCHANGE_H
+
+#include "command.h"
+#include "frame.h"
+#include "reply.h"
+#include "request.h"
+
+struct exchange {
+	struct target *target; /* counted; NULL: not begun */
+	double timeout;        /* seconds for each request */
+	struct buf bytes;      /* owned: the encoded commands, one after the other */
+	struct buf marks;      /* owned: a struct exchange_mark for each */
+	struct buf payload;    /* owned: for the only command; no byte: none */
+	size_t n;              /* commands */
+	size_t next;           /* the first command that is not on a line yet */
+	size_t answered;       /* replies given out */
+	struct batch line;
+	struct frame frame;
+	struct request *request; /* one reference; NULL: none under way */
+	void (*wake)(void *owner);
+	void *owner;
+};
+
+struct exchange_mark {
+	size_t end; /* of the command in `bytes` */
+	const struct reply_grammar *grammar;
+};
+
+struct exchange_reply {
+	size_t index;        /* of its command, from 0 */
+	struct span command; /* as encoded */
+	struct span text;    /* the body, or HAProxy's words when rc < 0 */
+	int rc; /* reply_check()'s judgement; text borrows until the next call */
+};
+
+enum { EXCHANGE_WAIT = 0, EXCHANGE_REPLY, EXCHANGE_END };
+
+/* Begin a series; {0} before. 0 or HAP_ENOMEM; either way exchange_free() must follow. */
+int exchange_start(struct exchange *x, struct target *target, double timeout);
+
+/* Append an encoded command. 0, HAP_ENOMEM, or why it can never be sent: HAP_ELONG,
+ * HAP_EROUTE. */
+int exchange_add(struct exchange *x, struct span command,
+		 const struct reply_grammar *grammar);
+
+/* Give the last command added a payload; it must be the only one. 0, HAP_ENOMEM. */
+int exchange_payload(struct exchange *x, struct span payload);
+
+/* Does any command of the series change HAProxy? */
+bool exchange_changes(const struct exchange *x);
+
+struct span exchange_command(const struct exchange *x, size_t index);
+
+/* Go on. EXCHANGE_REPLY: *out is the next reply. EXCHANGE_WAIT: `wake` will be called.
+ * EXCHANGE_END: all were given out. <0: the request failed; out->index is the first
+ * command without a reply, out->text what came instead of one. After a failure no more
+ * commands are sent. */
+int exchange_next(struct exchange *x, struct exchange_reply *out);
+
+/* Send no further line; replies to the present one are still given out. */
+void exchange_stop(struct exchange *x);
+
+/* What has come so far of the reply that exchange_next() waits for, when it is the last
+ * of its line: to read a long dump while it comes. */
+struct span exchange_tail(const struct exchange *x);
+
+/* Let go of everything; a request under way is broken off. May be called twice. */
+void exchange_free(struct exchange *x);
+
+#endif

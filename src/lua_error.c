@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_error.c - error objects, their text, and tracebacks without the host's lines. */
+#include "lua_error.h"
+#include "err.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+#define SHOWN_MAX 300
+
+void error_push_visible(lua_State *L, struct span s, size_t max)
+{
+	luaL_Buffer b;
+
+	while (s.n > 0 && s.p[s.n - 1] == '\n')
+		s.n--;
+	luaL_buffinit(L, &b);
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		char hex[5];
+
+		if (i >= max) {
+			luaL_addstring(&b, "...");
+			break;
+		}
+		if (c == '\n')
+			luaL_addstring(&b, "\\n");
+		else if (c < 0x20 || c == 0x7f)
+			luaL_addlstring(&b, hex, (size_t)sprintf(hex, "\\x%02x", c));
+		else
+			luaL_addchar(&b, (char)c);
+	}
+	luaL_pushresult(&b);
+}
+
+/* The text, from the fields of the object at index 1. */
+
+/* Push a field made visible, between two texts; "" when there is none. [-0, +1] */
+static void push_field(lua_State *L, const char *before, const char *name,
+		       const char *after)
+{
+	size_t n;
+
+	lua_getfield(L, 1, name);
+	const char *p = lua_tolstring(L, -1, &n);
+
+	if (!p) {
+		lua_pop(L, 1);
+		lua_pushliteral(L, "");
+		return;
+	}
+	error_push_visible(L, (struct span){p, n}, SHOWN_MAX);
+	lua_pushfstring(L, "%s%s%s", before, lua_tostring(L, -1), after);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
+}
+
+/* "cannot reach it: no such file or directory", "refused: No such backend." and so on,
+ * after the command and the target, where they are known. */
+static int error_tostring(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	push_field(L, "'", "command", "' at ");
+	push_field(L, "", "target", ": ");
+	push_field(L, "", "message", "");
+	push_field(L, ": ", "reply", "");
+	lua_concat(L, 4);
+	return 1;
+}
+
+static int error_is(lua_State *L)
+{
+	lua_pushboolean(L, luaL_testudata(L, 1, ERROR_OBJECT) != NULL);
+	if (lua_istable(L, 1) && lua_getmetatable(L, 1)) {
+		luaL_getmetatable(L, ERROR_OBJECT);
+		lua_pushboolean(L, lua_rawequal(L, -1, -2));
+	}
+	return 1;
+}
+
+int luaopen_haplua_error(lua_State *L)
+{
+	luaL_newmetatable(L, ERROR_OBJECT);
+	lua_pushcfunction(L, error_tostring);
+	lua_setfield(L, -2, "__tostring");
+	lua_pushliteral(L, ERROR_OBJECT);
+	lua_setfield(L, -2, "__name");
+	lua_pop(L, 1);
+	lua_createtable(L, 0, 1);
+	lua_pushcfunction(L, error_is);
+	lua_setfield(L, -2, "is");
+	return 1;
+}
+
+static void push_message(lua_State *L, int rc, const struct error_about *about)
+{
+	if (rc == HAP_ETIMEOUT && about->seconds > 0)
+		lua_pushfstring(L, "no end within %f s", (lua_Number)about->seconds);
+	else if (rc == HAP_EINTERRUPTED && about->signal)
+		lua_pushfstring(L, "interrupted by SIG%s", sigabbrev_np(about->signal));
+	else
+		lua_pushstring(L, err_text(rc));
+}
+
+static void set_span(lua_State *L, const char *name, struct span s)
+{
+	if (!s.p)
+		return;
+	lua_pushlstring(L, s.p, s.n);
+	lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, size_t value)
+{
+	if (value == 0)
+		return;
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, name);
+}
+
+void error_push(lua_State *L, int rc, const struct error_about *about)
+{
+	static const struct error_about nothing;
+
+	if (!about)
+		about = &nothing;
+	luaL_checkstack(L, 4, NULL);
+	lua_createtable(L, 0, 8);
+	lua_pushstring(L, err_kind(rc));
+	lua_setfield(L, -2, "kind");
+	if (rc > HAP_ENOMEM) {
+		lua_pushstring(L, uv_err_name(rc));
+		lua_setfield(L, -2, "code");
+	}
+	push_message(L, rc, about);
+	lua_setfield(L, -2, "message");
+	set_span(L, "command", about->command);
+	set_span(L, "reply", about->reply);
+	if (about->target) {
+		lua_pushstring(L, about->target);
+		lua_setfield(L, -2, "target");
+	}
+	set_integer(L, "signal", (size_t)about->signal);
+	set_integer(L, "index", about->index);
+	if (about->index)
+		set_integer(L, "done", about->done);
+	luaL_setmetatable(L, ERROR_OBJECT);
+}
+
+int error_raise(lua_State *L, int rc, const struct error_about *about)
+{
+	error_push(L, rc, about);
+	return lua_error(L);
+}
+
+/* Is the frame the script's: a file, standard input or -e, not C and not our library? */
+static bool is_script(const lua_Debug *ar)
+{
+	return ar->source[0] == '@' || strcmp(ar->source, "=stdin") == 0 ||
+	       strcmp(ar->source, "=-e") == 0;
+}
+
+/* Push "file:line: CALL: ", where the script called the host or its library; what is not
+ * known is left out. [-0, +1] */
+static void push_where(lua_State *L)
+{
+	lua_Debug ar, inner = {0};
+
+	for (int level = 0; lua_getstack(L, level, &ar); level++) {
+		lua_getinfo(L, "Sln", &ar);
+		if (is_script(&ar) && ar.currentline > 0) {
+			lua_pushfstring(L, "%s:%d: %s%s", ar.short_src, ar.currentline,
+					inner.name ? inner.name : "",
+					inner.name ? ": " : "");
+			return;
+		}
+		inner = ar;
+	}
+	lua_pushliteral(L, "");
+}
+
+int error_misuse(lua_State *L, const char *format, ...)
+{
+	va_list args;
+
+	luaL_checkstack(L, 8, NULL);
+	push_where(L);
+	va_start(args, format);
+	lua_pushvfstring(L, format, args);
+	va_end(args);
+	lua_concat(L, 2);
+	return lua_error(L);
+}
+
+void error_traceback(lua_State *L, lua_State *of)
+{
+	lua_Debug ar;
+	luaL_Buffer b;
+
+	luaL_buffinit(L, &b);
+	for (int level = 0; lua_getstack(of, level, &ar); level++) {
+		lua_getinfo(of, "Sln", &ar);
+		if (!is_script(&ar))
+			continue;
+		lua_pushfstring(L, "\n  %s:%d: in ", ar.short_src, ar.currentline);
+		luaL_addvalue(&b);
+		if (strcmp(ar.what, "main") == 0)
+			lua_pushliteral(L, "the main chunk");
+		else if (ar.name)
+			lua_pushfstring(L, "%s '%s'", ar.namewhat, ar.name);
+		else
+			lua_pushfstring(L, "the function of line %d", ar.linedefined);
+		luaL_addvalue(&b);
+	}
+	luaL_pushresult(&b);
+}

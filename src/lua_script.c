@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_script.c - scripts: finding and loading them, strict globals, require(). */
+#include "lua_script.h"
+#include "err.h"
+#include "lua_error.h"
+#include "lua_tables.h"
+#include "modules.h"
+
+#include <errno.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef HAPLUA_SCRIPTS
+#define HAPLUA_SCRIPTS "/usr/local/share/haplua/scripts"
+#endif
+
+/* Types of userdata. */
+
+void lua_table_type(lua_State *L, const char *name, const luaL_Reg *methods,
+		    const luaL_Reg *meta)
+{
+	luaL_newmetatable(L, name);
+	luaL_setfuncs(L, meta, 0);
+	lua_newtable(L);
+	luaL_setfuncs(L, methods, 0);
+	lua_setfield(L, -2, "__index");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+}
+
+void lua_table_box(lua_State *L, const char *name, lua_CFunction close)
+{
+	luaL_newmetatable(L, name);
+	lua_pushcfunction(L, close);
+	lua_setfield(L, -2, "__gc");
+	lua_pushcfunction(L, close);
+	lua_setfield(L, -2, "__close");
+	lua_pop(L, 1);
+}
+
+/* Globals. A name that was never defined is an error where it is read, so that a misspelt
+ * one cannot pass for nil. The host's names are looked up when they are first used, which
+ * keeps the start short. */
+
+static const struct {
+	const char *name, *module;
+	bool whole; /* the module itself, not a field of it */
+} host_names[] = {
+	{"send", "haproxy", false},      {"acl_add", "haproxy", false},
+	{"acl_clear", "haproxy", false}, {"acl_get", "haproxy", false},
+	{"servers", "haproxy", false},   {"haproxy", "haproxy", true},
+	{"task", "task", true},          {"run", "run", true},
+};
+
+static bool push_host_name(lua_State *L, const char *name)
+{
+	for (size_t i = 0; i < sizeof host_names / sizeof *host_names; i++) {
+		if (strcmp(name, host_names[i].name) != 0)
+			continue;
+		lua_getglobal(L, "require");
+		lua_pushstring(L, host_names[i].module);
+		lua_call(L, 1, 1);
+		if (!host_names[i].whole)
+			lua_getfield(L, -1, name);
+		return true;
+	}
+	return false;
+}
+
+/* __index of the globals; upvalue 1: the table behind these, or nil */
+static int strict_index(lua_State *L)
+{
+	if (lua_istable(L, lua_upvalueindex(1))) {
+		lua_pushvalue(L, 2);
+		if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+			return 1;
+	}
+	if (lua_type(L, 2) != LUA_TSTRING)
+		return 0;
+	const char *name = lua_tostring(L, 2);
+
+	if (!push_host_name(L, name)) {
+		lua_Debug ar;
+
+		/* C code (cjson, busted's helpers) may look whether a global is there. */
+		if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) &&
+		    *ar.what == 'C')
+			return 0;
+		return luaL_error(L, "undefined name '%s'", name);
+	}
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, -2);
+	lua_rawset(L, 1);
+	return 1;
+}
+
+/* __newindex: a script's top level defines globals, its functions only use them. */
+static int strict_newindex(lua_State *L)
+{
+	lua_Debug ar;
+
+	if (lua_type(L, 2) == LUA_TSTRING && lua_getstack(L, 1, &ar) &&
+	    lua_getinfo(L, "S", &ar) && strcmp(ar.what, "Lua") == 0)
+		return luaL_error(L,
+				  "assignment to the undefined name '%s' (a missing "
+				  "'local'?)",
+				  lua_tostring(L, 2));
+	lua_settop(L, 3);
+	lua_rawset(L, 1);
+	return 0;
+}
+
+/* Make the table on the top strict; `behind` is the index of the table to look in first,
+ * or 0. */
+static void make_strict(lua_State *L, int behind)
+{
+	lua_createtable(L, 0, 2);
+	if (behind)
+		lua_pushvalue(L, behind);
+	else
+		lua_pushnil(L);
+	lua_pushcclosure(L, strict_index, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, strict_newindex);
+	lua_setfield(L, -2, "__newindex");
+	lua_setmetatable(L, -2);
+}
+
+/* Modules. */
+
+static int load_module(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	for (const struct module *m = modules; m->name; m++) {
+		if (strcmp(m->name, name) != 0)
+			continue;
+		if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK)
+			return lua_error(L);
+		lua_pushliteral(L, "compiled in");
+		return 2;
+	}
+	lua_pushfstring(L, "no module '%s' is compiled in", name);
+	return 1;
+}
+
+/* Ours come after package.preload and before any file, so that a stray file cannot
+ * stand in for a part of the host. */
+static void add_searcher(lua_State *L)
+{
+	lua_getglobal(L, LUA_LOADLIBNAME);
+	lua_getfield(L, -1, "searchers");
+	for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+		lua_rawgeti(L, -1, i);
+		lua_rawseti(L, -2, i + 1);
+	}
+	lua_pushcfunction(L, load_module);
+	lua_rawseti(L, -2, 2);
+	lua_pop(L, 2);
+}
+
+/* Let require() find modules that lie beside the script. */
+static void add_path(lua_State *L, const char *script)
+{
+	const char *slash = strrchr(script, '/');
+
+	lua_getglobal(L, LUA_LOADLIBNAME);
+	lua_pushlstring(L, slash ? script : ".", slash ? (size_t)(slash - script) : 1);
+	const char *folder = lua_tostring(L, -1);
+
+	lua_getfield(L, -2, "path");
+	lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
+			lua_tostring(L, -1));
+	lua_setfield(L, -4, "path");
+	lua_pop(L, 3);
+}
+
+static const luaL_Reg preloaded[] = {
+	{"haplua.core", luaopen_haplua_core},
+	{"haplua.error", luaopen_haplua_error},
+	{"haplua.reply", luaopen_haplua_reply},
+	{"task", luaopen_haplua_task},
+	{"run", luaopen_haplua_run},
+	{NULL, NULL},
+};
+
+static void replace_exit(lua_State *L)
+{
+	lua_getglobal(L, LUA_OSLIBNAME);
+	lua_pushcfunction(L, host_exit);
+	lua_setfield(L, -2, "exit");
+	lua_pop(L, 1);
+}
+
+void lua_script_setup(lua_State *L)
+{
+	luaL_openlibs(L);
+	luaopen_haplua_coroutine(L);
+	luaL_requiref(L, "haplua.error", luaopen_haplua_error, 0);
+	lua_settop(L, 0);
+	replace_exit(L);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+	luaL_setfuncs(L, preloaded, 0);
+	lua_pop(L, 1);
+	add_searcher(L);
+	lua_pushglobaltable(L);
+	make_strict(L, 0);
+	lua_pop(L, 1);
+}
+
+/* Scripts. */
+
+/* NAME.lua in the folder, if that is there: push its path. [-0, +(0|1)] */
+static bool push_in(lua_State *L, const char *folder, const char *name)
+{
+	lua_pushfstring(L, "%s/%s.lua", folder, name);
+	if (access(lua_tostring(L, -1), R_OK) == 0)
+		return true;
+	lua_pop(L, 1);
+	return false;
+}
+
+/* The scripts of the source tree that this program was built in. */
+static bool push_in_tree(lua_State *L, const char *name)
+{
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+
+	if (n <= 0)
+		return false;
+	exe[n] = '\0';
+	char *slash = strrchr(exe, '/');
+
+	*slash = '\0';
+	lua_pushfstring(L, "%s/scripts", exe);
+	bool found = push_in(L, lua_tostring(L, -1), name);
+
+	lua_remove(L, found ? -2 : -1);
+	return found;
+}
+
+/* Push the path of the script that the user named: a path has a '/' or ends in ".lua",
+ * and anything else is a name, looked up in ./scripts, then where the scripts are
+ * installed. */
+static void push_path(lua_State *L, const char *script)
+{
+	size_t n = strlen(script);
+
+	if (strchr(script, '/') || (n > 4 && strcmp(script + n - 4, ".lua") == 0))
+		lua_pushstring(L, script);
+	else if (!push_in(L, "./scripts", script) && !push_in_tree(L, script) &&
+		 !push_in(L, HAPLUA_SCRIPTS, script))
+		luaL_error(L,
+			   "no script '%s': looked for %s.lua in ./scripts and in %s "
+			   "(a path has a '/' or ends in .lua)",
+			   script, script, HAPLUA_SCRIPTS);
+}
+
+static void load_file(lua_State *L, const char *script)
+{
+	int rc;
+
+	push_path(L, script);
+	const char *path = lua_tostring(L, -1);
+
+	if (access(path, R_OK) != 0)
+		luaL_error(L, "cannot read %s: %s", path, strerror(errno));
+	add_path(L, path);
+	rc = luaL_loadfile(L, path);
+	if (rc != LUA_OK)
+		lua_error(L);
+	lua_remove(L, -2);
+}
+
+static void load_chunk(lua_State *L, const struct options *options)
+{
+	int rc = LUA_OK;
+
+	if (options->chunk) {
+		add_path(L, "./");
+		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
+	} else if (!options->script) {
+		lua_getglobal(L, "require");
+		lua_pushliteral(L, "haplua.prompt");
+		lua_call(L, 1, 1);
+	} else if (strcmp(options->script, "-") == 0) {
+		add_path(L, "./");
+		rc = luaL_loadfile(L, NULL);
+	} else {
+		load_file(L, options->script);
+	}
+	if (rc != LUA_OK)
+		lua_error(L);
+}
+
+static void push_arg(lua_State *L, const struct options *options)
+{
+	lua_createtable(L, options->n_args, 1);
+	lua_pushstring(L, options->script ? options->script : "-e");
+	lua_rawseti(L, -2, 0);
+	for (int i = 0; i < options->n_args; i++) {
+		lua_pushstring(L, options->args[i]);
+		lua_rawseti(L, -2, i + 1);
+	}
+}
+
+/* With several targets, lines say whose they are: the module puts its print() and io
+ * into the globals on the top. */
+static void mark_output(lua_State *L, const char *socket)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "haplua.prefix");
+	lua_call(L, 1, 1);
+	lua_pushvalue(L, -2);
+	lua_pushstring(L, socket);
+	lua_call(L, 2, 0);
+}
+
+int lua_script_load(lua_State *L, const struct options *options, const char *socket)
+{
+	load_chunk(L, options);
+	lua_newtable(L); /* its globals */
+	push_arg(L, options);
+	lua_setfield(L, -2, "arg");
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -2, "_G");
+	if (options->n_sockets > 1)
+		mark_output(L, socket);
+	lua_pushglobaltable(L);
+	lua_insert(L, -2);
+	make_strict(L, lua_gettop(L) - 1);
+	lua_remove(L, -2);
+	if (!lua_setupvalue(L, -2, 1))
+		lua_pop(L, 1);
+	luaL_checkstack(L, options->n_args + 4, "too many arguments");
+	for (int i = 0; i < options->n_args; i++)
+		lua_pushstring(L, options->args[i]);
+	return options->n_args;
+}

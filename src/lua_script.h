@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_script.h - what a script finds around it: its globals, its modules, its arguments.
+ * Functions here may raise. */
+#ifndef HAP_LUA_SCRIPT_H
+#define HAP_LUA_SCRIPT_H
+
+#include "host.h"
+
+#include <lua.h>
+
+/* Fit out a fresh state: standard libraries, the host's tables, strict globals, and where
+ * require() looks. [-0, +0] */
+void lua_script_setup(lua_State *L);
+
+/* Push the script as a function with globals of its own, and then its arguments. Returns
+ * how many arguments. Where there are several targets, what it prints is marked with
+ * `socket`. Raises a string when there is no such script or it does not compile. [-0,
+ * +(1+n)] */
+int lua_script_load(lua_State *L, const struct options *options, const char *socket);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * main.c - the command line: options, help, version. */
+#include "host.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef HAPLUA_VERSION
+#define HAPLUA_VERSION "unknown"
+#endif
+
+#define DEFAULT_SOCKET "/run/haproxy/admin.sock"
+#define SOCKETS_MAX    1024
+
+static const char help[] =
+	"Usage: haplua [options] SCRIPT.lua [argument...]\n"
+	"       haplua [options] NAME [argument...]\n"
+	"       haplua [options] -e CODE [argument...]\n"
+	"       haplua [options]\n"
+	"\n"
+	"Run a maintenance policy for HAProxy: a Lua 5.4 script that talks to the admin\n"
+	"socket. NAME is NAME.lua in ./scripts or among the installed scripts; a SCRIPT "
+	"of\n"
+	"'-' is read from standard input; without a script there is a prompt.\n"
+	"\n"
+	"  -s, --socket ADDRESS   HAProxy's admin socket: /path, unix@/path, "
+	"ipv4@host:port,\n"
+	"                         ipv6@[host]:port or host:port; repeat it to run the "
+	"script\n"
+	"                         for several at once. Default: $HAPLUA_SOCKET, else\n"
+	"                         " DEFAULT_SOCKET "\n"
+	"      --via ROUTE        through a master CLI, to this process: @1, say\n"
+	"  -t, --timeout SECONDS  deadline of one command (default 5)\n"
+	"  -n, --dry-run          send nothing that changes HAProxy; print what would be "
+	"sent\n"
+	"  -e, --execute CODE     run this instead of a script\n"
+	"  -v, --trace            show the wire traffic on standard error\n"
+	"  -V, --version          show the version\n"
+	"  -h, --help             show this help\n"
+	"\n"
+	"Exit status: 0 done; 1 the policy failed or HAProxy refused; 2 usage; 3 HAProxy "
+	"could\n"
+	"not be reached or did not answer in time; 4 dry run: something would change; "
+	"128+n\n"
+	"ended by signal n.\n"
+	"\n"
+	"  haplua maint on        send the whole site to its maintenance page\n"
+	"  haplua maint --help    what a policy can do\n"
+	"\n"
+	"haplua(1) and docs/scripting.md say more.\n";
+
+static int usage(const char *problem, const char *what)
+{
+	fprintf(stderr, "haplua: %s%s\nTry 'haplua --help'.\n", problem,
+		what ? what : "");
+	return EXIT_USAGE;
+}
+
+/* Seconds over 0, or -1. */
+static double seconds(const char *text)
+{
+	char *end;
+	double n = strtod(text, &end);
+
+	return *text && !*end && isfinite(n) && n > 0 ? n : -1;
+}
+
+enum { OPT_VIA = 256 };
+
+static const struct option longs[] = {
+	{"socket", required_argument, NULL, 's'},
+	{"via", required_argument, NULL, OPT_VIA},
+	{"timeout", required_argument, NULL, 't'},
+	{"dry-run", no_argument, NULL, 'n'},
+	{"execute", required_argument, NULL, 'e'},
+	{"trace", no_argument, NULL, 'v'},
+	{"version", no_argument, NULL, 'V'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+/* Read one option. -1: go on; else the exit status. */
+static int take(struct options *o, int option)
+{
+	switch (option) {
+	case 's':
+		if (o->n_sockets == SOCKETS_MAX)
+			return usage("too many targets", NULL);
+		o->sockets[o->n_sockets++] = optarg;
+		break;
+	case OPT_VIA:
+		if (optarg[0] != '@' || strpbrk(optarg, " \t\n;\\"))
+			return usage("--via takes a process of the master CLI, such as "
+				     "@1 or @!PID, not ",
+				     optarg);
+		o->route = optarg;
+		break;
+	case 't':
+		o->timeout = seconds(optarg);
+		if (o->timeout < 0)
+			return usage("--timeout takes seconds over 0, not ", optarg);
+		break;
+	case 'n':
+		o->dry_run = true;
+		break;
+	case 'e':
+		o->chunk = optarg;
+		break;
+	case 'v':
+		o->trace = true;
+		break;
+	case 'V':
+		puts("haplua " HAPLUA_VERSION);
+		return EXIT_DONE;
+	case 'h':
+		fputs(help, stdout);
+		return EXIT_DONE;
+	default:
+		fputs("Try 'haplua --help'.\n", stderr);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *sockets[SOCKETS_MAX];
+	struct options o = {.sockets = sockets, .route = ""};
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "+s:t:ne:vVh", longs, NULL)) != -1) {
+		status = take(&o, option);
+		if (status >= 0)
+			return status;
+	}
+	if (o.n_sockets == 0) {
+		const char *preset = getenv("HAPLUA_SOCKET");
+
+		sockets[o.n_sockets++] = preset && *preset ? preset : DEFAULT_SOCKET;
+	}
+	if (!o.chunk && optind < argc)
+		o.script = argv[optind++];
+	else if (!o.chunk && !isatty(STDIN_FILENO))
+		return usage("no script given ('-' reads it from standard input)", NULL);
+	o.args = argv + optind;
+	o.n_args = argc - optind;
+	return host_main(&o);
+}

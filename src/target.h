@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * target.h - one HAProxy process: its address, its limits, and the gate to it.
+ * HAProxy serves ten clients of its sockets at once (`stats maxconn`), so a target lets a
+ * few requests through at a time and keeps the others in a queue, oldest first.
+ * Knows nothing of Lua or of what requests mean. Counted: every request and every box in
+ * Lua holds a reference. */
+#ifndef HAP_TARGET_H
+#define HAP_TARGET_H
+
+#include "address.h"
+#include "buf.h"
+#include "clock.h"
+
+#include <stdbool.h>
+
+struct request;
+
+enum target_way { TARGET_SENT, TARGET_RECEIVED };
+
+struct target {
+	int refs;
+	char *name;             /* owned: the address as the user wrote it */
+	char *route;            /* owned: "@1" behind a master CLI, or "" */
+	struct address address; /* what `name` means */
+	struct clock *clock;    /* borrowed: outlives every target */
+	uv_loop_t *loop;        /* borrowed, likewise */
+	double timeout;     /* seconds for one request, its wait at the gate included */
+	size_t line_max;    /* bytes of a request line that joins commands */
+	size_t answer_max;  /* bytes of an answer; more is HAP_ELIMIT */
+	int busy, busy_max; /* connections open; how many may be */
+	struct request *first, *last; /* waiting at the gate, one reference each */
+	/* Told of the bytes that pass, for -v; NULL: nobody listens. */
+	void (*trace)(const struct target *t, enum target_way way, struct span bytes);
+};
+
+/* Make a target for an address in HAProxy's syntax. `route` may be empty. 0 and a
+ * reference in *out; HAP_EADDRESS, HAP_EPATH, HAP_ENUL, HAP_ENOMEM. Nothing is opened. */
+int target_new(struct target **out, struct span address, struct span route,
+	       struct clock *clock, uv_loop_t *loop);
+
+struct target *target_ref(struct target *t);
+void target_unref(struct target *t);
+
+#endif

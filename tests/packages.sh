@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# packages.sh - install the Debian packages that a step needs and that are missing.
+# Usage: packages.sh build|demo|check|bench...
+# Needs root only when something is missing. Elsewhere than on Debian it says what to install.
+set -eu
+
+build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev lua-argparse lua-cjson"
+demo="haproxy nginx-light curl"
+
+packages=
+for step in "$@"; do
+	case $step in
+	build) packages="$packages $build" ;;
+	demo) packages="$packages $demo" ;;
+	*) echo "packages.sh: unknown step '$step'" >&2; exit 2 ;;
+	esac
+done
+
+missing=
+for p in $packages; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' ||
+		missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+	echo "packages.sh: missing:$missing" >&2
+	echo "packages.sh: install them (as root: apt-get install$missing)" >&2
+	exit 1
+fi
+echo "installing:$missing" >&2
+apt-get update -qq
+# The daemons that come along are not to be started, nor to take ports.
+DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends \
+	$missing >/dev/null

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * unit.h - what the C unit tests share: cmocka, comparing spans, failing allocations.
+ * For the last, define UNIT_OOM before including it. */
+#ifndef HAP_UNIT_H
+#define HAP_UNIT_H
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "buf.h"
+
+/* Both sides are printed when they differ. */
+static inline void check_span(struct span got, struct span want, const char *what,
+			      const char *file, int line)
+{
+	if (!span_equal(got, want)) {
+		print_error("%s: got \"%.*s\" (%zu), expected \"%.*s\" (%zu)\n", what,
+			    (int)got.n, got.n ? got.p : "", got.n, (int)want.n,
+			    want.n ? want.p : "", want.n);
+		_fail(file, line);
+	}
+}
+
+#define assert_span(got, want) check_span(got, want, #got, __FILE__, __LINE__)
+#define assert_text(got, want) check_span(got, span_of(want), #got, __FILE__, __LINE__)
+
+/* Bytes in memory of exactly their size, so that a sanitizer sees the first one too many.
+ * Free the result. */
+static inline char *exact_copy(struct span s)
+{
+	char *p = malloc(s.n ? s.n : 1);
+
+	assert_non_null(p);
+	if (s.n > 0)
+		memcpy(p, s.p, s.n);
+	return p;
+}
+
+#ifdef UNIT_OOM
+/* Which of the next calls of realloc() fails: 1 is the next one, 0 none. */
+static size_t oom_at;
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	if (oom_at > 0 && --oom_at == 0)
+		return NULL;
+	return __real_realloc(p, n);
+}
+#endif
+
+#endif
