@@ -77,17 +77,28 @@ static void on_grace_end(struct timer *timer)
 	task_wake(t);
 }
 
-/* `rc` is about to be raised in L. From now on the task has GRACE_SECONDS, then it is
- * raised again at each wait; and should pcall() eat it in a loop that never waits, the
- * hook raises it again, in the end at every instruction. */
+/* After how many instructions the hook raises again what was just raised. A script that goes
+ * on computing may have eaten it with pcall(), in a loop whose body takes every raise: so in turns a
+ * long time, for cleanups, and ever longer bursts of raises one after the other, which get out
+ * of as many nested loops. */
+static int patience(struct task *t)
+{
+	if (t->burst > 0) {
+		t->burst--;
+		return 1;
+	}
+	t->burst = ++t->strikes;
+	return 10000000;
+}
+
+/* `rc` is about to be raised in L. From now on the task has GRACE_SECONDS, then it is raised
+ * again at each wait. */
 static void begin_grace(lua_State *L, struct task *t, int rc)
 {
-	static const int patience[] = {10000000, 1000, 1};
 	struct clock *c = t->s->clock;
-	unsigned strike = t->strikes < 2 ? t->strikes++ : 2;
 
 	t->last_raised = rc;
-	interrupt_again(L, patience[strike]);
+	interrupt_again(L, patience(t));
 	if (!t->doomed && t->grace.slot == 0 &&
 	    clock_set(c, &t->grace, clock_after(c, GRACE_SECONDS), on_grace_end) < 0)
 		t->doomed = true;
@@ -97,7 +108,7 @@ static void end_grace(struct task *t)
 {
 	clock_unset(t->s->clock, &t->grace);
 	t->doomed = false;
-	t->strikes = 0;
+	t->strikes = t->burst = 0;
 	t->last_raised = 0;
 }
 
@@ -194,7 +205,7 @@ static int park(lua_State *L, struct task *t, lua_KContext context, lua_KFunctio
 	t->k = k;
 	t->context = context;
 	t->state = TASK_PARKED;
-	t->strikes = 0;
+	t->strikes = t->burst = 0;
 	return lua_yieldk(L, 0, 0, unpark);
 }
 
