@@ -41,7 +41,8 @@ struct task {
 	int pending;           /* HAP_E* or UV_* to raise at the next wait, or 0 */
 	int last_raised;       /* the same, once raised */
 	const void *told;      /* identity of the error object that said so */
-	unsigned strikes;      /* raised since the last wait: pcall ate them */
+	unsigned strikes;      /* bursts of raises by the hook since the last wait */
+	unsigned burst;        /* raises left in this one */
 	bool doomed;           /* the time for cleanups is over: every wait raises */
 	struct timer grace;    /* until then */
 	struct task *parent;   /* borrowed; NULL: a root */
