@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <time.h>
+
+#define SAME_BLOW_MS 100
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { SIGNALS = sizeof signals / sizeof *signals };
@@ -18,6 +21,7 @@ static struct {
 	void *owner;
 	struct sigaction before[SIGNALS], before_alarm;
 	volatile sig_atomic_t signo, typed, told;
+	struct timespec since;
 	lua_State *volatile running;
 } state;
 
@@ -30,15 +34,30 @@ static void set_hook(void)
 			    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
+/* timeout(1) and some shells send a signal to the process and to its group: these two, a
+ * moment apart, are one. */
+static bool same_blow(const struct timespec *now)
+{
+	long ms = (now->tv_sec - state.since.tv_sec) * 1000 +
+		  (now->tv_nsec - state.since.tv_nsec) / 1000000;
+
+	return ms < SAME_BLOW_MS;
+}
+
 static void on_caught(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno;
+	struct timespec now;
 
 	(void)context;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (state.signo && same_blow(&now))
+		return;
 	if (state.signo) {
 		signal(signo, SIG_DFL);
 		raise(signo);
 	}
+	state.since = now;
 	state.signo = signo;
 	state.typed = info->si_code == SI_KERNEL;
 	set_hook();

@@ -18,22 +18,22 @@ enum {
 
 /* Grammars of several words win over shorter ones, whatever their order. */
 static const struct reply_grammar grammars[] = {
-	/* The session. */
+	/* The session. What only alters it is useless where each request has its own. */
 	{"@*", REPLY_ANY, Q, NULL, NULL},
 	{"_getsocks", REPLY_ANY, Q, NULL, NULL},
 	{"echo", REPLY_TEXT, R | B, NULL, NULL},
-	{"experimental-mode", REPLY_TEXT, B, "experimental-mode is ", NULL},
-	{"expert-mode", REPLY_TEXT, B, "expert-mode is ", NULL},
+	{"experimental-mode", REPLY_TEXT, Q | B, "experimental-mode is ", NULL},
+	{"expert-mode", REPLY_TEXT, Q | B, "expert-mode is ", NULL},
 	{"help", REPLY_TEXT, 0,
 	 "The following commands are valid|Unknown command. Please enter one of", NULL},
 	{"mcli-debug-mode", REPLY_ANY, Q, NULL, NULL},
 	{"operator", REPLY_EMPTY, Q, NULL, NULL},
 	{"prompt", REPLY_ANY, Q, NULL, NULL},
 	{"quit", REPLY_ANY, Q, NULL, NULL},
-	{"set anon on", REPLY_EMPTY, 0, NULL, NULL},
-	{"set anon off", REPLY_EMPTY, 0, NULL, NULL},
+	{"set anon on", REPLY_EMPTY, Q, NULL, NULL},
+	{"set anon off", REPLY_EMPTY, Q, NULL, NULL},
 	{"set severity-output", REPLY_EMPTY, Q, NULL, NULL},
-	{"set timeout", REPLY_EMPTY, 0, NULL, NULL},
+	{"set timeout", REPLY_EMPTY, Q, NULL, NULL},
 	{"user", REPLY_EMPTY, Q, NULL, NULL},
 	{"wait", REPLY_TEXT, 0, "Done.", NULL},
 
