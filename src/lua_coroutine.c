@@ -35,8 +35,8 @@ static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
 		}
 		return lua_yieldk(L, 0, (lua_KContext)co, k);
 	}
-	if (t && t->strikes > 0)
-		interrupt_again(L, 1);
+	if (t && t->strikes > 0) /* the hook stands in the coroutine that just ended */
+		interrupt_again(L, t->patience);
 	if (rc != LUA_OK && rc != LUA_YIELD)
 		return -1;
 	luaL_checkstack(L, n + 1, "too many results");

@@ -81,14 +81,15 @@ static void on_grace_end(struct timer *timer)
  * on computing may have eaten it with pcall(), in a loop whose body takes every raise: so in turns a
  * long time, for cleanups, and ever longer bursts of raises one after the other, which get out
  * of as many nested loops. */
-static int patience(struct task *t)
+static void lose_patience(struct task *t)
 {
 	if (t->burst > 0) {
 		t->burst--;
-		return 1;
+		t->patience = 1;
+	} else {
+		t->burst = ++t->strikes;
+		t->patience = 10000000;
 	}
-	t->burst = ++t->strikes;
-	return 10000000;
 }
 
 /* `rc` is about to be raised in L. From now on the task has GRACE_SECONDS, then it is raised
@@ -98,7 +99,8 @@ static void begin_grace(lua_State *L, struct task *t, int rc)
 	struct clock *c = t->s->clock;
 
 	t->last_raised = rc;
-	interrupt_again(L, patience(t));
+	lose_patience(t);
+	interrupt_again(L, t->patience);
 	if (!t->doomed && t->grace.slot == 0 &&
 	    clock_set(c, &t->grace, clock_after(c, GRACE_SECONDS), on_grace_end) < 0)
 		t->doomed = true;

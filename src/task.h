@@ -43,6 +43,7 @@ struct task {
 	const void *told;      /* identity of the error object that said so */
 	unsigned strikes;      /* bursts of raises by the hook since the last wait */
 	unsigned burst;        /* raises left in this one */
+	int patience;          /* instructions until the next */
 	bool doomed;           /* the time for cleanups is over: every wait raises */
 	struct timer grace;    /* until then */
 	struct task *parent;   /* borrowed; NULL: a root */

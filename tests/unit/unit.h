@@ -46,8 +46,16 @@ static inline char *exact_copy(struct span s)
 /* Which of the next calls of realloc() fails: 1 is the next one, 0 none. */
 static size_t oom_at;
 
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
 void *__real_realloc(void *p, size_t n);
 void *__wrap_realloc(void *p, size_t n);
+
+/* The linker wraps both; only the tests themselves call this one. */
+void *__wrap_malloc(size_t n)
+{
+	return __real_malloc(n);
+}
 
 void *__wrap_realloc(void *p, size_t n)
 {
