@@ -1,194 +1,348 @@
 -- SPDX-License-Identifier: MIT
 --
---- The module `haproxy`: HAProxy's Runtime API as function calls on the script's target, and as
--- methods of a target of one's own (haproxy.connect). Every call waits only inside its own task,
--- and raises an error object (haplua.error) where HAProxy refuses or cannot be reached.
+--- The module `haproxy`: HAProxy's Runtime API as function calls.
+-- Every function here acts on the script's target; each is a method, too, of the object that
+-- haproxy.connect() returns. They wait only inside their own task, and raise an error object
+-- where HAProxy refuses, cannot be reached, or answers something else than it should.
+-- What depends on HAProxy's version is in lua/haplua/list.lua (ACLs and maps).
 
 local core = require("haplua.core")
 local reply = require("haplua.reply")
-
-local M = {}
+local list = require("haplua.list")
 
 ---@class haplua.Target
 local Target = core.methods
 
--- Lists: what ACLs and maps have in common. `kind` is "acl" or "map".
-
---- The lists that HAProxy has of one kind.
-local function lists(target, kind)
-  return reply.lists(target:send({ "show", kind }))
+--- Arguments that may come one by one or as one list.
+local function gather(...)
+  local first = ...
+  if type(first) == "table" and select("#", ...) == 1 then
+    return first
+  end
+  return { ... }
 end
 
---- Which of `all` does `ref` name? `#N` is a number, anything else a file name.
-local function find(all, ref)
-  local id = math.tointeger(tonumber(ref:match("^#(%d+)$")))
-  for _, list in ipairs(all) do
-    if list.id == id or list.file == ref then
-      return list
+-- ACLs.
+
+--- Add patterns to an ACL. When HAProxy refuses one, those before it are in place: the error's
+-- `done` says how many. acl_replace() is all or nothing.
+---@param ref string  "#9999" (from -u) or the file name given with -f
+---@param ... string|string[]  patterns
+---@return integer added
+function Target:acl_add(ref, ...)
+  return (self:each({ "add", "acl", ref }, gather(...)))
+end
+
+--- Remove every pattern, in one step where HAProxy has transactions (2.4).
+---@param ref string
+---@return integer removed
+function Target:acl_clear(ref)
+  local _, removed = list.replace(self, "acl", ref, {})
+  return removed
+end
+
+--- Ask HAProxy whether a value matches. Without a value: the patterns.
+---@param ref string
+---@param value? string  a path, an address, ...: what the ACL's fetch would give
+---@return {pattern: string, type: string, case: string, index: string}|string[]|nil match  nil: nothing matches
+function Target:acl_get(ref, value)
+  if value == nil then
+    return self:acl_list(ref)
+  end
+  for _, match in ipairs(self:acl_test(ref, value)) do
+    if match.found then
+      match.found = nil
+      return match
     end
   end
 end
 
---- One list and its entries, read together: keys, references, values (maps only), and what `show acl`
--- says of the list (nil where a newer HAProxy takes a name that it does not list).
-local function read(target, kind, ref)
-  local all = lists(target, kind)
-  local text = target:send({ "show", kind, ref })
-  local keys, refs, values = reply.entries(text, kind == "map")
-  return keys, refs, values, find(all, ref)
+--- The same, with one row for each match method that uses the ACL, also for those that do not
+-- match: this is how HAProxy tells an ACL's type.
+---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
+function Target:acl_test(ref, value)
+  return reply.matches(self:send({ "get", "acl", ref, value }))
 end
 
---- How often does each entry stand in a list?
-local function tally(keys, values)
-  local count = {}
-  for i, key in ipairs(keys) do
-    local entry = values and key .. " " .. values[i] or key
-    count[entry] = (count[entry] or 0) + 1
+--- The patterns of an ACL, in HAProxy's order. Without a reference: the ACLs that there are.
+---@param ref? string
+---@return string[]|haplua.List[]
+function Target:acl_list(ref)
+  if ref == nil then
+    return list.all(self, "acl")
   end
-  return count
+  return (list.read(self, "acl", ref))
 end
 
---- The entries of one list that the other does not have, as positions.
-local function missing(keys, values, other)
-  local found = {}
+--- Remove patterns, each with all its duplicates. One that is not there is refused.
+---@return integer removed
+function Target:acl_del(ref, ...)
+  return list.remove(self, "acl", ref, gather(...))
+end
+
+--- Replace the content of an ACL in one step: no request sees it empty, half-filled, or with
+-- a pattern missing that is in both the old and the new content. HAProxy 2.2 has no such step;
+-- there what is new is added before what is old is removed. Sends no change when nothing changes.
+---@param ref string
+---@param patterns string[]
+---@return integer added, integer removed
+function Target:acl_replace(ref, patterns)
+  return list.replace(self, "acl", ref, patterns)
+end
+
+-- Maps. Entries are given as {key = value, ...} or, where the order or duplicates matter, as
+-- {{key=, value=}, ...}.
+
+---@alias haplua.Entries table<string, string>|{key: string, value: string}[]
+
+--- The entries of a map, in HAProxy's order. Without a reference: the maps that there are.
+---@return {key: string, value: string}[]|haplua.List[]
+function Target:map_list(ref)
+  if ref == nil then
+    return list.all(self, "map")
+  end
+  local keys, _, values = list.read(self, "map", ref)
   for i, key in ipairs(keys) do
-    local entry = values and key .. " " .. values[i] or key
-    local n = other[entry] or 0
-    if n == 0 then
-      found[#found + 1] = i
-    else
-      other[entry] = n - 1
+    keys[i] = { key = key, value = values[i] }
+  end
+  return keys
+end
+
+--- Look a key up as HAProxy would.
+---@return string? value, {key: string, type: string, case: string, index: string}? match
+function Target:map_get(ref, key)
+  for _, match in ipairs(reply.matches(self:send({ "get", "map", ref, key }))) do
+    if match.found then
+      return match.value, { key = match.pattern, type = match.type, case = match.case, index = match.index }
+    end
+  end
+end
+
+--- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.
+---@return integer added
+function Target:map_add(ref, key, value)
+  local keys, values = list.entries(key, value)
+  return (self:each({ "add", "map", ref }, keys, values))
+end
+
+--- Change the value of a key, wherever it stands. A key that is not there is refused.
+---@return integer changed
+function Target:map_set(ref, key, value)
+  local keys, values = list.entries(key, value)
+  return (self:each({ "set", "map", ref }, keys, values))
+end
+
+--- Remove keys, each with all its duplicates. One that is not there is refused.
+---@return integer removed
+function Target:map_del(ref, ...)
+  return list.remove(self, "map", ref, gather(...))
+end
+
+---@return integer removed
+function Target:map_clear(ref)
+  local _, removed = list.replace(self, "map", ref, {}, {})
+  return removed
+end
+
+--- Replace the content of a map in one step; see acl_replace().
+---@param entries haplua.Entries
+---@return integer added, integer removed
+function Target:map_replace(ref, entries)
+  return list.replace(self, "map", ref, list.entries(entries))
+end
+
+-- Servers, statistics, the process.
+
+--- `show servers conn`: connections per server.
+---@param backend? string
+---@return table[] rows  fields named as HAProxy names them
+function Target:servers_conn(backend)
+  return reply.rows(self:send({ "show", "servers", "conn", backend }))
+end
+
+local server_options = { server = true, state = true, weight = true, addr = true, port = true, timeout = true }
+
+--- What `show servers state` says of one server.
+local function server_row(target, server)
+  local backend, name = server:match("^(.-)/(.*)$")
+  for _, row in ipairs(target:servers(backend)) do
+    if tostring(row.srv_name) == name then
+      return row
+    end
+  end
+end
+
+--- Does HAProxy show what was asked for? Returns the field that does not, or nil.
+local function disagreement(row, want)
+  local states = { ready = "ready", drain = "drain", maint = "maint" }
+  if want.state and row.admin ~= states[want.state] then
+    return "state", row.admin
+  elseif want.weight and math.type(want.weight) == "integer" and row.srv_uweight ~= want.weight then
+    return "weight", row.srv_uweight
+  elseif want.addr and row.srv_addr ~= want.addr then
+    return "addr", row.srv_addr
+  elseif want.port and row.srv_port ~= want.port then
+    return "port", row.srv_port
+  end
+end
+
+--- Change a server, and read back that it is changed.
+---@param want {server: string, state: "ready"|"drain"|"maint"|nil, weight: integer|string|nil, addr: string?, port: integer?}
+---  server is "backend/server"; weight 0 to 256 or "50%"
+---@return table row  of `show servers state`, as servers() gives it
+function Target:server_set(want)
+  for key in pairs(want) do
+    if not server_options[key] then
+      error(("server_set: unknown option '%s'"):format(tostring(key)), 2)
+    end
+  end
+  local server = want.server
+  if type(server) ~= "string" or not server:find("^[^/]+/[^/]+$") then
+    error("server_set: server: 'backend/server' expected", 2)
+  end
+  local commands = {}
+  if want.addr then
+    commands[#commands + 1] =
+      { "set", "server", server, "addr", want.addr, want.port and "port", want.port }
+  end
+  if want.weight then
+    commands[#commands + 1] = { "set", "server", server, "weight", want.weight }
+  end
+  if want.state then
+    commands[#commands + 1] = { "set", "server", server, "state", want.state }
+  end
+  if #commands == 0 then
+    error("server_set: state, weight or addr expected", 2)
+  end
+  self:batch(commands)
+  local row = server_row(self, server)
+  local field, found = disagreement(row or {}, want)
+  if field and not core.dry_run() then
+    self:mistrust("set server " .. server, ("%s is %s afterwards"):format(field, tostring(found)))
+  end
+  return row
+end
+
+--- `show stat`: a row for each frontend, backend, server and listener.
+---@param proxy? string  only this one. HAProxy itself would show all for a name that it does not know
+---@return table[] rows
+function Target:stat(proxy)
+  local rows = reply.rows(self:send("show stat"))
+  if not proxy then
+    return rows
+  end
+  local found = {}
+  for _, row in ipairs(rows) do
+    if tostring(row.pxname) == proxy then
+      found[#found + 1] = row
     end
   end
   return found
 end
 
-local function pick(list, positions)
-  local picked = {}
-  for i, position in ipairs(positions) do
-    picked[i] = list[position]
+--- `show info`: {Name = value}, numbers as integers.
+---@return table<string, string|integer>
+function Target:info()
+  return reply.pairs(self:send("show info"))
+end
+
+--- The streams that HAProxy serves now.
+---@return table[] rows  ref, and the fields that this version prints (src, fe, be, srv, age, ...)
+function Target:sessions()
+  return reply.sessions(self:send("show sess"))
+end
+
+--- HAProxy's version.
+---@return string version, integer major, integer minor  "2.6.12-1+deb12u4", 2, 6
+function Target:version()
+  local text = tostring(self:info().Version)
+  local major, minor = text:match("^(%d+)%.(%d+)")
+  if not major then
+    self:mistrust("show info", "Version: " .. text)
   end
-  return picked
+  return text, math.tointeger(major), math.tointeger(minor)
 end
 
---- What a list must hold to hold all of `keys` (and `values`) and nothing else.
----@return integer[] added positions in `keys`  @return integer[] removed positions in what is there
-local function difference(there, there_values, keys, values)
-  local added = missing(keys, values, tally(there, there_values))
-  local removed = missing(there, there_values, tally(keys, values))
-  return added, removed
+-- The first version with a feature (docs/protocol.md, "Versions").
+local since = {
+  transactions = { 2, 4 },
+  dynamic_servers = { 2, 4 },
+  show_version = { 2, 6 },
+  reload = { 2, 7 },
+  wait = { 3, 0 },
+  virtual_lists = { 3, 0 },
+  echo = { 3, 1 },
+}
+
+--- Can this HAProxy do that?
+---@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"
+---@return boolean
+function Target:has(feature)
+  local first = since[feature]
+  if not first then
+    local known = {}
+    for name in pairs(since) do
+      known[#known + 1] = name
+    end
+    table.sort(known)
+    error(("has: unknown feature '%s' (known: %s)"):format(tostring(feature), table.concat(known, ", ")), 2)
+  end
+  local _, major, minor = self:version()
+  return major > first[1] or major == first[1] and minor >= first[2]
 end
 
-local function same_order(there, there_values, keys, values)
-  for i, key in ipairs(keys) do
-    if there[i] ~= key or values and there_values[i] ~= values[i] then
-      return false
+--- Raise: HAProxy's answer is not to be trusted.
+function Target:mistrust(command, found)
+  error(require("haplua.error").new({
+    kind = "protocol",
+    message = "HAProxy did not do what it was told",
+    command = command,
+    reply = found,
+    target = tostring(self),
+  }))
+end
+
+---@class haproxy: haplua.Target
+local M = { barrier = core.barrier }
+
+--- Another target, with all of the above as methods. Opens nothing by itself: each request has its
+-- own connection.
+---@param address string  in HAProxy's syntax
+---@param options? {via: string?, timeout: number?}  via: the process behind a master CLI, "@1"
+---@return haplua.Target
+function M.connect(address, options)
+  options = options or {}
+  for key in pairs(options) do
+    if key ~= "via" and key ~= "timeout" then
+      error(("connect: unknown option '%s'"):format(tostring(key)), 2)
     end
   end
-  return true
+  return core.open(address, options.via, options.timeout)
 end
 
---- Closes a transaction that was not committed: HAProxy keeps its entries for ever otherwise.
-local function transaction(target, kind, ref)
-  local text = target:send({ "prepare", kind, ref })
-  local version = text:match("^New version created: (%d+)$")
-  if not version then
-    error(target:mistrust("prepare " .. kind, text))
-  end
-  local at = "@" .. version
-  return setmetatable({ at = at, version = math.tointeger(version) }, {
-    __close = function(txn)
-      if not txn.committed then
-        target:send({ "clear", kind, at, ref })
-      end
-    end,
-  })
+--- The script's target: where the functions of this module go.
+---@return haplua.Target
+function M.target()
+  return core.current()
 end
 
---- Swap the content of a list in one step, as its readers see it (HAProxy 2.4 and later).
-local function swap(target, kind, ref, keys, values)
-  local txn <close> = transaction(target, kind, ref)
-  target:each({ "add", kind, txn.at, ref }, keys, values)
-  local there, _, there_values = reply.entries(target:send({ "show", kind, txn.at, ref }), kind == "map")
-  if #there ~= #keys or not same_order(there, there_values, keys, values) then
-    error(target:mistrust(("show %s %s %s"):format(kind, txn.at, ref),
-      ("%d entries were sent, %d are there, or others"):format(#keys, #there)))
-  end
-  local answers = target:batch({ { "commit", kind, txn.at, ref }, { "show", kind } })
-  txn.committed = true
-  local list = find(reply.lists(answers[2]), ref)
-  if list and list.curr_ver ~= txn.version then
-    error(target:mistrust(("commit %s %s %s"):format(kind, txn.at, ref),
-      ("version %d is in force, somebody else's"):format(list.curr_ver)))
-  end
+--- Is this a dry run? Then nothing that changes HAProxy is sent, and it answers as if it were.
+---@return boolean
+function M.dry_run()
+  return core.dry_run()
 end
 
---- Remove the entries at these positions, by reference: an equal entry that stays is not touched.
-local function remove(target, kind, ref, refs, positions)
-  local words = {}
-  for i, position in ipairs(positions) do
-    words[i] = "#" .. refs[position]
-  end
-  target:each({ "del", kind, ref }, words)
-end
-
---- HAProxy 2.2 has no transactions: first add what is missing, then remove what is too much. So a
--- request that both the old and the new content match is matched all the time.
-local function change(target, kind, ref, keys, values, refs, added, removed)
-  target:each({ "add", kind, ref }, pick(keys, added), values and pick(values, added))
-  remove(target, kind, ref, refs, removed)
-end
-
-local function plan(target, kind, ref, keys, values, versioned)
-  local at = versioned and " @NEW " or " "
-  if versioned then
-    core.would(target, ("prepare %s %s"):format(kind, ref))
-  end
-  for i, key in ipairs(keys) do
-    local words = values and { key, values[i] } or { key }
-    core.would(target, ("add %s%s%s %s"):format(kind, at, ref, core.encode(words)))
-  end
-  if versioned then
-    core.would(target, ("commit %s @NEW %s"):format(kind, ref))
-  end
-end
-
---- Replace the content of a list. Nothing is sent when it is what it should be already.
----@return integer added  @return integer removed
-local function replace(target, kind, ref, keys, values)
-  core.encode({ kind, ref, table.unpack(keys, 1, math.min(#keys, 50)) })
-  local there, refs, there_values, list = read(target, kind, ref)
-  local added, removed = difference(there, there_values, keys, values)
-  if #added == 0 and #removed == 0 and (kind == "acl" or same_order(there, there_values, keys, values)) then
-    return 0, 0
-  end
-  local versioned = not list or list.curr_ver ~= nil
-  if core.dry_run() then
-    plan(target, kind, ref, keys, values, versioned)
-  elseif versioned then
-    swap(target, kind, ref, keys, values)
-  elseif #keys == 0 then
-    target:send({ "clear", kind, ref })
-  else
-    change(target, kind, ref, keys, values, refs, added, removed)
-  end
-  return #added, #removed
-end
-
-function Target:acl_replace(ref, patterns)
-  return replace(self, "acl", ref, patterns)
-end
-
-function Target:acl_get(ref, value)
-  if value == nil then
-    return self:acl_list(ref)
-  end
-  return reply.matches(self:send({"get","acl",ref,value}))[1]
-end
-function Target:acl_list(ref) 
-   if not ref then return lists(self, "acl") end
-return (reply.entries(self:send({"show","acl",ref})))
-end
-setmetatable(M, {__index=function(t,k) local f = Target[k]; if f then return function(...) return f(core.current(), ...) end end end})
-
-return M
+-- A method of Target is a function here, on the current target.
+return setmetatable(M, {
+  __index = function(module, name)
+    local method = Target[name]
+    if not method then
+      error(("the module haproxy has no '%s'"):format(tostring(name)), 2)
+    end
+    local call = function(...)
+      return method(core.current(), ...)
+    end
+    module[name] = call
+    return call
+  end,
+})

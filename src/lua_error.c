@@ -82,6 +82,15 @@ static int error_is(lua_State *L)
 	return 1;
 }
 
+/* new{kind=, message=, ...} -> an error object of the library's own */
+static int error_new(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	luaL_setmetatable(L, ERROR_OBJECT);
+	return 1;
+}
+
 int luaopen_haplua_error(lua_State *L)
 {
 	luaL_newmetatable(L, ERROR_OBJECT);
@@ -90,9 +99,11 @@ int luaopen_haplua_error(lua_State *L)
 	lua_pushliteral(L, ERROR_OBJECT);
 	lua_setfield(L, -2, "__name");
 	lua_pop(L, 1);
-	lua_createtable(L, 0, 1);
+	lua_createtable(L, 0, 2);
 	lua_pushcfunction(L, error_is);
 	lua_setfield(L, -2, "is");
+	lua_pushcfunction(L, error_new);
+	lua_setfield(L, -2, "new");
 	return 1;
 }
 

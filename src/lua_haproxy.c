@@ -23,12 +23,13 @@ enum {
 	SLOT_MORE,    /* the payload; nil; the values */
 	SLOT_TAILS,   /* nil; nil; the second values */
 	SLOT_TIMEOUT, /* seconds, or nil for the target's */
+	SLOT_LAST,    /* each: a command to close with, or nil */
 	SLOT_BOX,     /* struct call */
 	SLOT_RESULT,  /* a list, or nil */
 	SLOT_ERROR    /* the error object of the first command refused, or nil */
 };
 
-enum mode { MODE_TEXT, MODE_TEXTS, MODE_COUNT, MODE_SERVERS };
+enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH, MODE_SERVERS };
 
 struct call {
 	struct exchange x;
@@ -166,7 +167,7 @@ static struct call *start(lua_State *L)
 	struct task *task = task_of(L);
 	double timeout;
 
-	lua_settop(L, SLOT_TIMEOUT);
+	lua_settop(L, SLOT_LAST);
 	timeout = luaL_optnumber(L, SLOT_TIMEOUT, t->timeout);
 	luaL_argcheck(L, timeout > 0, SLOT_TIMEOUT, "a timeout over 0 expected");
 	struct call *c = lua_newuserdatauv(L, sizeof *c, 0);
@@ -216,9 +217,12 @@ static void take(lua_State *L, struct call *c, const struct exchange_reply *repl
 		return;
 	}
 	c->done++;
-	if (mode == MODE_TEXT || mode == MODE_TEXTS) {
+	bool last = reply->index + 1 == c->x.n;
+
+	if (mode == MODE_TEXT || mode == MODE_TEXTS || (mode == MODE_EACH && last)) {
 		lua_pushlstring(L, reply->text.n ? reply->text.p : "", reply->text.n);
-		lua_rawseti(L, SLOT_RESULT, (lua_Integer)reply->index + 1);
+		lua_rawseti(L, SLOT_RESULT,
+			    mode == MODE_EACH ? 1 : (lua_Integer)reply->index + 1);
 	}
 }
 
@@ -235,9 +239,15 @@ static int finish(lua_State *L, const struct call *c, enum mode mode)
 {
 	if (!lua_isnil(L, SLOT_ERROR))
 		return raise_first(L, c);
-	if (mode == MODE_COUNT)
-		lua_pushinteger(L, c->done);
-	else if (mode == MODE_TEXT)
+	if (mode == MODE_EACH) {
+		bool last = !lua_isnil(L, SLOT_LAST);
+
+		lua_pushinteger(L, c->done - last);
+		if (last)
+			lua_rawgeti(L, SLOT_RESULT, 1);
+		return 1 + last;
+	}
+	if (mode == MODE_TEXT)
 		lua_rawgeti(L, SLOT_RESULT, 1);
 	else
 		lua_pushvalue(L, SLOT_RESULT);
@@ -287,10 +297,7 @@ static int pretend(lua_State *L, struct call *c, enum mode mode)
 
 static int go(lua_State *L, struct call *c, enum mode mode)
 {
-	if (mode == MODE_COUNT)
-		lua_pushnil(L);
-	else
-		lua_newtable(L);
+	lua_newtable(L);
 	lua_pushnil(L);
 	if (host_of(L)->options->dry_run && exchange_changes(&c->x))
 		return pretend(L, c, mode);
@@ -363,7 +370,9 @@ static int ltarget_each(lua_State *L)
 		lua_settop(L, top);
 	}
 	lua_settop(L, SLOT_BOX);
-	return go(L, c, MODE_COUNT);
+	if (!lua_isnil(L, SLOT_LAST))
+		add_command(L, c, SLOT_LAST);
+	return go(L, c, MODE_EACH);
 }
 
 /* target:servers([backend]) -> the rows of `show servers state` */
@@ -543,10 +552,48 @@ static int lcore_encode(lua_State *L)
 	return 1;
 }
 
+static void check_values(lua_State *L, int index)
+{
+	struct call *c = lua_touserdata(L, -1);
+	lua_Integer n;
+
+	luaL_checktype(L, index, LUA_TTABLE);
+	n = luaL_len(L, index);
+	for (lua_Integer i = 1; i <= n; i++) {
+		lua_geti(L, index, i);
+		struct span word = check_word(L, -1, "value", i);
+
+		c->scratch.n = 0;
+		int rc = command_word(&c->scratch, word);
+
+		if (rc < 0)
+			misuse(L, "value", i, rc);
+		if (word.n > HAP_COMMAND_MAX)
+			misuse(L, "value", i, HAP_ELONG);
+		lua_pop(L, 1);
+	}
+}
+
+/* check(values [, values]): raise unless each can be sent, before anything is done with
+ * any */
+static int lcore_check(lua_State *L)
+{
+	struct call *c;
+
+	lua_settop(L, 2);
+	c = lua_newuserdatauv(L, sizeof *c, 0);
+	*c = (struct call){0};
+	luaL_setmetatable(L, EXCHANGE_BOX);
+	check_values(L, 1);
+	if (!lua_isnil(L, 2))
+		check_values(L, 2);
+	return 0;
+}
+
 static const luaL_Reg library[] = {
-	{"barrier", host_barrier}, {"open", lcore_open},   {"current", lcore_current},
-	{"use", lcore_use},        {"would", lcore_would}, {"dry_run", lcore_dry_run},
-	{"encode", lcore_encode},  {NULL, NULL},
+	{"check", lcore_check},     {"barrier", host_barrier}, {"open", lcore_open},
+	{"current", lcore_current}, {"use", lcore_use},        {"would", lcore_would},
+	{"dry_run", lcore_dry_run}, {"encode", lcore_encode},  {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

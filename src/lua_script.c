@@ -183,7 +183,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.core", luaopen_haplua_core},
 	{"haplua.error", luaopen_haplua_error},
 	{"haplua.reply", luaopen_haplua_reply},
-	{"task", luaopen_haplua_task},
+	{"haplua.task", luaopen_haplua_task},
 	{"run", luaopen_haplua_run},
 	{NULL, NULL},
 };

@@ -51,8 +51,10 @@ static const struct reply_grammar grammars[] = {
 	{"prepare acl", REPLY_TEXT, C, "New version created: ", NULL},
 	{"prepare map", REPLY_TEXT, C, "New version created: ", NULL},
 	{"set map", REPLY_EMPTY, C, NULL, NULL},
-	{"show acl", REPLY_DUMP, R | B, "# id (file) |0x", NULL},
-	{"show map", REPLY_DUMP, R | B, "# id (file) |0x", NULL},
+	{"show acl", REPLY_DUMP, 0, "# id (file) ", NULL},
+	{"show acl *", REPLY_DUMP, R | B, "0x", NULL},
+	{"show map", REPLY_DUMP, 0, "# id (file) ", NULL},
+	{"show map *", REPLY_DUMP, R | B, "0x", NULL},
 
 	/* Servers. */
 	{"add server", REPLY_TEXT, C | S, "*New server registered.", NULL},

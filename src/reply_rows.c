@@ -103,14 +103,21 @@ bool reply_integer(struct span s, int64_t *out)
 	return true;
 }
 
+/* All of 64 bits: HAProxy 2.6 counts entries below zero after some commits, and prints
+ * 18446744073709551615. */
 static bool counter(struct span s, uint64_t *out)
 {
-	int64_t value;
+	uint64_t value = 0;
 
-	if (!reply_integer(s, &value) || value < 0)
-		return false;
-	*out = (uint64_t)value;
-	return true;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned digit = (unsigned)(s.p[i] - '0');
+
+		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*out = value;
+	return s.n > 0;
 }
 
 /* Cut ". curr_ver=N next_ver=N entry_cnt=N" off the end of a list's description. */

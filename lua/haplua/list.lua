@@ -1,0 +1,240 @@
+-- SPDX-License-Identifier: MIT
+--
+--- Pattern lists: what HAProxy's ACLs and maps have in common, and how their content is replaced in
+-- one step. `kind` is "acl" or "map" everywhere. A map has a list of values beside its keys.
+
+local core = require("haplua.core")
+local reply = require("haplua.reply")
+
+local M = {}
+
+---@class haplua.List
+---@field id integer  the number after '#'
+---@field file string?  the name given with -f
+---@field text string  HAProxy's description
+---@field curr_ver integer?  2.4 and later
+---@field next_ver integer?
+---@field entry_cnt integer?
+
+--- The lists that HAProxy has of one kind.
+---@return haplua.List[]
+function M.all(target, kind)
+  return reply.lists(target:send({ "show", kind }))
+end
+
+--- Which of `all` does `ref` name? "#N" is a number, anything else a file name.
+---@return haplua.List?
+function M.find(all, ref)
+  local id = math.tointeger(tonumber(tostring(ref):match("^#(%d+)$")))
+  for _, list in ipairs(all) do
+    if list.id == id or list.file == ref then
+      return list
+    end
+  end
+end
+
+--- The entries of a list, in order.
+---@return string[] keys, string[] references, string[]? values
+function M.read(target, kind, ref)
+  return reply.entries(target:send({ "show", kind, ref }), kind == "map")
+end
+
+--- Entries as a person gives them, as two lists: (key, value), {key = value} (by key), or
+-- {{key=, value=}, ...}.
+---@return string[] keys, string[] values
+function M.entries(key, value)
+  if type(key) ~= "table" then
+    return { key }, { value }
+  end
+  local keys, values = {}, {}
+  if key[1] ~= nil then
+    for i, entry in ipairs(key) do
+      keys[i], values[i] = entry.key, entry.value
+    end
+    return keys, values
+  end
+  for k in pairs(key) do
+    keys[#keys + 1] = k
+  end
+  table.sort(keys)
+  for i, k in ipairs(keys) do
+    values[i] = key[k]
+  end
+  return keys, values
+end
+
+--- Remove keys by their text, with their duplicates. What looks like a reference ("#0x...") can only
+-- be removed by its own.
+---@return integer removed
+function M.remove(target, kind, ref, unwanted)
+  local keys, refs = M.read(target, kind, ref)
+  local by_key, words, removed = {}, {}, 0
+  for i, key in ipairs(keys) do
+    by_key[key] = by_key[key] or {}
+    table.insert(by_key[key], "#" .. refs[i])
+  end
+  for _, key in ipairs(unwanted) do
+    local found = by_key[tostring(key)] or {}
+    removed = removed + #found
+    if tostring(key):find("^#0x") and #found > 0 then
+      table.move(found, 1, #found, #words + 1, words)
+    else
+      words[#words + 1] = key
+    end
+  end
+  target:each({ "del", kind, ref }, words)
+  return removed
+end
+
+-- Differences.
+
+local function entry_text(keys, values, i)
+  return values and keys[i] .. " " .. values[i] or keys[i]
+end
+
+--- How often does each entry stand in the list?
+local function tally(keys, values)
+  local count = {}
+  for i in ipairs(keys) do
+    local entry = entry_text(keys, values, i)
+    count[entry] = (count[entry] or 0) + 1
+  end
+  return count
+end
+
+--- Positions of the entries that `other` (a tally, used up) does not have.
+local function missing(keys, values, other)
+  local found = {}
+  for i in ipairs(keys) do
+    local entry = entry_text(keys, values, i)
+    local n = other[entry] or 0
+    if n == 0 then
+      found[#found + 1] = i
+    else
+      other[entry] = n - 1
+    end
+  end
+  return found
+end
+
+local function same(there, there_values, keys, values)
+  if #there ~= #keys then
+    return false
+  end
+  for i, key in ipairs(keys) do
+    if there[i] ~= key or values and there_values[i] ~= values[i] then
+      return false
+    end
+  end
+  return true
+end
+
+local function pick(list, positions)
+  local picked = {}
+  for i, position in ipairs(positions) do
+    picked[i] = list[position]
+  end
+  return picked
+end
+
+-- Replacing.
+
+--- HAProxy 2.4 and later: fill a new version beside the one in force, look that it is all there, and
+-- commit it. A version that is not committed is emptied, however this ends.
+local function swap(target, kind, ref, keys, values)
+  local prepare = { "prepare", kind, ref }
+  local text = target:send(prepare)
+  local version = math.tointeger(tonumber(text:match("^New version created: (%d+)$")))
+  if not version then
+    target:mistrust(table.concat(prepare, " "), text)
+  end
+  local at, committed = "@" .. version, false
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      if not committed then
+        target:send({ "clear", kind, at, ref })
+      end
+    end,
+  })
+  local show = { "show", kind, at, ref }
+  local _, filled = target:each({ "add", kind, at, ref }, keys, values, nil, show)
+  local there, _, there_values = reply.entries(filled, kind == "map")
+  if not same(there, there_values, keys, values) then
+    target:mistrust(table.concat(show, " "), ("%d entries, or other ones, instead of %d"):format(#there, #keys))
+  end
+  local answers = target:batch({ { "commit", kind, at, ref }, { "show", kind } })
+  committed = true
+  local list = M.find(reply.lists(answers[2]), ref)
+  if list and list.curr_ver ~= version then
+    target:mistrust(("commit %s %s %s"):format(kind, at, ref), ("version %d is in force"):format(list.curr_ver))
+  end
+end
+
+--- HAProxy 2.2 has no versions: first add what is missing, then remove what is too much. So what is in
+-- both the old and the new content matches all the time.
+local function change(target, kind, ref, wanted, there)
+  if #wanted.keys == 0 then
+    target:send({ "clear", kind, ref })
+    return
+  end
+  local words = {}
+  for i, position in ipairs(there.surplus) do
+    words[i] = "#" .. there.refs[position]
+  end
+  target:each(
+    { "add", kind, ref },
+    pick(wanted.keys, wanted.missing),
+    wanted.values and pick(wanted.values, wanted.missing)
+  )
+  target:each({ "del", kind, ref }, words)
+  local keys, _, values = M.read(target, kind, ref)
+  if #keys ~= #wanted.keys or #missing(keys, values, tally(wanted.keys, wanted.values)) > 0 then
+    target:mistrust(("show %s %s"):format(kind, ref), ("%d entries, or other ones, instead of %d"):format(#keys, #wanted.keys))
+  end
+end
+
+--- The lines of a dry run. The version's number is HAProxy's to give.
+local function plan(target, kind, ref, wanted, versioned)
+  if not versioned then
+    core.would(target, ("replace %s %s:"):format(kind, ref))
+  else
+    core.would(target, ("prepare %s %s"):format(kind, ref))
+  end
+  for i in ipairs(wanted.keys) do
+    local words = { wanted.keys[i], wanted.values and wanted.values[i] }
+    core.would(target, ("add %s %s%s %s"):format(kind, versioned and "@NEW " or "", ref, core.encode(words)))
+  end
+  if versioned then
+    core.would(target, ("commit %s @NEW %s"):format(kind, ref))
+  end
+end
+
+--- Make a list hold these entries and no others. An ACL that does so already, in whatever order, is
+-- left alone; a map's order matters, since the first match wins.
+---@param keys string[]
+---@param values? string[]  maps
+---@return integer added, integer removed
+function M.replace(target, kind, ref, keys, values)
+  core.check(keys, values)
+  local texts = target:batch({ { "show", kind }, { "show", kind, ref } })
+  local list = M.find(reply.lists(texts[1]), ref)
+  local there, refs, there_values = reply.entries(texts[2], kind == "map")
+  local wanted = { keys = keys, values = values }
+  wanted.missing = missing(keys, values, tally(there, there_values))
+  local surplus = missing(there, there_values, tally(keys, values))
+
+  if #wanted.missing == 0 and #surplus == 0 and (kind == "acl" or same(there, there_values, keys, values)) then
+    return 0, 0
+  end
+  local versioned = not list or list.curr_ver ~= nil
+  if core.dry_run() then
+    plan(target, kind, ref, wanted, versioned)
+  elseif versioned then
+    swap(target, kind, ref, keys, values)
+  else
+    change(target, kind, ref, wanted, { refs = refs, surplus = surplus })
+  end
+  return #wanted.missing, #surplus
+end
+
+return M

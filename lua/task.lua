@@ -1,0 +1,25 @@
+-- SPDX-License-Identifier: MIT
+--
+--- The module `task`: what src/lua_task.c gives, and task.all on top of it.
+
+local task = require("haplua.task")
+
+--- Run functions at the same time and wait for all of them. The first that fails cancels the
+-- others, and its error is raised.
+---@param work function[]|any[]  functions; or values for `fn`
+---@param fn? fun(value: any, index: integer): any  called with each value
+---@return any[] results  the first result of each, in the order of `work`
+function task.all(work, fn)
+  return task.spawn(function()
+    local tasks, results = {}, {}
+    for i, item in ipairs(work) do
+      tasks[i] = fn and task.spawn(fn, item, i) or task.spawn(item)
+    end
+    for i, t in ipairs(tasks) do
+      results[i] = t:wait()
+    end
+    return results
+  end):wait()
+end
+
+return task

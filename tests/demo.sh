@@ -1,0 +1,191 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# demo.sh - what haplua does, shown on a private HAProxy. `make demo` builds, then runs it.
+# All that it starts listens on loopback ports only, and is gone when it ends, however it
+# ends. Status: 0, or 1 when a step showed something else than it should.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+PATH=$PATH:/usr/sbin:/sbin
+export LC_ALL=C
+dir=
+
+if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
+	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
+else
+	bold='' dim='' plain=''
+fi
+
+say()
+{
+	printf '\n%s\n' "$*"
+}
+
+fail()
+{
+	printf '\ndemo.sh: %s\n' "$*" >&2
+	[ -z "$dir" ] || cat "$dir"/*.log >&2
+	exit 1
+}
+
+# Every way out leads through here: what was started ends, the folder goes.
+clean()
+{
+	status=$?
+	trap '' INT TERM HUP
+	if [ -n "$dir" ]; then
+		jobs -p >"$dir/jobs"
+		while read -r pid; do
+			kill "$pid" 2>/dev/null
+		done <"$dir/jobs"
+		wait
+		rm -rf "$dir"
+	fi
+	exit "$status"
+}
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# A port that nobody listens on, from below the range of outgoing connections.
+free_port()
+{
+	while :; do
+		port=$(($(od -An -N2 -tu2 /dev/urandom) % 20000 + 10000))
+		grep -qi "$(printf ' 0*:%04X \| 0100007F:%04X ' $port $port)" \
+			/proc/net/tcp /proc/net/tcp6 2>/dev/null || break
+	done
+	echo $port
+}
+
+# Wait until the port $1 answers. False: process $2 has ended before that.
+answers()
+{
+	until curl -s -o "$dir/null" --max-time 5 "http://127.0.0.1:$1/"; do
+		kill -0 "$2" 2>/dev/null || return 1
+		sleep 0.05
+	done
+}
+
+# The website: an application, and an nginx with the maintenance page.
+start_nginx()
+{
+	app=$(free_port) page=$(free_port)
+	cat >"$dir/maintenance.html" <<-END
+		<h1>Back soon</h1><p>We are working on it.</p>
+	END
+	cat >"$dir/nginx.conf" <<-END
+		daemon off;
+		master_process off;
+		pid $dir/nginx.pid;
+		events { }
+		http {
+		    access_log off;
+		    client_body_temp_path $dir/1;
+		    proxy_temp_path $dir/2;
+		    fastcgi_temp_path $dir/3;
+		    uwsgi_temp_path $dir/4;
+		    scgi_temp_path $dir/5;
+		    server {                            # the application
+		        listen 127.0.0.1:$app;
+		        default_type text/html;
+		        return 200 "<h1>The application</h1><p>Welcome!</p>\n";
+		    }
+		    server {                            # the maintenance page, for any path
+		        listen 127.0.0.1:$page;
+		        root $dir;
+		        error_page 503 /maintenance.html;
+		        location / { return 503; }
+		        location = /maintenance.html { internal; default_type text/html; }
+		    }
+		}
+	END
+	nginx -e "$dir/nginx.log" -c "$dir/nginx.conf" 2>>"$dir/nginx.log" &
+	answers "$app" $!
+}
+
+start_haproxy()
+{
+	port=$(free_port)
+	cat >"$dir/haproxy.cfg" <<-END
+		global
+		    stats socket $dir/haproxy.sock mode 600 level admin
+		defaults
+		    mode http
+		    timeout connect 5s
+		    timeout client 5s
+		    timeout server 5s
+		frontend frontend-http
+		    bind 127.0.0.1:$port
+		    acl maintenance path -i -u 9999 -m reg
+		    use_backend maintenance if maintenance
+		    default_backend app
+		backend app
+		    server app 127.0.0.1:$app
+		backend maintenance
+		    server maintenance-nginx 127.0.0.1:$page
+	END
+	haproxy -db -f "$dir/haproxy.cfg" >"$dir/haproxy.log" 2>&1 &
+	answers "$port" $!
+}
+
+# A port may be taken by somebody else between our look and our start: then once more.
+start()
+{
+	for _ in 1 2 3; do
+		"$1" && return
+	done
+	fail "cannot start ${1#start_}"
+}
+
+# Run a command line as a person would type it; what comes must hold the text $1.
+try()
+{
+	wanted=$1
+	shift
+	printf '  %s$ %s%s\n' "$bold" "$*" "$plain"
+	eval "$*" >"$dir/out" 2>&1
+	status=$?
+	sed 's/^/  /' "$dir/out"
+	[ $status = 0 ] || fail "that ended with status $status"
+	grep -qF -e "$wanted" "$dir/out" || fail "'$wanted' was expected"
+}
+
+visit()
+{
+	try "$1" "curl -s -w 'status %{http_code}\n' http://127.0.0.1:$port/"
+	tail -n 1 "$dir/out" | grep -qx "status $2" || fail "status $2 was expected"
+}
+
+for tool in haproxy nginx curl; do
+	command -v $tool >/dev/null || fail "$tool is not installed (\`make demo\` installs it)"
+done
+[ -x ./haplua ] || fail "./haplua is not built (\`make\` builds it)"
+dir=$(mktemp -d /tmp/haplua-demo.XXXXXX) || exit 1
+start start_nginx
+start start_haproxy
+
+cat <<END
+A private HAProxy listens on port $port of this machine. Its configuration says:
+
+${dim}    stats socket $dir/haproxy.sock mode 600 level admin
+    frontend frontend-http
+        acl maintenance path -i -u 9999 -m reg
+        use_backend maintenance if maintenance
+        default_backend app$plain
+END
+say "1. A visitor gets the application."
+visit "The application" 200
+say "2. Maintenance begins: from this instant on, for everybody."
+try "" "export HAPLUA_SOCKET=$dir/haproxy.sock"
+export HAPLUA_SOCKET="$dir/haproxy.sock"
+try "" "./haplua scripts/maint.lua on"
+say "3. The same visitor gets the maintenance page, from nginx."
+visit "Back soon" 503
+say "4. What is the state?"
+try "on" "./haplua scripts/maint.lua status"
+say "5. Maintenance ends."
+try "" "./haplua scripts/maint.lua off"
+visit "The application" 200
+say "That is all. scripts/maint.lua is short: read it, then write your own policy."

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_grammar.c - the table of grammars in reply.c: which entry a command has, and what
+ * it says about the command. How answers are judged by it: test_reply.c. */
+#include "unit.h"
+#include "command.h"
+#include "reply.h"
+
+static const struct reply_grammar *grammar_of(const char *command)
+{
+	struct span words[HAP_WORDS_MAX];
+	struct buf store = {0};
+	int n = command_split(&store, span_of(command), words, HAP_WORDS_MAX);
+	const struct reply_grammar *g = reply_grammar(words, (size_t)n);
+
+	buf_free(&store);
+	return g;
+}
+
+static void the_longest_grammar_wins(void **state)
+{
+	static const struct {
+		const char *command, *grammar;
+	} cases[] = {
+		{"show stat", "show stat"},
+		{"show stat json", "show stat json"},
+		{"show stat json up", "show stat json"},
+		{"show info typed", "show info"},
+		{"set server b/s", "set server"},
+		{"set server b/s addr", "set server * addr"},
+		{"set server b/s addrx", "set server"},
+		{"set server addr", "set server"},
+		{"show acl", "show acl"},
+		{"show acl #9999", "show acl *"},
+		{"show acl @1 #9999", "show acl *"},
+		{"show frob", "show"},
+		{"showacl", ""},
+		{"show\\ acl", ""},
+		{"add", ""},
+		{"add acls", ""},
+		{"@1 show info", "@*"},
+		{"@!123 show info", "@*"},
+		{"@", "@*"},
+		{"", ""},
+		{"frob", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_string_equal(grammar_of(cases[i].command)->command,
+				    cases[i].grammar);
+	assert_non_null(reply_grammar(NULL, 0));
+	assert_string_equal(reply_grammar(&(struct span){NULL, 0}, 1)->command, "");
+}
+
+static void what_reads_is_known_to_read(void **state)
+{
+	static const char *const reads[] = {
+		"show info",
+		"show stat",
+		"show servers state",
+		"show acl #1",
+		"show map m",
+		"get acl #1 x",
+		"get map m x",
+		"get weight b/s",
+		"get var proc.x",
+		"show sess",
+		"show table t",
+		"show env",
+		"show errors",
+		"show ssl cert x",
+		"show peers",
+		"show cli sockets",
+		"show proc",
+		"show startup-logs",
+		"show events buf0",
+		"show tls-keys",
+		"show something new",
+		"help",
+		"echo x",
+		"wait 1s",
+		"dump stats-file",
+		"dump ssl cert x",
+	};
+	static const char *const changes[] = {
+		"add acl #1 x",
+		"add map m k v",
+		"del acl #1 x",
+		"clear acl #1",
+		"prepare acl #1",
+		"commit acl @1 #1",
+		"set map m k v",
+		"set server b/s state maint",
+		"set server b/s new-thing 1",
+		"set weight b/s 1",
+		"disable server b/s",
+		"enable frontend fe",
+		"shutdown session 0x1",
+		"shutdown frontend f",
+		"clear counters",
+		"clear table t",
+		"set table t key k",
+		"set maxconn global 1",
+		"set rate-limit x",
+		"set ssl cert x",
+		"commit ssl cert x",
+		"add server b/s x",
+		"del server b/s",
+		"set profiling tasks on",
+		"trace h1 start now",
+		"set var proc.x 1",
+		"reload",
+		"hard-reload",
+		"debug dev exit",
+		"httpclient GET x",
+		"acme renew x",
+		"set anon global-key 1",
+		"frobnicate",
+		"update ssl ocsp-response x",
+		"set",
+		"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
+		if (grammar_of(reads[i])->flags & REPLY_CHANGES)
+			fail_msg("%s counts as a change", reads[i]);
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+		if (!(grammar_of(changes[i])->flags & REPLY_CHANGES))
+			fail_msg("%s does not count as a change", changes[i]);
+}
+
+static void what_alters_the_session_is_known(void **state)
+{
+	static const char *const closes[] = {
+		"quit",
+		"prompt",
+		"prompt i",
+		"@1",
+		"@master show proc",
+		"@@1",
+		"user",
+		"operator",
+		"set severity-output none",
+		"_getsocks",
+		"set timeout cli 3",
+		"expert-mode on",
+		"experimental-mode on",
+		"set anon on",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof closes / sizeof *closes; i++)
+		if (!(grammar_of(closes[i])->flags & REPLY_CLOSES))
+			fail_msg("%s may be sent", closes[i]);
+	assert_false(grammar_of("quitx")->flags & REPLY_CLOSES);
+	assert_false(grammar_of("set anon global-key 1")->flags & REPLY_CLOSES);
+}
+
+/* What answers with an LF too few on some version spoils the framing of what follows. */
+static void what_may_end_short_is_last_on_its_line(void **state)
+{
+	static const char *const lasts[] = {
+		"show info json",
+		"show stat json",
+		"show schema json",
+		"set weight b/s x",
+		"set server b/s weight x",
+		"set maxconn server b/s x",
+		"set server b/s check-port 1",
+		"add server b/s x",
+		"del server b/s",
+		"get var x",
+		"show events buf0",
+		"show resolvers",
+		"show threads",
+		"show startup-logs",
+		"dump stats-file",
+		"echo",
+		"show env",
+		"show acl #1",
+		"show map m",
+		"get map m k",
+		"get acl #1 k",
+		"httpclient GET x",
+		"trace 0",
+		"show trace h1",
+		"frobnicate",
+		"del ssl cert x",
+		"reload",
+	};
+	static const char *const joined[] = {
+		"add acl #1 x",
+		"del acl #1 x",
+		"add map m k v",
+		"del map m k",
+		"set map m k v",
+		"clear acl #1",
+		"set server b/s state maint",
+		"show info",
+		"show stat",
+		"show servers state",
+		"enable server b/s",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lasts / sizeof *lasts; i++)
+		if (!(grammar_of(lasts[i])->flags & REPLY_RAW))
+			fail_msg("%s may be followed", lasts[i]);
+	for (size_t i = 0; i < sizeof joined / sizeof *joined; i++)
+		if (grammar_of(joined[i])->flags & (REPLY_RAW | REPLY_SHORT))
+			fail_msg("%s may not be followed", joined[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_longest_grammar_wins),
+		cmocka_unit_test(what_reads_is_known_to_read),
+		cmocka_unit_test(what_alters_the_session_is_known),
+		cmocka_unit_test(what_may_end_short_is_last_on_its_line),
+	};
+
+	return cmocka_run_group_tests_name("grammar", tests, NULL, NULL);
+}
