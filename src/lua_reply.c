@@ -157,14 +157,42 @@ static int buf_close(lua_State *L)
 	return 0;
 }
 
+/* Set fields[i] under its column's name, which lies on the stack at 3 + i. [-0, +0] */
+static void set_column(lua_State *L, const struct span *fields, size_t i)
+{
+	lua_pushvalue(L, 3 + (int)i);
+	push_field(L, fields[i]);
+	lua_rawset(L, -3);
+}
+
+/* "idle_per_thr[4]" stands for as many fields as there are threads: they become a list.
+ */
+static void set_list(lua_State *L, const struct reply_columns *columns,
+		     const struct span *fields, size_t n)
+{
+	size_t first = columns->n - 1;
+
+	push_span(L,
+		  (struct span){columns->name[first].p,
+				(size_t)((const char *)memchr(columns->name[first].p, '[',
+							      columns->name[first].n) -
+					 columns->name[first].p)});
+	lua_newtable(L);
+	for (size_t i = first; i < n; i++) {
+		push_field(L, fields[i]);
+		lua_rawseti(L, -2, (lua_Integer)(i - first + 1));
+	}
+	lua_rawset(L, -3);
+}
+
 /* rows(text) -> a list of tables by column name, for `show stat` (CSV) and `show servers
- * conn`. Values beyond the last column go into a list under that column's name. */
+ * conn` */
 static int lreply_rows(lua_State *L)
 {
 	struct span rest = check_text(L, 1);
 	struct span fields[REPLY_COLUMNS_MAX];
 	struct reply_columns columns;
-	size_t n;
+	size_t n, plain;
 	int rc = reply_columns(&rest, &columns);
 
 	lua_settop(L, 1);
@@ -174,23 +202,17 @@ static int lreply_rows(lua_State *L)
 	luaL_checkstack(L, (int)columns.n + 8, NULL);
 	for (size_t i = 0; i < columns.n; i++)
 		push_span(L, columns.name[i]);
+	plain = columns.n;
+	if (plain > 0 &&
+	    memchr(columns.name[plain - 1].p, '[', columns.name[plain - 1].n))
+		plain--;
 	for (lua_Integer row = 1; (rc = reply_row_next(&rest, &columns, fields, &n)) > 0;
 	     row++) {
 		lua_createtable(L, 0, (int)columns.n);
-		for (size_t i = 0; i < n && i < columns.n; i++) {
-			lua_pushvalue(L, 3 + (int)i);
-			push_field(L, fields[i]);
-			lua_rawset(L, -3);
-		}
-		if (n >= columns.n && columns.n > 0 && columns.sep == ' ') {
-			lua_pushvalue(L, 2 + (int)columns.n);
-			lua_newtable(L);
-			for (size_t i = columns.n; i < n; i++) {
-				push_field(L, fields[i]);
-				lua_rawseti(L, -2, (lua_Integer)(i - columns.n + 1));
-			}
-			lua_rawset(L, -3);
-		}
+		for (size_t i = 0; i < n && i < plain; i++)
+			set_column(L, fields, i);
+		if (plain < columns.n)
+			set_list(L, &columns, fields, n);
 		lua_rawseti(L, 2, row);
 	}
 	lua_settop(L, 2);

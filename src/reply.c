@@ -252,6 +252,9 @@ static size_t match_words(const struct reply_grammar *g, const struct span *word
 	struct span rest = span_of(g->command), want;
 	size_t i = 0;
 
+	/* Most are dismissed by a look: no grammar's first word begins with '*'. */
+	if (n == 0 || words->n == 0 || *words->p != *g->command)
+		return 0;
 	while (span_word(&rest, ' ', &want)) {
 		if (i == n)
 			return 0;

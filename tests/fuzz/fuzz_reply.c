@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fuzz_reply.c - judging and reading end, stay inside the answer, and take no refusal for
+ * a success. Input: a byte (is severity in force), a command, LF, the reply. */
+#include "fuzz.h"
+#include "command.h"
+#include "err.h"
+#include "reply.h"
+
+/* Every reader returns 1 only after it has moved on, and 0 or HAP_EPROTOCOL otherwise. */
+#define READ_ALL(call)                                                                   \
+	do {                                                                             \
+		struct span rest = text;                                                 \
+		size_t left = rest.n + 1;                                                \
+		int rc;                                                                  \
+                                                                                         \
+		while ((rc = (call)) == 1) {                                             \
+			CHECK(rest.n < left && inside(rest, text));                      \
+			left = rest.n;                                                   \
+		}                                                                        \
+		CHECK(rc == 0 || rc == HAP_EPROTOCOL);                                   \
+	} while (0)
+
+static int list(struct span *rest, struct span text)
+{
+	struct reply_list l;
+	int rc = reply_list_next(rest, &l);
+
+	CHECK(rc != 1 || (inside(l.file, text) && inside(l.text, text)));
+	return rc;
+}
+
+static int entry(struct span *rest, struct span text)
+{
+	struct reply_entry e;
+	struct span key, value;
+	int rc = reply_entry_next(rest, &e);
+
+	if (rc == 1) {
+		CHECK(inside(e.ref, text) && inside(e.pattern, text));
+		CHECK(span_begins(e.ref, "0x") && e.ref.n <= 18);
+		reply_entry_pair(e.pattern, &key, &value);
+		CHECK(inside(key, e.pattern) && inside(value, e.pattern));
+		CHECK(key.n + value.n + 1 >= e.pattern.n);
+	}
+	return rc;
+}
+
+static int match(struct span *rest, struct span text)
+{
+	struct reply_match m;
+	int rc = reply_match_next(rest, &m);
+
+	if (rc == 1) {
+		CHECK(inside(m.type, text) || span_equal(m.type, SPAN_LIT("method")));
+		CHECK(inside(m.index, text) && inside(m.pattern, text));
+		CHECK(inside(m.value, text) && (m.found || m.pattern.n == 0));
+	}
+	return rc;
+}
+
+static int pair(struct span *rest, struct span text)
+{
+	struct span name, value;
+	int rc = reply_pair_next(rest, &name, &value);
+
+	CHECK(rc != 1 || (inside(name, text) && inside(value, text) && name.n > 0));
+	return rc;
+}
+
+static int session(struct span *rest, struct span text)
+{
+	struct span ref, fields, name, value;
+	int rc = reply_session_next(rest, &ref, &fields);
+
+	CHECK(rc != 1 || (inside(ref, text) && inside(fields, text)));
+	while (rc == 1 && reply_field_next(&fields, &name, &value)) {
+		CHECK(inside(name, text) && inside(value, text));
+		CHECK(inside(fields, text) && name.n > 0);
+	}
+	return rc;
+}
+
+static void rows(struct span text)
+{
+	static struct reply_columns columns;
+	static struct span fields[REPLY_COLUMNS_MAX];
+	struct buf out = {0};
+	struct span rest = text;
+	size_t n;
+	int rc = reply_columns(&rest, &columns);
+
+	if (rc != 1)
+		return;
+	CHECK(columns.n <= REPLY_COLUMNS_MAX);
+	for (size_t i = 0; i < columns.n; i++)
+		CHECK(inside(columns.name[i], text));
+	for (;;) {
+		size_t left = rest.n;
+
+		rc = reply_row_next(&rest, &columns, fields, &n);
+		CHECK(inside(rest, text));
+		if (rc != 1)
+			break;
+		CHECK(rest.n < left && n <= REPLY_COLUMNS_MAX);
+		for (size_t i = 0; i < n; i++) {
+			CHECK(inside(fields[i], text));
+			out.n = 0;
+			CHECK(reply_unquote(&out, fields[i]) == 0);
+			CHECK(out.n <= fields[i].n);
+		}
+	}
+	CHECK(rc == 0 || rc == HAP_EPROTOCOL);
+	buf_free(&out);
+}
+
+static void read_everything(struct span text)
+{
+	int64_t value;
+
+	READ_ALL(list(&rest, text));
+	READ_ALL(entry(&rest, text));
+	READ_ALL(match(&rest, text));
+	READ_ALL(pair(&rest, text));
+	READ_ALL(session(&rest, text));
+	rows(text);
+	CHECK(!reply_integer(text, &value) || text.n > 0);
+}
+
+static void check_verdict(const struct reply_grammar *g, struct span reply, bool whole,
+			  bool severity)
+{
+	struct span text = {NULL, 0};
+	int rc = reply_check(g, reply, whole, severity, &text);
+
+	CHECK(inside(text, reply));
+	CHECK(rc == 0 || rc == HAP_EREFUSED || rc == HAP_EDENIED || rc == HAP_EPROTOCOL);
+	CHECK(rc == 0 || rc == HAP_EPROTOCOL || text.n > 0);
+	if (rc == 0) {
+		CHECK(g->shape != REPLY_EMPTY || reply.n == 0);
+		CHECK(!severity || reply.n < 5 || memcmp(reply.p, "[3]: ", 5) != 0);
+		CHECK(whole || g->flags & REPLY_SHORT || reply.n == 0);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct span input = {(const char *)data, n}, line, words[HAP_WORDS_MAX];
+	bool severity = fuzz_byte(&input) & 1;
+	struct buf store = {0};
+
+	if (!span_line(&input, &line))
+		return 0;
+	int count = command_split(&store, line, words, HAP_WORDS_MAX);
+
+	CHECK(count >= 0);
+	const struct reply_grammar *g = reply_grammar(words, (size_t)count);
+
+	CHECK(g && (!(g->flags & REPLY_SHORT) || g->flags & REPLY_RAW));
+	check_verdict(g, input, true, severity);
+	if (input.n > 0)
+		check_verdict(g, input, false, severity);
+	read_everything(input);
+	buf_free(&store);
+	return 0;
+}
