@@ -16,7 +16,8 @@ B      ?= build
 BIN    ?= haplua
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
 	$(shell pkg-config --cflags $(PKGS))
-ALL_LIBS   = $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm
+# Names bound at the start: safer, and faster than one by one.
+ALL_LIBS   = -Wl,-z,relro,-z,now $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm
 
 Q := $(if $(V),,@)
 
@@ -40,7 +41,7 @@ $(B)/%.o: src/%.c | $(B)/.deps
 $(B)/modules.c: src/modules.lua $(MODULES) | $(B)/.deps
 	@echo "LUA  $@"
 	$(Q)$(LUA) src/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \
-		-s argparse > $@.tmp && mv $@.tmp $@
+		argparse > $@.tmp && mv $@.tmp $@
 
 $(B)/modules.o: $(B)/modules.c
 	@echo "CC   $<"

@@ -9,13 +9,13 @@
 #define PATIENCE_SECONDS 5.0
 
 /* Begin the next line, empty but for the host's own commands. */
-static int start_line(struct exchange *x)
+static int start_batch(struct exchange *x)
 {
 	struct target *t = x->target;
-	int rc = batch_start(&x->line, span_of(t->route), t->line_max);
+	int rc = batch_start(&x->batch, span_of(t->route), t->line_max);
 
 	if (rc == 0 && x->timeout > PATIENCE_SECONDS)
-		rc = batch_timeout(&x->line, x->timeout);
+		rc = batch_timeout(&x->batch, x->timeout);
 	return rc;
 }
 
@@ -23,14 +23,14 @@ int exchange_start(struct exchange *x, struct target *target, double timeout)
 {
 	x->target = target_ref(target);
 	x->timeout = timeout;
-	return start_line(x);
+	return start_batch(x);
 }
 
 int exchange_add(struct exchange *x, struct span command,
 		 const struct reply_grammar *grammar)
 {
 	struct exchange_mark mark = {x->bytes.n + command.n, grammar};
-	int rc = batch_check(&x->line, command);
+	int rc = batch_check(&x->batch, command);
 
 	if (rc == 0)
 		rc = buf_add(&x->marks, &mark, sizeof mark);
@@ -42,6 +42,7 @@ int exchange_add(struct exchange *x, struct span command,
 		return rc;
 	}
 	x->n++;
+	x->changes = x->changes || (grammar->flags & REPLY_CHANGES);
 	return 0;
 }
 
@@ -55,14 +56,6 @@ static const struct exchange_mark *mark_of(const struct exchange *x, size_t inde
 	return (const struct exchange_mark *)x->marks.p + index;
 }
 
-bool exchange_changes(const struct exchange *x)
-{
-	for (size_t i = 0; i < x->n; i++)
-		if (mark_of(x, i)->grammar->flags & REPLY_CHANGES)
-			return true;
-	return false;
-}
-
 struct span exchange_command(const struct exchange *x, size_t index)
 {
 	size_t begin = index ? mark_of(x, index - 1)->end : 0;
@@ -70,30 +63,25 @@ struct span exchange_command(const struct exchange *x, size_t index)
 	return (struct span){x->bytes.p + begin, mark_of(x, index)->end - begin};
 }
 
-static bool severity_asked(const struct exchange *x)
-{
-	return !x->target->route[0];
-}
-
 /* Put as many commands as fit on a line. 0 or a failure of batch_add(). */
 static int pack(struct exchange *x)
 {
-	int rc = start_line(x);
+	int rc = start_batch(x);
 
 	if (rc < 0)
 		return rc;
 	if (x->payload.n > 0) {
-		rc = batch_add_payload(&x->line, exchange_command(x, x->next),
+		rc = batch_add_payload(&x->batch, exchange_command(x, x->next),
 				       buf_span(&x->payload));
 		x->next += rc > 0;
 		return rc < 0 ? rc : 0;
 	}
 	while (x->next < x->n) {
-		rc = batch_add(&x->line, exchange_command(x, x->next));
+		rc = batch_add(&x->batch, exchange_command(x, x->next));
 		if (rc <= 0)
 			break;
 		if (mark_of(x, x->next)->grammar->flags & REPLY_RAW)
-			x->line.closed = true;
+			x->batch.closed = true;
 		x->next++;
 	}
 	return rc < 0 ? rc : 0;
@@ -101,38 +89,74 @@ static int pack(struct exchange *x)
 
 static int send_line(struct exchange *x)
 {
-	struct clock *clock = x->target->clock;
+	struct exchange_line *line =
+		&x->lines[(x->oldest + x->under_way) % EXCHANGE_WINDOW];
 	int rc = pack(x);
 
 	if (rc == 0)
-		rc = batch_finish(&x->line);
+		rc = batch_finish(&x->batch);
 	if (rc == 0)
-		rc = request_new(&x->request, x->target, &x->line.bytes);
+		rc = request_new(&line->request, x->target, &x->batch.bytes);
 	if (rc < 0)
 		return rc;
-	frame_start(&x->frame, x->line.lead + x->line.count);
-	request_start(x->request, clock_after(clock, x->timeout), x->wake, x->owner);
+	line->lead = x->batch.lead;
+	frame_start(&line->frame, x->batch.lead + x->batch.count);
+	x->under_way++;
+	request_start(line->request, clock_after(x->target->clock, x->timeout), x->wake,
+		      x->owner);
 	return 0;
 }
 
-/* Cut the next reply off what has come. 1: *reply; 0: more is needed; <0. */
-static int cut(struct exchange *x, struct span *reply, bool *whole)
+/* Have as many requests under way as may be. */
+static int send_lines(struct exchange *x)
 {
-	struct request *r = x->request;
+	size_t window = x->changes ? 1 : EXCHANGE_WINDOW;
+	int rc = 0;
+
+	while (rc == 0 && x->next < x->n && x->under_way < window)
+		rc = send_line(x);
+	return rc;
+}
+
+static void drop_line(struct exchange *x)
+{
+	request_drop(x->lines[x->oldest].request);
+	x->oldest = (x->oldest + 1) % EXCHANGE_WINDOW;
+	x->under_way--;
+}
+
+/* Cut the next reply off what has come. 1: *reply; 0: more is needed; <0, and *reply is
+ * what there is instead. */
+static int cut(struct exchange_line *line, struct span *reply, bool *whole)
+{
+	struct request *r = line->request;
 	struct span answer = buf_span(&r->in);
 
 	*whole = true;
-	if (frame_next(&x->frame, answer, reply))
+	if (frame_next(&line->frame, answer, reply))
 		return 1;
 	if (r->state != REQUEST_DONE)
 		return 0;
-	if (r->rc < 0) {
-		*reply = frame_tail(&x->frame, answer);
+	*reply = frame_tail(&line->frame, answer);
+	if (r->rc < 0)
 		return r->rc;
-	}
-	int rc = frame_last(&x->frame, answer, reply, whole);
+	int rc = frame_last(&line->frame, answer, reply, whole);
 
 	return rc < 0 ? rc : 1;
+}
+
+/* The same, with the replies to the host's own commands taken off: they are empty. */
+static int cut_answer(struct exchange_line *line, struct span *reply, bool *whole)
+{
+	for (;;) {
+		int rc = cut(line, reply, whole);
+
+		if (rc <= 0 || line->lead == 0)
+			return rc;
+		line->lead--;
+		if (reply->n > 0)
+			return HAP_EPROTOCOL;
+	}
 }
 
 int exchange_next(struct exchange *x, struct exchange_reply *out)
@@ -142,40 +166,22 @@ int exchange_next(struct exchange *x, struct exchange_reply *out)
 	int rc;
 
 	*out = (struct exchange_reply){.index = x->answered};
-	for (;;) {
-		if (x->answered == x->n)
-			return EXCHANGE_END;
-		if (x->request && x->frame.left == 0) {
-			request_drop(x->request);
-			x->request = NULL;
-			batch_free(&x->line);
-		}
-		if (!x->request) {
-			rc = send_line(x);
-			if (rc < 0)
-				return rc;
-		}
-		rc = cut(x, &reply, &whole);
-		if (rc == 0)
-			return EXCHANGE_WAIT;
-		if (rc < 0)
-			out->text = reply;
-		if (rc > 0 && x->line.lead > 0) { /* to the host's own commands */
-			x->line.lead--;
-			if (reply.n > 0)
-				rc = HAP_EPROTOCOL;
-			out->text = reply;
-		} else {
-			break;
-		}
-		if (rc < 0)
-			break;
-	}
+	if (x->under_way > 0 && x->lines[x->oldest].frame.left == 0)
+		drop_line(x);
+	if (x->answered == x->n)
+		return EXCHANGE_END;
+	rc = send_lines(x);
+	if (rc < 0)
+		return rc;
+	rc = cut_answer(&x->lines[x->oldest], &reply, &whole);
+	if (rc == 0)
+		return EXCHANGE_WAIT;
 	out->command = exchange_command(x, x->answered);
+	out->text = reply;
 	if (rc < 0)
 		return rc;
 	out->rc = reply_check(mark_of(x, x->answered)->grammar, reply, whole,
-			      severity_asked(x), &out->text);
+			      !x->target->route[0], &out->text);
 	x->answered++;
 	return EXCHANGE_REPLY;
 }
@@ -187,18 +193,20 @@ void exchange_stop(struct exchange *x)
 
 struct span exchange_tail(const struct exchange *x)
 {
-	if (!x->request || x->line.lead > 0)
+	const struct exchange_line *line = &x->lines[x->oldest];
+
+	if (x->under_way == 0 || line->lead > 0)
 		return (struct span){NULL, 0};
-	return frame_tail(&x->frame, buf_span(&x->request->in));
+	return frame_tail(&line->frame, buf_span(&line->request->in));
 }
 
 void exchange_free(struct exchange *x)
 {
-	if (x->request)
-		request_drop(x->request);
+	while (x->under_way > 0)
+		drop_line(x);
 	if (x->target)
 		target_unref(x->target);
-	batch_free(&x->line);
+	batch_free(&x->batch);
 	buf_free(&x->bytes);
 	buf_free(&x->marks);
 	buf_free(&x->payload);

@@ -12,6 +12,16 @@
 #include "reply.h"
 #include "request.h"
 
+/* Requests under way at once, where the series only reads. */
+#define EXCHANGE_WINDOW 4
+
+/* One request of the series. */
+struct exchange_line {
+	struct request *request; /* one reference */
+	struct frame frame;
+	size_t lead; /* replies to the host's own commands that are still to come */
+};
+
 struct exchange {
 	struct target *target; /* counted; NULL: not begun */
 	double timeout;        /* seconds for each request */
@@ -21,9 +31,10 @@ struct exchange {
 	size_t n;              /* commands */
 	size_t next;           /* the first command that is not on a line yet */
 	size_t answered;       /* replies given out */
-	struct batch line;
-	struct frame frame;
-	struct request *request; /* one reference; NULL: none under way */
+	bool changes;       /* a command changes HAProxy: one request after the other */
+	struct batch batch; /* the line being packed */
+	struct exchange_line lines[EXCHANGE_WINDOW]; /* a ring, oldest at `oldest` */
+	size_t oldest, under_way;
 	void (*wake)(void *owner);
 	void *owner;
 };
@@ -52,9 +63,6 @@ int exchange_add(struct exchange *x, struct span command,
 
 /* Give the last command added a payload; it must be the only one. 0, HAP_ENOMEM. */
 int exchange_payload(struct exchange *x, struct span payload);
-
-/* Does any command of the series change HAProxy? */
-bool exchange_changes(const struct exchange *x);
 
 struct span exchange_command(const struct exchange *x, size_t index);
 

@@ -21,6 +21,7 @@ static struct {
 	void *owner;
 	struct sigaction before[SIGNALS], before_alarm;
 	volatile sig_atomic_t signo, typed, told;
+	bool alarm; /* it may ring yet */
 	struct timespec since;
 	lua_State *volatile running;
 } state;
@@ -139,6 +140,9 @@ void interrupt_alarm(double seconds)
 {
 	struct itimerval it = {0};
 
+	if (!state.alarm && seconds <= 0)
+		return;
+	state.alarm = seconds > 0;
 	if (seconds > 0) {
 		it.it_value.tv_sec = (time_t)seconds;
 		it.it_value.tv_usec =

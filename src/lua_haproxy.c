@@ -299,7 +299,7 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 {
 	lua_newtable(L);
 	lua_pushnil(L);
-	if (host_of(L)->options->dry_run && exchange_changes(&c->x))
+	if (host_of(L)->options->dry_run && c->x.changes)
 		return pretend(L, c, mode);
 	return call_k(L, LUA_OK, mode);
 }

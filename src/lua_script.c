@@ -17,6 +17,9 @@
 #define HAPLUA_SCRIPTS "/usr/local/share/haplua/scripts"
 #endif
 
+/* Registry: the folder of the script. */
+#define FOLDER "haplua.folder"
+
 /* Types of userdata. */
 
 void lua_table_type(lua_State *L, const char *name, const luaL_Reg *methods,
@@ -56,6 +59,32 @@ static const struct {
 	{"task", "task", true},          {"run", "run", true},
 };
 
+/* Does a file lie in the folder of the script? */
+static bool is_beside(lua_State *L, const char *path)
+{
+	lua_getfield(L, LUA_REGISTRYINDEX, FOLDER);
+	const char *folder = lua_tostring(L, -1);
+	size_t n = folder ? strlen(folder) : 0;
+
+	lua_pop(L, 1);
+	if (n == 1 && *folder == '.' && !strchr(path, '/'))
+		return true;
+	return n > 0 && strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+/* Is the function that asks another's: C code, or a library that lies elsewhere than the
+ * script? Those may look whether a global is there, and define some. */
+static bool is_foreign(lua_State *L)
+{
+	lua_Debug ar;
+
+	if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar))
+		return true;
+	if (ar.source[0] == '@')
+		return !is_beside(L, ar.source + 1);
+	return *ar.what == 'C' || strcmp(ar.source, "=?") == 0; /* "=?": lua-argparse */
+}
+
 static bool push_host_name(lua_State *L, const char *name)
 {
 	for (size_t i = 0; i < sizeof host_names / sizeof *host_names; i++) {
@@ -83,15 +112,8 @@ static int strict_index(lua_State *L)
 		return 0;
 	const char *name = lua_tostring(L, 2);
 
-	if (!push_host_name(L, name)) {
-		lua_Debug ar;
-
-		/* C code (cjson, busted's helpers) may look whether a global is there. */
-		if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) &&
-		    *ar.what == 'C')
-			return 0;
-		return luaL_error(L, "undefined name '%s'", name);
-	}
+	if (!push_host_name(L, name))
+		return is_foreign(L) ? 0 : luaL_error(L, "undefined name '%s'", name);
 	lua_pushvalue(L, 2);
 	lua_pushvalue(L, -2);
 	lua_rawset(L, 1);
@@ -104,7 +126,7 @@ static int strict_newindex(lua_State *L)
 	lua_Debug ar;
 
 	if (lua_type(L, 2) == LUA_TSTRING && lua_getstack(L, 1, &ar) &&
-	    lua_getinfo(L, "S", &ar) && strcmp(ar.what, "Lua") == 0)
+	    lua_getinfo(L, "S", &ar) && strcmp(ar.what, "Lua") == 0 && !is_foreign(L))
 		return luaL_error(L,
 				  "assignment to the undefined name '%s' (a missing "
 				  "'local'?)",
@@ -163,13 +185,15 @@ static void add_searcher(lua_State *L)
 	lua_pop(L, 2);
 }
 
-/* Let require() find modules that lie beside the script. */
+/* Let require() find modules that lie beside the script, and know them later. */
 static void add_path(lua_State *L, const char *script)
 {
 	const char *slash = strrchr(script, '/');
 
 	lua_getglobal(L, LUA_LOADLIBNAME);
 	lua_pushlstring(L, slash ? script : ".", slash ? (size_t)(slash - script) : 1);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, LUA_REGISTRYINDEX, FOLDER);
 	const char *folder = lua_tostring(L, -1);
 
 	lua_getfield(L, -2, "path");

@@ -12,7 +12,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-static void scope_watch(struct task *t);
+static void scope_watch(const struct task *t);
 
 /* How long a task that was told to end may go on with its cleanups before every wait of
  * it raises again. */
@@ -389,8 +389,7 @@ static void resume(struct scheduler *s, struct task *t)
 	scope_watch(t);
 	int rc = lua_resume(t->L, s->L, nargs, &n);
 
-	if (t->scope)
-		interrupt_alarm(0);
+	interrupt_alarm(0);
 	interrupt_running(NULL);
 	s->running = NULL;
 	if (rc == LUA_YIELD) {
@@ -504,6 +503,17 @@ int task_end(lua_State *L)
 	return lua_error(L);
 }
 
+/* Has a parent's deadline passed, and the parent cannot be told because `t` goes on
+ * computing? */
+static bool parent_is_late(const struct task *t, uint64_t now)
+{
+	for (const struct task *up = t->parent; up; up = up->parent)
+		for (const struct scope *s = up->scope; s; s = s->outer)
+			if (!s->delivered && s->timer.at <= now)
+				return true;
+	return false;
+}
+
 void task_hook(lua_State *L, lua_Debug *ar)
 {
 	struct task *t = task_get(L);
@@ -517,6 +527,8 @@ void task_hook(lua_State *L, lua_Debug *ar)
 	now = clock_now(t->s->clock);
 	for (struct scope *s = t->scope; s; s = s->outer)
 		s->fired = s->fired || s->timer.at <= now;
+	if (parent_is_late(t, now))
+		task_cancel(t);
 	if (t->strikes > 0 && t->pending == 0)
 		t->pending = t->last_raised;
 	if ((t->pending || scope_due(t)) && push_due(L, t))
@@ -525,15 +537,18 @@ void task_hook(lua_State *L, lua_Debug *ar)
 
 /* Deadlines. */
 
-/* A script that never waits gives the loop no chance to run a timer: ask for a signal. */
-static void scope_watch(struct task *t)
+/* A script that never waits gives the loop no chance to run a timer: ask for a signal when
+ * the first deadline passes, of this task or of a parent. */
+static void scope_watch(const struct task *t)
 {
-	uint64_t now = clock_now(t->s->clock), at = CLOCK_NEVER;
+	const struct clock *clock = t->s->clock;
+	uint64_t now = clock_now(clock), at = CLOCK_NEVER;
 
-	for (struct scope *s = t->scope; s; s = s->outer)
-		if (!s->fired && s->timer.at < at)
-			at = s->timer.at;
-	if (at == CLOCK_NEVER || t->s->clock->manual)
+	for (; t; t = t->parent)
+		for (const struct scope *s = t->scope; s; s = s->outer)
+			if (!s->delivered && s->timer.at < at)
+				at = s->timer.at;
+	if (at == CLOCK_NEVER || clock->manual)
 		return;
 	interrupt_alarm(at > now ? (double)(at - now) / (double)CLOCK_SECOND : 1e-6);
 }

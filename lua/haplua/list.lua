@@ -141,7 +141,8 @@ end
 
 --- HAProxy 2.4 and later: fill a new version beside the one in force, look that it is all there, and
 -- commit it. A version that is not committed is emptied, however this ends.
-local function swap(target, kind, ref, keys, values)
+---@return table[]? tests  what `get acl` says of `ask` afterwards
+local function swap(target, kind, ref, wanted, ask)
   local prepare = { "prepare", kind, ref }
   local text = target:send(prepare)
   local version = math.tointeger(tonumber(text:match("^New version created: (%d+)$")))
@@ -157,17 +158,23 @@ local function swap(target, kind, ref, keys, values)
     end,
   })
   local show = { "show", kind, at, ref }
-  local _, filled = target:each({ "add", kind, at, ref }, keys, values, nil, show)
+  local _, filled = target:each({ "add", kind, at, ref }, wanted.keys, wanted.values, nil, show)
   local there, _, there_values = reply.entries(filled, kind == "map")
-  if not same(there, there_values, keys, values) then
-    target:mistrust(table.concat(show, " "), ("%d entries, or other ones, instead of %d"):format(#there, #keys))
+  if not same(there, there_values, wanted.keys, wanted.values) then
+    target:mistrust(table.concat(show, " "),
+      ("%d entries, or other ones, instead of %d"):format(#there, #wanted.keys))
   end
-  local answers = target:batch({ { "commit", kind, at, ref }, { "show", kind } })
+  local answers = target:batch({
+    { "commit", kind, at, ref },
+    { "show", kind },
+    ask and { "get", kind, ref, ask },
+  })
   committed = true
   local list = M.find(reply.lists(answers[2]), ref)
   if list and list.curr_ver ~= version then
     target:mistrust(("commit %s %s %s"):format(kind, at, ref), ("version %d is in force"):format(list.curr_ver))
   end
+  return ask and reply.matches(answers[3])
 end
 
 --- HAProxy 2.2 has no versions: first add what is missing, then remove what is too much. So what is in
@@ -209,32 +216,67 @@ local function plan(target, kind, ref, wanted, versioned)
   end
 end
 
+---@class haplua.ListState
+---@field list haplua.List?  nil: HAProxy takes the name, but does not list it
+---@field keys string[]
+---@field refs string[]
+---@field values string[]?
+---@field asked string?
+---@field tests table[]?  what `get acl` says of `asked`
+
+--- All that is to be known of a list before it is changed, in as few requests as can be.
+---@param ask? string  a value to test, too
+---@return haplua.ListState
+function M.state(target, kind, ref, ask)
+  local texts = target:batch({ { "show", kind }, { "show", kind, ref }, ask and { "get", kind, ref, ask } })
+  local keys, refs, values = reply.entries(texts[2], kind == "map")
+  return {
+    list = M.find(reply.lists(texts[1]), ref),
+    keys = keys,
+    refs = refs,
+    values = values,
+    asked = ask,
+    tests = ask and reply.matches(texts[3]),
+  }
+end
+
+--- What a list says of a value, with a request only where it is not known yet.
+local function test(target, kind, ref, state, ask, tests)
+  if not ask or tests then
+    return tests
+  elseif state.asked == ask then
+    return state.tests
+  end
+  return reply.matches(target:send({ "get", kind, ref, ask }))
+end
+
 --- Make a list hold these entries and no others. An ACL that does so already, in whatever order, is
 -- left alone; a map's order matters, since the first match wins.
 ---@param keys string[]
 ---@param values? string[]  maps
----@return integer added, integer removed
-function M.replace(target, kind, ref, keys, values)
+---@param options? {state: haplua.ListState?, ask: string?}  state: as just read; ask: a value to test afterwards
+---@return integer added, integer removed, table[]? tests  what `get acl` then says of `ask`
+function M.replace(target, kind, ref, keys, values, options)
+  options = options or {}
   core.check(keys, values)
-  local texts = target:batch({ { "show", kind }, { "show", kind, ref } })
-  local list = M.find(reply.lists(texts[1]), ref)
-  local there, refs, there_values = reply.entries(texts[2], kind == "map")
+  local state = options.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
-  wanted.missing = missing(keys, values, tally(there, there_values))
-  local surplus = missing(there, there_values, tally(keys, values))
+  wanted.missing = missing(keys, values, tally(state.keys, state.values))
+  local surplus = missing(state.keys, state.values, tally(keys, values))
+  local versioned = not state.list or state.list.curr_ver ~= nil
+  local added, removed, tests = #wanted.missing, #surplus, nil
 
-  if #wanted.missing == 0 and #surplus == 0 and (kind == "acl" or same(there, there_values, keys, values)) then
-    return 0, 0
-  end
-  local versioned = not list or list.curr_ver ~= nil
-  if core.dry_run() then
+  if added == 0 and removed == 0 and (kind == "acl" or same(state.keys, state.values, keys, values)) then
+    return 0, 0, test(target, kind, ref, state, options.ask)
+  elseif core.dry_run() then
     plan(target, kind, ref, wanted, versioned)
+    return added, removed
   elseif versioned then
-    swap(target, kind, ref, keys, values)
+    tests = swap(target, kind, ref, wanted, options.ask)
   else
-    change(target, kind, ref, wanted, { refs = refs, surplus = surplus })
+    change(target, kind, ref, wanted, { refs = state.refs, surplus = surplus })
   end
-  return #wanted.missing, #surplus
+  return added, removed, test(target, kind, ref, {}, options.ask, tests)
 end
 
 return M

@@ -5,6 +5,7 @@
 -- what it matches. Each change is one atomic step and is asked back from HAProxy.
 
 local haproxy = require("haproxy")
+local list = require("haplua.list")
 
 local M = {}
 
@@ -21,24 +22,22 @@ local everything = {
 -- Fetches whose value begins with '/', so that "/" is in all of them.
 local slashed = { path = true, pathq = true, url = true, ["capture.req.uri"] = true }
 
---- How the ACL matches: "reg", "beg", ... An ACL of several types has one pattern list for all.
----@return string type, haplua.List? list  what `show acl` says of it
-local function kind_of(target, acl)
-  local test = target:acl_test(acl, "/")
-  local list = require("haplua.list").find(target:acl_list(), acl)
-  return test[1] and test[1].type or "unknown", list
+--- What is so now: the entries, and from `get acl` how the ACL matches.
+---@return haplua.ListState state, string type  "reg", "beg", ...
+local function look(target, acl)
+  local state = list.state(target, "acl", acl, "/")
+  return state, state.tests[1] and state.tests[1].type or "unknown"
 end
 
 --- The patterns for the whole site, and a value to try them with.
-local function everything_for(target, acl)
-  local kind, list = kind_of(target, acl)
+local function everything_for(target, acl, state, kind)
   local all = everything[kind]
-  local fetch = list and list.text:match("^acl '([%w_.]+)'")
+  local fetch = state.list and state.list.text:match("^acl '([%w_.]+)'")
   if not all or (kind == "beg" or kind == "sub") and fetch and not slashed[fetch] then
     error(require("haplua.error").new({
       kind = "refused",
-      message = ("%s matches %s with '-m %s', for which there is no pattern that matches every request")
-        :format(acl, fetch or "something", kind),
+      message = ("an ACL of %s with '-m %s' has no pattern that matches every request"):format(
+        fetch or "this kind", kind),
       target = tostring(target),
       command = "get acl " .. acl .. " /",
       advice = "give patterns of your own, or declare the ACL with '-m reg' or '-m beg' on 'path'",
@@ -51,8 +50,7 @@ end
 -- to the first special sign.
 local function sample(pattern, kind)
   if kind == "reg" then
-    local plain = pattern:match("^%^?([%w/_%-]+)")
-    local rest = pattern:match("^%^?[%w/_%-]+(.*)$")
+    local plain, rest = pattern:match("^%^?([%w/_%-]+)(.*)$")
     if plain and not rest:find("^[*?{|]") and not pattern:find("|", 1, true) then
       return plain
     end
@@ -61,18 +59,14 @@ local function sample(pattern, kind)
   end
 end
 
---- The first value for which HAProxy confirms the patterns, or nil where none can be told.
-local function confirm(target, acl, patterns, probe)
-  local value = probe
-  if not value then
-    local kind = kind_of(target, acl)
-    value = patterns[1] and sample(patterns[1], kind)
+--- Does one of the rows of `get acl` say that it matches?
+local function matches(tests)
+  for _, row in ipairs(tests or {}) do
+    if row.found then
+      return true
+    end
   end
-  if value and target:acl_get(acl, value) then
-    return value
-  elseif probe then
-    target:mistrust("get acl " .. acl .. " " .. probe, "no match, although every request should match")
-  end
+  return false
 end
 
 ---@class haplua.Change
@@ -85,24 +79,29 @@ end
 ---@param options {acl: string, patterns: string[]?}  no patterns: the whole site
 ---@return haplua.Change
 function M.on(options)
-  local target = haproxy.target()
-  local patterns, probe = options.patterns, nil
-  if not patterns or #patterns == 0 then
-    patterns, probe = everything_for(target, options.acl)
+  local target, acl, patterns = haproxy.target(), options.acl, options.patterns
+  local whole = not patterns or #patterns == 0
+  local state, kind = look(target, acl)
+  local probe
+  if whole then
+    patterns, probe = everything_for(target, acl, state, kind)
+  else
+    probe = sample(patterns[1], kind)
   end
-  local added, removed = target:acl_replace(options.acl, patterns)
-  local change = { patterns = patterns, added = added, removed = removed }
-  if not haproxy.dry_run() then
-    change.confirmed = confirm(target, options.acl, patterns, probe)
+  local added, removed, tests =
+    list.replace(target, "acl", acl, patterns, nil, { state = state, ask = probe })
+  local confirmed = matches(tests)
+  if whole and tests and not confirmed then
+    target:mistrust(("get acl %s %s"):format(acl, probe), "no match, although every request should match")
   end
-  return change
+  return { patterns = patterns, added = added, removed = removed, confirmed = confirmed and probe or nil }
 end
 
 --- End it: the ACL matches nothing any more.
 ---@param options {acl: string}
 ---@return haplua.Change
 function M.off(options)
-  local added, removed = haproxy.target():acl_replace(options.acl, {})
+  local added, removed = list.replace(haproxy.target(), "acl", options.acl, {})
   return { patterns = {}, added = added, removed = removed }
 end
 
@@ -118,13 +117,13 @@ end
 ---@return haplua.Status
 function M.status(options)
   local target = haproxy.target()
-  local patterns = target:acl_list(options.acl)
+  local state, kind = look(target, options.acl)
   return {
     target = tostring(target),
     acl = options.acl,
-    on = #patterns > 0,
-    patterns = patterns,
-    type = (kind_of(target, options.acl)),
+    on = #state.keys > 0,
+    patterns = state.keys,
+    type = kind,
   }
 end
 

@@ -294,7 +294,7 @@ static void no_memory_leaves_the_line_as_it_was(void **state)
 		if (rc == 0)
 			rc = batch_timeout(&b, 30);
 		if (rc == 0)
-			rc = batch_add(&b, SPAN_LIT("show info"));
+			rc = batch_add(&b, (struct span){text, 3000});
 		size_t before = b.bytes.n;
 
 		if (rc == 1)

@@ -51,6 +51,9 @@ static void the_longest_grammar_wins(void **state)
 				    cases[i].grammar);
 	assert_non_null(reply_grammar(NULL, 0));
 	assert_string_equal(reply_grammar(&(struct span){NULL, 0}, 1)->command, "");
+	assert_string_equal(
+		reply_grammar((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2)->command,
+		"show");
 }
 
 static void what_reads_is_known_to_read(void **state)

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+--
+-- run.lua - busted inside haplua: the tests of this folder.
+-- Usage: haplua tests/lua/run.lua [busted's options, as --name=value] [file or folder...]
+-- Each test runs in a task of its own and under a deadline, so that calls wait as in any script,
+-- and a test that waits for ever, or leaves a task behind that does, fails.
+
+local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 30
+
+local here = arg[0]:match("^(.*)/") or "."
+
+--- Where in a test file the error came from: "file:line", or nil.
+local function place_in_test()
+  for level = 3, math.huge do
+    local info = debug.getinfo(level, "Sl")
+    if not info then
+      return nil
+    elseif info.source:find("_test%.lua$") then
+      return ("%s:%d"):format(info.short_src, info.currentline)
+    end
+  end
+end
+
+--- A test's function, made to run in a task of its own.
+local function in_task(element)
+  local fn = element.run
+  return function()
+    task.deadline(TEST_SECONDS, function()
+      local test <close> = task.spawn(function()
+        local ok, err = xpcall(fn, function(err)
+          element.place = place_in_test()
+          return err
+        end)
+        if not ok then
+          error(err, 0)
+        end
+      end)
+      test:wait()
+    end)
+  end
+end
+
+--- The way results are printed: what failed, then one line of counts.
+local function lines(options)
+  local busted = require("busted")
+  local handler = require("busted.outputHandlers.base")()
+
+  local function print_failure(failure)
+    local place = failure.element.place
+    print(("not ok: %s"):format(failure.name))
+    print(("  %s"):format((tostring(failure.message):gsub("\n", "\n  "))))
+    if place and not tostring(failure.message):find(place, 1, true) then
+      print("  at " .. place)
+    end
+  end
+
+  busted.subscribe({ "test", "start" }, function(element)
+    element.run = in_task(element)
+    return nil, true
+  end, { priority = 1 })
+
+  busted.subscribe({ "test", "end" }, function(element, _, status)
+    if options.verbose then
+      print(("%s: %s (%.0f ms)"):format(status, handler.getFullName(element), element.duration * 1000))
+    end
+    io.stdout:flush()
+    return nil, true
+  end)
+
+  busted.subscribe({ "suite", "end" }, function()
+    for _, list in ipairs({ handler.failures, handler.errors }) do
+      for _, failure in ipairs(list) do
+        print_failure(failure)
+      end
+    end
+    print(("lua: %d passed, %d failed, %d broken, %d skipped"):format(
+      handler.successesCount, handler.failuresCount, handler.errorsCount, handler.pendingsCount))
+    return nil, true
+  end)
+  return handler
+end
+
+--- What busted is told; a word without a dash names a file or a folder.
+local function command_line()
+  local words, named = { "--pattern=_test%.lua$", "--output=lines" }, false
+  for i, word in ipairs(arg) do
+    words[i + 2] = word
+    named = named or not word:find("^%-")
+  end
+  if not named then
+    words[#words + 1] = here
+  end
+  words[0] = arg[0]
+  return words
+end
+
+package.preload["busted.outputHandlers.lines"] = function()
+  return lines
+end
+rawset(package.loaded._G, "arg", command_line())
+require("busted.runner")({ standalone = false })

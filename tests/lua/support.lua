@@ -1,0 +1,194 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What the tests of this folder share: temporary folders, fake HAProxys, haplua as a child process.
+
+local M = {}
+
+local FAKE = os.getenv("FAKE") or "build/fake"
+
+--- The words that start the haplua under test: $HAPLUA, else the one that runs this.
+local function program()
+  local words = {}
+  for word in (os.getenv("HAPLUA") or ""):gmatch("%S+") do
+    words[#words + 1] = word
+  end
+  if #words == 0 then
+    local f <close> = assert(io.open("/proc/self/cmdline"))
+    words[1] = f:read("a"):match("^[^\0]+")
+  end
+  if words[1]:find("/") and words[1]:sub(1, 1) ~= "/" then
+    words[1] = os.getenv("PWD") .. "/" .. words[1]
+  end
+  return words
+end
+
+--- A value to be waited for: `set` once, `wait` by any task.
+---@return {set: fun(value: any), wait: fun(): any}
+function M.event()
+  local value, over = nil, nil
+  local event = {}
+
+  function event.set(v)
+    value = v
+    if over then
+      over:cancel()
+    end
+  end
+
+  function event.wait()
+    while value == nil do
+      over = task.spawn(task.sleep, 3600)
+      pcall(over.wait, over)
+      if value == nil then
+        error("the wait for an event was broken off", 2)
+      end
+    end
+    return value
+  end
+
+  return event
+end
+
+--- A temporary folder, gone at the end of the block: local dir <close> = support.folder()
+---@return {path: string, write: fun(name: string, text: string, mode: string?): string}
+function M.folder()
+  local status, path = run({ "mktemp", "-d", stdout = "capture" })
+  assert(status == 0)
+  path = path:gsub("\n$", "")
+  local folder = { path = path }
+
+  --- Write a file (chmod it) and return its path.
+  function folder.write(name, text, mode)
+    local file = path .. "/" .. name
+    local f <close> = assert(io.open(file, "wb"))
+    f:write(text)
+    if mode then
+      run({ "chmod", mode, file })
+    end
+    return file
+  end
+
+  return setmetatable(folder, {
+    __close = function()
+      run({ "rm", "-rf", path })
+    end,
+  })
+end
+
+--- Run haplua: M.haplua{arguments..., stdin=, env=, cwd=, stdout=}.
+---@return {status: integer, out: string, err: string}
+function M.haplua(options)
+  local words = program()
+  for _, word in ipairs(options) do
+    words[#words + 1] = word
+  end
+  words.stdin, words.env, words.cwd = options.stdin or "", options.env, options.cwd
+  words.stdout, words.stderr = options.stdout or "capture", "capture"
+  local status, out, err = run(words)
+  return { status = status, out = out, err = err }
+end
+
+--- Run haplua under a shell, which finds it as "$@": for redirections, limits, ...
+function M.shell(command, ...)
+  local words = { "sh", "-c", command, "sh" }
+  for _, list in ipairs({ program(), { ... } }) do
+    for _, word in ipairs(list) do
+      words[#words + 1] = word
+    end
+  end
+  words.stdin, words.stdout, words.stderr = "", "capture", "capture"
+  local status, out, err = run(words)
+  return { status = status, out = out, err = err }
+end
+
+--- Run haplua with a chunk that, when it is ready for it, prints "ready" and flushes; then send it
+-- a signal (once, or as often as there are "ready" lines).
+---@param signals string[]  one for each "ready"
+---@return {status: integer, out: string, err: string}
+function M.signalled(signals, chunk, ...)
+  local words, out, n = program(), {}, 0
+  for _, word in ipairs({ "-e", [[
+    local f <close> = io.open("/proc/self/stat")
+    print(f:read("n"))
+    io.stdout:flush()
+    function ready()
+      print("ready")
+      io.stdout:flush()
+    end
+  ]] .. chunk, ... }) do
+    words[#words + 1] = word
+  end
+  local pid
+  words.stdin, words.stderr = "", "capture"
+  function words.stdout(line)
+    pid = pid or line
+    if line == "ready" then
+      n = n + 1
+      run({ "kill", "-" .. signals[n], pid })
+    elseif line ~= pid then
+      out[#out + 1] = line
+    end
+  end
+  local status, _, err = run(words)
+  return { status = status, out = table.concat(out, "\n"), err = err }
+end
+
+---@class support.Fake
+---@field address string  what -s and connect() take
+---@field log string[]  for each connection that has ended, what came over it
+
+local Fake = {}
+Fake.__index = Fake
+
+--- Wait until n connections have ended, and return the log.
+function Fake:wait(n)
+  while #self.log < n do
+    self.news = M.event()
+    self.news.wait()
+  end
+  return self.log
+end
+
+--- Has nothing at all been sent so far? Asks by a connection of its own, which must be the first.
+function Fake:is_untouched()
+  pcall(function()
+    haproxy.connect(self.address):send("show cli level")
+  end)
+  self:wait(1)
+  return #self.log == 1 and self.number[1] == 1
+end
+
+function Fake:__close()
+  self.task:cancel()
+  pcall(self.task.wait, self.task)
+  run({ "rm", "-rf", self.folder.path })
+end
+
+--- A fake HAProxy: local fake <close> = support.fake{"read", "say \\n"}
+-- The words are tests/fake.c's steps. With tcp = true it listens on a port of the loopback.
+---@return support.Fake
+function M.fake(steps)
+  local fake = setmetatable({ log = {}, number = {}, folder = M.folder() }, Fake)
+  local ready = M.event()
+  local words = { FAKE, steps.tcp and "tcp" or fake.folder.path .. "/socket", table.unpack(steps) }
+
+  function words.stdout(line)
+    local address = line:match("^ready (.*)$")
+    if address then
+      ready.set(address)
+      return
+    end
+    local number, got = line:match("^(%d+) (.*)$")
+    fake.log[#fake.log + 1] = got
+    fake.number[#fake.number + 1] = tonumber(number)
+    if fake.news then
+      fake.news.set(true)
+    end
+  end
+
+  fake.task = task.spawn(run, words)
+  fake.address = ready.wait()
+  return fake
+end
+
+return M
