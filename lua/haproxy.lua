@@ -87,7 +87,8 @@ end
 ---@param patterns string[]
 ---@return integer added, integer removed
 function Target:acl_replace(ref, patterns)
-  return list.replace(self, "acl", ref, patterns)
+  local added, removed = list.replace(self, "acl", ref, patterns)
+  return added, removed
 end
 
 -- Maps. Entries are given as {key = value, ...} or, where the order or duplicates matter, as
@@ -148,10 +149,21 @@ end
 ---@param entries haplua.Entries
 ---@return integer added, integer removed
 function Target:map_replace(ref, entries)
-  return list.replace(self, "map", ref, list.entries(entries))
+  local keys, values = list.entries(entries)
+  local added, removed = list.replace(self, "map", ref, keys, values)
+  return added, removed
 end
 
 -- Servers, statistics, the process.
+
+--- `show servers state`: a row for each server, fields named as HAProxy names them, numbers as integers, and
+-- `admin` ("ready", "drain", "maint") and `operational` ("stopped", "starting", "running", "stopping")
+-- in words. A field is read when it is looked at; pairs() reads them all.
+---@param backend? string
+---@return table[] rows
+function Target:servers(backend)
+  return reply.servers(self:send({ "show", "servers", "state", backend }))
+end
 
 --- `show servers conn`: connections per server.
 ---@param backend? string

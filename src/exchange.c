@@ -191,15 +191,6 @@ void exchange_stop(struct exchange *x)
 	x->n = x->next;
 }
 
-struct span exchange_tail(const struct exchange *x)
-{
-	const struct exchange_line *line = &x->lines[x->oldest];
-
-	if (x->under_way == 0 || line->lead > 0)
-		return (struct span){NULL, 0};
-	return frame_tail(&line->frame, buf_span(&line->request->in));
-}
-
 void exchange_free(struct exchange *x)
 {
 	while (x->under_way > 0)

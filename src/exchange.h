@@ -75,10 +75,6 @@ int exchange_next(struct exchange *x, struct exchange_reply *out);
 /* Send no further line; replies to the present one are still given out. */
 void exchange_stop(struct exchange *x);
 
-/* What has come so far of the reply that exchange_next() waits for, when it is the last
- * of its line: to read a long dump while it comes. */
-struct span exchange_tail(const struct exchange *x);
-
 /* Let go of everything; a request under way is broken off. May be called twice. */
 void exchange_free(struct exchange *x);
 

@@ -328,6 +328,7 @@ static int run_all(struct host *host)
 		fprintf(stderr, "haplua: %s\n", luaL_tolstring(L, -1, NULL));
 		return EXIT_USAGE;
 	}
+	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
 	int rc = interrupt_start(&host->loop, on_signal, task_hook, host);
 
 	if (rc < 0) {
@@ -355,6 +356,10 @@ static int start(struct host *host)
 	if (rc < 0)
 		return rc;
 	lua_atpanic(host->L, panic);
+	/* Most runs are over before there is anything worth collecting: let the heap grow to
+	 * ten times what it is now before the first real cycle. */
+	lua_gc(host->L, LUA_GCINC, 1000, 0, 0);
+	lua_gc(host->L, LUA_GCCOLLECT);
 	scheduler_init(&host->scheduler, host->L, &host->clock);
 	return 0;
 }

@@ -8,7 +8,6 @@
 #include "exchange.h"
 #include "host.h"
 #include "lua_error.h"
-#include "lua_reply.h"
 #include "lua_tables.h"
 
 #include <stdio.h>
@@ -29,13 +28,12 @@ enum {
 	SLOT_ERROR    /* the error object of the first command refused, or nil */
 };
 
-enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH, MODE_SERVERS };
+enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
 
 struct call {
 	struct exchange x;
 	struct buf scratch; /* one command while it is encoded */
-	struct server_reader servers;
-	lua_Integer done; /* commands that HAProxy accepted */
+	lua_Integer done;   /* commands that HAProxy accepted */
 };
 
 static struct target *check_target(lua_State *L, int index)
@@ -226,15 +224,6 @@ static void take(lua_State *L, struct call *c, const struct exchange_reply *repl
 	}
 }
 
-/* Rows are made while the dump comes, on the other processor, so to speak. */
-static void read_servers(lua_State *L, struct call *c)
-{
-	struct span tail = exchange_tail(&c->x);
-
-	if (tail.n >= 2 && memcmp(tail.p, "1\n", 2) == 0)
-		lua_reply_servers(L, &c->servers, tail, SLOT_RESULT);
-}
-
 static int finish(lua_State *L, const struct call *c, enum mode mode)
 {
 	if (!lua_isnil(L, SLOT_ERROR))
@@ -263,8 +252,6 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 
 	(void)status;
 	for (;;) {
-		if (mode == MODE_SERVERS)
-			read_servers(L, c);
 		rc = exchange_next(&c->x, &reply);
 		if (rc != EXCHANGE_REPLY)
 			break;
@@ -373,20 +360,6 @@ static int ltarget_each(lua_State *L)
 	if (!lua_isnil(L, SLOT_LAST))
 		add_command(L, c, SLOT_LAST);
 	return go(L, c, MODE_EACH);
-}
-
-/* target:servers([backend]) -> the rows of `show servers state` */
-static int ltarget_servers(lua_State *L)
-{
-	static const struct span show[] = {{"show", 4}, {"servers", 7}, {"state", 5}};
-	struct span words[4] = {show[0], show[1], show[2]};
-	struct call *c = start(L);
-	size_t n = 3;
-
-	if (!lua_isnil(L, SLOT_COMMAND))
-		words[n++] = check_word(L, SLOT_COMMAND, "argument", 1);
-	add_words(L, c, words, n, reply_grammar(words, n), 0);
-	return go(L, c, MODE_SERVERS);
 }
 
 /* Targets. */
@@ -597,9 +570,9 @@ static const luaL_Reg library[] = {
 };
 
 static const luaL_Reg methods[] = {
-	{"send", ltarget_send},       {"batch", ltarget_batch},
-	{"each", ltarget_each},       {"servers", ltarget_servers},
-	{"address", ltarget_address}, {NULL, NULL},
+	{"send", ltarget_send}, {"batch", ltarget_batch},
+	{"each", ltarget_each}, {"address", ltarget_address},
+	{NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

@@ -3,10 +3,10 @@
  * lua_reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
  * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
  */
-#include "lua_reply.h"
 #include "err.h"
 #include "lua_error.h"
 #include "lua_tables.h"
+#include "reply.h"
 
 static struct span check_text(lua_State *L, int index)
 {
@@ -39,6 +39,51 @@ static void push_value(lua_State *L, struct span s)
 		lua_pushinteger(L, i);
 	else
 		push_span(L, s);
+}
+
+/* Fields that are text whatever they look like: a server may be called 007. */
+static bool is_text(struct span name)
+{
+	static const char *const names[] = {
+		"be_name",
+		"srv_name",
+		"srv_addr",
+		"srv_fqdn",
+		"srvrecord",
+		"srv_check_addr",
+		"srv_agent_addr",
+		"bkname/svname",
+		"addr",
+		"pxname",
+		"svname",
+		"cookie",
+		"last_chk",
+		"last_agt",
+		"check_desc",
+		"agent_desc",
+		"fe",
+		"be",
+		"srv",
+		"src",
+		"Name",
+		"Version",
+		"node",
+		"description",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (span_equal(name, span_of(names[i])))
+			return true;
+	return false;
+}
+
+/* The value of the field `name`. */
+static void push_named(lua_State *L, struct span name, struct span value)
+{
+	if (is_text(name) && value.n > 0 && !(value.n == 1 && value.p[0] == '-'))
+		push_span(L, value);
+	else
+		push_value(L, value);
 }
 
 static void set_span(lua_State *L, const char *name, struct span s)
@@ -133,12 +178,12 @@ static int lreply_matches(lua_State *L)
 	return rc < 0 ? raise_mismatch(L, rest) : 1;
 }
 
-static void push_field(lua_State *L, struct span field)
+static void push_field(lua_State *L, struct span name, struct span field)
 {
 	struct buf *plain;
 
 	if (field.n == 0 || field.p[0] != '"') {
-		push_value(L, field);
+		push_named(L, name, field);
 		return;
 	}
 	plain = lua_newuserdatauv(L, sizeof *plain, 0);
@@ -158,10 +203,11 @@ static int buf_close(lua_State *L)
 }
 
 /* Set fields[i] under its column's name, which lies on the stack at 3 + i. [-0, +0] */
-static void set_column(lua_State *L, const struct span *fields, size_t i)
+static void set_column(lua_State *L, const struct reply_columns *columns,
+		       const struct span *fields, size_t i)
 {
 	lua_pushvalue(L, 3 + (int)i);
-	push_field(L, fields[i]);
+	push_field(L, columns->name[i], fields[i]);
 	lua_rawset(L, -3);
 }
 
@@ -179,7 +225,7 @@ static void set_list(lua_State *L, const struct reply_columns *columns,
 					 columns->name[first].p)});
 	lua_newtable(L);
 	for (size_t i = first; i < n; i++) {
-		push_field(L, fields[i]);
+		push_value(L, fields[i]);
 		lua_rawseti(L, -2, (lua_Integer)(i - first + 1));
 	}
 	lua_rawset(L, -3);
@@ -210,7 +256,7 @@ static int lreply_rows(lua_State *L)
 	     row++) {
 		lua_createtable(L, 0, (int)columns.n);
 		for (size_t i = 0; i < n && i < plain; i++)
-			set_column(L, fields, i);
+			set_column(L, &columns, fields, i);
 		if (plain < columns.n)
 			set_list(L, &columns, fields, n);
 		lua_rawseti(L, 2, row);
@@ -228,7 +274,7 @@ static int lreply_pairs(lua_State *L)
 	lua_newtable(L);
 	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
 		push_span(L, name);
-		push_value(L, value);
+		push_named(L, name, value);
 		lua_rawset(L, 2);
 	}
 	return rc < 0 ? raise_mismatch(L, rest) : 1;
@@ -247,7 +293,7 @@ static int lreply_sessions(lua_State *L)
 		set_span(L, "ref", ref);
 		while (reply_field_next(&fields, &name, &value) > 0) {
 			push_span(L, name);
-			push_value(L, value);
+			push_named(L, name, value);
 			lua_rawset(L, -3);
 		}
 		lua_rawseti(L, 2, n);
@@ -255,19 +301,55 @@ static int lreply_sessions(lua_State *L)
 	return rc < 0 ? raise_mismatch(L, rest) : 1;
 }
 
-/* Servers: the longest lists there are, so their rows are made while they come, with
- * every name and every word of the two states interned once. */
+/* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
+ * this order? Reads the text without making anything of it: it may hold ten thousand. */
+static int lreply_same(lua_State *L)
+{
+	struct span rest = check_text(L, 1), key, value, want;
+	struct reply_entry entry;
+	lua_Integer n = luaL_len(L, 2), i;
+	bool map, equal = true;
+	int rc = 1;
 
-enum { ADMIN_READY, ADMIN_DRAIN, ADMIN_MAINT, OP_FIRST, WORDS = OP_FIRST + 4 };
+	lua_settop(L, 3);
+	map = !lua_isnil(L, 3);
+	for (i = 1; equal && (rc = reply_entry_next(&rest, &entry)) > 0; i++) {
+		key = entry.pattern;
+		if (map) {
+			reply_entry_pair(entry.pattern, &key, &value);
+			lua_geti(L, 3, i);
+			want.p = lua_tolstring(L, -1, &want.n);
+			equal = want.p && span_equal(want, value);
+		}
+		lua_geti(L, 2, i);
+		want.p = lua_tolstring(L, -1, &want.n);
+		equal = equal && want.p && span_equal(want, key);
+		lua_settop(L, 3);
+	}
+	if (rc < 0)
+		return raise_mismatch(L, rest);
+	lua_pushboolean(L, equal && i == n + 1);
+	return 1;
+}
 
-static const char *const words[WORDS] = {
-	"ready",   "drain",    "maint", /* administrative */
-	"stopped", "starting", "running",
-	"stopping" /* operational, srv_op_state 0 to 3 */
-};
+/* Servers: the longest lists there are, and a script mostly looks at few fields of few
+ * rows. So a row is a table that knows where its line begins, and a field is read from
+ * there when it is asked for; pairs() makes an ordinary table of it. */
 
-/* Bits of srv_admin_state (server-t.h of HAProxy). 4 alone is no maintenance: it only
- * says that the configuration once asked for it. */
+/* Key of a row's place in the dump: nothing that a script can write. */
+static const char at_key;
+
+/* Upvalues of a row's metamethods. */
+enum { UP_DUMP = 1, UP_COLUMNS, UP_COUNT };
+
+/* Fields that are words for srv_admin_state and srv_op_state. */
+enum { FIELD_ADMIN = -1, FIELD_OPERATIONAL = -2 };
+
+/* Added to the number of a column that is text. */
+enum { FIELD_TEXT = REPLY_COLUMNS_MAX };
+
+/* Bits of srv_admin_state. 4 alone is no maintenance: it only says that the configuration
+ * once asked for it. */
 enum {
 	FORCED_MAINT = 1,
 	INHERITED_MAINT = 2,
@@ -276,101 +358,178 @@ enum {
 	RESOLVER_MAINT = 32,
 };
 
-static int admin_word(int64_t bits)
+static void push_admin(lua_State *L, int64_t bits)
 {
 	if (bits & (FORCED_MAINT | INHERITED_MAINT | RESOLVER_MAINT))
-		return ADMIN_MAINT;
-	return bits & (FORCED_DRAIN | INHERITED_DRAIN) ? ADMIN_DRAIN : ADMIN_READY;
+		lua_pushliteral(L, "maint");
+	else if (bits & (FORCED_DRAIN | INHERITED_DRAIN))
+		lua_pushliteral(L, "drain");
+	else
+		lua_pushliteral(L, "ready");
 }
 
-/* Stack from `names` on: "admin", "operational", the words, then the column names. */
-static int column_index(const struct server_reader *r, size_t column)
+static void push_operational(lua_State *L, int64_t state)
 {
-	return r->names + 2 + WORDS + (int)column;
+	static const char *const words[] = {"stopped", "starting", "running", "stopping"};
+
+	if (state >= 0 && state < 4)
+		lua_pushstring(L, words[state]);
+	else
+		lua_pushinteger(L, state);
 }
 
-static void read_header(lua_State *L, struct server_reader *r,
-			const struct reply_columns *columns)
+/* The line of the row at index 1, without its LF; {NULL} for a row that pairs() has
+ * filled. */
+static struct span row_line(lua_State *L)
 {
-	luaL_checkstack(L, (int)columns->n + WORDS + 12, NULL);
-	r->names = lua_gettop(L) + 1;
-	r->n = r->admin = r->op = columns->n;
-	lua_pushliteral(L, "admin");
-	lua_pushliteral(L, "operational");
-	for (int i = 0; i < WORDS; i++)
-		lua_pushstring(L, words[i]);
-	for (size_t i = 0; i < columns->n; i++) {
-		push_span(L, columns->name[i]);
-		if (span_equal(columns->name[i], SPAN_LIT("srv_admin_state")))
-			r->admin = i;
-		if (span_equal(columns->name[i], SPAN_LIT("srv_op_state")))
-			r->op = i;
+	struct span dump, line = {NULL, 0};
+
+	dump.p = lua_tolstring(L, lua_upvalueindex(UP_DUMP), &dump.n);
+	if (lua_rawgetp(L, 1, &at_key) == LUA_TNUMBER) {
+		lua_Integer at = lua_tointeger(L, -1);
+		struct span rest = {dump.p + at, dump.n - (size_t)at};
+
+		if (!span_line(&rest, &line))
+			line = rest;
 	}
+	lua_pop(L, 1);
+	return line;
 }
 
-static void set_word(lua_State *L, const struct server_reader *r, int key, int word)
+static bool line_field(struct span line, lua_Integer column, struct span *field)
 {
-	lua_pushvalue(L, r->names + key);
-	lua_pushvalue(L, r->names + 2 + word);
-	lua_rawset(L, -3);
+	bool there = true;
+
+	for (lua_Integer i = 0; there && i <= column; i++)
+		there = span_word(&line, ' ', field);
+	return there;
 }
 
-static void push_row(lua_State *L, const struct server_reader *r,
-		     const struct span *fields, size_t n)
+/* Push the field of column `column`, or of the column that a word stands for. */
+static void push_row_field(lua_State *L, struct span line, lua_Integer column)
 {
+	struct span field;
 	int64_t state;
 
-	lua_createtable(L, 0, (int)r->n + 2);
-	for (size_t i = 0; i < n && i < r->n; i++) {
-		if (fields[i].n == 1 && fields[i].p[0] == '-')
-			continue;
-		lua_pushvalue(L, column_index(r, i));
-		push_value(L, fields[i]);
+	if (column >= 0) {
+		bool text = column >= FIELD_TEXT;
+
+		if (!line_field(line, column % FIELD_TEXT, &field))
+			lua_pushnil(L);
+		else if (text && !(field.n == 1 && field.p[0] == '-'))
+			push_span(L, field);
+		else
+			push_value(L, field);
+		return;
+	}
+	lua_getfield(L, lua_upvalueindex(UP_COLUMNS),
+		     column == FIELD_ADMIN ? "srv_admin_state" : "srv_op_state");
+	bool there = lua_isinteger(L, -1) &&
+		     line_field(line, lua_tointeger(L, -1), &field) &&
+		     reply_integer(field, &state);
+
+	lua_pop(L, 1);
+	if (!there)
+		lua_pushnil(L);
+	else if (column == FIELD_ADMIN)
+		push_admin(L, state);
+	else
+		push_operational(L, state);
+}
+
+static int row_index(lua_State *L)
+{
+	struct span line = row_line(L);
+
+	lua_pushvalue(L, 2);
+	if (!line.p || lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
+		return 0;
+	push_row_field(L, line, lua_tointeger(L, -1));
+	return 1;
+}
+
+/* Fill the row: from then on it is a table like others. */
+static int row_pairs(lua_State *L)
+{
+	struct span line = row_line(L);
+
+	lua_settop(L, 1);
+	if (line.p) {
+		lua_pushnil(L);
+		while (lua_next(L, lua_upvalueindex(UP_COLUMNS))) {
+			lua_pushvalue(L, -2);
+			push_row_field(L, line, lua_tointeger(L, -2));
+			lua_rawset(L, 1);
+			lua_pop(L, 1);
+		}
+		lua_pushnil(L);
+		lua_rawsetp(L, 1, &at_key);
+	}
+	lua_getglobal(L, "next");
+	lua_insert(L, 1);
+	lua_pushnil(L);
+	return 3;
+}
+
+/* Push a table from column name to column, the two words included. [-0, +1] */
+static void push_columns(lua_State *L, const struct reply_columns *columns)
+{
+	lua_createtable(L, 0, (int)columns->n + 2);
+	for (size_t i = 0; i < columns->n; i++) {
+		push_span(L, columns->name[i]);
+		lua_pushinteger(L, (lua_Integer)i +
+					   (is_text(columns->name[i]) ? FIELD_TEXT : 0));
 		lua_rawset(L, -3);
 	}
-	if (r->admin < n && reply_integer(fields[r->admin], &state))
-		set_word(L, r, 0, admin_word(state));
-	if (r->op < n && reply_integer(fields[r->op], &state) && state >= 0 && state < 4)
-		set_word(L, r, 1, OP_FIRST + (int)state);
+	lua_pushinteger(L, FIELD_ADMIN);
+	lua_setfield(L, -2, "admin");
+	lua_pushinteger(L, FIELD_OPERATIONAL);
+	lua_setfield(L, -2, "operational");
 }
 
-/* The format line and the header, once both have come whole. */
-static bool read_head(lua_State *L, struct server_reader *r, struct span *rest)
+static void push_row_metatable(lua_State *L, const struct reply_columns *columns)
 {
+	static const luaL_Reg row_meta[] = {
+		{"__index", row_index}, {"__pairs", row_pairs}, {NULL, NULL}};
+
+	lua_createtable(L, 0, 3);
+	lua_pushvalue(L, 1);
+	push_columns(L, columns);
+	luaL_setfuncs(L, row_meta, UP_COUNT - 1);
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+}
+
+/* servers(text) -> the rows of `show servers state`: its columns, and `admin` and
+ * `operational` in words */
+static int lreply_servers(lua_State *L)
+{
+	struct span rest = check_text(L, 1), line;
+	const char *begin = rest.p;
 	struct reply_columns columns;
-	struct span look = *rest, line;
 
-	if (!span_line(&look, &line) || !span_line(&look, &line))
-		return false;
-	if (reply_columns(rest, &columns) < 0)
-		raise_mismatch(L, *rest);
-	read_header(L, r, &columns);
-	return true;
-}
+	lua_settop(L, 1);
+	if (reply_columns(&rest, &columns) < 0)
+		return raise_mismatch(L, rest);
+	push_row_metatable(L, &columns);
+	lua_createtable(L, (int)(rest.n / 64), 0);
+	for (lua_Integer row = 1; rest.n > 0; row++) {
+		lua_Integer at = rest.p - begin;
 
-void lua_reply_servers(lua_State *L, struct server_reader *r, struct span reply, int list)
-{
-	struct span fields[REPLY_COLUMNS_MAX];
-	struct reply_columns columns = {.sep = ' '};
-	const char *end =
-		reply.n > r->at ? memrchr(reply.p + r->at, '\n', reply.n - r->at) : NULL;
-	size_t n;
-	int rc;
-
-	if (!end)
-		return;
-	struct span rest = {reply.p + r->at, (size_t)(end - reply.p) + 1 - r->at};
-
-	if (r->n == 0 && !read_head(L, r, &rest))
-		return;
-	columns.n = r->n;
-	while ((rc = reply_row_next(&rest, &columns, fields, &n)) > 0) {
-		push_row(L, r, fields, n);
-		lua_rawseti(L, list, (lua_Integer)++r->rows);
+		if (!span_line(&rest, &line)) {
+			line = rest;
+			rest.n = 0;
+		}
+		if (line.n == 0)
+			break;
+		lua_createtable(L, 0, 1);
+		lua_pushinteger(L, at);
+		lua_rawsetp(L, -2, &at_key);
+		lua_pushvalue(L, 2);
+		lua_setmetatable(L, -2);
+		lua_rawseti(L, 3, row);
 	}
-	if (rc < 0)
-		raise_mismatch(L, rest);
-	r->at = (size_t)(end - reply.p) + 1;
+	return 1;
 }
 
 static const luaL_Reg library[] = {
@@ -380,6 +539,8 @@ static const luaL_Reg library[] = {
 	{"rows", lreply_rows},
 	{"pairs", lreply_pairs},
 	{"sessions", lreply_sessions},
+	{"same", lreply_same},
+	{"servers", lreply_servers},
 	{NULL, NULL},
 };
 

@@ -159,10 +159,8 @@ local function swap(target, kind, ref, wanted, ask)
   })
   local show = { "show", kind, at, ref }
   local _, filled = target:each({ "add", kind, at, ref }, wanted.keys, wanted.values, nil, show)
-  local there, _, there_values = reply.entries(filled, kind == "map")
-  if not same(there, there_values, wanted.keys, wanted.values) then
-    target:mistrust(table.concat(show, " "),
-      ("%d entries, or other ones, instead of %d"):format(#there, #wanted.keys))
+  if not reply.same(filled, wanted.keys, wanted.values) then
+    target:mistrust(table.concat(show, " "), ("not the %d entries that were sent"):format(#wanted.keys))
   end
   local answers = target:batch({
     { "commit", kind, at, ref },

@@ -69,11 +69,36 @@ local function matches(tests)
   return false
 end
 
+-- What the functions below return prints as one line.
+
+local function enumerate(patterns)
+  if #patterns == 0 then
+    return "nothing"
+  elseif #patterns > 8 then
+    return ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2])
+  end
+  return table.concat(patterns, "  ")
+end
+
 ---@class haplua.Change
+---@field acl string
 ---@field patterns string[]  what the ACL holds now
 ---@field added integer
 ---@field removed integer
 ---@field confirmed string?  a value that HAProxy, asked, says is under maintenance
+local Change = {}
+
+function Change.__tostring(change)
+  local state = #change.patterns > 0 and "on" or "off"
+  local now = ("%s matches %s"):format(change.acl, enumerate(change.patterns))
+  if change.added + change.removed == 0 then
+    return ("maintenance was %s already: %s"):format(state, now)
+  elseif haproxy.dry_run() then
+    return ("maintenance would be %s (%d to add, %d to remove)"):format(state, change.added, change.removed)
+  end
+  return ("maintenance is %s: %s (%d added, %d removed%s)"):format(state, now, change.added, change.removed,
+    change.confirmed and ", confirmed for " .. change.confirmed or "")
+end
 
 --- Put the whole site, or what the patterns match, under maintenance.
 ---@param options {acl: string, patterns: string[]?}  no patterns: the whole site
@@ -94,7 +119,13 @@ function M.on(options)
   if whole and tests and not confirmed then
     target:mistrust(("get acl %s %s"):format(acl, probe), "no match, although every request should match")
   end
-  return { patterns = patterns, added = added, removed = removed, confirmed = confirmed and probe or nil }
+  return setmetatable({
+    acl = acl,
+    patterns = patterns,
+    added = added,
+    removed = removed,
+    confirmed = confirmed and probe or nil,
+  }, Change)
 end
 
 --- End it: the ACL matches nothing any more.
@@ -102,7 +133,7 @@ end
 ---@return haplua.Change
 function M.off(options)
   local added, removed = list.replace(haproxy.target(), "acl", options.acl, {})
-  return { patterns = {}, added = added, removed = removed }
+  return setmetatable({ acl = options.acl, patterns = {}, added = added, removed = removed }, Change)
 end
 
 ---@class haplua.Status
@@ -111,6 +142,12 @@ end
 ---@field on boolean  is anything under maintenance?
 ---@field patterns string[]
 ---@field type string  HAProxy's match method
+local Status = {}
+
+function Status.__tostring(status)
+  return ("maintenance is %s: %s matches %s"):format(
+    status.on and "on" or "off", status.acl, enumerate(status.patterns))
+end
 
 --- What is so now, from HAProxy itself.
 ---@param options {acl: string}
@@ -118,13 +155,13 @@ end
 function M.status(options)
   local target = haproxy.target()
   local state, kind = look(target, options.acl)
-  return {
+  return setmetatable({
     target = tostring(target),
     acl = options.acl,
     on = #state.keys > 0,
     patterns = state.keys,
     type = kind,
-  }
+  }, Status)
 end
 
 return M
