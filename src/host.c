@@ -108,11 +108,12 @@ static int report_k(lua_State *L, int status, lua_KContext context)
 	luaL_tolstring(L, SLOT_FAULT, NULL);
 	error_push_visible(L, (struct span){lua_tostring(L, -1), lua_rawlen(L, -1)},
 			   SIZE_MAX);
-	fprintf(stderr, "%s%shaplua: %s%s\n", several ? run->socket : "",
-		several ? ": " : "", lua_tostring(L, -1),
-		lua_isstring(L, SLOT_TRACE) ? lua_tostring(L, SLOT_TRACE) : "");
+	fprintf(stderr, "%s%shaplua: %s\n", several ? run->socket : "",
+		several ? ": " : "", lua_tostring(L, -1));
 	if (lua_isstring(L, SLOT_ADVICE))
 		fprintf(stderr, "%s\n", lua_tostring(L, SLOT_ADVICE));
+	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
+		fprintf(stderr, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
 	return 0;
 }
 
@@ -356,8 +357,8 @@ static int start(struct host *host)
 	if (rc < 0)
 		return rc;
 	lua_atpanic(host->L, panic);
-	/* Most runs are over before there is anything worth collecting: let the heap grow to
-	 * ten times what it is now before the first real cycle. */
+	/* Most runs are over before there is anything worth collecting: let the heap grow
+	 * to ten times what it is now before the first real cycle. */
 	lua_gc(host->L, LUA_GCINC, 1000, 0, 0);
 	lua_gc(host->L, LUA_GCCOLLECT);
 	scheduler_init(&host->scheduler, host->L, &host->clock);

@@ -53,7 +53,10 @@ static void push_field(lua_State *L, const char *before, const char *name,
 		lua_pushliteral(L, "");
 		return;
 	}
-	error_push_visible(L, (struct span){p, n}, SHOWN_MAX);
+	/* An unknown command is answered with a list of all: its first line will do. */
+	const char *end = memchr(p, '\n', n);
+
+	error_push_visible(L, (struct span){p, end ? (size_t)(end - p) : n}, SHOWN_MAX);
 	lua_pushfstring(L, "%s%s%s", before, lua_tostring(L, -1), after);
 	lua_replace(L, -3);
 	lua_pop(L, 1);
@@ -109,12 +112,19 @@ int luaopen_haplua_error(lua_State *L)
 
 static void push_message(lua_State *L, int rc, const struct error_about *about)
 {
-	if (rc == HAP_ETIMEOUT && about->seconds > 0)
-		lua_pushfstring(L, "no end within %f s", (lua_Number)about->seconds);
-	else if (rc == HAP_EINTERRUPTED && about->signal)
+	char text[64];
+
+	if (rc == HAP_ETIMEOUT && about->seconds > 0) {
+		snprintf(text, sizeof text,
+			 about->command.p ? "no answer within %g s"
+					  : "the deadline of %g s is over",
+			 about->seconds);
+		lua_pushstring(L, text);
+	} else if (rc == HAP_EINTERRUPTED && about->signal) {
 		lua_pushfstring(L, "interrupted by SIG%s", sigabbrev_np(about->signal));
-	else
+	} else {
 		lua_pushstring(L, err_text(rc));
+	}
 }
 
 static void set_span(lua_State *L, const char *name, struct span s)

@@ -10,7 +10,11 @@
 #include "lua_error.h"
 #include "lua_tables.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define EXCHANGE_BOX "haplua.Exchange"
 
@@ -525,6 +529,41 @@ static int lcore_encode(lua_State *L)
 	return 1;
 }
 
+/* identity() -> the user that this process acts as: "www-data (uid 33)" */
+static int lcore_identity(lua_State *L)
+{
+	struct passwd *user = getpwuid(geteuid());
+
+	lua_pushfstring(L, "%s (uid %d)", user ? user->pw_name : "a user without name",
+			(int)geteuid());
+	return 1;
+}
+
+/* file(path) -> {owner = "haproxy:haproxy", user=, group=, mode = "0600"}, or nothing */
+static int lcore_file(lua_State *L)
+{
+	struct stat st;
+	char mode[8];
+
+	if (stat(luaL_checkstring(L, 1), &st) < 0)
+		return 0;
+	struct passwd *user = getpwuid(st.st_uid);
+	struct group *group = getgrgid(st.st_gid);
+
+	snprintf(mode, sizeof mode, "%04o", (unsigned)st.st_mode & 07777);
+	lua_createtable(L, 0, 4);
+	lua_pushfstring(L, "%s", user ? user->pw_name : "?");
+	lua_setfield(L, -2, "user");
+	lua_pushfstring(L, "%s", group ? group->gr_name : "?");
+	lua_setfield(L, -2, "group");
+	lua_pushfstring(L, "%s:%s", user ? user->pw_name : "?",
+			group ? group->gr_name : "?");
+	lua_setfield(L, -2, "owner");
+	lua_pushstring(L, mode);
+	lua_setfield(L, -2, "mode");
+	return 1;
+}
+
 static void check_values(lua_State *L, int index)
 {
 	struct call *c = lua_touserdata(L, -1);
@@ -564,9 +603,17 @@ static int lcore_check(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lcore_check},     {"barrier", host_barrier}, {"open", lcore_open},
-	{"current", lcore_current}, {"use", lcore_use},        {"would", lcore_would},
-	{"dry_run", lcore_dry_run}, {"encode", lcore_encode},  {NULL, NULL},
+	{"check", lcore_check},
+	{"identity", lcore_identity},
+	{"file", lcore_file},
+	{"barrier", host_barrier},
+	{"open", lcore_open},
+	{"current", lcore_current},
+	{"use", lcore_use},
+	{"would", lcore_would},
+	{"dry_run", lcore_dry_run},
+	{"encode", lcore_encode},
+	{NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

@@ -230,14 +230,18 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	struct request *r = poll->data;
 
 	(void)events;
-	if (status < 0)
-		finish(r, status);
-	else if (r->state == REQUEST_CONNECTING)
+	/* libuv says EBADF for whatever is wrong with a socket: the socket says it
+	 * better. */
+	r->refs++;
+	if (r->state == REQUEST_CONNECTING)
 		on_connected(r);
 	else if (r->state == REQUEST_WRITING)
 		write_some(r);
 	else if (r->state == REQUEST_READING)
 		read_some(r);
+	if (status < 0 && r->poll == poll)
+		finish(r, status);
+	unref(r);
 }
 
 /* Connecting. */

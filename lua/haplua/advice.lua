@@ -1,0 +1,158 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What to do about an error: the last lines of a message. The host asks for them once a script has
+-- failed for good, so it is no matter that they are looked up slowly, with requests of their own.
+
+local core = require("haplua.core")
+local is_error = require("haplua.error").is
+
+-- What each kind of failure needs to know about the target.
+
+---@class haplua.Failure
+---@field error table  the error object
+---@field path string?  the target, where it is a socket file
+---@field target haplua.Target
+
+local function config_line(path)
+  return ("  stats socket %s mode 600 level admin"):format(path or "/run/haproxy/admin.sock")
+end
+
+local function lines(...)
+  return table.concat({ ... }, "\n")
+end
+
+local function no_socket(failure)
+  if not failure.path then
+    return "does the host's name stand in DNS or /etc/hosts?"
+  end
+  return lines(
+    "is HAProxy running, and is this the path of its `stats socket`? Its configuration needs, under `global`:",
+    config_line(failure.path),
+    "another path is given with -s PATH or $HAPLUA_SOCKET")
+end
+
+local function not_permitted(failure)
+  local mine = core.identity()
+  local file = failure.path and core.file(failure.path)
+  if not file then
+    return ("you are %s, and may not go through a folder on the way to it"):format(mine)
+  end
+  return lines(
+    ("the socket belongs to %s with mode %s, and you are %s"):format(file.owner, file.mode, mine),
+    ("run haplua as that user (sudo -u %s), or let your group in, in HAProxy's configuration:"):format(file.user),
+    ("  stats socket %s mode 660 group %s level admin"):format(failure.path, file.group))
+end
+
+local function connection_refused(failure)
+  if failure.path then
+    return lines(
+      "the socket is there, but nobody listens: HAProxy has ended, or was restarted with another path",
+      "look with: systemctl status haproxy")
+  end
+  return lines(
+    "nobody listens at that address and port. HAProxy needs, under `global`:",
+    ("  stats socket ipv4@%s level admin"):format(tostring(failure.target)),
+    "and a firewall between must let it through")
+end
+
+local unreachable = {
+  ENOENT = no_socket,
+  ENOTDIR = no_socket,
+  EAI_NONAME = no_socket,
+  EACCES = not_permitted,
+  EPERM = not_permitted,
+  ECONNREFUSED = connection_refused,
+  ENOTSOCK = function()
+    return "that file is no socket: -s takes the path that stands after `stats socket`"
+  end,
+}
+
+local function timed_out()
+  return lines(
+    "HAProxy accepted the connection but did not answer. Its ten connections may be taken (`stats maxconn`),",
+    "or it is too busy: look who holds the socket with `ss -xp`, or give it longer with -t SECONDS")
+end
+
+local function level_too_low(failure)
+  return lines(
+    "this socket may not do that. In HAProxy's configuration, under `global`:",
+    config_line(failure.path))
+end
+
+--- The lists that there are, and how to declare the one that is not.
+local function no_such_list(failure, kind)
+  local wanted = failure.error.command:match("%f[^%s](#%d+)%f[%s\0]") or failure.error.command:match("(%S+)$")
+  local all = failure.target:send({ "show", kind })
+  local found = {}
+  for _, list in ipairs(require("haplua.reply").lists(all)) do
+    if not list.text:find("file 'httpclient'", 1, true) then
+      found[#found + 1] = ("  %s  %s"):format(list.file or "#" .. list.id, list.text)
+    end
+  end
+  local id = wanted and wanted:match("^#(%d+)$")
+  return lines(
+    #found > 0 and "there are these:" or ("HAProxy has no %s at all"):format(kind),
+    table.concat(found, "\n"),
+    kind == "acl" and "to add it, in a frontend:" or "to add it, use it in a rule with map(FILE)",
+    kind == "acl" and ("  acl maintenance path -i %s -m reg"):format(id and "-u " .. id or "-f " .. tostring(wanted)) or "",
+    kind == "acl" and "  use_backend maintenance if maintenance" or "")
+end
+
+-- HAProxy's words, and what they call for. The first that fits counts.
+local refusals = {
+  { "^Unknown ACL identifier", function(failure) return no_such_list(failure, "acl") end },
+  { "^Unknown map identifier", function(failure) return no_such_list(failure, "map") end },
+  { "^regex '.*' is invalid", function()
+    return "this ACL takes regular expressions: write a literal ( [ ? . + * with a backslash before it"
+  end },
+  { "is not a valid IPv4 or IPv6 address", function()
+    return "this ACL takes addresses and networks, such as 192.0.2.0/24 or 2001:db8::/32"
+  end },
+  { "^No such backend", function() return "haplua -e 'print(send \"show backend\")' lists the backends" end },
+  { "^No such server", function()
+    return "haplua -e 'for _, s in ipairs(servers()) do print(s.be_name .. \"/\" .. s.srv_name) end' lists the servers"
+  end },
+  { "^Unknown command", function(failure)
+    return ("HAProxy %s does not know it"):format((failure.target:version()))
+  end },
+  { "shared with a map", function() return "an ACL whose file is used as a map, too, is changed with map_add()" end },
+}
+
+local function refused(failure)
+  for _, refusal in ipairs(refusals) do
+    if tostring(failure.error.reply):find(refusal[1]) then
+      return refusal[2](failure)
+    end
+  end
+end
+
+--- Lines that say what to do next, each indented, or nil.
+---@param problem any  what a script raised
+---@return string?
+return function(problem)
+  if not is_error(problem) then
+    return nil
+  end
+  local target = core.current()
+  local address = target:address()
+  local failure = {
+    error = problem,
+    target = target,
+    path = address:match("^unix@(.*)") or address:match("^[./].*"),
+  }
+  local text = problem.advice
+  if text then
+    -- the library knew better
+  elseif problem.target and problem.target ~= address then
+    return nil
+  elseif problem.kind == "unreachable" then
+    text = unreachable[problem.code] and unreachable[problem.code](failure)
+  elseif problem.kind == "timeout" and problem.target then
+    text = timed_out()
+  elseif problem.kind == "denied" then
+    text = level_too_low(failure)
+  elseif problem.kind == "refused" then
+    text = refused(failure)
+  end
+  return text and ("  " .. text:gsub("\n+$", ""):gsub("\n+", "\n  "))
+end
