@@ -1,8 +1,10 @@
-# haplua - GNU make. `make help` lists the targets.
+# haplua - GNU make. `make help` lists the targets. What a target needs and is missing is
+# installed through apt-get by tests/packages.sh.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+SECONDS ?= 60
 
 CC     ?= cc
 LUA    ?= lua5.4
@@ -11,34 +13,38 @@ WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(if $(CI),-We
 PKGS   := lua5.4 libuv
 DEFS   := -DHAPLUA_VERSION='"$(VERSION)"' -DHAPLUA_SCRIPTS='"$(PREFIX)/share/haplua/scripts"'
 
-# B holds what is built; another folder for each kind of build (make asan sets it).
-B      ?= build
-BIN    ?= haplua
+# B holds what is built; another folder for each kind of build.
+B   ?= build
+BIN ?= haplua
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
 	$(shell pkg-config --cflags $(PKGS))
-# Names bound at the start: safer, and faster than one by one.
-ALL_LIBS   = -Wl,-z,relro,-z,now $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm
+# Names are bound at the start: safer, and faster than one by one.
+ALL_LIBS = -Wl,-z,relro,-z,now $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm
 
 Q := $(if $(V),,@)
 
-PURE    := buf err address command frame reply reply_rows
 OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/*.c)) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
-# lua/haplua/window.lua is the module haplua.window; lua/haproxy.lua is haproxy.
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
+# No socket, no Lua: what unit tests and fuzzers link.
+PURE    := buf err address command frame reply reply_rows clock
+UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+HELPERS := $(B)/fake $(B)/app
+SOURCES := $(wildcard src/*.[ch] tests/*.[ch] tests/*/*.[ch])
 
 .PHONY: all
-all: $(BIN)
+all: $(BIN) ## build ./haplua
 
 $(BIN): $(OBJECTS)
 	@echo "LINK $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(ALL_LIBS)
 
-$(B)/%.o: src/%.c | $(B)/.deps
+$(B)/%.o: src/%.c | $(B)/packages-build
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-$(B)/modules.c: src/modules.lua $(MODULES) | $(B)/.deps
+$(B)/modules.c: src/modules.lua $(MODULES) | $(B)/packages-build
 	@echo "LUA  $@"
 	$(Q)$(LUA) src/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \
 		argparse > $@.tmp && mv $@.tmp $@
@@ -47,8 +53,93 @@ $(B)/modules.o: $(B)/modules.c
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
--include $(OBJECTS:.o=.d)
+$(B)/packages-%: tests/packages.sh
+	$(Q)mkdir -p $(B) && sh tests/packages.sh $* && touch $@
 
-# What is missing is installed through apt-get; packages.sh says what and why.
-$(B)/.deps: tests/packages.sh
-	$(Q)mkdir -p $(B) && sh tests/packages.sh build && touch $@
+# A test program is linked with the wraps that its marker comment asks for.
+$(B)/test_%: tests/unit/test_%.c $(PURE:%=$(B)/%.o) | $(B)/packages-check
+	@echo "CC   $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(PURE:%=$(B)/%.o) \
+		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
+
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) | $(B)/packages-fuzz
+	@echo "CC   $<"
+	$(Q)clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -Itests -o $@ $< \
+		$(PURE:%=src/%.c) $(ALL_LIBS)
+
+$(B)/fake: tests/fake.c | $(B)/packages-check
+$(B)/app: tests/real/app.c | $(B)/packages-build
+$(HELPERS):
+	@echo "CC   $<"
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
+
+.PHONY: check check-unit check-lua check-real check-versions
+check: check-unit check-lua check-real lint ## all tests but the slow ones
+
+check-unit: $(UNITS) ## the codecs and the clock
+	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
+
+check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAProxy
+	$(Q)BUILD=$(B) ./$(BIN) tests/lua/run.lua tests/lua
+
+check-real: $(BIN) $(B)/app $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
+	$(Q)BUILD=$(B) ./$(BIN) tests/lua/run.lua tests/real
+
+check-versions: $(BIN) $(B)/app $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
+	$(Q)sh tests/versions.sh | while read -r version program; do \
+		echo "HAProxy $$version"; \
+		HAPROXY=$$program $(MAKE) -s check-real </dev/null || exit 1; done
+
+.PHONY: demo bench asan valgrind oom fuzz
+demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off
+	$(Q)BUILD=$(B) sh tests/demo.sh
+
+bench: $(BIN) $(B)/packages-bench ## measure, and write the tables of docs/performance.md
+	$(Q)sh tests/bench/bench.sh $(B)
+
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer
+	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua
+
+valgrind: $(BIN) $(B)/packages-check ## check-unit under valgrind
+	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --error-exitcode=9' check-unit
+
+oom: $(BIN) $(B)/fake ## fail every allocation in turn
+	$(Q)BUILD=$(B) sh tests/oom.sh
+
+fuzz: $(FUZZERS) ## every fuzzer for SECONDS=60
+	$(Q)for f in $(FUZZERS); do \
+		$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
+			tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
+
+.PHONY: lint format format-check
+lint: $(BIN) format-check ## what compilers and luacheck say about style
+	$(Q)$(LUA) -e 'for _, f in ipairs(arg) do assert(loadfile(f)) end' $(MODULES) scripts/*.lua
+	$(Q)sh tests/layers.sh
+	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
+
+format: ## clang-format
+	$(Q)clang-format -i $(SOURCES)
+
+format-check:
+	$(Q)! command -v clang-format >/dev/null || clang-format --dry-run -Werror $(SOURCES)
+
+.PHONY: install uninstall clean help
+install: all ## into DESTDIR PREFIX
+	$(Q)install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/haplua
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/scripts $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)install -m 644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/haplua/scripts
+	$(Q)install -m 644 docs/haplua.1 $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
+	$(Q)cp -r lua docs/types $(DESTDIR)$(PREFIX)/share/haplua
+
+uninstall: ## what install put there
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/haplua
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/haplua $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
+
+clean: ## what was built
+	$(Q)rm -rf $(B) $(BIN)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
+
+-include $(OBJECTS:.o=.d)

@@ -227,7 +227,7 @@ void error_traceback(lua_State *L, lua_State *of)
 		lua_getinfo(of, "Sln", &ar);
 		if (!is_script(&ar))
 			continue;
-		lua_pushfstring(L, "\n  %s:%d: in ", ar.short_src, ar.currentline);
+		lua_pushfstring(L, "\n    %s:%d: in ", ar.short_src, ar.currentline);
 		luaL_addvalue(&b);
 		if (strcmp(ar.what, "main") == 0)
 			lua_pushliteral(L, "the main chunk");

@@ -208,6 +208,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.error", luaopen_haplua_error},
 	{"haplua.reply", luaopen_haplua_reply},
 	{"haplua.task", luaopen_haplua_task},
+	{"haplua.terminal", luaopen_haplua_terminal},
 	{"run", luaopen_haplua_run},
 	{NULL, NULL},
 };
@@ -300,6 +301,11 @@ static void load_file(lua_State *L, const char *script)
 	lua_remove(L, -2);
 }
 
+static bool is_prompt(const struct options *options)
+{
+	return !options->chunk && !options->script;
+}
+
 static void load_chunk(lua_State *L, const struct options *options)
 {
 	int rc = LUA_OK;
@@ -307,7 +313,7 @@ static void load_chunk(lua_State *L, const struct options *options)
 	if (options->chunk) {
 		add_path(L, "./");
 		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
-	} else if (!options->script) {
+	} else if (is_prompt(options)) {
 		lua_getglobal(L, "require");
 		lua_pushliteral(L, "haplua.prompt");
 		lua_call(L, 1, 1);
@@ -358,7 +364,8 @@ int lua_script_load(lua_State *L, const struct options *options, const char *soc
 	lua_insert(L, -2);
 	make_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
-	if (!lua_setupvalue(L, -2, 1))
+	/* A chunk's first upvalue is its _ENV; the prompt is no chunk and makes its own. */
+	if (is_prompt(options) || !lua_setupvalue(L, -2, 1))
 		lua_pop(L, 1);
 	luaL_checkstack(L, options->n_args + 4, "too many arguments");
 	for (int i = 0; i < options->n_args; i++)

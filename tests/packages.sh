@@ -2,18 +2,26 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - install the Debian packages that a step needs and that are missing.
-# Usage: packages.sh build|demo|check|bench...
+# Usage: packages.sh build|check|real|demo|bench|fuzz...
 # Needs root only when something is missing. Elsewhere than on Debian it says what to install.
 set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev lua-argparse lua-cjson"
+check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2"
+real="haproxy nginx-light wrk socat curl lua-busted util-linux procps"
 demo="haproxy nginx-light curl"
+bench="haproxy socat"
+fuzz="clang libclang-rt-14-dev"
 
 packages=
 for step in "$@"; do
 	case $step in
 	build) packages="$packages $build" ;;
+	check) packages="$packages $check" ;;
+	real) packages="$packages $real" ;;
 	demo) packages="$packages $demo" ;;
+	bench) packages="$packages $bench" ;;
+	fuzz) packages="$packages $fuzz" ;;
 	*) echo "packages.sh: unknown step '$step'" >&2; exit 2 ;;
 	esac
 done
@@ -32,6 +40,14 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
 fi
 echo "installing:$missing" >&2
 apt-get update -qq
+
 # The daemons that come along are not to be started, nor to take ports.
-DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -qq -y --no-install-recommends \
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod 755 $policy
+	trap 'rm -f $policy' EXIT
+fi
+# shellcheck disable=SC2086 # the list is to be split
+DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
 	$missing >/dev/null

@@ -2,7 +2,7 @@
  *
  * test_batch.c - the second half of command.c: joining commands to lines, and payloads.
  */
-/* link: --wrap=realloc */
+/* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
 #include "command.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_buf.c - spans and the growing buffer. */
-/* link: --wrap=realloc */
+/* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
 #include "err.h"

@@ -2,7 +2,7 @@
  *
  * test_command.c - encoding words and judging raw commands; for lines see test_batch.c.
  */
-/* link: --wrap=realloc */
+/* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
 #include "command.h"

@@ -2,7 +2,7 @@
  *
  * test_reply_columns.c - the part of reply_rows.c that reads tables with a header: `show
  * servers state`, `show servers conn`, `show stat`. */
-/* link: --wrap=realloc */
+/* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
 #include "err.h"
