@@ -83,7 +83,7 @@ check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAPr
 	$(Q)BUILD=$(B) ./$(BIN) tests/lua/run.lua tests/lua
 
 check-real: $(BIN) $(B)/app $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
-	$(Q)BUILD=$(B) ./$(BIN) tests/lua/run.lua tests/real
+	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real
 
 check-versions: $(BIN) $(B)/app $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
 	$(Q)sh tests/versions.sh | while read -r version program; do \

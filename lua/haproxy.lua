@@ -55,6 +55,7 @@ function Target:acl_get(ref, value)
       return match
     end
   end
+  return nil
 end
 
 --- The same, with one row for each match method that uses the ACL, also for those that do not
@@ -117,6 +118,7 @@ function Target:map_get(ref, key)
       return match.value, { key = match.pattern, type = match.type, case = match.case, index = match.index }
     end
   end
+  return nil
 end
 
 --- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.

@@ -4,9 +4,11 @@
 #include "child.h"
 #include "err.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
-#define READ_MIN 4096
+#define READ_MIN    4096
+#define CAPTURE_MAX (256u << 20)
 
 static void unref(struct child *c)
 {
@@ -61,7 +63,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
 	(void)room;
 	if (n > 0)
 		c->got[i].n += (size_t)n;
-	else if (n < 0)
+	if (c->got[i].n > CAPTURE_MAX)
+		c->rc = HAP_ELIMIT;
+	else if (n < 0 && n != UV_EOF)
+		c->rc = n == UV_ENOBUFS ? HAP_ENOMEM : (int)n;
+	if (n < 0 || c->rc < 0)
 		close_pipe(c, i);
 	tell(c);
 }
@@ -168,6 +174,7 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 	if (rc == 0)
 		rc = use_streams(c);
 	if (rc < 0) {
+		child_kill(c, SIGKILL);
 		child_drop(c);
 		return rc;
 	}
@@ -184,7 +191,7 @@ bool child_ended(const struct child *c)
 
 void child_kill(struct child *c, int signo)
 {
-	if (!c->exited)
+	if (!c->exited && uv_is_active((uv_handle_t *)&c->process))
 		uv_process_kill(&c->process, signo);
 }
 

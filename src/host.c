@@ -288,6 +288,7 @@ static int set_up(lua_State *L)
 	lua_pushcfunction(L, barrier_leave);
 	lua_setfield(L, -2, "__close");
 	luaL_requiref(L, "haplua.core", luaopen_haplua_core, 0);
+	luaL_requiref(L, "haplua.task", luaopen_haplua_task, 0); /* boxes need their types */
 	lua_settop(L, 1);
 	for (int i = 0; i < o->n_sockets; i++) {
 		host->runs[i] = (struct run){.host = host, .socket = o->sockets[i]};
@@ -305,6 +306,15 @@ static void on_signal(void *owner, int signo)
 }
 
 /* Running and shutting down. */
+
+/* libuv runs its timers before it sleeps: those may have woken a task. */
+static void on_before_sleep(uv_prepare_t *handle)
+{
+	struct host *host = handle->data;
+
+	if (host->scheduler.first)
+		uv_stop(&host->loop);
+}
 
 static void loop(struct host *host)
 {
@@ -343,13 +353,15 @@ static int run_all(struct host *host)
 	return status;
 }
 
+/* With the loop open: make everything else. */
 static int start(struct host *host)
 {
-	int rc = uv_loop_init(&host->loop);
+	int rc = clock_init(&host->clock, &host->loop);
 
-	if (rc < 0)
-		return rc;
-	rc = clock_init(&host->clock, &host->loop);
+	uv_prepare_init(&host->loop, &host->before_sleep);
+	host->before_sleep.data = host;
+	uv_prepare_start(&host->before_sleep, on_before_sleep);
+	uv_unref((uv_handle_t *)&host->before_sleep);
 	host->L = rc == 0 ? lua_newstate(allocate, host) : NULL;
 	host->runs = calloc((size_t)host->options->n_sockets, sizeof *host->runs);
 	if (rc == 0 && (!host->L || !host->runs))
@@ -374,26 +386,35 @@ static int flush_output(int status)
 	return status == EXIT_DONE ? EXIT_FAILED : status;
 }
 
+/* Boxes close what they hold; then the loop sees every handle closed. */
+static void stop(struct host *host)
+{
+	if (host->L)
+		lua_close(host->L);
+	clock_close(&host->clock);
+	uv_close((uv_handle_t *)&host->before_sleep, NULL);
+	uv_run(&host->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&host->loop);
+	free(host->runs);
+}
+
+static int cannot_start(int rc)
+{
+	fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));
+	return EXIT_FAILED;
+}
+
 int host_main(const struct options *options)
 {
 	struct host host = {.options = options};
-	int status, rc;
+	int status, rc = uv_loop_init(&host.loop);
 
+	if (rc < 0)
+		return cannot_start(rc);
 	signal(SIGPIPE, SIG_IGN);
 	rc = start(&host);
-	if (rc < 0) {
-		fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));
-		status = EXIT_FAILED;
-	} else {
-		status = flush_output(run_all(&host));
-	}
-	/* Boxes close what they hold; then the loop sees every handle closed. */
-	if (host.L)
-		lua_close(host.L);
-	clock_close(&host.clock);
-	uv_run(&host.loop, UV_RUN_DEFAULT);
-	uv_loop_close(&host.loop);
-	free(host.runs);
+	status = rc < 0 ? cannot_start(rc) : flush_output(run_all(&host));
+	stop(&host);
 	if (status > 128) { /* so that a shell sees what ended us */
 		signal(status - 128, SIG_DFL);
 		raise(status - 128);

@@ -42,6 +42,7 @@ struct run {
 
 struct host {
 	uv_loop_t loop;
+	uv_prepare_t before_sleep;
 	struct clock clock;
 	struct scheduler scheduler;
 	lua_State *L;

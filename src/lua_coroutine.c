@@ -11,6 +11,13 @@
 
 #include <lualib.h>
 
+/* Does a task wait inside `co`? Then only that task may go on with it: a coroutine that
+ * stands at a yield of the script's own, or has ended, runs for no task. */
+static bool is_waiting(lua_State *co)
+{
+	return lua_status(co) == LUA_YIELD && task_get(co);
+}
+
 /* Resume `co` and move what it yields or returns to L: the number of values. -1: it
  * failed, the error is still on its stack. A wait inside parks the whole task, and k goes
  * on. */
@@ -29,12 +36,14 @@ static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
 		lua_pop(co, n);
 		if (!lua_isyieldable(L)) {
 			t->state = TASK_RUNNING;
+			lua_resetthread(co); /* whom it waits for must not wake t */
 			return error_misuse(
 				L, "this call waits, which is not possible inside a "
 				   "callback of C (sort, gsub, require, ...)");
 		}
 		return lua_yieldk(L, 0, (lua_KContext)co, k);
 	}
+	task_lend(co, NULL);
 	if (t && t->strikes > 0) /* the hook stands in the coroutine that just ended */
 		interrupt_again(L, t->patience);
 	if (rc != LUA_OK && rc != LUA_YIELD)
@@ -50,10 +59,12 @@ static bool can_resume(lua_State *L, lua_State *co)
 	int status = lua_status(co);
 	lua_Debug ar;
 
-	if (status == LUA_YIELD || (status == LUA_OK && !lua_getstack(co, 0, &ar) &&
-				    lua_gettop(co) > 0 && co != L))
+	if ((status == LUA_YIELD && !is_waiting(co)) ||
+	    (status == LUA_OK && !lua_getstack(co, 0, &ar) && lua_gettop(co) > 0 &&
+	     co != L))
 		return true;
-	bool alive = status == LUA_OK && (co == L || lua_getstack(co, 0, &ar));
+	bool alive = is_waiting(co) ||
+		     (status == LUA_OK && (co == L || lua_getstack(co, 0, &ar)));
 
 	lua_pushstring(L, alive ? "cannot resume non-suspended coroutine"
 				: "cannot resume dead coroutine");
@@ -147,6 +158,36 @@ static int co_yield (lua_State *L)
 	return lua_yield(L, lua_gettop(L));
 }
 
+/* Lua's own status() and close() with what they cannot know: a coroutine in which a task
+ * waits is not suspended. Upvalue 1: Lua's own function. */
+
+static int call_own(lua_State *L)
+{
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+static int co_status(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, 1);
+
+	if (!co || !is_waiting(co))
+		return call_own(L);
+	lua_pushliteral(L, "normal");
+	return 1;
+}
+
+static int co_close(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, 1);
+
+	if (co && is_waiting(co))
+		return luaL_error(L, "cannot close a normal coroutine");
+	return call_own(L);
+}
+
 static const luaL_Reg mended[] = {
 	{"resume", co_resume},
 	{"wrap", co_wrap},
@@ -154,9 +195,20 @@ static const luaL_Reg mended[] = {
 	{NULL, NULL},
 };
 
+static const luaL_Reg wrapped_up[] = {
+	{"status", co_status},
+	{"close", co_close},
+	{NULL, NULL},
+};
+
 int luaopen_haplua_coroutine(lua_State *L)
 {
 	lua_getglobal(L, LUA_COLIBNAME);
 	luaL_setfuncs(L, mended, 0);
+	for (const luaL_Reg *f = wrapped_up; f->name; f++) {
+		lua_getfield(L, -1, f->name);
+		lua_pushcclosure(L, f->func, 1);
+		lua_setfield(L, -2, f->name);
+	}
 	return 1;
 }

@@ -386,6 +386,13 @@ static int ltarget_tostring(lua_State *L)
 	return 1;
 }
 
+/* A target holds nothing open: <close> is there for a script's reader. */
+static int ltarget_close(lua_State *L)
+{
+	(void)L;
+	return 0;
+}
+
 /* target:address() -> the address as it was given, the route behind a master CLI or nil
  */
 static int ltarget_address(lua_State *L)
@@ -624,6 +631,7 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg meta[] = {
 	{"__gc", ltarget_gc},
+	{"__close", ltarget_close},
 	{"__tostring", ltarget_tostring},
 	{"__eq", ltarget_eq},
 	{NULL, NULL},

@@ -332,6 +332,63 @@ static int lreply_same(lua_State *L)
 	return 1;
 }
 
+/* Push the i-th wanted entry as `show` prints it: the key, or key and value. [-0, +1] */
+static void push_wanted(lua_State *L, bool map, lua_Integer i)
+{
+	lua_geti(L, 2, i);
+	if (!map)
+		return;
+	lua_pushliteral(L, " ");
+	lua_geti(L, 3, i);
+	lua_concat(L, 3);
+}
+
+/* compare(text, keys [, values]) -> how many of these the list lacks, how many it has
+ * besides, in whatever order: duplicates count */
+static int lreply_compare(lua_State *L)
+{
+	struct span rest = check_text(L, 1);
+	lua_Integer n = luaL_len(L, 2), there = 0, matched = 0;
+	struct reply_entry entry;
+	bool map;
+	int rc;
+
+	lua_settop(L, 3);
+	map = !lua_isnil(L, 3);
+	lua_createtable(L, 0, rest.n ? (int)n : 0);
+	for (lua_Integer i = 1; rest.n > 0 && i <= n; i++) {
+		push_wanted(L, map, i);
+		lua_pushvalue(L, -1);
+		lua_rawget(L, 4);
+		lua_Integer have = lua_tointeger(L, -1);
+
+		lua_pop(L, 1);
+		lua_pushinteger(L, have + 1);
+		lua_rawset(L, 4);
+	}
+	while ((rc = reply_entry_next(&rest, &entry)) > 0) {
+		there++;
+		push_span(L, entry.pattern);
+		lua_pushvalue(L, -1);
+		lua_rawget(L, 4);
+		lua_Integer want = lua_tointeger(L, -1);
+
+		lua_pop(L, 1);
+		if (want > 0) {
+			matched++;
+			lua_pushinteger(L, want - 1);
+			lua_rawset(L, 4);
+		} else {
+			lua_pop(L, 1);
+		}
+	}
+	if (rc < 0)
+		return raise_mismatch(L, rest);
+	lua_pushinteger(L, n - matched);
+	lua_pushinteger(L, there - matched);
+	return 2;
+}
+
 /* Servers: the longest lists there are, and a script mostly looks at few fields of few
  * rows. So a row is a table that knows where its line begins, and a field is read from
  * there when it is asked for; pairs() makes an ordinary table of it. */
@@ -533,15 +590,11 @@ static int lreply_servers(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"lists", lreply_lists},
-	{"entries", lreply_entries},
-	{"matches", lreply_matches},
-	{"rows", lreply_rows},
-	{"pairs", lreply_pairs},
-	{"sessions", lreply_sessions},
-	{"same", lreply_same},
-	{"servers", lreply_servers},
-	{NULL, NULL},
+	{"lists", lreply_lists},     {"entries", lreply_entries},
+	{"matches", lreply_matches}, {"rows", lreply_rows},
+	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
+	{"same", lreply_same},       {"compare", lreply_compare},
+	{"servers", lreply_servers}, {NULL, NULL},
 };
 
 int luaopen_haplua_reply(lua_State *L)

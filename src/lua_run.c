@@ -106,6 +106,34 @@ static char **push_argv(lua_State *L)
 	return argv;
 }
 
+/* The name of a variable must be one that getenv() can find. */
+static void check_name(lua_State *L, int index)
+{
+	size_t n;
+	const char *name;
+
+	if (lua_type(L, index) != LUA_TSTRING)
+		error_misuse(L, "env: names are strings");
+	name = lua_tolstring(L, index, &n);
+	if (n == 0 || strcspn(name, "=") != n)
+		error_misuse(L, "env: a name without '=' and NUL expected, got '%s'",
+			     name);
+}
+
+/* What goes to the child's standard input, if anything; it stays on the stack. [-0, +1] */
+static bool push_input(lua_State *L, struct span *input)
+{
+	int type = lua_getfield(L, SLOT_OPTIONS, "stdin");
+
+	if (type == LUA_TNIL)
+		return false;
+	if (type != LUA_TSTRING && type != LUA_TNUMBER)
+		error_misuse(L, "stdin: a string expected, got %s",
+			     lua_typename(L, type));
+	input->p = lua_tolstring(L, -1, &input->n);
+	return true;
+}
+
 extern char **environ;
 
 /* This process's environment with the changes that `env` asks for (false unsets). [-0,
@@ -141,8 +169,7 @@ static char **push_env(lua_State *L)
 	}
 	lua_pushnil(L);
 	while (lua_next(L, table)) {
-		if (lua_type(L, -2) != LUA_TSTRING)
-			error_misuse(L, "env: names are strings");
+		check_name(L, -2);
 		if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
 			lua_pop(L, 1);
 			continue;
@@ -270,6 +297,8 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 		lua_callk(L, 1, 0, 0, run_k);
 	if (!child_ended(c))
 		return task_park(L, 0, run_k);
+	if (c->rc < 0)
+		return error_raise(L, c->rc, NULL);
 	lua_pushinteger(L, c->signal ? 128 + c->signal : c->status);
 	push_captured(L, r, 1, "stdout");
 	push_captured(L, r, 2, "stderr");
@@ -297,9 +326,7 @@ static int lrun_run(lua_State *L)
 	o.env = push_env(L);
 	if (lua_getfield(L, SLOT_OPTIONS, "cwd") != LUA_TNIL)
 		o.cwd = check_word(L, "cwd");
-	o.has_input = lua_getfield(L, SLOT_OPTIONS, "stdin") != LUA_TNIL;
-	if (o.has_input)
-		o.input.p = luaL_tolstring(L, -1, &o.input.n);
+	o.has_input = push_input(L, &o.input);
 	fflush(NULL); /* what was printed before comes before what it prints */
 	int rc = child_start(&r->child, &host_of(L)->loop, &o, task_wake, t);
 

@@ -364,7 +364,8 @@ int lua_script_load(lua_State *L, const struct options *options, const char *soc
 	lua_insert(L, -2);
 	make_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
-	/* A chunk's first upvalue is its _ENV; the prompt is no chunk and makes its own. */
+	/* A chunk's first upvalue is its _ENV; the prompt is no chunk and makes its own.
+	 */
 	if (is_prompt(options) || !lua_setupvalue(L, -2, 1))
 		lua_pop(L, 1);
 	luaL_checkstack(L, options->n_args + 4, "too many arguments");

@@ -77,10 +77,10 @@ static void on_grace_end(struct timer *timer)
 	task_wake(t);
 }
 
-/* After how many instructions the hook raises again what was just raised. A script that goes
- * on computing may have eaten it with pcall(), in a loop whose body takes every raise: so in turns a
- * long time, for cleanups, and ever longer bursts of raises one after the other, which get out
- * of as many nested loops. */
+/* After how many instructions the hook raises again what was just raised. A script that
+ * goes on computing may have eaten it with pcall(), in a loop whose body takes every
+ * raise: so in turns a long time, for cleanups, and ever longer bursts of raises one
+ * after the other, which get out of as many nested loops. */
 static void lose_patience(struct task *t)
 {
 	if (t->burst > 0) {
@@ -92,8 +92,8 @@ static void lose_patience(struct task *t)
 	}
 }
 
-/* `rc` is about to be raised in L. From now on the task has GRACE_SECONDS, then it is raised
- * again at each wait. */
+/* `rc` is about to be raised in L. From now on the task has GRACE_SECONDS, then it is
+ * raised again at each wait. */
 static void begin_grace(lua_State *L, struct task *t, int rc)
 {
 	struct clock *c = t->s->clock;
@@ -537,8 +537,8 @@ void task_hook(lua_State *L, lua_Debug *ar)
 
 /* Deadlines. */
 
-/* A script that never waits gives the loop no chance to run a timer: ask for a signal when
- * the first deadline passes, of this task or of a parent. */
+/* A script that never waits gives the loop no chance to run a timer: ask for a signal
+ * when the first deadline passes, of this task or of a parent. */
 static void scope_watch(const struct task *t)
 {
 	const struct clock *clock = t->s->clock;

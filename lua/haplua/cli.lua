@@ -11,11 +11,18 @@ local M = {}
 ---@field [1] string  "--name"
 ---@field value string?  the value's name in the help; without one the option is a flag
 ---@field default string?
+---@field convert (fun(text: string): any, string?)?  gives the value, or nil and what is wrong with the text
+---@field help string
+
+---@class haplua.cli.Argument
+---@field [1] string  the field that it goes to
+---@field value string  its name in the help
 ---@field help string
 
 ---@class haplua.cli.Command
 ---@field [1] string  its name
 ---@field help string
+---@field arg haplua.cli.Argument?  the one argument that must be given
 ---@field args string?  the name of what may follow, any number of it
 ---@field options haplua.cli.Option[]?
 
@@ -23,12 +30,25 @@ local M = {}
 ---@field name string
 ---@field help string
 ---@field epilog string?
----@field options haplua.cli.Option[]
----@field commands haplua.cli.Command[]
+---@field options haplua.cli.Option[]?
+---@field commands haplua.cli.Command[]?  of which one must be given
+---@field arg haplua.cli.Argument?  as in a command, for a script that has none
+---@field args string?  likewise
+---@field after string?  the name of what must follow "--": words that are not looked at, a command to run
 
 --- "--dry-run" is the field dry_run.
 local function field(option)
   return (option[1]:gsub("^%-+", ""):gsub("%-", "_"))
+end
+
+--- A value of an option that counts time.
+---@return number?, string?
+function M.seconds(text)
+  local n = tonumber(text)
+  if n and n >= 0 and n < math.huge then
+    return n
+  end
+  return nil, ("seconds expected, not '%s'"):format(text)
 end
 
 -- The short way.
@@ -37,6 +57,16 @@ local function add_options(known, options)
   for _, option in ipairs(options or {}) do
     known[option[1]] = option
   end
+end
+
+--- Put an option's value where it belongs. False: it is not one that the option takes.
+local function store(found, option, text)
+  local value = text
+  if option.convert then
+    value = option.convert(text)
+  end
+  found[field(option)] = value
+  return value ~= nil
 end
 
 --- Read one option word at position i. Returns the next position, or nil: not sure.
@@ -49,21 +79,48 @@ local function read_option(found, known, words, i)
     found[field(option)] = not name or nil
     return not name and i + 1 or nil
   elseif name then
-    found[field(option)] = value
-    return i + 1
+    return store(found, option, value) and i + 1 or nil
   end
   value = words[i + 1]
   if not value or value:find("^%-") then
     return nil
   end
-  found[field(option)] = value
-  return i + 2
+  return store(found, option, value) and i + 2 or nil
+end
+
+--- Read one plain word: an argument of `scope`, the script or its command. False: not sure.
+local function read_argument(found, scope, word)
+  if scope.arg and found[scope.arg[1]] == nil then
+    found[scope.arg[1]] = word
+  elseif scope.args then
+    table.insert(found[scope.args], word)
+  else
+    return false
+  end
+  return true
+end
+
+--- The command that a word names, its options and arguments made ready.
+local function begin(found, known, scope)
+  if scope and scope.args then
+    found[scope.args] = {}
+  end
+  add_options(known, scope and scope.options)
+  return scope
+end
+
+local function find_command(spec, word)
+  for _, command in ipairs(spec.commands) do
+    if command[1] == word then
+      return command
+    end
+  end
 end
 
 local function set_defaults(found, known)
   for _, option in pairs(known) do
-    if found[field(option)] == nil then
-      found[field(option)] = option.default
+    if found[field(option)] == nil and option.default then
+      store(found, option, option.default)
     end
   end
   return found
@@ -71,48 +128,48 @@ end
 
 --- Read an ordinary command line. Returns nil for one that is not.
 local function read(spec, words)
-  local found, known, command = {}, {}, nil
-  add_options(known, spec.options)
-  local i = 1
-  while i <= #words do
+  local found, known, i = {}, {}, 1
+  local scope = begin(found, known, spec)
+  if spec.commands then
+    scope = nil
+  end
+  while i and i <= #words do
     local word = words[i]
     if word:find("^%-") then
       i = read_option(found, known, words, i)
-      if not i then
-        return nil
-      end
-    elseif not command then
-      for _, c in ipairs(spec.commands) do
-        command = c[1] == word and c or command
-      end
-      if not command then
-        return nil
-      end
-      found.command = word
-      if command.args then
-        found[command.args] = {}
-      end
-      add_options(known, command.options)
-      i = i + 1
-    elseif command.args then
-      table.insert(found[command.args], word)
-      i = i + 1
+    elseif scope then
+      i = read_argument(found, scope, word) and i + 1 or nil
     else
-      return nil
+      scope = begin(found, known, find_command(spec, word))
+      found.command = word
+      i = scope and i + 1
     end
   end
-  return command and set_defaults(found, known)
+  if not i or not scope or scope.arg and found[scope.arg[1]] == nil then
+    return nil
+  end
+  return set_defaults(found, known)
 end
 
 -- The long way.
 
-local function declare(parser, options)
-  for _, o in ipairs(options or {}) do
+--- Declare options and arguments of the script or of a command.
+local function declare(parser, scope)
+  for _, o in ipairs(scope.options or {}) do
     local option = o.value and parser:option(o[1]):argname(o.value) or parser:flag(o[1])
-    option:description(o.help)
+    option:description(o.help):show_default(false)
     if o.default then
       option:default(o.default)
     end
+    if o.convert then
+      option:convert(o.convert)
+    end
+  end
+  if scope.arg then
+    parser:argument(scope.arg[1], scope.arg.help):argname(scope.arg.value)
+  end
+  if scope.args then
+    parser:argument(scope.args):args("*")
   end
 end
 
@@ -120,14 +177,15 @@ end
 local function parser_of(spec)
   local argparse = require("argparse")
   local parser = argparse(spec.name, spec.help, spec.epilog)
-  parser:command_target("command"):require_command(true)
-  declare(parser, spec.options)
-  for _, c in ipairs(spec.commands) do
-    local command = parser:command(c[1], c.help)
-    if c.args then
-      command:argument(c.args):args("*")
-    end
-    declare(command, c.options)
+  declare(parser, spec)
+  if spec.commands then
+    parser:command_target("command"):require_command(true)
+  end
+  for _, c in ipairs(spec.commands or {}) do
+    declare(parser:command(c[1], c.help):target("command"), c)
+  end
+  if spec.after then
+    parser:usage(("%s -- %s..."):format(parser:get_usage(), spec.after:upper()))
   end
   function parser.error(self, message)
     io.stderr:write(("%s: %s\n%s\nTry '%s --help'.\n"):format(spec.name, message, self:get_usage(), spec.name))
@@ -136,22 +194,57 @@ local function parser_of(spec)
   return parser
 end
 
+--- Part the words at the first "--", for a script that wants a command behind it.
+---@return string[] own, string[] after
+local function part(words)
+  local own, after = {}, nil
+  for _, word in ipairs(words) do
+    if not after and word == "--" then
+      after = {}
+    else
+      table.insert(after or own, word)
+    end
+  end
+  return own, after or {}
+end
+
+--- Read with one way or the other what stands before the "--".
+local function parse(spec, words, way)
+  local own, after = words, nil
+  if spec.after then
+    own, after = part(words)
+  end
+  local found = way(spec, own)
+  if found and after then
+    found[spec.after] = after
+  end
+  return found
+end
+
+local function read_with_argparse(spec, words)
+  return parser_of(spec):parse(words)
+end
+
 --- Read the script's arguments. Help and usage errors end the script.
 ---@param spec haplua.cli.Spec
 ---@param words string[]  usually `arg`
 ---@return table found  `command`, and a field for each option and argument that was given
 function M.parse(spec, words)
-  return read(spec, words) or M.parse_with_argparse(spec, words)
+  local found = M.parse_shortly(spec, words) or M.parse_with_argparse(spec, words)
+  if spec.after and #found[spec.after] == 0 then
+    parser_of(spec):error(("what shall run? '-- %s...' is missing"):format(spec.after:upper()))
+  end
+  return found
 end
 
 --- The same, always through lua-argparse: for the test.
 function M.parse_with_argparse(spec, words)
-  return parser_of(spec):parse(words)
+  return parse(spec, words, read_with_argparse)
 end
 
 --- The same, the short way only: nil where it is not sure.
 function M.parse_shortly(spec, words)
-  return read(spec, words)
+  return parse(spec, words, read)
 end
 
 return M

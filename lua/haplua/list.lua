@@ -86,25 +86,19 @@ function M.remove(target, kind, ref, unwanted)
   return removed
 end
 
--- Differences.
+-- Replacing.
 
 local function entry_text(keys, values, i)
   return values and keys[i] .. " " .. values[i] or keys[i]
 end
 
---- How often does each entry stand in the list?
-local function tally(keys, values)
-  local count = {}
-  for i in ipairs(keys) do
-    local entry = entry_text(keys, values, i)
-    count[entry] = (count[entry] or 0) + 1
+--- Positions of the entries of a list that another list does not have.
+local function missing(keys, values, other_keys, other_values)
+  local other, found = {}, {}
+  for i in ipairs(other_keys) do
+    local entry = entry_text(other_keys, other_values, i)
+    other[entry] = (other[entry] or 0) + 1
   end
-  return count
-end
-
---- Positions of the entries that `other` (a tally, used up) does not have.
-local function missing(keys, values, other)
-  local found = {}
   for i in ipairs(keys) do
     local entry = entry_text(keys, values, i)
     local n = other[entry] or 0
@@ -117,18 +111,6 @@ local function missing(keys, values, other)
   return found
 end
 
-local function same(there, there_values, keys, values)
-  if #there ~= #keys then
-    return false
-  end
-  for i, key in ipairs(keys) do
-    if there[i] ~= key or values and there_values[i] ~= values[i] then
-      return false
-    end
-  end
-  return true
-end
-
 local function pick(list, positions)
   local picked = {}
   for i, position in ipairs(positions) do
@@ -136,8 +118,6 @@ local function pick(list, positions)
   end
   return picked
 end
-
--- Replacing.
 
 --- HAProxy 2.4 and later: fill a new version beside the one in force, look that it is all there, and
 -- commit it. A version that is not committed is emptied, however this ends.
@@ -177,24 +157,23 @@ end
 
 --- HAProxy 2.2 has no versions: first add what is missing, then remove what is too much. So what is in
 -- both the old and the new content matches all the time.
-local function change(target, kind, ref, wanted, there)
+local function change(target, kind, ref, wanted, text)
   if #wanted.keys == 0 then
     target:send({ "clear", kind, ref })
     return
   end
+  local keys, refs, values = reply.entries(text, kind == "map")
+  local add = missing(wanted.keys, wanted.values, keys, values)
   local words = {}
-  for i, position in ipairs(there.surplus) do
-    words[i] = "#" .. there.refs[position]
+  for i, position in ipairs(missing(keys, values, wanted.keys, wanted.values)) do
+    words[i] = "#" .. refs[position]
   end
-  target:each(
-    { "add", kind, ref },
-    pick(wanted.keys, wanted.missing),
-    wanted.values and pick(wanted.values, wanted.missing)
-  )
+  target:each({ "add", kind, ref }, pick(wanted.keys, add), wanted.values and pick(wanted.values, add))
   target:each({ "del", kind, ref }, words)
-  local keys, _, values = M.read(target, kind, ref)
-  if #keys ~= #wanted.keys or #missing(keys, values, tally(wanted.keys, wanted.values)) > 0 then
-    target:mistrust(("show %s %s"):format(kind, ref), ("%d entries, or other ones, instead of %d"):format(#keys, #wanted.keys))
+  local lacking, surplus =
+    reply.compare(target:send({ "show", kind, ref }), wanted.keys, wanted.values)
+  if lacking + surplus > 0 then
+    target:mistrust(("show %s %s"):format(kind, ref), ("%d entries too few, %d too many"):format(lacking, surplus))
   end
 end
 
@@ -216,9 +195,7 @@ end
 
 ---@class haplua.ListState
 ---@field list haplua.List?  nil: HAProxy takes the name, but does not list it
----@field keys string[]
----@field refs string[]
----@field values string[]?
+---@field text string  the reply of `show acl REF`, for reply.entries()
 ---@field asked string?
 ---@field tests table[]?  what `get acl` says of `asked`
 
@@ -227,12 +204,9 @@ end
 ---@return haplua.ListState
 function M.state(target, kind, ref, ask)
   local texts = target:batch({ { "show", kind }, { "show", kind, ref }, ask and { "get", kind, ref, ask } })
-  local keys, refs, values = reply.entries(texts[2], kind == "map")
   return {
     list = M.find(reply.lists(texts[1]), ref),
-    keys = keys,
-    refs = refs,
-    values = values,
+    text = texts[2],
     asked = ask,
     tests = ask and reply.matches(texts[3]),
   }
@@ -259,12 +233,11 @@ function M.replace(target, kind, ref, keys, values, options)
   core.check(keys, values)
   local state = options.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
-  wanted.missing = missing(keys, values, tally(state.keys, state.values))
-  local surplus = missing(state.keys, state.values, tally(keys, values))
   local versioned = not state.list or state.list.curr_ver ~= nil
-  local added, removed, tests = #wanted.missing, #surplus, nil
+  local added, removed = reply.compare(state.text, keys, values)
+  local tests
 
-  if added == 0 and removed == 0 and (kind == "acl" or same(state.keys, state.values, keys, values)) then
+  if added + removed == 0 and (kind == "acl" or reply.same(state.text, keys, values)) then
     return 0, 0, test(target, kind, ref, state, options.ask)
   elseif core.dry_run() then
     plan(target, kind, ref, wanted, versioned)
@@ -272,7 +245,7 @@ function M.replace(target, kind, ref, keys, values, options)
   elseif versioned then
     tests = swap(target, kind, ref, wanted, options.ask)
   else
-    change(target, kind, ref, wanted, { refs = state.refs, surplus = surplus })
+    change(target, kind, ref, wanted, state.text)
   end
   return added, removed, test(target, kind, ref, {}, options.ask, tests)
 end

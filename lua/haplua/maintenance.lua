@@ -155,11 +155,12 @@ end
 function M.status(options)
   local target = haproxy.target()
   local state, kind = look(target, options.acl)
+  local patterns = require("haplua.reply").entries(state.text)
   return setmetatable({
     target = tostring(target),
     acl = options.acl,
-    on = #state.keys > 0,
-    patterns = state.keys,
+    on = #patterns > 0,
+    patterns = patterns,
     type = kind,
   }, Status)
 end

@@ -31,6 +31,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+for program in bare pairs; do
+	"${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -o "$build/$program" "tests/bench/$program.c"
+done
+
 # A HAProxy of its own: name $1, with what standard input adds to the configuration.
 start_haproxy()
 {

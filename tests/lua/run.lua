@@ -5,9 +5,10 @@
 -- Each test runs in a task of its own and under a deadline, so that calls wait as in any script,
 -- and a test that waits for ever, or leaves a task behind that does, fails.
 
-local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 30
+local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 20
 
 local here = arg[0]:match("^(.*)/") or "."
+package.path = here .. "/../real/?.lua;" .. package.path
 
 --- Where in a test file the error came from: "file:line", or nil.
 local function place_in_test()

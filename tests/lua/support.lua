@@ -4,7 +4,7 @@
 
 local M = {}
 
-local FAKE = os.getenv("FAKE") or "build/fake"
+local FAKE = (os.getenv("BUILD") or "build") .. "/fake"
 
 --- The words that start the haplua under test: $HAPLUA, else the one that runs this.
 local function program()
@@ -38,9 +38,9 @@ function M.event()
   function event.wait()
     while value == nil do
       over = task.spawn(task.sleep, 3600)
-      pcall(over.wait, over)
+      local _, err = pcall(over.wait, over)
       if value == nil then
-        error("the wait for an event was broken off", 2)
+        error(err, 0)
       end
     end
     return value

@@ -1,0 +1,48 @@
+#!/usr/bin/env haplua
+-- SPDX-License-Identifier: MIT
+--
+-- The same maintenance on several HAProxys, everywhere or nowhere. Each one prepares the change and
+-- checks the patterns, which no request notices; once all have, all commit; and when one of them
+-- fails to, the others put back what they had. Needs HAProxy 2.4.
+--
+--   haplua -s lb1:9999 -s lb2:9999 fleet on '^/shop'
+--   haplua -s lb1:9999 -s lb2:9999 fleet off
+
+local cli = require("haplua.cli")
+local maintenance = require("haplua.maintenance")
+
+local args = cli.parse({
+  name = "fleet",
+  help = "The same maintenance on several HAProxys, everywhere or nowhere.",
+  options = {
+    { "--acl", value = "REF", default = os.getenv("HAPLUA_ACL") or "#9999",
+      help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
+  },
+  commands = {
+    { "on", args = "pattern", help = "begin: for what the patterns match, or ^.*$" },
+    { "off", help = "end" },
+  },
+}, arg)
+
+local acl = args.acl
+local patterns = args.command == "off" and {} or args.pattern[1] and args.pattern or { "^.*$" }
+local before = haproxy.acl_list(acl)
+local version = "@" .. (send({ "prepare", "acl", acl }):match("%d+$") or "NEW")
+local phase = "prepared"
+local undo <close> = setmetatable({}, {
+  __close = function()
+    if phase == "prepared" then
+      send({ "clear", "acl", version, acl })
+    elseif phase == "committed" then
+      haproxy.acl_replace(acl, before)
+    end
+  end,
+})
+
+haproxy.each({ "add", "acl", version, acl }, patterns)
+haproxy.barrier()
+phase = "committed"
+send({ "commit", "acl", version, acl })
+haproxy.barrier()
+phase = "done"
+print(maintenance.status({ acl = acl }))

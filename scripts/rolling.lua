@@ -1,0 +1,45 @@
+#!/usr/bin/env haplua
+-- SPDX-License-Identifier: MIT
+--
+-- Work on the servers of a backend one after the other: drain, wait until idle, run a command, back
+-- into service, wait until up. The command finds the server's name in $SERVER and its address in
+-- $ADDRESS. Stops at the first failure; a server on which the command failed stays drained.
+--
+--   haplua rolling app -- sh -c 'ssh "$SERVER" systemctl restart app'
+
+local cli = require("haplua.cli")
+local server = require("haplua.server")
+
+local args = cli.parse({
+  name = "rolling",
+  help = "Drain each server of a backend that is ready, run a command, and put it back.",
+  arg = { "backend", value = "BACKEND", help = "whose servers" },
+  options = {
+    { "--wait", value = "SECONDS", default = "60", convert = cli.seconds,
+      help = "give up when a server is not idle, or not up again, by then (default 60)" },
+    { "--settle", value = "SECONDS", default = "3", convert = cli.seconds,
+      help = "up for so long is up (default 3): longer than its checks take to notice" },
+  },
+  after = "command",
+}, arg)
+
+for _, row in ipairs(servers(args.backend)) do
+  if row.admin == "ready" then
+    local name = args.backend .. "/" .. row.srv_name
+    local held <close> = server.hold(name)
+    print(name .. ": drain")
+    held:drain(args.wait)
+    held:keep()
+    print(name .. ": idle, and drained until the command has done its work")
+    local address = ("%s:%d"):format(row.srv_addr, row.srv_port)
+    local status = haproxy.dry_run() and 0
+      or run({ env = { SERVER = row.srv_name, ADDRESS = address }, table.unpack(args.command) })
+    if status ~= 0 then
+      print(("%s: the command failed (%d), and the server stays drained"):format(name, status))
+      return status
+    end
+    held:set("ready")
+    held:wait_up(args.settle, args.wait)
+    print(name .. ": up")
+  end
+end

@@ -1,0 +1,145 @@
+-- SPDX-License-Identifier: MIT
+
+local cli = require("haplua.cli")
+local support = require("support")
+
+-- Declarations of every form. Words of the command lines are drawn from theirs.
+local specs = {
+  {
+    name = "commands",
+    help = "A script with commands.",
+    options = {
+      { "--acl", value = "REF", default = "#9999", help = "an option with a default" },
+      { "--wait", value = "SECONDS", default = "60", convert = cli.seconds, help = "one that is converted" },
+      { "--force", help = "a flag" },
+    },
+    commands = {
+      { "on", args = "pattern", help = "takes any number" },
+      { "off", help = "takes none", options = { { "--dry-run", help = "a flag of the command" } } },
+      { "one", arg = { "server", value = "SERVER", help = "which" }, help = "takes one" },
+    },
+  },
+  {
+    name = "plain",
+    help = "A script without commands.",
+    options = { { "--wait", value = "SECONDS", convert = cli.seconds, help = "no default" } },
+    arg = { "server", value = "SERVER", help = "which" },
+    args = "rest",
+  },
+  {
+    name = "one",
+    help = "A script with one argument.",
+    options = { { "--force", help = "a flag" } },
+    arg = { "server", value = "SERVER", help = "which" },
+  },
+  {
+    name = "after",
+    help = "A script that runs a command.",
+    options = { { "--acl", value = "REF", help = "an option" }, { "--force", help = "a flag" } },
+    after = "command",
+  },
+  { name = "none", help = "A script that takes nothing." },
+}
+
+local vocabulary = {
+  "on", "off", "one", "app/a1", "^/shop", "", " ", "#9999", "60", "0.5", "x", "a=b", "--acl", "--acl=#1", "--acl=",
+  "--wait", "--wait=5", "--wait=x", "--force", "--force=1", "--dry-run", "--", "-", "-x", "-1", "--unknown", "---",
+}
+
+-- The long way ends the script where the command line is wrong; here that is an error to catch.
+local stopped = {}
+
+local function by_argparse(spec, words)
+  local exit, stderr = os.exit, io.stderr
+  os.exit = function()
+    error(stopped, 0)
+  end
+  io.stderr = { write = function() end }
+  local ok, found = pcall(cli.parse_with_argparse, spec, words)
+  os.exit, io.stderr = exit, stderr
+  if not ok and found ~= stopped then
+    error(found, 0)
+  end
+  return ok and found or nil
+end
+
+--- The words of one command line, for the message.
+local function quoted(words)
+  local out = {}
+  for i, word in ipairs(words) do
+    out[i] = ("%q"):format(word)
+  end
+  return table.concat(out, " ")
+end
+
+describe("the command line of a script", function()
+  it("is read alike by the short way and by lua-argparse", function()
+    math.randomseed(2, 0)
+    local short, wrong = 0, 0
+    for n = 1, 6000 do
+      local spec, words = specs[n % #specs + 1], {}
+      for i = 1, math.random(0, 5) do
+        words[i] = vocabulary[math.random(#vocabulary)]
+      end
+      local found, expected = cli.parse_shortly(spec, words), by_argparse(spec, words)
+      if found then
+        short = short + 1
+        assert.are.same(expected, found, spec.name .. ": " .. quoted(words))
+      end
+      wrong = wrong + (expected and 0 or 1)
+    end
+    -- Both are exercised, and so are wrong lines.
+    assert.is_true(short > 600 and wrong > 600, ("%d short, %d wrong"):format(short, wrong))
+  end)
+
+  it("needs lua-argparse for no ordinary line", function()
+    local lines = {
+      { 1, "on" }, { 1, "on", "^/shop", "^/pay" }, { 1, "--acl", "#1", "off" }, { 1, "off", "--acl=#1", "--dry-run" },
+      { 1, "one", "app/a1", "--wait", "5" }, { 2, "app/a1" }, { 2, "--wait", "5", "a", "b" }, { 3, "a", "--force" },
+      { 4, "--", "sh", "-c", "exit 1" }, { 4, "--acl", "#1", "--force", "--", "--", "x" }, { 5 },
+    }
+    for _, line in ipairs(lines) do
+      assert.is_table(cli.parse_shortly(specs[line[1]], { table.unpack(line, 2) }), quoted({ table.unpack(line, 2) }))
+    end
+  end)
+
+  it("passes on what follows '--' word for word", function()
+    local found = cli.parse(specs[4], { "--force", "--", "--acl", "x y", "", "--", "-h" })
+    assert.are.same({ force = true, command = { "--acl", "x y", "", "--", "-h" } }, found)
+  end)
+
+  it("converts defaults, too", function()
+    assert.are.same({ command = "off", acl = "#9999", wait = 60 }, cli.parse(specs[1], { "off" }))
+  end)
+
+  it("takes seconds that are seconds", function()
+    assert.are.equal(0.5, cli.seconds("0.5"))
+    for _, text in ipairs({ "-1", "x", "", "inf", "nan", "1e999" }) do
+      assert.is_nil((cli.seconds(text)), text)
+    end
+  end)
+
+  it("ends the script with status 2 and the usage when it is wrong", function()
+    local folder <close> = support.folder()
+    local script = folder.write("after.lua", [[
+      local found = require("haplua.cli").parse({
+        name = "after",
+        help = "Runs a command.",
+        options = { { "--wait", value = "SECONDS", convert = require("haplua.cli").seconds, help = "how long" } },
+        after = "command",
+      }, arg)
+      print(#found.command, found.wait)
+    ]])
+    local missing = support.haplua({ script, "--wait", "5" })
+    assert.are.equal(2, missing.status)
+    assert.are.equal("after: what shall run? '-- COMMAND...' is missing\n"
+      .. "Usage: after [-h] [--wait SECONDS] -- COMMAND...\nTry 'after --help'.\n", missing.err)
+    local bad = support.haplua({ script, "--wait", "soon", "--", "true" })
+    assert.are.equal(2, bad.status)
+    assert.is_truthy(bad.err:find("seconds expected, not 'soon'", 1, true))
+    assert.are.same({ status = 0, out = "2\t5\n", err = "" }, support.haplua({ script, "--wait=5", "--", "a", "--wait" }))
+    local help = support.haplua({ script, "--help" })
+    assert.are.equal(0, help.status)
+    assert.is_truthy(help.out:find("Usage: after [-h] [--wait SECONDS] -- COMMAND...", 1, true))
+  end)
+end)

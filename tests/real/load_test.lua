@@ -1,0 +1,90 @@
+-- SPDX-License-Identifier: MIT
+--
+-- No request for a path that is under maintenance all the time reaches the application, whatever is
+-- switched meanwhile; counted at the application, under as much load as this machine gives.
+
+local site = require("site")
+
+local REPETITIONS = tonumber(os.getenv("LOAD_REPETITIONS")) or 500
+local AIM = 20000
+
+--- The load, on a path: call it to end it; it returns wrk's own figure, requests per second.
+local function start_load(s, path)
+  local support = require("support")
+  local started, summary = support.event(), {}
+  local words = {
+    "sh", "-c", 'echo $$; exec "$@"', "sh",
+    "wrk", "-t1", "-c48", "-d10m", "--timeout", "30s", ("http://127.0.0.1:%d%s"):format(s.port, path),
+    stdout = function(line)
+      started.set(line)
+      summary[#summary + 1] = line
+    end,
+  }
+  local wrk = task.spawn(run, words)
+  local pid = started.wait()
+  return function()
+    run({ "sh", "-c", 'kill -INT "$1"', "sh", pid })
+    assert(wrk:wait() == 0)
+    local text = table.concat(summary, "\n")
+    assert.is_nil(text:match("Socket errors[^\n]*"))
+    return tonumber(text:match("Requests/sec:%s*([%d.]+)")), math.tointeger(text:match("(%d+) requests in"))
+  end
+end
+
+--- Wait until the load has come through HAProxy.
+local function under_load(s)
+  local before = s.target:stat("frontend-http")[1].req_tot
+  repeat
+    local now = s.target:stat("frontend-http")[1].req_tot
+    task.sleep(0.01)
+  until now > before + 5000
+end
+
+describe("under load", function()
+  local s
+
+  setup(function()
+    s = site.start({ threads = 1 })
+  end)
+
+  teardown(function()
+    s:close()
+  end)
+
+  it("no request leaks while `maint on` goes from one set of patterns to another", function()
+    assert(s:maint("on", "^/shop", "^/a").status == 0)
+    s:reset_counts()
+    local stop = start_load(s, "/shop/cart")
+    under_load(s)
+    for i = 1, REPETITIONS do
+      local ran = s:maint("on", "^/shop", i % 2 == 0 and "^/a" or "^/b")
+      if ran.status ~= 0 or not ran.out:find("(1 added, 1 removed", 1, true) then
+        error(("repetition %d: status %d\n%s%s"):format(i, ran.status, ran.out, ran.err))
+      end
+    end
+    local rate, requests = stop()
+    local counts, total = s:counted()
+    print(("load: %d requests, %.0f a second (aim: %d), %d times `maint on`, %d at the application"):format(
+      requests, rate, AIM, REPETITIONS, counts["/shop/cart"] or 0))
+    assert.same({}, counts)
+    assert.equal(0, total)
+  end)
+
+  it("the same count finds the leaks of `clear acl`, `add acl`", function()
+    local clear_then_add = [[
+      echo "clear acl #9999" | socat stdio "unix-connect:$1"
+      echo "add acl #9999 ^/shop" | socat stdio "unix-connect:$1"]]
+    assert(s:maint("on", "^/shop").status == 0)
+    s:reset_counts()
+    local stop = start_load(s, "/shop/cart")
+    under_load(s)
+    for _ = 1, 20 do
+      assert(run({ "sh", "-c", clear_then_add, "sh", s.socket, stdout = "null" }) == 0)
+    end
+    local rate = stop()
+    local counts = s:counted()
+    print(("load: %.0f requests a second, 20 times clear and add through socat, %d at the application"):format(
+      rate, counts["/shop/cart"] or 0))
+    assert.is_true((counts["/shop/cart"] or 0) > 0)
+  end)
+end)

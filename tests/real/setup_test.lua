@@ -1,0 +1,175 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The issue's set-up as it stands there, and the script that a person on call types.
+
+local site = require("site")
+
+local SOCKET_FOLDER = "/tmp/haproxy/socket"
+
+--- The folder of the issue's socket, made for the test and removed after it; nil when that is somebody
+-- else's: local folder <close> = issue_folder()
+local function issue_folder()
+  if run({ "mkdir", "-p", "/tmp/haproxy", stderr = "null" }) ~= 0
+    or run({ "mkdir", SOCKET_FOLDER, stderr = "null" }) ~= 0 then
+    return nil
+  end
+  return setmetatable({}, {
+    __close = function()
+      run({ "rm", "-rf", SOCKET_FOLDER })
+      run({ "rmdir", "/tmp/haproxy", stderr = "null" })
+    end,
+  })
+end
+
+describe("the set-up that haplua replaces", function()
+  it("goes to the maintenance page and back", function()
+    local folder <close> = issue_folder()
+    if not folder then
+      pending(SOCKET_FOLDER .. " is somebody else's")
+    end
+    local s <close> = site.start({ socket = SOCKET_FOLDER .. "/haproxy.sock" })
+
+    assert.equal("application", s:sees("/"))
+    local on = s:haplua({ "scripts/maint.lua", "on" })
+    assert.same({ 0, "" }, { on.status, on.err })
+    for _, path in ipairs({ "/", "/shop", "/any/where?x=1", "/%20%0a", "/_count" }) do
+      assert.equal("page", s:sees(path))
+    end
+    local off = s:haplua({ "scripts/maint.lua", "off" })
+    assert.same({ 0, "" }, { off.status, off.err })
+    assert.equal("application", s:sees("/"))
+  end)
+end)
+
+describe("scripts/maint.lua", function()
+  local s
+
+  setup(function()
+    s = site.start({ frontend = [[
+      acl beginnings path -u 8001 -m beg
+      acl clients src -u 8002 -m ip
+      acl words path -u 8003 -m str
+      use_backend maintenance if beginnings || clients || words]] })
+  end)
+
+  teardown(function()
+    s:close()
+  end)
+
+  before_each(function()
+    for _, acl in ipairs({ "#9999", "#8001", "#8002", "#8003" }) do
+      s.target:acl_clear(acl)
+    end
+  end)
+
+  --- Run it; it has to succeed with one line, which is returned.
+  local function maint(...)
+    local ran = s:maint(...)
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    return (assert(ran.out:match("^([^\n]+)\n$")))
+  end
+
+  it("says what changed", function()
+    assert.equal("maintenance is on: #9999 matches ^.*$ (1 added, 0 removed, confirmed for /)", maint("on"))
+    assert.equal("maintenance is off: #9999 matches nothing (0 added, 1 removed)", maint("off"))
+  end)
+
+  it("says so when nothing did", function()
+    assert.equal("maintenance was off already: #9999 matches nothing", maint("off"))
+    maint("on")
+    assert.equal("maintenance was on already: #9999 matches ^.*$", maint("on"))
+  end)
+
+  it("takes patterns, which replace those that were there", function()
+    assert.equal("maintenance is on: #9999 matches ^/shop  ^/a (2 added, 0 removed, confirmed for /shop)",
+      maint("on", "^/shop", "^/a"))
+    assert.same({ "page", "page", "application" }, { s:sees("/shop/1"), s:sees("/a"), s:sees("/b") })
+    maint("on", "^/shop", "^/b")
+    assert.same({ "page", "application", "page" }, { s:sees("/shop/1"), s:sees("/a"), s:sees("/b") })
+    assert.same({ "^/shop", "^/b" }, s.target:acl_list("#9999"))
+  end)
+
+  it("goes from a part to the whole site", function()
+    maint("on", "^/shop")
+    maint("on")
+    assert.same({ "page", "page" }, { s:sees("/shop"), s:sees("/other") })
+    assert.same({ "^.*$" }, s.target:acl_list("#9999"))
+  end)
+
+  it("says the state, in words and in JSON", function()
+    assert.equal("maintenance is off: #9999 matches nothing", maint("status"))
+    maint("on", "^/a b", '^/"q"\\.')
+    assert.equal('maintenance is on: #9999 matches ^/a b  ^/"q"\\.', maint("status"))
+    assert.same({
+      target = s.socket,
+      acl = "#9999",
+      on = true,
+      patterns = { "^/a b", '^/"q"\\.' },
+      type = "reg",
+    }, require("cjson").decode(maint("status", "--json")))
+    maint("off")
+    assert.equal("[]", maint("status", "--json"):match('"patterns":(%b[])'))
+  end)
+
+  it("finds the right everything for the ACL's match type", function()
+    for _, acl in ipairs({ "#8001", "#8002" }) do
+      maint("--acl", acl, "on")
+      assert.equal("page", s:sees("/x"))
+      maint("--acl", acl, "off")
+      assert.equal("application", s:sees("/x"))
+    end
+  end)
+
+  it("refuses to take a part for everything", function()
+    local ran = s:maint("--acl", "#8003", "on")
+    assert.equal(1, ran.status)
+    assert.matches("no pattern that matches every request", ran.err, 1, true)
+    assert.same({}, s.target:acl_list("#8003"))
+  end)
+
+  it("takes its ACL from the environment", function()
+    local ran = s:haplua({ "scripts/maint.lua", "on", env = { HAPLUA_ACL = "#8001" } })
+    assert.equal(0, ran.status)
+    assert.same({ "/" }, s.target:acl_list("#8001"))
+    assert.same({}, s.target:acl_list("#9999"))
+  end)
+
+  it("takes its socket from the environment, and goes by its name", function()
+    local support = require("support")
+    local ran = support.haplua({ "maint", "on", env = { HAPLUA_SOCKET = s.socket } })
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    assert.equal("page", s:sees("/"))
+  end)
+
+  it("changes nothing in a dry run, and says what it would do", function()
+    local versions = s.target:acl_list()
+    local ran = s:haplua({ "-n", "scripts/maint.lua", "on", "^/shop" })
+    assert.same({ 4, "" }, { ran.status, ran.err })
+    assert.matches("would send to [^\n]*add acl [^\n]*#9999 ^/shop\n", ran.out:gsub("%^", "^"), 1, false)
+    assert.matches("maintenance would be on (1 to add, 0 to remove)", ran.out, 1, true)
+    assert.same({}, s.target:acl_list("#9999"))
+    assert.same(versions, s.target:acl_list())
+    assert.equal("application", s:sees("/shop"))
+  end)
+
+  it("has nothing to do in a dry run of what is so already", function()
+    maint("on")
+    local ran = s:haplua({ "-n", "scripts/maint.lua", "on" })
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    assert.matches("^maintenance was on already", ran.out)
+    ran = s:haplua({ "-n", "scripts/maint.lua", "off" })
+    assert.equal(4, ran.status)
+    assert.equal("page", s:sees("/"))
+  end)
+
+  it("has help, and status 2 for what it does not know", function()
+    local help = s:maint("--help")
+    assert.same({ 0, "" }, { help.status, help.err })
+    assert.matches("Usage: maint", help.out, 1, true)
+    for _, words in ipairs({ { "onn" }, {}, { "--nope", "on" }, { "off", "more" } }) do
+      local ran = s:maint(table.unpack(words))
+      assert.equal(2, ran.status)
+      assert.equal("", ran.out)
+    end
+  end)
+end)
