@@ -137,7 +137,7 @@ static int cut(struct exchange_line *line, struct span *reply, bool *whole)
 		return 1;
 	if (r->state != REQUEST_DONE)
 		return 0;
-	*reply = frame_tail(&line->frame, answer);
+	*reply = (struct span){answer.p + line->frame.at, answer.n - line->frame.at};
 	if (r->rc < 0)
 		return r->rc;
 	int rc = frame_last(&line->frame, answer, reply, whole);
@@ -159,6 +159,16 @@ static int cut_answer(struct exchange_line *line, struct span *reply, bool *whol
 	}
 }
 
+/* An answer that cannot be cut may be one text that refuses the whole line: a process that
+ * the master does not know, say. */
+static int judge_uncut(const struct exchange *x, struct span *text)
+{
+	int rc = reply_check(reply_grammar(NULL, 0), *text, true, !x->target->route[0],
+			     text);
+
+	return rc == HAP_EREFUSED || rc == HAP_EDENIED ? rc : HAP_EPROTOCOL;
+}
+
 int exchange_next(struct exchange *x, struct exchange_reply *out)
 {
 	struct span reply;
@@ -178,6 +188,8 @@ int exchange_next(struct exchange *x, struct exchange_reply *out)
 		return EXCHANGE_WAIT;
 	out->command = exchange_command(x, x->answered);
 	out->text = reply;
+	if (rc == HAP_EPROTOCOL)
+		rc = judge_uncut(x, &out->text);
 	if (rc < 0)
 		return rc;
 	out->rc = reply_check(mark_of(x, x->answered)->grammar, reply, whole,

@@ -14,8 +14,11 @@
 #include <unistd.h>
 
 #define READ_MIN 16384
-/* How soon to try again when a local socket's backlog is full. */
+/* How soon to try again when a local socket's backlog is full, or nobody listens. */
 #define RETRY_SECONDS 0.002
+/* How long a local socket may be without a listener: for a moment while a new worker takes
+ * it over, and for as long as the master reads its configuration at a reload. */
+#define REFUSED_SECONDS 1.0
 
 static void begin(struct request *r);
 static void try_address(struct request *r);
@@ -286,6 +289,16 @@ static int open_poll(struct request *r)
 	return 0;
 }
 
+/* May this failure to connect to a local socket be over in a moment? */
+static bool may_pass(struct request *r, int rc)
+{
+	struct clock *c = r->target->clock;
+
+	if (rc == -ECONNREFUSED && r->refused_until == 0)
+		r->refused_until = clock_after(c, REFUSED_SECONDS);
+	return rc == -EAGAIN || (rc == -ECONNREFUSED && clock_now(c) < r->refused_until);
+}
+
 static void try_unix(struct request *r)
 {
 	const struct address *a = &r->target->address;
@@ -297,7 +310,7 @@ static void try_unix(struct request *r)
 	int rc = open_socket(r, (struct sockaddr *)&sa,
 			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1));
 
-	if (rc == -EAGAIN) {
+	if (may_pass(r, rc)) {
 		struct clock *c = r->target->clock;
 
 		rc = clock_set(c, &r->retry, clock_after(c, RETRY_SECONDS), on_retry);

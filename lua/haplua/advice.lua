@@ -113,8 +113,11 @@ local refusals = {
     return "haplua -e 'for _, s in ipairs(servers()) do print(s.be_name .. \"/\" .. s.srv_name) end' lists the servers"
   end },
   { "^Unknown command", function(failure)
-    return ("HAProxy %s does not know it"):format((failure.target:version()))
+    local ok, version = pcall(failure.target.version, failure.target)
+    return ok and ("HAProxy %s does not know it"):format(version)
+      or "this seems to be a master CLI: name a process, with --via @1 (for its own commands: --via @master)"
   end },
+  { "^Can't find the target PID", function() return "--via @1 is the current worker; `show proc` lists the others" end },
   { "shared with a map", function() return "an ACL whose file is used as a map, too, is changed with map_add()" end },
 }
 

@@ -122,7 +122,9 @@ describe("primitives", function()
     assert.same({ "127.0.0.1", 1 }, { rows[1].srv_addr, rows[1].srv_port })
     local all = {}
     for _, row in ipairs(s.target:servers()) do
-      all[#all + 1] = row.be_name .. "/" .. row.srv_name
+      if row.be_name ~= "MASTER" then -- 2.2 shows its own, too
+        all[#all + 1] = row.be_name .. "/" .. row.srv_name
+      end
     end
     assert.same({ "app/app", "maintenance/maintenance-nginx", "spare/one", "spare/two" }, all)
     assert.equal("refused", failure(s.target.servers, s.target, "nope").kind)

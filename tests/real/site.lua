@@ -29,7 +29,7 @@ local function path_with_sbin()
 end
 
 --- A port of the loopback that nobody listens on, from below the range of outgoing connections.
-local function free_port()
+function M.free_port()
   local taken = {}
   for _, name in ipairs({ "/proc/net/tcp", "/proc/net/tcp6" }) do
     local f <close> = io.open(name)
@@ -122,7 +122,7 @@ http {
 ]]
 
 local function start_nginx(site)
-  site.page_port = free_port()
+  site.page_port = M.free_port()
   site.folder.write("page.html", M.page)
   local config = nginx_config:gsub("%f[%w][A-Z]+%f[%W]", { DIR = site.dir, PORT = site.page_port })
   local nginx = daemon({ "nginx", "-e", "stderr", "-c", site.folder.write("nginx.conf", config) })
@@ -135,7 +135,7 @@ end
 --- The configuration: the issue's lines, and what a test adds.
 local function configure(site)
   local options = site.options
-  site.port = free_port()
+  site.port = M.free_port()
   local text = ([[
 global
     stats socket SOCKET mode 666 level admin
@@ -233,11 +233,16 @@ function Site:maint(...)
   return self:haplua({ "scripts/maint.lua", ... })
 end
 
+--- Send the process of a PID a signal.
+function Site:signal(name, pid)
+  output({ "sh", "-c", 'kill -"$1" "$2"', "sh", name, pid })
+end
+
 --- Reload HAProxy, and wait until the new process answers.
 function Site:reload()
   local before = self.target:info().Pid
   local f <close> = assert(io.open(self.dir .. "/haproxy.pid"))
-  output({ "sh", "-c", 'kill -USR2 "$1"', "sh", f:read("l") })
+  self:signal("USR2", f:read("l"))
   assert(ready(self.daemons.haproxy, function()
     local ok, info = pcall(self.target.info, self.target)
     return ok and info.Pid ~= before
