@@ -305,10 +305,10 @@ static void try_unix(struct request *r)
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	size_t n = strlen(a->path);
 
-	/* An abstract name begins with a NUL and has none at its end. */
+	/* An abstract name begins with a NUL; HAProxy's abns@ fills it up with NULs, which
+	 * count. */
 	memcpy(sa.sun_path + a->abstract, a->path, n);
-	int rc = open_socket(r, (struct sockaddr *)&sa,
-			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1));
+	int rc = open_socket(r, (struct sockaddr *)&sa, sizeof sa);
 
 	if (may_pass(r, rc)) {
 		struct clock *c = r->target->clock;
