@@ -95,6 +95,27 @@ static int worse(int a, int b)
 /* Telling what went wrong. The stack of the root task: */
 enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_FAULT, SLOT_TRACE, SLOT_ADVICE };
 
+/* (error) -> its text. For a protected call: a script's __tostring may do anything. */
+static int text_of_error(lua_State *L)
+{
+	size_t n;
+	const char *text = luaL_tolstring(L, 1, &n);
+
+	error_push_visible(L, (struct span){text, n}, SIZE_MAX);
+	return 1;
+}
+
+static void push_text_of_error(lua_State *L)
+{
+	lua_pushcfunction(L, text_of_error);
+	lua_pushvalue(L, SLOT_FAULT);
+	if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+		return;
+	lua_pop(L, 1);
+	lua_pushfstring(L, "an error that has no text (a %s)",
+			luaL_typename(L, SLOT_FAULT));
+}
+
 static int report_k(lua_State *L, int status, lua_KContext context)
 {
 	struct run *run = (struct run *)context;
@@ -105,9 +126,8 @@ static int report_k(lua_State *L, int status, lua_KContext context)
 		lua_pushnil(L);
 	}
 	fflush(stdout);
-	luaL_tolstring(L, SLOT_FAULT, NULL);
-	error_push_visible(L, (struct span){lua_tostring(L, -1), lua_rawlen(L, -1)},
-			   SIZE_MAX);
+	push_text_of_error(L);
+	run->untold = false;
 	fprintf(stderr, "%s%shaplua: %s\n", several ? run->socket : "",
 		several ? ": " : "", lua_tostring(L, -1));
 	if (lua_isstring(L, SLOT_ADVICE))
@@ -154,6 +174,7 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 		task_wait_for(task_of(L), script);
 		return task_park_quietly(L, 0, run_k);
 	}
+	run->untold = script->failed && !run->exited;
 	if (!script->failed && !run->exited) {
 		luaL_checkstack(script->L, 1, NULL);
 		lua_settop(script->L, lua_gettop(script->L) ? 1 : 0);
@@ -199,8 +220,9 @@ int host_exit(lua_State *L)
 			     ? (lua_toboolean(L, 1) ? EXIT_DONE : EXIT_FAILED)
 			     : (int)luaL_checkinteger(L, 1) & 255;
 
+	if (!run->exited) /* the first says why the script ends */
+		run->status = status;
 	run->exited = true;
-	run->status = status;
 	task_cancel(run->script);
 	return task_end(L);
 }
@@ -291,7 +313,12 @@ static int set_up(lua_State *L)
 	luaL_requiref(L, "haplua.task", luaopen_haplua_task, 0); /* boxes need their types */
 	lua_settop(L, 1);
 	for (int i = 0; i < o->n_sockets; i++) {
-		host->runs[i] = (struct run){.host = host, .socket = o->sockets[i]};
+		host->runs[i] = (struct run){
+			.host = host,
+			.socket = o->sockets[i],
+			.status = EXIT_FAILED,
+			.untold = true,
+		};
 		start_run(L, &host->runs[i]);
 	}
 	return 0;
@@ -348,8 +375,11 @@ static int run_all(struct host *host)
 	}
 	loop(host);
 	interrupt_stop();
-	for (int i = 0; i < host->options->n_sockets; i++)
+	for (int i = 0; i < host->options->n_sockets; i++) {
 		status = worse(status, host->runs[i].status);
+		if (host->runs[i].untold)
+			fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
+	}
 	return status;
 }
 

@@ -36,6 +36,7 @@ struct run {
 	struct task *script;  /* borrowed: the box lies on the root's stack */
 	int status;           /* exit status: once ended, or what os.exit() was given */
 	bool ended, exited;   /* exited: by os.exit() */
+	bool untold;          /* it failed, or so it seems, and nobody has said why */
 	struct task *waiting; /* in haproxy.barrier(), or NULL */
 	size_t round;         /* barriers passed */
 };

@@ -355,6 +355,8 @@ int lua_script_load(lua_State *L, const struct options *options, const char *soc
 	load_chunk(L, options);
 	lua_newtable(L); /* its globals */
 	push_arg(L, options);
+	lua_pushvalue(L, -1);
+	lua_setglobal(L, "arg"); /* for libraries */
 	lua_setfield(L, -2, "arg");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "_G");

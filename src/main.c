@@ -3,6 +3,8 @@
  * main.c - the command line: options, help, version. */
 #include "host.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -127,12 +129,22 @@ static int take(struct options *o, int option)
 	return -1;
 }
 
+/* A standard stream that is closed would leave its number to the next socket. What stands
+ * in for it here fails every use, as the closed one would. */
+static void hold_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *sockets[SOCKETS_MAX];
 	struct options o = {.sockets = sockets, .route = ""};
 	int option, status;
 
+	hold_standard_streams();
 	while ((option = getopt_long(argc, argv, "+s:t:ne:vVh", longs, NULL)) != -1) {
 		status = take(&o, option);
 		if (status >= 0)

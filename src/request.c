@@ -22,6 +22,7 @@
 
 static void begin(struct request *r);
 static void try_address(struct request *r);
+static bool send_again(struct request *r, int rc);
 
 static void unref(struct request *r)
 {
@@ -161,7 +162,10 @@ static void read_some(struct request *r)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN) {
-			finish(r, -errno);
+			int rc = -errno;
+
+			if (!send_again(r, rc))
+				finish(r, rc);
 			return;
 		}
 		if (n > 0)
@@ -289,14 +293,30 @@ static int open_poll(struct request *r)
 	return 0;
 }
 
-/* May this failure to connect to a local socket be over in a moment? */
+/* May this failure of a local socket be over in a moment? */
 static bool may_pass(struct request *r, int rc)
 {
 	struct clock *c = r->target->clock;
 
-	if (rc == -ECONNREFUSED && r->refused_until == 0)
+	if (rc != -ECONNREFUSED && rc != -ECONNRESET)
+		return rc == -EAGAIN;
+	if (r->refused_until == 0)
 		r->refused_until = clock_after(c, REFUSED_SECONDS);
-	return rc == -EAGAIN || (rc == -ECONNREFUSED && clock_now(c) < r->refused_until);
+	return clock_now(c) < r->refused_until;
+}
+
+/* A local socket that is reset before it gave an answer was closed with our request in it
+ * unread: at a reload, the old worker's queue goes that way. So nothing was done, and it
+ * can be sent again. (A reset over TCP does not tell that.) */
+static bool send_again(struct request *r, int rc)
+{
+	if (r->target->address.kind != ADDRESS_UNIX || rc != -ECONNRESET ||
+	    r->in.n > 0 || !may_pass(r, rc))
+		return false;
+	disconnect(r);
+	r->written = 0;
+	try_unix(r);
+	return true;
 }
 
 static void try_unix(struct request *r)

@@ -5,8 +5,13 @@
 
 local core = require("haplua.core")
 local reply = require("haplua.reply")
+local is_error = require("haplua.error").is
+local now = require("haplua.task").now
 
 local M = {}
+
+-- How often a replacement is begun anew when reloads come in between.
+local ATTEMPTS = 5
 
 ---@class haplua.List
 ---@field id integer  the number after '#'
@@ -222,15 +227,7 @@ local function test(target, kind, ref, state, ask, tests)
   return reply.matches(target:send({ "get", kind, ref, ask }))
 end
 
---- Make a list hold these entries and no others. An ACL that does so already, in whatever order, is
--- left alone; a map's order matters, since the first match wins.
----@param keys string[]
----@param values? string[]  maps
----@param options? {state: haplua.ListState?, ask: string?}  state: as just read; ask: a value to test afterwards
----@return integer added, integer removed, table[]? tests  what `get acl` then says of `ask`
-function M.replace(target, kind, ref, keys, values, options)
-  options = options or {}
-  core.check(keys, values)
+local function attempt(target, kind, ref, keys, values, options)
   local state = options.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
   local versioned = not state.list or state.list.curr_ver ~= nil
@@ -248,6 +245,36 @@ function M.replace(target, kind, ref, keys, values, options)
     change(target, kind, ref, wanted, state.text)
   end
   return added, removed, test(target, kind, ref, {}, options.ask, tests)
+end
+
+--- Has HAProxy been reloaded since `begin`? Then a step of a change may have gone to the old process,
+-- and the next to the new one, which knows nothing of it.
+local function reloaded(target, begin)
+  local ok, info = pcall(target.info, target)
+  return ok and math.type(info.Uptime_sec) == "integer" and info.Uptime_sec <= now() - begin + 1
+end
+
+--- Make a list hold these entries and no others. An ACL that does so already, in whatever order, is
+-- left alone; a map's order matters, since the first match wins.
+---@param keys string[]
+---@param values? string[]  maps
+---@param options? {state: haplua.ListState?, ask: string?}  state: as just read; ask: a value to test afterwards
+---@return integer added, integer removed, table[]? tests  what `get acl` then says of `ask`
+function M.replace(target, kind, ref, keys, values, options)
+  core.check(keys, values)
+  local begin = now()
+  for i = 1, ATTEMPTS do
+    local result = table.pack(pcall(attempt, target, kind, ref, keys, values, options or {}))
+    if result[1] then
+      return table.unpack(result, 2, result.n)
+    end
+    local kind_of_error = is_error(result[2]) and result[2].kind
+    local may_differ = kind_of_error == "refused" or kind_of_error == "protocol"
+    if i == ATTEMPTS or not may_differ or not reloaded(target, begin) then
+      error(result[2], 0)
+    end
+    options = { ask = options and options.ask }
+  end
 end
 
 return M
