@@ -6,89 +6,11 @@
 #include "err.h"
 #include "lua_error.h"
 #include "lua_tables.h"
-#include "reply.h"
-
-static struct span check_text(lua_State *L, int index)
-{
-	struct span s;
-
-	s.p = luaL_checklstring(L, index, &s.n);
-	return s;
-}
-
-static int raise_mismatch(lua_State *L, struct span rest)
-{
-	struct error_about about = {.reply = rest};
-
-	return error_raise(L, HAP_EPROTOCOL, &about);
-}
-
-static void push_span(lua_State *L, struct span s)
-{
-	lua_pushlstring(L, s.n ? s.p : "", s.n);
-}
-
-/* A number becomes an integer, "-" and nothing at all become nil. */
-static void push_value(lua_State *L, struct span s)
-{
-	int64_t i;
-
-	if (s.n == 0 || (s.n == 1 && s.p[0] == '-'))
-		lua_pushnil(L);
-	else if (reply_integer(s, &i))
-		lua_pushinteger(L, i);
-	else
-		push_span(L, s);
-}
-
-/* Fields that are text whatever they look like: a server may be called 007. */
-static bool is_text(struct span name)
-{
-	static const char *const names[] = {
-		"be_name",
-		"srv_name",
-		"srv_addr",
-		"srv_fqdn",
-		"srvrecord",
-		"srv_check_addr",
-		"srv_agent_addr",
-		"bkname/svname",
-		"addr",
-		"pxname",
-		"svname",
-		"cookie",
-		"last_chk",
-		"last_agt",
-		"check_desc",
-		"agent_desc",
-		"fe",
-		"be",
-		"srv",
-		"src",
-		"Name",
-		"Version",
-		"node",
-		"description",
-	};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (span_equal(name, span_of(names[i])))
-			return true;
-	return false;
-}
-
-/* The value of the field `name`. */
-static void push_named(lua_State *L, struct span name, struct span value)
-{
-	if (is_text(name) && value.n > 0 && !(value.n == 1 && value.p[0] == '-'))
-		push_span(L, value);
-	else
-		push_value(L, value);
-}
+#include "lua_value.h"
 
 static void set_span(lua_State *L, const char *name, struct span s)
 {
-	push_span(L, s);
+	lua_value_push_text(L, s);
 	lua_setfield(L, -2, name);
 }
 
@@ -101,7 +23,7 @@ static void set_integer(lua_State *L, const char *name, uint64_t i)
 /* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
 static int lreply_lists(lua_State *L)
 {
-	struct span rest = check_text(L, 1);
+	struct span rest = lua_value_check(L, 1);
 	struct reply_list list;
 	int rc;
 
@@ -119,14 +41,14 @@ static int lreply_lists(lua_State *L)
 		}
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? raise_mismatch(L, rest) : 1;
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
 }
 
 /* entries(text) -> {pattern, ...}, {reference, ...}
  * With a true second argument, for maps: {key, ...}, {reference, ...}, {value, ...} */
 static int lreply_entries(lua_State *L)
 {
-	struct span rest = check_text(L, 1), key, value;
+	struct span rest = lua_value_check(L, 1), key, value;
 	bool map = lua_toboolean(L, 2);
 	struct reply_entry entry;
 	int rc;
@@ -139,23 +61,23 @@ static int lreply_entries(lua_State *L)
 		key = entry.pattern;
 		if (map) {
 			reply_entry_pair(entry.pattern, &key, &value);
-			push_span(L, value);
+			lua_value_push_text(L, value);
 			lua_rawseti(L, 4, n);
 		}
-		push_span(L, key);
+		lua_value_push_text(L, key);
 		lua_rawseti(L, 2, n);
-		push_span(L, entry.ref);
+		lua_value_push_text(L, entry.ref);
 		lua_rawseti(L, 3, n);
 	}
 	lua_settop(L, map ? 4 : 3);
-	return rc < 0 ? raise_mismatch(L, rest) : map ? 3 : 2;
+	return rc < 0 ? lua_value_mismatch(L, rest) : map ? 3 : 2;
 }
 
 /* matches(text) -> a list, one row for each match method that uses the list:
  * {type=, case=, pattern=, index=, value=}; pattern is nil where nothing matched. */
 static int lreply_matches(lua_State *L)
 {
-	struct span rest = check_text(L, 1);
+	struct span rest = lua_value_check(L, 1);
 	struct reply_match m;
 	int rc;
 
@@ -175,7 +97,7 @@ static int lreply_matches(lua_State *L)
 			set_span(L, "value", m.value);
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? raise_mismatch(L, rest) : 1;
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
 }
 
 static void push_field(lua_State *L, struct span name, struct span field)
@@ -183,7 +105,7 @@ static void push_field(lua_State *L, struct span name, struct span field)
 	struct buf *plain;
 
 	if (field.n == 0 || field.p[0] != '"') {
-		push_named(L, name, field);
+		lua_value_push_named(L, name, field);
 		return;
 	}
 	plain = lua_newuserdatauv(L, sizeof *plain, 0);
@@ -191,7 +113,7 @@ static void push_field(lua_State *L, struct span name, struct span field)
 	luaL_setmetatable(L, "haplua.Buf");
 	if (reply_unquote(plain, field) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
-	push_span(L, buf_span(plain));
+	lua_value_push_text(L, buf_span(plain));
 	buf_free(plain);
 	lua_remove(L, -2);
 }
@@ -218,14 +140,15 @@ static void set_list(lua_State *L, const struct reply_columns *columns,
 {
 	size_t first = columns->n - 1;
 
-	push_span(L,
-		  (struct span){columns->name[first].p,
-				(size_t)((const char *)memchr(columns->name[first].p, '[',
-							      columns->name[first].n) -
-					 columns->name[first].p)});
+	lua_value_push_text(
+		L,
+		(struct span){columns->name[first].p,
+			      (size_t)((const char *)memchr(columns->name[first].p, '[',
+							    columns->name[first].n) -
+				       columns->name[first].p)});
 	lua_newtable(L);
 	for (size_t i = first; i < n; i++) {
-		push_value(L, fields[i]);
+		lua_value_push(L, fields[i]);
 		lua_rawseti(L, -2, (lua_Integer)(i - first + 1));
 	}
 	lua_rawset(L, -3);
@@ -235,7 +158,7 @@ static void set_list(lua_State *L, const struct reply_columns *columns,
  * conn` */
 static int lreply_rows(lua_State *L)
 {
-	struct span rest = check_text(L, 1);
+	struct span rest = lua_value_check(L, 1);
 	struct span fields[REPLY_COLUMNS_MAX];
 	struct reply_columns columns;
 	size_t n, plain;
@@ -244,10 +167,10 @@ static int lreply_rows(lua_State *L)
 	lua_settop(L, 1);
 	lua_newtable(L);
 	if (rc < 0)
-		return raise_mismatch(L, rest);
+		return lua_value_mismatch(L, rest);
 	luaL_checkstack(L, (int)columns.n + 8, NULL);
 	for (size_t i = 0; i < columns.n; i++)
-		push_span(L, columns.name[i]);
+		lua_value_push_text(L, columns.name[i]);
 	plain = columns.n;
 	if (plain > 0 &&
 	    memchr(columns.name[plain - 1].p, '[', columns.name[plain - 1].n))
@@ -262,28 +185,28 @@ static int lreply_rows(lua_State *L)
 		lua_rawseti(L, 2, row);
 	}
 	lua_settop(L, 2);
-	return rc < 0 ? raise_mismatch(L, rest) : 1;
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
 }
 
 /* pairs(text) -> {Name = value, ...}, for `show info` */
 static int lreply_pairs(lua_State *L)
 {
-	struct span rest = check_text(L, 1), name, value;
+	struct span rest = lua_value_check(L, 1), name, value;
 	int rc;
 
 	lua_newtable(L);
 	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
-		push_span(L, name);
-		push_named(L, name, value);
+		lua_value_push_text(L, name);
+		lua_value_push_named(L, name, value);
 		lua_rawset(L, 2);
 	}
-	return rc < 0 ? raise_mismatch(L, rest) : 1;
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
 }
 
 /* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */
 static int lreply_sessions(lua_State *L)
 {
-	struct span rest = check_text(L, 1), ref, fields, name, value;
+	struct span rest = lua_value_check(L, 1), ref, fields, name, value;
 	int rc;
 
 	lua_newtable(L);
@@ -292,20 +215,20 @@ static int lreply_sessions(lua_State *L)
 		lua_createtable(L, 0, 16);
 		set_span(L, "ref", ref);
 		while (reply_field_next(&fields, &name, &value) > 0) {
-			push_span(L, name);
-			push_named(L, name, value);
+			lua_value_push_text(L, name);
+			lua_value_push_named(L, name, value);
 			lua_rawset(L, -3);
 		}
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? raise_mismatch(L, rest) : 1;
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
 }
 
 /* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
  * this order? Reads the text without making anything of it: it may hold ten thousand. */
 static int lreply_same(lua_State *L)
 {
-	struct span rest = check_text(L, 1), key, value, want;
+	struct span rest = lua_value_check(L, 1), key, value, want;
 	struct reply_entry entry;
 	lua_Integer n = luaL_len(L, 2), i;
 	bool map, equal = true;
@@ -327,7 +250,7 @@ static int lreply_same(lua_State *L)
 		lua_settop(L, 3);
 	}
 	if (rc < 0)
-		return raise_mismatch(L, rest);
+		return lua_value_mismatch(L, rest);
 	lua_pushboolean(L, equal && i == n + 1);
 	return 1;
 }
@@ -347,7 +270,7 @@ static void push_wanted(lua_State *L, bool map, lua_Integer i)
  * besides, in whatever order: duplicates count */
 static int lreply_compare(lua_State *L)
 {
-	struct span rest = check_text(L, 1);
+	struct span rest = lua_value_check(L, 1);
 	lua_Integer n = luaL_len(L, 2), there = 0, matched = 0;
 	struct reply_entry entry;
 	bool map;
@@ -368,7 +291,7 @@ static int lreply_compare(lua_State *L)
 	}
 	while ((rc = reply_entry_next(&rest, &entry)) > 0) {
 		there++;
-		push_span(L, entry.pattern);
+		lua_value_push_text(L, entry.pattern);
 		lua_pushvalue(L, -1);
 		lua_rawget(L, 4);
 		lua_Integer want = lua_tointeger(L, -1);
@@ -383,210 +306,10 @@ static int lreply_compare(lua_State *L)
 		}
 	}
 	if (rc < 0)
-		return raise_mismatch(L, rest);
+		return lua_value_mismatch(L, rest);
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
 	return 2;
-}
-
-/* Servers: the longest lists there are, and a script mostly looks at few fields of few
- * rows. So a row is a table that knows where its line begins, and a field is read from
- * there when it is asked for; pairs() makes an ordinary table of it. */
-
-/* Key of a row's place in the dump: nothing that a script can write. */
-static const char at_key;
-
-/* Upvalues of a row's metamethods. */
-enum { UP_DUMP = 1, UP_COLUMNS, UP_COUNT };
-
-/* Fields that are words for srv_admin_state and srv_op_state. */
-enum { FIELD_ADMIN = -1, FIELD_OPERATIONAL = -2 };
-
-/* Added to the number of a column that is text. */
-enum { FIELD_TEXT = REPLY_COLUMNS_MAX };
-
-/* Bits of srv_admin_state. 4 alone is no maintenance: it only says that the configuration
- * once asked for it. */
-enum {
-	FORCED_MAINT = 1,
-	INHERITED_MAINT = 2,
-	FORCED_DRAIN = 8,
-	INHERITED_DRAIN = 16,
-	RESOLVER_MAINT = 32,
-};
-
-static void push_admin(lua_State *L, int64_t bits)
-{
-	if (bits & (FORCED_MAINT | INHERITED_MAINT | RESOLVER_MAINT))
-		lua_pushliteral(L, "maint");
-	else if (bits & (FORCED_DRAIN | INHERITED_DRAIN))
-		lua_pushliteral(L, "drain");
-	else
-		lua_pushliteral(L, "ready");
-}
-
-static void push_operational(lua_State *L, int64_t state)
-{
-	static const char *const words[] = {"stopped", "starting", "running", "stopping"};
-
-	if (state >= 0 && state < 4)
-		lua_pushstring(L, words[state]);
-	else
-		lua_pushinteger(L, state);
-}
-
-/* The line of the row at index 1, without its LF; {NULL} for a row that pairs() has
- * filled. */
-static struct span row_line(lua_State *L)
-{
-	struct span dump, line = {NULL, 0};
-
-	dump.p = lua_tolstring(L, lua_upvalueindex(UP_DUMP), &dump.n);
-	if (lua_rawgetp(L, 1, &at_key) == LUA_TNUMBER) {
-		lua_Integer at = lua_tointeger(L, -1);
-		struct span rest = {dump.p + at, dump.n - (size_t)at};
-
-		if (!span_line(&rest, &line))
-			line = rest;
-	}
-	lua_pop(L, 1);
-	return line;
-}
-
-static bool line_field(struct span line, lua_Integer column, struct span *field)
-{
-	bool there = true;
-
-	for (lua_Integer i = 0; there && i <= column; i++)
-		there = span_word(&line, ' ', field);
-	return there;
-}
-
-/* Push the field of column `column`, or of the column that a word stands for. */
-static void push_row_field(lua_State *L, struct span line, lua_Integer column)
-{
-	struct span field;
-	int64_t state;
-
-	if (column >= 0) {
-		bool text = column >= FIELD_TEXT;
-
-		if (!line_field(line, column % FIELD_TEXT, &field))
-			lua_pushnil(L);
-		else if (text && !(field.n == 1 && field.p[0] == '-'))
-			push_span(L, field);
-		else
-			push_value(L, field);
-		return;
-	}
-	lua_getfield(L, lua_upvalueindex(UP_COLUMNS),
-		     column == FIELD_ADMIN ? "srv_admin_state" : "srv_op_state");
-	bool there = lua_isinteger(L, -1) &&
-		     line_field(line, lua_tointeger(L, -1), &field) &&
-		     reply_integer(field, &state);
-
-	lua_pop(L, 1);
-	if (!there)
-		lua_pushnil(L);
-	else if (column == FIELD_ADMIN)
-		push_admin(L, state);
-	else
-		push_operational(L, state);
-}
-
-static int row_index(lua_State *L)
-{
-	struct span line = row_line(L);
-
-	lua_pushvalue(L, 2);
-	if (!line.p || lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
-		return 0;
-	push_row_field(L, line, lua_tointeger(L, -1));
-	return 1;
-}
-
-/* Fill the row: from then on it is a table like others. */
-static int row_pairs(lua_State *L)
-{
-	struct span line = row_line(L);
-
-	lua_settop(L, 1);
-	if (line.p) {
-		lua_pushnil(L);
-		while (lua_next(L, lua_upvalueindex(UP_COLUMNS))) {
-			lua_pushvalue(L, -2);
-			push_row_field(L, line, lua_tointeger(L, -2));
-			lua_rawset(L, 1);
-			lua_pop(L, 1);
-		}
-		lua_pushnil(L);
-		lua_rawsetp(L, 1, &at_key);
-	}
-	lua_getglobal(L, "next");
-	lua_insert(L, 1);
-	lua_pushnil(L);
-	return 3;
-}
-
-/* Push a table from column name to column, the two words included. [-0, +1] */
-static void push_columns(lua_State *L, const struct reply_columns *columns)
-{
-	lua_createtable(L, 0, (int)columns->n + 2);
-	for (size_t i = 0; i < columns->n; i++) {
-		push_span(L, columns->name[i]);
-		lua_pushinteger(L, (lua_Integer)i +
-					   (is_text(columns->name[i]) ? FIELD_TEXT : 0));
-		lua_rawset(L, -3);
-	}
-	lua_pushinteger(L, FIELD_ADMIN);
-	lua_setfield(L, -2, "admin");
-	lua_pushinteger(L, FIELD_OPERATIONAL);
-	lua_setfield(L, -2, "operational");
-}
-
-static void push_row_metatable(lua_State *L, const struct reply_columns *columns)
-{
-	static const luaL_Reg row_meta[] = {
-		{"__index", row_index}, {"__pairs", row_pairs}, {NULL, NULL}};
-
-	lua_createtable(L, 0, 3);
-	lua_pushvalue(L, 1);
-	push_columns(L, columns);
-	luaL_setfuncs(L, row_meta, UP_COUNT - 1);
-	lua_pushboolean(L, 0);
-	lua_setfield(L, -2, "__metatable");
-}
-
-/* servers(text) -> the rows of `show servers state`: its columns, and `admin` and
- * `operational` in words */
-static int lreply_servers(lua_State *L)
-{
-	struct span rest = check_text(L, 1), line;
-	const char *begin = rest.p;
-	struct reply_columns columns;
-
-	lua_settop(L, 1);
-	if (reply_columns(&rest, &columns) < 0)
-		return raise_mismatch(L, rest);
-	push_row_metatable(L, &columns);
-	lua_createtable(L, (int)(rest.n / 64), 0);
-	for (lua_Integer row = 1; rest.n > 0; row++) {
-		lua_Integer at = rest.p - begin;
-
-		if (!span_line(&rest, &line)) {
-			line = rest;
-			rest.n = 0;
-		}
-		if (line.n == 0)
-			break;
-		lua_createtable(L, 0, 1);
-		lua_pushinteger(L, at);
-		lua_rawsetp(L, -2, &at_key);
-		lua_pushvalue(L, 2);
-		lua_setmetatable(L, -2);
-		lua_rawseti(L, 3, row);
-	}
-	return 1;
 }
 
 static const luaL_Reg library[] = {
@@ -594,7 +317,7 @@ static const luaL_Reg library[] = {
 	{"matches", lreply_matches}, {"rows", lreply_rows},
 	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
 	{"same", lreply_same},       {"compare", lreply_compare},
-	{"servers", lreply_servers}, {NULL, NULL},
+	{"servers", lua_servers},    {NULL, NULL},
 };
 
 int luaopen_haplua_reply(lua_State *L)

@@ -120,7 +120,8 @@ static void check_name(lua_State *L, int index)
 			     name);
 }
 
-/* What goes to the child's standard input, if anything; it stays on the stack. [-0, +1] */
+/* What goes to the child's standard input, if anything; it stays on the stack. [-0, +1]
+ */
 static bool push_input(lua_State *L, struct span *input)
 {
 	int type = lua_getfield(L, SLOT_OPTIONS, "stdin");

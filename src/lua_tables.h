@@ -8,13 +8,16 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-int luaopen_haplua_core(lua_State *L);  /* lua_haproxy.c: targets and commands */
-int luaopen_haplua_reply(lua_State *L); /* lua_reply.c: replies to tables */
-int luaopen_haplua_task(lua_State *L);  /* lua_task.c */
-int luaopen_haplua_run(lua_State *L);   /* lua_run.c: child processes */
-int luaopen_haplua_terminal(lua_State *L);  /* lua_terminal.c: the prompt's lines */
+int luaopen_haplua_core(lua_State *L);     /* lua_haproxy.c: targets and commands */
+int luaopen_haplua_reply(lua_State *L);    /* lua_reply.c: replies to tables */
+int luaopen_haplua_task(lua_State *L);     /* lua_task.c */
+int luaopen_haplua_run(lua_State *L);      /* lua_run.c: child processes */
+int luaopen_haplua_terminal(lua_State *L); /* lua_terminal.c: the prompt's lines */
 int luaopen_haplua_coroutine(
 	lua_State *L); /* lua_coroutine.c: mends the table `coroutine` */
+
+/* The function `servers` of haplua.reply, in lua_servers.c. */
+int lua_servers(lua_State *L);
 
 /* Make the metatable `name`: methods in a table of their own under __index, and hidden
  * from getmetatable(). [-0, +0] */
