@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_haproxy.c - the table `haplua.core`: targets, and the ways to send them commands.
- * arguments -> encoded commands -> exchange -> Lua values. All that needs no protocol,
- * the primitives' Lua part among them, is built on this in lua/haplua/. */
+ * lua_haproxy.c - the table `haplua.core`: targets, and what is to be known around them.
+ * lua/haproxy.lua makes the module `haproxy` of it. */
 #include "lua_haproxy.h"
 #include "err.h"
-#include "exchange.h"
 #include "host.h"
+#include "lua_call.h"
 #include "lua_error.h"
 #include "lua_tables.h"
 
@@ -15,358 +14,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define EXCHANGE_BOX "haplua.Exchange"
-
-/* Stack of every call that sends: arguments, then what is made on the way. */
-enum {
-	SLOT_TARGET = 1,
-	SLOT_COMMAND, /* a string or list of words; a list of commands; the head of each
-		       */
-	SLOT_MORE,    /* the payload; nil; the values */
-	SLOT_TAILS,   /* nil; nil; the second values */
-	SLOT_TIMEOUT, /* seconds, or nil for the target's */
-	SLOT_LAST,    /* each: a command to close with, or nil */
-	SLOT_BOX,     /* struct call */
-	SLOT_RESULT,  /* a list, or nil */
-	SLOT_ERROR    /* the error object of the first command refused, or nil */
-};
-
-enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
-
-struct call {
-	struct exchange x;
-	struct buf scratch; /* one command while it is encoded */
-	lua_Integer done;   /* commands that HAProxy accepted */
-};
-
-static struct target *check_target(lua_State *L, int index)
+struct target *lua_target_check(lua_State *L, int index)
 {
 	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
 }
-
-static int call_close(lua_State *L)
-{
-	struct call *c = luaL_checkudata(L, 1, EXCHANGE_BOX);
-
-	exchange_free(&c->x);
-	buf_free(&c->scratch);
-	return 0;
-}
-
-/* Encoding. Everything is encoded, and refused if need be, before anything is sent. */
-
-static int misuse(lua_State *L, const char *what, lua_Integer index, int rc)
-{
-	if (rc == HAP_ENOMEM)
-		return error_raise(L, rc, NULL);
-	if (index > 0)
-		return error_misuse(L, "%s %I: %s; nothing was sent", what, index,
-				    err_text(rc));
-	return error_misuse(L, "%s: %s; nothing was sent", what, err_text(rc));
-}
-
-/* The string or number at `index`, which it stays at. */
-static struct span check_word(lua_State *L, int index, const char *what, lua_Integer n)
-{
-	struct span s = {NULL, 0};
-
-	if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER)
-		s.p = lua_tolstring(L, index, &s.n);
-	else
-		error_misuse(L, "%s %I: a string expected, got %s; nothing was sent",
-			     what, n, luaL_typename(L, index));
-	return s;
-}
-
-static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
-		const char *what, lua_Integer n)
-{
-	int rc;
-
-	if (g->flags & REPLY_CLOSES)
-		error_misuse(L,
-			     "'%s' changes the connection itself, and haplua uses a "
-			     "fresh one for each request; nothing was sent",
-			     g->command);
-	rc = exchange_add(&c->x, buf_span(&c->scratch), g);
-	if (rc < 0)
-		misuse(L, what, n, rc);
-}
-
-/* Push the words of the list at `index` and gather them. Returns how many. [-0, +n] */
-static size_t push_words(lua_State *L, int index, struct span *words)
-{
-	lua_Integer n = luaL_len(L, index);
-
-	if (n > HAP_WORDS_MAX)
-		misuse(L, "command", 0, HAP_EWORDS);
-	luaL_checkstack(L, (int)n + 8, NULL);
-	for (lua_Integer i = 1; i <= n; i++) {
-		lua_geti(L, index, i);
-		words[i - 1] = check_word(L, -1, "word", i);
-	}
-	return (size_t)n;
-}
-
-static void add_words(lua_State *L, struct call *c, const struct span *words, size_t n,
-		      const struct reply_grammar *g, lua_Integer index)
-{
-	size_t bad = 0;
-
-	c->scratch.n = 0;
-	int rc = command_words(&c->scratch, words, n, &bad);
-
-	if (rc < 0)
-		misuse(L, index ? "value" : "word", index ? index : (lua_Integer)bad + 1,
-		       rc);
-	add(L, c, g, index ? "value" : "command", index);
-}
-
-static void add_list(lua_State *L, struct call *c, int index)
-{
-	struct span words[HAP_WORDS_MAX];
-	int top = lua_gettop(L);
-	size_t n = push_words(L, lua_absindex(L, index), words);
-
-	add_words(L, c, words, n, reply_grammar(words, n), 0);
-	lua_settop(L, top);
-}
-
-static void add_string(lua_State *L, struct call *c, int index)
-{
-	struct span words[HAP_WORDS_MAX];
-	struct span text = check_word(L, index, "command", 1);
-	int rc = command_check(text);
-
-	if (rc < 0)
-		misuse(L, "command", 0, rc);
-	rc = command_split(&c->scratch, text, words, HAP_WORDS_MAX);
-	if (rc < 0)
-		misuse(L, "command", 0, rc);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)rc);
-
-	c->scratch.n = 0;
-	if (buf_add_span(&c->scratch, text) < 0)
-		error_raise(L, HAP_ENOMEM, NULL);
-	add(L, c, g, "command", 0);
-}
-
-static void add_command(lua_State *L, struct call *c, int index)
-{
-	if (lua_istable(L, index))
-		add_list(L, c, index);
-	else
-		add_string(L, c, index);
-}
-
-/* Calling. */
-
-/* Check the arguments that all calls share and make the box. */
-static struct call *start(lua_State *L)
-{
-	struct target *t = check_target(L, SLOT_TARGET);
-	struct task *task = task_of(L);
-	double timeout;
-
-	lua_settop(L, SLOT_LAST);
-	timeout = luaL_optnumber(L, SLOT_TIMEOUT, t->timeout);
-	luaL_argcheck(L, timeout > 0, SLOT_TIMEOUT, "a timeout over 0 expected");
-	struct call *c = lua_newuserdatauv(L, sizeof *c, 0);
-
-	*c = (struct call){0};
-	luaL_setmetatable(L, EXCHANGE_BOX);
-	lua_toclose(L, SLOT_BOX);
-	c->x.wake = task_wake;
-	c->x.owner = task;
-	if (exchange_start(&c->x, t, timeout) < 0)
-		error_raise(L, HAP_ENOMEM, NULL);
-	return c;
-}
-
-static void push_error(lua_State *L, const struct call *c, int rc,
-		       const struct exchange_reply *reply)
-{
-	struct error_about about = {
-		.command = exchange_command(&c->x, reply->index),
-		.reply = reply->text,
-		.target = c->x.target->name,
-		.seconds = c->x.timeout,
-	};
-
-	if (c->x.n > 1)
-		about.index = reply->index + 1;
-	error_push(L, rc, &about);
-}
-
-static int raise_first(lua_State *L, const struct call *c)
-{
-	lua_pushinteger(L, c->done);
-	lua_setfield(L, SLOT_ERROR, "done");
-	lua_settop(L, SLOT_ERROR);
-	return lua_error(L);
-}
-
-static void take(lua_State *L, struct call *c, const struct exchange_reply *reply,
-		 enum mode mode)
-{
-	if (reply->rc < 0) {
-		exchange_stop(&c->x);
-		if (!lua_isnil(L, SLOT_ERROR))
-			return;
-		push_error(L, c, reply->rc, reply);
-		lua_replace(L, SLOT_ERROR);
-		return;
-	}
-	c->done++;
-	bool last = reply->index + 1 == c->x.n;
-
-	if (mode == MODE_TEXT || mode == MODE_TEXTS || (mode == MODE_EACH && last)) {
-		lua_pushlstring(L, reply->text.n ? reply->text.p : "", reply->text.n);
-		lua_rawseti(L, SLOT_RESULT,
-			    mode == MODE_EACH ? 1 : (lua_Integer)reply->index + 1);
-	}
-}
-
-static int finish(lua_State *L, const struct call *c, enum mode mode)
-{
-	if (!lua_isnil(L, SLOT_ERROR))
-		return raise_first(L, c);
-	if (mode == MODE_EACH) {
-		bool last = !lua_isnil(L, SLOT_LAST);
-
-		lua_pushinteger(L, c->done - last);
-		if (last)
-			lua_rawgeti(L, SLOT_RESULT, 1);
-		return 1 + last;
-	}
-	if (mode == MODE_TEXT)
-		lua_rawgeti(L, SLOT_RESULT, 1);
-	else
-		lua_pushvalue(L, SLOT_RESULT);
-	return 1;
-}
-
-static int call_k(lua_State *L, int status, lua_KContext context)
-{
-	struct call *c = lua_touserdata(L, SLOT_BOX);
-	enum mode mode = (enum mode)context;
-	struct exchange_reply reply;
-	int rc;
-
-	(void)status;
-	for (;;) {
-		rc = exchange_next(&c->x, &reply);
-		if (rc != EXCHANGE_REPLY)
-			break;
-		take(L, c, &reply, mode);
-	}
-	if (rc == EXCHANGE_WAIT)
-		return task_park(L, context, call_k);
-	if (rc < 0) {
-		push_error(L, c, rc, &reply);
-		lua_replace(L, SLOT_ERROR);
-		return raise_first(L, c);
-	}
-	return finish(L, c, mode);
-}
-
-/* A dry run prints what would have been sent, and answers as if it had gone well. */
-static int pretend(lua_State *L, struct call *c, enum mode mode)
-{
-	host_of(L)->would_change = true;
-	for (size_t i = 0; i < c->x.n; i++) {
-		struct exchange_reply reply = {.index = i};
-
-		error_push_visible(L, exchange_command(&c->x, i), SIZE_MAX);
-		printf("would send to %s: %s\n", c->x.target->name, lua_tostring(L, -1));
-		lua_pop(L, 1);
-		take(L, c, &reply, mode);
-	}
-	return finish(L, c, mode);
-}
-
-static int go(lua_State *L, struct call *c, enum mode mode)
-{
-	lua_newtable(L);
-	lua_pushnil(L);
-	if (host_of(L)->options->dry_run && c->x.changes)
-		return pretend(L, c, mode);
-	return call_k(L, LUA_OK, mode);
-}
-
-/* target:send(command [, payload [, nil, timeout]]) -> the reply's text */
-static int ltarget_send(lua_State *L)
-{
-	struct call *c = start(L);
-
-	add_command(L, c, SLOT_COMMAND);
-	if (!lua_isnil(L, SLOT_MORE)) {
-		struct span payload = check_word(L, SLOT_MORE, "payload", 1);
-		int rc = command_payload_check(payload);
-
-		if (rc == 0)
-			rc = exchange_payload(&c->x, payload);
-		if (rc < 0)
-			return misuse(L, "payload", 0, rc);
-	}
-	return go(L, c, MODE_TEXT);
-}
-
-/* target:batch(commands [, nil, nil, timeout]) -> a list of texts. Raises at the first
- * refusal, after the replies of the same line were read; `done` tells how many were
- * accepted. */
-static int ltarget_batch(lua_State *L)
-{
-	struct call *c = start(L);
-	lua_Integer n;
-
-	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
-	n = luaL_len(L, SLOT_COMMAND);
-	for (lua_Integer i = 1; i <= n; i++) {
-		lua_geti(L, SLOT_COMMAND, i);
-		add_command(L, c, -1);
-		lua_pop(L, 1);
-	}
-	return go(L, c, MODE_TEXTS);
-}
-
-/* target:each(head, values [, tails [, timeout]]) -> how many
- * Sends the words of `head` with one value behind them, and one of `tails`, for each
- * value. */
-static int ltarget_each(lua_State *L)
-{
-	struct span words[HAP_WORDS_MAX + 2];
-	const struct reply_grammar *g;
-	struct call *c = start(L);
-	size_t head;
-
-	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
-	luaL_checktype(L, SLOT_MORE, LUA_TTABLE);
-	head = push_words(L, SLOT_COMMAND, words);
-	g = reply_grammar(words, head);
-	lua_Integer n = luaL_len(L, SLOT_MORE);
-	int top = lua_gettop(L);
-
-	for (lua_Integer i = 1; i <= n; i++) {
-		size_t count = head;
-
-		lua_geti(L, SLOT_MORE, i);
-		words[count++] = check_word(L, -1, "value", i);
-		if (!lua_isnil(L, SLOT_TAILS)) {
-			lua_geti(L, SLOT_TAILS, i);
-			words[count++] = check_word(L, -1, "value", i);
-		}
-		add_words(L, c, words, count, g, i);
-		lua_settop(L, top);
-	}
-	lua_settop(L, SLOT_BOX);
-	if (!lua_isnil(L, SLOT_LAST))
-		add_command(L, c, SLOT_LAST);
-	return go(L, c, MODE_EACH);
-}
-
-/* Targets. */
 
 static int ltarget_gc(lua_State *L)
 {
@@ -380,7 +31,7 @@ static int ltarget_gc(lua_State *L)
 
 static int ltarget_tostring(lua_State *L)
 {
-	struct target *t = check_target(L, 1);
+	struct target *t = lua_target_check(L, 1);
 
 	lua_pushfstring(L, "%s%s%s", t->name, t->route[0] ? " via " : "", t->route);
 	return 1;
@@ -397,7 +48,7 @@ static int ltarget_close(lua_State *L)
  */
 static int ltarget_address(lua_State *L)
 {
-	struct target *t = check_target(L, 1);
+	struct target *t = lua_target_check(L, 1);
 
 	lua_pushstring(L, t->name);
 	if (t->route[0])
@@ -410,7 +61,7 @@ static int ltarget_address(lua_State *L)
 /* Two boxes may stand for one target. */
 static int ltarget_eq(lua_State *L)
 {
-	lua_pushboolean(L, check_target(L, 1) == check_target(L, 2));
+	lua_pushboolean(L, lua_target_check(L, 1) == lua_target_check(L, 2));
 	return 1;
 }
 
@@ -492,7 +143,7 @@ static int lcore_current(lua_State *L)
 /* use(target): what the running task's calls act on from now on */
 static int lcore_use(lua_State *L)
 {
-	task_set_target(task_of(L), check_target(L, 1));
+	task_set_target(task_of(L), lua_target_check(L, 1));
 	return 0;
 }
 
@@ -506,7 +157,7 @@ static int lcore_dry_run(lua_State *L)
 /* would(target, text): a dry run's line for a change that `target` is spared */
 static int lcore_would(lua_State *L)
 {
-	struct target *t = check_target(L, 1);
+	struct target *t = lua_target_check(L, 1);
 	struct span text;
 
 	text.p = luaL_checklstring(L, 2, &text.n);
@@ -514,26 +165,6 @@ static int lcore_would(lua_State *L)
 	host_of(L)->would_change = true;
 	printf("would send to %s: %s\n", t->name, lua_tostring(L, -1));
 	return 0;
-}
-
-/* encode(words) -> the bytes that a list of words is sent as */
-static int lcore_encode(lua_State *L)
-{
-	struct span words[HAP_WORDS_MAX];
-	struct call *c;
-	size_t n, bad = 0;
-
-	luaL_checktype(L, 1, LUA_TTABLE);
-	c = lua_newuserdatauv(L, sizeof *c, 0);
-	*c = (struct call){0};
-	luaL_setmetatable(L, EXCHANGE_BOX);
-	n = push_words(L, 1, words);
-	int rc = command_words(&c->scratch, words, n, &bad);
-
-	if (rc < 0)
-		return misuse(L, "word", (lua_Integer)bad + 1, rc);
-	lua_pushlstring(L, c->scratch.p, c->scratch.n);
-	return 1;
 }
 
 /* identity() -> the user that this process acts as: "www-data (uid 33)" */
@@ -571,46 +202,8 @@ static int lcore_file(lua_State *L)
 	return 1;
 }
 
-static void check_values(lua_State *L, int index)
-{
-	struct call *c = lua_touserdata(L, -1);
-	lua_Integer n;
-
-	luaL_checktype(L, index, LUA_TTABLE);
-	n = luaL_len(L, index);
-	for (lua_Integer i = 1; i <= n; i++) {
-		lua_geti(L, index, i);
-		struct span word = check_word(L, -1, "value", i);
-
-		c->scratch.n = 0;
-		int rc = command_word(&c->scratch, word);
-
-		if (rc < 0)
-			misuse(L, "value", i, rc);
-		if (word.n > HAP_COMMAND_MAX)
-			misuse(L, "value", i, HAP_ELONG);
-		lua_pop(L, 1);
-	}
-}
-
-/* check(values [, values]): raise unless each can be sent, before anything is done with
- * any */
-static int lcore_check(lua_State *L)
-{
-	struct call *c;
-
-	lua_settop(L, 2);
-	c = lua_newuserdatauv(L, sizeof *c, 0);
-	*c = (struct call){0};
-	luaL_setmetatable(L, EXCHANGE_BOX);
-	check_values(L, 1);
-	if (!lua_isnil(L, 2))
-		check_values(L, 2);
-	return 0;
-}
-
 static const luaL_Reg library[] = {
-	{"check", lcore_check},
+	{"check", lua_call_check},
 	{"identity", lcore_identity},
 	{"file", lcore_file},
 	{"barrier", host_barrier},
@@ -619,13 +212,15 @@ static const luaL_Reg library[] = {
 	{"use", lcore_use},
 	{"would", lcore_would},
 	{"dry_run", lcore_dry_run},
-	{"encode", lcore_encode},
+	{"encode", lua_call_encode},
 	{NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {
-	{"send", ltarget_send}, {"batch", ltarget_batch},
-	{"each", ltarget_each}, {"address", ltarget_address},
+	{"send", lua_call_send},
+	{"batch", lua_call_batch},
+	{"each", lua_call_each},
+	{"address", ltarget_address},
 	{NULL, NULL},
 };
 
@@ -640,7 +235,7 @@ static const luaL_Reg meta[] = {
 int luaopen_haplua_core(lua_State *L)
 {
 	lua_table_type(L, TARGET_BOX, methods, meta);
-	lua_table_box(L, EXCHANGE_BOX, call_close);
+	lua_call_types(L);
 	luaL_newlib(L, library);
 	luaL_getmetatable(L, TARGET_BOX);
 	lua_getfield(L, -1, "__index");

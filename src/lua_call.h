@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_call.h - the methods of a target that send commands, for lua_haproxy.c to register.
+ * Each is a lua_CFunction; lua_call.c says what it takes and returns. */
+#ifndef HAP_LUA_CALL_H
+#define HAP_LUA_CALL_H
+
+#include <lua.h>
+
+/* Make the metatable that the functions below need. [-0, +0] */
+void lua_call_types(lua_State *L);
+
+int lua_call_send(lua_State *L);
+int lua_call_batch(lua_State *L);
+int lua_call_each(lua_State *L);
+
+int lua_call_encode(lua_State *L);
+int lua_call_check(lua_State *L);
+
+#endif
