@@ -30,8 +30,8 @@ struct child {
 	uv_write_t write;
 	struct buf input;  /* owned */
 	struct buf got[3]; /* owned: what was captured; [0] is not used */
-	int rc;      /* 0, or why its output could not be read to the end */
-	bool exited; /* `status` and `signal` are set */
+	int rc;            /* 0, or why its output could not be read to the end */
+	bool exited;       /* `status` and `signal` are set */
 	int64_t status;
 	int signal;
 	void (*wake)(void *owner);

@@ -159,8 +159,8 @@ static int cut_answer(struct exchange_line *line, struct span *reply, bool *whol
 	}
 }
 
-/* An answer that cannot be cut may be one text that refuses the whole line: a process that
- * the master does not know, say. */
+/* An answer that cannot be cut may be one text that refuses the whole line: a process
+ * that the master does not know, say. */
 static int judge_uncut(const struct exchange *x, struct span *text)
 {
 	int rc = reply_check(reply_grammar(NULL, 0), *text, true, !x->target->route[0],

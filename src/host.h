@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * host.h - one run of haplua: owns the loop, the clock, the Lua state and the tasks.
- * Bindings reach it through host_of(). */
+ * host.h - what is there before a script is: the loop, the clock, the Lua state, the
+ * tasks. Bindings reach it through host_of(). */
 #ifndef HAP_HOST_H
 #define HAP_HOST_H
 
@@ -12,9 +12,6 @@
 #include <stdbool.h>
 #include <uv.h>
 
-/* Exit status; 128 + n after signal n. */
-enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_WOULD_CHANGE };
-
 /* What the command line asks for. All strings are borrowed and outlive the host. */
 struct options {
 	const char **sockets; /* -s; at least one */
@@ -22,46 +19,33 @@ struct options {
 	const char *route; /* --via, or "" */
 	double timeout;    /* -t, seconds; 0: the default */
 	bool dry_run, trace;
-	const char *chunk; /* -e code, or NULL */
-	const char
-		*script; /* a path, a bare name, or "-"; NULL with -e and at the prompt */
-	char **args;     /* for the script */
+	const char *chunk;  /* -e code, or NULL */
+	const char *script; /* path, bare name, or "-"; NULL: -e, or the prompt */
+	char **args;        /* for the script */
 	int n_args;
-};
-
-/* One target's run of the script: a root task of the host's that spawns the script's. */
-struct run {
-	struct host *host;
-	const char *socket;
-	struct task *script;  /* borrowed: the box lies on the root's stack */
-	int status;           /* exit status: once ended, or what os.exit() was given */
-	bool ended, exited;   /* exited: by os.exit() */
-	bool untold;          /* it failed, or so it seems, and nobody has said why */
-	struct task *waiting; /* in haproxy.barrier(), or NULL */
-	size_t round;         /* barriers passed */
 };
 
 struct host {
 	uv_loop_t loop;
-	uv_prepare_t before_sleep;
+	uv_prepare_t before_sleep; /* has the loop turn when a timer has woken a task */
 	struct clock clock;
 	struct scheduler scheduler;
-	lua_State *L;
-	const struct options *options;
-	struct run *runs;  /* owned; options->n_sockets of them */
-	bool would_change; /* a dry run held something back */
+	lua_State *L;                  /* owned */
+	const struct options *options; /* borrowed */
+	bool would_change;             /* a dry run held something back */
 };
 
-/* Run what the options ask for and return the exit status. */
-int host_main(const struct options *options);
+/* Make loop, clock, Lua state and scheduler. 0, UV_* or HAP_ENOMEM; after a failure
+ * nothing is left. The struct must not be moved afterwards. */
+int host_start(struct host *host, const struct options *options);
+
+/* Turn until no task is alive; signals interrupt the tasks. 0 or UV_*. */
+int host_loop(struct host *host);
+
+/* Close everything: the Lua state first, whose boxes close what they hold. */
+void host_stop(struct host *host);
 
 /* The host of a Lua state. Does not raise. */
 struct host *host_of(lua_State *L);
-
-/* os.exit([status]): ends the run of the calling task, cleanups first. */
-int host_exit(lua_State *L);
-
-/* haproxy.barrier(): wait until every target's run has come to it. */
-int host_barrier(lua_State *L);
 
 #endif

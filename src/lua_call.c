@@ -7,7 +7,6 @@
 #include "exchange.h"
 #include "host.h"
 #include "lua_error.h"
-#include "lua_haproxy.h"
 #include "lua_tables.h"
 
 #include <stdio.h>
@@ -35,6 +34,11 @@ struct call {
 	struct buf scratch; /* one command while it is encoded */
 	lua_Integer done;   /* commands that HAProxy accepted */
 };
+
+struct target *lua_call_target(lua_State *L, int index)
+{
+	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
+}
 
 static int call_close(lua_State *L)
 {
@@ -156,7 +160,7 @@ static void add_command(lua_State *L, struct call *c, int index)
 /* Check the arguments that all calls share and make the box. */
 static struct call *start(lua_State *L)
 {
-	struct target *t = lua_target_check(L, SLOT_TARGET);
+	struct target *t = lua_call_target(L, SLOT_TARGET);
 	struct task *task = task_of(L);
 	double timeout;
 

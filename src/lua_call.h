@@ -5,7 +5,15 @@
 #ifndef HAP_LUA_CALL_H
 #define HAP_LUA_CALL_H
 
+#include "target.h"
+
 #include <lua.h>
+
+/* A box of a target: a userdata that holds one reference. */
+#define TARGET_BOX "haplua.Target"
+
+/* The target whose box is argument `index`. */
+struct target *lua_call_target(lua_State *L, int index);
 
 /* Make the metatable that the functions below need. [-0, +0] */
 void lua_call_types(lua_State *L);

@@ -14,10 +14,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-struct target *lua_target_check(lua_State *L, int index)
-{
-	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
-}
 
 static int ltarget_gc(lua_State *L)
 {
@@ -31,7 +27,7 @@ static int ltarget_gc(lua_State *L)
 
 static int ltarget_tostring(lua_State *L)
 {
-	struct target *t = lua_target_check(L, 1);
+	struct target *t = lua_call_target(L, 1);
 
 	lua_pushfstring(L, "%s%s%s", t->name, t->route[0] ? " via " : "", t->route);
 	return 1;
@@ -48,7 +44,7 @@ static int ltarget_close(lua_State *L)
  */
 static int ltarget_address(lua_State *L)
 {
-	struct target *t = lua_target_check(L, 1);
+	struct target *t = lua_call_target(L, 1);
 
 	lua_pushstring(L, t->name);
 	if (t->route[0])
@@ -61,7 +57,7 @@ static int ltarget_address(lua_State *L)
 /* Two boxes may stand for one target. */
 static int ltarget_eq(lua_State *L)
 {
-	lua_pushboolean(L, lua_target_check(L, 1) == lua_target_check(L, 2));
+	lua_pushboolean(L, lua_call_target(L, 1) == lua_call_target(L, 2));
 	return 1;
 }
 
@@ -143,7 +139,7 @@ static int lcore_current(lua_State *L)
 /* use(target): what the running task's calls act on from now on */
 static int lcore_use(lua_State *L)
 {
-	task_set_target(task_of(L), lua_target_check(L, 1));
+	task_set_target(task_of(L), lua_call_target(L, 1));
 	return 0;
 }
 
@@ -157,7 +153,7 @@ static int lcore_dry_run(lua_State *L)
 /* would(target, text): a dry run's line for a change that `target` is spared */
 static int lcore_would(lua_State *L)
 {
-	struct target *t = lua_target_check(L, 1);
+	struct target *t = lua_call_target(L, 1);
 	struct span text;
 
 	text.p = luaL_checklstring(L, 2, &text.n);
@@ -203,17 +199,11 @@ static int lcore_file(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lua_call_check},
-	{"identity", lcore_identity},
-	{"file", lcore_file},
-	{"barrier", host_barrier},
-	{"open", lcore_open},
-	{"current", lcore_current},
-	{"use", lcore_use},
-	{"would", lcore_would},
-	{"dry_run", lcore_dry_run},
-	{"encode", lua_call_encode},
-	{NULL, NULL},
+	{"check", lua_call_check},   {"identity", lcore_identity},
+	{"file", lcore_file},        {"open", lcore_open},
+	{"current", lcore_current},  {"use", lcore_use},
+	{"would", lcore_would},      {"dry_run", lcore_dry_run},
+	{"encode", lua_call_encode}, {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

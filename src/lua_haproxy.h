@@ -8,11 +8,6 @@
 
 #include <lua.h>
 
-#define TARGET_BOX "haplua.Target"
-
-/* The target whose box is argument `index`. */
-struct target *lua_target_check(lua_State *L, int index);
-
 /* Make a target as the options say (timeout, trace) and push its box; raises a usage
  * error for an address that HAProxy would not understand. [-0, +1] */
 struct target *lua_target_open(lua_State *L, struct span address, struct span route);

@@ -213,21 +213,12 @@ static const luaL_Reg preloaded[] = {
 	{NULL, NULL},
 };
 
-static void replace_exit(lua_State *L)
-{
-	lua_getglobal(L, LUA_OSLIBNAME);
-	lua_pushcfunction(L, host_exit);
-	lua_setfield(L, -2, "exit");
-	lua_pop(L, 1);
-}
-
 void lua_script_setup(lua_State *L)
 {
 	luaL_openlibs(L);
 	luaopen_haplua_coroutine(L);
 	luaL_requiref(L, "haplua.error", luaopen_haplua_error, 0);
 	lua_settop(L, 0);
-	replace_exit(L);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 	luaL_setfuncs(L, preloaded, 0);
 	lua_pop(L, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * main.c - the command line: options, help, version. */
-#include "host.h"
+#include "policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,5 +161,5 @@ int main(int argc, char **argv)
 		return usage("no script given ('-' reads it from standard input)", NULL);
 	o.args = argv + optind;
 	o.n_args = argc - optind;
-	return host_main(&o);
+	return policy_run(&o);
 }

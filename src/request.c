@@ -16,8 +16,8 @@
 #define READ_MIN 16384
 /* How soon to try again when a local socket's backlog is full, or nobody listens. */
 #define RETRY_SECONDS 0.002
-/* How long a local socket may be without a listener: for a moment while a new worker takes
- * it over, and for as long as the master reads its configuration at a reload. */
+/* How long a local socket may be without a listener: for a moment while a new worker
+ * takes it over, and for as long as the master reads its configuration at a reload. */
 #define REFUSED_SECONDS 1.0
 
 static void begin(struct request *r);
@@ -310,8 +310,8 @@ static bool may_pass(struct request *r, int rc)
  * can be sent again. (A reset over TCP does not tell that.) */
 static bool send_again(struct request *r, int rc)
 {
-	if (r->target->address.kind != ADDRESS_UNIX || rc != -ECONNRESET ||
-	    r->in.n > 0 || !may_pass(r, rc))
+	if (r->target->address.kind != ADDRESS_UNIX || rc != -ECONNRESET || r->in.n > 0 ||
+	    !may_pass(r, rc))
 		return false;
 	disconnect(r);
 	r->written = 0;
@@ -325,8 +325,8 @@ static void try_unix(struct request *r)
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	size_t n = strlen(a->path);
 
-	/* An abstract name begins with a NUL; HAProxy's abns@ fills it up with NULs, which
-	 * count. */
+	/* An abstract name begins with a NUL; HAProxy's abns@ fills it up with NULs,
+	 * which count. */
 	memcpy(sa.sun_path + a->abstract, a->path, n);
 	int rc = open_socket(r, (struct sockaddr *)&sa, sizeof sa);
 

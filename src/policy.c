@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * policy.c - running a script, once for each target.
+ * For each target a root task spawns the script as its only child, waits for its end,
+ * says on standard error what went wrong, and knows the exit status. */
+#include "policy.h"
+#include "err.h"
+#include "host.h"
+#include "lua_error.h"
+#include "lua_haproxy.h"
+#include "lua_script.h"
+#include "lua_tables.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One target's run of the script. */
+struct run {
+	struct policy *policy; /* borrowed */
+	const char *socket;
+	struct task *script;  /* borrowed: the box lies on the root's stack */
+	int status;           /* exit status: once ended, or what os.exit() was given */
+	bool ended, exited;   /* exited: by os.exit() */
+	bool untold;          /* failed, and nobody has been told why */
+	struct task *waiting; /* in haproxy.barrier(), or NULL */
+	size_t round;         /* barriers passed */
+};
+
+struct policy {
+	struct host host;
+	struct run *runs; /* owned */
+	int n;
+};
+
+/* Exit status of a run. */
+
+static int status_of_kind(const char *kind, lua_State *L, int error)
+{
+	if (strcmp(kind, "unreachable") == 0 || strcmp(kind, "timeout") == 0)
+		return EXIT_UNREACHABLE;
+	if (strcmp(kind, "interrupted") == 0 &&
+	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
+		return 128 + (int)lua_tointeger(L, -1);
+	return EXIT_FAILED;
+}
+
+/* From the error at index `error`. [-0, +0] */
+static int status_of_error(lua_State *L, int error)
+{
+	int top = lua_gettop(L), status = EXIT_FAILED;
+
+	if (lua_istable(L, error) && lua_getmetatable(L, error)) {
+		luaL_getmetatable(L, ERROR_OBJECT);
+		if (lua_rawequal(L, -1, -2) &&
+		    lua_getfield(L, error, "kind") == LUA_TSTRING)
+			status = status_of_kind(lua_tostring(L, -1), L, error);
+	}
+	lua_settop(L, top);
+	return status;
+}
+
+/* From what the script returned: an integer is its exit status. */
+static int status_of_result(lua_State *L, int result)
+{
+	if (!lua_isinteger(L, result))
+		return EXIT_DONE;
+	lua_Integer status = lua_tointeger(L, result);
+
+	return status >= 0 && status <= 255 ? (int)status : EXIT_FAILED;
+}
+
+/* The worst of several is the highest, but that a dry run's 4 is no failure. */
+static int worse(int a, int b)
+{
+	if (a == EXIT_WOULD_CHANGE || b == EXIT_WOULD_CHANGE)
+		return a == EXIT_DONE || b == EXIT_DONE || a == b ? EXIT_WOULD_CHANGE
+		       : a == EXIT_WOULD_CHANGE                   ? b
+								  : a;
+	return a > b ? a : b;
+}
+
+/* Telling what went wrong. The stack of the root task: */
+enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_FAULT, SLOT_TRACE, SLOT_ADVICE };
+
+/* (error) -> its text. For a protected call: a script's __tostring may do anything. */
+static int text_of_error(lua_State *L)
+{
+	size_t n;
+	const char *text = luaL_tolstring(L, 1, &n);
+
+	error_push_visible(L, (struct span){text, n}, SIZE_MAX);
+	return 1;
+}
+
+static void push_text_of_error(lua_State *L)
+{
+	lua_pushcfunction(L, text_of_error);
+	lua_pushvalue(L, SLOT_FAULT);
+	if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+		return;
+	lua_pop(L, 1);
+	lua_pushfstring(L, "an error that has no text (a %s)",
+			luaL_typename(L, SLOT_FAULT));
+}
+
+static int report_k(lua_State *L, int status, lua_KContext context)
+{
+	struct run *run = (struct run *)context;
+	bool several = run->policy->n > 1;
+
+	if (status != LUA_OK && status != LUA_YIELD) {
+		lua_settop(L, SLOT_TRACE);
+		lua_pushnil(L);
+	}
+	fflush(stdout);
+	push_text_of_error(L);
+	run->untold = false;
+	fprintf(stderr, "%s%shaplua: %s\n", several ? run->socket : "",
+		several ? ": " : "", lua_tostring(L, -1));
+	if (lua_isstring(L, SLOT_ADVICE))
+		fprintf(stderr, "%s\n", lua_tostring(L, SLOT_ADVICE));
+	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
+		fprintf(stderr, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
+	return 0;
+}
+
+/* Ask the library what to do about it. It may look around, so it may wait. */
+static int report(lua_State *L, struct run *run)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "haplua.advice");
+	int status = lua_pcall(L, 1, 1, 0);
+
+	if (status == LUA_OK) {
+		lua_pushvalue(L, SLOT_FAULT);
+		status = lua_pcallk(L, 1, 1, 0, (lua_KContext)run, report_k);
+	}
+	return report_k(L, status, (lua_KContext)run);
+}
+
+/* A run has ended: who waits at the barrier must know. */
+static void end_run(struct run *run)
+{
+	struct policy *p = run->policy;
+
+	run->ended = true;
+	if (run->status == EXIT_DONE && p->host.would_change)
+		run->status = EXIT_WOULD_CHANGE;
+	for (int i = 0; i < p->n; i++)
+		if (p->runs[i].waiting)
+			task_wake(p->runs[i].waiting);
+}
+
+static int run_k(lua_State *L, int status, lua_KContext context)
+{
+	struct run *run = lua_touserdata(L, SLOT_RUN);
+	struct task *script = run->script;
+
+	(void)status, (void)context;
+	if (script->state != TASK_DONE) {
+		task_wait_for(task_of(L), script);
+		return task_park_quietly(L, 0, run_k);
+	}
+	run->untold = script->failed && !run->exited;
+	if (!script->failed && !run->exited) {
+		luaL_checkstack(script->L, 1, NULL);
+		lua_settop(script->L, lua_gettop(script->L) ? 1 : 0);
+		run->status = status_of_result(script->L, 1);
+	}
+	if (script->failed && !run->exited) {
+		for (int i = 1; i <= 2; i++) {
+			lua_pushvalue(script->L, i);
+			lua_xmove(script->L, L, 1);
+		}
+		run->status = status_of_error(L, SLOT_FAULT);
+	}
+	end_run(run);
+	return lua_gettop(L) >= SLOT_FAULT ? report(L, run) : 0;
+}
+
+/* The function of a root task: (run, chunk, args...) */
+static int run_main(lua_State *L)
+{
+	struct run *run = lua_touserdata(L, SLOT_RUN);
+
+	run->script = task_spawn(L, &run->policy->host.scheduler, task_of(L),
+				 lua_gettop(L) - 2);
+	run->script->asked = true;
+	return run_k(L, LUA_OK, 0);
+}
+
+/* What scripts call. */
+
+static struct run *run_of(lua_State *L)
+{
+	struct task *t = task_of(L);
+
+	while (t->parent)
+		t = t->parent;
+	return t->owner;
+}
+
+/* os.exit([status]): ends the run of the calling task, cleanups first. */
+static int exit_run(lua_State *L)
+{
+	struct run *run = run_of(L);
+	int status = lua_isnoneornil(L, 1) ? EXIT_DONE
+		     : lua_isboolean(L, 1)
+			     ? (lua_toboolean(L, 1) ? EXIT_DONE : EXIT_FAILED)
+			     : (int)luaL_checkinteger(L, 1) & 255;
+
+	if (!run->exited) /* the first says why the script ends */
+		run->status = status;
+	run->exited = true;
+	task_cancel(run->script);
+	return task_end(L);
+}
+
+/* Has every run come to barrier number `round`, or passed it? -1: one never will. */
+static int barrier_state(const struct policy *p, size_t round)
+{
+	int missing = 0;
+
+	for (int i = 0; i < p->n; i++) {
+		const struct run *run = &p->runs[i];
+
+		if (run->round > round)
+			continue;
+		if (run->ended)
+			return -1;
+		missing += run->waiting == NULL;
+	}
+	return missing == 0;
+}
+
+static int barrier_leave(lua_State *L)
+{
+	run_of(L)->waiting = NULL;
+	return 0;
+}
+
+static int barrier_k(lua_State *L, int status, lua_KContext context)
+{
+	struct run *run = run_of(L);
+	struct policy *p = run->policy;
+	int state = barrier_state(p, run->round);
+
+	(void)status, (void)context;
+	if (state == 0)
+		return task_park(L, 0, barrier_k);
+	if (state < 0)
+		return error_raise(L, HAP_EBARRIER, NULL);
+	run->round++;
+	for (int i = 0; i < p->n; i++)
+		if (p->runs[i].waiting)
+			task_wake(p->runs[i].waiting);
+	return 0;
+}
+
+/* haproxy.barrier(): wait until every target's run has come to it. */
+static int barrier(lua_State *L)
+{
+	struct run *run = run_of(L);
+
+	if (run->waiting)
+		return error_misuse(L, "another task of this run waits at the barrier");
+	lua_settop(L, 0);
+	lua_newuserdatauv(L, 0, 0);
+	luaL_setmetatable(L, "haplua.Barrier");
+	lua_toclose(L, 1);
+	run->waiting = task_of(L);
+	return barrier_k(L, LUA_OK, 0);
+}
+
+/* Setting up. Under a protected call. */
+
+static void start_run(lua_State *L, struct run *run)
+{
+	const struct options *o = run->policy->host.options;
+	struct task *root;
+
+	lua_pushcfunction(L, run_main);
+	lua_pushlightuserdata(L, run);
+	int n = lua_script_load(L, o, run->socket);
+
+	root = task_spawn(L, &run->policy->host.scheduler, NULL, n + 2);
+	root->owner = run;
+	task_set_target(root,
+			lua_target_open(L, span_of(run->socket), span_of(o->route)));
+	lua_pop(L, 2);
+}
+
+static int set_up(lua_State *L)
+{
+	struct policy *p = lua_touserdata(L, 1);
+	const struct options *o = p->host.options;
+
+	lua_script_setup(L);
+	luaL_newmetatable(L, "haplua.Barrier");
+	lua_pushcfunction(L, barrier_leave);
+	lua_setfield(L, -2, "__close");
+	lua_getglobal(L, LUA_OSLIBNAME);
+	lua_pushcfunction(L, exit_run);
+	lua_setfield(L, -2, "exit");
+	luaL_requiref(L, "haplua.core", luaopen_haplua_core, 0);
+	lua_pushcfunction(L, barrier);
+	lua_setfield(L, -2, "barrier");
+	luaL_requiref(L, "haplua.task", luaopen_haplua_task,
+		      0); /* boxes need their types */
+	lua_settop(L, 1);
+	for (int i = 0; i < p->n; i++) {
+		p->runs[i] = (struct run){
+			.policy = p,
+			.socket = o->sockets[i],
+			.status = EXIT_FAILED,
+			.untold = true,
+		};
+		start_run(L, &p->runs[i]);
+	}
+	return 0;
+}
+
+static int run_all(struct policy *p)
+{
+	lua_State *L = p->host.L;
+	int status = EXIT_DONE;
+
+	lua_pushcfunction(L, set_up);
+	lua_pushlightuserdata(L, p);
+	if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+		fprintf(stderr, "haplua: %s\n", luaL_tolstring(L, -1, NULL));
+		return EXIT_USAGE;
+	}
+	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
+	int rc = host_loop(&p->host);
+
+	if (rc < 0) {
+		fprintf(stderr, "haplua: %s\n", err_text(rc));
+		return EXIT_FAILED;
+	}
+	for (int i = 0; i < p->n; i++) {
+		status = worse(status, p->runs[i].status);
+		if (p->runs[i].untold)
+			fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
+	}
+	return status;
+}
+
+/* What was printed must have arrived: a full disk is no success. */
+static int flush_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("haplua: standard output");
+	return status == EXIT_DONE ? EXIT_FAILED : status;
+}
+
+int policy_run(const struct options *options)
+{
+	struct policy p = {.n = options->n_sockets};
+	int status = EXIT_FAILED, rc = host_start(&p.host, options);
+
+	if (rc == 0) {
+		p.runs = calloc((size_t)p.n, sizeof *p.runs);
+		rc = p.runs ? 0 : HAP_ENOMEM;
+		if (rc == 0)
+			status = flush_output(run_all(&p));
+		host_stop(&p.host);
+		free(p.runs);
+	}
+	if (rc < 0)
+		fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));
+	if (status > 128) { /* so that a shell sees what ended us */
+		signal(status - 128, SIG_DFL);
+		raise(status - 128);
+	}
+	return status;
+}
