@@ -156,7 +156,9 @@ void interrupt_alarm(double seconds)
 void interrupt_again(lua_State *L, int instructions)
 {
 	if (instructions > 0)
-		lua_sethook(L, state.hook, LUA_MASKCOUNT, instructions);
+		lua_sethook(L, state.hook,
+			    LUA_MASKCOUNT | (instructions == 1 ? LUA_MASKCALL : 0),
+			    instructions);
 	else
 		lua_sethook(L, NULL, 0, 0);
 }

@@ -39,7 +39,8 @@ lua_State *interrupt_running(lua_State *L);
  * 0 calls this off. */
 void interrupt_alarm(double seconds);
 
-/* Have the hook called in this coroutine after that many instructions; 0: no more. */
+/* Have the hook called in this coroutine after that many instructions; 1: or at the next
+ * call; 0: no more. */
 void interrupt_again(lua_State *L, int instructions);
 
 #endif

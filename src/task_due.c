@@ -14,6 +14,9 @@
  * it raises again. */
 #define GRACE_SECONDS 5.0
 
+/* Instructions: a tenth of a second or so, time enough for cleanups that compute. */
+#define LONG_PATIENCE 10000000
+
 /* What is to be raised in a task. */
 
 static struct scope *scope_due(const struct task *t)
@@ -43,7 +46,7 @@ static void lose_patience(struct task *t)
 		t->patience = 1;
 	} else {
 		t->burst = ++t->strikes;
-		t->patience = 10000000;
+		t->patience = LONG_PATIENCE;
 	}
 }
 
@@ -170,15 +173,27 @@ static bool parent_is_late(const struct task *t, uint64_t now)
 	return false;
 }
 
+/* The first thing after a raise of a burst is a call: of a `__close`, so the raise got
+ * out of its loop. It may also be xpcall()'s handler, which is why later bursts do not
+ * look. */
+static bool is_cleanup(const struct task *t, const lua_Debug *ar)
+{
+	return ar->event == LUA_HOOKCALL && t->patience == 1 && t->strikes <= 2;
+}
+
 void task_hook(lua_State *L, lua_Debug *ar)
 {
 	struct task *t = task_get(L);
 	uint64_t now;
 
-	(void)ar;
 	interrupt_again(L, 0);
 	if (!t)
 		return;
+	if (is_cleanup(t, ar)) {
+		t->patience = LONG_PATIENCE;
+		interrupt_again(L, t->patience);
+		return;
+	}
 	interrupt_flush();
 	now = clock_now(t->s->clock);
 	for (struct scope *s = t->scope; s; s = s->outer)

@@ -69,6 +69,9 @@ local function lines(options)
   end)
 
   busted.subscribe({ "suite", "end" }, function()
+    for _, skipped in ipairs(handler.pendings) do
+      print(("skipped: %s: %s"):format(skipped.name, tostring(skipped.message)))
+    end
     for _, list in ipairs({ handler.failures, handler.errors }) do
       for _, failure in ipairs(list) do
         print_failure(failure)

@@ -147,9 +147,16 @@ describe("the usual failures", function()
 
   it("HAProxy does not answer in time", function()
     local pid = s.target:info().Pid
-    s:signal("STOP", pid)
-    local ran = s:haplua({ "-t", "0.3", "scripts/maint.lua", "on" })
-    s:signal("CONT", pid)
+    local ran
+    do
+      local _ <close> = setmetatable({}, {
+        __close = function()
+          s:signal("CONT", pid)
+        end,
+      })
+      s:signal("STOP", pid)
+      ran = s:haplua({ "-t", "0.3", "scripts/maint.lua", "on" })
+    end
     check(ran, 3, "'show acl' at " .. s.socket .. ": no answer within 0.3 s", "-t SECONDS")
   end)
 
