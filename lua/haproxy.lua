@@ -231,6 +231,14 @@ function Target:server_set(want)
   self:batch(commands)
   local row = server_row(self, server)
   local field, found = disagreement(row or {}, want)
+  -- HAProxy 3.0 changes an address a moment after it said so
+  local patience = 100
+  while field and not core.dry_run() and patience > 0 do
+    patience = patience - 1
+    require("haplua.task").sleep(0.01)
+    row = server_row(self, server)
+    field, found = disagreement(row or {}, want)
+  end
   if field and not core.dry_run() then
     self:mistrust("set server " .. server, ("%s is %s afterwards"):format(field, tostring(found)))
   end

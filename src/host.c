@@ -104,6 +104,7 @@ void host_stop(struct host *host)
 	if (host->L)
 		lua_close(host->L);
 	clock_close(&host->clock);
+	scheduler_close(&host->scheduler);
 	uv_close((uv_handle_t *)&host->before_sleep, NULL);
 	uv_run(&host->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&host->loop);

@@ -11,6 +11,8 @@
 #include <uv.h>
 
 #define SHOWN_MAX 300
+/* Calls in a traceback: so many from its top, and so many from its bottom. */
+#define TRACE_HALF 15
 
 void error_push_visible(lua_State *L, struct span s, size_t max)
 {
@@ -217,25 +219,60 @@ int error_misuse(lua_State *L, const char *format, ...)
 	return lua_error(L);
 }
 
+/* Add a line for a frame of the script's. */
+static void add_frame(luaL_Buffer *b, const lua_Debug *ar)
+{
+	lua_State *L = b->L;
+
+	lua_pushfstring(L, "\n    %s:%d: in ", ar->short_src, ar->currentline);
+	luaL_addvalue(b);
+	if (strcmp(ar->what, "main") == 0)
+		lua_pushliteral(L, "the main chunk");
+	else if (ar->name)
+		lua_pushfstring(L, "%s '%s'", ar->namewhat, ar->name);
+	else
+		lua_pushfstring(L, "the function of line %d", ar->linedefined);
+	luaL_addvalue(b);
+}
+
+/* The number of calls on the stack: by halves, for to find a frame takes as many steps.
+ */
+static int count_frames(lua_State *of)
+{
+	lua_Debug ar;
+	int low = 0, high = 1;
+
+	while (lua_getstack(of, high, &ar)) {
+		low = high;
+		high *= 2;
+	}
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (lua_getstack(of, middle, &ar))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return high;
+}
+
 void error_traceback(lua_State *L, lua_State *of)
 {
+	int n = count_frames(of);
 	lua_Debug ar;
 	luaL_Buffer b;
 
 	luaL_buffinit(L, &b);
-	for (int level = 0; lua_getstack(of, level, &ar); level++) {
-		lua_getinfo(of, "Sln", &ar);
-		if (!is_script(&ar))
+	for (int level = 0; level < n && lua_getstack(of, level, &ar); level++) {
+		if (level == TRACE_HALF && n - level > TRACE_HALF) {
+			level = n - TRACE_HALF;
+			luaL_addstring(&b, "\n    ...");
 			continue;
-		lua_pushfstring(L, "\n    %s:%d: in ", ar.short_src, ar.currentline);
-		luaL_addvalue(&b);
-		if (strcmp(ar.what, "main") == 0)
-			lua_pushliteral(L, "the main chunk");
-		else if (ar.name)
-			lua_pushfstring(L, "%s '%s'", ar.namewhat, ar.name);
-		else
-			lua_pushfstring(L, "the function of line %d", ar.linedefined);
-		luaL_addvalue(&b);
+		}
+		lua_getinfo(of, "Sln", &ar);
+		if (is_script(&ar))
+			add_frame(&b, &ar);
 	}
 	luaL_pushresult(&b);
 }

@@ -96,15 +96,20 @@ static int text_of_error(lua_State *L)
 	return 1;
 }
 
-static void push_text_of_error(lua_State *L)
+/* Tell of the error at `index`, counted from the bottom. Does not raise, also when there
+ * is no memory. */
+static void print_error(lua_State *L, int index)
 {
+	int top = lua_gettop(L);
+
 	lua_pushcfunction(L, text_of_error);
-	lua_pushvalue(L, SLOT_FAULT);
+	lua_pushvalue(L, index);
 	if (lua_pcall(L, 1, 1, 0) == LUA_OK)
-		return;
-	lua_pop(L, 1);
-	lua_pushfstring(L, "an error that has no text (a %s)",
-			luaL_typename(L, SLOT_FAULT));
+		fprintf(stderr, "haplua: %s\n", lua_tostring(L, -1));
+	else
+		fprintf(stderr, "haplua: an error that has no text (a %s)\n",
+			luaL_typename(L, index));
+	lua_settop(L, top);
 }
 
 static int report_k(lua_State *L, int status, lua_KContext context)
@@ -117,10 +122,10 @@ static int report_k(lua_State *L, int status, lua_KContext context)
 		lua_pushnil(L);
 	}
 	fflush(stdout);
-	push_text_of_error(L);
+	if (several)
+		fprintf(stderr, "%s: ", run->socket);
+	print_error(L, SLOT_FAULT);
 	run->untold = false;
-	fprintf(stderr, "%s%shaplua: %s\n", several ? run->socket : "",
-		several ? ": " : "", lua_tostring(L, -1));
 	if (lua_isstring(L, SLOT_ADVICE))
 		fprintf(stderr, "%s\n", lua_tostring(L, SLOT_ADVICE));
 	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
@@ -332,7 +337,7 @@ static int run_all(struct policy *p)
 	lua_pushcfunction(L, set_up);
 	lua_pushlightuserdata(L, p);
 	if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-		fprintf(stderr, "haplua: %s\n", luaL_tolstring(L, -1, NULL));
+		print_error(L, 1);
 		return EXIT_USAGE;
 	}
 	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */

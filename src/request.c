@@ -19,6 +19,8 @@
 /* How long a local socket may be without a listener: for a moment while a new worker
  * takes it over, and for as long as the master reads its configuration at a reload. */
 #define REFUSED_SECONDS 1.0
+/* How long its file may be away: a new worker renames the old one, then its own. */
+#define MISSING_SECONDS 0.05
 
 static void begin(struct request *r);
 static void try_address(struct request *r);
@@ -298,10 +300,11 @@ static bool may_pass(struct request *r, int rc)
 {
 	struct clock *c = r->target->clock;
 
-	if (rc != -ECONNREFUSED && rc != -ECONNRESET)
+	if (rc != -ECONNREFUSED && rc != -ECONNRESET && rc != -ENOENT)
 		return rc == -EAGAIN;
 	if (r->refused_until == 0)
-		r->refused_until = clock_after(c, REFUSED_SECONDS);
+		r->refused_until =
+			clock_after(c, rc == -ENOENT ? MISSING_SECONDS : REFUSED_SECONDS);
 	return clock_now(c) < r->refused_until;
 }
 

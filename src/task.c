@@ -308,6 +308,20 @@ void scheduler_run(struct scheduler *s)
 	}
 }
 
+void scheduler_close(struct scheduler *s)
+{
+	struct task *next;
+
+	for (struct task *t = s->first; t; t = next) {
+		next = t->ready_next;
+		task_unref(t);
+	}
+	for (struct task *t = s->roots; t; t = next) {
+		next = t->next;
+		task_unref(t);
+	}
+}
+
 struct task *task_spawn(lua_State *L, struct scheduler *s, struct task *parent, int n)
 {
 	struct task **box = lua_newuserdatauv(L, sizeof *box, BOX_VALUES);

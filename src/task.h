@@ -73,6 +73,10 @@ struct scheduler {
 
 void scheduler_init(struct scheduler *s, lua_State *L, struct clock *clock);
 
+/* Free the tasks that never ended, because the run broke off at its start. After
+ * lua_close() and clock_close(). */
+void scheduler_close(struct scheduler *s);
+
 /* Resume every ready task, and those that become ready meanwhile, each at most once a
  * call. Does not raise. */
 void scheduler_run(struct scheduler *s);

@@ -5,7 +5,7 @@
 -- Each test runs in a task of its own and under a deadline, so that calls wait as in any script,
 -- and a test that waits for ever, or leaves a task behind that does, fails.
 
-local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 20
+local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 120
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../real/?.lua;" .. package.path
@@ -22,14 +22,21 @@ local function place_in_test()
   end
 end
 
+-- After Ctrl-C no other test begins; what has begun cleans up.
+local stopped = false
+
 --- A test's function, made to run in a task of its own.
 local function in_task(element)
   local fn = element.run
   return function()
+    if stopped then
+      error("not run", 0)
+    end
     task.deadline(TEST_SECONDS, function()
       local test <close> = task.spawn(function()
         local ok, err = xpcall(fn, function(err)
           element.place = place_in_test()
+          stopped = stopped or type(err) == "table" and err.signal ~= nil
           return err
         end)
         if not ok then

@@ -395,8 +395,10 @@ describe("a signal", function()
 
   it("may be caught, and then decides nothing", function()
     local ran = support.signalled({ "INT" }, [[
-      ready()
-      local ok, err = pcall(task.sleep, 3600)
+      local ok, err = pcall(function()
+        ready()
+        task.sleep(3600)
+      end)
       print(ok, err.kind, err.signal)
       task.sleep(0)
     ]])

@@ -1,0 +1,31 @@
+---@meta haplua.error
+-- SPDX-License-Identifier: MIT
+--
+-- Error objects (src/lua_error.c).
+
+local M = {}
+
+---@alias haplua.Kind "refused"|"denied"|"protocol"|"unreachable"|"timeout"|"interrupted"|"memory"
+
+---@class haplua.Error
+---@field kind haplua.Kind
+---@field message string
+---@field command string?  as it was, or would have been, sent
+---@field reply string?  HAProxy's words
+---@field target string?  its address
+---@field code string?  unreachable: "ENOENT", "ECONNREFUSED", ...
+---@field signal integer?  interrupted: by this one
+---@field index integer?  the command's place in a call that has several
+---@field done integer?  commands of the call that were accepted
+---@field advice string?  what to do next
+
+---@param value any
+---@return boolean
+function M.is(value) end
+
+--- Make a table an error object.
+---@param fields haplua.Error
+---@return haplua.Error
+function M.new(fields) end
+
+return M

@@ -1,0 +1,22 @@
+---@meta
+-- SPDX-License-Identifier: MIT
+--
+-- What every script finds among its globals. A global that was never defined is an error to read.
+-- The coroutine functions are Lua's, but a call that waits works inside a script's own coroutines.
+
+haproxy = require("haproxy")
+task = require("task")
+run = require("run")
+
+---@type string[]  [0] is the script
+arg = {}
+
+send = haproxy.send
+acl_add = haproxy.acl_add
+acl_clear = haproxy.acl_clear
+acl_get = haproxy.acl_get
+servers = haproxy.servers
+
+--- End the script; its cleanups run first. With several targets, only this target's run.
+---@param status? boolean|integer
+function os.exit(status) end

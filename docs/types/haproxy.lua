@@ -1,0 +1,166 @@
+---@meta haproxy
+-- SPDX-License-Identifier: MIT
+--
+-- The module haproxy as a script calls it: the methods of Target, on the current target.
+
+---@class haproxy
+local haproxy = {}
+
+--- One command. Costs one request.
+---@param command haplua.Command
+---@param payload? string  lines
+---@param _ nil
+---@param timeout? number  seconds, instead of the target's
+---@return string text  the reply, without severity and closing lines
+function haproxy.send(command, payload, _, timeout) end
+
+--- Several commands, on as few requests as may be. Raises at the first refusal; its `done` tells how many were accepted.
+---@param commands haplua.Command[]
+---@param _ nil
+---@param __ nil
+---@param timeout? number
+---@return string[] texts
+function haproxy.batch(commands, _, __, timeout) end
+
+--- The words of `head` with one value behind them, for each value.
+---@param head (string|number)[]
+---@param values (string|number)[]
+---@param tails? (string|number)[]  one more word behind each value
+---@param timeout? number
+---@param last? haplua.Command  a command to close with
+---@return integer count, string? text  how many were sent; the reply to `last`
+function haproxy.each(head, values, tails, timeout, last) end
+
+---@return string address, string? route
+function haproxy.address() end
+
+--- Add patterns to an ACL. When HAProxy refuses one, those before it are in place: the error's
+-- `done` says how many. acl_replace() is all or nothing.
+---@param ref string  "#9999" (from -u) or the file name given with -f
+---@param ... string|string[]  patterns
+---@return integer added
+function haproxy.acl_add(ref, ...) end
+
+--- Remove every pattern, in one step where HAProxy has transactions (2.4).
+---@param ref string
+---@return integer removed
+function haproxy.acl_clear(ref) end
+
+--- Ask HAProxy whether a value matches. Without a value: the patterns.
+---@param ref string
+---@param value? string  a path, an address, ...: what the ACL's fetch would give
+---@return {pattern: string, type: string, case: string, index: string}|string[]|nil match  nil: nothing matches
+function haproxy.acl_get(ref, value) end
+
+--- The same, with one row for each match method that uses the ACL, also for those that do not
+-- match: this is how HAProxy tells an ACL's type.
+---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
+function haproxy.acl_test(ref, value) end
+
+--- The patterns of an ACL, in HAProxy's order. Without a reference: the ACLs that there are.
+---@param ref? string
+---@return string[]|haplua.List[]
+function haproxy.acl_list(ref) end
+
+--- Remove patterns, each with all its duplicates. One that is not there is refused.
+---@return integer removed
+function haproxy.acl_del(ref, ...) end
+
+--- Replace the content of an ACL in one step: no request sees it empty, half-filled, or with
+-- a pattern missing that is in both the old and the new content. HAProxy 2.2 has no such step;
+-- there what is new is added before what is old is removed. Sends no change when nothing changes.
+---@param ref string
+---@param patterns string[]
+---@return integer added, integer removed
+function haproxy.acl_replace(ref, patterns) end
+
+--- The entries of a map, in HAProxy's order. Without a reference: the maps that there are.
+---@return {key: string, value: string}[]|haplua.List[]
+function haproxy.map_list(ref) end
+
+--- Look a key up as HAProxy would.
+---@return string? value, {key: string, type: string, case: string, index: string}? match
+function haproxy.map_get(ref, key) end
+
+--- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.
+---@return integer added
+function haproxy.map_add(ref, key, value) end
+
+--- Change the value of a key, wherever it stands. A key that is not there is refused.
+---@return integer changed
+function haproxy.map_set(ref, key, value) end
+
+--- Remove keys, each with all its duplicates. One that is not there is refused.
+---@return integer removed
+function haproxy.map_del(ref, ...) end
+
+---@return integer removed
+function haproxy.map_clear(ref) end
+
+--- Replace the content of a map in one step; see acl_replace().
+---@param entries haplua.Entries
+---@return integer added, integer removed
+function haproxy.map_replace(ref, entries) end
+
+--- `show servers state`: a row for each server, fields named as HAProxy names them, numbers as integers, and
+-- `admin` ("ready", "drain", "maint") and `operational` ("stopped", "starting", "running", "stopping")
+-- in words. A field is read when it is looked at; pairs() reads them all.
+---@param backend? string
+---@return table[] rows
+function haproxy.servers(backend) end
+
+--- `show servers conn`: connections per server.
+---@param backend? string
+---@return table[] rows  fields named as HAProxy names them
+function haproxy.servers_conn(backend) end
+
+--- Change a server, and read back that it is changed.
+---@param want {server: string, state: "ready"|"drain"|"maint"|nil, weight: integer|string|nil, addr: string?, port: integer?}
+---  server is "backend/server"; weight 0 to 256 or "50%"
+---@return table row  of `show servers state`, as servers() gives it
+function haproxy.server_set(want) end
+
+--- `show stat`: a row for each frontend, backend, server and listener.
+---@param proxy? string  only this one. HAProxy itself would show all for a name that it does not know
+---@return table[] rows
+function haproxy.stat(proxy) end
+
+--- `show info`: {Name = value}, numbers as integers.
+---@return table<string, string|integer>
+function haproxy.info() end
+
+--- The streams that HAProxy serves now.
+---@return table[] rows  ref, and the fields that this version prints (src, fe, be, srv, age, ...)
+function haproxy.sessions() end
+
+--- HAProxy's version.
+---@return string version, integer major, integer minor  "2.6.12-1+deb12u4", 2, 6
+function haproxy.version() end
+
+--- Can this HAProxy do that?
+---@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"
+---@return boolean
+function haproxy.has(feature) end
+
+--- Raise: HAProxy's answer is not to be trusted.
+function haproxy.mistrust(command, found) end
+
+--- Another target, with all of the above as methods. Opens nothing by itself: each request has its
+-- own connection.
+---@param address string  in HAProxy's syntax
+---@param options? {via: string?, timeout: number?}  via: the process behind a master CLI, "@1"
+---@return haplua.Target
+function haproxy.connect(address, options) end
+
+--- The script's target: where the functions of this module go.
+---@return haplua.Target
+function haproxy.target() end
+
+--- Is this a dry run? Then nothing that changes HAProxy is sent, and it answers as if it were.
+---@return boolean
+function haproxy.dry_run() end
+
+--- Wait until every run has come to its barrier; raises `interrupted` when one has ended before.
+function haproxy.barrier() end
+
+return haproxy

@@ -1,0 +1,75 @@
+---@meta haplua.reply
+-- SPDX-License-Identifier: MIT
+--
+-- Texts of replies to tables (src/lua_reply.c). Each raises `protocol` for a text that is not of its form.
+
+local reply = {}
+
+--- `show acl`, `show map`.
+---@param text string
+---@return haplua.List[]
+function reply.lists(text) end
+
+--- `show acl REF`; with `map`, `show map REF`.
+---@param text string
+---@param map? boolean
+---@return string[] keys, string[] references, string[]? values
+function reply.entries(text, map) end
+
+--- `get acl`, `get map`: a row for each match method that uses the list.
+---@param text string
+---@return {found: boolean, type: string, case: string, pattern: string?, index: string?, value: string?}[]
+function reply.matches(text) end
+
+--- `show stat` (CSV), `show servers conn`: tables by column name.
+---@param text string
+---@return table<string, any>[]
+function reply.rows(text) end
+
+--- `show info`.
+---@param text string
+---@return table<string, string|integer>
+function reply.pairs(text) end
+
+--- `show sess`.
+---@param text string
+---@return table<string, any>[]
+function reply.sessions(text) end
+
+--- Are the entries of a list just these, in this order?
+---@param text string
+---@param keys string[]
+---@param values? string[]
+---@return boolean
+function reply.same(text, keys, values) end
+
+--- How many of these a list lacks, and how many it has besides, in whatever order.
+---@param text string
+---@param keys string[]
+---@param values? string[]
+---@return integer lacking, integer surplus
+function reply.compare(text, keys, values) end
+
+--- `show servers state`: rows that read a field when it is looked at.
+---@param text string
+---@return haplua.Server[]
+function reply.servers(text) end
+
+---@class haplua.Server
+---@field admin "ready"|"drain"|"maint"
+---@field operational "stopped"|"starting"|"running"|"stopping"|integer
+---@field be_id integer
+---@field be_name string
+---@field srv_id integer
+---@field srv_name string
+---@field srv_addr string?
+---@field srv_op_state integer
+---@field srv_admin_state integer  bits
+---@field srv_uweight integer
+---@field srv_iweight integer
+---@field srv_time_since_last_change integer
+---@field srv_fqdn string?
+---@field srv_port integer
+---@field [string] any
+
+return reply

@@ -1,0 +1,19 @@
+---@meta run
+-- SPDX-License-Identifier: MIT
+--
+-- Child processes (src/lua_run.c).
+
+---@class haplua.Run
+---@field [integer] string  the program and its arguments
+---@field stdin string?  fed to it; else it has the script's
+---@field stdout "inherit"|"null"|"capture"|fun(line: string)|nil
+---@field stderr "inherit"|"null"|"capture"|fun(line: string)|nil
+---@field env table<string, string|number|false>?  changes; false unsets
+---@field cwd string?
+
+--- Run a program, without a shell, and wait for its end.
+---@param options haplua.Run
+---@return integer status, string? out, string? err  128 + n for signal n
+local function run(options) end
+
+return run

@@ -1,0 +1,47 @@
+---@meta haplua.task
+-- SPDX-License-Identifier: MIT
+--
+-- Tasks (src/lua_task.c). The module task is this table, with task.all from lua/task.lua.
+
+local task = {}
+
+--- At the end of a `<close>` variable's block a task is cancelled and waited for.
+---@class haplua.Task
+local Task = {}
+
+--- What its function returned; raises what it raised.
+---@return any ...
+function Task:wait() end
+
+--- Have its waits raise `interrupted`. Does not wait for its end.
+function Task:cancel() end
+
+--- Has it ended?
+---@return boolean
+function Task:done() end
+
+--- Run a function beside the caller. It begins when the caller waits next.
+---@param fn function
+---@param ... any
+---@return haplua.Task
+function task.spawn(fn, ...) end
+
+---@param seconds number  0 lets the other tasks run once
+function task.sleep(seconds) end
+
+--- Raises `timeout` in `fn` when the time is over; its cleanups may wait for 5 seconds more.
+---@param seconds number
+---@param fn function
+---@param ... any
+---@return any ...  what fn returns
+function task.deadline(seconds, fn, ...) end
+
+--- Monotonic seconds, of no particular beginning.
+---@return number
+function task.now() end
+
+--- Seconds since 1970 UTC, with fractions.
+---@return number
+function task.time() end
+
+return task

@@ -1,0 +1,89 @@
+-- SPDX-License-Identifier: MIT
+
+-- docs/types is written by hand; what it declares must be what there is.
+
+local core = require("haplua.core")
+local haproxy = require("haproxy")
+
+--- The functions that an annotation file declares on a table, and their names in order.
+---@return string[]
+local function declared(file, owner)
+  local f <close> = assert(io.open("docs/types/" .. file))
+  local names = {}
+  for line in f:lines() do
+    local name = line:match("^function " .. owner .. "[.:]([%w_]+)%(.*%) end$")
+    if name then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+--- The functions of a table: all of them, or those that are written in C.
+---@return string[]
+local function registered(t, in_c)
+  local names = {}
+  for name, value in pairs(t) do
+    if type(value) == "function" and (not in_c or debug.getinfo(value, "S").what == "C") then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+describe("the annotations for the Lua language server", function()
+  for module, file in pairs({ core = "core.lua", reply = "reply.lua", terminal = "terminal.lua" }) do
+    it("declare haplua." .. module .. " as it is", function()
+      assert.are.same(registered(require("haplua." .. module), true), declared(file, module))
+    end)
+  end
+
+  it("declare haplua.task as it is", function()
+    assert.are.same(registered(require("haplua.task"), true), declared("task.lua", "task"))
+  end)
+
+  it("declare haplua.error as it is", function()
+    assert.are.same(registered(require("haplua.error"), true), declared("error.lua", "M"))
+  end)
+
+  it("declare the methods of a target that are written in C", function()
+    assert.are.same(registered(core.methods, true), declared("core.lua", "Target"))
+  end)
+
+  it("declare the methods of a task", function()
+    local methods = {}
+    local metatable = debug.getmetatable(task.spawn(function() end))
+    for _, name in ipairs(registered(metatable.__index)) do
+      methods[#methods + 1] = name
+    end
+    assert.are.same(methods, declared("task.lua", "Task"))
+  end)
+
+  it("declare the functions of the module haproxy", function()
+    local names, seen = registered(core.methods), {}
+    for _, name in ipairs(names) do
+      seen[name] = true
+    end
+    for _, name in ipairs(registered(haproxy)) do
+      if not seen[name] then
+        names[#names + 1] = name
+      end
+    end
+    table.sort(names)
+    assert.are.same(names, declared("haproxy.lua", "haproxy"))
+  end)
+
+  it("are Lua, each with its module's name", function()
+    local files = { "core", "error", "haproxy", "reply", "run", "task", "terminal" }
+    for _, file in ipairs(files) do
+      local path = ("docs/types/%s.lua"):format(file)
+      assert(loadfile(path))
+      local f <close> = assert(io.open(path))
+      local name = f:read("l"):match("^%-%-%-@meta ([%w.]+)$")
+      assert.is_truthy(name and pcall(require, name), path)
+    end
+    assert(loadfile("docs/types/globals.lua"))
+  end)
+end)
