@@ -110,9 +110,22 @@ void host_stop(struct host *host)
 	uv_loop_close(&host->loop);
 }
 
+/* libuv aborts where it cannot grow its table of descriptors. This says why. */
+static void *reallocate(void *p, size_t size)
+{
+	void *moved = realloc(p, size);
+
+	if (!moved && size > 0) {
+		fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
+		exit(EXIT_FAILURE);
+	}
+	return moved;
+}
+
 int host_start(struct host *host, const struct options *options)
 {
 	*host = (struct host){.options = options};
+	uv_replace_allocator(malloc, reallocate, calloc, free);
 	int rc = uv_loop_init(&host->loop);
 
 	if (rc < 0)

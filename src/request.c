@@ -6,6 +6,7 @@
 #include "err.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -396,6 +397,14 @@ static void look_up(struct request *r)
 		.ai_flags = AI_NUMERICSERV,
 	};
 
+	/* A number needs no thread that waits for an answer. */
+	hints.ai_flags |= AI_NUMERICHOST;
+	if (getaddrinfo(a->host, a->port, &hints, &r->found) == 0) {
+		r->trying = r->found;
+		try_address(r);
+		return;
+	}
+	hints.ai_flags = AI_NUMERICSERV;
 	r->state = REQUEST_RESOLVING;
 	int rc = uv_getaddrinfo(r->target->loop, &r->lookup, on_found, a->host, a->port,
 				&hints);
