@@ -11,7 +11,7 @@ LUA    ?= lua5.4
 CFLAGS ?= -O2 -g
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(if $(CI),-Werror)
 PKGS   := lua5.4 libuv
-DEFS   := -DHAPLUA_VERSION='"$(VERSION)"' -DHAPLUA_SCRIPTS='"$(PREFIX)/share/haplua/scripts"'
+DEFS   := -DHAPLUA_VERSION='"$(VERSION)"'
 
 # B holds what is built; another folder for each kind of build.
 B   ?= build
@@ -80,7 +80,7 @@ check-unit: $(UNITS) ## the codecs and the clock
 	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
 
 check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAProxy
-	$(Q)BUILD=$(B) ./$(BIN) tests/lua/run.lua tests/lua
+	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua tests/lua
 
 check-real: $(BIN) $(B)/app $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real
@@ -101,8 +101,9 @@ SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer
 	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua
 
-valgrind: $(BIN) $(B)/packages-check ## check-unit under valgrind
-	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --error-exitcode=9' check-unit
+valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind
+	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
+		TEST_SECONDS=600 check-unit check-lua
 
 oom: $(BIN) $(B)/fake ## fail every allocation in turn
 	$(Q)BUILD=$(B) sh tests/oom.sh

@@ -24,8 +24,8 @@ end
 
 -- ACLs.
 
---- Add patterns to an ACL. When HAProxy refuses one, those before it are in place: the error's
--- `done` says how many. acl_replace() is all or nothing.
+--- Add patterns to an ACL. When HAProxy refuses one, others may be in place: the error's `index` says
+-- which was refused, `done` how many were taken. acl_replace() is all or nothing.
 ---@param ref string  "#9999" (from -u) or the file name given with -f
 ---@param ... string|string[]  patterns
 ---@return integer added

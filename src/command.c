@@ -296,6 +296,26 @@ int command_payload_check(struct span payload)
 	return 0;
 }
 
+int command_pairs_check(struct span payload)
+{
+	struct span rest = payload, line;
+	int rc = command_payload_check(payload);
+
+	while (rc == 0 && rest.n > 0) {
+		if (!span_line(&rest, &line)) {
+			line = rest;
+			rest.n = 0;
+		}
+		size_t key = 0;
+
+		while (key < line.n && line.p[key] != ' ' && line.p[key] != '\t')
+			key++;
+		if (key == 0 || key == line.n)
+			rc = HAP_EPAIRS;
+	}
+	return rc;
+}
+
 /* `command` without its closing blanks: 2.2 takes one space alone before "<<". */
 static struct span trim(struct span command)
 {

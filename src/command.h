@@ -33,6 +33,10 @@ int command_check(struct span text);
 /* May these lines be the payload of a command? 0, HAP_EPAYLOAD, HAP_ENUL. */
 int command_payload_check(struct span payload);
 
+/* The same for `add map`, whose lines are "KEY VALUE": a line without a value would be
+ * glued to the next one, in silence. Also HAP_EPAIRS. */
+int command_pairs_check(struct span payload);
+
 /* Split a command as HAProxy does: up to `max` words, unescaped, into `words`, whose
  * bytes stand in `store`, which is overwritten. Returns the number of words, or
  * HAP_ENOMEM. For a look at a command that command_check() accepted. */

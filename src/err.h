@@ -29,6 +29,9 @@ enum hap_err {
 	HAP_EMARK = -10026,   /* the command would be taken for one with a payload */
 	HAP_EESCAPE = -10027, /* a lone backslash ends the command */
 	HAP_EPAYLOAD = -10028, /* a payload with an empty line inside or with no line */
+	HAP_EPAIRS = -10030,   /* a payload line of `add map` that is not "KEY VALUE" */
+	HAP_ENUMBER = -10031,  /* a word that HAProxy would take for 0 in silence */
+	HAP_ENOLINES = -10032, /* a payload for a command that takes none */
 	HAP_EROUTE =
 		-10029, /* '@' would send the command past the master's chosen process */
 

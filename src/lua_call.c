@@ -31,8 +31,9 @@ enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
 
 struct call {
 	struct exchange x;
-	struct buf scratch; /* one command while it is encoded */
-	lua_Integer done;   /* commands that HAProxy accepted */
+	struct buf scratch;                  /* one command while it is encoded */
+	const struct reply_grammar *grammar; /* of the command that was added last */
+	lua_Integer done;                    /* commands that HAProxy accepted */
 };
 
 struct target *lua_call_target(lua_State *L, int index)
@@ -87,6 +88,16 @@ static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 	rc = exchange_add(&c->x, buf_span(&c->scratch), g);
 	if (rc < 0)
 		misuse(L, what, n, rc);
+	c->grammar = g;
+}
+
+/* Raise where HAProxy would take the last word for 0 and say nothing. */
+static void check_number(lua_State *L, const struct reply_grammar *g, struct span last)
+{
+	int64_t value;
+
+	if ((g->flags & REPLY_NUMBER) && !reply_integer(last, &value))
+		misuse(L, "command", 0, HAP_ENUMBER);
 }
 
 /* Push the words of the list at `index` and gather them. Returns how many. [-0, +n] */
@@ -109,6 +120,8 @@ static void add_words(lua_State *L, struct call *c, const struct span *words, si
 {
 	size_t bad = 0;
 
+	if (n > 0)
+		check_number(L, g, words[n - 1]);
 	c->scratch.n = 0;
 	int rc = command_words(&c->scratch, words, n, &bad);
 
@@ -141,6 +154,7 @@ static void add_string(lua_State *L, struct call *c, int index)
 		misuse(L, "command", 0, rc);
 	const struct reply_grammar *g = reply_grammar(words, (size_t)rc);
 
+	check_number(L, g, words[rc - 1]);
 	c->scratch.n = 0;
 	if (buf_add_span(&c->scratch, text) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
@@ -290,6 +304,15 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 	return call_k(L, LUA_OK, mode);
 }
 
+static int check_payload(const struct reply_grammar *g, struct span payload)
+{
+	/* It takes one, on every version, but reads it in a way that nobody means. */
+	if (strcmp(g->command, "add acl") == 0)
+		return HAP_ENOLINES;
+	return strcmp(g->command, "add map") == 0 ? command_pairs_check(payload)
+						  : command_payload_check(payload);
+}
+
 /* target:send(command [, payload [, nil, timeout]]) -> the reply's text */
 int lua_call_send(lua_State *L)
 {
@@ -298,7 +321,7 @@ int lua_call_send(lua_State *L)
 	add_command(L, c, SLOT_COMMAND);
 	if (!lua_isnil(L, SLOT_MORE)) {
 		struct span payload = check_word(L, SLOT_MORE, "payload", 1);
-		int rc = command_payload_check(payload);
+		int rc = check_payload(c->grammar, payload);
 
 		if (rc == 0)
 			rc = exchange_payload(&c->x, payload);

@@ -201,6 +201,10 @@ static void push_where(lua_State *L)
 					inner.name ? ": " : "");
 			return;
 		}
+		/* Called through pcall(), a function has no name, and that is none of it.
+		 */
+		if (ar.name && strstr(ar.name, "pcall"))
+			ar.name = NULL;
 		inner = ar;
 	}
 	lua_pushliteral(L, "");

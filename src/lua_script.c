@@ -13,10 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef HAPLUA_SCRIPTS
-#define HAPLUA_SCRIPTS "/usr/local/share/haplua/scripts"
-#endif
-
 /* Registry: the folder of the script. */
 #define FOLDER "haplua.folder"
 
@@ -240,23 +236,27 @@ static bool push_in(lua_State *L, const char *folder, const char *name)
 	return false;
 }
 
-/* The scripts of the source tree that this program was built in. */
-static bool push_in_tree(lua_State *L, const char *name)
+/* The scripts that came with this program: in its source tree, or where `make install`
+ * put them. */
+static bool push_beside_program(lua_State *L, const char *name)
 {
-	char exe[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+	static const char *const folders[] = {"scripts", "../share/haplua/scripts"};
+	char program[4096];
+	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
 
 	if (n <= 0)
 		return false;
-	exe[n] = '\0';
-	char *slash = strrchr(exe, '/');
+	program[n] = '\0';
+	*strrchr(program, '/') = '\0';
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		lua_pushfstring(L, "%s/%s", program, folders[i]);
+		bool found = push_in(L, lua_tostring(L, -1), name);
 
-	*slash = '\0';
-	lua_pushfstring(L, "%s/scripts", exe);
-	bool found = push_in(L, lua_tostring(L, -1), name);
-
-	lua_remove(L, found ? -2 : -1);
-	return found;
+		lua_remove(L, found ? -2 : -1);
+		if (found)
+			return true;
+	}
+	return false;
 }
 
 /* Push the path of the script that the user named: a path has a '/' or ends in ".lua",
@@ -268,12 +268,11 @@ static void push_path(lua_State *L, const char *script)
 
 	if (strchr(script, '/') || (n > 4 && strcmp(script + n - 4, ".lua") == 0))
 		lua_pushstring(L, script);
-	else if (!push_in(L, "./scripts", script) && !push_in_tree(L, script) &&
-		 !push_in(L, HAPLUA_SCRIPTS, script))
+	else if (!push_in(L, "./scripts", script) && !push_beside_program(L, script))
 		luaL_error(L,
-			   "no script '%s': looked for %s.lua in ./scripts and in %s "
-			   "(a path has a '/' or ends in .lua)",
-			   script, script, HAPLUA_SCRIPTS);
+			   "no script '%s': looked for %s.lua in ./scripts and among the "
+			   "installed scripts (a path has a '/' or ends in .lua)",
+			   script, script);
 }
 
 static void load_file(lua_State *L, const char *script)

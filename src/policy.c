@@ -6,6 +6,7 @@
 #include "policy.h"
 #include "err.h"
 #include "host.h"
+#include "interrupt.h"
 #include "lua_error.h"
 #include "lua_haproxy.h"
 #include "lua_script.h"
@@ -379,9 +380,11 @@ int policy_run(const struct options *options)
 	}
 	if (rc < 0)
 		fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));
-	if (status > 128) { /* so that a shell sees what ended us */
-		signal(status - 128, SIG_DFL);
-		raise(status - 128);
+	int signo = interrupt_signal();
+
+	if (signo && status == 128 + signo) { /* so that a shell sees what ended us */
+		signal(signo, SIG_DFL);
+		raise(signo);
 	}
 	return status;
 }

@@ -14,6 +14,7 @@ enum {
 	 * to be last on a line, too. */
 	S = REPLY_SHORT | REPLY_RAW,
 	Q = REPLY_CLOSES,
+	N = REPLY_NUMBER,
 };
 
 /* Grammars of several words win over shorter ones, whatever their order. */
@@ -94,10 +95,10 @@ static const struct reply_grammar grammars[] = {
 	{"get var", REPLY_TEXT, S, "*: type=", NULL},
 	{"set anon global-key", REPLY_EMPTY, C, NULL, NULL},
 	{"set dynamic-cookie-key backend", REPLY_EMPTY, C, NULL, NULL},
-	{"set maxconn frontend", REPLY_EMPTY, C, NULL, NULL},
-	{"set maxconn global", REPLY_EMPTY, C, NULL, NULL},
+	{"set maxconn frontend", REPLY_EMPTY, C | N, NULL, NULL},
+	{"set maxconn global", REPLY_EMPTY, C | N, NULL, NULL},
 	{"set profiling", REPLY_EMPTY, C, NULL, NULL},
-	{"set rate-limit", REPLY_EMPTY, C, NULL, NULL},
+	{"set rate-limit", REPLY_EMPTY, C | N, NULL, NULL},
 	{"set var", REPLY_EMPTY, C | S, NULL, NULL},
 	{"shutdown frontend", REPLY_TEXT, C | B, "Frontend was already shut down.", NULL},
 	{"shutdown session", REPLY_EMPTY, C, NULL, NULL},

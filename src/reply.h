@@ -28,6 +28,8 @@ enum {
 	REPLY_CLOSES =
 		8, /* ends or alters the session (quit, prompt, @1, ...): never sent */
 	REPLY_BARE = 16, /* may be an empty body although it is a text or a dump */
+	REPLY_NUMBER =
+		32, /* HAProxy takes a last word that is no number for 0, in silence */
 };
 
 struct reply_grammar {

@@ -82,6 +82,7 @@ static int unpark_quietly_k(lua_State *L, int status, lua_KContext context)
 
 	(void)context;
 	waiters_leave(t);
+	task_renew_grace(t);
 	return t->k(L, status, t->context);
 }
 

@@ -40,6 +40,7 @@ struct task {
 	bool cancelled;        /* was told to end: its `interrupted` is no news */
 	int pending;           /* HAP_E* or UV_* to raise at the next wait, or 0 */
 	int last_raised;       /* the same, once raised */
+	double last_seconds;   /* of the deadline, where that was it */
 	const void *told;      /* identity of the error object that said so */
 	unsigned strikes;      /* bursts of raises by the hook since the last wait */
 	unsigned burst;        /* raises left in this one */

@@ -64,6 +64,16 @@ static void begin_grace(lua_State *L, struct task *t, int rc)
 		t->doomed = true;
 }
 
+void task_renew_grace(struct task *t)
+{
+	struct clock *c = t->s->clock;
+
+	if (t->grace.slot == 0 && !t->doomed)
+		return;
+	t->doomed =
+		clock_set(c, &t->grace, clock_after(c, GRACE_SECONDS), on_grace_end) < 0;
+}
+
 void task_end_grace(struct task *t)
 {
 	clock_unset(t->s->clock, &t->grace);
@@ -104,7 +114,7 @@ bool task_push_due(lua_State *L, struct task *t)
 			about.signal = interrupt_signal();
 	} else if (s) {
 		s->delivered = true;
-		about.seconds = s->seconds;
+		t->last_seconds = s->seconds;
 		rc = HAP_ETIMEOUT;
 	} else if (t->broken) {
 		struct task *child = t->broken;
@@ -116,6 +126,8 @@ bool task_push_due(lua_State *L, struct task *t)
 	} else {
 		return false;
 	}
+	if (rc == HAP_ETIMEOUT)
+		about.seconds = t->last_seconds;
 	begin_grace(L, t, rc);
 	error_push(L, rc, &about);
 	t->told = lua_topointer(L, -1);

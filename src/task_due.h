@@ -17,6 +17,10 @@ bool task_push_due(lua_State *L, struct task *t);
  * traceback. [-0, +1] */
 void task_push_error_of(lua_State *L, struct task *t, struct task *ended);
 
+/* A wait that nothing may break off is over: what comes after it has the whole time
+ * again. Does not raise. */
+void task_renew_grace(struct task *t);
+
 /* The task has got over what was raised. Does not raise. */
 void task_end_grace(struct task *t);
 

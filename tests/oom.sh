@@ -21,6 +21,7 @@ oom=$(cd "$(dirname "$build/oom.so")" && pwd)/oom.so
 
 # Start a fake HAProxy that gives this answer to everything; its socket is $dir/NAME.
 fake() {
+	: >"$dir/$1.log"
 	"$build/fake" "$dir/$1" read "say $2" >"$dir/$1.log" &
 	fakes="$fakes $!"
 	until grep -q ready "$dir/$1.log"; do sleep 0.01; done

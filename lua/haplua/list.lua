@@ -38,10 +38,31 @@ function M.find(all, ref)
   end
 end
 
+-- A dump over this many bytes comes in pieces, between which the list may change.
+local PIECE = 15000
+
+--- The text of `show acl|map REF`. A `clear` or `commit` of somebody else's ends a long dump early, with a
+-- correct ending; where HAProxy counts versions, it is read again then.
+local function dump(target, kind, ref)
+  local texts = target:batch({ { "show", kind }, { "show", kind, ref } })
+  for _ = 1, 5 do
+    local before = M.find(reply.lists(texts[1]), ref)
+    if #texts[2] < PIECE or not before or not before.curr_ver then
+      return texts[2]
+    end
+    local after = M.find(M.all(target, kind), ref)
+    if after and after.curr_ver == before.curr_ver and after.entry_cnt == before.entry_cnt then
+      return texts[2]
+    end
+    texts = target:batch({ { "show", kind }, { "show", kind, ref } })
+  end
+  target:mistrust(("show %s %s"):format(kind, ref), "the list changes faster than it can be read")
+end
+
 --- The entries of a list, in order.
 ---@return string[] keys, string[] references, string[]? values
 function M.read(target, kind, ref)
-  return reply.entries(target:send({ "show", kind, ref }), kind == "map")
+  return reply.entries(dump(target, kind, ref), kind == "map")
 end
 
 --- Entries as a person gives them, as two lists: (key, value), {key = value} (by key), or

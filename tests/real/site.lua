@@ -65,15 +65,16 @@ end
 
 --- Wait until `probe` is true. False: the daemon has ended before that.
 local function ready(started, probe)
-  return task.deadline(START_SECONDS, function()
-    while not probe() do
-      if started.task:done() then
-        return false
-      end
-      task.sleep(0.01)
+  local latest = task.now() + START_SECONDS
+  while not probe() do
+    if started.task:done() then
+      return false
+    elseif task.now() > latest then
+      error("not ready after a long time:\n  " .. table.concat(started.log, "\n  "), 0)
     end
-    return true
-  end)
+    task.sleep(0.01)
+  end
+  return true
 end
 
 --- One GET. `options`: headers; method
@@ -247,6 +248,11 @@ function Site:reload()
     local ok, info = pcall(self.target.info, self.target)
     return ok and info.Pid ~= before
   end), "no new process after the reload")
+  -- the master takes no signal while it starts anew: until it answers, the next reload would be lost
+  local master = haproxy.connect(self.master, { via = "@master" })
+  assert(ready(self.daemons.haproxy, function()
+    return pcall(master.send, master, "show proc")
+  end), "no master after the reload")
 end
 
 --- What the daemons said, for a failure's text.

@@ -1,0 +1,363 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What scripts and people can give: every value is sent as one word or refused, before anything is sent.
+
+local support = require("support")
+
+local function failure(...)
+  local ok, err = pcall(...)
+  assert.is_false(ok, "no failure")
+  return err
+end
+
+--- Values that one word can carry, whatever they look like.
+local GOOD = {
+  "a", " ", "\t", "a b", " a ", "a\tb", ";", "a;b", ";show info", "\\", "a\\", "\\\\", "\\;", "\\n", '"', "'", '"a b"',
+  "<<", "a<<", "<<EOF", "<< ", " <<", "<<\\", "@", "@1", "@1 x", "#", "#9999", "#0x10", "$x", "!", "*", "é", "日本", "\xff\xfe",
+  "\r", "a\r", "\ra", "\1", "\127", "-", "--", "%s%n", "^.*$", "^/\\d+$", "a=b,c", "prompt", "quit", ("x"):rep(10000),
+  (" "):rep(3000), (";"):rep(3000),
+}
+
+--- Values that none can.
+local BAD = {
+  ["\n"] = "newline", ["a\nb"] = "newline", ["a\n"] = "newline", ["\nshow info"] = "newline", ["\\\n"] = "newline",
+  ["\0"] = "NUL", ["a\0b"] = "NUL", ["a\0"] = "NUL", ["\0show info"] = "NUL",
+  [""] = "empty", [("x"):rep(20000)] = "bytes",
+}
+
+--- Read a request line as HAProxy does: commands of words, or nil where it is not one whole line.
+local function as_haproxy_reads(line)
+  local commands, words, word, i = {}, {}, nil, 1
+  local function end_word()
+    if word then
+      words[#words + 1] = word
+      word = nil
+    end
+  end
+  local function end_command()
+    end_word()
+    commands[#commands + 1] = words
+    words = {}
+  end
+  line = line:match("^([^\n\0]*)\n$")
+  if not line or line:find("<<$") or line:find("[ \t]<<[^ \t]?[^ \t]?[^ \t]?[^ \t]?[^ \t]?[^ \t]?[^ \t]?$") then
+    return nil
+  end
+  line = line:gsub("\r$", "")
+  while i <= #line do
+    local c = line:sub(i, i)
+    if c == "\\" then
+      i = i + 1
+      word = (word or "") .. line:sub(i, i)
+    elseif c == " " or c == "\t" then
+      end_word()
+    elseif c == ";" then
+      end_command()
+    else
+      word = (word or "") .. c
+    end
+    i = i + 1
+  end
+  end_command()
+  return commands
+end
+
+--- Bytes out of a line of fake's log.
+local function unescape(text)
+  return (text:gsub("\\(.)(%x?%x?)", function(kind, hex)
+    if kind == "x" then
+      return string.char(tonumber(hex, 16))
+    end
+    return (kind == "n" and "\n" or kind) .. hex
+  end))
+end
+
+describe("a value", function()
+  it("is sent as one word, whatever it holds", function()
+    local fake <close> = support.fake({ "read", "say \\n\\n" })
+    local target = haproxy.connect(fake.address)
+    for i, value in ipairs(GOOD) do
+      assert.equal(1, target:acl_add("#1", value), i)
+      fake:wait(i)
+      assert.same(
+        { { "set", "severity-output", "number" }, { "add", "acl", "#1", value } },
+        as_haproxy_reads(unescape(fake.log[i])),
+        ("%q"):format(value:sub(1, 20))
+      )
+    end
+  end)
+
+  it("is sent as one word in any place", function()
+    local fake <close> = support.fake({ "read", "say \\n\\n" })
+    local target = haproxy.connect(fake.address)
+    local n = 0
+    for _, value in ipairs(GOOD) do
+      if #value < 5000 then
+        n = n + 1
+        pcall(target.send, target, { "show", value, "end" })
+        fake:wait(n)
+        assert.same({ "show", value, "end" }, as_haproxy_reads(unescape(fake.log[n]))[2])
+      end
+    end
+  end)
+
+  it("that no word can carry is refused by name, and nothing is sent", function()
+    local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
+    local target = haproxy.connect(fake.address)
+    for value, why in pairs(BAD) do
+      for name, call in pairs({
+        acl_add = function() target:acl_add("#1", "good", value) end,
+        acl_add_ref = function() target:acl_add(value, "good") end,
+        acl_add_list = function() target:acl_add("#1", { "good", value, "good" }) end,
+        acl_del = function() target:acl_del("#1", "good", value) end,
+        acl_get = function() target:acl_get("#1", value) end,
+        acl_list = function() target:acl_list(value) end,
+        acl_clear = function() target:acl_clear(value) end,
+        acl_replace = function() target:acl_replace("#1", { "good", value }) end,
+        acl_replace_ref = function() target:acl_replace(value, { "good" }) end,
+        map_add = function() target:map_add("#1", "key", value) end,
+        map_add_key = function() target:map_add("#1", { good = "good", [value] = "good" }) end,
+        map_set = function() target:map_set("#1", "key", value) end,
+        map_del = function() target:map_del("#1", value) end,
+        map_get = function() target:map_get("#1", value) end,
+        map_replace = function() target:map_replace("#1", { key = value }) end,
+        servers = function() target:servers(value) end,
+        servers_conn = function() target:servers_conn(value) end,
+        send = function() target:send({ "add", "acl", "#1", value }) end,
+      }) do
+        local err = failure(call)
+        assert.equal("string", type(err), name .. " " .. tostring(err))
+        assert.matches("nothing was sent", err, 1, true)
+        assert.matches(why, err, 1, true)
+        assert.matches("haproxy_test.lua:%d+: ", err)
+      end
+    end
+    assert.is_true(fake:is_untouched())
+  end)
+
+  it("that is no string is refused, and nothing is sent", function()
+    local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
+    local target = haproxy.connect(fake.address)
+    for _, value in ipairs({ true, {}, print, 0 / 0 == 0, io.stdout }) do
+      assert.matches("string expected", failure(target.acl_add, target, "#1", "good", value))
+      assert.matches("string expected", failure(target.send, target, { "show", value }))
+    end
+    assert.matches("string expected", failure(target.acl_add, target, nil, "x"))
+    assert.matches("string expected", failure(target.send, target))
+    assert.matches("string expected", failure(target.send, target, print))
+    assert.is_true(fake:is_untouched())
+  end)
+
+  it("may be one of ten thousand, in few requests, each below 15000 bytes", function()
+    local fake <close> = support.fake({ "read", "say " .. ("\\n"):rep(20000) })
+    local values = {}
+    for i = 1, 10000 do
+      values[i] = ("/path/number/%d"):format(i)
+    end
+    -- The fake's answers are too long for every line: what counts here is what was sent.
+    pcall(haproxy.connect(fake.address).acl_add, haproxy.connect(fake.address), "#1", values)
+    fake:wait(1)
+    assert.is_true(#unescape(fake.log[1]) <= 15000)
+    values[5000] = "a\nb"
+    local err = failure(haproxy.connect(fake.address).acl_add, haproxy.connect(fake.address), "#1", values)
+    assert.matches("value 5000", err)
+    assert.matches("newline", err)
+  end)
+end)
+
+describe("a command as one string", function()
+  local function refused(command, why)
+    local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
+    local err = failure(function()
+      haproxy.connect(fake.address):send(command)
+    end)
+    assert.equal("string", type(err))
+    assert.matches("nothing was sent", err)
+    assert.matches(why, err)
+    assert.is_true(fake:is_untouched())
+  end
+
+  it("cannot hold a second one", function()
+    refused("show info;clear acl #1", ";")
+    refused("show info;", ";")
+    refused(";show info", ";")
+    refused("show info\nclear acl #1", "newline")
+    refused("show info\n", "newline")
+    refused("show info\0clear acl #1", "NUL")
+    refused("show info \\", "backslash")
+  end)
+
+  it("cannot be empty, too long, or wait for more", function()
+    refused("", "empty")
+    refused("  \t", "empty")
+    refused("add acl #1 <<", "payload")
+    refused("add acl #1 x<<", "payload")
+    refused("add acl #1 <<EOF", "payload")
+    refused("add acl #1 " .. ("x"):rep(20000), "bytes")
+    refused(("x "):rep(65), "words")
+  end)
+
+  it("cannot change the connection itself", function()
+    for _, command in ipairs({ "prompt", "quit", "prompt i", "set timeout cli 1", "set severity-output none", "user", "operator" }) do
+      refused(command, "changes the connection")
+    end
+    refused({ "prompt" }, "changes the connection")
+  end)
+
+  it("is sent as it stands", function()
+    local fake <close> = support.fake({ "read", "say \\n\\n" })
+    haproxy.connect(fake.address):send("add acl #1 a\\ b\\;c")
+    assert.same({ "set severity-output number;add acl #1 a\\\\ b\\\\;c\\n" }, fake:wait(1))
+  end)
+end)
+
+describe("a payload", function()
+  it("goes behind its command in one piece", function()
+    local fake <close> = support.fake({ "read", "wait 5", "say \\n\\n" })
+    pcall(function()
+      haproxy.connect(fake.address):send("add map #1 <<", "a 1\nb 2\n")
+    end)
+    pcall(function()
+      haproxy.connect(fake.address):send("add map #1", "a 1\nb 2\n")
+    end)
+    fake:wait(1)
+    assert.matches("add map #1 <<\\na 1\\nb 2\\n\\n", fake.log[#fake.log], 1, true)
+  end)
+
+  it("that could end early or never is refused", function()
+    local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
+    for _, payload in ipairs({ "", "\n", "a\n\nb\n", "\na\n", "a\n\n", "a\0b\n" }) do
+      local err = failure(function()
+        haproxy.connect(fake.address):send("add map #1", payload)
+      end)
+      assert.matches("nothing was sent", err)
+    end
+    assert.is_true(fake:is_untouched())
+  end)
+end)
+
+describe("the module", function()
+  it("names what it has not", function()
+    assert.matches("no 'acl_ad'", failure(function()
+      return haproxy.acl_ad
+    end))
+  end)
+
+  it("says when a call is not made from a task", function()
+    local ran = support.haplua({ "-e", "setmetatable({}, { __gc = function() print(pcall(send, 'show info')) end })" })
+    assert.equal(0, ran.status)
+    assert.matches("false\t", ran.out)
+  end)
+end)
+
+describe("several targets", function()
+  local MARKED = { "read", "say \\nadmin\\n\\n" }
+
+  it("run the script at the same time, each with its own globals, and mark their lines", function()
+    local a <close> = support.fake(MARKED)
+    local b <close> = support.fake(MARKED)
+    local ran = support.haplua({
+      "-s", a.address, "-s", b.address, "-e",
+      [[
+        x = rawget(_G, "x")
+        assert(x == nil)
+        x = tostring(haproxy.target())
+        haproxy.barrier()
+        assert(x == tostring(haproxy.target()))
+        print("one\ntwo", send("show cli level"))
+        io.write("three", "\n")
+      ]],
+    })
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    local lines = {}
+    for line in ran.out:gmatch("[^\n]+") do
+      lines[#lines + 1] = line
+    end
+    table.sort(lines)
+    local expected = {}
+    for _, fake in ipairs({ a, b }) do
+      for _, line in ipairs({ "one", "two\tadmin", "three" }) do
+        expected[#expected + 1] = fake.address .. ": " .. line
+      end
+    end
+    table.sort(expected)
+    assert.same(expected, lines)
+  end)
+
+  it("have the worst exit status", function()
+    local a <close> = support.fake(MARKED)
+    local ran = support.haplua({ "-s", a.address, "-s", "/nowhere", "-e", "send('show cli level')" })
+    assert.equal(3, ran.status)
+    assert.matches("^/nowhere: haplua: ", ran.err)
+    assert.equal(7, support.haplua({
+      "-s", "/a", "-s", "/b", "-s", "/c", "-e", "return tostring(haproxy.target()) == '/b' and 7 or 0",
+    }).status)
+  end)
+
+  it("pass a barrier together", function()
+    local ran = support.haplua({
+      "-s", "/a", "-s", "/b", "-s", "/c", "-e",
+      [[
+        local order = package.loaded.order or {}
+        package.loaded.order = order
+        for round = 1, 3 do
+          task.sleep(tostring(haproxy.target()) == "/b" and 0.003 or 0)
+          order[#order + 1] = "before" .. round
+          haproxy.barrier()
+          order[#order + 1] = "after" .. round
+        end
+        haproxy.barrier()
+        local seen = table.concat(order, " ")
+        local expected = {}
+        for round = 1, 3 do
+          for _, word in ipairs{ "before", "after" } do
+            for _ = 1, 3 do expected[#expected + 1] = word .. round end
+          end
+        end
+        assert(seen == table.concat(expected, " "), seen)
+      ]],
+    })
+    assert.same({ status = 0, out = "", err = "" }, ran)
+  end)
+
+  it("fail at the barrier when one fails, or ends, before it", function()
+    for _, ending in ipairs({ "error('broken')", "do return end", "os.exit(0)", "task.deadline(0, task.sleep, 1)" }) do
+      local ran = support.haplua({
+        "-s", "/a", "-s", "/b", "-s", "/c", "-e",
+        "if tostring(haproxy.target()) == '/b' then task.sleep(0.002) " .. ending .. " end haproxy.barrier() print('past')",
+      })
+      assert.is_true(ran.status ~= 0, ending)
+      assert.equal("", ran.out)
+      assert.matches("/a: haplua: ", ran.err)
+      assert.matches("/c: haplua: ", ran.err)
+    end
+  end)
+
+  it("may catch a barrier that failed", function()
+    local ran = support.haplua({
+      "-s", "/a", "-s", "/b", "-e",
+      "if tostring(haproxy.target()) == '/b' then return end print(pcall(haproxy.barrier))",
+    })
+    assert.equal(0, ran.status)
+    assert.matches("^/a: false\t", ran.out)
+  end)
+
+  it("are all ended by a signal", function()
+    local ran = support.signalled({ "INT" }, [[
+      local _ <close> = setmetatable({}, { __close = function() print("closed") end })
+      haproxy.barrier()
+      if tostring(haproxy.target()) == "/a" then ready() end
+      task.sleep(3600)
+    ]], "-s", "/a", "-s", "/b")
+    assert.equal(130, ran.status)
+  end)
+
+  it("cost a single one nothing: its barrier always passes", function()
+    assert.equal(0, support.haplua({ "-e", "haproxy.barrier() haproxy.barrier()" }).status)
+    local ran = support.haplua({
+      "-s", "/a", "-s", "/b", "-e",
+      "task.spawn(haproxy.barrier) task.spawn(haproxy.barrier) task.sleep(60)",
+    })
+    assert.matches("another task of this run waits", ran.err)
+  end)
+end)
