@@ -96,6 +96,16 @@ static int error_new(lua_State *L)
 	return 1;
 }
 
+/* visible(text) -> the text with control bytes as "\\n" and "\\x1b": a pattern must not steer the terminal */
+static int error_visible(lua_State *L)
+{
+	struct span text;
+
+	text.p = luaL_checklstring(L, 1, &text.n);
+	error_push_visible(L, text, SIZE_MAX);
+	return 1;
+}
+
 int luaopen_haplua_error(lua_State *L)
 {
 	luaL_newmetatable(L, ERROR_OBJECT);
@@ -104,11 +114,13 @@ int luaopen_haplua_error(lua_State *L)
 	lua_pushliteral(L, ERROR_OBJECT);
 	lua_setfield(L, -2, "__name");
 	lua_pop(L, 1);
-	lua_createtable(L, 0, 2);
+	lua_createtable(L, 0, 3);
 	lua_pushcfunction(L, error_is);
 	lua_setfield(L, -2, "is");
 	lua_pushcfunction(L, error_new);
 	lua_setfield(L, -2, "new");
+	lua_pushcfunction(L, error_visible);
+	lua_setfield(L, -2, "visible");
 	return 1;
 }
 

@@ -25,7 +25,7 @@ struct error_about {
 	size_t index;   /* the command's place in the call, from 1 */
 };
 
-/* Make the metatable; pushes a table with `is` and `new`. [-0, +1]
+/* Make the metatable; pushes a table with `is`, `new` and `visible`. [-0, +1]
  */
 int luaopen_haplua_error(lua_State *L);
 

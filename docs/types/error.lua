@@ -28,4 +28,9 @@ function M.is(value) end
 ---@return haplua.Error
 function M.new(fields) end
 
+--- Text with control bytes made visible, for a terminal.
+---@param text string
+---@return string
+function M.visible(text) end
+
 return M

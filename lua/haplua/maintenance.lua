@@ -6,6 +6,7 @@
 
 local haproxy = require("haproxy")
 local list = require("haplua.list")
+local visible = require("haplua.error").visible
 
 local M = {}
 
@@ -72,12 +73,13 @@ end
 -- What the functions below return prints as one line.
 
 local function enumerate(patterns)
+  local text = table.concat(patterns, "  ")
   if #patterns == 0 then
     return "nothing"
   elseif #patterns > 8 then
-    return ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2])
+    text = ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2])
   end
-  return table.concat(patterns, "  ")
+  return visible(text)
 end
 
 ---@class haplua.Change

@@ -241,6 +241,11 @@ end
 
 --- Reload HAProxy, and wait until the new process answers.
 function Site:reload()
+  -- while the master starts, a signal would be lost
+  local master = haproxy.connect(self.master, { via = "@master" })
+  assert(ready(self.daemons.haproxy, function()
+    return pcall(master.send, master, "show proc")
+  end), "the master has ended")
   local before = self.target:info().Pid
   local f <close> = assert(io.open(self.dir .. "/haproxy.pid"))
   self:signal("USR2", f:read("l"))
@@ -248,11 +253,6 @@ function Site:reload()
     local ok, info = pcall(self.target.info, self.target)
     return ok and info.Pid ~= before
   end), "no new process after the reload")
-  -- the master takes no signal while it starts anew: until it answers, the next reload would be lost
-  local master = haproxy.connect(self.master, { via = "@master" })
-  assert(ready(self.daemons.haproxy, function()
-    return pcall(master.send, master, "show proc")
-  end), "no master after the reload")
 end
 
 --- What the daemons said, for a failure's text.
