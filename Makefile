@@ -18,8 +18,14 @@ B   ?= build
 BIN ?= haplua
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
 	$(shell pkg-config --cflags $(PKGS))
+# Lua and libuv are the distribution's, linked in as its own lua5.4 links Lua: to find and bind
+# two more shared libraries is a seventh of a start (docs/performance.md). The whole of Lua's
+# interface is there for C modules. SHARED=1 links the shared libraries instead.
+PARTS = $(if $(SHARED),$(shell pkg-config --libs $(PKGS)),-Wl,--export-dynamic-symbol=lua_* \
+	-Wl,--export-dynamic-symbol=luaL_* -Wl,--export-dynamic-symbol=luaopen_* \
+	-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -lpthread -ldl)
 # Names are bound at the start: safer, and faster than one by one.
-ALL_LIBS = -Wl,-z,relro,-z,now $(LDFLAGS) $(shell pkg-config --libs $(PKGS)) -lm
+ALL_LIBS = -Wl,-z,relro,-z,now $(LDFLAGS) $(PARTS) -lm
 
 Q := $(if $(V),,@)
 

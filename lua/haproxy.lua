@@ -30,6 +30,7 @@ end
 ---@param ... string|string[]  patterns
 ---@return integer added
 function Target:acl_add(ref, ...)
+  core.ref(ref)
   return (self:each({ "add", "acl", ref }, gather(...)))
 end
 
@@ -37,6 +38,7 @@ end
 ---@param ref string
 ---@return integer removed
 function Target:acl_clear(ref)
+  core.ref(ref)
   local _, removed = list.replace(self, "acl", ref, {})
   return removed
 end
@@ -46,6 +48,7 @@ end
 ---@param value? string  a path, an address, ...: what the ACL's fetch would give
 ---@return {pattern: string, type: string, case: string, index: string}|string[]|nil match  nil: nothing matches
 function Target:acl_get(ref, value)
+  core.ref(ref)
   if value == nil then
     return self:acl_list(ref)
   end
@@ -62,6 +65,7 @@ end
 -- match: this is how HAProxy tells an ACL's type.
 ---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
 function Target:acl_test(ref, value)
+  core.ref(ref)
   return reply.matches(self:send({ "get", "acl", ref, value }))
 end
 
@@ -78,6 +82,7 @@ end
 --- Remove patterns, each with all its duplicates. One that is not there is refused.
 ---@return integer removed
 function Target:acl_del(ref, ...)
+  core.ref(ref)
   return list.remove(self, "acl", ref, gather(...))
 end
 
@@ -88,6 +93,7 @@ end
 ---@param patterns string[]
 ---@return integer added, integer removed
 function Target:acl_replace(ref, patterns)
+  core.ref(ref)
   local added, removed = list.replace(self, "acl", ref, patterns)
   return added, removed
 end
@@ -113,6 +119,7 @@ end
 --- Look a key up as HAProxy would.
 ---@return string? value, {key: string, type: string, case: string, index: string}? match
 function Target:map_get(ref, key)
+  core.ref(ref)
   for _, match in ipairs(reply.matches(self:send({ "get", "map", ref, key }))) do
     if match.found then
       return match.value, { key = match.pattern, type = match.type, case = match.case, index = match.index }
@@ -124,6 +131,7 @@ end
 --- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.
 ---@return integer added
 function Target:map_add(ref, key, value)
+  core.ref(ref)
   local keys, values = list.entries(key, value)
   return (self:each({ "add", "map", ref }, keys, values))
 end
@@ -131,6 +139,7 @@ end
 --- Change the value of a key, wherever it stands. A key that is not there is refused.
 ---@return integer changed
 function Target:map_set(ref, key, value)
+  core.ref(ref)
   local keys, values = list.entries(key, value)
   return (self:each({ "set", "map", ref }, keys, values))
 end
@@ -138,11 +147,13 @@ end
 --- Remove keys, each with all its duplicates. One that is not there is refused.
 ---@return integer removed
 function Target:map_del(ref, ...)
+  core.ref(ref)
   return list.remove(self, "map", ref, gather(...))
 end
 
 ---@return integer removed
 function Target:map_clear(ref)
+  core.ref(ref)
   local _, removed = list.replace(self, "map", ref, {}, {})
   return removed
 end
@@ -151,6 +162,7 @@ end
 ---@param entries haplua.Entries
 ---@return integer added, integer removed
 function Target:map_replace(ref, entries)
+  core.ref(ref)
   local keys, values = list.entries(entries)
   local added, removed = list.replace(self, "map", ref, keys, values)
   return added, removed

@@ -404,6 +404,16 @@ int lua_call_encode(lua_State *L)
 	return 1;
 }
 
+/* ref(value): raise unless it is a string. A list of words with nil at its end would be
+ * one word shorter, and the word after it taken for the reference. */
+int lua_call_ref(lua_State *L)
+{
+	if (lua_type(L, 1) != LUA_TSTRING)
+		error_misuse(L, "'#ID' or a file name expected, got %s; nothing was sent",
+			     luaL_typename(L, 1));
+	return 0;
+}
+
 static void check_values(lua_State *L, int index)
 {
 	struct call *c = lua_touserdata(L, -1);

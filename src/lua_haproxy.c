@@ -199,10 +199,9 @@ static int lcore_file(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lua_call_check},   {"identity", lcore_identity},
-	{"file", lcore_file},        {"open", lcore_open},
-	{"current", lcore_current},  {"use", lcore_use},
-	{"would", lcore_would},      {"dry_run", lcore_dry_run},
+	{"check", lua_call_check},   {"ref", lua_call_ref},  {"identity", lcore_identity},
+	{"file", lcore_file},        {"open", lcore_open},   {"current", lcore_current},
+	{"use", lcore_use},          {"would", lcore_would}, {"dry_run", lcore_dry_run},
 	{"encode", lua_call_encode}, {NULL, NULL},
 };
 

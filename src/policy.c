@@ -238,7 +238,7 @@ static int barrier_state(const struct policy *p, size_t round)
 			continue;
 		if (run->ended)
 			return -1;
-		missing += run->waiting == NULL;
+		missing += run->waiting == NULL || run->round < round;
 	}
 	return missing == 0;
 }

@@ -93,6 +93,7 @@ end
 -- be removed by its own.
 ---@return integer removed
 function M.remove(target, kind, ref, unwanted)
+  core.check(unwanted)
   local keys, refs = M.read(target, kind, ref)
   local by_key, words, removed = {}, {}, 0
   for i, key in ipairs(keys) do
@@ -181,42 +182,89 @@ local function swap(target, kind, ref, wanted, ask)
   return ask and reply.matches(answers[3])
 end
 
---- HAProxy 2.2 has no versions: first add what is missing, then remove what is too much. So what is in
--- both the old and the new content matches all the time.
-local function change(target, kind, ref, wanted, text)
-  if #wanted.keys == 0 then
-    target:send({ "clear", kind, ref })
-    return
+--- Did `get acl` find just this entry?
+local function proves(tests, key)
+  for _, row in ipairs(tests) do
+    if row.found and row.pattern == key then
+      return true
+    end
   end
+  return false
+end
+
+--- What changes the list in place: entries to add, then words that remove; or all at once.
+---@return {clear: boolean, keys: string[], values: string[]?, words: string[]}
+local function steps(kind, wanted, text)
   local keys, refs, values = reply.entries(text, kind == "map")
   local add = missing(wanted.keys, wanted.values, keys, values)
+  local surplus = missing(keys, values, wanted.keys, wanted.values)
   local words = {}
-  for i, position in ipairs(missing(keys, values, wanted.keys, wanted.values)) do
+  for i, position in ipairs(surplus) do
     words[i] = "#" .. refs[position]
   end
-  target:each({ "add", kind, ref }, pick(wanted.keys, add), wanted.values and pick(wanted.values, add))
-  target:each({ "del", kind, ref }, words)
-  local lacking, surplus =
-    reply.compare(target:send({ "show", kind, ref }), wanted.keys, wanted.values)
-  if lacking + surplus > 0 then
-    target:mistrust(("show %s %s"):format(kind, ref), ("%d entries too few, %d too many"):format(lacking, surplus))
+  return {
+    clear = #wanted.keys == 0 and #surplus > 1,
+    keys = pick(wanted.keys, add),
+    values = wanted.values and pick(wanted.values, add),
+    words = words,
+  }
+end
+
+--- Change the list in place, and look. This is what there is on HAProxy 2.2, which has no versions: what is in
+-- both the old and the new content matches all the time. And where one entry is the whole difference, it
+-- is one step on every version.
+---@return table[]? tests  what `get acl` says of `ask`, where that was the way to look
+local function change(target, kind, ref, wanted, text, ask)
+  local step = steps(kind, wanted, text)
+  local show = { "show", kind, ref }
+  local add, del = { "add", kind, ref }, { "del", kind, ref }
+  local found, _
+
+  if step.clear then
+    found = target:batch({ { "clear", kind, ref }, show })[2]
+  elseif #step.keys == 1 and #step.words == 0 and ask then
+    _, found = target:each(add, step.keys, step.values, nil, { "get", kind, ref, ask })
+    local tests = reply.matches(found)
+    if proves(tests, step.keys[1]) then
+      return tests
+    end
+    found = target:send(show)
+  elseif #step.words == 0 then
+    _, found = target:each(add, step.keys, step.values, nil, show)
+  else
+    target:each(add, step.keys, step.values)
+    _, found = target:each(del, step.words, nil, nil, show)
+  end
+  local lacking, besides = reply.compare(found, wanted.keys, wanted.values)
+  if lacking + besides > 0 then
+    target:mistrust(table.concat(show, " "), ("%d entries too few, %d too many"):format(lacking, besides))
   end
 end
 
---- The lines of a dry run. The version's number is HAProxy's to give.
-local function plan(target, kind, ref, wanted, versioned)
-  if not versioned then
-    core.would(target, ("replace %s %s:"):format(kind, ref))
-  else
-    core.would(target, ("prepare %s %s"):format(kind, ref))
+--- The lines of a dry run for a change in place.
+local function plan_change(target, kind, ref, wanted, text)
+  local step = steps(kind, wanted, text)
+  if step.clear then
+    core.would(target, ("clear %s %s"):format(kind, ref))
+    return
   end
-  for i in ipairs(wanted.keys) do
-    local words = { wanted.keys[i], wanted.values and wanted.values[i] }
-    core.would(target, ("add %s %s%s %s"):format(kind, versioned and "@NEW " or "", ref, core.encode(words)))
+  for i, key in ipairs(step.keys) do
+    local words = { "add", kind, ref, key, step.values and step.values[i] }
+    core.would(target, core.encode(words))
   end
-  if versioned then
-    core.would(target, ("commit %s @NEW %s"):format(kind, ref))
+  for _, word in ipairs(step.words) do
+    core.would(target, ("del %s %s %s"):format(kind, ref, word))
   end
+end
+
+--- The same for a transaction. The version's number is HAProxy's to give.
+local function plan_swap(target, kind, ref, wanted)
+  core.would(target, ("prepare %s %s"):format(kind, ref))
+  for i, key in ipairs(wanted.keys) do
+    local words = { key, wanted.values and wanted.values[i] }
+    core.would(target, ("add %s @NEW %s %s"):format(kind, ref, core.encode(words)))
+  end
+  core.would(target, ("commit %s @NEW %s"):format(kind, ref))
 end
 
 ---@class haplua.ListState
@@ -251,19 +299,22 @@ end
 local function attempt(target, kind, ref, keys, values, options)
   local state = options.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
-  local versioned = not state.list or state.list.curr_ver ~= nil
   local added, removed = reply.compare(state.text, keys, values)
+  local versioned = not state.list or state.list.curr_ver ~= nil
+  local in_place = not versioned or kind == "acl" and added + removed == 1
   local tests
 
   if added + removed == 0 and (kind == "acl" or reply.same(state.text, keys, values)) then
     return 0, 0, test(target, kind, ref, state, options.ask)
   elseif core.dry_run() then
-    plan(target, kind, ref, wanted, versioned)
+    local plan = in_place and plan_change or plan_swap
+    plan(target, kind, ref, wanted, state.text)
     return added, removed
-  elseif versioned then
-    tests = swap(target, kind, ref, wanted, options.ask)
+  end
+  if in_place then
+    tests = change(target, kind, ref, wanted, state.text, options.ask)
   else
-    change(target, kind, ref, wanted, state.text)
+    tests = swap(target, kind, ref, wanted, options.ask)
   end
   return added, removed, test(target, kind, ref, {}, options.ask, tests)
 end

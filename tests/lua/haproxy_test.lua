@@ -22,7 +22,7 @@ local GOOD = {
 local BAD = {
   ["\n"] = "newline", ["a\nb"] = "newline", ["a\n"] = "newline", ["\nshow info"] = "newline", ["\\\n"] = "newline",
   ["\0"] = "NUL", ["a\0b"] = "NUL", ["a\0"] = "NUL", ["\0show info"] = "NUL",
-  [""] = "empty", [("x"):rep(20000)] = "bytes",
+  [""] = "empty", [("x"):rep(20000)] = "too long",
 }
 
 --- Read a request line as HAProxy does: commands of words, or nil where it is not one whole line.
@@ -142,7 +142,14 @@ describe("a value", function()
       assert.matches("string expected", failure(target.acl_add, target, "#1", "good", value))
       assert.matches("string expected", failure(target.send, target, { "show", value }))
     end
-    assert.matches("string expected", failure(target.acl_add, target, nil, "x"))
+    for _, name in ipairs({
+      "acl_add", "acl_clear", "acl_get", "acl_del", "acl_replace",
+      "map_add", "map_set", "map_get", "map_del", "map_clear", "map_replace",
+    }) do
+      -- acl_add(nil, "x") used to be sent as `add acl x`.
+      assert.matches("file name expected, got nil; nothing was sent", failure(target[name], target, nil, "x", "y"))
+      assert.matches("file name expected, got nil; nothing was sent", failure(target[name], target))
+    end
     assert.matches("string expected", failure(target.send, target))
     assert.matches("string expected", failure(target.send, target, print))
     assert.is_true(fake:is_untouched())
@@ -193,7 +200,7 @@ describe("a command as one string", function()
     refused("add acl #1 <<", "payload")
     refused("add acl #1 x<<", "payload")
     refused("add acl #1 <<EOF", "payload")
-    refused("add acl #1 " .. ("x"):rep(20000), "bytes")
+    refused("add acl #1 " .. ("x"):rep(20000), "too long")
     refused(("x "):rep(65), "words")
   end)
 
@@ -259,8 +266,7 @@ describe("several targets", function()
     local ran = support.haplua({
       "-s", a.address, "-s", b.address, "-e",
       [[
-        x = rawget(_G, "x")
-        assert(x == nil)
+        assert(rawget(_G, "x") == nil)
         x = tostring(haproxy.target())
         haproxy.barrier()
         assert(x == tostring(haproxy.target()))

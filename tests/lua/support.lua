@@ -126,6 +126,7 @@ function M.signalled(signals, chunk, ...)
   local pid
   words.stdin, words.stderr = "", "capture"
   function words.stdout(line)
+    line = line:gsub("^/%w+: ", "") -- with several targets
     pid = pid or line
     if line == "ready" then
       n = n + 1

@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: MIT
+--
+--- haplua as a process that a test watches, signals, and waits for, while it runs on a site.
+
+local support = require("support")
+
+local M = {}
+
+local PATIENCE_SECONDS = 60
+
+--- Wait until `probe` gives something true, and return that.
+---@param what string  for the failure's text
+function M.eventually(what, probe)
+  local latest = task.now() + PATIENCE_SECONDS
+  local found = probe()
+  while not found do
+    if task.now() > latest then
+      error("after a long time still not so: " .. what, 2)
+    end
+    task.sleep(0.01)
+    found = probe()
+  end
+  return found
+end
+
+--- The content of a file; "" for one that is not there.
+function M.content(path)
+  local f <close> = io.open(path, "rb")
+  return f and f:read("a") or ""
+end
+
+--- The lines of a file, as a list.
+function M.lines(path)
+  local lines = {}
+  for line in M.content(path):gmatch("([^\n]*)\n") do
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+--- Is there a process of this PID? One that has ended, and that nobody has waited for, is none.
+function M.is_alive(pid)
+  local state = M.content(("/proc/%s/stat"):format(pid)):match("%) (%a)")
+  return state ~= nil and state ~= "Z"
+end
+
+local Running = {}
+Running.__index = Running
+
+--- What it has written so far, and wrote on standard error.
+function Running:out()
+  return M.content(self.path .. ".out")
+end
+
+function Running:err()
+  return M.content(self.path .. ".err")
+end
+
+--- Send the process a signal. Only once it has done something: before that, it may be the shell.
+function Running:signal(name)
+  run({ "sh", "-c", 'kill -"$1" "$2"', "sh", name, M.lines(self.path .. ".pid")[1] })
+end
+
+function Running:done()
+  return self.task:done()
+end
+
+--- Wait for its end.
+---@return {status: integer, out: string, err: string}
+function Running:wait()
+  return { status = self.task:wait().status, out = self:out(), err = self:err() }
+end
+
+local started = 0
+
+--- Start haplua with these words on a site; what it writes goes to files in the site's folder.
+function M.start(s, ...)
+  started = started + 1
+  local running = setmetatable({ path = ("%s/running%d"):format(s.dir, started) }, Running)
+  local command = 'echo $$ >"FILE.pid"; exec "$@" >"FILE.out" 2>"FILE.err"'
+  running.task = task.spawn(support.shell, (command:gsub("FILE", running.path)), ...)
+  return running
+end
+
+return M
