@@ -30,8 +30,10 @@ local before = haproxy.acl_list(acl)
 local version = "@" .. (send({ "prepare", "acl", acl }):match("%d+$") or "NEW")
 local phase = "prepared"
 local undo <close> = setmetatable({}, {
-  __close = function()
-    if phase == "prepared" then
+  __close = function(_, problem)
+    -- a commit that is refused changes nothing: what is in force now is somebody else's
+    local refused = type(problem) == "table" and problem.kind == "refused"
+    if phase == "prepared" or phase == "committed" and refused then
       send({ "clear", "acl", version, acl })
     elseif phase == "committed" then
       haproxy.acl_replace(acl, before)

@@ -51,20 +51,20 @@ static void fire_due(struct clock *c, uint64_t now)
 	}
 }
 
-static void arm(struct clock *c);
+static void arm(struct clock *c, uint64_t least);
 
 static void on_wake(uv_timer_t *handle)
 {
 	struct clock *c = handle->data;
 
-	/* One reading for the whole turn: a timer set to "now" by another waits for the
-	 * next turn, so that timers cannot starve the loop. */
+	/* One reading for the whole turn, and libuv is not asked to come back within it:
+	 * a timer that another sets to "now" cannot starve the loop. */
 	fire_due(c, clock_now(c));
-	arm(c);
+	arm(c, 1);
 }
 
-/* Have libuv wake us for the earliest timer. */
-static void arm(struct clock *c)
+/* Have libuv wake us for the earliest timer, `least` milliseconds from now or later. */
+static void arm(struct clock *c, uint64_t least)
 {
 	if (c->manual || c->n == 0) {
 		uv_timer_stop(&c->wake);
@@ -75,8 +75,8 @@ static void arm(struct clock *c)
 
 	/* libuv counts from the time at which its turn began, which may lie behind. */
 	uv_update_time(c->wake.loop);
-	uv_timer_start(&c->wake, on_wake, wait / MILLISECOND + (wait % MILLISECOND != 0),
-		       0);
+	wait = wait / MILLISECOND + (wait % MILLISECOND != 0);
+	uv_timer_start(&c->wake, on_wake, wait > least ? wait : least, 0);
 }
 
 int clock_init(struct clock *c, uv_loop_t *loop)
@@ -141,7 +141,7 @@ int clock_set(struct clock *c, struct timer *t, uint64_t at, void (*fire)(struct
 	c->n++;
 	sift_up(c, c->n - 1, t);
 	if (c->heap[0] == t)
-		arm(c);
+		arm(c, 0);
 	return 0;
 }
 
@@ -166,7 +166,7 @@ void clock_manual(struct clock *c, uint64_t now, int64_t wall)
 	c->manual = true;
 	c->now = now;
 	c->shift = wall - (int64_t)now;
-	arm(c);
+	arm(c, 0);
 }
 
 uint64_t clock_next(const struct clock *c)

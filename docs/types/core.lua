@@ -79,6 +79,10 @@ function core.encode(words) end
 ---@param more? (string|number)[]
 function core.check(values, more) end
 
+--- Raise unless the value can name an ACL or a map: a string.
+---@param value any
+function core.ref(value) end
+
 --- The user that this process acts as: "www-data (uid 33)".
 ---@return string
 function core.identity() end

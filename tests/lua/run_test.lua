@@ -184,15 +184,19 @@ describe("a child whose task is ended", function()
     local ran = support.haplua({
       "-e",
       [[
-        local pid
-        print(select(2, pcall(task.deadline, 0.05, run, {
+        local pid, t
+        t = task.spawn(run, {
           "sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.01; done",
-          stdout = function(line) pid = line end,
-        })).kind)
+          stdout = function(line)
+            pid = line
+            t:cancel()
+          end,
+        })
+        print(select(2, pcall(t.wait, t)).kind)
         print(io.open("/proc/" .. pid .. "/stat"))
       ]],
     })
-    assert.matches("^timeout\nnil", ran.out)
+    assert.matches("^interrupted\nnil", ran.out)
     assert.equal(0, ran.status)
   end)
 

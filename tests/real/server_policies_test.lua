@@ -1,0 +1,383 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The policies that take servers out of service: drain, rolling, and what they share.
+
+local running = require("running")
+local site = require("site")
+local support = require("support")
+
+local APP = (os.getenv("BUILD") or "build") .. "/app"
+
+local eventually = running.eventually
+
+--- An application that answers with its name: its port, and its task.
+local function start_app(name)
+  local port = support.event()
+  local app = task.spawn(run, { APP, "0", name, stdout = function(line)
+    port.set(line:match("^listening (%d+)$"))
+  end })
+  return port.wait(), app
+end
+
+-- In pool, maintenance cuts off the sessions that a server has, and a path that begins with its name leads
+-- to it; in checked, checks notice quickly that a server is gone.
+local backends = [[
+backend pool
+    balance roundrobin
+    use-server a1 if { path_beg /a1 }
+    default-server on-marked-down shutdown-sessions
+    server a1 127.0.0.1:A1
+    server a2 127.0.0.1:A2
+    server a3 127.0.0.1:A3
+backend single
+    server only 127.0.0.1:A1
+backend checked
+    option httpchk GET /
+    default-server check inter 20ms fall 2 rise 2
+    server a1 127.0.0.1:A1
+    server a2 127.0.0.1:A2
+    server a3 127.0.0.1:A3
+]]
+
+describe("a server taken out of service", function()
+  local s, apps, ports
+
+  setup(function()
+    apps, ports = {}, {}
+    for _, name in ipairs({ "A1", "A2", "A3" }) do
+      ports[name], apps[name] = start_app(name:lower())
+    end
+    s = site.start({
+      frontend = "use_backend pool if { path_beg /pool /a1 }",
+      more = backends:gsub("A%d", ports),
+    })
+  end)
+
+  teardown(function()
+    s:close()
+    for _, app in pairs(apps) do
+      app:cancel()
+      pcall(app.wait, app)
+    end
+  end)
+
+  before_each(function()
+    for _, backend in ipairs({ "pool", "single", "checked" }) do
+      for _, row in ipairs(s.target:servers(backend)) do
+        s.target:server_set({ server = backend .. "/" .. row.srv_name, state = "ready" })
+      end
+    end
+  end)
+
+  --- What the servers of a backend are set to, in order: "ready drain ready".
+  local function states(backend)
+    local admin = {}
+    for i, row in ipairs(s.target:servers(backend or "pool")) do
+      admin[i] = row.admin
+    end
+    return table.concat(admin, " ")
+  end
+
+  local function set(server, state)
+    s.target:server_set({ server = server, state = state })
+  end
+
+  --- A request that pool/a1 has and answers when it is let go: local slow <close> = slow_request()
+  local function slow_request()
+    local hold = s.folder.write("hold", "")
+    local client = task.spawn(run, {
+      "sh", "-c", [[
+        { printf 'POST /a1 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n'
+          while test -e "$1"; do sleep 0.01; done
+          printf x
+        } | socat -t 60 stdio "tcp:127.0.0.1:$2"]], "sh", hold, s.port, stdout = "capture",
+    })
+    local function let_go()
+      run({ "rm", "-f", hold })
+      local _, answer = client:wait()
+      return answer
+    end
+    eventually("the request is at its server", function()
+      return s.target:stat("pool")[1].scur == 1
+    end)
+    return setmetatable({ let_go = let_go }, { __close = let_go })
+  end
+
+  --- Start drain, and wait until it has found the server busy.
+  local function begin_drain(...)
+    local r = running.start(s, "-v", "-s", s.socket, "scripts/drain.lua", "pool/a1", ...)
+    eventually("drain looks at the server", function()
+      return select(2, r:err():gsub("show stat", "")) >= 2
+    end)
+    return r
+  end
+
+  describe("scripts/drain.lua", function()
+    local function drain(...)
+      return s:haplua({ "scripts/drain.lua", ... })
+    end
+
+    it("puts an idle server in maintenance", function()
+      local ran = drain("pool/a1")
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      assert.matches("^pool/a1 is in maintenance, idle after [%d.]+ s\n$", ran.out)
+      assert.equal("maint ready ready", states())
+      ran = drain("pool/a1")
+      assert.same({ 0, "pool/a1 is in maintenance already\n", "" }, { ran.status, ran.out, ran.err })
+      assert.equal("maint ready ready", states())
+    end)
+
+    it("waits for a request that is running, and keeps new ones away", function()
+      local slow <close> = slow_request()
+      local r = begin_drain()
+      assert.equal("drain ready ready", states())
+      for _ = 1, 6 do
+        assert.not_equal("a1\n", s:get("/pool").body)
+      end
+      assert.is_false(r:done())
+      assert.matches("a1\n$", slow.let_go())
+      assert.equal(0, r:wait().status)
+      assert.equal("maint ready ready", states())
+    end)
+
+    it("puts the server back when that takes too long", function()
+      for _, before in ipairs({ "ready", "drain" }) do
+        local slow <close> = slow_request()
+        set("pool/a1", before)
+        local ran = drain("pool/a1", "--wait", "0.3")
+        assert.equal(3, ran.status)
+        assert.matches(("pool/a1 is %s again\n"):format(before), ran.err, 1, true)
+        assert.equal(before .. " ready ready", states())
+        assert.matches("a1\n$", slow.let_go())
+        set("pool/a1", "ready")
+      end
+    end)
+
+    it("puts the server back at a signal", function()
+      for name, number in pairs({ TERM = 15, INT = 2 }) do
+        local slow <close> = slow_request()
+        local r = begin_drain()
+        r:signal(name)
+        assert.equal(128 + number, r:wait().status)
+        assert.equal("ready ready ready", states())
+        assert.matches("a1\n$", slow.let_go())
+      end
+    end)
+
+    it("refuses the last server that takes requests, unless forced", function()
+      set("pool/a2", "maint")
+      set("pool/a3", "drain")
+      local ran = drain("pool/a1")
+      assert.same({ 1, "" }, { ran.status, ran.out })
+      assert.matches("pool/a1 is the last server of its backend that takes requests", ran.err, 1, true)
+      assert.equal("ready maint drain", states())
+      assert.equal(1, drain("single/only").status)
+      assert.equal("ready", states("single"))
+      assert.equal(0, drain("pool/a1", "--force").status)
+      assert.equal("maint maint drain", states())
+    end)
+
+    it("changes nothing for a name that there is not", function()
+      for name, text in pairs({
+        ["pool/a9"] = "pool/a9 does not exist", ["nope/a1"] = "refused", ["pool"] = "'backend/server' expected",
+        ["pool/a1/x"] = "'backend/server' expected",
+      }) do
+        local ran = drain(name)
+        assert.same({ 1, "" }, { ran.status, ran.out })
+        assert.matches(text, ran.err, 1, true)
+      end
+      assert.equal(2, drain("pool/a1", "--wait", "soon").status)
+      assert.equal("ready ready ready", states())
+    end)
+
+    it("changes nothing in a dry run", function()
+      local ran = s:haplua({ "-n", "scripts/drain.lua", "pool/a1" })
+      assert.same({ 4, "" }, { ran.status, ran.err })
+      for _, state in ipairs({ "drain", "maint" }) do
+        assert.matches(("would send to %s: set server pool/a1 state %s\n"):format(s.socket, state), ran.out, 1, true)
+      end
+      assert.equal("ready ready ready", states())
+    end)
+  end)
+
+  describe("scripts/rolling.lua", function()
+    local notes
+
+    before_each(function()
+      notes = s.dir .. "/notes"
+      run({ "rm", "-f", notes })
+    end)
+
+    --- Roll over a backend with a shell command, whose $1 is the file of notes, and $2 the pool's address.
+    local function words(backend, command)
+      return "scripts/rolling.lua", backend, "--settle", "0.1", "--wait", "30", "--", "sh", "-c", command, "sh", notes,
+        ("http://127.0.0.1:%d/pool"):format(s.port)
+    end
+
+    local function rolling(...)
+      return s:haplua({ words(...) })
+    end
+
+    it("goes through the servers one after the other, with none of them in use", function()
+      local ran = rolling("pool", [[
+        echo "$SERVER $ADDRESS" >>"$1"
+        for i in 1 2 3 4 5 6; do curl -s --noproxy '*' "$2"; done | sort -u >>"$1"]])
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      assert.same({
+        "a1 127.0.0.1:" .. ports.A1, "a2", "a3",
+        "a2 127.0.0.1:" .. ports.A2, "a1", "a3",
+        "a3 127.0.0.1:" .. ports.A3, "a1", "a2",
+      }, running.lines(notes))
+      assert.equal("ready ready ready", states())
+      local out = {}
+      for _, name in ipairs({ "pool/a1", "pool/a2", "pool/a3" }) do
+        out[#out + 1] = ("%s: drain\n%s: idle, and drained until the command has done its work\n%s: up\n"):format(
+          name, name, name)
+      end
+      assert.equal(table.concat(out), ran.out)
+    end)
+
+    it("leaves servers alone that are out of service", function()
+      set("pool/a1", "drain")
+      set("pool/a3", "maint")
+      local ran = rolling("pool", 'echo "$SERVER" >>"$1"')
+      assert.equal(1, ran.status)
+      assert.matches("pool/a2 is the last server", ran.err, 1, true)
+      set("pool/a1", "ready")
+      assert.equal(0, rolling("pool", 'echo "$SERVER" >>"$1"').status)
+      assert.same({ "a1", "a2" }, running.lines(notes))
+      assert.equal("ready ready maint", states())
+    end)
+
+    it("stops at the first command that fails", function()
+      local ran = rolling("pool", 'echo "$SERVER" >>"$1"; test "$SERVER" != a2 || exit 9')
+      assert.same({ 9, "" }, { ran.status, ran.err })
+      assert.matches("pool/a2: the command failed (9), and the server stays drained\n", ran.out, 1, true)
+      assert.same({ "a1", "a2" }, running.lines(notes))
+      assert.equal("ready drain ready", states())
+    end)
+
+    it("leaves a server drained whose command cannot be started", function()
+      local ran = s:haplua({ "scripts/rolling.lua", "pool", "--", "/nowhere/at/all" })
+      assert.equal(1, ran.status)
+      assert.matches("cannot start '/nowhere/at/all'", ran.err, 1, true)
+      assert.equal("drain ready ready", states())
+    end)
+
+    it("waits until the server is up, by its checks", function()
+      eventually("the checks have found the servers", function()
+        local up = 0
+        for _, row in ipairs(s.target:stat("checked")) do
+          up = up + (row.svname ~= "BACKEND" and row.status == "UP" and 1 or 0)
+        end
+        return up == 3
+      end)
+      local ran = rolling("checked", 'echo "$SERVER" >>"$1"')
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      assert.same({ "a1", "a2", "a3" }, running.lines(notes))
+
+      -- the second one does not come back: nothing listens at port 1
+      run({ "rm", "-f", notes })
+      local command = [[
+        echo "$SERVER" >>"$1"
+        test "$SERVER" != a2 || echo 'set server checked/a2 addr 127.0.0.1 port 1' | socat stdio "unix-connect:$2"]]
+      ran = s:haplua({
+        "scripts/rolling.lua", "checked", "--settle", "0.5", "--wait", "4", "--", "sh", "-c", command, "sh",
+        notes, s.socket,
+      })
+      assert.equal(3, ran.status)
+      assert.matches("checked/a1: up\n", ran.out, 1, true)
+      assert.not_matches("checked/a2: up\n", ran.out, 1, true)
+      assert.same({ "a1", "a2" }, running.lines(notes))
+    end)
+
+    it("puts a server back when it does not become idle, or at a signal, and goes no further", function()
+      do
+        local slow <close> = slow_request()
+        local ran = s:haplua({ "scripts/rolling.lua", "pool", "--wait", "0.3", "--", "touch", notes })
+        assert.equal(3, ran.status)
+        assert.matches("pool/a1 is ready again\n", ran.err, 1, true)
+        assert.equal("ready ready ready", states())
+        assert.matches("a1\n$", slow.let_go())
+      end
+      local slow <close> = slow_request()
+      local r = running.start(s, "-s", s.socket, "scripts/rolling.lua", "pool", "--", "touch", notes)
+      eventually("the first is drained", function()
+        return states() == "drain ready ready"
+      end)
+      r:signal("TERM")
+      assert.equal(128 + 15, r:wait().status)
+      assert.equal("ready ready ready", states())
+      assert.equal("", slow.let_go():match("a1\n(.*)$"))
+      assert.is_nil(io.open(notes))
+    end)
+
+    it("leaves a server drained whose command is ended by a signal to haplua", function()
+      local r = running.start(s, "-s", s.socket, words("pool", 'echo $$ >"$1"; exec sleep 3600'))
+      local pid = eventually("the command runs", function()
+        return running.lines(notes)[1]
+      end)
+      r:signal("TERM")
+      assert.equal(128 + 15, r:wait().status)
+      assert.is_false(running.is_alive(pid))
+      assert.equal("drain ready ready", states())
+    end)
+
+    it("refuses a backend of one server, and one that there is not", function()
+      assert.equal(1, rolling("single", 'echo >"$1"').status)
+      assert.equal(1, rolling("nope", 'echo >"$1"').status)
+      assert.is_nil(io.open(notes))
+      assert.equal("ready", states("single"))
+    end)
+
+    it("changes and runs nothing in a dry run", function()
+      local ran = s:haplua({ "-n", words("pool", 'echo >"$1"') })
+      assert.same({ 4, "" }, { ran.status, ran.err })
+      for _, name in ipairs({ "a1", "a2", "a3" }) do
+        for _, state in ipairs({ "drain", "ready" }) do
+          local text = ("would send to %s: set server pool/%s state %s\n"):format(s.socket, name, state)
+          assert.matches(text, ran.out, 1, true)
+        end
+      end
+      assert.is_nil(io.open(notes))
+      assert.equal("ready ready ready", states())
+    end)
+  end)
+
+  describe("haplua.server", function()
+    --- Run a block that holds pool/a1 as `held`.
+    local function hold(block)
+      return s:haplua({ "-e", ([[
+        do
+          local held <close> = require("haplua.server").hold("pool/a1")
+          %s
+        end
+        print("after", servers("pool")[1].admin)
+      ]]):format(block) })
+    end
+
+    it("puts the server back to what it was", function()
+      for _, before in ipairs({ "ready", "drain", "maint" }) do
+        set("pool/a1", before)
+        local ran = hold('held:drain(60) held:set("maint") print("in", servers("pool")[1].admin)')
+        assert.same({ 0, "in\tmaint\nafter\t" .. before .. "\n" }, { ran.status, ran.out })
+        assert.equal(("pool/a1 is %s again\n"):format(before), ran.err)
+      end
+    end)
+
+    it("puts it back after an error, too", function()
+      local ran = hold('held:drain(60) error("broken", 0)')
+      assert.equal(1, ran.status)
+      assert.matches("broken", ran.err, 1, true)
+      assert.equal("ready ready ready", states())
+    end)
+
+    it("leaves what is kept", function()
+      assert.same({ 0, "after\tdrain\n", "" }, (function(ran)
+        return { ran.status, ran.out, ran.err }
+      end)(hold("held:drain(60) held:keep()")))
+      set("pool/a1", "ready")
+      assert.equal("after\tmaint\n", hold('held:drain(60) held:keep("maint")').out)
+    end)
+  end)
+end)
