@@ -96,7 +96,8 @@ static int error_new(lua_State *L)
 	return 1;
 }
 
-/* visible(text) -> the text with control bytes as "\\n" and "\\x1b": a pattern must not steer the terminal */
+/* visible(text) -> the text with control bytes as "\\n" and "\\x1b": a pattern must not
+ * steer the terminal */
 static int error_visible(lua_State *L)
 {
 	struct span text;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * oom.c - preloaded into a program: allocations number $OOM_AT and the one after it fail.
- * Two, because Lua tries a second time after it has collected its garbage. Says at the end
- * on descriptor $OOM_FD how many there were. Programs started by this one are spared. */
+ * Two, because Lua tries a second time after it has collected its garbage. Says at the
+ * end on descriptor $OOM_FD how many there were. Programs started by this one are spared.
+ */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
