@@ -205,7 +205,8 @@ describe("a command as one string", function()
   end)
 
   it("cannot change the connection itself", function()
-    for _, command in ipairs({ "prompt", "quit", "prompt i", "set timeout cli 1", "set severity-output none", "user", "operator" }) do
+    local alter = { "prompt", "quit", "prompt i", "set timeout cli 1", "set severity-output none", "user", "operator" }
+    for _, command in ipairs(alter) do
       refused(command, "changes the connection")
     end
     refused({ "prompt" }, "changes the connection")

@@ -180,7 +180,6 @@ describe("a child whose task is ended", function()
   end)
 
   it("is killed when it ignores that", function()
-    local ready, status = support.event(), nil
     local ran = support.haplua({
       "-e",
       [[

@@ -53,7 +53,9 @@ end
 ---@return {path: string, write: fun(name: string, text: string, mode: string?): string}
 function M.folder()
   -- the name is ours before the folder is there: an interruption in between leaves nothing behind
-  local path = ("/tmp/haplua-test.%08x"):format(math.random(0, 0xffffffff))
+  -- (not math.random(): busted seeds it with the time, and runs side by side would meet)
+  local random <close> = assert(io.open("/dev/urandom", "rb"))
+  local path = ("%s/haplua-test.%016x"):format(os.getenv("TMPDIR") or "/tmp", ("J"):unpack(random:read(8)))
   local ok, status = pcall(run, { "mkdir", "-m", "700", path })
   if not ok then
     run({ "rm", "-rf", path })
