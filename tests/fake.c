@@ -17,7 +17,6 @@
  *     deaf          (alone) accept nothing, once the backlog is full
  *
  * After its last step a connection is closed. Runs until it is killed. */
-#define _GNU_SOURCE
 
 #include <ctype.h>
 #include <errno.h>
