@@ -13,7 +13,7 @@ step=${1:-1}
 dir=$(mktemp -d)
 fakes=
 trap 'kill $fakes 2>/dev/null; rm -rf "$dir"' EXIT
-trap 'exit 130' INT TERM HUP
+trap 'exit 130' INT TERM HUP PIPE
 
 # An absolute path: it is preloaded.
 oom=$(cd "$(dirname "$build/oom.so")" && pwd)/oom.so

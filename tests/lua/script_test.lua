@@ -430,7 +430,7 @@ describe("a signal", function()
     local ran = support.signalled({ "INT" }, [[
       local _ <close> = setmetatable({}, { __close = function()
         ready()
-        pcall(task.sleep, 0.05)
+        pcall(task.sleep, 0.3)
       end })
       os.exit(5)
     ]])

@@ -212,6 +212,29 @@ static void payloads_that_would_run_as_commands(void **state)
 	batch_free(&b);
 }
 
+/* A line without a value is glued to the next one, in silence: "/l" and "/m v" become one
+ * key with a newline in it. */
+static void pairs_have_a_key_and_a_value(void **state)
+{
+	static const struct {
+		struct span payload;
+		int rc;
+	} cases[] = {
+		{SPAN_LIT("/a b\n/c d e\n"), 0},
+		{SPAN_LIT("/a\tb"), 0},
+		{SPAN_LIT("/a \n"), 0},
+		{SPAN_LIT("/l\n/m v\n"), HAP_EPAIRS},
+		{SPAN_LIT("/a b\n/c"), HAP_EPAIRS},
+		{SPAN_LIT(" b\n"), HAP_EPAIRS},
+		{SPAN_LIT("/a b\n\n/c d\n"), HAP_EPAYLOAD},
+		{SPAN_LIT(""), HAP_EPAYLOAD},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(command_pairs_check(cases[i].payload), cases[i].rc);
+}
+
 static void a_payload_command_holds_no_other_mark(void **state)
 {
 	struct batch b = {0};
@@ -318,6 +341,7 @@ int main(void)
 		cmocka_unit_test(a_closed_line_takes_nothing),
 		cmocka_unit_test(a_payload_ends_with_an_empty_line),
 		cmocka_unit_test(payloads_that_would_run_as_commands),
+		cmocka_unit_test(pairs_have_a_key_and_a_value),
 		cmocka_unit_test(a_payload_command_holds_no_other_mark),
 		cmocka_unit_test(the_mark_needs_a_place_among_the_words),
 		cmocka_unit_test(no_payload_is_over_15000_bytes),

@@ -216,6 +216,22 @@ static void what_may_end_short_is_last_on_its_line(void **state)
 			fail_msg("%s may not be followed", joined[i]);
 }
 
+/* HAProxy takes `set maxconn frontend fe x` for 0, and answers with success. */
+static void numbers_taken_for_0_are_known(void **state)
+{
+	static const char *const numbers[] = {
+		"set maxconn frontend fe 10",
+		"set maxconn global 10",
+		"set rate-limit connections global 10",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		if (!(grammar_of(numbers[i])->flags & REPLY_NUMBER))
+			fail_msg("%s needs a number", numbers[i]);
+	assert_false(grammar_of("set server b/s weight 50%")->flags & REPLY_NUMBER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +239,7 @@ int main(void)
 		cmocka_unit_test(what_reads_is_known_to_read),
 		cmocka_unit_test(what_alters_the_session_is_known),
 		cmocka_unit_test(what_may_end_short_is_last_on_its_line),
+		cmocka_unit_test(numbers_taken_for_0_are_known),
 	};
 
 	return cmocka_run_group_tests_name("grammar", tests, NULL, NULL);
