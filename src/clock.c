@@ -91,7 +91,7 @@ int clock_init(struct clock *c, uv_loop_t *loop)
 void clock_close(struct clock *c)
 {
 	while (c->n > 0)
-		clock_unset(c, c->heap[c->n - 1]);
+		c->heap[--c->n]->slot = 0;
 	free(c->heap);
 	c->heap = NULL;
 	c->cap = 0;
