@@ -11,7 +11,7 @@ check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps"
 real="haproxy nginx-light wrk socat curl lua-busted util-linux procps"
 demo="haproxy nginx-light curl"
 bench="haproxy socat"
-fuzz="clang libclang-rt-14-dev"
+fuzz="clang libclang-rt-dev"
 
 packages=
 for step in "$@"; do
