@@ -59,6 +59,7 @@ $(B)/modules.o: $(B)/modules.c
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+.PRECIOUS: $(B)/packages-%
 $(B)/packages-%: tests/packages.sh
 	$(Q)mkdir -p $(B) && sh tests/packages.sh $* && touch $@
 
@@ -115,8 +116,8 @@ oom: $(BIN) $(B)/fake ## fail every allocation in turn
 	$(Q)BUILD=$(B) sh tests/oom.sh
 
 fuzz: $(FUZZERS) ## every fuzzer for SECONDS=60
-	$(Q)for f in $(FUZZERS); do \
-		$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
+	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
+		./$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
 			tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
 
 .PHONY: lint format format-check
