@@ -21,6 +21,9 @@ struct buf {
 	size_t cap; /* bytes held */
 };
 
+/* The struct of this type whose `field` is at p. */
+#define CONTAINER_OF(p, type, field) ((type *)(void *)((char *)(p)-offsetof(type, field)))
+
 #define SPAN_LIT(s) ((struct span){(s), sizeof(s) - 1})
 
 static inline struct span span_of(const char *s)

@@ -189,7 +189,7 @@ static char **push_env(lua_State *L)
 
 static void on_kill(struct timer *timer)
 {
-	struct lrun *r = (struct lrun *)((char *)timer - offsetof(struct lrun, kill));
+	struct lrun *r = CONTAINER_OF(timer, struct lrun, kill);
 
 	child_kill(r->child, SIGKILL);
 }

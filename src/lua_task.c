@@ -98,7 +98,7 @@ struct sleep {
 
 static void on_slept(struct timer *timer)
 {
-	struct sleep *s = (struct sleep *)((char *)timer - offsetof(struct sleep, timer));
+	struct sleep *s = CONTAINER_OF(timer, struct sleep, timer);
 
 	s->over = true;
 	task_wake(s->task);

@@ -134,8 +134,7 @@ static void finish(struct request *r, int rc)
 
 static void on_deadline(struct timer *t)
 {
-	struct request *r =
-		(struct request *)((char *)t - offsetof(struct request, deadline));
+	struct request *r = CONTAINER_OF(t, struct request, deadline);
 
 	finish(r, HAP_ETIMEOUT);
 }
@@ -260,8 +259,7 @@ static void try_unix(struct request *r);
 
 static void on_retry(struct timer *t)
 {
-	struct request *r =
-		(struct request *)((char *)t - offsetof(struct request, retry));
+	struct request *r = CONTAINER_OF(t, struct request, retry);
 
 	disconnect(r);
 	try_unix(r);
@@ -373,8 +371,7 @@ static void try_address(struct request *r)
 
 static void on_found(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
-	struct request *r =
-		(struct request *)((char *)lookup - offsetof(struct request, lookup));
+	struct request *r = CONTAINER_OF(lookup, struct request, lookup);
 
 	r->found = found;
 	r->trying = found;

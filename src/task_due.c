@@ -29,7 +29,7 @@ static struct scope *scope_due(const struct task *t)
 
 static void on_grace_end(struct timer *timer)
 {
-	struct task *t = (struct task *)((char *)timer - offsetof(struct task, grace));
+	struct task *t = CONTAINER_OF(timer, struct task, grace);
 
 	t->doomed = true;
 	task_wake(t);
@@ -238,7 +238,7 @@ void task_watch(const struct task *t)
 
 static void on_scope_end(struct timer *timer)
 {
-	struct scope *s = (struct scope *)((char *)timer - offsetof(struct scope, timer));
+	struct scope *s = CONTAINER_OF(timer, struct scope, timer);
 
 	s->fired = true;
 	task_wake(s->task);

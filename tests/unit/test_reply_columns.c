@@ -7,25 +7,7 @@
 #include "unit.h"
 #include "err.h"
 #include "reply.h"
-
-#define SAME(got, want) assert_span(got, SPAN_LIT(want))
-
-static char *input;
-
-static struct span text(const char *s)
-{
-	free(input);
-	input = exact_copy(span_of(s));
-	return (struct span){input, strlen(s)};
-}
-
-static int forget_input(void **state)
-{
-	(void)state;
-	free(input);
-	input = NULL;
-	return 0;
-}
+#include "reply_input.h"
 
 static struct reply_columns columns;
 static struct span fields[REPLY_COLUMNS_MAX];
