@@ -11,6 +11,7 @@ local M = {}
 ---@field [1] string  "--name"
 ---@field value string?  the value's name in the help; without one the option is a flag
 ---@field default string?
+---@field repeats boolean?  may be given several times: the field is a list, in that order
 ---@field convert (fun(text: string): any, string?)?  gives the value, or nil and what is wrong with the text
 ---@field help string
 
@@ -25,6 +26,7 @@ local M = {}
 ---@field arg haplua.cli.Argument?  the one argument that must be given
 ---@field args string?  the name of what may follow, any number of it
 ---@field options haplua.cli.Option[]?
+---@field after string?  as in haplua.cli.Spec
 
 ---@class haplua.cli.Spec
 ---@field name string
@@ -35,6 +37,7 @@ local M = {}
 ---@field arg haplua.cli.Argument?  as in a command, for a script that has none
 ---@field args string?  likewise
 ---@field after string?  the name of what must follow "--": words that are not looked at, a command to run
+---@field check (fun(found: table): string?)?  says what is wrong with options that do not go together
 
 --- "--dry-run" is the field dry_run.
 local function field(option)
@@ -65,7 +68,12 @@ local function store(found, option, text)
   if option.convert then
     value = option.convert(text)
   end
-  found[field(option)] = value
+  if option.repeats then
+    found[field(option)] = found[field(option)] or {}
+    table.insert(found[field(option)], value)
+  else
+    found[field(option)] = value
+  end
   return value ~= nil
 end
 
@@ -73,7 +81,7 @@ end
 local function read_option(found, known, words, i)
   local name, value = words[i]:match("^(%-%-[%w-]+)=(.*)$")
   local option = known[name or words[i]]
-  if not option or found[field(option)] ~= nil then
+  if not option or found[field(option)] ~= nil and not option.repeats then
     return nil
   elseif not option.value then
     found[field(option)] = not name or nil
@@ -121,6 +129,8 @@ local function set_defaults(found, known)
   for _, option in pairs(known) do
     if found[field(option)] == nil and option.default then
       store(found, option, option.default)
+    elseif found[field(option)] == nil and option.repeats then
+      found[field(option)] = {}
     end
   end
   return found
@@ -164,6 +174,9 @@ local function declare(parser, scope)
     if o.convert then
       option:convert(o.convert)
     end
+    if o.repeats then
+      option:count("*"):init({}):action("append")
+    end
   end
   if scope.arg then
     parser:argument(scope.arg[1], scope.arg.help):argname(scope.arg.value)
@@ -182,7 +195,11 @@ local function parser_of(spec)
     parser:command_target("command"):require_command(true)
   end
   for _, c in ipairs(spec.commands or {}) do
-    declare(parser:command(c[1], c.help):target("command"), c)
+    local command = parser:command(c[1], c.help):target("command")
+    declare(command, c)
+    if c.after then
+      command:usage(("%s -- %s..."):format(command:get_usage(), c.after:upper()))
+    end
   end
   if spec.after then
     parser:usage(("%s -- %s..."):format(parser:get_usage(), spec.after:upper()))
@@ -208,15 +225,31 @@ local function part(words)
   return own, after or {}
 end
 
---- Read with one way or the other what stands before the "--".
-local function parse(spec, words, way)
-  local own, after = words, nil
-  if spec.after then
-    own, after = part(words)
+--- The name of what follows "--" for the script, or for the command that was found.
+local function after_of(spec, found)
+  local command = spec.commands and find_command(spec, found.command)
+  return spec.after or command and command.after
+end
+
+local function has_after(spec)
+  for _, command in ipairs(spec.commands or {}) do
+    if command.after then
+      return true
+    end
   end
-  local found = way(spec, own)
-  if found and after then
-    found[spec.after] = after
+  return spec.after ~= nil
+end
+
+--- Read with one way or the other. A "--" parts the words only where something may stand behind it; for
+-- other commands it ends their options.
+local function parse(spec, words, way)
+  local own, after = part(words)
+  local found = has_after(spec) and way(spec, own)
+  local name = found and after_of(spec, found)
+  if name then
+    found[name] = after
+  elseif found == false or found and #own < #words then
+    return way(spec, words)
   end
   return found
 end
@@ -231,8 +264,13 @@ end
 ---@return table found  `command`, and a field for each option and argument that was given
 function M.parse(spec, words)
   local found = M.parse_shortly(spec, words) or M.parse_with_argparse(spec, words)
-  if spec.after and #found[spec.after] == 0 then
-    parser_of(spec):error(("what shall run? '-- %s...' is missing"):format(spec.after:upper()))
+  local after = after_of(spec, found)
+  if after and #found[after] == 0 then
+    parser_of(spec):error(("what shall run? '-- %s...' is missing"):format(after:upper()))
+  end
+  local problem = spec.check and spec.check(found)
+  if problem then
+    parser_of(spec):error(problem)
   end
   return found
 end

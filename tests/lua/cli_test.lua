@@ -12,11 +12,13 @@ local specs = {
       { "--acl", value = "REF", default = "#9999", help = "an option with a default" },
       { "--wait", value = "SECONDS", default = "60", convert = cli.seconds, help = "one that is converted" },
       { "--force", help = "a flag" },
+      { "--path", value = "PREFIX", repeats = true, help = "one that may be repeated" },
     },
     commands = {
       { "on", args = "pattern", help = "takes any number" },
       { "off", help = "takes none", options = { { "--dry-run", help = "a flag of the command" } } },
       { "one", arg = { "server", value = "SERVER", help = "which" }, help = "takes one" },
+      { "run", after = "command", help = "takes a command", options = { { "--dry-run", help = "its flag" } } },
     },
   },
   {
@@ -43,7 +45,7 @@ local specs = {
 
 local vocabulary = {
   "on", "off", "one", "app/a1", "^/shop", "", " ", "#9999", "60", "0.5", "x", "a=b", "--acl", "--acl=#1", "--acl=",
-  "--wait", "--wait=5", "--wait=x", "--force", "--force=1", "--dry-run", "--", "-", "-x", "-1", "--unknown", "---",
+  "run", "--path", "--path=/a", "--wait", "--wait=5", "--wait=x", "--force", "--force=1", "--dry-run", "--", "-", "-x", "-1", "--unknown", "---",
 }
 
 -- The long way ends the script where the command line is wrong; here that is an error to catch.
@@ -109,7 +111,7 @@ describe("the command line of a script", function()
   end)
 
   it("converts defaults, too", function()
-    assert.are.same({ command = "off", acl = "#9999", wait = 60 }, cli.parse(specs[1], { "off" }))
+    assert.are.same({ command = "off", acl = "#9999", wait = 60, path = {} }, cli.parse(specs[1], { "off" }))
   end)
 
   it("takes seconds that are seconds", function()
