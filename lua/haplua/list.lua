@@ -148,8 +148,9 @@ end
 
 --- HAProxy 2.4 and later: fill a new version beside the one in force, look that it is all there, and
 -- commit it. A version that is not committed is emptied, however this ends.
+---@param before_commit function
 ---@return table[]? tests  what `get acl` says of `ask` afterwards
-local function swap(target, kind, ref, wanted, ask)
+local function swap(target, kind, ref, wanted, ask, before_commit)
   local prepare = { "prepare", kind, ref }
   local text = target:send(prepare)
   local version = math.tointeger(tonumber(text:match("^New version created: (%d+)$")))
@@ -169,6 +170,7 @@ local function swap(target, kind, ref, wanted, ask)
   if not reply.same(filled, wanted.keys, wanted.values) then
     target:mistrust(table.concat(show, " "), ("not the %d entries that were sent"):format(#wanted.keys))
   end
+  before_commit()
   local answers = target:batch({
     { "commit", kind, at, ref },
     { "show", kind },
@@ -213,27 +215,29 @@ end
 --- Change the list in place, and look. This is what there is on HAProxy 2.2, which has no versions: what is in
 -- both the old and the new content matches all the time. And where one entry is the whole difference, it
 -- is one step on every version.
+---@param before_commit function  called when HAProxy has taken what is new, before anything goes
 ---@return table[]? tests  what `get acl` says of `ask`, where that was the way to look
-local function change(target, kind, ref, wanted, text, ask)
+local function change(target, kind, ref, wanted, text, ask, before_commit)
   local step = steps(kind, wanted, text)
   local show = { "show", kind, ref }
-  local add, del = { "add", kind, ref }, { "del", kind, ref }
+  local only_adds = not step.clear and #step.words == 0
+  local proof = only_adds and #step.keys == 1 and ask and { "get", kind, ref, ask }
   local found, _
 
+  if #step.keys > 0 then
+    _, found = target:each({ "add", kind, ref }, step.keys, step.values, nil, proof or only_adds and show or nil)
+  end
+  before_commit()
   if step.clear then
     found = target:batch({ { "clear", kind, ref }, show })[2]
-  elseif #step.keys == 1 and #step.words == 0 and ask then
-    _, found = target:each(add, step.keys, step.values, nil, { "get", kind, ref, ask })
+  elseif not only_adds then
+    _, found = target:each({ "del", kind, ref }, step.words, nil, nil, show)
+  elseif proof then
     local tests = reply.matches(found)
     if proves(tests, step.keys[1]) then
       return tests
     end
     found = target:send(show)
-  elseif #step.words == 0 then
-    _, found = target:each(add, step.keys, step.values, nil, show)
-  else
-    target:each(add, step.keys, step.values)
-    _, found = target:each(del, step.words, nil, nil, show)
   end
   local lacking, besides = reply.compare(found, wanted.keys, wanted.values)
   if lacking + besides > 0 then
@@ -296,15 +300,20 @@ local function test(target, kind, ref, state, ask, tests)
   return reply.matches(target:send({ "get", kind, ref, ask }))
 end
 
+local function nothing() end
+
 local function attempt(target, kind, ref, keys, values, options)
   local state = options.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
+  local before_commit = options.before_commit or nothing
   local added, removed = reply.compare(state.text, keys, values)
   local versioned = not state.list or state.list.curr_ver ~= nil
-  local in_place = not versioned or kind == "acl" and added + removed == 1
+  local one_step = kind == "acl" and added + removed == 1 and not options.before_commit
+  local in_place = not versioned or one_step
   local tests
 
   if added + removed == 0 and (kind == "acl" or reply.same(state.text, keys, values)) then
+    before_commit()
     return 0, 0, test(target, kind, ref, state, options.ask)
   elseif core.dry_run() then
     local plan = in_place and plan_change or plan_swap
@@ -312,9 +321,9 @@ local function attempt(target, kind, ref, keys, values, options)
     return added, removed
   end
   if in_place then
-    tests = change(target, kind, ref, wanted, state.text, options.ask)
+    tests = change(target, kind, ref, wanted, state.text, options.ask, before_commit)
   else
-    tests = swap(target, kind, ref, wanted, options.ask)
+    tests = swap(target, kind, ref, wanted, options.ask, before_commit)
   end
   return added, removed, test(target, kind, ref, {}, options.ask, tests)
 end
@@ -326,11 +335,21 @@ local function reloaded(target, begin)
   return ok and math.type(info.Uptime_sec) == "integer" and info.Uptime_sec <= now() - begin + 1
 end
 
+---@class haplua.ReplaceOptions
+---@field state haplua.ListState?  as just read
+---@field ask string?  a value to test afterwards
+---@field before_commit function?
+
 --- Make a list hold these entries and no others. An ACL that does so already, in whatever order, is
 -- left alone; a map's order matters, since the first match wins.
+--
+-- before_commit() is called once HAProxy has taken every entry, when what is left is to put them in force:
+-- the place for a file to be written, or for other targets to be waited for. What it raises undoes the
+-- preparation. It is called anew when a reload has made the replacement begin anew, also where there
+-- is nothing to change; a dry run does not call it.
 ---@param keys string[]
 ---@param values? string[]  maps
----@param options? {state: haplua.ListState?, ask: string?}  state: as just read; ask: a value to test afterwards
+---@param options? haplua.ReplaceOptions
 ---@return integer added, integer removed, table[]? tests  what `get acl` then says of `ask`
 function M.replace(target, kind, ref, keys, values, options)
   core.check(keys, values)
@@ -345,7 +364,7 @@ function M.replace(target, kind, ref, keys, values, options)
     if i == ATTEMPTS or not may_differ or not reloaded(target, begin) then
       error(result[2], 0)
     end
-    options = { ask = options and options.ask }
+    options = options and { ask = options.ask, before_commit = options.before_commit }
   end
 end
 
