@@ -64,6 +64,10 @@ function core.barrier() end
 ---@return boolean
 function core.dry_run() end
 
+--- Does the script run for more than one target?
+---@return boolean
+function core.several() end
+
 --- A dry run's line for a change that the target is spared.
 ---@param target haplua.Target
 ---@param text string
