@@ -54,6 +54,16 @@ function M.seconds(text)
   return nil, ("seconds expected, not '%s'"):format(text)
 end
 
+--- A value that counts things.
+---@return integer?, string?
+function M.count(text)
+  local n = math.tointeger(tonumber(text))
+  if n and n >= 1 then
+    return n
+  end
+  return nil, ("a number from 1 on expected, not '%s'"):format(text)
+end
+
 -- The short way.
 
 local function add_options(known, options)

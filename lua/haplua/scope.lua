@@ -1,0 +1,157 @@
+-- SPDX-License-Identifier: MIT
+--
+--- Scope: what people put under maintenance (everything, hosts, paths), as the patterns that an ACL takes.
+-- What an ACL can tell apart depends on its fetch (path: no hosts; base: host and path) and on its match
+-- method ("reg", "beg", ...). What it cannot is refused, with the declaration that could.
+
+local M = {}
+
+---@class haplua.Scope
+---@field patterns string[]?  as they stand
+---@field paths string[]?  prefixes: "/shop" is /shop, /shop/cart and /shopping
+---@field hosts string[]?  names; with paths: those paths of those hosts
+
+-- The kinds of values that a fetch gives. `base` is the host and the path.
+local kinds = {
+  path = "path", pathq = "path", url = "path", ["capture.req.uri"] = "path",
+  base = "base", hdr = "host", ["req.hdr"] = "host", ["req.fhdr"] = "host", ["ssl_fc_sni"] = "host",
+  src = "address",
+}
+
+--- "path", "base", "host" or "address", from HAProxy's words for the ACL's expression: "path_beg", "hdr(host)",
+-- "base,lower". Nil: another.
+---@param expression string?
+---@return string? kind
+function M.kind(expression)
+  local fetch, argument = tostring(expression or ""):match("^([%w_.]+)(%b())")
+  fetch = fetch or tostring(expression or ""):match("^[%w_.]+") or ""
+  local kind = kinds[fetch] or kinds[fetch:gsub("_[a-z]+$", "")]
+  if kind == "host" and fetch ~= "ssl_fc_sni" and not tostring(argument):lower():find("^%(host[,)]") then
+    return nil
+  end
+  return kind
+end
+
+-- The patterns that match every request, by match method. A method that is not here (str, end,
+-- dom, ...) cannot match everything. `probe` is a value that the patterns must then match.
+local everything = {
+  reg = { patterns = { "^.*$" }, probe = "/" },
+  beg = { patterns = { "/" }, probe = "/" },
+  sub = { patterns = { "/" }, probe = "/" },
+  ip = { patterns = { "0.0.0.0/0", "::/0" }, probe = "192.0.2.1" },
+  len = { patterns = { "0:" }, probe = "/" },
+}
+
+local function refuse(message, advice)
+  error(require("haplua.error").new({ kind = "refused", message = message, advice = advice }), 0)
+end
+
+local HOSTS_NEED = "declare the ACL with 'base -i -m reg': its value is the host and the path"
+local PATHS_NEED = "declare the ACL with 'path -i -m reg' or 'path -i -m beg'"
+
+---@return string[] patterns, string probe
+local function all(kind, method)
+  local found = everything[method]
+  if not found or method == "beg" and kind ~= "path" or method == "sub" and kind ~= "path" and kind ~= "base" then
+    refuse(("this ACL, with '-m %s'%s, has no pattern that matches every request"):format(
+      method, kind and " on the " .. kind or ""),
+      "give patterns of your own, or declare the ACL with '-m reg' or '-m beg' on 'path'")
+  end
+  return found.patterns, kind == "base" and method ~= "len" and "host.example/" or found.probe
+end
+
+--- A regular expression that matches just this text, also where PCRE is not built in.
+local function escape(text)
+  return (text:gsub("[%^%$%.%[%]%(%)%{%}%*%+%?|\\]", "\\%0"))
+end
+
+local function check_path(path)
+  if path:sub(1, 1) ~= "/" then
+    refuse(("the path '%s' does not begin with a slash"):format(path), "--path takes a prefix such as /shop")
+  elseif path:find("[^\x21-\x7e]") then
+    refuse(("no request has the path '%s'"):format(require("haplua.error").visible(path)),
+      "write it as clients send it: %20 for a blank, %C3%A9 for é")
+  elseif path:find("[?#]") then
+    refuse(("'%s' is more than a path"):format(path), "--path takes what stands before the '?'")
+  end
+end
+
+local function check_host(host)
+  if not host:find("^[%w%.%-_]+$") and not host:find("^%[[%x:.]+%]$") then
+    refuse(("'%s' is no host name"):format(require("haplua.error").visible(host)),
+      "--host takes a name such as shop.example.com, without port or path")
+  end
+end
+
+-- Each entry: what it takes, and its pattern of a host (nil: any) and a path (nil: any).
+-- A host's port is in the header, and so in the value.
+local builders = {
+  ["path reg"] = { paths = true, build = function(_, path) return "^" .. escape(path) end },
+  ["path beg"] = { paths = true, build = function(_, path) return path end },
+  ["base reg"] = {
+    paths = true,
+    hosts = true,
+    build = function(host, path)
+      return "^" .. (host and escape(host) .. "(:[0-9]+)?" or "[^/]*") .. escape(path or "/")
+    end,
+  },
+  ["host reg"] = { hosts = true, build = function(host) return "^" .. escape(host) .. "(:[0-9]+)?$" end },
+  ["host str"] = { hosts = true, build = function(host) return host end },
+  ["host dom"] = { hosts = true, build = function(host) return host end },
+}
+
+local function check_scope(kind, method, builder, hosts, paths)
+  if #hosts > 0 and not (builder and builder.hosts) then
+    refuse(("this ACL ('-m %s'%s) cannot tell hosts apart"):format(method, kind and " on the " .. kind or
+      "; HAProxy does not say on what"), HOSTS_NEED)
+  elseif #paths > 0 and not (builder and builder.paths) then
+    refuse(("this ACL ('-m %s'%s) cannot tell path prefixes apart"):format(method, kind and " on the " .. kind or
+      "; HAProxy does not say on what"), PATHS_NEED)
+  end
+  for _, host in ipairs(hosts) do
+    check_host(host)
+  end
+  for _, path in ipairs(paths) do
+    check_path(path)
+  end
+end
+
+--- A value that a pattern should match, where one can be told: for a regular expression, its text up
+-- to the first special sign.
+local function sample(pattern, method)
+  if method == "reg" then
+    local plain, rest = pattern:match("^%^?([%w/_%-]+)(.*)$")
+    if plain and not rest:find("^[*?{|]") and not pattern:find("|", 1, true) then
+      return plain
+    end
+  elseif method ~= "len" and method ~= "int" then
+    return pattern
+  end
+end
+
+--- The patterns of a scope for an ACL, and a value that they must match (nil: none can be told).
+---@param scope haplua.Scope  nothing in it: everything
+---@param kind string?  from kind()
+---@param method string  HAProxy's match method, from `get acl`
+---@return string[] patterns, string? probe, boolean whole  raises `refused`
+function M.patterns(scope, kind, method)
+  local hosts, paths = scope.hosts or {}, scope.paths or {}
+  local patterns = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
+  if #patterns + #hosts + #paths == 0 then
+    local everything_, probe = all(kind, method)
+    return everything_, probe, true
+  end
+  local builder = builders[("%s %s"):format(kind, method)]
+  check_scope(kind, method, builder, hosts, paths)
+  local first
+  for _, host in ipairs(#hosts > 0 and hosts or paths[1] and { false } or {}) do
+    for _, path in ipairs(#paths > 0 and paths or { false }) do
+      patterns[#patterns + 1] = builder.build(host or nil, path or nil)
+      first = first or (host or kind == "base" and "host.example" or "")
+        .. (path or kind == "base" and "/" or "")
+    end
+  end
+  return patterns, first or sample(patterns[1], method), false
+end
+
+return M

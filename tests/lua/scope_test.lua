@@ -1,0 +1,75 @@
+-- SPDX-License-Identifier: MIT
+
+local scope = require("haplua.scope")
+
+--- What a scope comes to, as one text; or the refusal's message.
+local function patterns(wanted, kind, method)
+  local ok, found, probe, whole = pcall(scope.patterns, wanted, kind, method)
+  if not ok then
+    assert.equal("refused", found.kind, tostring(found))
+    return "refused: " .. found.message
+  end
+  return table.concat(found, "  ") .. " | " .. tostring(probe) .. (whole and " | whole" or "")
+end
+
+describe("scope", function()
+  it("knows what an ACL looks at from HAProxy's words", function()
+    for expression, kind in pairs({
+      ["path"] = "path", ["path_beg"] = "path", ["path,lower"] = "path", ["pathq"] = "path", ["url"] = "path",
+      ["capture.req.uri"] = "path", ["base"] = "base", ["base_reg"] = "base", ["base,lower"] = "base",
+      ["hdr(host)"] = "host", ["req.hdr(Host)"] = "host", ["hdr_dom(host)"] = "host",
+      ["req.hdr(host,1),field(1,:),lower"] = "host", ["src"] = "address", ["ssl_fc_sni"] = "host",
+    }) do
+      assert.equal(kind, scope.kind(expression), expression)
+    end
+    for _, expression in ipairs({ "hdr(user-agent)", "req.hdr(hostile)", "var(txn.x)", "", "str(a)", "pathological" }) do
+      assert.is_nil(scope.kind(expression), expression)
+    end
+    assert.is_nil(scope.kind(nil))
+  end)
+
+  it("is the whole site when nothing is named", function()
+    assert.equal("^.*$ | / | whole", patterns({}, "path", "reg"))
+    assert.equal("^.*$ | host.example/ | whole", patterns({}, "base", "reg"))
+    assert.equal("^.*$ | / | whole", patterns({}, nil, "reg"))
+    assert.equal("/ | / | whole", patterns({}, "path", "beg"))
+    assert.equal("0.0.0.0/0  ::/0 | 192.0.2.1 | whole", patterns({}, "address", "ip"))
+    for _, case in ipairs({ { "base", "beg" }, { "host", "sub" }, { nil, "beg" }, { "path", "str" }, { "host", "dom" } }) do
+      assert.matches("^refused: .*no pattern that matches every request", patterns({}, case[1], case[2]))
+    end
+  end)
+
+  it("takes path prefixes, with their special signs made plain", function()
+    assert.equal("^/shop | /shop", patterns({ paths = { "/shop" } }, "path", "reg"))
+    assert.equal("^/a\\.b\\(c\\)\\*\\+\\$\\|\\[d\\]\\{e\\}\\^\\\\ | /a.b(c)*+$|[d]{e}^\\",
+      patterns({ paths = { "/a.b(c)*+$|[d]{e}^\\" } }, "path", "reg"))
+    assert.equal("/a.b  /c | /a.b", patterns({ paths = { "/a.b", "/c" } }, "path", "beg"))
+    assert.equal("^[^/]*/shop | host.example/shop", patterns({ paths = { "/shop" } }, "base", "reg"))
+    assert.equal("^/x  ^/shop | /shop", patterns({ patterns = { "^/x" }, paths = { "/shop" } }, "path", "reg"))
+  end)
+
+  it("refuses a path that no request has, and an ACL that cannot tell prefixes apart", function()
+    for _, path in ipairs({ "shop", "", "/a b", "/café", "/a?b", "/a#b", "/a\n", "/a\0" }) do
+      assert.matches("^refused: ", patterns({ paths = { path } }, "path", "reg"))
+    end
+    for _, case in ipairs({ { "path", "str" }, { "path", "sub" }, { "path", "dir" }, { "base", "beg" }, { nil, "reg" },
+      { "host", "reg" }, { "address", "ip" } }) do
+      assert.matches("^refused: .*cannot tell path prefixes apart", patterns({ paths = { "/a" } }, case[1], case[2]))
+    end
+  end)
+
+  it("takes hosts, and paths of hosts", function()
+    assert.equal("^a\\.example(:[0-9]+)?/ | a.example/", patterns({ hosts = { "a.example" } }, "base", "reg"))
+    assert.equal("^a(:[0-9]+)?/x  ^a(:[0-9]+)?/y  ^b(:[0-9]+)?/x  ^b(:[0-9]+)?/y | a/x",
+      patterns({ hosts = { "a", "b" }, paths = { "/x", "/y" } }, "base", "reg"))
+    assert.equal("^\\[2001:db8::1\\](:[0-9]+)?$ | [2001:db8::1]", patterns({ hosts = { "[2001:db8::1]" } }, "host", "reg"))
+    assert.equal("a.example | a.example", patterns({ hosts = { "a.example" } }, "host", "str"))
+    for _, host in ipairs({ "a/b", "a:80", "", "a b", "^a", "*.example" }) do
+      assert.matches("^refused: ", patterns({ hosts = { host } }, "base", "reg"))
+    end
+    for _, kind in ipairs({ "path", "address" }) do
+      assert.matches("^refused: .*cannot tell hosts apart", patterns({ hosts = { "a" } }, kind, "reg"))
+    end
+    assert.matches("^refused: .*cannot tell path prefixes apart", patterns({ hosts = { "a" }, paths = { "/x" } }, "host", "reg"))
+  end)
+end)
