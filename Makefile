@@ -10,7 +10,7 @@ CC     ?= cc
 LUA    ?= lua5.4
 CFLAGS ?= -O2 -g
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(if $(CI),-Werror)
-PKGS   := lua5.4 libuv
+PKGS   := lua5.4 libuv sqlite3
 DEFS   := -DHAPLUA_VERSION='"$(VERSION)"'
 
 # B holds what is built; another folder for each kind of build.
@@ -18,14 +18,15 @@ B   ?= build
 BIN ?= haplua
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
 	$(shell pkg-config --cflags $(PKGS))
-# Lua and libuv are the distribution's, linked in as its own lua5.4 links Lua: to find and bind
+# Lua, libuv and SQLite are the distribution's, linked in as its own lua5.4 links Lua: to find and bind
 # two more shared libraries is a seventh of a start (docs/performance.md). The whole of Lua's
 # interface is there for C modules. SHARED=1 links the shared libraries instead.
 PARTS = $(if $(SHARED),$(shell pkg-config --libs $(PKGS)),-Wl,--export-dynamic-symbol=lua_* \
 	-Wl,--export-dynamic-symbol=luaL_* -Wl,--export-dynamic-symbol=luaopen_* \
-	-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -lpthread -ldl)
-# Names are bound at the start: safer, and faster than one by one.
-ALL_LIBS = -Wl,-z,relro,-z,now $(LDFLAGS) $(PARTS) -lm
+	-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -l:libsqlite3.a -lpthread -ldl)
+# Names are bound at the start: safer, and faster than one by one. The other two keep down the
+# pages that a start touches: SQLite's tables are full of addresses.
+ALL_LIBS = -Wl,-z,relro,-z,now,-z,pack-relative-relocs,-z,noseparate-code $(LDFLAGS) $(PARTS) -lm
 
 Q := $(if $(V),,@)
 

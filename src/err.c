@@ -73,3 +73,19 @@ const char *err_text(int rc)
 			return codes[i].text;
 	return uv_text(rc);
 }
+
+/* Nor does uv_err_name() free the name that it makes for such a code. */
+const char *err_name(int rc)
+{
+	switch (rc) {
+	case HAP_ENOMEM:
+		return "ENOMEM";
+#define NAME(name, text)                                                                 \
+	case UV_##name:                                                                  \
+		return #name;
+		UV_ERRNO_MAP(NAME)
+#undef NAME
+	default:
+		return "UNKNOWN";
+	}
+}

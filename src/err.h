@@ -48,4 +48,7 @@ const char *err_kind(int rc);
 /* A short English text for any code, libuv's included. Static string. */
 const char *err_text(int rc);
 
+/* The system's name for one of libuv's codes: "ENOENT". Static string. */
+const char *err_name(int rc);
+
 #endif

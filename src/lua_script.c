@@ -203,6 +203,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.core", luaopen_haplua_core},
 	{"haplua.error", luaopen_haplua_error},
 	{"haplua.reply", luaopen_haplua_reply},
+	{"haplua.sqlite", luaopen_haplua_sqlite},
 	{"haplua.task", luaopen_haplua_task},
 	{"haplua.terminal", luaopen_haplua_terminal},
 	{"run", luaopen_haplua_run},

@@ -6,7 +6,7 @@
 # Needs root only when something is missing. Elsewhere than on Debian it says what to install.
 set -eu
 
-build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev lua-argparse lua-cjson"
+build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson"
 check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps"
 real="haproxy nginx-light wrk socat curl lua-busted util-linux procps"
 demo="haproxy nginx-light curl"

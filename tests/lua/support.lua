@@ -22,6 +22,23 @@ local function program()
   return words
 end
 
+--- The same, for tests that run it in a way of their own: M.program("-e", chunk).
+---@return string[] words
+function M.program(...)
+  local words = program()
+  for _, word in ipairs({ ... }) do
+    words[#words + 1] = word
+  end
+  return words
+end
+
+--- The process that runs the tests.
+---@return integer
+function M.pid()
+  local f <close> = assert(io.open("/proc/self/stat"))
+  return f:read("n")
+end
+
 --- A value to be waited for: `set` once, `wait` by any task.
 ---@return {set: fun(value: any), wait: fun(): any}
 function M.event()

@@ -4,6 +4,7 @@
 
 local core = require("haplua.core")
 local haproxy = require("haproxy")
+local support = require("support")
 
 --- The functions that an annotation file declares on a table, and their names in order.
 ---@return string[]
@@ -39,6 +40,14 @@ describe("the annotations for the Lua language server", function()
       assert.are.same(registered(require("haplua." .. module), true), declared(file, module))
     end)
   end
+
+  it("declare haplua.sqlite as it is", function()
+    local sqlite = require("haplua.sqlite")
+    assert.are.same(registered(sqlite), declared("sqlite.lua", "sqlite"))
+    local folder <close> = support.folder()
+    local db <close> = assert(sqlite.open(folder.path .. "/file"))
+    assert.are.same(registered(debug.getmetatable(db).__index), declared("sqlite.lua", "Database"))
+  end)
 
   it("declare haplua.task as it is", function()
     assert.are.same(registered(require("haplua.task"), true), declared("task.lua", "task"))
@@ -76,7 +85,7 @@ describe("the annotations for the Lua language server", function()
   end)
 
   it("are Lua, each with its module's name", function()
-    local files = { "core", "error", "haproxy", "reply", "run", "task", "terminal" }
+    local files = { "core", "error", "haproxy", "reply", "run", "sqlite", "task", "terminal" }
     for _, file in ipairs(files) do
       local path = ("docs/types/%s.lua"):format(file)
       assert(loadfile(path))

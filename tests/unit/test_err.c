@@ -83,6 +83,14 @@ static void any_number_has_a_static_text(void **state)
 	assert_string_equal(err_text(INT32_MIN), "unknown error");
 }
 
+static void system_codes_have_the_systems_names(void **state)
+{
+	(void)state;
+	assert_string_equal(err_name(UV_ENOENT), "ENOENT");
+	assert_string_equal(err_name(HAP_ENOMEM), "ENOMEM");
+	assert_string_equal(err_name(-12345678), "UNKNOWN");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +99,7 @@ int main(void)
 		cmocka_unit_test(no_own_code_counts_as_unreachable),
 		cmocka_unit_test(libuv_codes_keep_libuv_texts),
 		cmocka_unit_test(any_number_has_a_static_text),
+		cmocka_unit_test(system_codes_have_the_systems_names),
 	};
 
 	return cmocka_run_group_tests_name("err", tests, NULL, NULL);
