@@ -9,10 +9,8 @@
 #include "lua_error.h"
 #include "lua_tables.h"
 
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static int ltarget_gc(lua_State *L)
@@ -180,38 +178,18 @@ static int lcore_identity(lua_State *L)
 	return 1;
 }
 
-/* file(path) -> {owner = "haproxy:haproxy", user=, group=, mode = "0600"}, or nothing */
-static int lcore_file(lua_State *L)
-{
-	struct stat st;
-	char mode[8];
-
-	if (stat(luaL_checkstring(L, 1), &st) < 0)
-		return 0;
-	struct passwd *user = getpwuid(st.st_uid);
-	struct group *group = getgrgid(st.st_gid);
-
-	snprintf(mode, sizeof mode, "%04o", (unsigned)st.st_mode & 07777);
-	lua_createtable(L, 0, 4);
-	lua_pushfstring(L, "%s", user ? user->pw_name : "?");
-	lua_setfield(L, -2, "user");
-	lua_pushfstring(L, "%s", group ? group->gr_name : "?");
-	lua_setfield(L, -2, "group");
-	lua_pushfstring(L, "%s:%s", user ? user->pw_name : "?",
-			group ? group->gr_name : "?");
-	lua_setfield(L, -2, "owner");
-	lua_pushstring(L, mode);
-	lua_setfield(L, -2, "mode");
-	return 1;
-}
-
 static const luaL_Reg library[] = {
-	{"check", lua_call_check},    {"ref", lua_call_ref},
-	{"identity", lcore_identity}, {"file", lcore_file},
-	{"open", lcore_open},         {"current", lcore_current},
-	{"use", lcore_use},           {"would", lcore_would},
-	{"dry_run", lcore_dry_run},   {"encode", lua_call_encode},
-	{"several", lcore_several},   {NULL, NULL},
+	{"check", lua_call_check},
+	{"ref", lua_call_ref},
+	{"identity", lcore_identity},
+	{"open", lcore_open},
+	{"current", lcore_current},
+	{"use", lcore_use},
+	{"would", lcore_would},
+	{"dry_run", lcore_dry_run},
+	{"encode", lua_call_encode},
+	{"several", lcore_several},
+	{NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

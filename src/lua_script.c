@@ -202,6 +202,7 @@ static void add_path(lua_State *L, const char *script)
 static const luaL_Reg preloaded[] = {
 	{"haplua.core", luaopen_haplua_core},
 	{"haplua.error", luaopen_haplua_error},
+	{"haplua.file", luaopen_haplua_file},
 	{"haplua.reply", luaopen_haplua_reply},
 	{"haplua.sqlite", luaopen_haplua_sqlite},
 	{"haplua.task", luaopen_haplua_task},

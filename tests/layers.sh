@@ -18,6 +18,9 @@ for m in buf address command frame reply reply_rows; do
 	grep -nE '#include <(uv|lua|lauxlib|sys/|time|unistd)' src/$m.[ch] &&
 		complain "src/$m is pure"
 done
+for m in file file_replace; do
+	grep -nE '#include [<"](uv|host|clock|task)\.h' src/$m.c && complain "src/$m.c knows the loop"
+done
 for f in src/*.[ch]; do
 	case ${f#src/} in
 	lua_* | task* | host.* | policy.* | interrupt.*) ;;

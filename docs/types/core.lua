@@ -91,9 +91,4 @@ function core.ref(value) end
 ---@return string
 function core.identity() end
 
---- Whose a file is; nothing for one that cannot be looked at.
----@param path string
----@return {owner: string, user: string, group: string, mode: string}?
-function core.file(path) end
-
 return core

@@ -33,7 +33,7 @@ end
 
 local function not_permitted(failure)
   local mine = core.identity()
-  local file = failure.path and core.file(failure.path)
+  local file = failure.path and require("haplua.file").info(failure.path)
   if not file then
     return ("you are %s, and may not go through a folder on the way to it"):format(mine)
   end

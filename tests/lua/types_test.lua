@@ -41,6 +41,14 @@ describe("the annotations for the Lua language server", function()
     end)
   end
 
+  it("declare haplua.file as it is", function()
+    local file = require("haplua.file")
+    assert.are.same(registered(file), declared("file.lua", "file"))
+    local folder <close> = support.folder()
+    local lock <close> = assert(file.lock(folder.path .. "/file", 0))
+    assert.are.same(registered(debug.getmetatable(lock).__index), declared("file.lua", "Lock"))
+  end)
+
   it("declare haplua.sqlite as it is", function()
     local sqlite = require("haplua.sqlite")
     assert.are.same(registered(sqlite), declared("sqlite.lua", "sqlite"))
@@ -85,7 +93,7 @@ describe("the annotations for the Lua language server", function()
   end)
 
   it("are Lua, each with its module's name", function()
-    local files = { "core", "error", "haproxy", "reply", "run", "sqlite", "task", "terminal" }
+    local files = { "core", "error", "file", "haproxy", "reply", "run", "sqlite", "task", "terminal" }
     for _, file in ipairs(files) do
       local path = ("docs/types/%s.lua"):format(file)
       assert(loadfile(path))
