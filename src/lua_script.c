@@ -207,6 +207,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.sqlite", luaopen_haplua_sqlite},
 	{"haplua.task", luaopen_haplua_task},
 	{"haplua.terminal", luaopen_haplua_terminal},
+	{"haplua.watch", luaopen_haplua_watch},
 	{"run", luaopen_haplua_run},
 	{NULL, NULL},
 };

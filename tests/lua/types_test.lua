@@ -61,6 +61,13 @@ describe("the annotations for the Lua language server", function()
     assert.are.same(registered(require("haplua.task"), true), declared("task.lua", "task"))
   end)
 
+  it("declare haplua.watch as it is", function()
+    local watch = require("haplua.watch")
+    assert.are.same(registered(watch), declared("watch.lua", "watch"))
+    local w <close> = assert(watch.open())
+    assert.are.same(registered(debug.getmetatable(w).__index), declared("watch.lua", "Watch"))
+  end)
+
   it("declare haplua.error as it is", function()
     assert.are.same(registered(require("haplua.error"), true), declared("error.lua", "M"))
   end)
@@ -93,7 +100,7 @@ describe("the annotations for the Lua language server", function()
   end)
 
   it("are Lua, each with its module's name", function()
-    local files = { "core", "error", "file", "haproxy", "reply", "run", "sqlite", "task", "terminal" }
+    local files = { "core", "error", "file", "haproxy", "reply", "run", "sqlite", "task", "terminal", "watch" }
     for _, file in ipairs(files) do
       local path = ("docs/types/%s.lua"):format(file)
       assert(loadfile(path))

@@ -1,0 +1,43 @@
+---@meta haplua.watch
+-- SPDX-License-Identifier: MIT
+--
+-- What happens to files, told by the kernel (src/lua_watch.c).
+--
+-- Files are watched by name, in their folder: one that is renamed over the name is seen, and one
+-- that is not there yet. What happens through another name of the same file (a hard link, a link's
+-- target, a bind mount) is not: of a link, watch file.real(path) as well.
+--
+-- What this process does itself is told like everything else, for the kernel does not say who did
+-- it. A task that opened each file that it is told of would be told of that for ever. So look with
+-- file.info(), which opens nothing, and read the file only if its inode, size or mtime have changed.
+
+local watch = {}
+
+--- At the end of a `<close>` variable's block it is closed.
+---@class haplua.Watch
+local Watch = {}
+
+---@class haplua.WatchEvent
+---@field path string?  as it was added; absent when the kernel had to drop events: look at all files
+---@field what "opened"|"changed"|"created"|"removed"|"lost"
+--- changed: written to or cut. created, removed: also by renaming. lost: its folder is gone or was
+--- moved, and the file is not watched any more.
+
+--- Watch a file, too. Its folder must be there and readable ("ENOENT", "EACCES"), the file need not.
+---@param path string
+---@return true?, string? message, string? code
+function Watch:add(path) end
+
+--- Wait until something has happened since the last wait. Each thing is told once, in the order of
+--- its last time.
+---@param seconds? number  0: what has happened so far
+---@return haplua.WatchEvent[]? events  nil when the time is over
+function Watch:wait(seconds) end
+
+function Watch:close() end
+
+--- A watch of nothing. "EMFILE": the user's limit (fs.inotify.max_user_instances).
+---@return haplua.Watch?, string? message, string? code
+function watch.open() end
+
+return watch
