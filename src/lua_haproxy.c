@@ -9,9 +9,7 @@
 #include "lua_error.h"
 #include "lua_tables.h"
 
-#include <pwd.h>
 #include <stdio.h>
-#include <unistd.h>
 
 static int ltarget_gc(lua_State *L)
 {
@@ -168,28 +166,13 @@ static int lcore_would(lua_State *L)
 	return 0;
 }
 
-/* identity() -> the user that this process acts as: "www-data (uid 33)" */
-static int lcore_identity(lua_State *L)
-{
-	struct passwd *user = getpwuid(geteuid());
-
-	lua_pushfstring(L, "%s (uid %d)", user ? user->pw_name : "a user without name",
-			(int)geteuid());
-	return 1;
-}
-
 static const luaL_Reg library[] = {
-	{"check", lua_call_check},
-	{"ref", lua_call_ref},
-	{"identity", lcore_identity},
-	{"open", lcore_open},
-	{"current", lcore_current},
-	{"use", lcore_use},
-	{"would", lcore_would},
-	{"dry_run", lcore_dry_run},
-	{"encode", lua_call_encode},
-	{"several", lcore_several},
-	{NULL, NULL},
+	{"check", lua_call_check},  {"ref", lua_call_ref},
+
+	{"open", lcore_open},       {"current", lcore_current},
+	{"use", lcore_use},         {"would", lcore_would},
+	{"dry_run", lcore_dry_run}, {"encode", lua_call_encode},
+	{"several", lcore_several}, {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

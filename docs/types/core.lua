@@ -87,8 +87,4 @@ function core.check(values, more) end
 ---@param value any
 function core.ref(value) end
 
---- The user that this process acts as: "www-data (uid 33)".
----@return string
-function core.identity() end
-
 return core

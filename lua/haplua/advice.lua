@@ -32,7 +32,7 @@ local function no_socket(failure)
 end
 
 local function not_permitted(failure)
-  local mine = core.identity()
+  local mine = require("haplua.process").identity()
   local file = failure.path and require("haplua.file").info(failure.path)
   if not file then
     return ("you are %s, and may not go through a folder on the way to it"):format(mine)
