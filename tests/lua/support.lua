@@ -7,6 +7,7 @@ local M = {}
 local FAKE = (os.getenv("BUILD") or "build") .. "/fake"
 
 --- The words that start the haplua under test: $HAPLUA, else the one that runs this.
+---@return string[]
 local function program()
   local words = {}
   for word in (os.getenv("HAPLUA") or ""):gmatch("%S+") do
@@ -99,6 +100,23 @@ function M.folder()
   })
 end
 
+M.program = program
+
+-- What haplua would find on this machine is none of a test's business.
+local alone = { HAPLUA_JOURNAL = "none", HAPLUA_CONFIG = "none", HAPLUA_ACL = false, HAPLUA_SOCKET = false }
+
+--- These changes to the environment, and those for every test.
+local function environment(changes)
+  local env = {}
+  for name, value in pairs(alone) do
+    env[name] = value
+  end
+  for name, value in pairs(changes or {}) do
+    env[name] = value
+  end
+  return env
+end
+
 --- Run haplua: M.haplua{arguments..., stdin=, env=, cwd=, stdout=}.
 ---@return {status: integer, out: string, err: string}
 function M.haplua(options)
@@ -106,7 +124,7 @@ function M.haplua(options)
   for _, word in ipairs(options) do
     words[#words + 1] = word
   end
-  words.stdin, words.env, words.cwd = options.stdin or "", options.env, options.cwd
+  words.stdin, words.env, words.cwd = options.stdin or "", environment(options.env), options.cwd
   words.stdout, words.stderr = options.stdout or "capture", "capture"
   local status, out, err = run(words)
   return { status = status, out = out, err = err }
@@ -114,7 +132,7 @@ end
 
 --- Run haplua under a shell, which finds it as "$@": for redirections, limits, ...
 function M.shell(command, ...)
-  local words = { "sh", "-c", command, "sh" }
+  local words = { "sh", "-c", command, "sh", env = environment() }
   for _, list in ipairs({ program(), { ... } }) do
     for _, word in ipairs(list) do
       words[#words + 1] = word
@@ -143,7 +161,7 @@ function M.signalled(signals, chunk, ...)
     words[#words + 1] = word
   end
   local pid
-  words.stdin, words.stderr = "", "capture"
+  words.stdin, words.stderr, words.env = "", "capture", environment()
   function words.stdout(line)
     line = line:gsub("^/%w+: ", "") -- with several targets
     pid = pid or line

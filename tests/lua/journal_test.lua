@@ -1,0 +1,147 @@
+-- SPDX-License-Identifier: MIT
+
+local journal = require("haplua.journal")
+local support = require("support")
+
+local function change(more)
+  local entry = { target = "/s", acl = "#1", switch = "site", action = "on", patterns = { "^/a", "^/b" } }
+  for key, value in pairs(more or {}) do
+    entry[key] = value
+  end
+  return entry
+end
+
+describe("the journal", function()
+  local folder, path
+
+  before_each(function()
+    folder = support.folder()
+    path = folder.path .. "/deep/journal.db"
+  end)
+
+  after_each(function()
+    getmetatable(folder).__close(folder)
+  end)
+
+  it("remembers what is wanted, and who wanted it", function()
+    local j <close> = assert(journal.open(path))
+    assert.is_nil(j:wanted("/s", "#1"))
+    local id = j:begin(change({ reason = "a 'reason'; --", bypass = { "192.0.2.0/24" }, since = 5, ends = 7.5 }))
+    local wanted = j:wanted("/s", "#1")
+    assert.same({ "^/a", "^/b" }, wanted.patterns)
+    assert.same({ "192.0.2.0/24" }, wanted.bypass)
+    assert.same({ id, "a 'reason'; --", 5, 7.5, "on" }, { wanted.id, wanted.reason, wanted.since, wanted.ends, wanted.action })
+    assert.is_nil(wanted.outcome)
+    assert.is_string(wanted.user)
+    assert.is_string(wanted.host)
+    j:finish(id, 42, 1000)
+    wanted = j:wanted("/s", "#1")
+    assert.same({ "done", 42, 1000 }, { wanted.outcome, wanted.worker, wanted.started })
+    assert.is_nil(j:wanted("/s", "#2"))
+    assert.is_nil(j:wanted("/t", "#1"))
+    local again <close> = assert(journal.open(path, { readonly = true }))
+    assert.equal(id, again:wanted("/s", "#1").id)
+  end)
+
+  it("goes back to what was wanted when a change fails", function()
+    local j <close> = assert(journal.open(path))
+    local first = j:begin(change())
+    j:finish(first)
+    local second = j:begin(change({ patterns = {} }))
+    assert.equal(second, j:wanted("/s", "#1").id)
+    j:undo(second, "HAProxy refused")
+    assert.equal(first, j:wanted("/s", "#1").id)
+    assert.equal("HAProxy refused", j:log("/s", "#1", 9)[2].outcome)
+    local only = j:begin(change({ acl = "#2" }))
+    j:undo(only, "no")
+    assert.is_nil(j:wanted("/s", "#2"))
+  end)
+
+  it("does not go back over somebody else's change", function()
+    local j <close> = assert(journal.open(path))
+    local first = j:begin(change())
+    local second = j:begin(change({ patterns = {} }))
+    j:undo(first, "late")
+    assert.equal(second, j:wanted("/s", "#1").id)
+  end)
+
+  it("lists the latest changes, the oldest first", function()
+    local j <close> = assert(journal.open(path))
+    for i = 1, 5 do
+      j:begin(change({ acl = i % 2 == 0 and "#2" or "#1", reason = tostring(i) }))
+    end
+    j:note(change({ action = "keep", reason = "6" }), "done")
+    local function reasons(acl, n)
+      local list = {}
+      for i, entry in ipairs(j:log("/s", acl, n)) do
+        list[i] = entry.reason
+      end
+      return table.concat(list, " ")
+    end
+    assert.equal("4 5 6", reasons(nil, 3))
+    assert.equal("2 4", reasons("#2", 9))
+    assert.equal("5", j:wanted("/s", "#1").reason)
+    assert.equal(2, #j:all_wanted("/s"))
+  end)
+
+  it("is opened by several at once, also when it is new", function()
+    local opened = {}
+    for i = 1, 6 do
+      opened[i] = task.spawn(function()
+        return support.haplua({ "-e", [[
+          local j <close> = require("haplua.journal").open(arg[1])
+          for i = 1, 20 do
+            j:begin({ target = "/s", acl = "#" .. i, switch = "x", action = "on", patterns = { arg[2] } })
+          end]], path, tostring(i) })
+      end)
+    end
+    for _, one in ipairs(opened) do
+      local ran = one:wait()
+      assert.same({ 0, "" }, { ran.status, ran.err })
+    end
+    local j <close> = assert(journal.open(path))
+    assert.equal(120, #j:log("/s", nil, 1000))
+    assert.equal(20, #j:all_wanted("/s"))
+  end)
+
+  it("has one change a switch at a time, and says who is at it", function()
+    local j <close> = assert(journal.open(path))
+    local other <close> = assert(journal.open(path))
+    local lock = j:lock("/s", "#1")
+    local elsewhere = other:lock("/s", "#2")
+    elsewhere:release()
+    assert.is_true(other:locked("/s", "#1"))
+    j:begin(change())
+    local ok, problem = pcall(other.lock, other, "/s", "#1", 0.05)
+    assert.is_false(ok)
+    assert.equal("refused", problem.kind)
+    assert.matches("#1 is being changed by somebody else: .* is at 'on' since", problem.message)
+    local waiter = task.spawn(other.lock, other, "/s", "#1", 30)
+    lock:release()
+    waiter:wait():release()
+    assert.is_false(other:locked("/s", "#1"))
+  end)
+
+  it("has one keeper a target", function()
+    local j <close> = assert(journal.open(path))
+    assert.is_false(j:kept("/s"))
+    local lock = j:keeper("/s")
+    assert.is_true(j:kept("/s"))
+    assert.is_false(j:kept("/t"))
+    assert.is_nil((j:keeper("/s")))
+    lock:release()
+    assert.is_false(j:kept("/s"))
+  end)
+
+  it("says what is wrong with a file that is none", function()
+    local bad = folder.write("bad.db", ("this is no database\n"):rep(100))
+    local ok, problem = pcall(journal.open, bad)
+    assert.is_false(ok)
+    assert.equal("journal", problem.kind)
+    assert.matches("bad.db: ", problem.message)
+    assert.is_string(problem.advice)
+    local j, why = journal.open(folder.path .. "/none.db", { readonly = true })
+    assert.is_nil(j)
+    assert.equal("there is none", why)
+  end)
+end)
