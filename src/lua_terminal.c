@@ -171,8 +171,16 @@ static int lterminal_readline(lua_State *L)
 	return readline_k(L, LUA_OK, 0);
 }
 
+/* is_terminal(fd) -> does somebody look at this file descriptor? */
+static int lterminal_is_terminal(lua_State *L)
+{
+	lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+	return 1;
+}
+
 static const luaL_Reg library[] = {
 	{"readline", lterminal_readline},
+	{"is_terminal", lterminal_is_terminal},
 	{NULL, NULL},
 };
 

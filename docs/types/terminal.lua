@@ -10,4 +10,9 @@ local terminal = {}
 ---@return string?
 function terminal.readline(prompt) end
 
+--- Does somebody look at this file descriptor?
+---@param fd integer  1: standard output, 2: standard error
+---@return boolean
+function terminal.is_terminal(fd) end
+
 return terminal

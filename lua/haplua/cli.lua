@@ -36,7 +36,7 @@ local M = {}
 ---@field commands haplua.cli.Command[]?  of which one must be given
 ---@field arg haplua.cli.Argument?  as in a command, for a script that has none
 ---@field args string?  likewise
----@field after string?  the name of what must follow "--": words that are not looked at, a command to run
+---@field after string?  the field of what must follow "--": words that are not looked at, a command to run
 ---@field check (fun(found: table): string?)?  says what is wrong with options that do not go together
 
 --- "--dry-run" is the field dry_run.
@@ -208,11 +208,11 @@ local function parser_of(spec)
     local command = parser:command(c[1], c.help):target("command")
     declare(command, c)
     if c.after then
-      command:usage(("%s -- %s..."):format(command:get_usage(), c.after:upper()))
+      command:usage(command:get_usage() .. " -- COMMAND...")
     end
   end
   if spec.after then
-    parser:usage(("%s -- %s..."):format(parser:get_usage(), spec.after:upper()))
+    parser:usage(parser:get_usage() .. " -- COMMAND...")
   end
   function parser.error(self, message)
     io.stderr:write(("%s: %s\n%s\nTry '%s --help'.\n"):format(spec.name, message, self:get_usage(), spec.name))
@@ -276,7 +276,7 @@ function M.parse(spec, words)
   local found = M.parse_shortly(spec, words) or M.parse_with_argparse(spec, words)
   local after = after_of(spec, found)
   if after and #found[after] == 0 then
-    parser_of(spec):error(("what shall run? '-- %s...' is missing"):format(after:upper()))
+    parser_of(spec):error("what shall run? '-- COMMAND...' is missing")
   end
   local problem = spec.check and spec.check(found)
   if problem then

@@ -148,11 +148,15 @@ function M.parse(path, text)
   return config
 end
 
---- Read the configuration: the given file, else $HAPLUA_CONFIG, else /etc/haplua/config.lua, which may be missing.
+--- Read the configuration: the given file, else $HAPLUA_CONFIG ("none": there is none), else
+-- /etc/haplua/config.lua, which may be missing.
 ---@param path string?
 ---@return haplua.Config
 function M.read(path)
   local chosen = path or os.getenv("HAPLUA_CONFIG")
+  if chosen == "none" then
+    return { switches = {} }
+  end
   local f <close>, problem, code = io.open(chosen or M.PATH, "rb")
   if not f then
     if not chosen and code == 2 then

@@ -33,9 +33,8 @@ end
 
 --- Seconds since 1970 of fields that are meant as UTC.
 local function utc(t)
-  local days = 0
   local y, m = t.year - (t.month <= 2 and 1 or 0), (t.month + 9) % 12
-  days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + t.day - 1 - 719468
+  local days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + t.day - 1 - 719468
   return days * 86400 + t.hour * 3600 + t.min * 60 + t.sec
 end
 

@@ -45,7 +45,8 @@ local specs = {
 
 local vocabulary = {
   "on", "off", "one", "app/a1", "^/shop", "", " ", "#9999", "60", "0.5", "x", "a=b", "--acl", "--acl=#1", "--acl=",
-  "run", "--path", "--path=/a", "--wait", "--wait=5", "--wait=x", "--force", "--force=1", "--dry-run", "--", "-", "-x", "-1", "--unknown", "---",
+  "run", "--path", "--path=/a", "--wait", "--wait=5", "--wait=x", "--force", "--force=1", "--dry-run", "--", "-", "-x",
+  "-1", "--unknown", "---",
 }
 
 -- The long way ends the script where the command line is wrong; here that is an error to catch.

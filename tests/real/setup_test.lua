@@ -100,13 +100,19 @@ describe("scripts/maint.lua", function()
     assert.equal("maintenance is off: #9999 matches nothing", maint("status"))
     maint("on", "^/a b", '^/"q"\\.')
     assert.equal('maintenance is on: #9999 matches ^/a b  ^/"q"\\.', maint("status"))
+    local status = require("cjson").decode(maint("status", "--json"))
+    assert.equal(s.target:info().Pid, status.worker)
+    assert.equal(tostring(s.target:version()), status.version)
+    status.worker, status.version = nil, nil
     assert.same({
       target = s.socket,
+      switch = "#9999",
       acl = "#9999",
       on = true,
       patterns = { "^/a b", '^/"q"\\.' },
       type = "reg",
-    }, require("cjson").decode(maint("status", "--json")))
+      disagreements = {},
+    }, status)
     maint("off")
     assert.equal("[]", maint("status", "--json"):match('"patterns":(%b[])'))
   end)

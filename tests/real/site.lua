@@ -151,9 +151,9 @@ defaults
     timeout http-keep-alive 1h
 frontend frontend-http
     bind 127.0.0.1:PORT
-    acl maintenance path -i -u 9999 -m reg
+    acl maintenance ACL
     FRONTEND
-    use_backend maintenance if maintenance
+    use_backend maintenance if maintenance CONDITION
     default_backend app
 backend app
     server app 127.0.0.1:APP
@@ -165,6 +165,8 @@ MORE
     THREADS = options.threads or 2,
     GLOBAL = (options.global or ""):gsub("%f[%w]DIR%f[%W]", site.dir),
     FRONTEND = (options.frontend or ""):gsub("%f[%w]DIR%f[%W]", site.dir),
+    ACL = (options.acl or "path -i -u 9999 -m reg"):gsub("%f[%w]DIR%f[%W]", site.dir),
+    CONDITION = options.condition or "",
     MORE = options.more or "",
     PORT = site.port,
     APP = site.app_port,
@@ -222,11 +224,17 @@ function Site:reset_counts()
   get(("http://127.0.0.1:%d/_count/reset"):format(self.app_port))
 end
 
---- Run haplua as an operator does, on this site's socket: site:haplua{"scripts/maint.lua", "on"}
+--- Run haplua as an operator does, on this site's socket: site:haplua{"scripts/maint.lua", "on"}.
+-- There is a journal and a configuration where the test has set site.journal and site.config.
 ---@return {status: integer, out: string, err: string}
 function Site:haplua(options)
   table.insert(options, 1, "-s")
   table.insert(options, 2, options.socket or self.socket)
+  local env = { HAPLUA_JOURNAL = self.journal, HAPLUA_CONFIG = self.config }
+  for name, value in pairs(options.env or {}) do
+    env[name] = value
+  end
+  options.env = env
   return support.haplua(options)
 end
 
@@ -292,6 +300,8 @@ end
 --- Start a site. Options, all of them optional:
 --   socket    the path of the admin socket
 --   global, frontend, more    lines for these places of the configuration; DIR is the site's folder
+--   acl       the declaration of the ACL `maintenance`
+--   condition  what else must hold for a request to see the maintenance page: "!bypass"
 --   files     name -> content, written to the site's folder before HAProxy starts
 --   threads   of HAProxy; 2
 function M.start(options)

@@ -1,0 +1,270 @@
+-- SPDX-License-Identifier: MIT
+--
+--- One switch on one HAProxy: the ACL that decides, the ACL of the clients that pass, the map of what
+-- visitors are told, and their files. look() asks for all of it; apply() changes all of it, or nothing.
+
+local core = require("haplua.core")
+local haproxy = require("haproxy")
+local list = require("haplua.list")
+local reply = require("haplua.reply")
+local scope = require("haplua.scope")
+local task = require("haplua.task")
+
+local M = {}
+
+-- The list of clients that pass, where no configuration names one and HAProxy has it.
+local BYPASS = "#9998"
+
+---@class haplua.Live
+---@field state haplua.ListState  of the ACL
+---@field patterns string[]
+---@field method string  "reg", "beg", ...
+---@field kind string?  what the ACL looks at: "path", "base", "host", "address"
+---@field bypass string?  the list of clients that pass
+---@field passing string[]?  its entries
+---@field info {keys: string[], values: string[]}?  what visitors are told
+---@field worker integer  HAProxy's process
+---@field started integer  when that one started, in seconds since 1970
+---@field version string
+
+--- The expression of an ACL, for scope.kind(): HAProxy tells it in `show acl`. Of a list that comes from a
+-- file it only tells where that is used; a second list, of the words in the configuration, has the same place.
+local function expression(all, found)
+  local text = found and found.text or ""
+  local direct = text:match("^acl '(.-)' file ")
+  local place = text:match("used by acl at (file '.-' line %d+)")
+  if direct or not place then
+    return direct
+  end
+  for _, other in ipairs(all) do
+    local fetch, at = other.text:match("^acl '(.-)' (file '.-' line %d+)")
+    if at == place then
+      return fetch
+    end
+  end
+end
+
+local function entries_of_map(text)
+  local keys, _, values = reply.entries(text, true)
+  return { keys = keys, values = values }
+end
+
+--- Where a process's `show info` says that it began.
+local function began(info)
+  local start = tonumber(info:match("\nStart_time_sec: (%d+)"))
+  return start or math.floor(task.time()) - (tonumber(info:match("\nUptime_sec: (%d+)")) or 0)
+end
+
+--- All that is to be known of a switch, in one request (two, for a list that only HAProxy knows of).
+---@param target haplua.Target
+---@param switch haplua.Switch
+---@return haplua.Live
+function M.look(target, switch)
+  local commands = {
+    { "show", "acl" }, { "show", "acl", switch.acl }, { "get", "acl", switch.acl, "/" }, { "show", "info" },
+  }
+  if switch.bypass then
+    commands[#commands + 1] = { "show", "acl", switch.bypass }
+  end
+  if switch.info then
+    commands[#commands + 1] = { "show", "map", switch.info }
+  end
+  local texts = target:batch(commands)
+  local all = reply.lists(texts[1])
+  local found = list.find(all, switch.acl)
+  local bypass, passing = switch.bypass, switch.bypass and texts[5]
+  if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
+    bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
+  end
+  local state = { list = found, text = texts[2], asked = "/", tests = reply.matches(texts[3]) }
+  return {
+    state = state,
+    patterns = (reply.entries(texts[2])),
+    method = state.tests[1] and state.tests[1].type or "unknown",
+    kind = scope.kind(switch.fetch or expression(all, found)),
+    bypass = bypass,
+    passing = passing and (reply.entries(passing)),
+    info = switch.info and entries_of_map(texts[#texts]),
+    worker = math.tointeger(tonumber(texts[4]:match("\nPid: (%d+)"))) or 0,
+    started = began("\n" .. texts[4]),
+    version = texts[4]:match("\nVersion: (%S+)") or texts[4]:match("^Version: (%S+)") or "?",
+  }
+end
+
+--- Is this the HAProxy process that a change was made on?
+---@param entry haplua.Entry
+function M.is_same_process(live, entry)
+  return entry.worker == live.worker and math.abs((entry.started or 0) - live.started) <= 2
+end
+
+-- What visitors are told: the map's entries, in this order.
+
+local function escape_html(text)
+  return (text:gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
+end
+
+--- The map's content for a maintenance.
+---@param since number
+---@param ends number?
+---@param reason string?
+---@return {keys: string[], values: string[]}
+function M.info(since, ends, reason)
+  local keys, values = { "since" }, { ("%d"):format(math.floor(since)) }
+  if ends then
+    keys[#keys + 1], values[#keys + 1] = "until", ("%d"):format(math.floor(ends))
+  end
+  if reason then
+    keys[#keys + 1], values[#keys + 1] = "reason", reason
+    keys[#keys + 1], values[#keys + 1] = "reason_html", escape_html(reason)
+  end
+  return { keys = keys, values = values }
+end
+
+-- Changing.
+
+---@class haplua.Step
+---@field kind "acl"|"map"
+---@field ref string
+---@field keys string[]
+---@field values string[]?
+---@field old_keys string[]
+---@field old_values string[]?
+---@field main boolean?  the ACL that decides
+
+---@return haplua.Step[]
+local function plan(switch, live, wish)
+  local main = { kind = "acl", ref = switch.acl, keys = wish.patterns, old_keys = live.patterns, main = true }
+  local bypass = live.bypass and wish.bypass and {
+    kind = "acl", ref = live.bypass, keys = wish.bypass, old_keys = live.passing,
+  }
+  local info = live.info and {
+    kind = "map", ref = switch.info, keys = wish.info.keys, values = wish.info.values,
+    old_keys = live.info.keys, old_values = live.info.values,
+  }
+  local steps = {}
+  -- nobody who may pass is sent away in between, and nobody is let in who may not
+  local first, last = { bypass or false, info or false, main }, { main, info or false, bypass or false }
+  for _, step in ipairs(#wish.patterns > 0 and first or last) do
+    steps[#steps + 1] = step or nil
+  end
+  return steps
+end
+
+--- The file of a list, where it is to be kept in step, and the module for it.
+---@return string? path, table? listfile
+local function file_of(target, switch, ref)
+  if switch.file and ref:sub(1, 1) == "/" then
+    local listfile = require("haplua.listfile")
+    return listfile.path(target, ref), listfile
+  end
+end
+
+--- The hook of a step: its file, and the other targets.
+local function before_commit(target, switch, step, undo, options)
+  local path, listfile = file_of(target, switch, step.ref)
+  local wait = step.main and options.together and core.several()
+  if not path and not wait then
+    return nil
+  end
+  return function()
+    if wait then
+      wait = false
+      haproxy.barrier()
+    end
+    if not path then
+      return
+    end
+    local before = listfile.write(path, step.kind, step.keys, step.values)
+    if before then
+      undo[#undo + 1] = function()
+        listfile.restore(path, before)
+      end
+    end
+  end
+end
+
+--- A dry run's line for a file.
+local function would_write(target, switch, step)
+  local path, listfile = file_of(target, switch, step.ref)
+  if path and not listfile.in_step(path, step.kind, step.keys, step.values) then
+    core.would(target, ("(write %d entries to %s)"):format(#step.keys, path))
+  end
+end
+
+--- What was done, undone: the newest first. What cannot be undone is left.
+local function roll_back(undo)
+  for i = #undo, 1, -1 do
+    pcall(undo[i])
+  end
+end
+
+---@class haplua.Wish
+---@field patterns string[]  none: off
+---@field probe string?  a value that must match then
+---@field bypass string[]?
+---@field info {keys: string[], values: string[]}
+
+---@class haplua.Applied
+---@field added integer
+---@field removed integer
+---@field tests table[]?  what `get acl` says of the probe
+---@field others integer  entries added to and removed from the other lists
+
+--- Make HAProxy and the files be as wished, step by step; when a step fails, the steps before it are undone.
+---@param live haplua.Live  as just seen
+---@param wish haplua.Wish
+---@param options {together: boolean?}  together: with several targets, all or none
+---@return haplua.Applied
+function M.apply(target, switch, live, wish, options)
+  local undo, applied = {}, { others = 0 }
+  local ok, problem = pcall(function()
+    for _, step in ipairs(plan(switch, live, wish)) do
+      local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
+        state = step.main and live.state or nil,
+        ask = step.main and wish.probe or nil,
+        before_commit = before_commit(target, switch, step, undo, options),
+      })
+      if core.dry_run() then
+        would_write(target, switch, step)
+      elseif added + removed > 0 then
+        undo[#undo + 1] = function()
+          list.replace(target, step.kind, step.ref, step.old_keys, step.old_values)
+        end
+      end
+      if step.main then
+        applied.added, applied.removed, applied.tests = added, removed, tests
+      else
+        applied.others = applied.others + added + removed
+      end
+    end
+  end)
+  if not ok then
+    roll_back(undo)
+    error(problem, 0)
+  end
+  return applied
+end
+
+--- The files of a switch that do not hold what HAProxy holds: what the next reload would bring.
+---@return {path: string, entries: integer?, expected: integer}[]  entries nil: there is no file
+function M.out_of_step(target, switch, live)
+  local found = {}
+  local function compare(kind, ref, keys, values)
+    local path, listfile
+    if ref then
+      path, listfile = file_of(target, switch, ref)
+    end
+    if path and not listfile.in_step(path, kind, keys, values) then
+      local has = listfile.read(path, kind)
+      found[#found + 1] = { path = path, entries = has and #has, expected = #keys }
+    end
+  end
+  compare("acl", switch.acl, live.patterns)
+  compare("acl", live.bypass, live.passing or {})
+  if live.info then
+    compare("map", switch.info, live.info.keys, live.info.values)
+  end
+  return found
+end
+
+return M

@@ -1,0 +1,183 @@
+-- SPDX-License-Identifier: MIT
+--
+-- scripts/keep.lua: maintenance comes back after a reload, ends in time, and no person is fought.
+
+local running = require("running")
+local site = require("site")
+local support = require("support")
+
+local json = require("haplua.json")
+local eventually = running.eventually
+
+local function good(ran)
+  if ran.status ~= 0 or ran.err ~= "" then
+    error(("status %d\n%s%s"):format(ran.status, ran.out, ran.err), 2)
+  end
+  return ran.out
+end
+
+describe("scripts/keep.lua", function()
+  local s
+
+  setup(function()
+    s = site.start()
+    s.journal = s.dir .. "/journal.db"
+    s.config = s.folder.write("config.lua", [[return { switches = { site = { acl = "#9999" } } }]])
+  end)
+
+  teardown(function()
+    s:close()
+  end)
+
+  before_each(function()
+    good(s:maint("off"))
+  end)
+
+  local function list()
+    return table.concat(s.target:acl_list("#9999"), " ")
+  end
+
+  local function disagreements()
+    return #json.decode(good(s:maint("status", "--json"))).disagreements
+  end
+
+  --- A keeper that runs until the end of the block.
+  local function keep(...)
+    local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config, ...)
+    eventually("it keeps", function()
+      if r:done() then
+        error(r:err(), 0)
+      end
+      return r:out():find("kept to", 1, true)
+    end)
+    return setmetatable({ r = r }, {
+      __index = r,
+      __close = function()
+        r:signal("TERM")
+        assert.equal(143, r:wait().status, r:err())
+      end,
+    })
+  end
+
+  it("puts maintenance back after a reload", function()
+    local k <close> = keep()
+    good(s:maint("on", "^/a", "^/b"))
+    for _ = 1, 3 do
+      s:reload()
+      eventually("it is back", function()
+        return list() == "^/a ^/b" and disagreements() == 0
+      end)
+      assert.same({ "page", "application" }, { s:sees("/a"), s:sees("/") })
+    end
+    assert.matches("HAProxy's process %d+ was replaced by %d+; #9999 is again on for %^/a  %^/b, as .* wanted at", k:out())
+    assert.equal("", k:err())
+  end)
+
+  it("puts back what was lost while it did not run", function()
+    good(s:maint("on", "^/a"))
+    s:reload()
+    assert.equal("", list())
+    local _ <close> = keep()
+    eventually("it is back", function()
+      return list() == "^/a"
+    end)
+  end)
+
+  it("ends what has an end, and says so in the journal", function()
+    local k <close> = keep()
+    good(s:maint("on", "^/a", "--for", "2s", "--reason", "short"))
+    assert.equal("^/a", list())
+    eventually("it has ended", function()
+      return list() == ""
+    end)
+    eventually("it is told", function()
+      return k:out():find("ended as planned", 1, true)
+    end)
+    local log = json.decode(good(s:maint("log", "--json", "--last", "1")))
+    assert.same({ "expire", "done" }, { log[1].action, log[1].outcome })
+    assert.equal(0, disagreements())
+    s:reload()
+    task.sleep(1.5)
+    assert.equal("", list())
+  end)
+
+  it("keeps what a person did by hand, and tells it", function()
+    local k <close> = keep()
+    good(s:maint("on", "^/a"))
+    s.target:acl_replace("#9999", { "^/hand" })
+    eventually("it is told", function()
+      return k:out():find("changed it by hand, and it is kept so: #9999 matches ^/hand", 1, true)
+    end)
+    assert.equal("^/hand", list())
+    s:reload()
+    eventually("it is back", function()
+      return list() == "^/hand"
+    end)
+    s.target:acl_clear("#9999")
+    eventually("it is told", function()
+      return k:out():find("#9999 matches nothing", 1, true)
+    end)
+    s:reload()
+    task.sleep(1.5)
+    assert.equal("", list())
+    assert.equal(0, disagreements())
+  end)
+
+  it("undoes what was done by hand, where that is wanted", function()
+    s.folder.write("undo.lua", [[return { by_hand = "undo", switches = { site = { acl = "#9999" } } }]])
+    local k <close> = keep("--config", s.dir .. "/undo.lua")
+    good(s:maint("on", "^/a"))
+    s.target:acl_clear("#9999")
+    eventually("it is undone", function()
+      return list() == "^/a"
+    end)
+    eventually("it is told", function()
+      return k:out():find("somebody had changed it by hand: #9999 matches nothing", 1, true)
+    end)
+  end)
+
+  it("waits for an HAProxy that is away, and says so once", function()
+    local k <close> = keep()
+    good(s:maint("on", "^/a"))
+    assert(os.rename(s.socket, s.socket .. ".away"))
+    eventually("it is told", function()
+      return k:err():find("no such file or directory", 1, true)
+    end)
+    task.sleep(3)
+    assert.equal(1, select(2, k:err():gsub("\n", "")), k:err())
+    haproxy.connect(s.socket .. ".away"):acl_clear("#9999")
+    require("haplua.journal").open(s.journal):run("UPDATE changes SET worker = 1") -- as if it were another process
+    assert(os.rename(s.socket .. ".away", s.socket))
+    eventually("it is back", function()
+      return list() == "^/a"
+    end)
+  end)
+
+  it("is the only one of its target", function()
+    local _ <close> = keep()
+    local ran = s:haplua({ "scripts/keep.lua" })
+    assert.equal(1, ran.status)
+    assert.matches("another process keeps .* already", ran.err)
+  end)
+
+  it("tells systemd that it is ready, and alive", function()
+    local path = s.dir .. "/notify"
+    local listener <close> = task.spawn(run, {
+      "socat", "-u", "unix-recv:" .. path, "create:" .. s.dir .. "/notified", stderr = "null",
+    })
+    eventually("the listener listens", function()
+      return require("haplua.file").info(path) ~= nil
+    end)
+    local keeper <close> = task.spawn(run, {
+      support.program()[1], "-s", s.socket, "scripts/keep.lua",
+      env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config, NOTIFY_SOCKET = path, WATCHDOG_USEC = "2000000" },
+      stdout = "null",
+    })
+    eventually("systemd knows", function()
+      local told = running.content(s.dir .. "/notified")
+      return told:find("READY=1", 1, true) and select(2, told:gsub("WATCHDOG=1", "")) >= 3
+    end)
+    assert.is_false(listener:done())
+    assert.is_false(keeper:done())
+  end)
+end)

@@ -1,0 +1,296 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Maintenance as people mean it: scope, bypass, reason, end, journal, files.
+
+local running = require("running")
+local site = require("site")
+
+local json = require("haplua.json")
+
+local function decode(ran)
+  assert(ran.status == 0, ran.err)
+  return json.decode(ran.out)
+end
+
+--- Run, and expect success; what it printed.
+local function good(ran)
+  if ran.status ~= 0 or ran.err ~= "" then
+    error(("status %d\n%s%s"):format(ran.status, ran.out, ran.err), 2)
+  end
+  return ran.out
+end
+
+--- Run, and expect a refusal with these words.
+local function bad(status, ran, ...)
+  assert.equal(status, ran.status, ran.out .. ran.err)
+  for _, words in ipairs({ ... }) do
+    assert.matches(words, ran.err, 1, true)
+  end
+end
+
+local CONFIG = [[
+return {
+  switches = {
+    site = { acl = "DIR/site.acl", bypass = "DIR/bypass.acl", info = "DIR/info.map", allow = { "198.51.100.0/24" } },
+    shop = { acl = "#9001" },
+    old = { acl = "#9999" },
+  },
+  default = "site",
+}]]
+
+--- A site with every kind of list. The ACL `maintenance` of the test site's own is there, too.
+local function start(options)
+  options = options or {}
+  local s = site.start({
+    condition = "!passes",
+    frontend = [[
+    acl passes src -f DIR/bypass.acl
+    acl by-file base -i -m reg -f DIR/site.acl
+    acl shop path -u 9001 -m beg
+    http-response set-header X-Until %[str(until),map_str(DIR/info.map,none)]
+    http-response set-header X-Reason %[str(reason),map_str(DIR/info.map,none)]
+    use_backend maintenance if by-file !passes || shop]],
+    files = options.files or {
+      ["site.acl"] = "# the site\n", ["bypass.acl"] = "198.51.100.0/24\n", ["info.map"] = "",
+    },
+  })
+  s.config = s.folder.write("config.lua", (CONFIG:gsub("DIR", s.dir)))
+  s.journal = s.dir .. "/journal.db"
+  return s
+end
+
+describe("maint, with a configuration", function()
+  local s
+
+  setup(function()
+    s = start()
+  end)
+
+  teardown(function()
+    s:close()
+  end)
+
+  before_each(function()
+    for _, name in ipairs({ "site", "shop", "old" }) do
+      good(s:maint("--switch", name, "off"))
+    end
+  end)
+
+  --- What a visitor of a host sees.
+  local function sees(host, path)
+    local answer = s:get(path, "-H", "Host: " .. host)
+    return answer.status == 503 and "page" or answer.status == 200 and "application" or answer.status
+  end
+
+  it("takes hosts, paths, paths of hosts, and raw patterns", function()
+    good(s:maint("on", "--host", "shop.example"))
+    assert.same({ "page", "page", "application", "application" }, {
+      sees("shop.example", "/"), sees("SHOP.example:8080", "/x?y"), sees("shop.example.org", "/"), sees("xshop.example", "/"),
+    })
+    good(s:maint("on", "--host", "a.example", "--host", "b.example", "--path", "/pay", "--path", "/v1.0"))
+    assert.same({ "page", "page", "application", "application", "application" }, {
+      sees("a.example", "/pay/1"), sees("b.example", "/v1.0/x"), sees("b.example", "/v1x0"), sees("a.example", "/"),
+      sees("c.example", "/pay"),
+    })
+    good(s:maint("on", "--path", "/pay"))
+    assert.same({ "page", "application" }, { sees("any.example", "/payments"), sees("any.example", "/x/pay") })
+    good(s:maint("on", "^only\\.example/z"))
+    assert.same({ "page", "application" }, { sees("only.example", "/z"), sees("only.example", "/") })
+    good(s:maint("on"))
+    assert.same({ "page", "page" }, { sees("any.example", "/"), sees("other", "/x") })
+    good(s:maint("off"))
+    assert.equal("application", sees("any.example", "/"))
+  end)
+
+  it("keeps switches apart", function()
+    good(s:maint("--switch", "shop", "on", "--path", "/shop"))
+    assert.same({ "page", "application" }, { s:sees("/shop"), s:sees("/") })
+    assert.is_false(decode(s:maint("status", "--json")).on)
+    assert.is_true(decode(s:maint("--switch", "shop", "status", "--json")).on)
+    good(s:maint("--acl", "#9001", "off"))
+    assert.equal("application", s:sees("/shop"))
+    bad(1, s:maint("--switch", "none", "on"), "no switch 'none': there are old, shop, site")
+  end)
+
+  it("refuses what an ACL cannot tell apart, before anything is sent", function()
+    bad(1, s:maint("--switch", "shop", "on", "--host", "a.example"), "cannot tell hosts apart", "base -i -m reg")
+    bad(1, s:maint("on", "--path", "shop"), "does not begin with a slash")
+    bad(1, s:maint("on", "--path", "/a b"), "%20 for a blank")
+    bad(1, s:maint("--switch", "shop", "on", "--bypass", "192.0.2.0/24"), "no list of clients that pass")
+    bad(1, s:maint("on", "--bypass", "192.0.2.0/33"), "not a valid IPv4 or IPv6 address")
+    bad(2, s:maint("on", "--until", "24:00"), "a time such as 03:00")
+    bad(2, s:maint("on", "--for", "30"), "a duration such as 30m")
+    bad(2, s:maint("on", "--for", "30m", "--until", "03:00"), "--until and --for: which?")
+    bad(2, s:maint("on", "--wait"), "--wait: until when?")
+    assert.same({ false, false }, {
+      decode(s:maint("status", "--json")).on, decode(s:maint("--switch", "shop", "status", "--json")).on,
+    })
+  end)
+
+  it("lets clients pass, and goes back to the configuration's", function()
+    good(s:maint("on", "--bypass", "127.0.0.0/8", "--bypass", "2001:db8::/32"))
+    assert.equal("application", s:sees("/"))
+    assert.same({ "127.0.0.0/8", "2001:db8::/32" }, s.target:acl_list(s.dir .. "/bypass.acl"))
+    good(s:maint("on"))
+    assert.equal("page", s:sees("/"))
+    assert.same({ "198.51.100.0/24" }, s.target:acl_list(s.dir .. "/bypass.acl"))
+    good(s:maint("off"))
+  end)
+
+  it("tells visitors the reason and the end, and takes both back", function()
+    local function header(name)
+      local _, out = run({ "curl", "-s", "--noproxy", "*", "-o", "/dev/null", "-D", "-",
+        ("http://127.0.0.1:%d/"):format(s.port), stdout = "capture" })
+      return out:lower():match("\n" .. name .. ": ([^\r]*)\r")
+    end
+    local keeper <close> = setmetatable({ lock = require("haplua.journal").open(s.journal) }, {
+      __close = function(k) k.lock:close() end,
+    })
+    local held <close> = assert(keeper.lock:keeper(require("haplua.file").real(s.socket)))
+    good(s:maint("on", "--reason", "A new <b>database</b> & more", "--until", "2036-12-01T03:00Z"))
+    assert.equal("2111713200", header("x%-until"))
+    assert.equal("a new <b>database</b> & more", header("x%-reason"))
+    assert.equal("A new &lt;b&gt;database&lt;/b&gt; &amp; more", s.target:map_get(s.dir .. "/info.map", "reason_html"))
+    local status = decode(s:maint("status", "--json"))
+    assert.equal("2036-12-01T03:00:00Z", status.wanted["until"])
+    assert.same({}, status.disagreements)
+    good(s:maint("off"))
+    assert.same({ "none", "none" }, { header("x%-until"), header("x%-reason") })
+    held:release()
+    bad(1, s:maint("on", "--for", "30m"), "nobody would end this maintenance", "--wait", "scripts/keep.lua")
+    assert.is_false(decode(s:maint("status", "--json")).on)
+  end)
+
+  it("keeps the files in step, with their mode and their comments", function()
+    run({ "chmod", "640", s.dir .. "/site.acl" })
+    good(s:maint("on", "--path", "/shop", "--reason", "why not"))
+    assert.equal("# the site\n^[^/]*/shop\n", running.content(s.dir .. "/site.acl"))
+    assert.matches("\nreason why not\n", running.content(s.dir .. "/info.map"))
+    local _, mode = run({ "stat", "-c", "%a", s.dir .. "/site.acl", stdout = "capture" })
+    assert.equal("640\n", mode)
+    s:reload()
+    assert.same({ "page", "application" }, { s:sees("/shop"), s:sees("/") })
+    assert.same({}, decode(s:maint("status", "--json")).disagreements)
+    good(s:maint("off"))
+    assert.equal("# the site\n", running.content(s.dir .. "/site.acl"))
+    s:reload()
+    assert.equal("application", s:sees("/shop"))
+  end)
+
+  it("never writes what HAProxy has not taken", function()
+    good(s:maint("on", "--path", "/a"))
+    bad(1, s:maint("on", "^/b", "^/shop("), "regex '^/shop(' is invalid")
+    assert.equal("# the site\n^[^/]*/a\n", running.content(s.dir .. "/site.acl"))
+    assert.same({ "^[^/]*/a" }, s.target:acl_list(s.dir .. "/site.acl"))
+    bad(1, s:maint("on", "#^/b"), "cannot stand in a file")
+    assert.same({ "^[^/]*/a" }, s.target:acl_list(s.dir .. "/site.acl"))
+    assert.same({}, decode(s:maint("status", "--json")).disagreements)
+  end)
+
+  it("leaves the file alone with --no-file, and says what a reload would do", function()
+    good(s:maint("--no-file", "on", "--path", "/a"))
+    assert.equal("# the site\n", running.content(s.dir .. "/site.acl"))
+    local status = decode(s:maint("status", "--json"))
+    assert.equal("file", status.disagreements[1].kind)
+    assert.matches("the next reload would undo what is so now", status.disagreements[1].text, 1, true)
+  end)
+
+  it("tells reloaded and forgotten, changed by hand, expired", function()
+    good(s:maint("--switch", "old", "on", "^/a"))
+    local function told()
+      local kinds = {}
+      for i, disagreement in ipairs(decode(s:maint("--switch", "old", "status", "--json")).disagreements) do
+        kinds[i] = disagreement.kind
+      end
+      return table.concat(kinds, " ")
+    end
+    assert.equal("", told())
+    s.target:acl_add("#9999", "^/x")
+    assert.equal("by hand", told())
+    s:reload()
+    assert.equal("forgotten", told())
+    assert.matches("HAProxy's process %d+ was replaced by %d+ at .* knows nothing of it",
+      good(s:maint("--switch", "old", "status")))
+    good(s:maint("--switch", "old", "on", "^/a"))
+    assert.equal("", told())
+    require("haplua.journal").open(s.journal):run("UPDATE changes SET ends = 1 WHERE id = (SELECT max(id) FROM changes)")
+    assert.equal("expired", told())
+  end)
+
+  it("writes down who did what, and when a change failed", function()
+    local log = decode(s:maint("--switch", "shop", "log", "--json", "--last", "1"))
+    local last = log[1] and log[1].id or 0
+    good(s:maint("--switch", "shop", "on", "--path", "/shop", "--reason", "because"))
+    bad(1, s:maint("--switch", "shop", "on", "a\nb"), "haplua: ")
+    good(s:maint("--switch", "shop", "off"))
+    log = decode(s:maint("--switch", "shop", "log", "--json", "--last", "9"))
+    local rows = {}
+    for _, entry in ipairs(log) do
+      if entry.id > last then
+        rows[#rows + 1] = ("%s %s %s"):format(entry.action, table.concat(entry.patterns, ","), entry.outcome)
+      end
+    end
+    assert.equal("on /shop done", rows[1])
+    assert.equal("off  done", rows[#rows])
+    assert.equal("because", log[#log - (#rows - 1)].reason)
+    assert.is_string(log[#log].user)
+    assert.is_string(log[#log].host)
+    assert.matches("shop  on  .*reason: because  %[done%]", good(s:maint("--switch", "shop", "log")))
+  end)
+
+  it("has one wait for the other", function()
+    local both = {}
+    for i = 1, 8 do
+      both[i] = task.spawn(function()
+        return good(s:maint("--switch", "old", "on", "^/" .. i))
+      end)
+    end
+    for _, one in ipairs(both) do
+      one:wait()
+    end
+    local status = decode(s:maint("--switch", "old", "status", "--json"))
+    assert.same(status.wanted.patterns, status.patterns)
+    assert.same({}, status.disagreements)
+    local log = decode(s:maint("--switch", "old", "log", "--json", "--last", "8"))
+    for _, entry in ipairs(log) do
+      assert.equal("done", entry.outcome)
+    end
+    assert.same(log[#log].patterns, status.patterns)
+  end)
+
+  it("during restores what was there, reason and end included, and leaves another's change alone", function()
+    good(s:maint("on", "--path", "/a", "--reason", "first"))
+    local out = good(s:maint("during", "--path", "/b", "--reason", "second", "--", "sh", "-c", 'cat "$1"', "sh",
+      s.dir .. "/site.acl"))
+    assert.matches("\n^[^/]*/b\n", out, 1, true)
+    local status = decode(s:maint("status", "--json"))
+    assert.same({ "^[^/]*/a" }, status.patterns)
+    assert.equal("first", status.wanted.reason)
+    assert.same({}, status.disagreements)
+    local ran = s:maint("during", "--", "./haplua", "-s", s.socket, "scripts/maint.lua", "on", "--path", "/c")
+    assert.equal(0, ran.status)
+    assert.matches("was changed meanwhile", ran.err)
+    assert.same({ "^[^/]*/c" }, decode(s:maint("status", "--json")).patterns)
+  end)
+
+  it("--wait stays until the end, and restores what was there", function()
+    good(s:maint("on", "--path", "/a"))
+    local r = running.start(s, "-s", s.socket, "scripts/maint.lua", "--config", s.config, "--journal", s.journal,
+      "on", "--path", "/b", "--for", "2s", "--wait")
+    running.eventually("it is on", function()
+      return s.target:acl_list(s.dir .. "/site.acl")[1] == "^[^/]*/b"
+    end)
+    local ran = r:wait()
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    assert.same({ "^[^/]*/a" }, s.target:acl_list(s.dir .. "/site.acl"))
+  end)
+
+  it("changes nothing in a dry run", function()
+    local before = running.content(s.journal)
+    local ran = s:haplua({ "-n", "scripts/maint.lua", "on", "--path", "/shop", "--reason", "x", "--for", "5m" })
+    assert.equal(4, ran.status, ran.err)
+    assert.matches("(write 1 entries to " .. s.dir .. "/site.acl)", ran.out, 1, true)
+    assert.equal("# the site\n", running.content(s.dir .. "/site.acl"))
+    assert.equal(before, running.content(s.journal))
+  end)
+end)
