@@ -5,7 +5,8 @@
  * Asks for the path, each time over a new connection and one after the other, until
  * standard input ends. Whenever answers with status 200 have come (the application's, not
  * the maintenance page's), and none for half a second since, prints the milliseconds from
- * the beginning of the first of these requests to the end of the last, and their number. */
+ * the beginning of the first of these requests to the end of the last, and their number.
+ */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
