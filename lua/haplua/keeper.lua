@@ -164,9 +164,12 @@ local function configuration_files(c)
   local found, list = {}, {}
   for path in texts[1]:gmatch("file '([^']*)' line %d+") do
     local absolute = path:find("^/") and path or cwd and cwd .. "/" .. path
-    if absolute and not found[absolute] then
-      found[absolute] = true
-      list[#list + 1] = absolute
+    -- a link may be turned, and what it leads to may be opened
+    for _, name in ipairs({ absolute, absolute and file.real(absolute) }) do
+      if not found[name] then
+        found[name] = true
+        list[#list + 1] = name
+      end
     end
   end
   return list
@@ -292,8 +295,38 @@ function Keeper:pet_watchdog()
   end
 end
 
---- Keep a target, until the task is interrupted.
+--- Look, wait, look again.
+function Keeper:watch_over()
+  while true do
+    local events = self.watch:wait(self:pause())
+    for _, event in ipairs(events or {}) do
+      self.alert = task.now()
+      if event.what == "lost" then
+        self.watched = false
+      end
+    end
+    if not events and self.alert and task.now() - self.alert > ALERT[#ALERT].within then
+      self.alert = nil
+    end
+    self:round()
+    self:pet_watchdog()
+  end
+end
+
+--- The same until a signal comes, which is the ordinary end of a service and no failure.
+---@return integer status
+function Keeper:attend()
+  local _, problem = pcall(self.watch_over, self)
+  process.notify("STOPPING=1")
+  if not is_error(problem) or not problem.signal then
+    error(problem, 0)
+  end
+  return 128 + problem.signal
+end
+
+--- Keep a target, until a signal ends it.
 ---@param options haplua.MaintenanceOptions
+---@return integer status  128 + the signal's number
 function M.run(options)
   local c = maintenance.context(options)
   if not c.journal then
@@ -316,16 +349,7 @@ function M.run(options)
   self:round()
   process.notify("READY=1\nSTATUS=keeps " .. c.name)
   say("%s: kept to %s", c.name, c.journal.path)
-  while true do
-    local events = watch:wait(self:pause())
-    if events then
-      self.alert = task.now()
-    elseif self.alert and task.now() - self.alert > ALERT[#ALERT].within then
-      self.alert = nil
-    end
-    self:round()
-    self:pet_watchdog()
-  end
+  return self:attend()
 end
 
 return M

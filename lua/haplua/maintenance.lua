@@ -61,7 +61,7 @@ local function open_journal(found, asked, readonly)
     return nil
   end
   local journal, problem = require("haplua.journal").open(path, { readonly = readonly })
-  if not journal and path ~= config.JOURNAL then
+  if not journal and path ~= config.JOURNAL and not readonly then
     error(new_error({
       kind = "journal",
       message = ("the journal %s: %s"):format(path, problem),
@@ -126,7 +126,7 @@ local function details(change)
   if change.ends then
     add("until %s (in %s)", moment.text(change.ends), moment.span(change.ends - time()))
   end
-  if change.passing and #change.passing > 0 then
+  if change.passing and #change.passing > 0 and #change.patterns > 0 then
     add("passing: %s", table.concat(change.passing, "  "))
   end
   local before = change.before

@@ -55,8 +55,8 @@ describe("under load", function()
       files = { ["list.acl"] = "", ["bypass.acl"] = "", ["info.map"] = "" },
     })
     f.journal = f.dir .. "/journal.db"
-    f.config = f.folder.write("config.lua", ([[return { switches = { site = {
-      acl = "DIR/list.acl", bypass = "DIR/bypass.acl", info = "DIR/info.map" } } }]]):gsub("DIR", f.dir))
+    f.config = f.folder.write("config.lua", (([[return { switches = { site = {
+      acl = "DIR/list.acl", bypass = "DIR/bypass.acl", info = "DIR/info.map" } } }]]):gsub("DIR", f.dir)))
   end)
 
   teardown(function()

@@ -1,0 +1,99 @@
+-- SPDX-License-Identifier: MIT
+--
+-- maint doctor: what it finds in set-ups that are right, and in set-ups that are not.
+
+local site = require("site")
+
+local json = require("haplua.json")
+
+--- What doctor finds, as "state about" -> text.
+local function examine(s, ...)
+  local words = { ... }
+  table.move({ "doctor", "--json" }, 1, 2, #words + 1, words)
+  local ran = s:maint(table.unpack(words))
+  assert.equal("", ran.err)
+  local found = {}
+  for _, finding in ipairs(json.decode(ran.out).findings) do
+    local key = finding.state .. " " .. finding.about
+    found[key] = (found[key] and found[key] .. "\n" or "") .. finding.text .. (finding.advice and "\n" .. finding.advice or "")
+  end
+  return found, ran.status
+end
+
+local function start(options)
+  local s = site.start(options)
+  s.journal = s.dir .. "/journal.db"
+  local config = ([[return { switches = { site = { acl = "DIR/list.acl", bypass = "DIR/bypass.acl" } } }]]):gsub("DIR", s.dir)
+  s.config = s.folder.write("config.lua", config)
+  return s
+end
+
+local whole = {
+  acl = "base -i -m reg -f DIR/list.acl",
+  frontend = "acl passes src -f DIR/bypass.acl",
+  condition = "!passes",
+  files = { ["list.acl"] = "", ["bypass.acl"] = "" },
+}
+
+describe("maint doctor", function()
+  it("is content with a set-up that is right", function()
+    local s <close> = start(whole)
+    run({ "chmod", "660", s.socket })
+    assert(s:maint("on", "--path", "/shop").status == 0)
+    local found, status = examine(s)
+    assert.equal(0, status)
+    assert.matches("looks at the base, match method 'reg'", found["ok ACL"])
+    assert.matches("haproxy.cfg:%d+ uses the ACL 'maintenance'", found["ok rule"])
+    assert.matches("a new process begins with what is so now", found["ok reload"])
+    assert.matches("mode 0660", found["ok socket"])
+    assert.matches("journal.db, .* mode 0640", found["ok journal"])
+    for key in pairs(found) do
+      assert.is_nil(key:match("^warn") or key:match("^fail"), key)
+    end
+  end)
+
+  it("calls out what is wrong, one by one", function()
+    local s <close> = start(whole)
+    assert(s:maint("on", "--path", "/shop", "--bypass", "0.0.0.0/0").status == 0)
+    s.folder.write("list.acl", "^/other\n")
+    s.target:acl_add(s.dir .. "/list.acl", "^/by-hand")
+    run({ "chmod", "o+w", s.config })
+    local found, status = examine(s)
+    assert.equal(1, status)
+    assert.matches("mode 0666: every user of this machine", found["warn socket"])
+    assert.matches("mode 660 group haproxy level admin", found["warn socket"])
+    assert.matches("list.acl is out of step: a reload would undo", found["warn reload"])
+    assert.matches("0.0.0.0/0 lets everybody pass", found["fail bypass"])
+    assert.matches("somebody has changed HAProxy since", found["warn journal"])
+    assert.matches("may be written by everybody", found["warn configuration"])
+  end)
+
+  it("knows a list that a reload forgets, and an ACL that nothing uses", function()
+    local s <close> = site.start({ frontend = "acl unused path -u 9001 -m str" })
+    local found, status = examine(s, "--acl", "#9001")
+    assert.equal(1, status)
+    assert.matches("no rule behind .*:%d+ uses the ACL 'unused'", found["fail rule"])
+    assert.matches("use_backend maintenance if unused", found["fail rule"])
+    assert.matches("has no pattern for the whole site", found["warn ACL"])
+    assert.matches("a reload forgets the list", found["warn reload"])
+    assert.matches("upper and lower case differ", found["note ACL"])
+    found = examine(s)
+    assert.matches("hosts cannot be told apart", found["note ACL"])
+  end)
+
+  it("stops where no more can be looked at", function()
+    local s <close> = site.start({ global = "stats socket DIR/low.sock level operator" })
+    local found, status = examine(s, "--acl", "#7777")
+    assert.equal(1, status)
+    assert.matches("Unknown ACL identifier", found["fail ACL"])
+    local ran = s:haplua({ "scripts/maint.lua", "doctor", socket = s.dir .. "/low.sock" })
+    assert.matches("warn  level          operator: servers cannot be changed", ran.out, 1, true)
+    ran = s:haplua({ "scripts/maint.lua", "doctor", socket = s.dir .. "/none.sock" })
+    assert.equal(3, ran.status)
+    assert.matches("fail  HAProxy        'show info' at", ran.out, 1, true)
+    s.config = s.folder.write("wrong.lua", "return { switches = 1 }")
+    found, status = examine(s)
+    assert.equal(1, status)
+    assert.matches("'switches' cannot be '1'", found["fail configuration"])
+  end)
+end)
