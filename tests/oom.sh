@@ -107,4 +107,31 @@ sweep run "$(printf '3\tout\nerr')" -e '
 	  stdout = "capture", stderr = "capture", env = { A = "b" } }
 	io.write(status, "\t", out, err)'
 
+sweep sqlite 'a	3' -e '
+	os.remove(...)
+	local db <close> = assert(require("haplua.sqlite").open(...))
+	assert(db:script("create table t (a, b)"))
+	for i, a in ipairs({ "x", "y", "a" }) do assert(db:run("insert into t values (?, ?)", a, i)) end
+	local row = assert(db:run("select a, b from t order by a"))[1]
+	print(row.a, row.b)' "$dir/db"
+sweep file 'text	true	BUSY' -e '
+	local file = require("haplua.file")
+	assert(file.replace(..., "old"))
+	assert(file.replace(..., "text"))
+	local lock <close> = assert(file.lock(... .. ".lock", 1))
+	local _, _, code = file.lock(... .. ".lock", 1)
+	print(assert(file.read(...)), assert(file.real(...)) == ..., code)' "$dir/file"
+: >"$dir/watched"
+: >"$dir/watched3"
+sweep watch 'opened	created' -e '
+	local w <close> = assert(require("haplua.watch").open())
+	os.remove(... .. 2)
+	assert(w:add(...))
+	assert(w:add(... .. 2))
+	io.open(...):close()
+	os.rename(... .. 3, ... .. 2)
+	local events = w:wait(1)
+	os.rename(... .. 2, ... .. 3)
+	print(events[1].what, events[2].what)' "$dir/watched"
+
 [ $bad = 0 ] || { echo "oom: $bad faults"; exit 1; }

@@ -100,8 +100,6 @@ function M.folder()
   })
 end
 
-M.program = program
-
 -- What haplua would find on this machine is none of a test's business.
 local alone = { HAPLUA_JOURNAL = "none", HAPLUA_CONFIG = "none", HAPLUA_ACL = false, HAPLUA_SOCKET = false }
 
