@@ -5,6 +5,7 @@
 
 local core = require("haplua.core")
 local haproxy = require("haproxy")
+local is_error = require("haplua.error").is
 local list = require("haplua.list")
 local reply = require("haplua.reply")
 local scope = require("haplua.scope")
@@ -176,9 +177,12 @@ local function before_commit(target, switch, step, undo, options)
     end
     local before = listfile.write(path, step.kind, step.keys, step.values)
     if before then
-      undo[#undo + 1] = function()
-        listfile.restore(path, before)
-      end
+      undo[#undo + 1] = {
+        file = true,
+        back = function()
+          listfile.restore(path, before)
+        end,
+      }
     end
   end
 end
@@ -191,10 +195,14 @@ local function would_write(target, switch, step)
   end
 end
 
---- What was done, undone: the newest first. What cannot be undone is left.
-local function roll_back(undo)
+--- What was done, undone: the newest first. What cannot be undone is left. Of an HAProxy that is not there only
+-- the files are.
+local function roll_back(undo, problem)
+  local away = is_error(problem) and problem.kind == "unreachable"
   for i = #undo, 1, -1 do
-    pcall(undo[i])
+    if undo[i].file or not away then
+      pcall(undo[i].back)
+    end
   end
 end
 
@@ -219,6 +227,12 @@ function M.apply(target, switch, live, wish, options)
   local undo, applied = {}, { others = 0 }
   local ok, problem = pcall(function()
     for _, step in ipairs(plan(switch, live, wish)) do
+      -- before the step: on HAProxy 2.2 one that is refused may be done in part
+      undo[#undo + 1] = not core.dry_run() and {
+        back = function()
+          list.replace(target, step.kind, step.ref, step.old_keys, step.old_values)
+        end,
+      } or nil
       local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
         state = step.main and live.state or nil,
         ask = step.main and wish.probe or nil,
@@ -226,10 +240,6 @@ function M.apply(target, switch, live, wish, options)
       })
       if core.dry_run() then
         would_write(target, switch, step)
-      elseif added + removed > 0 then
-        undo[#undo + 1] = function()
-          list.replace(target, step.kind, step.ref, step.old_keys, step.old_values)
-        end
       end
       if step.main then
         applied.added, applied.removed, applied.tests = added, removed, tests
@@ -239,7 +249,7 @@ function M.apply(target, switch, live, wish, options)
     end
   end)
   if not ok then
-    roll_back(undo)
+    roll_back(undo, problem)
     error(problem, 0)
   end
   return applied
