@@ -62,6 +62,41 @@ static int misuse(lua_State *L, const char *what, lua_Integer index, int rc)
 	return error_misuse(L, "%s: %s; nothing was sent", what, err_text(rc));
 }
 
+/* Push what to do about a refusal of --read-only or --only. */
+static void push_permit(lua_State *L, const struct permit *p, int rc)
+{
+	luaL_Buffer b;
+
+	if (rc == HAP_EREADONLY) {
+		lua_pushliteral(L, "this run was started with --read-only");
+		return;
+	}
+	luaL_buffinit(L, &b);
+	luaL_addstring(&b, "this run may change ");
+	for (int i = 0; i < p->n_only; i++) {
+		luaL_addstring(&b, i > 0 ? ", " : "");
+		luaL_addstring(&b, p->only[i]);
+	}
+	luaL_addstring(&b, " alone, by that name; more of it is allowed with --only REF");
+	luaL_pushresult(&b);
+}
+
+/* Raise what --read-only and --only refuse. */
+static int deny(lua_State *L, const struct target *t, struct span command, int rc)
+{
+	struct error_about about = {.command = command, .target = t->name};
+
+	error_push(L, rc, &about);
+	push_permit(L, t->permit, rc);
+	lua_setfield(L, -2, "advice");
+	return lua_error(L);
+}
+
+static bool is_denied(int rc)
+{
+	return rc == HAP_EREADONLY || rc == HAP_EONLY;
+}
+
 /* The string or number at `index`, which it stays at. */
 static struct span check_word(lua_State *L, int index, const char *what, lua_Integer n)
 {
@@ -86,6 +121,8 @@ static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 			     "fresh one for each request; nothing was sent",
 			     g->command);
 	rc = exchange_add(&c->x, buf_span(&c->scratch), g);
+	if (is_denied(rc))
+		deny(L, c->x.target, buf_span(&c->scratch), rc);
 	if (rc < 0)
 		misuse(L, what, n, rc);
 	c->grammar = g;
@@ -201,6 +238,7 @@ static void push_error(lua_State *L, const struct call *c, int rc,
 		.reply = reply->text,
 		.target = c->x.target->name,
 		.seconds = c->x.timeout,
+		.limit = c->x.target->answer_max,
 	};
 
 	if (c->x.n > 1)
@@ -325,6 +363,8 @@ int lua_call_send(lua_State *L)
 
 		if (rc == 0)
 			rc = exchange_payload(&c->x, payload);
+		if (is_denied(rc))
+			return deny(L, c->x.target, exchange_command(&c->x, 0), rc);
 		if (rc < 0)
 			return misuse(L, "payload", 0, rc);
 	}
@@ -384,22 +424,42 @@ int lua_call_each(lua_State *L)
 	return go(L, c, MODE_EACH);
 }
 
-/* encode(words) -> the bytes that a list of words is sent as */
-int lua_call_encode(lua_State *L)
+/* Encode the list of words at `index` into the box that is made for it. */
+static struct call *encode(lua_State *L, int index)
 {
 	struct span words[HAP_WORDS_MAX];
 	struct call *c;
 	size_t n, bad = 0;
 
-	luaL_checktype(L, 1, LUA_TTABLE);
+	luaL_checktype(L, index, LUA_TTABLE);
 	c = lua_newuserdatauv(L, sizeof *c, 0);
 	*c = (struct call){0};
 	luaL_setmetatable(L, EXCHANGE_BOX);
-	n = push_words(L, 1, words);
+	n = push_words(L, index, words);
 	int rc = command_words(&c->scratch, words, n, &bad);
 
 	if (rc < 0)
-		return misuse(L, "word", (lua_Integer)bad + 1, rc);
+		misuse(L, "word", (lua_Integer)bad + 1, rc);
+	return c;
+}
+
+/* permit(target, words): raise if --read-only or --only would refuse to send this */
+int lua_call_permit(lua_State *L)
+{
+	const struct target *t = lua_call_target(L, 1);
+	struct call *c = encode(L, 2);
+	int rc = permit_check(t->permit, buf_span(&c->scratch), false);
+
+	if (is_denied(rc))
+		return deny(L, t, buf_span(&c->scratch), rc);
+	return rc < 0 ? error_raise(L, rc, NULL) : 0;
+}
+
+/* encode(words) -> the bytes that a list of words is sent as */
+int lua_call_encode(lua_State *L)
+{
+	struct call *c = encode(L, 1);
+
 	lua_pushlstring(L, c->scratch.p, c->scratch.n);
 	return 1;
 }

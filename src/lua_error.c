@@ -135,6 +135,10 @@ static void push_message(lua_State *L, int rc, const struct error_about *about)
 					  : "the deadline of %g s is over",
 			 about->seconds);
 		lua_pushstring(L, text);
+	} else if (rc == HAP_ELIMIT && about->limit > 0) {
+		snprintf(text, sizeof text, "the answer is over %zu bytes (--max-reply)",
+			 about->limit);
+		lua_pushstring(L, text);
 	} else if (rc == HAP_EINTERRUPTED && about->signal) {
 		lua_pushfstring(L, "interrupted by SIG%s", sigabbrev_np(about->signal));
 	} else {

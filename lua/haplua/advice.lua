@@ -55,7 +55,15 @@ local function connection_refused(failure)
     "and a firewall between must let it through")
 end
 
+local function too_many_files()
+  return lines(
+    "this process may not open more files: raise the limit (ulimit -n), or name fewer targets",
+    "look what is open with: ls -l /proc/PID/fd")
+end
+
 local unreachable = {
+  EMFILE = too_many_files,
+  ENFILE = too_many_files,
   ENOENT = no_socket,
   ENOTDIR = no_socket,
   EAI_NONAME = no_socket,
