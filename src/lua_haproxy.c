@@ -68,10 +68,15 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 			bytes.n = 0;
 		}
 		fprintf(stderr, "%s %s ", t->name, way == TARGET_SENT ? ">" : "<");
-		for (size_t i = 0; i < line.n; i++) {
-			unsigned char b = (unsigned char)line.p[i];
+		while (line.n > 0) {
+			size_t n = span_printable(line);
 
-			fprintf(stderr, b < 0x20 || b == 0x7f ? "\\x%02x" : "%c", b);
+			if (n > 0)
+				fwrite(line.p, 1, n, stderr);
+			else
+				fprintf(stderr, "\\x%02x", (unsigned char)*line.p);
+			n += n == 0;
+			line = (struct span){line.p + n, line.n - n};
 		}
 		fputc('\n', stderr);
 	}

@@ -5,6 +5,7 @@
 
 local core = require("haplua.core")
 local is_error = require("haplua.error").is
+local visible = require("haplua.error").visible
 
 -- What each kind of failure needs to know about the target.
 
@@ -165,5 +166,5 @@ return function(problem)
   elseif problem.kind == "refused" then
     text = refused(failure)
   end
-  return text and ("  " .. text:gsub("\n+$", ""):gsub("\n+", "\n  "))
+  return text and ("  " .. text:gsub("\n+$", ""):gsub("\n+", "\n"):gsub("[^\n]+", visible):gsub("\n", "\n  "))
 end
