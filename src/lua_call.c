@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "host.h"
 #include "lua_error.h"
+#include "lua_permit.h"
 #include "lua_tables.h"
 
 #include <stdio.h>
@@ -62,41 +63,6 @@ static int misuse(lua_State *L, const char *what, lua_Integer index, int rc)
 	return error_misuse(L, "%s: %s; nothing was sent", what, err_text(rc));
 }
 
-/* Push what to do about a refusal of --read-only or --only. */
-static void push_permit(lua_State *L, const struct permit *p, int rc)
-{
-	luaL_Buffer b;
-
-	if (rc == HAP_EREADONLY) {
-		lua_pushliteral(L, "this run was started with --read-only");
-		return;
-	}
-	luaL_buffinit(L, &b);
-	luaL_addstring(&b, "this run may change ");
-	for (int i = 0; i < p->n_only; i++) {
-		luaL_addstring(&b, i > 0 ? ", " : "");
-		luaL_addstring(&b, p->only[i]);
-	}
-	luaL_addstring(&b, " alone, by that name; more of it is allowed with --only REF");
-	luaL_pushresult(&b);
-}
-
-/* Raise what --read-only and --only refuse. */
-static int deny(lua_State *L, const struct target *t, struct span command, int rc)
-{
-	struct error_about about = {.command = command, .target = t->name};
-
-	error_push(L, rc, &about);
-	push_permit(L, t->permit, rc);
-	lua_setfield(L, -2, "advice");
-	return lua_error(L);
-}
-
-static bool is_denied(int rc)
-{
-	return rc == HAP_EREADONLY || rc == HAP_EONLY;
-}
-
 /* The string or number at `index`, which it stays at. */
 static struct span check_word(lua_State *L, int index, const char *what, lua_Integer n)
 {
@@ -121,8 +87,8 @@ static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 			     "fresh one for each request; nothing was sent",
 			     g->command);
 	rc = exchange_add(&c->x, buf_span(&c->scratch), g);
-	if (is_denied(rc))
-		deny(L, c->x.target, buf_span(&c->scratch), rc);
+	if (lua_permit_denied(rc))
+		lua_permit_raise(L, c->x.target, buf_span(&c->scratch), rc);
 	if (rc < 0)
 		misuse(L, what, n, rc);
 	c->grammar = g;
@@ -363,8 +329,9 @@ int lua_call_send(lua_State *L)
 
 		if (rc == 0)
 			rc = exchange_payload(&c->x, payload);
-		if (is_denied(rc))
-			return deny(L, c->x.target, exchange_command(&c->x, 0), rc);
+		if (lua_permit_denied(rc))
+			return lua_permit_raise(L, c->x.target,
+						exchange_command(&c->x, 0), rc);
 		if (rc < 0)
 			return misuse(L, "payload", 0, rc);
 	}
@@ -450,8 +417,8 @@ int lua_call_permit(lua_State *L)
 	struct call *c = encode(L, 2);
 	int rc = permit_check(t->permit, buf_span(&c->scratch), false);
 
-	if (is_denied(rc))
-		return deny(L, t, buf_span(&c->scratch), rc);
+	if (lua_permit_denied(rc))
+		return lua_permit_raise(L, t, buf_span(&c->scratch), rc);
 	return rc < 0 ? error_raise(L, rc, NULL) : 0;
 }
 
