@@ -92,6 +92,8 @@ static const char *const changing[] = {
 	"sho info",
 	"SHOW info",
 	"Get acl #1 x",
+	"show",
+	"show frobnicate",
 	"acme renew x",
 	"add",
 	"",
