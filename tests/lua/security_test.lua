@@ -227,6 +227,19 @@ describe("a reply that steers terminals", function()
     assert_harmless(ran.out .. ran.err)
   end)
 
+  it("is shown harmless at the prompt, as a value and as an error", function()
+    local fake <close> = support.fake({
+      "read", "say \\nName: a" .. STEERING .. "\\n\\n", "next", "read", "say \\n[3]: b" .. STEERING .. "\\n\\n",
+    })
+    local ran = support.shell([[
+      { echo 'send("show info")'; echo 'send("clear acl #1")'; } |
+        script -qec "$(printf '%s ' "$@")" /dev/null]], "-s", fake.address)
+    assert.truthy(ran.out:find("Name: a\\x1b[2J\\x9b2J\\xc2\\x9b2J\\x07", 1, true), ran.out)
+    assert.truthy(ran.out:find("refused: b\\x1b[2J\\x9b2J", 1, true), ran.out)
+    assert.is_nil(ran.out:find("\27[2J", 1, true))
+    assert.is_nil(ran.out:find("\x9b", 1, true))
+  end)
+
   it("is given to the script as it came", function()
     local fake <close> = support.fake({ "read", "say \\nName: " .. STEERING .. "\\n\\n" })
     local name = haproxy.connect(fake.address):send("show info")
@@ -277,6 +290,48 @@ describe("the folder that one is in", function()
     local ran = support.haplua({ "-s", "/nowhere", "elsewhere/x.lua", cwd = folder.path })
     assert.truthy(ran.out:find("^false\t"), ran.out)
     assert.truthy(ran.out:find("\nnil\tnil\n$"), ran.out)
+  end)
+end)
+
+describe("the environment", function()
+  it("does not run what $LUA_INIT says", function()
+    local init = { LUA_INIT = "print('run')", LUA_INIT_5_4 = "print('run')" }
+    local ran = support.haplua({ "-s", "/nowhere", "-e", "print('script')", env = init })
+    assert.same({ 0, "script\n", "" }, { ran.status, ran.out, ran.err })
+  end)
+end)
+
+describe("docs/security.md", function()
+  it("names tests that there are", function()
+    local files = {
+      L = "tests/lua/security_test.lua", M = "tests/lua/limits_test.lua", R = "tests/real/security_test.lua",
+      U = "tests/unit/test_permit.c",
+    }
+    local texts, named = {}, 0
+    local page <close> = assert(io.open("docs/security.md"))
+    for line in page:lines() do
+      local tail = line:match("^|.*|(.-)|$") or line
+      local at, file = 1, nil
+      while true do
+        local first, last, name = tail:find('"([^"]+)"', at)
+        if not first then
+          break
+        end
+        for word in tail:sub(at, first):gmatch("[%w/_.]+") do
+          file = files[word] or word:match("^tests/.*%.%w+$") or file
+        end
+        if file then
+          if not texts[file] then
+            local f <close> = assert(io.open(file))
+            texts[file] = f:read("a"):gsub("_", " ")
+          end
+          assert.truthy(texts[file]:find(name:gsub("_", " "), 1, true), name .. " is not in " .. file)
+          named = named + 1
+        end
+        at = last + 1
+      end
+    end
+    assert.is_true(named > 30, named)
   end)
 end)
 
