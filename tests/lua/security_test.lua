@@ -217,16 +217,6 @@ describe("a reply that steers terminals", function()
     assert_harmless(ran.err)
   end)
 
-  it("is shown harmless by maint", function()
-    local fake <close> = support.fake({
-      "read", "say \\n# id (file) description\\n1 () acl 'x'\\n\\n0x1 " .. STEERING .. "\\n\\n", "next",
-      "read", "say \\ntype=reg, case=insensitive, match=no\\n\\n",
-    })
-    local ran = support.haplua({ "-s", fake.address, "scripts/maint.lua", "--acl", "#1", "status" })
-    assert.truthy(ran.out:find("\\x1b[2J", 1, true), ran.out .. ran.err)
-    assert_harmless(ran.out .. ran.err)
-  end)
-
   it("is shown harmless at the prompt, as a value and as an error", function()
     local fake <close> = support.fake({
       "read", "say \\nName: a" .. STEERING .. "\\n\\n", "next", "read", "say \\n[3]: b" .. STEERING .. "\\n\\n",

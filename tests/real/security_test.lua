@@ -35,7 +35,7 @@ describe("security", function()
     stats socket DIR/private.sock mode 600 level admin
     stats socket DIR/operator.sock mode 600 level operator
     stats socket DIR/user.sock mode 600 level user]]):gsub("GID", "daemon"),
-      frontend = [[acl other path -u 9998 -m str
+      frontend = [[acl other path -u 9997 -m str
     acl listed path -i -f DIR/listed.lst
     acl mapped path,map(DIR/values.map) -m found]],
       files = { ["listed.lst"] = "/from-file\n", ["values.map"] = "/k v\n" },
@@ -51,7 +51,7 @@ describe("security", function()
 
   before_each(function()
     s.target:acl_replace("#9999", {})
-    s.target:acl_replace("#9998", { "/other" })
+    s.target:acl_replace("#9997", { "/other" })
     s.target:server_set({ server = "pool/a", state = "ready", weight = 1 })
     s.target:server_set({ server = "pool/b", state = "ready", weight = 1 })
   end)
@@ -70,7 +70,7 @@ describe("security", function()
   --- All that the commands below could change, as text.
   local function state()
     local texts = s.target:batch({
-      "show acl", "show acl #9999", "show acl #9998", "show acl " .. s.dir .. "/listed.lst",
+      "show acl", "show acl #9999", "show acl #9997", "show acl " .. s.dir .. "/listed.lst",
       "show map " .. s.dir .. "/values.map", "show table counting", "show backend",
     })
     texts[#texts + 1] = servers_state()
@@ -117,9 +117,9 @@ describe("security", function()
   --- Of each sort of change one.
   local function changes()
     return {
-      "add acl #9998 /x", "add acl " .. list .. " /x", "add acl #0 /x", "clear acl #9998", "del acl #9998 /other",
-      "prepare acl #9998", "commit acl @1 #9998", "add map " .. map .. " /x y", "set map " .. map .. " /k w",
-      "clear map " .. map, "del map " .. map .. " /k", "clear acl @0 #9998",
+      "add acl #9997 /x", "add acl " .. list .. " /x", "add acl #0 /x", "clear acl #9997", "del acl #9997 /other",
+      "prepare acl #9997", "commit acl @1 #9997", "add map " .. map .. " /x y", "set map " .. map .. " /k w",
+      "clear map " .. map, "del map " .. map .. " /k", "clear acl @0 #9997",
       "set server pool/b state maint", "set weight pool/b 0", "disable server pool/b", "disable health pool/b",
       "set server pool/b addr 127.0.0.9", "set maxconn server pool/b 1", "shutdown sessions server pool/b",
       "disable frontend frontend-http", "set maxconn frontend frontend-http 1", "set maxconn global 5",
@@ -138,8 +138,8 @@ describe("security", function()
 
     it("reads whatever there is to read", function()
       local ran = s:haplua({ "--read-only", "-e", [[
-        acl_get("#9998", "/other")
-        print(#haproxy.acl_list("#9998"), #haproxy.map_list(arg[1]), #servers("pool"), #haproxy.stat("pool"),
+        acl_get("#9997", "/other")
+        print(#haproxy.acl_list("#9997"), #haproxy.map_list(arg[1]), #servers("pool"), #haproxy.stat("pool"),
           type(haproxy.info().Pid), #haproxy.sessions() > 0)
       ]], map })
       assert.same({ 0, "1\t1\t2\t3\tnumber\ttrue\n", "" }, { ran.status, ran.out, ran.err })
@@ -196,8 +196,8 @@ describe("security", function()
     it("takes a command's words as they are: shorter or in capitals they are others", function()
       local before = state()
       for _, command in ipairs({
-        "ad acl #9998 /x", "add ac #9998 /x", "ADD acl #9998 /x", "add ACL #9998 /x", "addacl #9998 /x",
-        "clear ac #9998", "cle acl #9998", "set serv pool/b state maint", "disab server pool/b", "sho info",
+        "ad acl #9997 /x", "add ac #9997 /x", "ADD acl #9997 /x", "add ACL #9997 /x", "addacl #9997 /x",
+        "clear ac #9997", "cle acl #9997", "set serv pool/b state maint", "disab server pool/b", "sho info",
       }) do
         local ok, e = pcall(s.target.send, s.target, command)
         assert.same({ false, "refused" }, { ok, e.kind }, command)
@@ -206,10 +206,10 @@ describe("security", function()
     end)
 
     it("takes a reference to one list's entry for no other list's", function()
-      local pointer = s.target:send("show acl #9998"):match("^(0x%x+) ")
+      local pointer = s.target:send("show acl #9997"):match("^(0x%x+) ")
       local ok, e = pcall(s.target.send, s.target, "del acl #9999 #" .. pointer)
       assert.same({ false, "Key not found." }, { ok, e.reply })
-      assert.same({ "/other" }, s.target:acl_list("#9998"))
+      assert.same({ "/other" }, s.target:acl_list("#9997"))
       pointer = s.target:send("show map " .. map):match("^(0x%x+) ")
       ok = pcall(s.target.send, s.target, "set map #9999 #" .. pointer .. " stolen")
       assert.is_false(ok)
@@ -234,9 +234,9 @@ describe("security", function()
       assert.same({ 0, "" }, { ran.status, ran.err })
       assert.equal("application", s:sees("/"))
       for _, dry in ipairs({ "-v", "-n" }) do
-        ran = s:haplua({ dry, "--only", "#9998", "scripts/maint.lua", "on" })
+        ran = s:haplua({ dry, "--only", "#9997", "scripts/maint.lua", "on" })
         assert.same({ 1, "" }, { ran.status, ran.out })
-        assert.truthy(ran.err:find("this run may change #9998 alone", 1, true))
+        assert.truthy(ran.err:find("this run may change #9997 alone", 1, true))
       end
       assert.equal("application", s:sees("/"))
     end)
@@ -348,25 +348,45 @@ describe("security", function()
     end)
   end)
 
+  it("the file for sudo lets three words through", function()
+    local page <close> = assert(io.open("docs/security.md"))
+    local text = page:read("a"):match("\n    (#!/bin/sh\n.-)\n\n"):gsub("\n    ", "\n")
+    text = text:gsub("/usr/local/bin/haplua", '"$HAPLUA" -s "$SOCKET"'):gsub("/usr/local/share/haplua/", "")
+    local file = s.folder.write("site-maintenance", text)
+    local function status(...)
+      local words = { "HAPLUA=$1 SOCKET=$2; export HAPLUA SOCKET; shift 2; exec sh \"$@\"", s.socket, file, ... }
+      return support.shell(table.unpack(words))
+    end
+    assert.equal(0, status("on").status)
+    assert.equal("page", s:sees("/"))
+    assert.truthy(status("status").out:find("maintenance is on", 1, true))
+    assert.equal(0, status("off", "--acl", "#9997").status)
+    assert.equal("application", s:sees("/"))
+    assert.same({ "/other" }, s.target:acl_list("#9997"))
+    for _, words in ipairs({ { "during", "--", "true" }, { "-e", "print(1)" }, { "--journal", "/x", "on" }, {} }) do
+      assert.equal(2, status(table.unpack(words)).status)
+    end
+  end)
+
   it("a pattern is data: commands in it are not run", function()
     local before = servers_state()
     local patterns = {
       "x;disable server pool/a", "x ; disable server pool/a", "x\\;disable server pool/a", "@1 disable server pool/a",
       "x <<", "<<", "x\\", "'; disable server pool/a", '"', "#0x1", "x\r", "\x1b[2J", "%0adisable server pool/a",
     }
-    s.target:acl_replace("#9998", patterns)
-    assert.same(patterns, s.target:acl_list("#9998"))
+    s.target:acl_replace("#9997", patterns)
+    assert.same(patterns, s.target:acl_list("#9997"))
     for _, pattern in ipairs({ "x\ndisable server pool/a", "x\\\ndisable server pool/a", "x\0disable server pool/a" }) do
-      local ok = pcall(s.target.acl_add, s.target, "#9998", pattern)
+      local ok = pcall(s.target.acl_add, s.target, "#9997", pattern)
       assert.is_false(ok)
     end
-    assert.same(patterns, s.target:acl_list("#9998"))
+    assert.same(patterns, s.target:acl_list("#9997"))
     assert.equal(before, servers_state())
   end)
 
   it("a request for a page reaches no list by itself, and its path is shown harmless", function()
-    assert.equal("application", s:sees("/%1b%5b2J;clear%20acl%20%239998"))
-    assert.same({ "/other" }, s.target:acl_list("#9998"))
+    assert.equal("application", s:sees("/%1b%5b2J;clear%20acl%20%239997"))
+    assert.same({ "/other" }, s.target:acl_list("#9997"))
     s.target:acl_add("#9999", "^/\x1b.2J\xc2\x9b")
     local ran = s:maint("status")
     assert.truthy(ran.out:find("^/\\x1b.2J\\xc2\\x9b", 1, true), ran.out)
