@@ -342,16 +342,17 @@ local M = { barrier = core.barrier }
 --- Another target, with all of the above as methods. Opens nothing by itself: each request has its
 -- own connection.
 ---@param address string  in HAProxy's syntax
----@param options? {via: string?, timeout: number?}  via: the process behind a master CLI, "@1"
+---@param options? {via: string?, timeout: number?, max_reply: integer?}
+---  via: the process behind a master CLI, "@1"; max_reply: bytes, over which an answer is refused
 ---@return haplua.Target
 function M.connect(address, options)
   options = options or {}
   for key in pairs(options) do
-    if key ~= "via" and key ~= "timeout" then
+    if key ~= "via" and key ~= "timeout" and key ~= "max_reply" then
       error(("connect: unknown option '%s'"):format(tostring(key)), 2)
     end
   end
-  return core.open(address, options.via, options.timeout)
+  return core.open(address, options.via, options.timeout, options.max_reply)
 end
 
 --- The script's target: where the functions of this module go.

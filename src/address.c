@@ -128,3 +128,14 @@ int address_parse(struct address *out, struct span text)
 	text = (struct span){text.p + skip, text.n - skip};
 	return form->kind == ADDRESS_UNIX ? parse_path(out, text) : parse_tcp(out, text);
 }
+
+bool address_route(struct span route)
+{
+	if (route.n == 0 || *route.p != '@')
+		return false;
+	for (size_t i = 0; i < route.n; i++)
+		if (route.p[i] <= ' ' || route.p[i] > '~' ||
+		    memchr(";\\<\"'", route.p[i], 5))
+			return false;
+	return true;
+}

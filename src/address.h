@@ -28,4 +28,8 @@ struct address {
  * would silently cut it), or HAP_ENUL. */
 int address_parse(struct address *out, struct span text);
 
+/* Is `route` one word that names a process of the master CLI, such as "@1", "@!4711" or
+ * "@master"? It is put before each command as it stands. */
+bool address_route(struct span route);
+
 #endif

@@ -4,6 +4,7 @@
 #include "buf.h"
 #include "err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -54,6 +55,47 @@ int span_word(struct span *rest, char sep, struct span *word)
 		*rest = (struct span){0};
 	}
 	return 1;
+}
+
+/* The bytes of the UTF-8 sequence that `first` begins, and the least code point that
+ * needs as many. 0: it begins none. */
+static size_t sequence(unsigned char first, uint32_t *least)
+{
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	*least = first < 0xe0 ? 0x80 : first < 0xf0 ? 0x800 : 0x10000;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* C1 controls, and what turns the direction of the text around it. */
+static bool steers(uint32_t point)
+{
+	return point < 0xa0 || point == 0x061c || point == 0x200e || point == 0x200f ||
+	       (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2066 && point <= 0x2069);
+}
+
+size_t span_printable(struct span s)
+{
+	unsigned char first = s.n > 0 ? (unsigned char)*s.p : 0;
+	uint32_t least = 0;
+
+	if (first < 0x80)
+		return first >= 0x20 && first != 0x7f;
+	size_t n = sequence(first, &least);
+
+	if (n == 0 || n > s.n)
+		return 0;
+	uint32_t point = first & (0xffu >> (n + 1));
+
+	for (size_t i = 1; i < n; i++) {
+		if (((unsigned char)s.p[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | ((unsigned char)s.p[i] & 0x3f);
+	}
+	if (point < least || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+		return 0;
+	return steers(point) ? 0 : n;
 }
 
 int buf_reserve(struct buf *b, size_t more)

@@ -49,6 +49,11 @@ int span_line(struct span *rest, struct span *line);
  * NULL. So there is always one word more than there are separators. */
 int span_word(struct span *rest, char sep, struct span *word);
 
+/* How many bytes at the front of `s` are one character that may be shown on a terminal as
+ * it is, in UTF-8. 0: a control byte, C1 controls (which are two bytes) and what turns
+ * the direction of the text included; a byte that is no UTF-8; or there is none. */
+size_t span_printable(struct span s);
+
 /* Make room for `more` further bytes. 0 or HAP_ENOMEM; the content is kept either way. */
 int buf_reserve(struct buf *b, size_t more);
 

@@ -19,6 +19,12 @@ static const struct {
 	{HAP_ELIMIT, "protocol", "the answer is larger than the limit"},
 	{HAP_EBARRIER, "interrupted", "another target's run ended before the barrier"},
 	{HAP_EDEADLOCK, "interrupted", "every task waits for another one"},
+	{HAP_EREADONLY, "denied",
+	 "--read-only refuses what changes HAProxy or is not known to leave it alone; "
+	 "nothing was sent"},
+	{HAP_EONLY, "denied",
+	 "--only refuses what is not known to stay within its references; nothing was "
+	 "sent"},
 	{HAP_ENEWLINE, "misuse", "a newline cannot be sent"},
 	{HAP_ENUL, "misuse", "a NUL byte cannot be sent"},
 	{HAP_EEMPTY, "misuse", "an empty word or command cannot be sent"},
@@ -36,6 +42,8 @@ static const struct {
 	{HAP_EROUTE, "misuse", "a command may not choose its process with '@'"},
 	{HAP_EADDRESS, "misuse", "not an address"},
 	{HAP_EPATH, "misuse", "the socket path is too long"},
+	{HAP_EPROCESS, "misuse",
+	 "a process of the master CLI is a word such as @1 or @!PID"},
 	{UV_ENOMEM, "memory", "not enough memory"},
 	{UV_EAI_MEMORY, "memory", "out of memory"},
 };

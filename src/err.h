@@ -18,6 +18,8 @@ enum hap_err {
 	HAP_ELIMIT = -10007,       /* the answer is larger than the limit */
 	HAP_EBARRIER = -10008,     /* another target's run ended before the barrier */
 	HAP_EDEADLOCK = -10009,    /* every task waits for another one */
+	HAP_EREADONLY = -10010,    /* --read-only; nothing was sent */
+	HAP_EONLY = -10011,        /* not known to stay within --only; nothing was sent */
 
 	/* Words and commands that cannot be encoded; nothing was sent. */
 	HAP_ENEWLINE = -10020, /* a word holds LF, which no version takes safely */
@@ -37,7 +39,8 @@ enum hap_err {
 
 	/* Addresses. */
 	HAP_EADDRESS = -10040, /* not one of the forms that address.h lists */
-	HAP_EPATH = -10041     /* a socket path longer than the system's limit */
+	HAP_EPATH = -10041,    /* a socket path longer than the system's limit */
+	HAP_EPROCESS = -10042  /* a route that is no process of the master CLI */
 };
 
 /* The error object's `kind` for a code that a request ended with: "refused", "denied",

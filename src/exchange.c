@@ -7,6 +7,8 @@
 /* A longer deadline than this needs a longer one of HAProxy's, too: `stats timeout` is 10
  * s by default, and some sites set it lower. */
 #define PATIENCE_SECONDS 5.0
+/* How much an error tells of an answer that broke off. */
+#define GLIMPSE_MAX 16384
 
 /* Begin the next line, empty but for the host's own commands. */
 static int start_batch(struct exchange *x)
@@ -33,6 +35,8 @@ int exchange_add(struct exchange *x, struct span command,
 	int rc = batch_check(&x->batch, command);
 
 	if (rc == 0)
+		rc = permit_check(x->target->permit, command, false);
+	if (rc == 0)
 		rc = buf_add(&x->marks, &mark, sizeof mark);
 	if (rc < 0)
 		return rc;
@@ -48,7 +52,9 @@ int exchange_add(struct exchange *x, struct span command,
 
 int exchange_payload(struct exchange *x, struct span payload)
 {
-	return buf_add_span(&x->payload, payload);
+	int rc = permit_check(x->target->permit, exchange_command(x, 0), true);
+
+	return rc < 0 ? rc : buf_add_span(&x->payload, payload);
 }
 
 static const struct exchange_mark *mark_of(const struct exchange *x, size_t index)
@@ -138,8 +144,12 @@ static int cut(struct exchange_line *line, struct span *reply, bool *whole)
 	if (r->state != REQUEST_DONE)
 		return 0;
 	*reply = (struct span){answer.p + line->frame.at, answer.n - line->frame.at};
-	if (r->rc < 0)
+	if (r->rc < 0) {
+		/* What came instead is there to be looked at, not to be worked with. */
+		if (reply->n > GLIMPSE_MAX)
+			reply->n = GLIMPSE_MAX;
 		return r->rc;
+	}
 	int rc = frame_last(&line->frame, answer, reply, whole);
 
 	return rc < 0 ? rc : 1;

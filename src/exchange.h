@@ -57,11 +57,12 @@ enum { EXCHANGE_WAIT = 0, EXCHANGE_REPLY, EXCHANGE_END };
 int exchange_start(struct exchange *x, struct target *target, double timeout);
 
 /* Append an encoded command. 0, HAP_ENOMEM, or why it can never be sent: HAP_ELONG,
- * HAP_EROUTE. */
+ * HAP_EROUTE, HAP_EREADONLY, HAP_EONLY. */
 int exchange_add(struct exchange *x, struct span command,
 		 const struct reply_grammar *grammar);
 
-/* Give the last command added a payload; it must be the only one. 0, HAP_ENOMEM. */
+/* Give the last command added a payload; it must be the only one. 0, HAP_ENOMEM,
+ * HAP_EREADONLY, HAP_EONLY. */
 int exchange_payload(struct exchange *x, struct span payload);
 
 struct span exchange_command(const struct exchange *x, size_t index);

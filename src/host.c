@@ -4,12 +4,17 @@
 #include "host.h"
 #include "err.h"
 #include "interrupt.h"
+#include "target.h"
 
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+
+/* Files that are no connections: the loop's, the script's, children's pipes. */
+#define SPARE_FILES 128
 
 struct host *host_of(lua_State *L)
 {
@@ -122,8 +127,22 @@ static void *reallocate(void *p, size_t size)
 	return moved;
 }
 
+/* Many targets need more descriptors than a process is given to begin with. No more than
+ * that is asked for: children inherit the limit. */
+static void raise_limit(const struct options *o)
+{
+	rlim_t need = (rlim_t)o->n_sockets * TARGET_BUSY_MAX + SPARE_FILES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+		return;
+	limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int host_start(struct host *host, const struct options *options)
 {
+	raise_limit(options);
 	*host = (struct host){.options = options};
 	uv_replace_allocator(malloc, reallocate, calloc, free);
 	int rc = uv_loop_init(&host->loop);

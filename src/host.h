@@ -6,6 +6,7 @@
 #define HAP_HOST_H
 
 #include "clock.h"
+#include "permit.h"
 #include "task.h"
 
 #include <lua.h>
@@ -18,6 +19,8 @@ struct options {
 	int n_sockets;
 	const char *route; /* --via, or "" */
 	double timeout;    /* -t, seconds; 0: the default */
+	size_t max_reply;  /* --max-reply, bytes; 0: the default */
+	struct permit permit;
 	bool dry_run, trace;
 	const char *chunk;  /* -e code, or NULL */
 	const char *script; /* path, bare name, or "-"; NULL: -e, or the prompt */

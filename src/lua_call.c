@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "host.h"
 #include "lua_error.h"
+#include "lua_permit.h"
 #include "lua_tables.h"
 
 #include <stdio.h>
@@ -86,6 +87,8 @@ static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 			     "fresh one for each request; nothing was sent",
 			     g->command);
 	rc = exchange_add(&c->x, buf_span(&c->scratch), g);
+	if (lua_permit_denied(rc))
+		lua_permit_raise(L, c->x.target, buf_span(&c->scratch), rc);
 	if (rc < 0)
 		misuse(L, what, n, rc);
 	c->grammar = g;
@@ -201,6 +204,7 @@ static void push_error(lua_State *L, const struct call *c, int rc,
 		.reply = reply->text,
 		.target = c->x.target->name,
 		.seconds = c->x.timeout,
+		.limit = c->x.target->answer_max,
 	};
 
 	if (c->x.n > 1)
@@ -325,6 +329,9 @@ int lua_call_send(lua_State *L)
 
 		if (rc == 0)
 			rc = exchange_payload(&c->x, payload);
+		if (lua_permit_denied(rc))
+			return lua_permit_raise(L, c->x.target,
+						exchange_command(&c->x, 0), rc);
 		if (rc < 0)
 			return misuse(L, "payload", 0, rc);
 	}
@@ -384,22 +391,42 @@ int lua_call_each(lua_State *L)
 	return go(L, c, MODE_EACH);
 }
 
-/* encode(words) -> the bytes that a list of words is sent as */
-int lua_call_encode(lua_State *L)
+/* Encode the list of words at `index` into the box that is made for it. */
+static struct call *encode(lua_State *L, int index)
 {
 	struct span words[HAP_WORDS_MAX];
 	struct call *c;
 	size_t n, bad = 0;
 
-	luaL_checktype(L, 1, LUA_TTABLE);
+	luaL_checktype(L, index, LUA_TTABLE);
 	c = lua_newuserdatauv(L, sizeof *c, 0);
 	*c = (struct call){0};
 	luaL_setmetatable(L, EXCHANGE_BOX);
-	n = push_words(L, 1, words);
+	n = push_words(L, index, words);
 	int rc = command_words(&c->scratch, words, n, &bad);
 
 	if (rc < 0)
-		return misuse(L, "word", (lua_Integer)bad + 1, rc);
+		misuse(L, "word", (lua_Integer)bad + 1, rc);
+	return c;
+}
+
+/* permit(target, words): raise if --read-only or --only would refuse to send this */
+int lua_call_permit(lua_State *L)
+{
+	const struct target *t = lua_call_target(L, 1);
+	struct call *c = encode(L, 2);
+	int rc = permit_check(t->permit, buf_span(&c->scratch), false);
+
+	if (lua_permit_denied(rc))
+		return lua_permit_raise(L, t, buf_span(&c->scratch), rc);
+	return rc < 0 ? error_raise(L, rc, NULL) : 0;
+}
+
+/* encode(words) -> the bytes that a list of words is sent as */
+int lua_call_encode(lua_State *L)
+{
+	struct call *c = encode(L, 1);
+
 	lua_pushlstring(L, c->scratch.p, c->scratch.n);
 	return 1;
 }

@@ -23,6 +23,7 @@ int lua_call_batch(lua_State *L);
 int lua_call_each(lua_State *L);
 
 int lua_call_encode(lua_State *L);
+int lua_call_permit(lua_State *L);
 int lua_call_check(lua_State *L);
 int lua_call_ref(lua_State *L);
 

@@ -21,20 +21,24 @@ void error_push_visible(lua_State *L, struct span s, size_t max)
 	while (s.n > 0 && s.p[s.n - 1] == '\n')
 		s.n--;
 	luaL_buffinit(L, &b);
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+	for (size_t i = 0, n; i < s.n; i += n) {
 		char hex[5];
 
 		if (i >= max) {
 			luaL_addstring(&b, "...");
 			break;
 		}
-		if (c == '\n')
+		n = span_printable((struct span){s.p + i, s.n - i});
+		luaL_addlstring(&b, s.p + i, n);
+		if (n > 0)
+			continue;
+		n = 1;
+		if (s.p[i] == '\n')
 			luaL_addstring(&b, "\\n");
-		else if (c < 0x20 || c == 0x7f)
-			luaL_addlstring(&b, hex, (size_t)sprintf(hex, "\\x%02x", c));
 		else
-			luaL_addchar(&b, (char)c);
+			luaL_addlstring(
+				&b, hex,
+				(size_t)sprintf(hex, "\\x%02x", (unsigned char)s.p[i]));
 	}
 	luaL_pushresult(&b);
 }
@@ -134,6 +138,10 @@ static void push_message(lua_State *L, int rc, const struct error_about *about)
 			 about->command.p ? "no answer within %g s"
 					  : "the deadline of %g s is over",
 			 about->seconds);
+		lua_pushstring(L, text);
+	} else if (rc == HAP_ELIMIT && about->limit > 0) {
+		snprintf(text, sizeof text, "the answer is over %zu bytes (--max-reply)",
+			 about->limit);
 		lua_pushstring(L, text);
 	} else if (rc == HAP_EINTERRUPTED && about->signal) {
 		lua_pushfstring(L, "interrupted by SIG%s", sigabbrev_np(about->signal));

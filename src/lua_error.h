@@ -20,6 +20,7 @@ struct error_about {
 	struct span reply;   /* HAProxy's words */
 	const char *target;
 	double seconds; /* timeout: the time that was given */
+	size_t limit;   /* HAP_ELIMIT: bytes of an answer */
 	int signal;     /* interrupted: the signal that did it */
 	size_t done;    /* commands of the same call that HAProxy accepted */
 	size_t index;   /* the command's place in the call, from 1 */

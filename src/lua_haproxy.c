@@ -68,10 +68,15 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 			bytes.n = 0;
 		}
 		fprintf(stderr, "%s %s ", t->name, way == TARGET_SENT ? ">" : "<");
-		for (size_t i = 0; i < line.n; i++) {
-			unsigned char b = (unsigned char)line.p[i];
+		while (line.n > 0) {
+			size_t n = span_printable(line);
 
-			fprintf(stderr, b < 0x20 || b == 0x7f ? "\\x%02x" : "%c", b);
+			if (n > 0)
+				fwrite(line.p, 1, n, stderr);
+			else
+				fprintf(stderr, "\\x%02x", (unsigned char)*line.p);
+			n += n == 0;
+			line = (struct span){line.p + n, line.n - n};
 		}
 		fputc('\n', stderr);
 	}
@@ -93,20 +98,24 @@ struct target *lua_target_open(lua_State *L, struct span address, struct span ro
 
 	*box = NULL;
 	luaL_setmetatable(L, TARGET_BOX);
-	int rc = target_new(box, address, route, &host->clock, &host->loop);
+	int rc = target_new(box, address, route, &host->options->permit, &host->clock,
+			    &host->loop);
 
 	if (rc == HAP_ENOMEM)
 		error_raise(L, rc, NULL);
 	if (rc < 0)
-		error_misuse(L, "'%s': %s", address.p, err_text(rc));
+		error_misuse(L, "'%s': %s", rc == HAP_EPROCESS ? route.p : address.p,
+			     err_text(rc));
 	if (host->options->timeout > 0)
 		(*box)->timeout = host->options->timeout;
+	if (host->options->max_reply > 0)
+		(*box)->answer_max = host->options->max_reply;
 	if (host->options->trace)
 		(*box)->trace = trace;
 	return *box;
 }
 
-/* open(address [, via [, timeout]]) -> Target; opens nothing yet */
+/* open(address [, via [, timeout [, max_reply]]]) -> Target; opens nothing yet */
 static int lcore_open(lua_State *L)
 {
 	struct span address, route;
@@ -115,11 +124,16 @@ static int lcore_open(lua_State *L)
 	route.p = luaL_optlstring(L, 2, "", &route.n);
 	lua_Number timeout = luaL_optnumber(L, 3, 0);
 
+	lua_Integer max_reply = luaL_optinteger(L, 4, 0);
+
 	luaL_argcheck(L, timeout >= 0, 3, "a timeout over 0 expected");
+	luaL_argcheck(L, max_reply >= 0, 4, "a number of bytes expected");
 	struct target *t = lua_target_open(L, address, route);
 
 	if (timeout > 0)
 		t->timeout = timeout;
+	if (max_reply > 0)
+		t->answer_max = (size_t)max_reply;
 	return 1;
 }
 
@@ -167,12 +181,17 @@ static int lcore_would(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lua_call_check},  {"ref", lua_call_ref},
-
-	{"open", lcore_open},       {"current", lcore_current},
-	{"use", lcore_use},         {"would", lcore_would},
-	{"dry_run", lcore_dry_run}, {"encode", lua_call_encode},
-	{"several", lcore_several}, {NULL, NULL},
+	{"check", lua_call_check},
+	{"ref", lua_call_ref},
+	{"permit", lua_call_permit},
+	{"open", lcore_open},
+	{"current", lcore_current},
+	{"use", lcore_use},
+	{"would", lcore_would},
+	{"dry_run", lcore_dry_run},
+	{"encode", lua_call_encode},
+	{"several", lcore_several},
+	{NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

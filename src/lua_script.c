@@ -11,6 +11,7 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Registry: the folder of the script. */
@@ -213,9 +214,23 @@ static const luaL_Reg preloaded[] = {
 	{NULL, NULL},
 };
 
+/* Take `what` out of the search path `field` of the table package. */
+static void cut_path(lua_State *L, const char *field, const char *what)
+{
+	lua_getglobal(L, LUA_LOADLIBNAME);
+	lua_getfield(L, -1, field);
+	luaL_gsub(L, lua_tostring(L, -1), what, "");
+	lua_setfield(L, -3, field);
+	lua_pop(L, 2);
+}
+
 void lua_script_setup(lua_State *L)
 {
 	luaL_openlibs(L);
+	/* A script's modules lie beside it. Lua's own "." would let whoever may write to
+	 * the folder that one happens to be in step in for a system's module. */
+	cut_path(L, "path", ";./?.lua;./?/init.lua");
+	cut_path(L, "cpath", ";./?.so");
 	luaopen_haplua_coroutine(L);
 	luaL_requiref(L, "haplua.error", luaopen_haplua_error, 0);
 	lua_settop(L, 0);
@@ -235,6 +250,27 @@ static bool push_in(lua_State *L, const char *folder, const char *name)
 {
 	lua_pushfstring(L, "%s/%s.lua", folder, name);
 	if (access(lua_tostring(L, -1), R_OK) == 0)
+		return true;
+	lua_pop(L, 1);
+	return false;
+}
+
+/* Is it there, and does nobody write to it but root and us? */
+static bool is_ours(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	       !(st.st_mode & S_IWOTH);
+}
+
+/* The same in ./scripts. Whoever may write to the folder that one happens to be in must
+ * not choose what a name means. */
+static bool push_here(lua_State *L, const char *name)
+{
+	if (!is_ours("./scripts") || !push_in(L, "./scripts", name))
+		return false;
+	if (is_ours(lua_tostring(L, -1)))
 		return true;
 	lua_pop(L, 1);
 	return false;
@@ -272,10 +308,11 @@ static void push_path(lua_State *L, const char *script)
 
 	if (strchr(script, '/') || (n > 4 && strcmp(script + n - 4, ".lua") == 0))
 		lua_pushstring(L, script);
-	else if (!push_in(L, "./scripts", script) && !push_beside_program(L, script))
+	else if (!push_here(L, script) && !push_beside_program(L, script))
 		luaL_error(L,
 			   "no script '%s': looked for %s.lua in ./scripts and among the "
-			   "installed scripts (a path has a '/' or ends in .lua)",
+			   "installed scripts (a path has a '/' or ends in .lua; "
+			   "./scripts counts if it is yours or root's alone)",
 			   script, script);
 }
 
@@ -308,6 +345,7 @@ static void load_chunk(lua_State *L, const struct options *options)
 		add_path(L, "./");
 		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
 	} else if (is_prompt(options)) {
+		add_path(L, "./");
 		lua_getglobal(L, "require");
 		lua_pushliteral(L, "haplua.prompt");
 		lua_call(L, 1, 1);

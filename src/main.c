@@ -2,6 +2,7 @@
  *
  * main.c - the command line: options, help, version. */
 #include "policy.h"
+#include "address.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 
 #define DEFAULT_SOCKET "/run/haproxy/admin.sock"
 #define SOCKETS_MAX    1024
+#define ONLY_MAX       256
 
 static const char help[] =
 	"Usage: haplua [options] SCRIPT.lua [argument...]\n"
@@ -40,6 +42,15 @@ static const char help[] =
 	"  -t, --timeout SECONDS  deadline of one command (default 5)\n"
 	"  -n, --dry-run          send nothing that changes HAProxy; print what would be "
 	"sent\n"
+	"      --read-only        refuse everything that changes HAProxy\n"
+	"      --only REF         refuse every change but those of this ACL or map "
+	"('#9999',\n"
+	"                         a file), server (BACKEND/SERVER) or backend's "
+	"servers;\n"
+	"                         repeat it for several\n"
+	"      --max-reply SIZE   refuse an answer over this size: bytes, or 64K, 64M, "
+	"1G\n"
+	"                         (default 256M)\n"
 	"  -e, --execute CODE     run this instead of a script\n"
 	"  -v, --trace            show the wire traffic on standard error\n"
 	"  -V, --version          show the version\n"
@@ -72,13 +83,53 @@ static double seconds(const char *text)
 	return *text && !*end && isfinite(n) && n > 0 ? n : -1;
 }
 
-enum { OPT_VIA = 256 };
+/* Bytes, with K, M or G behind them or not; 0: it is no size. */
+static size_t size(const char *text)
+{
+	static const char units[] = "KMG";
+	char *end;
+	unsigned long long n;
+	size_t shift = 0;
+
+	if (*text < '0' || *text > '9')
+		return 0;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+
+	if (unit) {
+		shift = 10 * (size_t)(unit - units + 1);
+		end++;
+	}
+	if (*end || errno || n > (SIZE_MAX / 4) >> shift)
+		return 0;
+	return (size_t)n << shift;
+}
+
+/* Returns as take() does. */
+static int add_only(struct permit *p, const char *ref)
+{
+	if (!permit_ref(ref))
+		return usage(
+			"--only takes '#ID', a file name, BACKEND/SERVER or BACKEND, "
+			"not ",
+			ref);
+	if (p->n_only == ONLY_MAX)
+		return usage("too many references for --only", NULL);
+	p->only[p->n_only++] = ref;
+	return -1;
+}
+
+enum { OPT_VIA = 256, OPT_READ_ONLY, OPT_ONLY, OPT_MAX_REPLY };
 
 static const struct option longs[] = {
 	{"socket", required_argument, NULL, 's'},
 	{"via", required_argument, NULL, OPT_VIA},
 	{"timeout", required_argument, NULL, 't'},
 	{"dry-run", no_argument, NULL, 'n'},
+	{"read-only", no_argument, NULL, OPT_READ_ONLY},
+	{"only", required_argument, NULL, OPT_ONLY},
+	{"max-reply", required_argument, NULL, OPT_MAX_REPLY},
 	{"execute", required_argument, NULL, 'e'},
 	{"trace", no_argument, NULL, 'v'},
 	{"version", no_argument, NULL, 'V'},
@@ -96,7 +147,7 @@ static int take(struct options *o, int option)
 		o->sockets[o->n_sockets++] = optarg;
 		break;
 	case OPT_VIA:
-		if (optarg[0] != '@' || strpbrk(optarg, " \t\n;\\"))
+		if (!address_route(span_of(optarg)))
 			return usage("--via takes a process of the master CLI, such as "
 				     "@1 or @!PID, not ",
 				     optarg);
@@ -109,6 +160,17 @@ static int take(struct options *o, int option)
 		break;
 	case 'n':
 		o->dry_run = true;
+		break;
+	case OPT_READ_ONLY:
+		o->permit.read_only = true;
+		break;
+	case OPT_ONLY:
+		return add_only(&o->permit, optarg);
+	case OPT_MAX_REPLY:
+		o->max_reply = size(optarg);
+		if (o->max_reply == 0)
+			return usage("--max-reply takes bytes, 64K, 64M or 1G, not ",
+				     optarg);
 		break;
 	case 'e':
 		o->chunk = optarg;
@@ -141,7 +203,8 @@ static void hold_standard_streams(void)
 int main(int argc, char **argv)
 {
 	static const char *sockets[SOCKETS_MAX];
-	struct options o = {.sockets = sockets, .route = ""};
+	static const char *only[ONLY_MAX];
+	struct options o = {.sockets = sockets, .route = "", .permit = {.only = only}};
 	int option, status;
 
 	hold_standard_streams();

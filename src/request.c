@@ -136,7 +136,7 @@ static void on_deadline(struct timer *t)
 {
 	struct request *r = CONTAINER_OF(t, struct request, deadline);
 
-	finish(r, HAP_ETIMEOUT);
+	finish(r, r->lacks < 0 ? r->lacks : HAP_ETIMEOUT);
 }
 
 /* Reading and writing. */
@@ -154,7 +154,9 @@ static void read_some(struct request *r)
 			finish(r, HAP_ENOMEM);
 			return;
 		}
-		size_t room = r->in.cap - r->in.n;
+		/* One byte over the limit is enough to know. */
+		size_t left = r->target->answer_max - r->in.n + 1;
+		size_t room = r->in.cap - r->in.n < left ? r->in.cap - r->in.n : left;
 		ssize_t n = read(r->fd, r->in.p + r->in.n, room);
 
 		if (n == 0) {
@@ -255,6 +257,12 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* Connecting. */
 
+/* Are there no descriptors left? Other requests' may come free. */
+static bool is_full(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE;
+}
+
 static void try_unix(struct request *r);
 
 static void on_retry(struct timer *t)
@@ -262,7 +270,20 @@ static void on_retry(struct timer *t)
 	struct request *r = CONTAINER_OF(t, struct request, retry);
 
 	disconnect(r);
-	try_unix(r);
+	r->lacks = 0;
+	if (r->target->address.kind == ADDRESS_UNIX)
+		try_unix(r);
+	else
+		try_address(r);
+}
+
+/* Wait a moment, because of `rc`, and try again. 0: it will be. */
+static int try_later(struct request *r, int rc)
+{
+	struct clock *c = r->target->clock;
+
+	r->lacks = is_full(rc) ? rc : 0;
+	return clock_set(c, &r->retry, clock_after(c, RETRY_SECONDS), on_retry);
 }
 
 /* Open a socket and begin to connect it. 0: connected or under way; else -errno. */
@@ -300,7 +321,7 @@ static bool may_pass(struct request *r, int rc)
 	struct clock *c = r->target->clock;
 
 	if (rc != -ECONNREFUSED && rc != -ECONNRESET && rc != -ENOENT)
-		return rc == -EAGAIN;
+		return rc == -EAGAIN || is_full(rc);
 	if (r->refused_until == 0)
 		r->refused_until =
 			clock_after(c, rc == -ENOENT ? MISSING_SECONDS : REFUSED_SECONDS);
@@ -333,9 +354,7 @@ static void try_unix(struct request *r)
 	int rc = open_socket(r, (struct sockaddr *)&sa, sizeof sa);
 
 	if (may_pass(r, rc)) {
-		struct clock *c = r->target->clock;
-
-		rc = clock_set(c, &r->retry, clock_after(c, RETRY_SECONDS), on_retry);
+		rc = try_later(r, rc);
 		if (rc == 0)
 			return;
 	}
@@ -353,9 +372,14 @@ static void try_address(struct request *r)
 
 	for (;; r->trying = r->trying->ai_next) {
 		rc = open_socket(r, r->trying->ai_addr, r->trying->ai_addrlen);
-		if (rc == 0 || !r->trying->ai_next)
+		if (rc == 0 || is_full(rc) || !r->trying->ai_next)
 			break;
 		disconnect(r);
+	}
+	if (is_full(rc)) {
+		rc = try_later(r, rc);
+		if (rc == 0)
+			return;
 	}
 	if (rc == 0) {
 		int on = 1;

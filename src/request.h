@@ -34,6 +34,7 @@ struct request {
 	struct addrinfo *found, *trying; /* owned list; the one being tried */
 	struct timer deadline, retry;
 	uint64_t refused_until; /* 0 until a local socket has no listener */
+	int lacks;              /* while it waits for a descriptor: -EMFILE, -ENFILE */
 	struct request *next;   /* in the target's queue */
 	/* Told that bytes came or that the request is done; set NULL by request_drop().
 	 * Only ever called from the loop. */

@@ -12,7 +12,6 @@
  * arrives as one piece, and this is what a common Ethernet path carries after its
  * headers. */
 #define TCP_LINE_MAX 1400
-#define BUSY_MAX     4
 #define ANSWER_MAX   (256u << 20)
 #define TIMEOUT      5.0
 
@@ -28,11 +27,13 @@ static char *copy(struct span s)
 }
 
 int target_new(struct target **out, struct span address, struct span route,
-	       struct clock *clock, uv_loop_t *loop)
+	       const struct permit *permit, struct clock *clock, uv_loop_t *loop)
 {
 	struct address where;
 	int rc = address_parse(&where, address);
 
+	if (rc == 0 && route.n > 0 && !address_route(route))
+		rc = HAP_EPROCESS;
 	if (rc < 0)
 		return rc;
 	struct target *t = calloc(1, sizeof *t);
@@ -43,12 +44,13 @@ int target_new(struct target **out, struct span address, struct span route,
 	t->name = copy(address);
 	t->route = copy(route.n ? route : SPAN_LIT(""));
 	t->address = where;
+	t->permit = permit;
 	t->clock = clock;
 	t->loop = loop;
 	t->timeout = TIMEOUT;
 	t->line_max = where.kind == ADDRESS_TCP ? TCP_LINE_MAX : HAP_COMMAND_MAX;
 	t->answer_max = ANSWER_MAX;
-	t->busy_max = BUSY_MAX;
+	t->busy_max = TARGET_BUSY_MAX;
 	if (!t->name || !t->route) {
 		target_unref(t);
 		return HAP_ENOMEM;

@@ -11,8 +11,12 @@
 #include "address.h"
 #include "buf.h"
 #include "clock.h"
+#include "permit.h"
 
 #include <stdbool.h>
+
+/* Connections to one HAProxy at once. */
+#define TARGET_BUSY_MAX 4
 
 struct request;
 
@@ -20,11 +24,12 @@ enum target_way { TARGET_SENT, TARGET_RECEIVED };
 
 struct target {
 	int refs;
-	char *name;             /* owned: the address as the user wrote it */
-	char *route;            /* owned: "@1" behind a master CLI, or "" */
-	struct address address; /* what `name` means */
-	struct clock *clock;    /* borrowed: outlives every target */
-	uv_loop_t *loop;        /* borrowed, likewise */
+	char *name;                  /* owned: the address as the user wrote it */
+	char *route;                 /* owned: "@1" behind a master CLI, or "" */
+	struct address address;      /* what `name` means */
+	struct clock *clock;         /* borrowed: outlives every target */
+	uv_loop_t *loop;             /* borrowed, likewise */
+	const struct permit *permit; /* borrowed, likewise: what may be changed */
 	double timeout;     /* seconds for one request, its wait at the gate included */
 	size_t line_max;    /* bytes of a request line that joins commands */
 	size_t answer_max;  /* bytes of an answer; more is HAP_ELIMIT */
@@ -35,9 +40,10 @@ struct target {
 };
 
 /* Make a target for an address in HAProxy's syntax. `route` may be empty. 0 and a
- * reference in *out; HAP_EADDRESS, HAP_EPATH, HAP_ENUL, HAP_ENOMEM. Nothing is opened. */
+ * reference in *out; HAP_EADDRESS, HAP_EPATH, HAP_EPROCESS, HAP_ENUL,
+ * HAP_ENOMEM. Nothing is opened. */
 int target_new(struct target **out, struct span address, struct span route,
-	       struct clock *clock, uv_loop_t *loop);
+	       const struct permit *permit, struct clock *clock, uv_loop_t *loop);
 
 struct target *target_ref(struct target *t);
 void target_unref(struct target *t);

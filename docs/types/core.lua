@@ -47,8 +47,9 @@ core.methods = {}
 ---@param address string  in HAProxy's syntax
 ---@param via? string  the process behind a master CLI, "@1"
 ---@param timeout? number
+---@param max_reply? integer  bytes
 ---@return haplua.Target
-function core.open(address, via, timeout) end
+function core.open(address, via, timeout, max_reply) end
 
 --- The running task's target.
 ---@return haplua.Target
@@ -77,6 +78,11 @@ function core.would(target, text) end
 ---@param words (string|number)[]
 ---@return string
 function core.encode(words) end
+
+--- Raise if --read-only or --only would refuse to send this.
+---@param target haplua.Target
+---@param words (string|number)[]
+function core.permit(target, words) end
 
 --- Raise unless each value can be sent.
 ---@param values (string|number)[]

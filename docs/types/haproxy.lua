@@ -148,7 +148,8 @@ function haproxy.mistrust(command, found) end
 --- Another target, with all of the above as methods. Opens nothing by itself: each request has its
 -- own connection.
 ---@param address string  in HAProxy's syntax
----@param options? {via: string?, timeout: number?}  via: the process behind a master CLI, "@1"
+---@param options? {via: string?, timeout: number?, max_reply: integer?}
+---  via: the process behind a master CLI, "@1"; max_reply: bytes, over which an answer is refused
 ---@return haplua.Target
 function haproxy.connect(address, options) end
 

@@ -5,6 +5,7 @@
 
 local core = require("haplua.core")
 local is_error = require("haplua.error").is
+local visible = require("haplua.error").visible
 
 -- What each kind of failure needs to know about the target.
 
@@ -55,7 +56,15 @@ local function connection_refused(failure)
     "and a firewall between must let it through")
 end
 
+local function too_many_files()
+  return lines(
+    "this process may not open more files: raise the limit (ulimit -n), or name fewer targets",
+    "look what is open with: ls -l /proc/PID/fd")
+end
+
 local unreachable = {
+  EMFILE = too_many_files,
+  ENFILE = too_many_files,
   ENOENT = no_socket,
   ENOTDIR = no_socket,
   EAI_NONAME = no_socket,
@@ -157,5 +166,5 @@ return function(problem)
   elseif problem.kind == "refused" then
     text = refused(failure)
   end
-  return text and ("  " .. text:gsub("\n+$", ""):gsub("\n+", "\n  "))
+  return text and ("  " .. text:gsub("\n+$", ""):gsub("\n+", "\n"):gsub("[^\n]+", visible):gsub("\n", "\n  "))
 end

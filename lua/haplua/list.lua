@@ -316,6 +316,7 @@ local function attempt(target, kind, ref, keys, values, options)
     before_commit()
     return 0, 0, test(target, kind, ref, state, options.ask)
   elseif core.dry_run() then
+    core.permit(target, { "clear", kind, ref })
     local plan = in_place and plan_change or plan_swap
     plan(target, kind, ref, wanted, state.text)
     return added, removed

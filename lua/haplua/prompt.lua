@@ -4,6 +4,7 @@
 -- that a script has is there, and tasks that a line spawns go on while the next one is typed.
 
 local advice = require("haplua.advice")
+local visible = require("haplua.error").visible
 local readline = require("haplua.terminal").readline
 
 --- Is the chunk's only fault that it is not finished?
@@ -34,10 +35,19 @@ local function read_chunk(environment)
   return chunk, message
 end
 
+--- As print() would write it, but that nothing in it steers the terminal.
+local function shown(value)
+  return (tostring(value):gsub("[^\n\t]+", visible))
+end
+
 local function show(ok, ...)
   if ok then
-    if select("#", ...) > 0 then
-      print(...)
+    local texts = table.pack(...)
+    for i = 1, texts.n do
+      texts[i] = shown(texts[i])
+    end
+    if texts.n > 0 then
+      print(table.concat(texts, "\t"))
     end
     return
   end
@@ -45,7 +55,7 @@ local function show(ok, ...)
   if require("haplua.error").is(problem) and problem.kind == "interrupted" then
     error(problem, 0)
   end
-  io.stderr:write(tostring(problem), "\n")
+  io.stderr:write(shown(problem), "\n")
   local found, text = pcall(advice, problem)
   if found and text then
     io.stderr:write(text, "\n")

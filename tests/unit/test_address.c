@@ -187,6 +187,20 @@ static void nul_would_cut_the_address(void **state)
 	assert_int_equal(parse(&a, SPAN_LIT("\0")), HAP_ENUL);
 }
 
+static void a_route_is_one_word_that_names_a_process(void **state)
+{
+	static const char *const good[] = {"@", "@1", "@!4711", "@master", "@@1"};
+	static const char *const bad[] = {"",      "1",    "@1;x", "@1 x",  "@1\n",
+					  "@1\tx", "@1\\", "@1<<", "@\x80", "@1\r"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		assert_true(address_route(span_of(good[i])));
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		assert_false(address_route(span_of(bad[i])));
+	assert_false(address_route(SPAN_LIT("@1\0x")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +210,7 @@ int main(void)
 		cmocka_unit_test(a_path_must_fit_the_system),
 		cmocka_unit_test(a_host_must_fit),
 		cmocka_unit_test(nul_would_cut_the_address),
+		cmocka_unit_test(a_route_is_one_word_that_names_a_process),
 	};
 
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);

@@ -148,6 +148,56 @@ static void no_memory_keeps_the_content(void **state)
 	buf_free(&b);
 }
 
+/* The length of what may be shown as it is, at the front of the text. */
+static size_t printable(const char *text)
+{
+	char *copy = exact_copy(span_of(text));
+	size_t n = span_printable((struct span){copy, strlen(text)});
+
+	free(copy);
+	return n;
+}
+
+static void what_steers_a_terminal_is_not_printable(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"\n",
+		"\x1b[2J",
+		"\x7f",
+		"\x80",
+		"\x9b",
+		"\xc2\x9b",
+		"\xc2\x80",
+		"\xc2",
+		"\xc2x",
+		"\xc0\xaf",
+		"\xe0\x80\x9b",
+		"\xe2\x80",
+		"\xe2\x80\xae",
+		"\xed\xa0\x80",
+		"\xe2\x81\xa6",
+		"\xff",
+		"\xf5\x80\x80\x80",
+		"\xf4\x90\x80\x80",
+		"\xf0\x80\x80\x80",
+		"\xd8\x9c",
+		"\xe9t\xe9",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (printable(bad[i]) != 0)
+			fail_msg("text %zu is shown", i);
+	assert_int_equal(span_printable(SPAN_LIT("\0")), 0);
+	assert_int_equal(printable("a\n"), 1);
+	assert_int_equal(printable(" "), 1);
+	assert_int_equal(printable("\xc2\xa0"), 2);
+	assert_int_equal(printable("\xc3\xa9t"), 2);
+	assert_int_equal(printable("\xe2\x82\xac"), 3);
+	assert_int_equal(printable("\xf0\x9f\x98\x80x"), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +208,7 @@ int main(void)
 		cmocka_unit_test(an_empty_buffer_is_usable),
 		cmocka_unit_test(content_survives_growing),
 		cmocka_unit_test(reserved_room_needs_no_further_allocation),
+		cmocka_unit_test(what_steers_a_terminal_is_not_printable),
 		cmocka_unit_test(growing_is_amortised),
 		cmocka_unit_test(no_memory_keeps_the_content),
 	};

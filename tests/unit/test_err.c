@@ -10,23 +10,16 @@ static const struct {
 	int code;
 	const char *kind;
 } kinds[] = {
-	{HAP_ENOMEM, "memory"},
-	{HAP_EREFUSED, "refused"},
-	{HAP_EDENIED, "denied"},
-	{HAP_EPROTOCOL, "protocol"},
-	{HAP_ETIMEOUT, "timeout"},
-	{HAP_EINTERRUPTED, "interrupted"},
-	{HAP_ELIMIT, "protocol"},
-	{HAP_ENEWLINE, "misuse"},
-	{HAP_EROUTE, "misuse"},
-	{HAP_EADDRESS, "misuse"},
-	{HAP_EPATH, "misuse"},
-	{UV_ENOMEM, "memory"},
-	{UV_ECONNREFUSED, "unreachable"},
-	{UV_ENOENT, "unreachable"},
-	{UV_EACCES, "unreachable"},
-	{UV_ETIMEDOUT, "unreachable"},
-	{UV_EAI_NONAME, "unreachable"},
+	{HAP_ENOMEM, "memory"},        {HAP_EREFUSED, "refused"},
+	{HAP_EDENIED, "denied"},       {HAP_EPROTOCOL, "protocol"},
+	{HAP_ETIMEOUT, "timeout"},     {HAP_EINTERRUPTED, "interrupted"},
+	{HAP_ELIMIT, "protocol"},      {HAP_EREADONLY, "denied"},
+	{HAP_EONLY, "denied"},         {HAP_EPROCESS, "misuse"},
+	{HAP_ENEWLINE, "misuse"},      {HAP_EROUTE, "misuse"},
+	{HAP_EADDRESS, "misuse"},      {HAP_EPATH, "misuse"},
+	{UV_ENOMEM, "memory"},         {UV_ECONNREFUSED, "unreachable"},
+	{UV_ENOENT, "unreachable"},    {UV_EACCES, "unreachable"},
+	{UV_ETIMEDOUT, "unreachable"}, {UV_EAI_NONAME, "unreachable"},
 	{-12345678, "unreachable"},
 };
 
@@ -41,7 +34,8 @@ static const int own[] = {
 	HAP_ENOMEM,       HAP_EREFUSED, HAP_EDENIED,  HAP_EPROTOCOL, HAP_ETIMEOUT,
 	HAP_EINTERRUPTED, HAP_ELIMIT,   HAP_ENEWLINE, HAP_ENUL,      HAP_EEMPTY,
 	HAP_ELONG,        HAP_EWORDS,   HAP_ESECOND,  HAP_EMARK,     HAP_EESCAPE,
-	HAP_EPAYLOAD,     HAP_EROUTE,   HAP_EADDRESS, HAP_EPATH,
+	HAP_EPAYLOAD,     HAP_EROUTE,   HAP_EADDRESS, HAP_EPATH,     HAP_EPROCESS,
+	HAP_EREADONLY,    HAP_EONLY,
 };
 
 static void every_own_code_has_its_own_text(void **state)
