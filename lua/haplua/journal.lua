@@ -17,6 +17,10 @@ local M = {}
 -- How long a statement waits for another process's transaction, which takes milliseconds.
 local PATIENCE = 5
 
+-- Who opens the journal alone reads all that was written since the last checkpoint; one costs two waits
+-- for the disk.
+local CHECKPOINT = "PRAGMA wal_autocheckpoint = 64"
+
 local SCHEMA = [[
 CREATE TABLE changes (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -69,6 +73,8 @@ PRAGMA user_version = 1;
 
 ---@class haplua.Journal
 ---@field path string
+---@field db any  haplua.sqlite's
+---@field mode "FULL"|"NORMAL"  FULL is SQLite's default
 local Journal = {}
 Journal.__index = Journal
 
@@ -111,6 +117,14 @@ function Journal:run(sql, ...)
   return rows or complain(self.path, problem, code)
 end
 
+--- Wait for the disk at the end of a transaction ("FULL"), or not ("NORMAL").
+function Journal:synchronous(mode)
+  if self.mode ~= mode then
+    self:run("PRAGMA synchronous = " .. mode)
+    self.mode = mode
+  end
+end
+
 local function begin_transaction(self)
   self:run("BEGIN IMMEDIATE")
   return setmetatable({}, {
@@ -141,12 +155,12 @@ end
 ---@return haplua.Journal? journal, string? problem  nil: there is none, and none can be begun
 function M.open(path, options)
   local readonly = options and options.readonly
-  local known = file.info(path)
+  local known = file.real(path)
   if not known and readonly then
     return nil, "there is none"
   elseif not known then
     local folder = path:match("^(.*)/[^/]*$")
-    if folder and folder ~= "" and not file.info(folder) then
+    if folder and folder ~= "" and not file.real(folder) then
       file.folder(folder)
     end
   end
@@ -157,7 +171,7 @@ function M.open(path, options)
     end
     complain(path, problem, code)
   end
-  local self = setmetatable({ path = path, db = db }, Journal)
+  local self = setmetatable({ path = path, db = db, mode = "FULL" }, Journal)
   local version = self:run("PRAGMA user_version")[1].user_version
   if version > 1 then
     complain(path, "was written by a later haplua")
@@ -166,6 +180,9 @@ function M.open(path, options)
   elseif version == 0 then
     db:close()
     return nil, "there is none"
+  end
+  if not readonly then
+    self:run(CHECKPOINT)
   end
   return self
 end
@@ -263,25 +280,26 @@ end
 ---@field since number?
 ---@field ends number?
 
---- One row of the changes.
+--- One row of the changes. What was wanted until now is its `before`.
 ---@return integer id
-local function insert(self, change, before, outcome)
+local function insert(self, change, outcome)
   local person = process.person()
   return self:run([[INSERT INTO changes (time, target, acl, switch, action, patterns, bypass, reason, since, ends,
-      user, host, login, pid, before, outcome) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id]],
-    task.time(), change.target, change.acl, change.switch, change.action, lines(change.patterns), lines(change.bypass),
-    change.reason, change.since, change.ends, person.user, person.host, person.login, process.pid(), before, outcome)[1].id
+      user, host, login, pid, outcome, before) VALUES (?, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?2,
+      (SELECT change FROM wanted WHERE target = ?3 AND acl = ?4)) RETURNING id]],
+    task.time(), outcome, change.target, change.acl, change.switch, change.action, lines(change.patterns),
+    lines(change.bypass), change.reason, change.since, change.ends, person.user, person.host, person.login,
+    process.pid())[1].id
 end
 
 --- Write down what is wanted from now on. What was wanted before comes back with undo().
--- On return it is on the disk.
+-- On return it is on the disk: SQLite waits for that unless told otherwise.
 ---@param change haplua.Wanted
 ---@return integer id
 function Journal:begin(change)
-  self:run("PRAGMA synchronous = FULL")
+  self:synchronous("FULL")
   local _ <close> = begin_transaction(self)
-  local before = self:run("SELECT change FROM wanted WHERE target = ? AND acl = ?", change.target, change.acl)[1]
-  local id = insert(self, change, before and before.change)
+  local id = insert(self, change)
   self:run("INSERT OR REPLACE INTO wanted (target, acl, change) VALUES (?, ?, ?)", change.target, change.acl, id)
   self:run("COMMIT")
   return id
@@ -291,15 +309,15 @@ end
 ---@param change haplua.Wanted
 ---@param outcome string
 function Journal:note(change, outcome)
-  self:run("PRAGMA synchronous = NORMAL")
-  insert(self, change, nil, outcome)
+  self:synchronous("NORMAL")
+  insert(self, change, outcome)
 end
 
 --- Write down that a change is done. Not forced to the disk: after a loss of power it counts as broken off.
 ---@param worker integer?  the HAProxy process
 ---@param started integer?  when that one started
 function Journal:finish(id, worker, started)
-  self:run("PRAGMA synchronous = NORMAL")
+  self:synchronous("NORMAL")
   self:run("UPDATE changes SET outcome = 'done', ended = ?, worker = ?, started = ? WHERE id = ?",
     task.time(), worker, started, id)
 end
@@ -307,6 +325,7 @@ end
 --- Write down that a change failed: what was wanted before is wanted again.
 ---@param outcome string
 function Journal:undo(id, outcome)
+  self:synchronous("FULL")
   local _ <close> = begin_transaction(self)
   self:run("UPDATE changes SET outcome = ?, ended = ? WHERE id = ?", outcome, task.time(), id)
   local row = self:run("SELECT target, acl, before FROM changes WHERE id = ?", id)[1]

@@ -130,7 +130,7 @@ local function details(change)
     add("passing: %s", table.concat(change.passing, "  "))
   end
   local before = change.before
-  if before and before.since then
+  if before and before.since and change.added + change.removed > 0 then
     add("before: on for %s, by %s%s: %s", moment.span(time() - before.since), before.login or before.user,
       before.reason and (" (%s)"):format(before.reason) or "", enumerate(before.patterns))
   end
