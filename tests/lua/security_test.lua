@@ -248,21 +248,22 @@ describe("the folder that one is in", function()
     run({ "mkdir", folder.path .. "/scripts" })
     folder.write("scripts/maint.lua", "print('mine')")
     folder.write("scripts/other.lua", "print('mine')")
-    local function prints(name)
-      local ran = support.haplua({ "-s", "/nowhere", name, "status", cwd = folder.path })
-      return ran.out, ran.status
+    --- Is it the script of this folder that the name leads to? Else the installed one, or none.
+    local function is_mine(name)
+      return support.haplua({ "-s", "/nowhere", name, "status", cwd = folder.path }).out == "mine\n"
     end
-    assert.equal("mine\n", (prints("maint")))
+    assert.is_true(is_mine("maint"))
     run({ "chmod", "o+w", folder.path .. "/scripts/maint.lua" })
-    assert.same({ "", 3 }, { prints("maint") }) -- the installed one, and no HAProxy
+    assert.is_false(is_mine("maint"))
     run({ "chmod", "o-w", folder.path .. "/scripts/maint.lua" })
     run({ "chmod", "o+w", folder.path .. "/scripts" })
-    assert.same({ "", 3 }, { prints("maint") })
-    assert.same({ "", 2 }, { prints("other") })
+    assert.is_false(is_mine("maint"))
+    assert.is_false(is_mine("other"))
+    run({ "chmod", "o-w", folder.path .. "/scripts" })
+    assert.is_true(is_mine("other"))
     if is_root() then
-      run({ "chmod", "755", folder.path .. "/scripts" })
       run({ "chown", "65534", folder.path .. "/scripts/maint.lua" })
-      assert.same({ "", 3 }, { prints("maint") })
+      assert.is_false(is_mine("maint"))
     end
     -- who gives a path has chosen
     local ran = support.haplua({ "-s", "/nowhere", "scripts/maint.lua", cwd = folder.path })
@@ -288,6 +289,54 @@ describe("the environment", function()
     local init = { LUA_INIT = "print('run')", LUA_INIT_5_4 = "print('run')" }
     local ran = support.haplua({ "-s", "/nowhere", "-e", "print('script')", env = init })
     assert.same({ 0, "script\n", "" }, { ran.status, ran.out, ran.err })
+  end)
+end)
+
+describe("the configuration", function()
+  it("reaches nothing", function()
+    local config = require("haplua.config")
+    for _, name in ipairs({
+      "io", "os", "run", "require", "load", "dofile", "package", "debug", "haproxy", "send", "task", "print", "_G",
+      "setmetatable", "getmetatable", "string", "coroutine", "collectgarbage", "pcall",
+    }) do
+      assert.is_false((pcall(config.parse, "conf", ("return { default = %s.x or %s() }"):format(name, name))), name)
+      assert.same({}, config.parse("conf", ("return %s == nil and {} or 7"):format(name)).switches, name)
+    end
+    assert.is_false((pcall(config.parse, "conf", "while true do end")))
+    assert.is_false((pcall(config.parse, "conf", "local function f() return f() end return f()")))
+    assert.is_false((pcall(config.parse, "conf", "\27Lua")))
+  end)
+end)
+
+describe("the journal", function()
+  it("is closed to others", function()
+    local folder <close> = support.folder()
+    local journal = require("haplua.journal")
+    journal.open(folder.path .. "/new/journal.db"):close()
+    local _, modes = run({ "stat", "-c", "%a", folder.path .. "/new", folder.path .. "/new/journal.db", stdout = "capture" })
+    assert.equal("750\n640\n", modes)
+  end)
+end)
+
+describe("what the journal tells", function()
+  it("is shown harmless", function()
+    local folder <close> = support.folder()
+    local path = folder.path .. "/journal.db"
+    require("haplua.journal").open(path):close()
+    local steering = STEERING:gsub("\\x(%x%x)", function(hex)
+      return string.char(tonumber(hex, 16))
+    end)
+    local db = require("haplua.sqlite").open(path)
+    assert(db:run([[INSERT INTO changes (time, target, acl, switch, action, patterns, reason, user, host, pid, outcome)
+      VALUES (0, ?, ?, ?, 'on', ?, ?, ?, ?, 1, ?)]], "/nowhere", "#1", "#1", "p" .. steering, "r" .. steering,
+      "u" .. steering, "h" .. steering, "o" .. steering))
+    db:close()
+    local ran = support.haplua({ "-s", "/nowhere", "scripts/maint.lua", "--journal", path, "log" })
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    for _, letter in ipairs({ "p", "r", "u", "h", "o" }) do
+      assert.truthy(ran.out:find(letter .. "\\x1b[2J\\x9b2J\\xc2\\x9b2J", 1, true), letter)
+    end
+    assert_harmless(ran.out)
   end)
 end)
 

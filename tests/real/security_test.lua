@@ -177,6 +177,29 @@ describe("security", function()
       assert.equal("application", s:sees("/"))
     end)
 
+    it("leaves no wish and no file behind", function()
+      local journal = s.dir .. "/journal.db"
+      local function maint(option, ...)
+        local words = { "scripts/maint.lua", "--journal", journal, "--acl", list, ... }
+        if option then
+          table.insert(words, 1, option)
+        end
+        return s:haplua(words)
+      end
+      for _, option in ipairs({ "--read-only", "--only=#1" }) do
+        local ran = maint(option, "on", "/new")
+        assert.equal(1, ran.status, ran.err)
+        assert.truthy(ran.err:find("nothing was sent", 1, true), ran.err)
+      end
+      local f <close> = assert(io.open(list))
+      assert.equal("/from-file\n", f:read("a"))
+      local _, noted = maint(nil, "log").out:gsub("nothing was sent%]", "")
+      assert.equal(2, noted)
+      local j <close> = require("haplua.sqlite").open(journal)
+      assert.equal(0, j:run("SELECT count(*) AS n FROM wanted")[1].n)
+      assert.same({ "/from-file" }, s.target:acl_list(list))
+    end)
+
     it("holds through a master CLI", function()
       local before, commands = state(), changes()
       commands[#commands + 1] = "reload"
