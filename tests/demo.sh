@@ -8,6 +8,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C no_proxy=127.0.0.1
+# shellcheck source=tests/processes.sh
 . tests/processes.sh
 
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then

@@ -1,28 +1,29 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# bench.sh BUILD - measure ./haplua against bare C programs, a shell script with socat, and Python;
-# `make bench` calls it. BUILD is a folder for what it compiles. The tables go to
-# docs/performance.md, between its two marks, and the picture beside it. HAPROXY names another
-# HAProxy to measure against, PYTHON another Python; runs=50 is how often the short rows run, and
-# the others in proportion.
+# bench.sh BUILD [keep] - measure ./haplua against bare C programs, a shell script with socat, and
+# Python; with `keep`, the resident policy instead. `make bench` and `make bench-keep` call it.
+# BUILD is a folder for what it compiles. The tables go to docs/performance.md, between two marks
+# each, and the picture beside it. HAPROXY names another HAProxy to measure against, PYTHON another
+# Python; runs=50 is how often the short rows run, and the others in proportion.
 # shellcheck disable=SC2016 # backticks between single quotes are Markdown
 set -eu
 cd "$(dirname "$0")/../.."
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
-build=${1:?usage: bench.sh BUILD}
+build=${1:?usage: bench.sh BUILD [keep]}
 haproxy=${HAPROXY:-haproxy}
 python=${PYTHON:-/usr/bin/python3}
 runs=${runs:-50}
 page=docs/performance.md
+# shellcheck source=tests/processes.sh
 . tests/processes.sh
 make_folder bench
 # what the policies write goes nowhere else
 export HAPLUA_CONFIG="$dir/config.lua" HAPLUA_JOURNAL="$dir/journal.db"
 echo 'return {}' >"$HAPLUA_CONFIG"
 
-for program in bare fleet pairs; do
+for program in bare fleet leak pairs; do
 	"${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -o "$build/$program" "tests/bench/$program.c"
 done
 
@@ -80,10 +81,11 @@ commands()
 }
 
 # A table: $1 turns of what $2 says, whose bar is $3, a point of the picture named $4 (none, where
-# that is empty), then the words for `pairs`.
+# that is empty), then the words for `pairs`. The title goes to standard error, too.
 table()
 {
 	n=$1
+	echo "$2" >&2
 	printf '\n%s, %s turns.%s\n\n' "$2" "$n" "${3:+ Bar: $3.}"
 	[ -z "$4" ] || printf '<!-- plot: %s -->\n\n' "$4"
 	shift 4
@@ -198,20 +200,25 @@ measure_fleet()
 		}'
 }
 
-report()
+where()
 {
-	echo "Measured on $(date -u +%F) by \`make bench\`, one run:" \
+	echo "Measured on $(date -u +%F) by \`make $1\`, one run:" \
 		"$(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
 		"$(uname -s) $(uname -r | cut -d. -f1,2)," \
 		"$("$haproxy" -v | sed -n '1s/ -.*//p')," \
 		"$(./haplua --version | head -n 1), $("${CC:-cc}" --version | head -n 1)," \
 		"$(socat -V | sed -n 's/^socat version \([0-9.]*\).*/socat \1/p'), $("$python" --version)."
+}
+
+report()
+{
+	where bench
 	echo "Each turn runs every row once, one after the other, as a process of its own;" \
 		"a ratio is to the first row."
 	measure_start
 	measure_replace "$(turns 30)" '#8001' 'strings (`-m str`)' 10000 10,000 "10,000 patterns replaced"
 	measure_replace "$(turns 30)" '#9999' 'regular expressions (`-m reg`)' 10000 10,000 ""
-	measure_replace "$(turns 14)" '#8001' 'strings (`-m str`)' 100000 100,000 "100,000 patterns replaced"
+	measure_replace "$(turns 20)" '#8001' 'strings (`-m str`)' 100000 100,000 "100,000 patterns replaced"
 	"$build/bare" "$sock" 'clear acl #8001' 'clear acl #9999'
 	measure_servers "$(turns 60)" 1000 1,000
 	measure_servers "$(turns 30)" 20000 20,000
@@ -219,22 +226,29 @@ report()
 	measure_fleet "$(turns 30)" 100
 }
 
-# Put the file $1 between the marks of the page.
+# Put the file $2 between the marks of the page that are called $1.
 publish()
 {
-	[ -e "$page" ] || printf '# Performance\n\n<!-- bench -->\n<!-- /bench -->\n' >"$page"
-	awk -v report="$1" '
-		/^<!-- \/bench -->/ { inside = 0 }
+	awk -v mark="$1" -v report="$2" '
+		$0 == "<!-- /" mark " -->" { inside = 0 }
 		!inside { print }
-		/^<!-- bench -->/ {
+		$0 == "<!-- " mark " -->" {
 			inside = 1
 			while ((getline line < report) > 0)
 				print line
 		}' "$page" >"$dir/page"
 	cat "$dir/page" >"$page"
-	./haplua tests/bench/plot.lua <"$page" >"$dir/plot"
-	cat "$dir/plot" >"${page%.md}.svg"
 }
+
+if [ "${2:-}" = keep ]; then
+	{
+		where bench-keep
+		echo
+		BUILD=$build ./haplua tests/bench/keep.lua
+	} >"$dir/report"
+	publish keep "$dir/report"
+	exit
+fi
 
 maintenance_lists='acl maintenance path -i -u 9999 -m reg
 	    use_backend maintenance if maintenance'
@@ -271,5 +285,8 @@ done
 sock=$dir/small.sock
 quiet=
 ! ./haplua scripts/maint.lua on --help | grep -q -e --no-journal || quiet=--no-journal
-report | tee "$dir/report"
-publish "$dir/report"
+report >"$dir/report"
+publish bench "$dir/report"
+./haplua tests/bench/plot.lua <"$page" >"$dir/plot"
+cat "$dir/plot" >"${page%.md}.svg"
+echo "see $page and ${page%.md}.svg" >&2

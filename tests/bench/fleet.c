@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fleet.c - the least that a client of several HAProxy processes can do: bare.c, for many.
+ * fleet.c - the least that a client of several HAProxy processes can do: bare.c, for
+ *many.
  *
  *	fleet LINE... + SOCKET...
  *
