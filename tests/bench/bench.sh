@@ -284,7 +284,7 @@ for config in "$dir"/*.cfg; do
 done
 sock=$dir/small.sock
 quiet=
-! ./haplua scripts/maint.lua on --help | grep -q -e --no-journal || quiet=--no-journal
+! ./haplua scripts/maint.lua --help | grep -q -e --no-journal || quiet=--no-journal
 report >"$dir/report"
 publish bench "$dir/report"
 ./haplua tests/bench/plot.lua <"$page" >"$dir/plot"
