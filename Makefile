@@ -99,12 +99,15 @@ check-versions: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## check-real on 
 		echo "HAProxy $$version"; \
 		HAPROXY=$$program $(MAKE) -s check-real </dev/null || exit 1; done
 
-.PHONY: demo bench asan valgrind oom fuzz
+.PHONY: demo bench bench-keep asan valgrind oom fuzz
 demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
 bench: $(BIN) $(B)/packages-bench ## measure, and write the tables of docs/performance.md
-	$(Q)sh tests/bench/bench.sh $(B)
+	$(Q)LUA=$(LUA) sh tests/bench/bench.sh $(B)
+
+bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## the same for the keeper: reloads, rest
+	$(Q)sh tests/bench/bench.sh $(B) keep
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer

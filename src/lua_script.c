@@ -14,8 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Registry: the folder of the script. */
-#define FOLDER "haplua.folder"
+/* Registry: the folder of the script; the script, compiled, where there are several
+ * targets. */
+#define FOLDER   "haplua.folder"
+#define COMPILED "haplua.compiled"
 
 /* Types of userdata. */
 
@@ -359,6 +361,32 @@ static void load_chunk(lua_State *L, const struct options *options)
 		lua_error(L);
 }
 
+/* Push the script's function. It is read and compiled once for all targets: these run the
+ * same text, also when it comes from standard input. [-0, +1] */
+static void push_script(lua_State *L, const struct options *options)
+{
+	size_t n;
+
+	if (lua_getfield(L, LUA_REGISTRYINDEX, COMPILED) == LUA_TSTRING) {
+		const char *code = lua_tolstring(L, -1, &n);
+
+		if (luaL_loadbufferx(L, code, n, "script", "b") != LUA_OK)
+			lua_error(L);
+		lua_remove(L, -2);
+		return;
+	}
+	lua_pop(L, 1);
+	load_chunk(L, options);
+	if (options->n_sockets == 1 || is_prompt(options))
+		return;
+	lua_getglobal(L, LUA_STRLIBNAME);
+	lua_getfield(L, -1, "dump");
+	lua_pushvalue(L, -3);
+	lua_call(L, 1, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, COMPILED);
+	lua_pop(L, 1);
+}
+
 static void push_arg(lua_State *L, const struct options *options)
 {
 	lua_createtable(L, options->n_args, 1);
@@ -384,7 +412,7 @@ static void mark_output(lua_State *L, const char *socket)
 
 int lua_script_load(lua_State *L, const struct options *options, const char *socket)
 {
-	load_chunk(L, options);
+	push_script(L, options);
 	lua_newtable(L); /* its globals */
 	push_arg(L, options);
 	lua_pushvalue(L, -1);

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READ_MIN 16384
+#define READ_MIN 4096
 /* How soon to try again when a local socket's backlog is full, or nobody listens. */
 #define RETRY_SECONDS 0.002
 /* How long a local socket may be without a listener: for a moment while a new worker

@@ -8,7 +8,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C no_proxy=127.0.0.1
-dir=
+# shellcheck source=tests/processes.sh
+. tests/processes.sh
 
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
 	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
@@ -27,26 +28,6 @@ fail()
 	[ -z "$dir" ] || cat "$dir"/*.log >&2
 	exit 1
 }
-
-# Every way out leads through here: what was started ends, the folder goes.
-clean()
-{
-	status=$?
-	trap '' INT TERM HUP
-	if [ -n "$dir" ]; then
-		jobs -p >"$dir/jobs"
-		while read -r pid; do
-			kill "$pid" 2>/dev/null
-		done <"$dir/jobs"
-		wait
-		rm -rf "$dir"
-	fi
-	exit "$status"
-}
-trap clean EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
 
 # A port that nobody listens on, from below the range of outgoing connections.
 free_port()
@@ -162,7 +143,7 @@ for tool in haproxy nginx curl; do
 	command -v $tool >/dev/null || fail "$tool is not installed (\`make demo\` installs it)"
 done
 [ -x ./haplua ] || fail "./haplua is not built (\`make\` builds it)"
-dir=$(mktemp -d /tmp/haplua-demo.XXXXXX) || exit 1
+make_folder demo
 start start_nginx
 start start_haproxy
 

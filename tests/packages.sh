@@ -10,7 +10,7 @@ build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-
 check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat"
 real="haproxy nginx-light wrk socat curl lua-busted util-linux procps"
 demo="haproxy nginx-light curl"
-bench="haproxy socat"
+bench="haproxy socat python3"
 fuzz="clang libclang-rt-dev"
 
 packages=

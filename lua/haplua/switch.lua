@@ -56,13 +56,14 @@ local function began(info)
   return start or math.floor(task.time()) - (tonumber(info:match("\nUptime_sec: (%d+)")) or 0)
 end
 
---- All that is to be known of a switch, in one request (two, for a list that only HAProxy knows of).
+--- All that is to be known of a switch, in two requests at once (one more for each list, as a list's reply ends a
+-- line; `show info` comes first, so that it needs none of its own).
 ---@param target haplua.Target
 ---@param switch haplua.Switch
 ---@return haplua.Live
 function M.look(target, switch)
   local commands = {
-    { "show", "acl" }, { "show", "acl", switch.acl }, { "get", "acl", switch.acl, "/" }, { "show", "info" },
+    { "show", "info" }, { "show", "acl" }, { "show", "acl", switch.acl }, { "get", "acl", switch.acl, "/" },
   }
   if switch.bypass then
     commands[#commands + 1] = { "show", "acl", switch.bypass }
@@ -71,24 +72,24 @@ function M.look(target, switch)
     commands[#commands + 1] = { "show", "map", switch.info }
   end
   local texts = target:batch(commands)
-  local all = reply.lists(texts[1])
+  local info, all = texts[1], reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
   if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
-  local state = { list = found, text = texts[2], asked = "/", tests = reply.matches(texts[3]) }
+  local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
   return {
     state = state,
-    patterns = (reply.entries(texts[2])),
+    patterns = (reply.entries(texts[3])),
     method = state.tests[1] and state.tests[1].type or "unknown",
     kind = scope.kind(switch.fetch or expression(all, found)),
     bypass = bypass,
     passing = passing and (reply.entries(passing)),
     info = switch.info and entries_of_map(texts[#texts]),
-    worker = math.tointeger(tonumber(texts[4]:match("\nPid: (%d+)"))) or 0,
-    started = began("\n" .. texts[4]),
-    version = texts[4]:match("\nVersion: (%S+)") or texts[4]:match("^Version: (%S+)") or "?",
+    worker = math.tointeger(tonumber(info:match("\nPid: (%d+)"))) or 0,
+    started = began("\n" .. info),
+    version = ("\n" .. info):match("\nVersion: (%S+)") or "?",
   }
 end
 

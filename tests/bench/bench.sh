@@ -1,37 +1,29 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# bench.sh BUILD - measure ./haplua against bare C programs; `make bench` calls it.
-# BUILD is a folder for what it compiles. The tables go to docs/performance.md, between its
-# two marks. HAPROXY names another HAProxy to measure against.
+# bench.sh BUILD [keep] - measure ./haplua against bare C programs, a shell script with socat, and
+# Python; with `keep`, the resident policy instead. `make bench` and `make bench-keep` call it.
+# BUILD is a folder for what it compiles. The tables go to docs/performance.md, between two marks
+# each, and the picture beside it. HAPROXY names another HAProxy to measure against, PYTHON another
+# Python; runs=50 is how often the short rows run, and the others in proportion.
 # shellcheck disable=SC2016 # backticks between single quotes are Markdown
 set -eu
 cd "$(dirname "$0")/../.."
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C
-build=${1:?usage: bench.sh BUILD}
+build=${1:?usage: bench.sh BUILD [keep]}
 haproxy=${HAPROXY:-haproxy}
+python=${PYTHON:-/usr/bin/python3}
+runs=${runs:-50}
 page=docs/performance.md
-dir=$(mktemp -d /tmp/haplua-bench.XXXXXX)
+# shellcheck source=tests/processes.sh
+. tests/processes.sh
+make_folder bench
+# what the policies write goes nowhere else
+export HAPLUA_CONFIG="$dir/config.lua" HAPLUA_JOURNAL="$dir/journal.db"
+echo 'return {}' >"$HAPLUA_CONFIG"
 
-clean()
-{
-	status=$?
-	trap '' INT TERM HUP
-	jobs -p >"$dir/jobs"
-	while read -r pid; do
-		kill "$pid" 2>/dev/null || :
-	done <"$dir/jobs"
-	wait
-	rm -rf "$dir"
-	exit "$status"
-}
-trap clean EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-trap 'exit 129' HUP
-
-for program in bare pairs; do
+for program in bare fleet leak pairs; do
 	"${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -o "$build/$program" "tests/bench/$program.c"
 done
 
@@ -42,6 +34,7 @@ start_haproxy()
 		cat <<-END
 			global
 			    stats socket $dir/$1.sock mode 600 level admin
+			    ${2:-}
 			defaults
 			    mode http
 			    timeout connect 5s
@@ -51,21 +44,31 @@ start_haproxy()
 		cat
 	} >"$dir/$1.cfg"
 	"$haproxy" -db -f "$dir/$1.cfg" >"$dir/$1.log" 2>&1 &
-	pid=$!
+	echo $! >"$dir/$1.pid"
+}
+
+await_haproxy()
+{
 	until "$build/bare" "$dir/$1.sock" "show info" 2>/dev/null; do
-		kill -0 "$pid" 2>/dev/null || { cat "$dir/$1.log" >&2; exit 1; }
+		kill -0 "$(cat "$dir/$1.pid")" 2>/dev/null || { cat "$dir/$1.log" >&2; exit 1; }
 		sleep 0.05
 	done
 }
 
-# The commands that replace the list $1 by 10,000 patterns, whose names begin with $2, as
-# lines for `bare`; each line is what haplua also puts on one.
+# $1 of $runs turns, three at least.
+turns()
+{
+	echo $((runs * $1 / 100 > 3 ? runs * $1 / 100 : 3))
+}
+
+# The commands that replace the list $1 by $2 patterns, as lines for `bare`; each line is what
+# haplua also puts on one.
 commands()
 {
 	echo "prepare acl $1"
-	awk -v list="$1" -v name="$2" 'BEGIN {
-		for (i = 1; i <= 10000; i++) {
-			command = "add acl @0000000 " list " ^/" name "/" i
+	awk -v list="$1" -v count="$2" 'BEGIN {
+		for (i = 1; i <= count; i++) {
+			command = "add acl @0000000 " list " ^/bare/" i
 			if (length(line) + length(command) >= 14900) {
 				print line
 				line = ""
@@ -77,78 +80,159 @@ commands()
 	echo "commit acl @0000000 $1"
 }
 
+# A table: $1 turns of what $2 says, whose bar is $3, a point of the picture named $4 (none, where
+# that is empty), then the words for `pairs`. The title goes to standard error, too.
 table()
 {
-	printf '\n%s\n\n' "$1"
+	n=$1
+	echo "$2" >&2
+	printf '\n%s, %s turns.%s\n\n' "$2" "$n" "${3:+ Bar: $3.}"
+	[ -z "$4" ] || printf '<!-- plot: %s -->\n\n' "$4"
+	shift 4
 	echo "| what | median | ratio of medians | median of ratios | peak memory |"
 	echo "| --- | ---: | ---: | ---: | ---: |"
-	shift
-	"$build/pairs" "$@"
+	"$build/pairs" "$n" "$@"
 }
+
+# What a shell script does, for each of the sockets $@.
+socat_switch='for s; do
+	echo "clear acl #9999" | socat stdio "unix-connect:$s"
+	echo "add acl #9999 ^.*\$" | socat stdio "unix-connect:$s"
+done'
+socat_replace='{
+	echo "prompt"
+	echo "clear acl $2"
+	awk -v list="$2" -v n="$3" "BEGIN { for (; i < n; i++) print \"add acl \" list \" ^/socat/\" i }"
+	echo "quit"
+} | socat stdio "unix-connect:$1"'
+socat_servers='echo "show servers state" | socat stdio "unix-connect:$1" |
+	awk "NR > 2 && NF > 5 { state[\$2 \"/\" \$4] = \$7; n++ } END { exit n < 1000 }"'
 
 measure_start()
 {
-	socat='echo "clear acl #9999" | socat stdio "unix-connect:$1"
-		echo "add acl #9999 ^.*\$" | socat stdio "unix-connect:$1"'
-	table "Start to exit, ${runs:-50} turns. Bar for \`on\`: 2.0." "${runs:-50}" \
-		-- 'bare C: `clear acl #9999;add acl #9999 ^.*$`' \
+	set -- -- 'bare C: `clear acl #9999;add acl #9999 ^.*$`' \
 		"$build/bare" "$sock" 'clear acl #9999;add acl #9999 ^.*$' \
-		-- - "$build/bare" "$sock" 'clear acl #9999' \
-		-- '`haplua scripts/maint.lua on`' \
-		./haplua -s "$sock" scripts/maint.lua on \
-		-- 'the same again: nothing to change' \
-		./haplua -s "$sock" scripts/maint.lua on \
-		-- '`scripts/maint.lua off`' ./haplua -s "$sock" scripts/maint.lua off \
-		-- '`scripts/maint.lua status`' ./haplua -s "$sock" scripts/maint.lua status \
-		-- 'shell script: `clear`, then `add`, through `socat`' \
-		sh -c "$socat" sh "$sock" \
-		-- '`haplua -e ""`: start and exit only' ./haplua -e ""
+		-- - "$build/bare" "$sock" 'clear acl #9999'
+	if [ -n "$quiet" ]; then
+		set -- "$@" -- "haplua: \`maint on $quiet\`" ./haplua -s "$sock" scripts/maint.lua on $quiet \
+			-- - "$build/bare" "$sock" 'clear acl #9999' \
+			-- '`maint on`, with the journal' ./haplua -s "$sock" scripts/maint.lua on
+	else
+		set -- "$@" -- 'haplua: `maint on`' ./haplua -s "$sock" scripts/maint.lua on
+	fi
+	table "$runs" "Start to exit" "2.0 for \`on\`; with the journal 4.0, and half of socat" \
+		"1 HAProxy switched" "$@" \
+		-- 'the same again: nothing to change' ./haplua -s "$sock" scripts/maint.lua on $quiet \
+		-- '`maint off`' ./haplua -s "$sock" scripts/maint.lua off $quiet \
+		-- '`maint status`' ./haplua -s "$sock" scripts/maint.lua status \
+		-- 'socat: `clear`, then `add`, from a shell script' sh -c "$socat_switch" sh "$sock" \
+		-- 'Python: `clear`, then `add`' "$python" tests/bench/client.py switch "$sock"
+	table "$runs" "Start and exit alone" "" "" -- '`true`' true \
+		-- '`haplua -e ""`' ./haplua -e '' \
+		-- '`lua5.4 -e ""`' "${LUA:-lua5.4}" -e '' \
+		-- "\`$(basename "$python") -c ''\`" "$python" -c ''
 }
 
+# $1 turns, list $2 of the kind $3, $4 patterns (in words: $5).
 measure_replace()
 {
-	for list in 8001 9999; do
-		commands "#$list" bare >"$dir/commands"
-		table "\`acl_replace\` with 10,000 patterns, $1 turns, \
-$([ $list = 9999 ] && echo 'regular expressions (`-m reg`)' || echo 'strings (`-m str`)'). \
-Bar: 1.3." "$1" \
-			-- 'bare C: the same commands, no answer looked at' \
-			"$build/bare" "$sock" -f "$dir/commands" \
-			-- '`haproxy.acl_replace`' \
-			./haplua -s "$sock" tests/bench/replace.lua "#$list"
-	done
+	commands "$2" "$4" >"$dir/commands"
+	table "$1" "\`acl_replace\` with $5 patterns, $3" 1.3 "$6" \
+		-- 'bare C: prepare, add, commit; no answer looked at' \
+		"$build/bare" "$sock" -f "$dir/commands" \
+		-- 'haplua: `haproxy.acl_replace`' ./haplua -s "$sock" tests/bench/replace.lua "$2" "$4" \
+		-- 'socat: `clear`, then `add` by `add`, not in one step' \
+		sh -c "$socat_replace" sh "$sock" "$2" "$4" \
+		-- 'Python: prepare, add, commit' "$python" tests/bench/client.py replace "$sock" "$2" "$4"
 }
 
 measure_servers()
 {
-	table "\`servers()\` with 20,000 servers, $1 turns. Bar: 1.5." "$1" \
+	table "$1" "\`servers()\` with $3 servers" 1.5 "$3 servers read" \
 		-- 'bare C: `show servers state` read into nothing' \
-		"$build/bare" "$dir/big.sock" "show servers state" \
-		-- '`servers()`' ./haplua -s "$dir/big.sock" -e 'assert(#servers() == 20000)'
+		"$build/bare" "$dir/servers$2.sock" "show servers state" \
+		-- 'haplua: `servers()`' \
+		./haplua -s "$dir/servers$2.sock" -e "assert(#servers() == $2)" \
+		-- 'socat: into a table of awk' sh -c "$socat_servers" sh "$dir/servers$2.sock" \
+		-- 'Python: a dictionary for each' "$python" tests/bench/client.py servers "$dir/servers$2.sock"
+}
+
+# $1 turns, $2 HAProxy processes.
+measure_fleet()
+{
+	sockets='' options=''
+	for i in $(seq "$2"); do
+		sockets="$sockets $dir/fleet$i.sock"
+		options="$options -s $dir/fleet$i.sock"
+	done
+	one=$dir/fleet1.sock
+	off='clear acl #9999'
+	# shellcheck disable=SC2086 # lists
+	table "$1" "$2 HAProxy processes on this machine" "3.0 times one" "$2 HAProxys switched" \
+		-- - "$build/fleet" "$off" + $sockets \
+		-- 'bare C: all at once, the messages of `maint on`: look, prepare, fill, commit' \
+		"$build/fleet" 'show acl;show acl #9999;get acl #9999 /' 'prepare acl #9999' \
+		'add acl @0000000 #9999 ^.*$;show acl @0000000 #9999' \
+		'commit acl @0000000 #9999;show acl;get acl #9999 /' + $sockets \
+		-- - "$build/fleet" "$off" + $sockets \
+		-- 'the same, `clear acl #9999;add acl #9999 ^.*$` alone' \
+		"$build/fleet" 'clear acl #9999;add acl #9999 ^.*$' + $sockets \
+		-- - "$build/fleet" "$off" + $sockets \
+		-- "haplua: \`maint on${quiet:+ $quiet}\` for all" ./haplua $options scripts/maint.lua on $quiet \
+		-- - "$build/fleet" "$off" + $sockets \
+		-- 'the same for one of them' ./haplua -s "$one" scripts/maint.lua on $quiet \
+		-- 'socat: `clear`, then `add`, one after the other' sh -c "$socat_switch" sh $sockets \
+		-- 'Python: `clear`, then `add`, one after the other' \
+		"$python" tests/bench/client.py switch $sockets
+	: >"$dir/spread"
+	# shellcheck disable=SC2086
+	for _ in $(seq "$1"); do
+		"$build/fleet" "$off" + $sockets
+		./haplua $options tests/bench/spread.lua "$dir/spread" scripts/maint.lua on $quiet >/dev/null
+	done
+	sort -n -k 2 "$dir/spread" | awk -v n="$2" '
+		{ spread[NR] = $2; prepared += $1 }
+		END {
+			printf "\nThe %d were switched within %.1f ms of one another at most (the median; in the " \
+				"worst of %d turns %.1f ms), after %.0f ms of preparation: no sooner than the first " \
+				"changing command was sent, and no later than the last was answered. Bar: 20 ms.\n",
+				n, spread[int((NR + 1) / 2)], NR, spread[NR], prepared / NR
+		}'
+}
+
+where()
+{
+	echo "Measured on $(date -u +%F) by \`make $1\`, one run:" \
+		"$(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
+		"$(uname -s) $(uname -r | cut -d. -f1,2)," \
+		"$("$haproxy" -v | sed -n '1s/ -.*//p')," \
+		"$(./haplua --version | head -n 1), $("${CC:-cc}" --version | head -n 1)," \
+		"$(socat -V | sed -n 's/^socat version \([0-9.]*\).*/socat \1/p'), $("$python" --version)."
 }
 
 report()
 {
-	echo "Measured on $(date -u +%F) by \`make bench\`, one run:" \
-		"$(nproc) cores of $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
-		"$(uname -s) $(uname -r | cut -d. -f1,2)," \
-		"$("$haproxy" -v | sed -n '1s/ -.*//p')," \
-		"$(./haplua --version | head -n 1), $("${CC:-cc}" --version | head -n 1)."
+	where bench
 	echo "Each turn runs every row once, one after the other, as a process of its own;" \
 		"a ratio is to the first row."
 	measure_start
-	measure_replace 15
-	measure_servers 15
+	measure_replace "$(turns 30)" '#8001' 'strings (`-m str`)' 10000 10,000 "10,000 patterns replaced"
+	measure_replace "$(turns 30)" '#9999' 'regular expressions (`-m reg`)' 10000 10,000 ""
+	measure_replace "$(turns 20)" '#8001' 'strings (`-m str`)' 100000 100,000 "100,000 patterns replaced"
+	"$build/bare" "$sock" 'clear acl #8001' 'clear acl #9999'
+	measure_servers "$(turns 60)" 1000 1,000
+	measure_servers "$(turns 30)" 20000 20,000
+	measure_fleet "$(turns 30)" 20
+	measure_fleet "$(turns 30)" 100
 }
 
-# Put the file $1 between the marks of the page.
+# Put the file $2 between the marks of the page that are called $1.
 publish()
 {
-	[ -e "$page" ] || printf '# Performance\n\n<!-- bench -->\n<!-- /bench -->\n' >"$page"
-	awk -v report="$1" '
-		/^<!-- \/bench -->/ { inside = 0 }
+	awk -v mark="$1" -v report="$2" '
+		$0 == "<!-- /" mark " -->" { inside = 0 }
 		!inside { print }
-		/^<!-- bench -->/ {
+		$0 == "<!-- " mark " -->" {
 			inside = 1
 			while ((getline line < report) > 0)
 				print line
@@ -156,22 +240,53 @@ publish()
 	cat "$dir/page" >"$page"
 }
 
+if [ "${2:-}" = keep ]; then
+	{
+		where bench-keep
+		echo
+		BUILD=$build ./haplua tests/bench/keep.lua
+	} >"$dir/report"
+	publish keep "$dir/report"
+	exit
+fi
+
+maintenance_lists='acl maintenance path -i -u 9999 -m reg
+	    use_backend maintenance if maintenance'
 start_haproxy small <<-END
 	frontend frontend-http
 	    bind unix@$dir/http.sock
 	    acl strings path -u 8001 -m str
-	    acl maintenance path -i -u 9999 -m reg
-	    use_backend maintenance if maintenance || strings
+	    use_backend maintenance if strings
+	    $maintenance_lists
 	backend maintenance
 	    server maintenance-nginx 127.0.0.1:1
 END
-start_haproxy big <<-END
-	frontend frontend-http
-	    bind unix@$dir/http2.sock
-	    default_backend many
-	backend many
-	    server-template server 1-20000 127.0.0.1:1
-END
+for n in 1000 20000; do
+	start_haproxy servers$n <<-END
+		frontend frontend-http
+		    bind unix@$dir/servers$n-http.sock
+		    default_backend many
+		backend many
+		    server-template server 1-$n 127.0.0.1:1
+	END
+done
+for i in $(seq 100); do
+	start_haproxy "fleet$i" "nbthread 1" <<-END
+		frontend frontend-http
+		    bind unix@$dir/fleet$i-http.sock
+		    $maintenance_lists
+		backend maintenance
+		    server maintenance-nginx 127.0.0.1:1
+	END
+done
+for config in "$dir"/*.cfg; do
+	await_haproxy "$(basename "$config" .cfg)"
+done
 sock=$dir/small.sock
-report | tee "$dir/report"
-publish "$dir/report"
+quiet=
+! ./haplua scripts/maint.lua --help | grep -q -e --no-journal || quiet=--no-journal
+report >"$dir/report"
+publish bench "$dir/report"
+./haplua tests/bench/plot.lua <"$page" >"$dir/plot"
+cat "$dir/plot" >"${page%.md}.svg"
+echo "see $page and ${page%.md}.svg" >&2

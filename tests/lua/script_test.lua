@@ -85,6 +85,13 @@ describe("a script", function()
     assert.equal("-\t1\tx\tx\n", haplua({ "-", "x", stdin = "print(arg[0], #arg, arg[1], ...)" }).out)
   end)
 
+  it("comes whole to each of several targets, and is compiled once", function()
+    local stdin = "local at = debug.getinfo(1, 'l').currentline\nprint(at, rawget(_G, 'x'))\nx = at"
+    local found = haplua({ "-s", "/a", "-s", "/b", "-", stdin = stdin })
+    assert.equal("/a: 1\tnil\n/b: 1\tnil\n", found.out)
+    assert.matches("/b: haplua: stdin:2: here\n", haplua({ "-s", "/a", "-s", "/b", "-", stdin = "\nerror('here')" }).err, 1, true)
+  end)
+
   it("comes from a file", function()
     local folder <close> = support.folder()
     local script = folder.write("s.lua", "print(arg[0], #arg, arg[1], arg[2], ...)")
