@@ -18,6 +18,7 @@ enum hap_err {
 	HAP_ELIMIT = -10007,       /* the answer is larger than the limit */
 	HAP_EBARRIER = -10008,     /* another target's run ended before the barrier */
 	HAP_EDEADLOCK = -10009,    /* every task waits for another one */
+	HAP_EWORKER = -10010,      /* the master answered that it cannot reach its worker */
 
 	/* Words and commands that cannot be encoded; nothing was sent. */
 	HAP_ENEWLINE = -10020, /* a word holds LF, which no version takes safely */

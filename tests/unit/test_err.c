@@ -17,6 +17,7 @@ static const struct {
 	{HAP_ETIMEOUT, "timeout"},
 	{HAP_EINTERRUPTED, "interrupted"},
 	{HAP_ELIMIT, "protocol"},
+	{HAP_EWORKER, "unreachable"},
 	{HAP_ENEWLINE, "misuse"},
 	{HAP_EROUTE, "misuse"},
 	{HAP_EADDRESS, "misuse"},
