@@ -117,6 +117,19 @@ valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
 		TEST_SECONDS=600 check-unit check-lua
 
+# Its objects count the lines that run; B/*.gcov then show them. REAL=1 runs check-real, too.
+COVERAGE := -O0 -g --coverage -fprofile-update=atomic
+COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \
+	LDFLAGS='-Wl,--wrap=raise tests/coverage.c'
+.PHONY: coverage
+coverage: ## which lines of src/ the tests run; those of the codecs by unit tests alone
+	$(Q)rm -f $(B)/coverage/*.gcda
+	$(Q)$(COVERED) check-unit
+	$(Q)sh tests/coverage.sh $(B)/coverage 100 $(filter-out clock,$(PURE))
+	$(Q)$(COVERED) $(B)/coverage/haplua && $(B)/coverage/haplua -V && chmod a+rw $(B)/coverage/*.gcda
+	$(Q)GCOV_ERROR_FILE=/dev/null $(COVERED) check-lua $(if $(REAL),check-real)
+	$(Q)sh tests/coverage.sh $(B)/coverage 90
+
 oom: $(BIN) $(B)/fake ## fail every allocation in turn
 	$(Q)BUILD=$(B) sh tests/oom.sh
 

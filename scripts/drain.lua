@@ -20,6 +20,9 @@ local args = cli.parse({
       help = "give up when it is not idle by then (default 60)" },
     { "--force", help = "even the last one of its backend that takes requests" },
   },
+  check = function(found)
+    return not found.server:find("^[^/]+/[^/]+$") and ("'%s' is not BACKEND/SERVER"):format(found.server) or nil
+  end,
 }, arg)
 
 local held <close> = server.hold(args.server, { force = args.force })

@@ -18,6 +18,7 @@ static const struct {
 	{HAP_EINTERRUPTED, "interrupted", "interrupted"},
 	{HAP_ELIMIT, "protocol", "the answer is larger than the limit"},
 	{HAP_EBARRIER, "interrupted", "another target's run ended before the barrier"},
+	{HAP_EWORKER, "unreachable", "the master process does not reach its worker"},
 	{HAP_EDEADLOCK, "interrupted", "every task waits for another one"},
 	{HAP_EREADONLY, "denied",
 	 "--read-only refuses what changes HAProxy or is not known to leave it alone; "

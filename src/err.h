@@ -20,6 +20,7 @@ enum hap_err {
 	HAP_EDEADLOCK = -10009,    /* every task waits for another one */
 	HAP_EREADONLY = -10010,    /* --read-only; nothing was sent */
 	HAP_EONLY = -10011,        /* not known to stay within --only; nothing was sent */
+	HAP_EWORKER = -10012, /* the master answered that it cannot reach its worker */
 
 	/* Words and commands that cannot be encoded; nothing was sent. */
 	HAP_ENEWLINE = -10020, /* a word holds LF, which no version takes safely */

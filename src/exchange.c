@@ -176,7 +176,7 @@ static int judge_uncut(const struct exchange *x, struct span *text)
 	int rc = reply_check(reply_grammar(NULL, 0), *text, true, !x->target->route[0],
 			     text);
 
-	return rc == HAP_EREFUSED || rc == HAP_EDENIED ? rc : HAP_EPROTOCOL;
+	return rc < 0 ? rc : HAP_EPROTOCOL;
 }
 
 int exchange_next(struct exchange *x, struct exchange_reply *out)

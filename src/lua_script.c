@@ -410,6 +410,63 @@ static void mark_output(lua_State *L, const char *socket)
 	lua_call(L, 2, 0);
 }
 
+/* load(), loadfile() and dofile() as Lua has them, but that the chunk's globals are the
+ * script's (upvalue 2), unless others were given. */
+
+/* Upvalue 1: Lua's own function; 3: where it takes the chunk's globals. */
+static int load_here(lua_State *L)
+{
+	bool given = lua_gettop(L) >= lua_tointeger(L, lua_upvalueindex(3));
+
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	if (!given && lua_isfunction(L, 1)) {
+		lua_pushvalue(L, lua_upvalueindex(2));
+		if (!lua_setupvalue(L, 1, 1))
+			lua_pop(L, 1);
+	}
+	return lua_gettop(L);
+}
+
+static int do_here_k(lua_State *L, int status, lua_KContext context)
+{
+	(void)status, (void)context;
+	return lua_gettop(L) - 1;
+}
+
+static int do_here(lua_State *L)
+{
+	lua_settop(L, 1);
+	if (luaL_loadfile(L, luaL_optstring(L, 1, NULL)) != LUA_OK)
+		return lua_error(L);
+	lua_pushvalue(L, lua_upvalueindex(2));
+	if (!lua_setupvalue(L, 2, 1))
+		lua_pop(L, 1);
+	lua_callk(L, 0, LUA_MULTRET, 0, do_here_k);
+	return do_here_k(L, LUA_OK, 0);
+}
+
+/* Put them into the globals on the top. */
+static void add_loaders(lua_State *L)
+{
+	static const struct {
+		const char *name;
+		lua_CFunction function;
+		int at;
+	} loaders[] = {{"load", load_here, 4},
+		       {"loadfile", load_here, 3},
+		       {"dofile", do_here, 0}};
+
+	for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++) {
+		lua_getglobal(L, loaders[i].name);
+		lua_pushvalue(L, -2);
+		lua_pushinteger(L, loaders[i].at);
+		lua_pushcclosure(L, loaders[i].function, 3);
+		lua_setfield(L, -2, loaders[i].name);
+	}
+}
+
 int lua_script_load(lua_State *L, const struct options *options, const char *socket)
 {
 	push_script(L, options);
@@ -420,6 +477,7 @@ int lua_script_load(lua_State *L, const struct options *options, const char *soc
 	lua_setfield(L, -2, "arg");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "_G");
+	add_loaders(L);
 	if (options->n_sockets > 1)
 		mark_output(L, socket);
 	lua_pushglobaltable(L);

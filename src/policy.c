@@ -337,12 +337,14 @@ static int run_all(struct policy *p)
 
 	lua_pushcfunction(L, set_up);
 	lua_pushlightuserdata(L, p);
-	if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+	int rc = lua_pcall(L, 1, 0, 0);
+
+	if (rc != LUA_OK) {
 		print_error(L, 1);
-		return EXIT_USAGE;
+		return rc == LUA_ERRMEM ? EXIT_FAILED : EXIT_USAGE;
 	}
 	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
-	int rc = host_loop(&p->host);
+	rc = host_loop(&p->host);
 
 	if (rc < 0) {
 		fprintf(stderr, "haplua: %s\n", err_text(rc));

@@ -183,7 +183,6 @@ static const struct reply_grammar unknown = {"", REPLY_ANY, C | S, NULL, NULL};
 static const char always_refused[] = "Unknown command"
 				     "|Session not found."
 				     "|Can't find the target PID matching the prefix"
-				     "|Can't connect to the target CLI!"
 				     "|The command is too big "
 				     "|The command line is too big ";
 
@@ -196,6 +195,9 @@ static const char plainly_refused[] =
 	"|This command |Thread ID |'* expects |'* only supports|'* is not a valid "
 	"|'* is not a number|an hex digit |an even number |Value out of range"
 	"|String value |A frontend name |Permission denied|one of '";
+
+/* The master's word on a worker that is not there yet, or no more. */
+static const char unreachable[] = "Can't connect to the target CLI!";
 
 static const char denied[] = "Permission denied"
 			     "|This command is restricted to "
@@ -342,6 +344,10 @@ int reply_check(const struct reply_grammar *g, struct span reply, bool whole,
 		return refuse(text);
 	bool named = g->begins && matches_any(reply, g->begins);
 
+	if (!named && matches_any(reply, unreachable)) {
+		cut_newlines(text);
+		return HAP_EWORKER;
+	}
 	if (!named && (matches_any(reply, always_refused) ||
 		       (!severity && matches_any(reply, plainly_refused))))
 		return refuse(text);

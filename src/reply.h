@@ -49,9 +49,9 @@ const struct reply_grammar *reply_grammar(const struct span *words, size_t n);
 
 /* Judge a reply. `severity` tells whether `set severity-output number` was in force;
  * `whole` is from frame_last(), true for the others. 0: success, and *text is the body
- * without severity prefix and final LF. HAP_EREFUSED or HAP_EDENIED: *text is what
- * HAProxy said. HAP_EPROTOCOL: the reply is cut or does not match the command's grammar;
- * *text is what came. */
+ * without severity prefix and final LF. HAP_EREFUSED, HAP_EDENIED or HAP_EWORKER:
+ * *text is what HAProxy said. HAP_EPROTOCOL: the reply is cut or does not match the
+ * command's grammar; *text is what came. */
 int reply_check(const struct reply_grammar *g, struct span reply, bool whole,
 		bool severity, struct span *text);
 

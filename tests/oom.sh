@@ -61,6 +61,8 @@ sweep() {
 			fault $n "ended with status $status"
 		elif [ $status = 0 ] && [ "$(cat "$dir/out")" != "$right" ]; then
 			fault $n "false success: $(cat "$dir/out")"
+		elif [ $status = 2 ]; then
+			fault $n "is taken for a usage error"
 		elif [ $status != 0 ] && ! [ -s "$dir/err" ]; then
 			fault $n "status $status and no message"
 		fi

@@ -134,7 +134,8 @@ static void check_verdict(const struct reply_grammar *g, struct span reply, bool
 	int rc = reply_check(g, reply, whole, severity, &text);
 
 	CHECK(inside(text, reply));
-	CHECK(rc == 0 || rc == HAP_EREFUSED || rc == HAP_EDENIED || rc == HAP_EPROTOCOL);
+	CHECK(rc == 0 || rc == HAP_EREFUSED || rc == HAP_EDENIED || rc == HAP_EPROTOCOL ||
+	      rc == HAP_EWORKER);
 	CHECK(rc == 0 || rc == HAP_EPROTOCOL || text.n > 0);
 	if (rc == 0) {
 		CHECK(g->shape != REPLY_EMPTY || reply.n == 0);

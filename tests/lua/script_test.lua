@@ -184,6 +184,30 @@ describe("globals", function()
     assert.equal("nil\n", haplua({ "-e", "print(rawget(_G, 'y'))" }).out)
   end)
 
+  it("are those of chunks that the script loads, too", function()
+    local folder <close> = support.folder()
+    local file = folder.write("c.lua", "z = mine task.sleep(0) return mine, ...")
+    local ran = haplua({ "-e", ([[
+      mine = "m"
+      print(load("x = mine return mine, ...")(1), x)
+      print(loadfile(%q)(2), z, rawget(_G, "z"))
+      z = nil
+      print(dofile(%q), z)
+      print(load("return mine", "c", "t", { mine = "other" })(), load("return x", "c", "t", {})())
+      print(load(string.dump(load("return mine")))(), load(string.dump(function() return 3 end))())
+      print(load("x ="))
+      print(pcall(load("return mien")))
+      print(select("#", loadfile("/nonexistent")), pcall(dofile, "/nonexistent"))
+      print(_G.load == load, rawget(package.loaded._G, "x"))
+    ]]):format(file, file) })
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    assert.equal(table.concat({
+      "m\tm", "m\tm\tm", "m\tm", "other\tnil", "m\t3", 'nil\t[string "x ="]:1: unexpected symbol near <eof>',
+      "false\t[string \"return mien\"]:1: undefined name 'mien'",
+      "2\tfalse\tcannot open /nonexistent: No such file or directory", "true\tnil", "",
+    }, "\n"), ran.out)
+  end)
+
   it("are strict in modules beside the script, and not in libraries elsewhere", function()
     local folder <close> = support.folder()
     run({ "mkdir", folder.path .. "/lib" })

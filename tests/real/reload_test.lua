@@ -7,7 +7,6 @@ local site = require("site")
 --- Was the call broken off by the master's own restart?
 local function broken_off(problem)
   return problem.kind == "unreachable" or problem.kind == "protocol"
-    or problem.reply == "Can't connect to the target CLI!"
 end
 
 describe("a reload", function()

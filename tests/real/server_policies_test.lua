@@ -127,6 +127,14 @@ describe("a server taken out of service", function()
       assert.equal("maint ready ready", states())
     end)
 
+    it("wants a backend and a server", function()
+      for _, name in ipairs({ "pool", "pool/", "/a1", "a/b/c" }) do
+        local ran = drain(name)
+        assert.same({ 2, "" }, { ran.status, ran.out })
+        assert.matches(("drain: '%s' is not BACKEND/SERVER\n"):format(name), ran.err, 1, true)
+      end
+    end)
+
     it("waits for a request that is running, and keeps new ones away", function()
       local slow <close> = slow_request()
       local r = begin_drain()
@@ -179,8 +187,7 @@ describe("a server taken out of service", function()
 
     it("changes nothing for a name that there is not", function()
       for name, text in pairs({
-        ["pool/a9"] = "pool/a9 does not exist", ["nope/a1"] = "refused", ["pool"] = "'backend/server' expected",
-        ["pool/a1/x"] = "'backend/server' expected",
+        ["pool/a9"] = "pool/a9 does not exist", ["nope/a1"] = "refused",
       }) do
         local ran = drain(name)
         assert.same({ 1, "" }, { ran.status, ran.out })

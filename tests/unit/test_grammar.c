@@ -54,6 +54,11 @@ static void the_longest_grammar_wins(void **state)
 	assert_string_equal(
 		reply_grammar((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2)->command,
 		"show");
+	assert_string_equal(
+		reply_grammar(
+			(struct span[]){SPAN_LIT("show"), SPAN_LIT("acl"), {NULL, 0}}, 3)
+			->command,
+		"show acl *");
 }
 
 static void what_reads_is_known_to_read(void **state)

@@ -358,7 +358,7 @@ static void behind_a_route_texts_alone_must_do(void **state)
 		 "All sockets are already disabled."},
 		{"show info", "Can't find the target PID matching the prefix '@2'\n",
 		 HAP_EREFUSED, "Can't find the target PID matching the prefix '@2'"},
-		{"add acl #9999 x", "Can't connect to the target CLI!\n", HAP_EREFUSED,
+		{"add acl #9999 x", "Can't connect to the target CLI!\n", HAP_EWORKER,
 		 "Can't connect to the target CLI!"},
 		{"add acl",
 		 "'add acl' expects two parameters: ACL identifier and "
