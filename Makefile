@@ -82,7 +82,7 @@ $(HELPERS):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-versions
+.PHONY: check check-unit check-lua check-real check-kill check-versions
 check: check-unit check-lua check-real lint ## all tests but the slow ones
 
 check-unit: $(UNITS) ## the codecs and the clock
@@ -92,7 +92,10 @@ check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAPr
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua tests/lua
 
 check-real: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
-	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real
+	$(Q)BUILD=$(B) TEST_SECONDS=300 KILL_STEP=$(or $(KILL_STEP),7) ./$(BIN) tests/lua/run.lua tests/real
+
+check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## killed at every system call
+	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
 
 check-versions: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
 	$(Q)sh tests/versions.sh | while read -r version program; do \
@@ -155,11 +158,15 @@ install: all ## into DESTDIR PREFIX
 	$(Q)install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/haplua
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/scripts $(DESTDIR)$(PREFIX)/share/man/man1
 	$(Q)install -m 644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/haplua/scripts
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's:/usr/local:$(PREFIX):' packaging/haplua-keep.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
 	$(Q)install -m 644 docs/haplua.1 $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
 	$(Q)cp -r lua docs/types $(DESTDIR)$(PREFIX)/share/haplua
 
 uninstall: ## what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/haplua
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/haplua $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
 
 clean: ## what was built

@@ -7,7 +7,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 PATH=$PATH:/usr/sbin:/sbin
-export LC_ALL=C no_proxy=127.0.0.1
+export LC_ALL=C no_proxy=127.0.0.1 HAPLUA_CONFIG=none
 # shellcheck source=tests/processes.sh
 . tests/processes.sh
 
@@ -159,13 +159,15 @@ END
 say "1. A visitor gets the application."
 visit "The application" 200
 say "2. Maintenance begins: from this instant on, for everybody."
-try "" "export HAPLUA_SOCKET=$dir/haproxy.sock"
-try "maintenance is on" "./haplua scripts/maint.lua on"
+try "" "export HAPLUA_SOCKET=$dir/haproxy.sock HAPLUA_JOURNAL=$dir/journal.db"
+try "maintenance is on" "./haplua scripts/maint.lua on --reason 'new database'"
 say "3. The same visitor gets the maintenance page, from nginx."
 visit "Back soon" 503
-say "4. What is the state?"
-try "maintenance is on" "./haplua scripts/maint.lua status"
+say "4. What is the state, since when, by whom, and why?"
+try "reason: new database" "./haplua scripts/maint.lua status"
 say "5. Maintenance ends."
 try "maintenance is off" "./haplua scripts/maint.lua off"
 visit "The application" 200
-say "That is all. scripts/maint.lua is short: read it, then write your own policy."
+say "6. Who did what?"
+try "[done]" "./haplua scripts/maint.lua log"
+say "That is all. docs/maintenance.md goes on; scripts/ has more policies, to run and to copy."

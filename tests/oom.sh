@@ -9,6 +9,7 @@ set -u
 
 build=${BUILD:-build}
 haplua=${HAPLUA:-./haplua}
+export HAPLUA_JOURNAL=none HAPLUA_CONFIG=none
 step=${1:-1}
 dir=$(mktemp -d)
 fakes=
