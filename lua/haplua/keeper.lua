@@ -24,13 +24,16 @@ local ALERT = {
   { within = 30, pause = 0.02 },
 }
 
+-- So many seconds after its end, what a living process should have ended is ended here.
+local ATTENDED = 2
+
 ---@class haplua.Kept
 ---@field c haplua.Context
 ---@field seen string?  the lists' text when all was well: the same again needs no second look
 ---@field complaint string?  the last that was said, so that it is said once
 ---@field wanted integer  the journal's change
 ---@field on boolean  is anything under maintenance?
----@field ends number?
+---@field ends number?  when it is to be looked at, whatever HAProxy has
 
 ---@class haplua.Keeper
 ---@field options haplua.MaintenanceOptions
@@ -78,6 +81,11 @@ local function put_back(c, live, wanted, why)
     status.who(wanted), moment.text(wanted.time))
 end
 
+--- Is what has expired another process's to end, which stays with it (--wait, during, a window)? Not for long.
+local function is_attended(wanted)
+  return process.alive(wanted.pid) and task.time() < wanted.ends + ATTENDED
+end
+
 local function expire(c, live, wanted)
   local off = { patterns = {}, bypass = live.bypass and c.switch.allow }
   local id = c.journal:begin(row_of(c, { patterns = {}, bypass = off.bypass, reason = wanted.reason }, "expire"))
@@ -107,6 +115,7 @@ local function by_hand(c, live, wanted)
 end
 
 --- Decide on one switch, and do it.
+---@return number? again  when to look again, where something is another process's to do first
 local function settle(c, live, wanted)
   local as_wanted = #status.disagreements(c, live, wanted) == 0
   local lists_differ = not status.same(wanted.patterns, live.patterns)
@@ -114,6 +123,9 @@ local function settle(c, live, wanted)
   if not wanted.outcome then
     put_back(c, live, wanted, ("'%s' by process %d was broken off"):format(wanted.action, wanted.pid))
   elseif #wanted.patterns > 0 and wanted.ends and wanted.ends <= task.time() then
+    if is_attended(wanted) then
+      return wanted.ends + ATTENDED
+    end
     expire(c, live, wanted)
   elseif lists_differ and (same_process or #wanted.patterns == 0) then
     by_hand(c, live, wanted)
@@ -140,17 +152,19 @@ local function fingerprint(c)
 end
 
 --- Look closely at a switch whose lists, or whose wish, have changed.
+---@return number? again
 local function look_closely(kept)
-  local c = kept.c
+  local c, again = kept.c, nil
   do
     local _ <close> = c.journal:lock(c.name, c.switch.acl)
     local live = switch.look(c.target, c.switch)
     local wanted = c.journal:wanted(c.name, c.switch.acl)
     if wanted then
-      settle(c, live, wanted)
+      again = settle(c, live, wanted)
     end
   end
   kept.seen = fingerprint(c)
+  return again
 end
 
 -- The whole target.
@@ -234,8 +248,8 @@ local function tend(kept)
     return false
   end
   kept.seen = nil
-  look_closely(kept)
-  kept.ends = not over and kept.ends or nil
+  local again = look_closely(kept)
+  kept.ends = again or not over and kept.ends or nil
   complain(kept, nil)
   return true
 end

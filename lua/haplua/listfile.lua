@@ -94,8 +94,19 @@ local function head(text)
   return #lines > 0 and table.concat(lines) or HEAD
 end
 
+--- Raise unless this user can replace the file.
+function M.check(path)
+  local real = file.real(path) or path
+  local folder = file.info(real:match("^(.*)/[^/]*$") == "" and "/" or real:match("^(.*)/[^/]*$") or ".")
+  if not folder then
+    complain(path, "its folder is not there", "ENOENT")
+  elseif not folder.writable then
+    complain(path, "this user may not write its folder", "EACCES")
+  end
+end
+
 --- An entry that a file cannot hold: HAProxy would read it as something else.
-local function check(path, keys, values)
+local function check_entries(path, keys, values)
   for i, key in ipairs(keys) do
     if key:find("^[ \t#]") or key:find("[\r\n]") or values and (key:find("%s") or values[i]:find("[\r\n]")) then
       complain(path, ("'%s' cannot stand in a file"):format(require("haplua.error").visible(key)))
@@ -118,7 +129,7 @@ function M.write(path, kind, keys, values)
   if has and same(has, keys) and (not values or same(has_values, values)) then
     return nil
   end
-  check(path, keys, values)
+  check_entries(path, keys, values)
   local lines = {}
   for i, key in ipairs(keys) do
     lines[i] = values and key .. " " .. values[i] or key

@@ -4,14 +4,7 @@
 
 local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")
-
---- What `on` and `during` share: scope, bypass, reason.
-local scope = {
-  { "--path", value = "PREFIX", repeats = true, help = "these paths: /shop is /shop, /shop/cart, /shopping" },
-  { "--host", value = "NAME", repeats = true, help = "these hosts; with --path, those paths of them" },
-  { "--bypass", value = "CIDR", repeats = true, help = "clients that still reach the application" },
-  { "--reason", value = "TEXT", help = "why, for the journal and the visitors" },
-}
+local options = require("haplua.maintoptions")
 
 local function instant(text)
   return require("haplua.moment").instant(text, require("haplua.task").time())
@@ -19,10 +12,6 @@ end
 
 local function duration(text)
   return require("haplua.moment").duration(text)
-end
-
-local function with(options, more)
-  return table.move(more, 1, #more, #options + 1, table.move(options, 1, #options, 1, {}))
 end
 
 local ends = {
@@ -36,19 +25,13 @@ local json = { "--json", help = "for programs" }
 local spec = {
   name = "maint",
   help = "Send a site, or parts of it, to its maintenance page.",
-  options = {
-    { "--acl", value = "REF", help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
-    { "--switch", value = "NAME", help = "the switch of the configuration" },
-    { "--config", value = "FILE", help = "the configuration (default $HAPLUA_CONFIG, else /etc/haplua/config.lua)" },
-    { "--journal", value = "FILE", help = "the journal (default $HAPLUA_JOURNAL, else /var/lib/haplua/journal.db)" },
-    { "--no-journal", help = "write nothing down, and wait for nobody" },
-    { "--no-file", help = "leave the ACL's file alone" },
-  },
+  options = options.place,
   commands = {
-    { "on", args = "pattern", options = with(scope, ends), help = "begin: for the scope given, or the whole site" },
+    { "on", args = "pattern", options = options.with(options.scope, ends),
+      help = "begin: for the scope given, or the whole site" },
     { "off", help = "end" },
     { "status", options = { json }, help = "what is so now, since when, by whom, why" },
-    { "during", args = "pattern", options = scope, after = "words",
+    { "during", args = "pattern", options = options.scope, after = "words",
       help = "maintenance while a command runs; its exit status" },
     { "log", options = { json, { "--last", value = "N", default = "20", convert = cli.count, help = "so many changes (20)" } },
       help = "who changed what, when and why" },
@@ -61,42 +44,32 @@ function spec.check(args)
     return "--until and --for: which?"
   elseif args.wait and not args["until"] and not args["for"] then
     return "--wait: until when? --until TIME or --for DURATION says so"
-  elseif args.acl and args.switch then
-    return "--acl and --switch: a switch has its ACL"
-  elseif args.journal and args.no_journal then
-    return "--journal and --no-journal: which?"
   end
+  return options.check(args)
 end
 
 ---@return haplua.MaintenanceOptions
 local function options_of(args)
-  local journal = args.journal
-  if args.no_journal then
-    journal = false
-  end
-  return {
-    switch = args.switch, acl = args.acl, config = args.config, journal = journal,
-    file = not args.no_file,
-    patterns = args.pattern, paths = args.path, hosts = args.host, bypass = args.bypass, reason = args.reason,
-    ends = args["until"] or args["for"] and require("haplua.task").time() + args["for"],
-  }
+  local found = options.read(args)
+  found.ends = args["until"] or args["for"] and require("haplua.task").time() + args["for"]
+  return found
 end
 
 local commands = {}
 
-function commands.on(args, options)
+function commands.on(args, asked)
   if args.wait then
-    return require("haplua.attend")(options)
+    return require("haplua.attend")(asked)
   end
-  print(maintenance.on(options))
+  print(maintenance.on(asked))
 end
 
-function commands.off(_, options)
-  print(maintenance.off(options))
+function commands.off(_, asked)
+  print(maintenance.off(asked))
 end
 
-function commands.status(args, options)
-  local status = maintenance.status(options)
+function commands.status(args, asked)
+  local status = maintenance.status(asked)
   if args.json then
     print(require("haplua.json").encode(require("haplua.status").for_programs(status)))
   else
@@ -104,8 +77,8 @@ function commands.status(args, options)
   end
 end
 
-function commands.during(args, options)
-  return maintenance.during(options, function(change)
+function commands.during(args, asked)
+  return maintenance.during(asked, function(change)
     print(change)
     if require("haproxy").dry_run() then
       print("would run: " .. table.concat(args.words, " "))
@@ -115,9 +88,9 @@ function commands.during(args, options)
   end, print)
 end
 
-function commands.log(args, options)
+function commands.log(args, asked)
   local status = require("haplua.status")
-  local c = maintenance.context(options, true)
+  local c = maintenance.context(asked, true)
   if not c.journal then
     error(require("haplua.error").new({
       kind = "journal",
@@ -138,8 +111,8 @@ function commands.log(args, options)
   end
 end
 
-function commands.doctor(args, options)
-  return require("haplua.doctor").run(options, args.json)
+function commands.doctor(args, asked)
+  return require("haplua.doctor").run(asked, args.json)
 end
 
 --- Run maint.

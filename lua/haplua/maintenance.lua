@@ -313,6 +313,16 @@ function M.on(options)
   end)
 end
 
+--- Could `on` be carried out now? Asks HAProxy, and changes nothing.
+---@param options haplua.MaintenanceOptions
+function M.check(options)
+  check_reason(options.reason)
+  local c = M.context(options, true)
+  local live = switch.look(c.target, c.switch)
+  intend(c, options, live)
+  switch.check_files(c.target, c.switch, live)
+end
+
 --- What `off` wants: nothing matches, nobody needs to pass, nothing is told.
 ---@return haplua.Intent
 local function nothing(c, live)

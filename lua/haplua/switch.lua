@@ -256,6 +256,17 @@ function M.apply(target, switch, live, wish, options)
   return applied
 end
 
+--- Raise unless this user can replace the files of a switch.
+---@param live haplua.Live
+function M.check_files(target, switch, live)
+  for _, ref in ipairs({ switch.acl, live.bypass or switch.acl, switch.info or switch.acl }) do
+    local path, listfile = file_of(target, switch, ref)
+    if path then
+      listfile.check(path)
+    end
+  end
+end
+
 --- The files of a switch that do not hold what HAProxy holds: what the next reload would bring.
 ---@return {path: string, entries: integer?, expected: integer}[]  entries nil: there is no file
 function M.out_of_step(target, switch, live)

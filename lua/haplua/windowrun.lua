@@ -1,0 +1,285 @@
+-- SPDX-License-Identifier: MIT
+--
+--- The resident policy behind `window run` and `window calendar`: maintenance is on while a window is open.
+-- What was there before a window comes back at its end. Ended early by `maint off`, or replaced by somebody, it is
+-- left alone until the next occurrence. Before a window opens it is tried whether it could.
+
+local haproxy = require("haproxy")
+local is_error = require("haplua.error").is
+local maintenance = require("haplua.maintenance")
+local moment = require("haplua.moment")
+local task = require("haplua.task")
+local window = require("haplua.window")
+
+local M = {}
+
+-- Seconds between two looks: whether somebody has ended it early, whether a calendar has changed; and between two
+-- attempts to open, when HAProxy is away.
+local LOOK = 1
+
+-- What is far away is waited for in parts.
+local FAR = 86400
+
+---@class haplua.WindowPlan
+---@field specs string[]?
+---@field calendars string[]?  .ics files, or folders of them
+---@field match string?
+---@field tz string?
+---@field except string[]?
+---@field lead number  seconds before an opening at which it is tried again
+---@field options haplua.MaintenanceOptions  scope, bypass, reason, switch, journal
+
+---@class haplua.WindowRunner
+---@field plan haplua.WindowPlan
+---@field window haplua.Window
+---@field stamp string  of the calendars
+---@field left number?  the opening of the occurrence that is over, or was left early
+local Runner = {}
+Runner.__index = Runner
+
+local function say(form, ...)
+  print(form:format(...))
+  io.stdout:flush()
+end
+
+local function warn(form, ...)
+  io.stderr:write("window: ", form:format(...), "\n")
+end
+
+--- Raise again what is no failure of HAProxy, the journal or a file.
+local function tolerate(problem)
+  if not is_error(problem) or problem.kind == "interrupted" then
+    error(problem, 0)
+  end
+  return tostring(problem)
+end
+
+-- The windows.
+
+local function stamp_of(plan)
+  local stamps = {}
+  for i, path in ipairs(plan.calendars or {}) do
+    stamps[i] = require("haplua.calendar").stamp(path) or "-"
+  end
+  return table.concat(stamps, "\n")
+end
+
+---@return haplua.Window
+local function make_window(plan)
+  local specs = table.move(plan.specs or {}, 1, #(plan.specs or {}), 1, {})
+  for _, path in ipairs(plan.calendars or {}) do
+    specs[#specs + 1] = require("haplua.calendar").read(path, { match = plan.match })
+  end
+  return window.new(specs, { tz = plan.tz, except = plan.except })
+end
+
+--- Read the calendars again when they have changed. One that cannot be read leaves what was known.
+function Runner:refresh()
+  local stamp = stamp_of(self.plan)
+  if stamp == self.stamp then
+    return false
+  end
+  self.stamp = stamp
+  local ok, found = pcall(make_window, self.plan)
+  if not ok then
+    warn("the calendar has changed, and cannot be read: %s; its former windows stay", tolerate(found))
+    return false
+  end
+  self.window = found
+  say("the calendar was read again")
+  return true
+end
+
+-- One occurrence.
+
+local function name_of(occurrence)
+  return table.concat(occurrence.names, ", ")
+end
+
+--- What the journal calls it.
+local function action_of(occurrence)
+  return "window " .. name_of(occurrence)
+end
+
+--- Its maintenance, as options for haplua.maintenance.
+local function options_for(plan, occurrence)
+  return setmetatable({
+    ends = occurrence.closes < math.huge and occurrence.closes or nil,
+    action = action_of(occurrence),
+    attended = true,
+  }, { __index = plan.options })
+end
+
+--- Would it open? Says what is in the way.
+function Runner:try(occurrence, when)
+  local ok, problem = pcall(maintenance.check, options_for(self.plan, occurrence))
+  if not ok then
+    warn("%s the window %s could not open: %s", when, name_of(occurrence), tolerate(problem))
+  end
+  return ok
+end
+
+--- Has somebody ended, or replaced, this occurrence's maintenance since it opened? Also before this process began.
+local function was_left(c, occurrence)
+  local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
+  if not wanted or wanted.time < occurrence.opens then
+    return false
+  end
+  local before = c.journal:entry(wanted.before)
+  return wanted.action ~= action_of(occurrence) and before ~= nil and before.action == action_of(occurrence)
+    and wanted.action ~= "restore" and wanted.action ~= "expire"
+end
+
+--- Stay while it is open. False: somebody has changed it meanwhile.
+function Runner:stay(c, occurrence, change)
+  while task.time() < occurrence.closes do
+    task.sleep_until(math.min(occurrence.closes, task.time() + LOOK))
+    local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
+    if wanted and change.id and wanted.id ~= change.id and wanted.action ~= "expire" then
+      return false
+    end
+    if self:refresh() and not self.window:open_at(task.time()) then
+      return true
+    end
+  end
+  return true
+end
+
+--- Open it, stay, close it.
+function Runner:attend(occurrence)
+  local options = options_for(self.plan, occurrence)
+  local c = maintenance.context(options)
+  if was_left(c, occurrence) then
+    say("%s: the window %s was ended early: it stays so until the next", c.name, name_of(occurrence))
+    return
+  end
+  local over
+  maintenance.during(options, function(change)
+    say("%s: the window %s is open until %s\n  %s", c.name, name_of(occurrence),
+      occurrence.closes < math.huge and moment.text(occurrence.closes) or "further notice", tostring(change))
+    over = self:stay(c, occurrence, change)
+  end, function(restored)
+    say("%s: the window %s is %s\n  %s", c.name, name_of(occurrence), over and "closed" or "left", tostring(restored))
+  end)
+  if not over then
+    say("%s: the window %s was ended early, or replaced, by somebody: it is left alone until the next", c.name,
+      name_of(occurrence))
+  end
+end
+
+--- The same, tried again while it is open, when HAProxy cannot be reached.
+function Runner:hold(occurrence)
+  local told
+  while task.time() < occurrence.closes do
+    local ok, problem = pcall(self.attend, self, occurrence)
+    if ok then
+      return
+    end
+    local text = tolerate(problem)
+    if text ~= told then
+      warn("the window %s: %s; it is tried again", name_of(occurrence), text)
+      told = text
+    end
+    task.sleep(LOOK)
+  end
+end
+
+-- One occurrence after the other.
+
+--- The occurrence that is open now, or the next; not the one that was left.
+---@return haplua.window.Occurrence?
+function Runner:next(now)
+  for occurrence in self.window:occurrences(now) do
+    if not self.left or occurrence.opens > self.left then
+      return occurrence
+    end
+  end
+end
+
+--- Wait until an instant, and look at the calendars meanwhile. False: something has changed, look again.
+function Runner:wait(instant)
+  while task.time() < instant do
+    local pause = self.plan.calendars and #self.plan.calendars > 0 and LOOK * 5 or FAR
+    local reached = task.sleep_until(math.min(instant, task.time() + pause))
+    if self:refresh() or not reached then
+      return false
+    end
+  end
+  return true
+end
+
+--- Wait for an occurrence to open, trying it in time. False: look again which one is next.
+function Runner:await(occurrence)
+  local try_at = occurrence.opens - self.plan.lead
+  if task.time() < try_at then
+    if not self:wait(try_at) then
+      return false
+    end
+    self:try(occurrence, ("in %s"):format(moment.span(occurrence.opens - task.time())))
+  end
+  return self:wait(occurrence.opens)
+end
+
+--- Run one plan for ever, or until it has no more occurrences.
+---@param plan haplua.WindowPlan
+local function run(plan)
+  local self = setmetatable({ plan = plan, stamp = stamp_of(plan), window = make_window(plan) }, Runner)
+  local first = true
+  while true do
+    local occurrence = self:next(task.time())
+    if not occurrence and #(plan.calendars or {}) == 0 then
+      say("no window opens any more")
+      return
+    elseif not occurrence then
+      task.sleep(LOOK * 5)
+      self:refresh()
+    else
+      if first and occurrence.opens > task.time() then
+        say("next: %s, %s, in %s", name_of(occurrence), moment.text(occurrence.opens),
+          moment.span(occurrence.opens - task.time()))
+        self:try(occurrence, "as things are,")
+      end
+      first = false
+      if self:await(occurrence) then
+        self.left = occurrence.opens
+        self:hold(occurrence)
+        first = true
+      end
+    end
+  end
+end
+
+--- Keep the target meanwhile, unless another process does: after a reload, maintenance comes back.
+local function keep(options)
+  local ok, problem = pcall(require("haplua.keeper").run, { config = options.config, journal = options.journal,
+    file = options.file })
+  if not ok and not (is_error(problem) and problem.kind == "refused") then
+    warn("maintenance would not come back after a reload: %s", tolerate(problem))
+  end
+end
+
+--- Run plans side by side, each with its own scope, until the task is interrupted.
+---@param plans haplua.WindowPlan[]
+function M.run(plans)
+  local task_module = require("task")
+  for _, plan in ipairs(plans) do
+    make_window(plan) -- what is wrong is told before anything begins
+  end
+  local keeper
+  if plans[1].options.journal ~= false and not haproxy.dry_run() then
+    keeper = task_module.spawn(keep, plans[1].options)
+  end
+  local running = {}
+  for i, plan in ipairs(plans) do
+    running[i] = task_module.spawn(run, plan)
+  end
+  for _, one in ipairs(running) do
+    one:wait()
+  end
+  if keeper then
+    keeper:cancel()
+    pcall(keeper.wait, keeper)
+  end
+end
+
+return M
