@@ -1,0 +1,181 @@
+-- SPDX-License-Identifier: MIT
+--
+-- scripts/window.lua run: maintenance while a window is open, on a real HAProxy.
+
+local running = require("running")
+local site = require("site")
+
+local json = require("haplua.json")
+local moment = require("haplua.moment")
+local eventually = running.eventually
+
+describe("window run", function()
+  local s
+
+  setup(function()
+    s = site.start()
+    s.journal = s.dir .. "/journal.db"
+  end)
+
+  teardown(function()
+    s:close()
+  end)
+
+  before_each(function()
+    assert(s:maint("off").status == 0)
+  end)
+
+  local function list()
+    return table.concat(s.target:acl_list("#9999"), " ")
+  end
+
+  local function status()
+    return json.decode(s:maint("status", "--json").out)
+  end
+
+  --- A window that opens in so many seconds, and lasts so long.
+  local function spec(from, length)
+    return ("%s for %ds"):format(moment.iso(os.time() + from), length)
+  end
+
+  --- window run, until the end of the block.
+  local function start(...)
+    local r = running.start(s, "-s", s.socket, "scripts/window.lua", ...)
+    return setmetatable({ r = r }, {
+      __index = r,
+      __close = function()
+        if not r:done() then
+          r:signal("TERM")
+          r:wait()
+        end
+      end,
+    })
+  end
+
+  local function run_window(...)
+    return start("run", "--journal", s.journal, ...)
+  end
+
+  it("is on while it is open, and status tells which and until when", function()
+    local window = spec(2, 3)
+    local r <close> = start("run", window, "--path", "/shop", "--reason", "weekly", "--journal", s.journal)
+    eventually("it is announced", function()
+      return r:out():find("next: ", 1, true)
+    end)
+    assert.equal("", list())
+    eventually("it is open", function()
+      return list() == "^/shop"
+    end)
+    eventually("it is written down", function()
+      return status().wanted.outcome
+    end)
+    local now = status()
+    assert.matches("^window 20", now.wanted.action)
+    assert.equal("weekly", now.wanted.reason)
+    assert.is_string(now.wanted["until"])
+    assert.same({}, now.disagreements)
+    eventually("it is closed", function()
+      return list() == ""
+    end)
+    local ran = r:wait()
+    assert.equal(0, ran.status, ran.err)
+    assert.matches("is closed\n  maintenance is off", ran.out)
+    assert.matches("no window opens any more", ran.out)
+  end)
+
+  it("enters one that is open already, and restores what was there before", function()
+    assert(s:maint("on", "^/before", "--reason", "mine").status == 0)
+    local r <close> = run_window(spec(-5, 8))
+    eventually("it is open", function()
+      return list() == "^.*$"
+    end)
+    eventually("it is closed", function()
+      return list() == "^/before"
+    end)
+    assert.equal("mine", status().wanted.reason)
+    r:wait()
+  end)
+
+  it("stays off when somebody ends it early, also for another run", function()
+    local window = spec(-5, 3600)
+    local r <close> = run_window(window)
+    eventually("it is open", function()
+      return list() == "^.*$"
+    end)
+    assert(s:maint("off").status == 0)
+    eventually("it is told", function()
+      return r:out():find("was ended early, or replaced, by somebody", 1, true)
+    end)
+    assert.equal("", list())
+    local again <close> = run_window(window)
+    eventually("it is told", function()
+      return again:out():find("was ended early: it stays so", 1, true)
+    end)
+    assert.equal("", list())
+  end)
+
+  it("holds over a reload", function()
+    local _ <close> = run_window(spec(-5, 3600))
+    eventually("it is open", function()
+      return list() == "^.*$"
+    end)
+    s:reload()
+    eventually("it is open again", function()
+      return list() == "^.*$"
+    end)
+  end)
+
+  it("closes at a signal", function()
+    local r = run_window(spec(-5, 3600)).r
+    eventually("it is open", function()
+      return list() == "^.*$"
+    end)
+    r:signal("TERM")
+    r:wait()
+    assert.equal("", list())
+  end)
+
+  it("warns early when it could not open", function()
+    local r <close> = run_window(spec(3600, 60), "--acl", "#7777")
+    eventually("it is told", function()
+      return r:err():find("could not open: ", 1, true)
+    end)
+    assert.matches("Unknown ACL identifier", r:err())
+  end)
+
+  it("follows a calendar, and its changes", function()
+    local function calendar(from, length, summary)
+      local function stamp(t)
+        return os.date("!%Y%m%dT%H%M%SZ", t)
+      end
+      local now = os.time()
+      s.folder.write("new.ics", ("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//x//EN\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:%s\r\n"
+        .. "DTSTART:%s\r\nDTEND:%s\r\nSUMMARY:%s\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"):format(stamp(now), stamp(now + from),
+        stamp(now + from + length), summary))
+      assert(os.rename(s.dir .. "/new.ics", s.dir .. "/office.ics"))
+    end
+    calendar(86400, 60, "Maintenance: shop")
+    local r <close> = start("calendar", s.dir .. "/office.ics", "--match", "maintenance", "--journal", s.journal)
+    eventually("it is announced", function()
+      return r:out():find("next: ", 1, true)
+    end)
+    calendar(-60, 3600, "maintenance of the shop")
+    eventually("it is open", function()
+      return list() == "^.*$"
+    end)
+    calendar(-60, 3600, "something else")
+    eventually("it is closed", function()
+      return list() == ""
+    end)
+  end)
+
+  it("refuses what it does not understand, before it begins", function()
+    local ran = s:haplua({ "scripts/window.lua", "run", "Sun 02:00" })
+    assert.equal(2, ran.status)
+    ran = s:haplua({ "scripts/window.lua", "run", "Sun 02:00-03:00", "--tz", "Nowhere/Never" })
+    assert.equal(2, ran.status)
+    ran = s:haplua({ "scripts/window.lua", "run" })
+    assert.equal(2, ran.status)
+    assert.matches("which window", ran.err)
+  end)
+end)
