@@ -7,6 +7,7 @@
 -- Who changes a switch holds its lock meanwhile; the resident policy holds the keeper's lock of its
 -- target as long as it lives. Both are locks on bytes of PATH.lock, gone with their process.
 
+local core = require("haplua.core")
 local sqlite = require("haplua.sqlite")
 local file = require("haplua.file")
 local process = require("haplua.process")
@@ -125,11 +126,19 @@ function Journal:synchronous(mode)
   end
 end
 
-local function begin_transaction(self)
-  self:run("BEGIN IMMEDIATE")
+--- Nothing waits between here and COMMIT, so that several tasks may share a connection.
+---@param mode? "FULL"|"NORMAL"  of this transaction
+local function begin_transaction(self, mode)
+  local ok, problem, code = patiently(function()
+    self:synchronous(mode or self.mode)
+    return self.db:run("BEGIN IMMEDIATE")
+  end)
+  if not ok then
+    complain(self.path, problem, code)
+  end
   return setmetatable({}, {
-    __close = function(_, problem)
-      if problem ~= nil then
+    __close = function(_, raised)
+      if raised ~= nil then
         self.db:run("ROLLBACK")
       end
     end,
@@ -149,6 +158,19 @@ local function make_schema(self)
   self:run("COMMIT")
 end
 
+-- The journals that are open, by path: several targets share one connection.
+local shared = setmetatable({}, { __mode = "v" })
+
+--- A journal that another target of this run has open.
+local function shared_one(path)
+  local open = core.several() and shared[path]
+  local info = open and file.info(path)
+  if info and open.users > 0 and info.inode == open.inode and info.device == open.device then
+    open.users = open.users + 1
+    return open
+  end
+end
+
 --- Open the journal, and begin one where there is none.
 ---@param path string
 ---@param options? {readonly: boolean?}
@@ -156,7 +178,10 @@ end
 function M.open(path, options)
   local readonly = options and options.readonly
   local known = file.real(path)
-  if not known and readonly then
+  local open = not readonly and shared_one(path)
+  if open then
+    return open
+  elseif not known and readonly then
     return nil, "there is none"
   elseif not known then
     local folder = path:match("^(.*)/[^/]*$")
@@ -171,7 +196,7 @@ function M.open(path, options)
     end
     complain(path, problem, code)
   end
-  local self = setmetatable({ path = path, db = db, mode = "FULL" }, Journal)
+  local self = setmetatable({ path = path, db = db, mode = "FULL", users = 1, queue = {} }, Journal)
   local version = self:run("PRAGMA user_version")[1].user_version
   if version > 1 then
     complain(path, "was written by a later haplua")
@@ -183,12 +208,18 @@ function M.open(path, options)
   end
   if not readonly then
     self:run(CHECKPOINT)
+    local info = file.info(path) or {}
+    self.inode, self.device = info.inode, info.device
+    shared[path] = self
   end
   return self
 end
 
 function Journal:close()
-  self.db:close()
+  self.users = self.users - 1
+  if self.users == 0 then
+    self.db:close()
+  end
 end
 Journal.__close = Journal.close
 
@@ -292,17 +323,55 @@ local function insert(self, change, outcome)
     process.pid())[1].id
 end
 
+--- Write a change into the open transaction.
+local function put(self, change)
+  local id = insert(self, change)
+  self:run("INSERT OR REPLACE INTO wanted (target, acl, change) VALUES (?, ?, ?)", change.target, change.acl, id)
+  return id
+end
+
+--- Write all that is queued, in one transaction.
+local function write_queue(self)
+  local _ <close> = begin_transaction(self, "FULL")
+  local queue = self.queue
+  self.queue = {}
+  local ok, problem = pcall(function()
+    for _, waiting in ipairs(queue) do
+      waiting.id = not waiting.gone and put(self, waiting.change) or nil
+    end
+    self:run("COMMIT")
+  end)
+  for _, waiting in ipairs(queue) do
+    waiting.written = true
+    waiting.problem = not ok and problem or nil
+  end
+  if not ok then
+    error(problem, 0)
+  end
+end
+
+local function leave_queue(waiting)
+  waiting.gone = true
+end
+
 --- Write down what is wanted from now on. What was wanted before comes back with undo().
--- On return it is on the disk: SQLite waits for that unless told otherwise.
+-- On return it is on the disk. To force it there takes as long for a hundred changes as for one: those of
+-- other targets that come at the same time go together.
 ---@param change haplua.Wanted
 ---@return integer id
 function Journal:begin(change)
-  self:synchronous("FULL")
-  local _ <close> = begin_transaction(self)
-  local id = insert(self, change)
-  self:run("INSERT OR REPLACE INTO wanted (target, acl, change) VALUES (?, ?, ?)", change.target, change.acl, id)
-  self:run("COMMIT")
-  return id
+  local waiting <close> = setmetatable({ change = change }, { __close = leave_queue })
+  self.queue[#self.queue + 1] = waiting
+  if core.several() then
+    task.sleep(0)
+  end
+  if not waiting.written then
+    write_queue(self)
+  end
+  if waiting.problem then
+    error(waiting.problem, 0)
+  end
+  return waiting.id
 end
 
 --- Write down something that was done and changes nothing of what is wanted.

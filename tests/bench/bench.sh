@@ -113,13 +113,9 @@ measure_start()
 	set -- -- 'bare C: `clear acl #9999;add acl #9999 ^.*$`' \
 		"$build/bare" "$sock" 'clear acl #9999;add acl #9999 ^.*$' \
 		-- - "$build/bare" "$sock" 'clear acl #9999'
-	if [ -n "$quiet" ]; then
-		set -- "$@" -- "haplua: \`maint on $quiet\`" ./haplua -s "$sock" scripts/maint.lua on $quiet \
-			-- - "$build/bare" "$sock" 'clear acl #9999' \
-			-- '`maint on`, with the journal' ./haplua -s "$sock" scripts/maint.lua on
-	else
-		set -- "$@" -- 'haplua: `maint on`' ./haplua -s "$sock" scripts/maint.lua on
-	fi
+	set -- "$@" -- 'haplua: `maint on --no-journal`' ./haplua -s "$sock" scripts/maint.lua on $quiet \
+		-- - "$build/bare" "$sock" 'clear acl #9999' \
+		-- '`maint on`, with the journal' ./haplua -s "$sock" scripts/maint.lua on
 	table "$runs" "Start to exit" "2.0 for \`on\`; with the journal 4.0, and half of socat" \
 		"1 HAProxy switched" "$@" \
 		-- 'the same again: nothing to change' ./haplua -s "$sock" scripts/maint.lua on $quiet \
@@ -178,9 +174,11 @@ measure_fleet()
 		-- 'the same, `clear acl #9999;add acl #9999 ^.*$` alone' \
 		"$build/fleet" 'clear acl #9999;add acl #9999 ^.*$' + $sockets \
 		-- - "$build/fleet" "$off" + $sockets \
-		-- "haplua: \`maint on${quiet:+ $quiet}\` for all" ./haplua $options scripts/maint.lua on $quiet \
+		-- "haplua: \`maint on $quiet\` for all" ./haplua $options scripts/maint.lua on $quiet \
 		-- - "$build/fleet" "$off" + $sockets \
 		-- 'the same for one of them' ./haplua -s "$one" scripts/maint.lua on $quiet \
+		-- - "$build/fleet" "$off" + $sockets \
+		-- "the same for all, with the journal" ./haplua $options scripts/maint.lua on \
 		-- 'socat: `clear`, then `add`, one after the other' sh -c "$socat_switch" sh $sockets \
 		-- 'Python: `clear`, then `add`, one after the other' \
 		"$python" tests/bench/client.py switch $sockets
@@ -283,8 +281,7 @@ for config in "$dir"/*.cfg; do
 	await_haproxy "$(basename "$config" .cfg)"
 done
 sock=$dir/small.sock
-quiet=
-! ./haplua scripts/maint.lua --help | grep -q -e --no-journal || quiet=--no-journal
+quiet=--no-journal
 report >"$dir/report"
 publish bench "$dir/report"
 ./haplua tests/bench/plot.lua <"$page" >"$dir/plot"

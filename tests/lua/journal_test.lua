@@ -11,6 +11,16 @@ local function change(more)
   return entry
 end
 
+--- The lines of several targets, whose order is nobody's business.
+local function sorted(text)
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do
+    lines[#lines + 1] = line
+  end
+  table.sort(lines)
+  return table.concat(lines, "\n")
+end
+
 describe("the journal", function()
   local folder, path
 
@@ -102,6 +112,32 @@ describe("the journal", function()
     local j <close> = assert(journal.open(path))
     assert.equal(120, #j:log("/s", nil, 1000))
     assert.equal(20, #j:all_wanted("/s"))
+  end)
+
+  it("takes what several targets want over one connection, each its own", function()
+    local ran = support.haplua({ "-s", "/a", "-s", "/b", "-e", [[
+      local j <close> = require("haplua.journal").open(...)
+      local t = haproxy.target():address()
+      local id = j:begin({ target = t, acl = "#1", switch = "s", action = "on", patterns = { "^" .. t } })
+      haproxy.barrier()
+      j:finish(id)
+      print(#j:log(t, "#1", 9), j:wanted(t, "#1").patterns[1], j:wanted(t, "#1").outcome, id == j:wanted(t, "#1").id)
+    ]], path })
+    assert.same({ 0, "", "/a: 1\t^/a\tdone\ttrue\n/b: 1\t^/b\tdone\ttrue" }, { ran.status, ran.err, sorted(ran.out) })
+    local j <close> = assert(journal.open(path))
+    assert.equal(2, j:run("SELECT count(*) AS n FROM changes")[1].n)
+  end)
+
+  it("tells each target why nothing could be written", function()
+    local j <close> = assert(journal.open(path))
+    j:run("CREATE TRIGGER no BEFORE INSERT ON wanted BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    local ran = support.haplua({ "-s", "/a", "-s", "/b", "-e", [[
+      local j <close> = require("haplua.journal").open(...)
+      local ok, problem = pcall(j.begin, j, { target = "t", acl = "#1", switch = "s", action = "on", patterns = {} })
+      print(ok, problem.kind, tostring(problem):match("no room"))
+    ]], path })
+    assert.same({ 0, "", "/a: false\tjournal\tno room\n/b: false\tjournal\tno room" }, { ran.status, ran.err, sorted(ran.out) })
+    assert.equal(0, j:run("SELECT count(*) AS n FROM changes")[1].n)
   end)
 
   it("has one change a switch at a time, and says who is at it", function()
