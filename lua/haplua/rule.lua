@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
 --- RFC 5545's recurrence rules, "FREQ=MONTHLY;BYDAY=2TU": checked here, printed in one form, and expanded to
--- civil times. Which days a rule gives is libical's answer (haplua.recurrence); the times of day, UNTIL
--- and COUNT, and the rules that recur within a day are worked out here, so that no rule, however it is
--- made, can keep libical searching for long.
+-- civil times. Which days a rule by months or years gives is libical's answer (haplua.recurrence). Rules by
+-- weeks and less are stepped through here, and so are the times of day, UNTIL and COUNT: libical 3.0 finds
+-- nothing for FREQ=DAILY;BYMONTHDAY=-1, is a week off for some FREQ=WEEKLY;INTERVAL=2;BYDAY=SU, and may
+-- search for hours where a rule gives nothing.
 
 local civil = require("haplua.civil")
 
@@ -22,7 +23,7 @@ local DAY <const> = civil.DAY
 local PATIENCE <const> = 1000000
 local LAST_DAY <const> = civil.day(2500, 1, 1)
 
-local frequencies = { SECONDLY = 1, MINUTELY = 60, HOURLY = 3600, DAILY = 0, WEEKLY = 0, MONTHLY = 0, YEARLY = 0 }
+local frequencies = { SECONDLY = 1, MINUTELY = 60, HOURLY = 3600, DAILY = 86400, WEEKLY = 604800, MONTHLY = 0, YEARLY = 0 }
 local weekdays = { MO = 1, TU = 2, WE = 3, TH = 4, FR = 5, SA = 6, SU = 7 }
 
 -- The order in which the parts are printed, and the numbers that they take; negative ones, too, where `back`.
@@ -133,8 +134,8 @@ local function contradiction(rule)
     return "BYYEARDAY does not go with FREQ=" .. freq
   elseif by.BYMONTHDAY and freq == "WEEKLY" then
     return "BYMONTHDAY does not go with FREQ=WEEKLY"
-  elseif by.BYSETPOS and (not next(by, next(by)) or frequencies[freq] > 0) then
-    return "BYSETPOS chooses from what other parts give, of a day or more"
+  elseif by.BYSETPOS and (not next(by, next(by)) or frequencies[freq] > 0 and freq ~= "WEEKLY") then
+    return "BYSETPOS chooses from what other parts give in a week or more"
   end
   for _, day in ipairs(by.BYDAY or {}) do
     if #day > 2 and (freq ~= "MONTHLY" and freq ~= "YEARLY" or by.BYWEEKNO) then
@@ -237,10 +238,9 @@ local function as_number(time)
   return (y * 100 + m) * 100 + d
 end
 
---- By days, weeks, months and years.
+--- By months and years.
 local function by_days(rule, start, from)
-  local y, m, d = civil.date(start // DAY)
-  local days, problem, code = require("haplua.recurrence").days(days_text(rule), y, m, d)
+  local days, problem, code = require("haplua.recurrence").days(days_text(rule), civil.date(start // DAY))
   if not days then
     refuse(("the rule '%s': %s"):format(M.text(rule), problem),
       code == "ENOENT" and "recurrence rules need the package libical3" or nil)
@@ -303,14 +303,66 @@ local function lookup(values)
   return values and is
 end
 
---- By hours, minutes and seconds: in steps from the start, by the clock on the wall.
+--- The days of a week that a rule chooses.
+local function days_of_week(rule, week, wanted, months)
+  local days = {}
+  for day = week, week + 6 do
+    local _, month = civil.date(day)
+    if wanted[civil.weekday(day)] and (not months or months[month]) then
+      days[#days + 1] = day
+    end
+  end
+  if not rule.by.BYSETPOS then
+    return days
+  end
+  local positions, chosen = lookup(rule.by.BYSETPOS), {}
+  for i, day in ipairs(days) do
+    if positions[i] or positions[i - #days - 1] then
+      chosen[#chosen + 1] = day
+    end
+  end
+  return chosen
+end
+
+--- By weeks.
+local function by_weeks(rule, start, from)
+  local first = start // DAY
+  local base = first - (civil.weekday(first) - weekdays[rule.wkst or "MO"]) % 7
+  local step = 7 * rule.interval
+  local week = base + math.max(0, (from // DAY - base) // step) * step - step
+  local wanted, months = { [civil.weekday(first)] = true }, lookup(rule.by.BYMONTH)
+  if rule.by.BYDAY then
+    wanted = {}
+    for _, day in ipairs(rule.by.BYDAY) do
+      wanted[weekdays[day]] = true
+    end
+  end
+  local times = times_of_day(rule, start)
+  local days, i, j = {}, 0, #times
+  return function()
+    j = j + 1
+    if j > #times then
+      i, j = i + 1, 1
+      while not days[i] do
+        week, i = week + step, 1
+        if week > LAST_DAY then
+          return nil
+        end
+        days = days_of_week(rule, week, wanted, months)
+      end
+    end
+    return days[i] * DAY + times[j]
+  end
+end
+
+--- By days, hours, minutes and seconds: in steps from the start, by the clock on the wall.
 local function by_steps(rule, start, from)
   local unit = frequencies[rule.freq]
   local step = unit * rule.interval
   local base = start - start % unit
-  local offsets = within(rule, start, unit)
+  local offsets = unit == DAY and times_of_day(rule, start) or within(rule, start, unit)
   local passes = day_filter(rule)
-  local hours = lookup(rule.by.BYHOUR)
+  local hours = unit < DAY and lookup(rule.by.BYHOUR)
   local minutes = unit < 3600 and lookup(rule.by.BYMINUTE)
   local seconds = unit < 60 and lookup(rule.by.BYSECOND)
   local time = base + math.max(0, (from - base) // step) * step - step
@@ -358,7 +410,7 @@ end
 function M.times(rule, start, from, zone)
   local stop = rule.until_ and not rule.until_.utc and rule.until_.civil + (rule.until_.date and DAY - 1 or 0)
   local stop_instant = rule.until_ and rule.until_.utc and rule.until_.civil
-  local expand = frequencies[rule.freq] > 0 and by_steps or by_days
+  local expand = rule.freq == "WEEKLY" and by_weeks or frequencies[rule.freq] > 0 and by_steps or by_days
   local times = expand(rule, start, rule.count and start or math.max(from, start))
   local n = 0
   return function()

@@ -213,6 +213,8 @@ def by_parts(rng, freq):
     if freq == "WEEKLY" or freq == "DAILY":
         if rng.random() < 0.7:
             parts.append("BYDAY=" + day_names)
+        if freq == "WEEKLY" and parts and "BYDAY" in parts[-1] and rng.random() < 0.2:
+            parts.append("BYSETPOS=" + rng.choice(["1", "-1", "2"]))
         if freq == "DAILY" and rng.random() < 0.3:
             parts.append("BYMONTHDAY=" + numbers(rng, 1, 31, 9, True))
     elif freq == "MONTHLY":
@@ -276,6 +278,10 @@ def rule_spec(rng, zone, civil):
         until = int(zone.first(start)) + rng.randrange(0, 1500 * DAY)
         parts.append(f"UNTIL={dt.datetime.fromtimestamp(until, UTC):%Y%m%dT%H%M%SZ}")
     rule = rrule.rrulestr("RRULE:" + naive, dtstart=start)
+    try:
+        next(iter(rule), None)
+    except ValueError:  # dateutil refuses a rule that never gives anything
+        return once_spec(rng, civil)
 
     def starts(low, high):
         found = []
@@ -365,8 +371,14 @@ class Question:
             found.append(union(list_))
         return subtract(*found)
 
+    def refused(self):
+        """Is a window that is there once jumped over by the clocks? haplua refuses it."""
+        return any(isinstance(s.starts, dt.datetime) and not list(s.intervals(self.zone, None, None))
+                   for s in self.specs + self.holes)
+
     def answer(self):
-        """The first occurrences; None: windows that follow each other for very long."""
+        """The first occurrences, and the instant up to which they are all there are. None: windows that
+        follow each other for very long."""
         back, ahead = 15, 40
         while True:
             sure_from = self.instant - (back - 11) * DAY
@@ -378,11 +390,19 @@ class Question:
                     return None
                 continue
             sure = [i for i in found if i[1] < sure_to]
-            if len(sure) >= self.n:
-                return sure[:self.n]
-            if ahead > 9000:
-                return None if found and not sure or len(sure) < len(found) else sure
+            if len(sure) >= self.n or ahead > 1200:
+                return sure[:self.n], sure_to
             ahead *= 6
+
+
+def same(expected, sure_to, answer):
+    """Does haplua's answer hold what is expected, and more only where nothing is known?"""
+    try:
+        found = [int(float(word.replace("inf", "1e15"))) for word in answer.split()]
+    except ValueError:
+        return False
+    n = 2 * len(expected)
+    return found[:n] == [x for i in expected for x in i] and (len(found) == n or found[n + 1] >= sure_to)
 
 
 def main():
@@ -399,15 +419,18 @@ def main():
     if len(answers) != number:
         sys.exit(f"oracle: {len(answers)} answers to {number} questions")
     for question, answer in zip(questions, answers):
+        if question.refused():
+            different += "never opens" not in answer
+            continue
         expected = question.answer()
         if expected is None:
             endless += 1
             continue
-        text = " ".join(f"{o} {c}" for o, c in expected)
-        boundaries += 2 * len(expected)
-        if text != answer:
+        boundaries += 2 * len(expected[0])
+        if not same(*expected, answer):
             different += 1
             if different <= 20:
+                text = " ".join(f"{o} {c}" for o, c in expected[0])
                 print(f"{question.text()}\n  python: {text}\n  haplua: {answer}")
     print(f"oracle: {number} questions in {len(zones)} zones, {boundaries} boundaries, "
           f"{endless} without end left out, {different} different (seed {seed})")
