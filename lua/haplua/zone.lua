@@ -64,8 +64,8 @@ local function read(bytes)
     local rule = data and bytes:match("^\n([^\n]*)\n", next_at)
     if rule and rule ~= "" then
       data.rule = require("haplua.posixzone").parse(rule)
-      return data.rule and data
     end
+    return (rule == "" or data and data.rule) and data
   end
   return data
 end
