@@ -28,6 +28,7 @@ Occurrence.__index = Occurrence
 
 --- What gives occurrences; a Spec is made into one.
 ---@class haplua.window.Source
+---@field spec haplua.window.Spec?
 ---@field length integer  no occurrence lasts longer, by its civil times or in seconds
 ---@field starting fun(zone: haplua.Zone, from: integer): fun(): integer?, integer?, integer?, string[]?
 ---  opens, closes, the day it belongs to, names; in the order of `opens`; from a civil time of the zone on
@@ -135,6 +136,7 @@ local function source_of(spec)
   local names = { tostring(spec) }
   if spec.kind == "once" then
     return {
+      spec = spec,
       length = (spec.wall or spec.elapsed) + SLACK,
       starting = function(zone)
         local given = false
@@ -148,6 +150,7 @@ local function source_of(spec)
     }
   end
   return {
+    spec = spec,
     length = spec.wall or spec.elapsed,
     starting = function(zone, from)
       local there = own or zone

@@ -279,6 +279,16 @@ function M.duration(text)
   return seconds
 end
 
+--- Read an instant, "2026-12-01T02:00", "...Z" or "...+01:00"; without an offset it is the zone's.
+---@param zone haplua.Zone
+---@return integer instant  raises `refused`
+function M.instant(text, zone)
+  local r = { text = text, at = 1 }
+  local civil_time, offset = moment(r)
+  reader.expect_end(r)
+  return offset and civil_time - offset or zone:first(civil_time)
+end
+
 -- Days that are left out.
 
 ---@class haplua.window.Days

@@ -59,7 +59,10 @@ local function read(bytes)
     return nil
   end
   local data, next_at = read_block(bytes, 1, 4)
-  if data and bytes:byte(5) >= 0x32 and bytes:sub(next_at, next_at + 3) == "TZif" then
+  if data and bytes:byte(5) >= 0x32 then
+    if bytes:sub(next_at, next_at + 3) ~= "TZif" then
+      return nil
+    end
     data, next_at = read_block(bytes, next_at, 8)
     local rule = data and bytes:match("^\n([^\n]*)\n", next_at)
     if rule and rule ~= "" then
