@@ -20,28 +20,25 @@ end
 
 -- Formatting. Rows mostly share their days and offsets, so these are kept.
 
-local dates = {}
-local offsets = {}
-
-local function date_text(day)
-  local text = dates[day]
-  if not text then
-    text = civil.date_text(day)
-    dates[day] = text
-  end
-  return text
+--- A table that holds what a function gave.
+local function kept(fn)
+  return setmetatable({}, {
+    __index = function(t, value)
+      local text = fn(value)
+      t[value] = text
+      return text
+    end,
+  })
 end
 
-local function offset_text(offset)
-  local text = offsets[offset]
-  if not text then
-    text = offset == 0 and "+00:00" or civil.offset_text(offset)
-    offsets[offset] = text
-  end
-  return text
-end
-
-local clock_text = civil.clock_text
+local dates = kept(function(day)
+  return day_names[civil.weekday(day)] .. " " .. civil.date_text(day)
+end)
+local utc_dates = kept(civil.date_text)
+local clocks = kept(civil.clock_text)
+local offsets = kept(function(offset)
+  return " " .. (offset == 0 and "+00:00" or civil.offset_text(offset))
+end)
 
 --- "Sun 2026-11-29 02:00 +01:00".
 ---@param instant number
@@ -55,9 +52,7 @@ function M.moment(instant, zone)
   end
   local offset = zone:offset(instant)
   local time = instant // 1 + offset
-  local day = time // 86400
-  return day_names[(day + 3) % 7 + 1] .. " " .. date_text(day) .. " " .. clock_text(time % 86400) .. " "
-    .. offset_text(offset)
+  return dates[time // 86400] .. " " .. clocks[time % 86400] .. offsets[offset]
 end
 
 --- "2026-11-29T01:00Z".
@@ -65,35 +60,39 @@ local function utc(instant)
   if instant == math.huge or instant == -math.huge then
     return ".."
   end
-  return date_text(instant // 86400) .. "T" .. clock_text(instant % 86400) .. "Z"
+  return utc_dates[instant // 86400] .. "T" .. clocks[instant % 86400] .. "Z"
 end
 
---- An instant for programs: with seconds; nothing for one that is not there.
+local iso_offsets = kept(function(offset)
+  return civil.offset_text(offset) .. '"'
+end)
+local iso_clocks = kept(function(seconds)
+  return ("T%02d:%02d:%02d"):format(seconds // 3600, seconds // 60 % 60, seconds % 60)
+end)
+local name_lists = setmetatable({}, { __mode = "k" })
+
+--- An instant in JSON; null for one that is not there.
 local function iso(instant, offset)
   if instant == math.huge or instant == -math.huge then
-    return nil
+    return "null"
   end
   local time = instant + offset
-  local s = time % 86400
-  return ("%sT%02d:%02d:%02d%s"):format(date_text(time // 86400), s // 3600, s // 60 % 60, s % 60,
-    civil.offset_text(offset))
+  return '"' .. utc_dates[time // 86400] .. iso_clocks[time % 86400] .. iso_offsets[offset]
 end
 
---- An occurrence as a table for JSON.
+--- An occurrence as JSON; written out here, for a thousand of them should cost little.
 ---@param occurrence haplua.window.Occurrence
-function M.plain(occurrence)
-  local null = require("haplua.json").null
-  local opens, closes, zone = occurrence.opens, occurrence.closes, occurrence.zone
+---@return string
+function M.json(occurrence)
+  local opens, closes, zone, names = occurrence.opens, occurrence.closes, occurrence.zone, occurrence.names
+  if not name_lists[names] then
+    local encode = require("haplua.json").encode
+    name_lists[names] = '"windows":' .. encode(names) .. ',"zone":' .. encode(zone.name) .. "}"
+  end
   local whole = closes ~= math.huge and opens ~= -math.huge
-  return {
-    opens = iso(opens, zone:offset(math.max(opens, -1e11))) or null,
-    closes = iso(closes, zone:offset(math.min(closes, 1e11))) or null,
-    opens_utc = iso(opens, 0) or null,
-    closes_utc = iso(closes, 0) or null,
-    seconds = whole and closes - opens or null,
-    windows = occurrence.names,
-    zone = zone.name,
-  }
+  return '{"closes":' .. iso(closes, whole and zone:offset(closes) or 0) .. ',"closes_utc":' .. iso(closes, 0)
+    .. ',"opens":' .. iso(opens, whole and zone:offset(opens) or 0) .. ',"opens_utc":' .. iso(opens, 0)
+    .. ',"seconds":' .. (whole and closes - opens or "null") .. "," .. name_lists[names]
 end
 
 --- What the script's arguments ask for; ends the script with status 2 where they cannot be understood, for 1
@@ -134,7 +133,7 @@ function M.next(asked, at, n, as_json)
   local several = #asked.sources > 1 or not asked.sources[1].spec
   for occurrence in asked:occurrences(at) do
     if as_json then
-      rows[#rows + 1] = M.plain(occurrence)
+      rows[#rows + 1] = M.json(occurrence)
     else
       rows[#rows + 1] = M.moment(occurrence.opens, zone) .. "  " .. M.moment(occurrence.closes, zone) .. "  "
         .. utc(occurrence.opens) .. "/" .. utc(occurrence.closes)
@@ -145,7 +144,7 @@ function M.next(asked, at, n, as_json)
     end
   end
   if as_json then
-    print(require("haplua.json").encode(rows))
+    print("[" .. table.concat(rows, ",") .. "]")
   elseif #rows > 0 then
     print(table.concat(rows, "\n"))
   else
@@ -168,14 +167,11 @@ function M.check(asked, at, as_json)
   local occurrence = asked:occurrences(at)()
   local open = occurrence ~= nil and occurrence.opens <= at
   if as_json then
-    local null = require("haplua.json").null
-    print(require("haplua.json").encode({
-      open = open,
-      occurrence = open and M.plain(occurrence) or null,
-      next = not open and occurrence and M.plain(occurrence) or null,
-    }))
+    local text = occurrence and M.json(occurrence) or "null"
+    print(('{"next":%s,"occurrence":%s,"open":%s}'):format(open and "null" or text, open and text or "null", open))
   elseif open then
-    print(("open until %s%s: %s"):format(M.moment(occurrence.closes, asked.zone),
+    print(("open, %s%s: %s"):format(occurrence.closes < math.huge and "until " .. M.moment(occurrence.closes, asked.zone)
+      or M.moment(occurrence.closes, asked.zone),
       occurrence.closes < math.huge and (", %s left"):format(span(occurrence.closes - at)) or "",
       table.concat(occurrence.names, ", ")))
   elseif occurrence then
