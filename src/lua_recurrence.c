@@ -111,9 +111,10 @@ static int lrecurrence_days(lua_State *L)
 	}
 	struct icalrecurrencetype rule = ical.from_string(text);
 
+	/* no iterator: of a rule that can give no day, such as the 30th of February */
 	if (rule.freq != ICAL_NO_RECURRENCE)
 		d->iterator = ical.iterator_new(rule, start);
-	if (!d->iterator) {
+	else {
 		lua_pushnil(L);
 		lua_pushliteral(L, "libical does not take this rule");
 		lua_pushliteral(L, "EINVAL");

@@ -178,6 +178,9 @@ local function hours(r, spec, only)
     refuse(r, at, "%s is the day on which it starts: is the same day meant, or a week later?", day_names[day])
   elseif day then
     spec.wall = (day - only) % 7 * DAY + to - spec.at
+    if spec.wall == 7 * DAY then
+      refuse(r, at, "that is the whole week: 'daily 00:00-24:00' is always open")
+    end
   elseif to == spec.at then
     refuse(r, at, "it ends when it starts: for a whole day, write 00:00-24:00 or 'for 24h'")
   else
