@@ -21,7 +21,8 @@ local M = {}
 local DAY <const> = civil.DAY
 -- Candidates that are looked at for one occurrence.
 local PATIENCE <const> = 1000000
-local LAST_DAY <const> = civil.day(2500, 1, 1)
+-- Days that are looked at for one occurrence: after so many nothing comes.
+local HORIZON <const> = 36525
 
 local frequencies = { SECONDLY = 1, MINUTELY = 60, HOURLY = 3600, DAILY = 86400, WEEKLY = 604800, MONTHLY = 0, YEARLY = 0 }
 local weekdays = { MO = 1, TU = 2, WE = 3, TH = 4, FR = 5, SA = 6, SU = 7 }
@@ -343,9 +344,10 @@ local function by_weeks(rule, start, from)
     j = j + 1
     if j > #times then
       i, j = i + 1, 1
+      local last = week + HORIZON
       while not days[i] do
         week, i = week + step, 1
-        if week > LAST_DAY then
+        if week > last then
           return nil
         end
         days = days_of_week(rule, week, wanted, months)
@@ -371,13 +373,14 @@ local function by_steps(rule, start, from)
 
   --- Go on to the next step whose unit passes.
   local function go_on()
+    local last = time // DAY + HORIZON
     for _ = 1, PATIENCE do
       time = time + step
       if time // DAY ~= day then
         day = time // DAY
         good = passes(day)
       end
-      if day >= LAST_DAY then
+      if day > last then
         return false
       elseif not good then
         time = base + ((day + 1) * DAY - 1 - base) // step * step
