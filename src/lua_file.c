@@ -282,10 +282,11 @@ static int lfile_list(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"replace", lfile_replace}, {"read", lfile_read},     {"lock", lfile_lock},
-	{"locked", lfile_locked},   {"info", lfile_info},     {"real", lfile_real},
-	{"link", lfile_link},       {"folder", lfile_folder}, {"list", lfile_list},
-	{NULL, NULL},
+	{"replace", lfile_replace}, {"read", lfile_read},
+	{"lock", lfile_lock},       {"locked", lfile_locked},
+	{"info", lfile_info},       {"real", lfile_real},
+	{"link", lfile_link},       {"folder", lfile_folder},
+	{"list", lfile_list},       {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {{"release", lock_close}, {NULL, NULL}};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_recurrence.c - the table `haplua.recurrence`: the days that an RFC 5545 recurrence rule
- * gives, by libical. It is looked for when a script first asks for a rule, not linked:
- * most never do, and libical brings ICU's tables with it. It is only asked for days,
- * in no zone; times and zones are lua/haplua/rule.lua's. */
+ * lua_recurrence.c - the table `haplua.recurrence`: the days that an RFC 5545 recurrence
+ * rule gives, by libical. It is looked for when a script first asks for a rule, not
+ * linked: most never do, and libical brings ICU's tables with it. It is only asked for
+ * days, in no zone; times and zones are lua/haplua/rule.lua's. */
 #include "host.h"
 #include "lua_tables.h"
 
@@ -88,8 +88,8 @@ static int days_next(lua_State *L)
 	return 0;
 }
 
-/* days(rule, year, month, day) -> an object with next(): the days of a rule that begins on
- * this day. nil, message, code: the rule is none, or there is no libical. */
+/* days(rule, year, month, day) -> an object with next(): the days of a rule that begins
+ * on this day. nil, message, code: the rule is none, or there is no libical. */
 static int lrecurrence_days(lua_State *L)
 {
 	const char *text = luaL_checkstring(L, 1);

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 --- Time windows: from "Sun 02:00-04:00" and a zone to the instants at which it opens and closes.
--- docs/windows.md says what a window means where clocks change. Plain values; only each(), sleep_until()
--- and wait() look at the clock.
+-- docs/windows.md says what a window means where clocks change. Plain values; only each() and
+-- occurrence:wait() look at the clock.
 
 local civil = require("haplua.civil")
 local windowspec = require("haplua.windowspec")
@@ -358,6 +358,61 @@ end
 function Window:open_at(instant)
   local occurrence = self:occurrences(instant)()
   return occurrence and occurrence.opens <= instant and occurrence or nil
+end
+
+-- What is far away is not told to the host's clock.
+local FAR <const> = 8e9
+-- A clock that was set back by less than this has not gone back before a window.
+local BACK <const> = 60
+
+--- Wait for its end. False: the clock was set back to before its beginning, by more than a minute.
+---@return boolean over
+function Occurrence:wait()
+  local task = require("haplua.task")
+  while true do
+    local now = task.time()
+    if now >= self.closes then
+      return true
+    elseif now < self.opens - BACK then
+      return false
+    end
+    task.sleep_until(math.min(self.closes, FAR))
+  end
+end
+
+--- Its occurrences as they come, each when it opens; one that is open already at once. The loop's body may use
+-- occurrence:wait() to wait for the end; if it ends earlier, the next occurrence is waited for.
+---@param specs string|haplua.Window|haplua.window.Spec|(string|haplua.window.Spec)[]
+---@param options {tz: string?, except: string|string[]?}?
+---@return fun(): haplua.window.Occurrence?
+function M.each(specs, options)
+  if getmetatable(specs) == Window and options then
+    error("window.each: a window that is made already takes no options", 2)
+  end
+  local asked = getmetatable(specs) == Window and specs or M.new(specs, options)
+  local task = require("haplua.task")
+  local last
+
+  local function due(now)
+    for occurrence in asked:occurrences(now) do
+      if occurrence.opens ~= last or now < last - BACK then
+        return occurrence
+      end
+    end
+  end
+
+  return function()
+    while true do
+      local now = task.time()
+      local occurrence = due(now)
+      if not occurrence or occurrence.opens <= now then
+        last = occurrence and occurrence.opens
+        return occurrence
+      end
+      -- when the clock is set meanwhile, another may be due
+      task.sleep_until(math.min(occurrence.opens, FAR))
+    end
+  end
 end
 
 --- The first that opens after an instant.
