@@ -46,7 +46,8 @@ end
 
 --- A day of the year and the time of the change on it.
 local function change(text, at)
-  local rule, next_at = {}, nil
+  local rule = {}
+  local next_at
   local month, week, weekday, after = text:match("^,M(%d%d?)%.(%d)%.(%d)()", at)
   if month then
     rule.month, rule.week, rule.weekday, next_at = integer(month), integer(week), integer(weekday), after

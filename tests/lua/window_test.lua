@@ -184,8 +184,8 @@ describe("a window's text", function()
     for _ = 1, 20000 do
       local source = texts[random(#texts)]
       for _ = 1, random(3) do
-        local at = random(#source + 1)
-        source = source:sub(1, at - 1) .. pieces[random(#pieces)] .. source:sub(at + random(3) - 1)
+        local place = random(#source + 1)
+        source = source:sub(1, place - 1) .. pieces[random(#pieces)] .. source:sub(place + random(3) - 1)
       end
       local ok, spec = pcall(window.parse, source)
       if ok then
