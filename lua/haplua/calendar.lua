@@ -4,8 +4,8 @@
 
 local civil = require("haplua.civil")
 local ical = require("haplua.ical")
+local in_order = require("haplua.inorder")
 local rules = require("haplua.rule")
-local window = require("haplua.window")
 local zones = require("haplua.zone")
 
 local M = {}
@@ -313,7 +313,7 @@ local function occurrences_of(event, zone, from)
       end
     end
   end
-  local occurrences, left_out = window.in_order(iterators), filter(event, zone, there)
+  local occurrences, left_out = in_order(iterators), filter(event, zone, there)
   local names = { event.name }
   return function()
     while true do
@@ -358,7 +358,7 @@ local function source_of(book, match)
     for i, event in ipairs(events) do
       iterators[i] = occurrences_of(event, zone, from)
     end
-    return window.in_order(iterators)
+    return in_order(iterators)
   end
   return source
 end

@@ -5,6 +5,7 @@
 -- occurrence:wait() look at the clock.
 
 local civil = require("haplua.civil")
+local in_order = require("haplua.inorder")
 local windowspec = require("haplua.windowspec")
 local zones = require("haplua.zone")
 
@@ -169,57 +170,6 @@ end
 
 -- Several into one.
 
---- Occurrences of several iterators in the order in which they open: a heap.
----@param iterators (fun(): integer?, ...)[]
-function M.in_order(iterators)
-  if #iterators == 1 then
-    return iterators[1]
-  end
-  local heap, n = {}, 0
-
-  local function sink(i)
-    local item = heap[i]
-    while 2 * i <= n do
-      local child = 2 * i
-      if child < n and heap[child + 1][1] < heap[child][1] then
-        child = child + 1
-      end
-      if item[1] <= heap[child][1] then
-        break
-      end
-      heap[i], i = heap[child], child
-    end
-    heap[i] = item
-  end
-
-  for _, iterator in ipairs(iterators) do
-    local item = { iterator() }
-    item.iterator = iterator
-    if item[1] then
-      n = n + 1
-      heap[n] = item
-    end
-  end
-  for i = n // 2, 1, -1 do
-    sink(i)
-  end
-  return function()
-    local item = heap[1]
-    if n == 0 then
-      return nil
-    end
-    local opens, closes, day, names = item[1], item[2], item[3], item[4]
-    item[1], item[2], item[3], item[4] = item.iterator()
-    if not item[1] then
-      heap[1], heap[n], n = heap[n], nil, n - 1
-    end
-    if n > 0 then
-      sink(1)
-    end
-    return opens, closes, day, names
-  end
-end
-
 --- Leave out what starts on some days.
 local function without_days(occurrences, except)
   if #except == 0 then
@@ -320,7 +270,7 @@ local function from_instant(window, instant)
     local from = window.zone:civil(instant) - source.length - SLACK
     iterators[i] = without_days(source.starting(window.zone, from), window.except)
   end
-  local occurrences = merged(M.in_order(iterators))
+  local occurrences = merged(in_order(iterators))
   return window.holes and cut(occurrences, from_instant(window.holes, instant)) or occurrences
 end
 
@@ -395,7 +345,7 @@ function M.each(specs, options)
 
   local function due(now)
     for occurrence in asked:occurrences(now) do
-      if occurrence.opens ~= last or now < last - BACK then
+      if occurrence.opens ~= last then
         return occurrence
       end
     end
@@ -404,6 +354,9 @@ function M.each(specs, options)
   return function()
     while true do
       local now = task.time()
+      if last and now < last - BACK then
+        last = nil
+      end
       local occurrence = due(now)
       if not occurrence or occurrence.opens <= now then
         last = occurrence and occurrence.opens

@@ -448,41 +448,126 @@ describe("windows of a script", function()
 end)
 
 describe("a script's windows", function()
-  --- "2026-11-29T02:00:00Z" of an instant so many seconds from now.
-  local function from_now(seconds)
-    return civil.text(math.floor(task.time() + seconds)) .. "Z"
+  --- Run fn(clock) with a clock that stands still but for who sleeps. `clock.set[instant] = other` sets it to another
+  -- time when it gets there, as far as a sleep goes.
+  local function with_clock(start, fn)
+    local real = package.loaded["haplua.task"]
+    local clock = { now = at(start), set = {} }
+    package.loaded["haplua.task"] = {
+      time = function()
+        return clock.now
+      end,
+      sleep_until = function(instant)
+        for when, other in pairs(clock.set) do
+          if when >= clock.now and when <= instant then
+            clock.set[when], clock.now = nil, other
+            return clock.now >= instant
+          end
+        end
+        clock.now = math.max(clock.now, instant)
+        return true
+      end,
+    }
+    local ok, problem = pcall(fn, clock)
+    package.loaded["haplua.task"] = real
+    assert(ok, problem)
   end
 
-  it("are entered at once when they are open, and left at their end", function()
-    local began, n = task.time(), 0
-    for occurrence in window.each(from_now(-3600) .. " for 1h2s", { tz = "UTC" }) do
-      n = n + 1
-      assert.is_true(task.time() >= occurrence.opens)
-      assert.is_true(occurrence:wait())
-      assert.is_true(task.time() >= occurrence.closes)
-      assert.is_true(task.time() >= began + 0.5)
-    end
-    assert.are.equal(1, n)
+  local opens = at("2026-11-29T02:00+01:00")
+
+  it("are entered as they open, and left at their end: a year of Sundays", function()
+    with_clock("2026-01-01T00:00Z", function(clock)
+      local n = 0
+      for occurrence in window.each("Sun 02:00-04:00", paris) do
+        if occurrence.opens > at("2027-01-01T00:00Z") then
+          break
+        end
+        n = n + 1
+        assert.are.equal(occurrence.opens, clock.now)
+        assert.is_true(occurrence:wait())
+        assert.are.equal(occurrence.closes, clock.now)
+      end
+      assert.are.equal(52, n)
+    end)
   end)
 
-  it("are waited for", function()
-    local seen = {}
-    for occurrence in window.each({ from_now(2) .. " for 1s", from_now(4) .. " for 1s" }, { tz = "UTC" }) do
-      seen[#seen + 1] = occurrence.opens
-      assert.is_true(task.time() >= occurrence.opens)
-    end
-    assert.are.equal(2, #seen)
+  it("are entered at once when they are open", function()
+    with_clock("2026-11-29T03:00+01:00", function(clock)
+      local occurrence = window.each("Sun 02:00-04:00", paris)()
+      assert.are.equal(at("2026-11-29T03:00+01:00"), clock.now)
+      assert.are.equal(opens, occurrence.opens)
+    end)
   end)
 
   it("that were left early are not entered again", function()
-    local n = 0
-    for _ in window.each({ from_now(-3600) .. " for 2h", from_now(1.5) .. " for 2h" }, { tz = "UTC" }) do
-      n = n + 1
-    end
-    assert.are.equal(1, n)
+    with_clock("2026-11-29T03:00+01:00", function(clock)
+      local each = window.each("Sun 02:00-04:00", paris)
+      each()
+      clock.now = clock.now + 60
+      assert.are.equal(opens + 7 * 86400, each().opens)
+      assert.are.equal(opens + 7 * 86400, clock.now)
+    end)
   end)
 
-  it("take a window that was made before", function()
+  it("come to an end when nothing comes any more", function()
+    with_clock("2026-11-29T00:00Z", function()
+      local n = 0
+      for _ in window.each({ "2026-11-29T02:00 for 1h", "2026-11-30T02:00 for 1h", "2020-01-01T02:00 for 1h" }, paris) do
+        n = n + 1
+      end
+      assert.are.equal(2, n)
+    end)
+  end)
+
+  it("are looked for again when the clock is set while one is waited for", function()
+    with_clock("2026-11-23T00:00Z", function(clock)
+      -- forward into a window, and over one
+      clock.set[at("2026-11-24T00:00Z")] = at("2026-11-29T03:30+01:00")
+      local each = window.each("Sun 02:00-04:00", paris)
+      assert.are.equal(opens, each().opens)
+      assert.are.equal(at("2026-11-29T03:30+01:00"), clock.now)
+      clock.set[at("2026-12-01T00:00Z")] = at("2026-12-10T00:00Z")
+      assert.are.equal(opens + 14 * 86400, each().opens)
+      assert.are.equal(opens + 14 * 86400, clock.now)
+    end)
+  end)
+
+  it("are not entered twice when the clock is set back by seconds, but are when by days", function()
+    with_clock("2026-11-29T00:00Z", function(clock)
+      local each = window.each("Sun 02:00-04:00", paris)
+      local first = each()
+      clock.now = opens - 2
+      clock.set[opens + 10] = opens - 3
+      assert.is_true(first:wait())
+      assert.are.equal(first.closes, clock.now)
+      clock.set[first.closes + 10] = opens - 86400
+      assert.are.equal(opens, each().opens)
+      assert.are.equal(opens, clock.now)
+    end)
+  end)
+
+  it("are left when the clock is set to before them, or behind them", function()
+    with_clock("2026-11-29T00:00Z", function(clock)
+      local occurrence = window.each("Sun 02:00-04:00", paris)()
+      clock.set[opens + 600] = opens - 3600
+      assert.is_false(occurrence:wait())
+      assert.are.equal(opens - 3600, clock.now)
+      clock.now = opens
+      clock.set[opens + 600] = opens + 86400
+      assert.is_true(occurrence:wait())
+      assert.are.equal(opens + 86400, clock.now)
+    end)
+  end)
+
+  it("run on the real clock", function()
+    local start = math.floor(task.time()) + 1
+    for occurrence in window.each(civil.text(start) .. "Z for 600s", { tz = "UTC" }) do
+      assert.is_true(task.time() >= occurrence.opens)
+      assert.are.equal(start, occurrence.opens)
+    end
+  end)
+
+  it("take a window that was made before, without options", function()
     local past = window.new("2020-01-01T00:00Z for 1h", { tz = "UTC" })
     for _ in window.each(past) do
       error("it is over")

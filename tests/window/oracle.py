@@ -286,6 +286,8 @@ def rule_spec(rng, zone, civil):
         parts.append(f"UNTIL={dt.datetime.fromtimestamp(until, UTC):%Y%m%dT%H%M%SZ}")
     try:
         rule = rrule.rrulestr("RRULE:" + naive, dtstart=start)
+        if freq in ("HOURLY", "MINUTELY"):
+            next(iter(rule), None)
     except ValueError:  # dateutil refuses some rules that never give anything
         return once_spec(rng, civil)
 
