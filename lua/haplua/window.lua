@@ -278,18 +278,18 @@ end
 ---@param from number
 ---@return fun(): haplua.window.Occurrence?
 function Window:occurrences(from)
-  local instant, back = math.floor(from), SLACK
+  local instant, back = math.floor(from), SLACK // 8
   local occurrences, opens, closes, names
   repeat
+    back = math.min(back * 8, ENDLESS)
     -- what opens after this was found whole
     local known = instant - back
     occurrences = from_instant(self, known)
     repeat
       opens, closes, names = occurrences()
     until not opens or closes > from
-    back = back * 8
-  until not opens or opens > known or back > 8 * ENDLESS
-  if opens and opens <= instant - back // 8 then
+  until not opens or opens > known or back == ENDLESS
+  if opens and opens <= instant - back then
     opens = -math.huge
   end
   local zone, found = self.zone, opens ~= nil
