@@ -82,8 +82,8 @@ $(HELPERS):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-kill check-versions
-check: check-unit check-lua check-real lint ## all tests but the slow ones
+.PHONY: check check-unit check-lua check-real check-kill check-versions check-windows
+check: check-unit check-lua check-windows check-real lint ## all tests but the slow ones
 
 check-unit: $(UNITS) ## the codecs and the clock
 	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
@@ -101,6 +101,9 @@ check-versions: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## check-real on 
 	$(Q)sh tests/versions.sh | while read -r version program; do \
 		echo "HAProxy $$version"; \
 		HAPROXY=$$program $(MAKE) -s check-real </dev/null || exit 1; done
+
+check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zoneinfo and dateutil
+	$(Q)/usr/bin/python3 tests/window/oracle.py ./$(BIN) $(QUESTIONS)
 
 .PHONY: demo bench bench-keep asan valgrind oom fuzz
 demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off

@@ -163,9 +163,19 @@ void clock_unset(struct clock *c, struct timer *t)
 
 void clock_manual(struct clock *c, uint64_t now, int64_t wall)
 {
+	bool again = c->manual;
+
 	c->manual = true;
 	c->now = now;
 	c->shift = wall - (int64_t)now;
+	/* to move one shifts only what stands before it in the heap */
+	for (size_t i = 0; again && i < c->n; i++)
+		if (c->heap[i]->wall && c->heap[i]->at > now) {
+			struct timer *t = c->heap[i];
+
+			t->at = now;
+			sift_up(c, i, t);
+		}
 	arm(c, 0);
 }
 

@@ -18,8 +18,9 @@
 /* A timer is memory of its user, set to {0} before its first use. It may be freed as
  * soon as it has fired or clock_unset() has returned. */
 struct timer {
-	uint64_t at;                   /* monotonic instant */
-	size_t slot;                   /* place in the heap + 1; 0: not set */
+	uint64_t at; /* monotonic instant */
+	bool wall;   /* fires, too, when clock_manual() sets wall time */
+	size_t slot; /* place in the heap + 1; 0: not set */
 	void (*fire)(struct timer *t); /* called once, from clock_advance() or the loop */
 };
 
@@ -57,7 +58,8 @@ int clock_set(struct clock *c, struct timer *t, uint64_t at,
 void clock_unset(struct clock *c, struct timer *t);
 
 /* Hold time still at this monotonic and wall instant; from now on only clock_advance()
- * moves it. */
+ * moves it. Called again, it sets the wall clock: timers marked `wall` are due now. Real
+ * wall clocks are set by others, and those timers look for themselves. */
 void clock_manual(struct clock *c, uint64_t now, int64_t wall);
 
 /* Manual time: the earliest timer's instant, or CLOCK_NEVER. */

@@ -7,6 +7,7 @@
 #include "lua_common.h"
 #include "lua_tables.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -14,12 +15,14 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 #define LOCK_BOX  "haplua.Lock"
 #define BYTES_BOX "haplua.Bytes"
+#define LIST_BOX  "haplua.List"
 /* What file.read() takes, if it is not told: no configuration comes near it. */
 #define READ_MAX (256 << 20)
 
@@ -245,10 +248,45 @@ static int lfile_folder(lua_State *L)
 	return done(L, file_folder(path, lua_options_mode(L, 2, 0750)), path);
 }
 
+static int list_close(lua_State *L)
+{
+	DIR **folder = luaL_checkudata(L, 1, LIST_BOX);
+
+	if (*folder)
+		closedir(*folder);
+	*folder = NULL;
+	return 0;
+}
+
+/* list(path) -> the names in a folder, in no order | nil, message, code */
+static int lfile_list(lua_State *L)
+{
+	const char *path = lua_path_check(L, 1);
+	DIR **folder = lua_newuserdatauv(L, sizeof *folder, 0);
+	lua_Integer n = 0;
+
+	*folder = NULL;
+	luaL_setmetatable(L, LIST_BOX);
+	lua_toclose(L, -1);
+	*folder = opendir(path);
+	if (!*folder)
+		return lua_failure(L, -errno, path);
+	lua_newtable(L);
+	for (const struct dirent *e; (e = readdir(*folder));) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		lua_pushstring(L, e->d_name);
+		lua_rawseti(L, -2, ++n);
+	}
+	return 1;
+}
+
 static const luaL_Reg library[] = {
-	{"replace", lfile_replace}, {"read", lfile_read},     {"lock", lfile_lock},
-	{"locked", lfile_locked},   {"info", lfile_info},     {"real", lfile_real},
-	{"link", lfile_link},       {"folder", lfile_folder}, {NULL, NULL},
+	{"replace", lfile_replace}, {"read", lfile_read},
+	{"lock", lfile_lock},       {"locked", lfile_locked},
+	{"info", lfile_info},       {"real", lfile_real},
+	{"link", lfile_link},       {"folder", lfile_folder},
+	{"list", lfile_list},       {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {{"release", lock_close}, {NULL, NULL}};
@@ -260,6 +298,7 @@ int luaopen_haplua_file(lua_State *L)
 {
 	lua_table_type(L, LOCK_BOX, methods, meta);
 	lua_table_box(L, BYTES_BOX, bytes_close);
+	lua_table_box(L, LIST_BOX, list_close);
 	luaL_newlib(L, library);
 	return 1;
 }

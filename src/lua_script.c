@@ -212,6 +212,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.task", luaopen_haplua_task},
 	{"haplua.terminal", luaopen_haplua_terminal},
 	{"haplua.watch", luaopen_haplua_watch},
+	{"haplua.recurrence", luaopen_haplua_recurrence},
 	{"run", luaopen_haplua_run},
 	{NULL, NULL},
 };

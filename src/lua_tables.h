@@ -8,15 +8,16 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-int luaopen_haplua_core(lua_State *L);     /* lua_haproxy.c: targets and commands */
-int luaopen_haplua_reply(lua_State *L);    /* lua_reply.c: replies to tables */
-int luaopen_haplua_task(lua_State *L);     /* lua_task.c */
-int luaopen_haplua_run(lua_State *L);      /* lua_run.c: child processes */
-int luaopen_haplua_terminal(lua_State *L); /* lua_terminal.c: the prompt's lines */
-int luaopen_haplua_file(lua_State *L);     /* lua_file.c */
-int luaopen_haplua_process(lua_State *L);  /* lua_process.c */
-int luaopen_haplua_sqlite(lua_State *L);   /* lua_sqlite.c: the journal's file */
-int luaopen_haplua_watch(lua_State *L);    /* lua_watch.c: inotify */
+int luaopen_haplua_core(lua_State *L);       /* lua_haproxy.c: targets and commands */
+int luaopen_haplua_reply(lua_State *L);      /* lua_reply.c: replies to tables */
+int luaopen_haplua_task(lua_State *L);       /* lua_task.c */
+int luaopen_haplua_run(lua_State *L);        /* lua_run.c: child processes */
+int luaopen_haplua_terminal(lua_State *L);   /* lua_terminal.c: the prompt's lines */
+int luaopen_haplua_file(lua_State *L);       /* lua_file.c */
+int luaopen_haplua_process(lua_State *L);    /* lua_process.c */
+int luaopen_haplua_sqlite(lua_State *L);     /* lua_sqlite.c: the journal's file */
+int luaopen_haplua_watch(lua_State *L);      /* lua_watch.c: inotify */
+int luaopen_haplua_recurrence(lua_State *L); /* lua_recurrence.c: libical */
 int luaopen_haplua_coroutine(
 	lua_State *L); /* lua_coroutine.c: mends the table `coroutine` */
 

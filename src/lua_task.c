@@ -94,6 +94,8 @@ struct sleep {
 	struct timer timer;
 	struct task *task;
 	bool over;
+	int64_t until; /* sleep_until: the wall clock's instant */
+	int64_t shift; /* and wall time minus monotonic time at the start */
 };
 
 static void on_slept(struct timer *timer)
@@ -136,6 +138,80 @@ static int ltask_sleep(lua_State *L)
 	if (clock_set(s->clock, &s->timer, clock_after(s->clock, seconds), on_slept) < 0)
 		return error_raise(L, HAP_ENOMEM, NULL);
 	return ltask_sleep_k(L, LUA_OK, 0);
+}
+
+/* The wall clock has been set, or the machine was suspended, when it and the monotonic
+ * clock part by more than this: ntpd slews smaller differences, which moves both. */
+#define CLOCK_WAS_SET (CLOCK_SECOND / 10)
+/* Nobody tells when; so it is looked at this often. */
+#define LOOK_EVERY CLOCK_SECOND
+
+static int64_t clock_shift(const struct clock *c)
+{
+	return clock_wall(c) - (int64_t)clock_now(c);
+}
+
+static void on_wall_slept(struct timer *timer);
+
+/* Set the timer for the instant, or for the next look. 0 or HAP_ENOMEM. */
+static int sleep_on(struct sleep *s)
+{
+	int64_t left = s->until - clock_wall(s->clock);
+
+	if (left < 0)
+		left = 0;
+	if (!s->clock->manual && left > (int64_t)LOOK_EVERY)
+		left = LOOK_EVERY;
+	return clock_set(s->clock, &s->timer, clock_now(s->clock) + (uint64_t)left,
+			 on_wall_slept);
+}
+
+static void on_wall_slept(struct timer *timer)
+{
+	struct sleep *s = CONTAINER_OF(timer, struct sleep, timer);
+	int64_t moved = clock_shift(s->clock) - s->shift;
+
+	/* the timer that fires has left its place to this one: there is memory */
+	if (clock_wall(s->clock) >= s->until || moved > (int64_t)CLOCK_WAS_SET ||
+	    moved < -(int64_t)CLOCK_WAS_SET || sleep_on(s) < 0) {
+		s->over = true;
+		task_wake(s->task);
+	}
+}
+
+static int ltask_sleep_until_k(lua_State *L, int status, lua_KContext context)
+{
+	struct sleep *s = lua_touserdata(L, 2);
+
+	(void)status, (void)context;
+	if (!s->over)
+		return task_park(L, 0, ltask_sleep_until_k);
+	lua_pushboolean(L, clock_wall(s->clock) >= s->until);
+	return 1;
+}
+
+/* task.sleep_until(instant) -> is it time? Sleeps until the wall clock shows it. False:
+ * the clock was set, or the machine was suspended, and it is not; noticed within a
+ * second. */
+static int ltask_sleep_until(lua_State *L)
+{
+	lua_Number instant = luaL_checknumber(L, 1);
+	struct task *t = task_of(L);
+
+	luaL_argcheck(L, instant > -9e9 && instant < 9e9, 1,
+		      "seconds since 1970 expected");
+	lua_settop(L, 1);
+	struct sleep *s = lua_newuserdatauv(L, sizeof *s, 0);
+
+	*s = (struct sleep){.clock = &host_of(L)->clock, .task = t};
+	s->timer.wall = true;
+	s->until = (int64_t)(instant * (lua_Number)CLOCK_SECOND);
+	s->shift = clock_shift(s->clock);
+	luaL_setmetatable(L, SLEEP_BOX);
+	lua_toclose(L, 2);
+	if (sleep_on(s) < 0)
+		return error_raise(L, HAP_ENOMEM, NULL);
+	return ltask_sleep_until_k(L, LUA_OK, 0);
 }
 
 /* Deadlines. */
@@ -203,8 +279,13 @@ static int ltask_time(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"spawn", ltask_spawn}, {"sleep", ltask_sleep}, {"deadline", ltask_deadline},
-	{"now", ltask_now},     {"time", ltask_time},   {NULL, NULL},
+	{"spawn", ltask_spawn},
+	{"sleep", ltask_sleep},
+	{"sleep_until", ltask_sleep_until},
+	{"deadline", ltask_deadline},
+	{"now", ltask_now},
+	{"time", ltask_time},
+	{NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

@@ -77,4 +77,9 @@ function file.link(path) end
 ---@return true?, string? message, string? code
 function file.folder(path, options) end
 
+--- The names in a folder, in no order.
+---@param path string
+---@return string[]? names, string? message, string? code
+function file.list(path) end
+
 return file

@@ -29,6 +29,12 @@ function task.spawn(fn, ...) end
 ---@param seconds number  0 lets the other tasks run once
 function task.sleep(seconds) end
 
+--- Sleep until the wall clock shows an instant. False: the clock was set, or the machine was suspended, and it
+-- does not; noticed within a second.
+---@param instant number  seconds since 1970 UTC
+---@return boolean reached
+function task.sleep_until(instant) end
+
 --- Raises `timeout` in `fn` when the time is over; its cleanups may wait for 5 seconds more.
 ---@param seconds number
 ---@param fn function

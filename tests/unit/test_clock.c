@@ -186,6 +186,33 @@ static void one_set_to_now_does_not_starve_the_loop(void **state)
 	clock_unset(&clock_, &again.timer);
 }
 
+static void setting_wall_time_fires_what_waits_for_it(void **state)
+{
+	static struct probe wall[3], other;
+
+	(void)state;
+	memset(wall, 0, sizeof wall);
+	memset(&other, 0, sizeof other);
+	clock_manual(&clock_, 0, 0);
+	assert_int_equal(clock_set(&clock_, &other.timer, 50, on_fire), 0);
+	for (int i = 0; i < 3; i++) {
+		wall[i].timer.wall = true;
+		assert_int_equal(clock_set(&clock_, &wall[i].timer,
+					   100 - 30 * (uint64_t)i, on_fire),
+				 0);
+	}
+	clock_advance(&clock_, 10);
+	clock_manual(&clock_, 10, 1000);
+	assert_int_equal(clock_wall(&clock_), 1000);
+	assert_int_equal(clock_next(&clock_), 10);
+	clock_advance(&clock_, 10);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(wall[i].fired, 1);
+	assert_int_equal(other.fired, 0);
+	clock_advance(&clock_, 50);
+	assert_int_equal(other.fired, 1);
+}
+
 static void no_memory_is_said(void **state)
 {
 	static struct probe probes[MANY];
@@ -220,6 +247,7 @@ int main(void)
 		TEST(after_takes_any_number),
 		TEST(real_timers_wake_the_loop_and_never_early),
 		TEST(one_set_to_now_does_not_starve_the_loop),
+		TEST(setting_wall_time_fires_what_waits_for_it),
 		TEST(no_memory_is_said),
 	};
 

@@ -1,0 +1,25 @@
+---@meta haplua.recurrence
+-- SPDX-License-Identifier: MIT
+--
+-- The days of RFC 5545's recurrence rules by months and years, by libical (src/lua_recurrence.c).
+-- haplua.rule is what to use.
+
+local recurrence = {}
+
+---@class haplua.Days
+local Days = {}
+
+--- The next day that is not before `from`; both are numbers such as 20261201. Nothing at the end.
+---@param from integer
+---@return integer?
+function Days:next(from) end
+
+--- The days of a rule that begins on this day. ENOENT: libical is not installed.
+---@param rule string
+---@param year integer
+---@param month integer
+---@param day integer
+---@return haplua.Days? days, string? message, string? code
+function recurrence.days(rule, year, month, day) end
+
+return recurrence

@@ -1,0 +1,461 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Hold haplua's windows against Python's zoneinfo and dateutil.
+
+Asks random questions (specs, a zone, exceptions, an instant: which occurrences come next?), many of them
+around changes of clocks, of haplua in one process and of the computation below, which shares nothing with
+haplua's: dateutil gives the civil starts, zoneinfo the instants, a search over UTC the end of a gap, and
+sets of intervals the rest. Prints each difference; exit status 1 if there is one.
+
+    oracle.py HAPLUA [NUMBER [SEED]]
+"""
+
+import bisect
+import concurrent.futures
+import datetime as dt
+import json
+import os
+import random
+import subprocess
+import sys
+import zoneinfo
+
+from dateutil import rrule
+
+UTC = dt.timezone.utc
+EPOCH = dt.datetime(1970, 1, 1)
+DAY = 86400
+
+ZONES = """
+Europe/Paris Europe/London Europe/Dublin Europe/Lisbon Europe/Moscow Europe/Istanbul Europe/Volgograd
+Atlantic/Azores America/New_York America/St_Johns America/Sao_Paulo America/Santiago America/Caracas
+America/Havana America/Nuuk America/Asuncion America/Scoresbysund America/Mexico_City Asia/Kathmandu
+Asia/Kolkata Asia/Tehran Asia/Colombo Asia/Pyongyang Asia/Gaza Asia/Beirut Asia/Amman Asia/Hovd
+Asia/Shanghai Australia/Lord_Howe Australia/Adelaide Australia/Eucla Australia/Sydney Pacific/Chatham
+Pacific/Apia Pacific/Kiritimati Pacific/Marquesas Pacific/Norfolk Pacific/Kwajalein Africa/Casablanca
+Africa/Cairo Africa/Monrovia Antarctica/Troll Antarctica/Macquarie America/Phoenix UTC
+""".split()
+
+DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
+RULE_DAYS = [rrule.MO, rrule.TU, rrule.WE, rrule.TH, rrule.FR, rrule.SA, rrule.SU]
+ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1}
+
+
+class Zone:
+    """A zone's changes, found by asking zoneinfo for its offset."""
+
+    def __init__(self, name):
+        self.name = name
+        self.info = zoneinfo.ZoneInfo(name)
+        self.changes = []
+        step = 5 * DAY
+        before = self.offset(0)
+        for at in range(0, 150 * 366 * DAY, step):
+            after = self.offset(at + step)
+            if after != before:
+                self.changes.append(self.search(at, at + step))
+            before = after
+
+    def offset(self, instant):
+        moment = dt.datetime.fromtimestamp(instant, UTC)
+        return int(moment.astimezone(self.info).utcoffset().total_seconds())
+
+    def search(self, low, high):
+        """The instant at which the offset has changed from what it is at `low`."""
+        first = self.offset(low)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.offset(middle) == first:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def civil(self, instant):
+        return EPOCH + dt.timedelta(seconds=instant + self.offset(instant))
+
+    def first(self, civil):
+        """The first instant at which the clock has got there."""
+        instant = int(civil.replace(tzinfo=self.info, fold=0).timestamp())
+        if self.civil(instant) == civil:
+            return instant
+        # in a gap: zoneinfo went on with the offset before it, to an instant behind the gap's end
+        late = int(civil.replace(tzinfo=self.info, fold=1).timestamp())
+        low, high = min(instant, late), max(instant, late)
+        return self.search(low, high)
+
+
+def duration(rng):
+    seconds = rng.choice([rng.randrange(1, 300), rng.randrange(300, 20000), rng.randrange(20000, 2 * DAY)])
+    text = ""
+    for unit, size in (("d", DAY), ("h", 3600), ("m", 60), ("s", 1)):
+        n, seconds = divmod(seconds, size)
+        text += f"{n}{unit}" if n else ""
+    return text
+
+
+def seconds_of(text):
+    total, n = 0, ""
+    for c in text:
+        if c.isdigit():
+            n += c
+        else:
+            total += int(n) * {"d": DAY, "h": 3600, "m": 60, "s": 1}[c]
+            n = ""
+    return total
+
+
+def clock(seconds):
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}"
+    return text + (f":{seconds % 60:02}" if seconds % 60 else "")
+
+
+class Spec:
+    """A spec's text, and its civil starts as a dateutil rule (or one civil time)."""
+
+    def __init__(self, text, starts, wall=None, elapsed=None, zone=None):
+        self.text, self.starts, self.wall, self.elapsed, self.zone = text, starts, wall, elapsed, zone
+        self.length = wall or elapsed
+
+    def intervals(self, zone, low, high):
+        """(opens, closes, day) of all that starts between two civil times, for rules before `high` only."""
+        zone = self.zone or zone
+        if isinstance(self.starts, dt.datetime):
+            starts = [self.starts]
+        else:
+            starts = self.starts(low, high)
+        for start in starts:
+            opens = zone.first(start)
+            if self.elapsed:
+                closes = opens + self.elapsed
+            else:
+                closes = zone.first(start + dt.timedelta(seconds=self.wall))
+            if closes > opens:
+                yield opens, closes, start.date()
+
+
+def weekly(days, at, nth=None):
+    """Civil starts on days of the week: dateutil's WEEKLY and MONTHLY rules."""
+    def starts(low, high):
+        begin = dt.datetime.combine(low.date(), dt.time()) + dt.timedelta(seconds=at)
+        if nth:
+            begin = begin.replace(day=1)
+            weekdays = [RULE_DAYS[days[0]](n) for n in nth]
+            rule = rrule.rrule(rrule.MONTHLY, dtstart=begin, until=high, byweekday=weekdays)
+        else:
+            rule = rrule.rrule(rrule.WEEKLY, dtstart=begin, until=high, byweekday=[RULE_DAYS[d] for d in days])
+        return [s for s in rule if s >= low]
+    return starts
+
+
+def near(rng, zone):
+    """An instant, mostly close to a change of the zone's clocks, and the time of day there."""
+    if zone.changes and rng.random() < 0.75:
+        instant = rng.choice(zone.changes)
+        civil = zone.civil(instant + rng.choice([-1, 0]))
+        civil += dt.timedelta(minutes=rng.randrange(-150, 150))
+    else:
+        instant = rng.randrange(0, 4500000000)
+        civil = zone.civil(instant)
+    return instant, civil.replace(second=rng.choice([0, 0, 0, civil.second]), microsecond=0)
+
+
+def once_spec(rng, civil):
+    start = civil.replace(second=0)
+    if rng.random() < 0.5:
+        text = duration(rng)
+        return Spec(f"{start:%Y-%m-%dT%H:%M} for {text}", start, elapsed=seconds_of(text))
+    wall = rng.randrange(1, 3000) * 60
+    end = start + dt.timedelta(seconds=wall)
+    return Spec(f"{start:%Y-%m-%dT%H:%M}/{end:%Y-%m-%dT%H:%M}", start, wall=wall)
+
+
+def weekly_spec(rng, civil):
+    at = civil.hour * 3600 + civil.minute * 60 + civil.second
+    nth, kind = None, rng.random()
+    if kind < 0.2:
+        names, days = "daily", list(range(7))
+    elif kind < 0.45:
+        names = sorted(rng.sample(sorted(ORDINALS), rng.choice([1, 1, 2])))
+        nth = [ORDINALS[n] for n in names]
+        days = [civil.weekday()]
+        names = ",".join(names) + " " + DAYS[days[0]]
+    elif kind < 0.6:
+        first, n = rng.randrange(7), rng.randrange(2, 7)
+        days = [(first + i) % 7 for i in range(n)]
+        names = f"{DAYS[days[0]]}..{DAYS[days[-1]]}"
+    else:
+        days = sorted(set([civil.weekday()] + rng.sample(range(7), rng.choice([0, 0, 1, 2]))))
+        names = ",".join(DAYS[d] for d in days)
+    starts = weekly(days, at, nth)
+    if rng.random() < 0.4:
+        text = duration(rng)
+        return Spec(f"{names} {clock(at)} for {text}", starts, elapsed=seconds_of(text))
+    if len(days) == 1 and rng.random() < 0.2:
+        end_day, end = (days[0] + rng.randrange(1, 7)) % 7, rng.randrange(0, DAY, 60)
+        wall = (end_day - days[0]) % 7 * DAY + end - at
+        return Spec(f"{names} {clock(at)}-{DAYS[end_day]} {clock(end)}", starts, wall=wall)
+    end = rng.choice([(at + rng.randrange(1, 200) * 60) % DAY, rng.randrange(0, DAY, 60), DAY])
+    if end == at:
+        end = (at + 60) % DAY
+    return Spec(f"{names} {clock(at)}-{clock(end)}", starts, wall=(end - at) % DAY or DAY)
+
+
+def numbers(rng, low, high, n, back=False):
+    found = rng.sample(range(low, high + 1), min(n, high - low + 1))
+    return ",".join(str(-x if back and rng.random() < 0.3 else x) for x in sorted(found))
+
+
+def by_parts(rng, freq, interval):
+    """BY parts that RFC 5545 gives a meaning, and dateutil the same one."""
+    parts, some = [], rng.randrange(1, 4)
+    day_names = ",".join(d.upper()[:2] for d in rng.sample(DAYS, some))
+    if rng.random() < 0.3:
+        parts.append("BYMONTH=" + numbers(rng, 1, 12, rng.randrange(1, 6)))
+    if freq == "WEEKLY" or freq == "DAILY":
+        if rng.random() < 0.7:
+            parts.append("BYDAY=" + day_names)
+        if freq == "WEEKLY" and "BYDAY" in str(parts) and some > 1 and rng.random() < 0.2:
+            parts.append("BYSETPOS=" + rng.choice(["1", "-1", "2"]))
+        if freq == "DAILY" and rng.random() < 0.3:
+            parts.append("BYMONTHDAY=" + numbers(rng, 1, 31, 9, True))
+    elif freq == "MONTHLY":
+        kind = rng.random()
+        if kind < 0.35:
+            parts.append("BYDAY=" + rng.choice(["1", "2", "3", "4", "-1", "-2"]) + day_names[:2])
+        elif kind < 0.6:
+            parts.append("BYMONTHDAY=" + numbers(rng, 1, 31, some, True))
+        elif kind < 0.75:
+            parts.append("BYDAY=" + day_names)
+            parts.append("BYMONTHDAY=" + numbers(rng, 1, 31, 12))
+        elif kind < 0.9:
+            parts.append("BYDAY=MO,TU,WE,TH,FR")
+            parts.append("BYSETPOS=" + rng.choice(["1", "2", "-1", "-3", "1,-1"]))
+    elif freq == "YEARLY":
+        kind = rng.random()
+        if parts and kind < 0.5:
+            parts.append("BYMONTHDAY=" + numbers(rng, 1, 31, some, True))
+        elif parts:
+            parts.append("BYDAY=" + rng.choice(["1", "2", "-1"]) + day_names[:2])
+        elif kind < 0.25:
+            parts.append("BYYEARDAY=" + numbers(rng, 1, 365, some, True))
+        elif kind < 0.5:
+            # the year of the weeks at its ends is read in two ways; docs/windows.md
+            edge = 1 if interval == 1 else 2
+            parts.append("BYWEEKNO=" + numbers(rng, edge, 53 - edge, some))
+            parts.append("BYDAY=" + day_names)
+        elif kind < 0.7:
+            parts.append("BYDAY=" + rng.choice(["1", "20", "-1"]) + day_names[:2])
+    else:
+        if rng.random() < 0.5:
+            parts.append("BYDAY=" + day_names)
+        if rng.random() < 0.5:
+            parts.append("BYHOUR=" + numbers(rng, 0, 23, 6))
+    if freq in ("DAILY", "WEEKLY", "MONTHLY", "YEARLY") and rng.random() < 0.15 and "SETPOS" not in str(parts):
+        parts.append("BYHOUR=" + numbers(rng, 0, 23, 3))
+    return parts
+
+
+def rule_spec(rng, zone, civil):
+    freq = rng.choice(["DAILY", "WEEKLY", "WEEKLY", "MONTHLY", "MONTHLY", "YEARLY", "HOURLY", "MINUTELY"])
+    start = civil - dt.timedelta(days=rng.randrange(0, 900 if freq != "MINUTELY" else 4))
+    start = start.replace(second=0)
+    parts = ["FREQ=" + freq]
+    interval = rng.choice([1, 1, 1, 2, 3, 5])
+    if freq == "MINUTELY":
+        interval = rng.randrange(7, 300)
+    if interval > 1:
+        parts.append(f"INTERVAL={interval}")
+    parts += by_parts(rng, freq, interval)
+    if "SETPOS" in str(parts) and freq == "WEEKLY":
+        # dateutil counts from DTSTART in its week, RFC 5545 from the week's first day
+        start -= dt.timedelta(days=start.weekday())
+    elif rng.random() < 0.2 and "WEEKNO" not in str(parts):
+        parts.append("WKST=" + rng.choice(["SU", "MO", "WE"]))
+    naive = ";".join(parts)
+    limit = rng.random()
+    if limit < 0.2:
+        parts.append(f"COUNT={rng.randrange(1, 60)}")
+        naive = ";".join(parts)
+    until = None
+    if 0.2 < limit < 0.35:
+        until = start + dt.timedelta(days=rng.randrange(0, 1500), hours=rng.randrange(0, 24))
+        parts.append(f"UNTIL={until:%Y%m%dT%H%M%S}")
+    elif 0.35 < limit < 0.5:
+        until = int(zone.first(start)) + rng.randrange(0, 1500 * DAY)
+        parts.append(f"UNTIL={dt.datetime.fromtimestamp(until, UTC):%Y%m%dT%H%M%SZ}")
+    try:
+        rule = rrule.rrulestr("RRULE:" + naive, dtstart=start)
+        if freq in ("HOURLY", "MINUTELY"):
+            next(iter(rule), None)
+    except ValueError:  # dateutil refuses some rules that never give anything
+        return once_spec(rng, civil)
+
+    def starts(low, high):
+        found = []
+        for s in rule if "COUNT" in naive else rule.xafter(low, inc=True):
+            if s > high or isinstance(until, dt.datetime) and s > until:
+                break
+            if isinstance(until, int) and zone.first(s) > until:
+                break
+            if s >= low:
+                found.append(s)
+        return found
+
+    text = duration(rng)
+    own = rng.random() < 0.3
+    tzid = f";TZID={zone.name}" if own else ""
+    return Spec(f"DTSTART{tzid}:{start:%Y%m%dT%H%M%S};RRULE:{';'.join(parts)} for {text}", starts,
+                elapsed=seconds_of(text), zone=zone if own else None)
+
+
+def random_spec(rng, zone, civil):
+    kind = rng.random()
+    if kind < 0.2:
+        return once_spec(rng, civil)
+    if kind < 0.7:
+        return weekly_spec(rng, civil)
+    return rule_spec(rng, zone, civil)
+
+
+def union(intervals):
+    found = []
+    for opens, closes in sorted(intervals):
+        if found and opens <= found[-1][1]:
+            found[-1][1] = max(found[-1][1], closes)
+        else:
+            found.append([opens, closes])
+    return found
+
+
+def subtract(intervals, holes):
+    found = []
+    starts = [h[0] for h in holes]
+    for opens, closes in intervals:
+        i = max(0, bisect.bisect_right(starts, opens) - 1)
+        while i < len(holes) and holes[i][0] < closes:
+            hole_opens, hole_closes = holes[i]
+            if hole_closes > opens:
+                if hole_opens > opens:
+                    found.append([opens, hole_opens])
+                opens = hole_closes
+            i += 1
+        if closes > opens:
+            found.append([opens, closes])
+    return found
+
+
+class Question:
+    """Some specs in a zone from an instant on."""
+
+    def __init__(self, rng, zones):
+        self.zone = rng.choice(zones)
+        instant, civil = near(rng, self.zone)
+        self.instant = instant - rng.randrange(0, rng.choice([3600, DAY, 9 * DAY]))
+        self.specs = [random_spec(rng, self.zone, civil) for _ in range(rng.choice([1, 1, 1, 2, 3]))]
+        self.holes, self.days = [], []
+        if rng.random() < 0.2:
+            day = civil.date() + dt.timedelta(days=rng.randrange(-1, 2))
+            self.days.append((day, day + dt.timedelta(days=rng.choice([0, 0, 3]))))
+        if rng.random() < 0.15:
+            _, other = near(rng, self.zone)
+            self.holes.append(random_spec(rng, self.zone, rng.choice([civil, civil, other])))
+        self.n = 3
+
+    def text(self):
+        excepted = [s.text for s in self.holes]
+        excepted += [f"{a}..{b}" if b > a else f"{a}" for a, b in self.days]
+        return json.dumps({"specs": [s.text for s in self.specs], "tz": self.zone.name,
+                           "except": excepted, "from": self.instant, "n": self.n})
+
+    def between(self, back, ahead):
+        low = self.zone.civil(self.instant) - dt.timedelta(days=back)
+        high = self.zone.civil(self.instant) + dt.timedelta(days=ahead)
+        found = []
+        for specs, list_, days in ((self.specs, [], self.days), (self.holes, [], [])):
+            for spec in specs:
+                list_ += [(o, c) for o, c, day in spec.intervals(self.zone, low, high)
+                          if not any(a <= day <= b for a, b in days)]
+            found.append(union(list_))
+        return subtract(*found)
+
+    def refused(self):
+        """Is a window that is there once jumped over by the clocks? haplua refuses it."""
+        return any(isinstance(s.starts, dt.datetime) and not list(s.intervals(self.zone, None, None))
+                   for s in self.specs + self.holes)
+
+    def answer(self):
+        """The first occurrences, and the instant up to which they are all there are. None: windows that
+        follow each other for very long."""
+        back, ahead = 15, 40
+        while True:
+            sure_from = self.instant - (back - 11) * DAY
+            sure_to = self.instant + (ahead - 11) * DAY
+            found = [i for i in self.between(back, ahead) if i[1] > self.instant]
+            if found and found[0][0] < sure_from:
+                back *= 4
+                if back > 800:
+                    return None
+                continue
+            sure = [i for i in found if i[1] < sure_to]
+            if len(sure) >= self.n or ahead > 600:
+                return sure[:self.n], sure_to
+            ahead *= 4
+
+
+def same(expected, sure_to, answer):
+    """Does haplua's answer hold what is expected, and more only where nothing is known?"""
+    try:
+        found = [int(float(word.replace("inf", "1e15"))) for word in answer.split()]
+    except ValueError:
+        return False
+    n = 2 * len(expected)
+    return found[:n] == [x for i in expected for x in i] and (len(found) == n or found[n + 1] >= sure_to)
+
+
+def ask(haplua, number, seed):
+    """Ask and compare. Returns the numbers of boundaries, of what was left out, and the differences."""
+    rng = random.Random(seed)
+    zones = [Zone(name) for name in ZONES]
+    questions = [Question(rng, zones) for _ in range(number)]
+    asked = "".join(q.text() + "\n" for q in questions)
+    with subprocess.Popen([haplua, "tests/window/answer.lua"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as process:
+        answers = process.communicate(asked)[0].splitlines()
+    if len(answers) != number:
+        return 0, 0, [f"{len(answers)} answers to {number} questions"]
+    boundaries, endless, different = 0, 0, []
+    for question, answer in zip(questions, answers):
+        if question.refused():
+            if "never opens" not in answer:
+                different.append(f"{question.text()}\n  python: never opens\n  haplua: {answer}")
+            continue
+        expected = question.answer()
+        if expected is None:
+            endless += 1
+            continue
+        boundaries += 2 * len(expected[0])
+        if not same(*expected, answer):
+            text = " ".join(f"{o} {c}" for o, c in expected[0])
+            different.append(f"{question.text()}\n  python: {text}\n  haplua: {answer}")
+    return boundaries, endless, different
+
+
+def main():
+    haplua, number = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20000
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
+    parts = os.cpu_count() or 1
+    each = [number // parts + (i < number % parts) for i in range(parts)]
+    with concurrent.futures.ProcessPoolExecutor(parts) as pool:
+        found = list(pool.map(ask, [haplua] * parts, each, range(seed, seed + parts)))
+    boundaries, endless = sum(f[0] for f in found), sum(f[1] for f in found)
+    different = [text for f in found for text in f[2]]
+    for text in different[:20]:
+        print(text)
+    print(f"oracle: {number} questions in {len(ZONES)} zones, {boundaries} boundaries, {endless} without end "
+          f"left out, {len(different)} different (seed {seed}, {parts} processes)")
+    sys.exit(1 if different or boundaries < number else 0)
+
+
+if __name__ == "__main__":
+    main()
