@@ -32,6 +32,21 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field journal string?  the configured path
 ---@field switches table<string, haplua.Switch>
 ---@field default string?
+---@field windows haplua.ConfiguredWindow[]  what `window run` runs when it is given none
+
+---@class haplua.ConfiguredWindow
+---@field window string[]?
+---@field calendar string[]?  .ics files, or folders of them
+---@field match string?
+---@field tz string?
+---@field except string[]?
+---@field lead number?  minutes
+---@field switch string?
+---@field paths string[]?
+---@field hosts string[]?
+---@field patterns string[]?
+---@field bypass string[]?
+---@field reason string?
 
 -- Lua runs as long as it likes; a configuration does not.
 local STEPS = 1000000
@@ -80,7 +95,17 @@ local function is_way(value)
   return value == "keep" or value == "undo"
 end
 
-local top = { journal = is_text, switches = "table", default = is_text, by_hand = is_way }
+local function is_text_or_list(value)
+  return is_text(value) or is_list(value)
+end
+
+local top = { journal = is_text, switches = "table", default = is_text, by_hand = is_way, windows = "table" }
+
+local window_fields = {
+  window = is_text_or_list, calendar = is_text_or_list, match = is_text, tz = is_text, except = is_text_or_list,
+  lead = "number", switch = is_text, paths = is_list, hosts = is_list, patterns = is_list, bypass = is_list,
+  reason = is_text,
+}
 
 local switch_fields = {
   acl = is_text, bypass = is_text, info = is_text, fetch = is_text, allow = is_list, file = "boolean",
@@ -118,6 +143,32 @@ local function evaluate(path, text)
   return found
 end
 
+--- One text, or a list of them, as a list.
+local function listed(value)
+  return type(value) == "string" and { value } or value or {}
+end
+
+---@return haplua.ConfiguredWindow[]
+local function read_windows(path, config, found)
+  local windows = {}
+  for i, fields in ipairs(found or {}) do
+    local where = ("window %d"):format(i)
+    check_fields(path, where, fields, window_fields)
+    if not fields.window and not fields.calendar then
+      complain(path, where .. ": 'window' or 'calendar' is missing")
+    elseif fields.switch and not config.switches[fields.switch] then
+      complain(path, ("%s: there is no switch '%s'"):format(where, fields.switch))
+    end
+    local copy = {}
+    for key, value in pairs(fields) do
+      copy[key] = value
+    end
+    copy.window, copy.calendar, copy.except = listed(fields.window), listed(fields.calendar), listed(fields.except)
+    windows[i] = copy
+  end
+  return windows
+end
+
 --- Read a configuration from its text.
 ---@param path string  for messages
 ---@return haplua.Config
@@ -145,6 +196,7 @@ function M.parse(path, text)
   if config.default and not config.switches[config.default] then
     complain(path, ("there is no switch '%s' to be the default"):format(config.default))
   end
+  config.windows = read_windows(path, config, found.windows)
   return config
 end
 
@@ -155,12 +207,12 @@ end
 function M.read(path)
   local chosen = path or os.getenv("HAPLUA_CONFIG")
   if chosen == "none" then
-    return { switches = {} }
+    return { switches = {}, windows = {} }
   end
   local f <close>, problem, code = io.open(chosen or M.PATH, "rb")
   if not f then
     if not chosen and code == 2 then
-      return { switches = {} }
+      return { switches = {}, windows = {} }
     end
     complain(chosen or M.PATH, problem:match(": (.*)$"))
   end

@@ -6,6 +6,7 @@
 
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
+local config = require("haplua.config")
 local maintenance = require("haplua.maintenance")
 local moment = require("haplua.moment")
 local task = require("haplua.task")
@@ -258,13 +259,38 @@ local function keep(options)
   end
 end
 
+--- What shall be run: the plan itself, or those of the configuration when it names no window.
+---@param plan haplua.WindowPlan
+---@return haplua.WindowPlan[]  raises `refused` for windows that cannot be understood
+function M.plans(plan)
+  local plans = { plan }
+  if #plan.specs + #plan.calendars == 0 then
+    plans = {}
+    for i, found in ipairs(config.read(plan.options.config).windows) do
+      plans[i] = {
+        specs = found.window, calendars = found.calendar, match = found.match, tz = found.tz or plan.tz,
+        except = found.except, lead = found.lead and found.lead * 60 or plan.lead,
+        options = setmetatable({
+          switch = found.switch, paths = found.paths, hosts = found.hosts, patterns = found.patterns,
+          bypass = found.bypass, reason = found.reason,
+        }, { __index = plan.options }),
+      }
+    end
+  end
+  if #plans == 0 then
+    error(require("haplua.error").new({ kind = "refused", message = "which window?",
+      advice = "'Sun 02:00-04:00' is one; `windows` in the configuration may name several, each with its scope" }), 0)
+  end
+  for _, one in ipairs(plans) do
+    make_window(one)
+  end
+  return plans
+end
+
 --- Run plans side by side, each with its own scope, until the task is interrupted.
----@param plans haplua.WindowPlan[]
+---@param plans haplua.WindowPlan[]  from plans()
 function M.run(plans)
   local task_module = require("task")
-  for _, plan in ipairs(plans) do
-    make_window(plan) -- what is wrong is told before anything begins
-  end
   local keeper
   if plans[1].options.journal ~= false and not haproxy.dry_run() then
     keeper = task_module.spawn(keep, plans[1].options)

@@ -18,6 +18,16 @@ function M.number(text)
   return nil, ("a number, 1 or more, expected, not '%s'"):format(text)
 end
 
+--- Minutes of an option, as seconds.
+---@return number?, string?
+function M.minutes(text)
+  local n = tonumber(text)
+  if n and n >= 0 and n < 1e6 then
+    return n * 60
+  end
+  return nil, ("minutes expected, not '%s'"):format(text)
+end
+
 -- Formatting. Rows mostly share their days and offsets, so these are kept.
 
 --- A table that holds what a function gave.
@@ -95,12 +105,25 @@ function M.json(occurrence)
     .. ',"seconds":' .. (whole and closes - opens or "null") .. "," .. name_lists[names]
 end
 
+--- Call `fn`; where it says that something cannot be understood, end the script with status 2.
+local function or_usage(fn)
+  local found = table.pack(pcall(fn))
+  if found[1] then
+    return table.unpack(found, 2, found.n)
+  elseif not require("haplua.error").is(found[2]) or found[2].kind ~= "refused" then
+    error(found[2], 0)
+  end
+  local problem = found[2]
+  io.stderr:write(tostring(problem), "\n", problem.advice and "  " .. problem.advice:gsub("\n", "\n  ") .. "\n" or "")
+  os.exit(2)
+end
+
 --- What the script's arguments ask for; ends the script with status 2 where they cannot be understood, for 1
 -- is an answer.
 ---@return haplua.Window, number instant
 function M.ask(args)
   local window = require("haplua.window")
-  local function ask()
+  return or_usage(function()
     local specs = table.move(args.spec, 1, #args.spec, 1, {})
     for _, path in ipairs(args.calendar) do
       specs[#specs + 1] = require("haplua.calendar").read(path, { match = args.match })
@@ -111,15 +134,23 @@ function M.ask(args)
     end
     local asked = window.new(specs, { tz = args.tz, except = args.except })
     return asked, args.at and require("haplua.windowspec").instant(args.at, asked.zone) or task.time()
+  end)
+end
+
+--- What `run` and `calendar` shall do: what the arguments say, else what the configuration says.
+---@param options haplua.MaintenanceOptions
+---@return haplua.WindowPlan[]
+function M.plans(args, options)
+  local calendars = args.calendar or {}
+  if args.file then
+    calendars = { args.file, table.unpack(args.files) }
   end
-  local ok, found, at = pcall(ask)
-  if ok then
-    return found, at
-  elseif not require("haplua.error").is(found) or found.kind ~= "refused" then
-    error(found, 0)
-  end
-  io.stderr:write(tostring(found), "\n", found.advice and "  " .. found.advice:gsub("\n", "\n  ") .. "\n" or "")
-  os.exit(2)
+  return or_usage(function()
+    return require("haplua.windowrun").plans({
+      specs = args.spec or {}, calendars = calendars, match = args.match, tz = args.tz, except = args.except,
+      lead = args.lead, options = options,
+    })
+  end)
 end
 
 --- Print the coming occurrences.
