@@ -65,7 +65,7 @@ end
 
 local function nginx_server(s)
   local text = exchange(content("docs/nginx.conf"), "127.0.0.1:8503", "127.0.0.1:" .. s.page_port)
-  return exchange(text, "/usr/share/haplua/page;", s.dir .. ";")
+  return exchange(text, "/usr/local/share/haplua/page;", s.dir .. ";")
 end
 
 --- Start it. Options: shop, nginx, map (the switch's map at the start).
