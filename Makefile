@@ -82,7 +82,7 @@ $(HELPERS):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-kill check-versions check-windows
+.PHONY: check check-unit check-lua check-real check-kill check-versions check-windows check-page
 check: check-unit check-lua check-windows check-real lint ## all tests but the slow ones
 
 check-unit: $(UNITS) ## the codecs and the clock
@@ -104,6 +104,9 @@ check-versions: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## check-real on 
 
 check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zoneinfo and dateutil
 	$(Q)/usr/bin/python3 tests/window/oracle.py ./$(BIN) $(QUESTIONS)
+
+check-page: $(BIN) $(B)/app $(B)/packages-browser ## the maintenance page in headless Chromium
+	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/browser
 
 .PHONY: demo bench bench-keep asan valgrind oom fuzz
 demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off
@@ -164,6 +167,9 @@ install: all ## into DESTDIR PREFIX
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's:/usr/local:$(PREFIX):' packaging/haplua-keep.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/page
+	$(Q)install -m 644 docs/haproxy.cfg docs/nginx.conf docs/maintenance.html \
+		$(DESTDIR)$(PREFIX)/share/haplua/page
 	$(Q)install -m 644 docs/haplua.1 $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
 	$(Q)cp -r lua docs/types $(DESTDIR)$(PREFIX)/share/haplua
 

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - install the Debian packages that a step needs and that are missing.
-# Usage: packages.sh build|check|real|demo|bench|window|fuzz...
+# Usage: packages.sh build|check|real|browser|demo|bench|window|fuzz...
 # Needs root only when something is missing. Elsewhere than on Debian it says what to install.
 set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libical-dev"
 check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libical3 tzdata"
-real="haproxy nginx-light wrk socat curl lua-busted util-linux procps"
+real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux procps"
+browser="$real chromium chromium-driver fonts-dejavu-core"
 demo="haproxy nginx-light curl"
 bench="haproxy socat python3"
 window="python3 python3-dateutil tzdata libical3"
@@ -20,6 +21,7 @@ for step in "$@"; do
 	build) packages="$packages $build" ;;
 	check) packages="$packages $check" ;;
 	real) packages="$packages $real" ;;
+	browser) packages="$packages $browser" ;;
 	demo) packages="$packages $demo" ;;
 	bench) packages="$packages $bench" ;;
 	window) packages="$packages $window" ;;

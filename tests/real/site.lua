@@ -112,6 +112,11 @@ http {
     uwsgi_temp_path DIR/4;
     scgi_temp_path DIR/5;
     open_file_cache max=10;
+    SERVER
+}
+]]
+
+local nginx_server = [[
     server {
         listen 127.0.0.1:PORT backlog=4096;
         root DIR;
@@ -119,13 +124,16 @@ http {
         location / { return 503; }
         location = /page.html { internal; default_type text/html; }
     }
-}
 ]]
 
 local function start_nginx(site)
   site.page_port = M.free_port()
   site.folder.write("page.html", M.page)
-  local config = nginx_config:gsub("%f[%w][A-Z]+%f[%W]", { DIR = site.dir, PORT = site.page_port })
+  local server = site.options.nginx and site.options.nginx(site) or nginx_server:gsub("%f[%w][A-Z]+%f[%W]", {
+    DIR = site.dir,
+    PORT = site.page_port,
+  })
+  local config = nginx_config:gsub("%f[%w][A-Z]+%f[%W]", { DIR = site.dir, SERVER = server })
   local nginx = daemon({ "nginx", "-e", "stderr", "-c", site.folder.write("nginx.conf", config) })
   site.daemons.nginx = nginx
   return ready(nginx, function()
@@ -137,6 +145,9 @@ end
 local function configure(site)
   local options = site.options
   site.port = M.free_port()
+  if options.config then
+    return site.folder.write("haproxy.cfg", options.config(site))
+  end
   local text = ([[
 global
     stats socket SOCKET mode 666 level admin
@@ -304,6 +315,8 @@ end
 --   condition  what else must hold for a request to see the maintenance page: "!bypass"
 --   files     name -> content, written to the site's folder before HAProxy starts
 --   threads   of HAProxy; 2
+--   config    function(site): the whole configuration, in the place of this file's
+--   nginx     function(site): the server of nginx, likewise
 function M.start(options)
   local folder = support.folder()
   options = options or {}

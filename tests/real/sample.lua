@@ -1,0 +1,139 @@
+-- SPDX-License-Identifier: MIT
+--
+--- A site that runs docs/haproxy.cfg, docs/maintenance.html and docs/nginx.conf themselves: only their
+-- addresses, paths and users are exchanged for the test's.
+
+local site = require("site")
+
+local M = {}
+
+M.secret = "0123456789abcdef"
+
+local function content(path)
+  local f <close> = assert(io.open(path, "rb"))
+  return f:read("a")
+end
+
+--- Exchange one text for another, which must be there.
+local function exchange(text, old, new)
+  local from, to = text:find(old, 1, true)
+  assert(from, "the sample does not have: " .. old)
+  return text:sub(1, from - 1) .. new .. text:sub(to + 1)
+end
+
+local function is_root()
+  local _, id = run({ "id", "-u", stdout = "capture" })
+  return id == "0\n"
+end
+
+M.has_ipv6 = content("/proc/net/if_inet6"):find("^0*1 ") ~= nil
+
+-- What the application gets of a request, for the tests to see.
+local seen = [[
+backend app
+    http-request set-var(txn.seen_cookie) req.hdr(cookie)
+    http-request set-var(txn.seen_secret) req.hdr(x-maintenance-bypass)
+    http-response set-header X-Seen-Cookie "%[var(txn.seen_cookie)]"
+    http-response set-header X-Seen-Secret "%[var(txn.seen_secret)]"
+]]
+
+--- The sample with a site's ports and folder. `shop`: with the lines of the second switch; `nginx`: with
+-- those for nginx.
+local function configuration(s, options)
+  local text = content("docs/haproxy.cfg")
+  if options.shop then
+    text = text:gsub("\n    # (acl [^\n]*shop)", "\n    %1"):gsub("\n    # (http%-request [^\n]*shop)", "\n    %1")
+  end
+  if options.nginx then
+    text = text:gsub("\n    # (http%-request set%-header X%-Maintenance)", "\n    %1")
+    text = exchange(text, "# server maintenance-nginx 127.0.0.1:8503", "server maintenance-nginx 127.0.0.1:" .. s.page_port)
+    text = exchange(text, '\n    http-request return status 503 content-type "text/html', "\n    # ")
+  end
+  text = exchange(text, "bind :80\n", ("bind 127.0.0.1:%d\n"):format(s.port))
+  text = exchange(text, "bind :::80 v6only", M.has_ipv6 and ("bind ::1:%d v6only"):format(s.port) or "")
+  text = exchange(text, "server app1 127.0.0.1:8080", "server app1 127.0.0.1:" .. s.app_port)
+  text = exchange(text, "\nbackend app\n", "\n" .. seen)
+  text = exchange(text, "log /dev/log local0", "log stdout format raw local0")
+  text = exchange(text, "/run/haproxy/admin.sock", s.socket)
+  if not is_root() then
+    text = exchange(text, "    user haproxy\n    group haproxy\n", "")
+    text = exchange(text, " user haproxy group haproxy mode", " mode")
+  end
+  text = text:gsub("/etc/haproxy/", s.dir .. "/")
+  return text
+end
+
+local function nginx_server(s)
+  local text = exchange(content("docs/nginx.conf"), "127.0.0.1:8503", "127.0.0.1:" .. s.page_port)
+  return exchange(text, "/usr/local/share/haplua/page;", s.dir .. ";")
+end
+
+--- Start it. Options: shop, nginx, map (the switch's map at the start).
+function M.start(options)
+  options = options or {}
+  local page = content("docs/maintenance.html")
+  local s = site.start({
+    files = {
+      ["maintenance.acl"] = "", ["maintenance-bypass.acl"] = "", ["maintenance.map"] = options.map or "",
+      ["shop.acl"] = "", ["shop-bypass.acl"] = "", ["shop.map"] = "",
+      ["maintenance-secret.acl"] = M.secret .. "\n", ["maintenance.html"] = page,
+    },
+    config = function(s)
+      return configuration(s, options)
+    end,
+    nginx = options.nginx and function(s)
+      -- nginx's worker, another user, reads it here
+      run({ "chmod", "755", s.dir })
+      s.folder.write("maintenance.html", page)
+      return nginx_server(s)
+    end,
+  })
+  for list, name in pairs({
+    closed = "maintenance.acl", bypass = "maintenance-bypass.acl", map = "maintenance.map",
+    shop = "shop.acl", shop_bypass = "shop-bypass.acl", shop_map = "shop.map",
+  }) do
+    s[list] = s.dir .. "/" .. name
+  end
+  return s
+end
+
+--- Text as haplua escapes it for the map's `reason_html`.
+function M.escape(text)
+  return (text:gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
+end
+
+--- Put a site into maintenance as haplua does. `info`: reason, ends (seconds from now); list, map, patterns
+function M.close(s, info)
+  local entries = {
+    reason = info.reason,
+    reason_html = info.reason and M.escape(info.reason),
+    ["until"] = info.ends and ("%d"):format(math.floor(task.time()) + info.ends),
+  }
+  s.target:map_replace(info.map or s.map, entries)
+  s.target:acl_replace(info.list or s.closed, info.patterns or { "^.*$" })
+end
+
+--- One request by curl.
+---@return {status: integer, headers: table<string, string>, body: string}  names in small letters
+function M.ask(s, path, ...)
+  local words = { "curl", "-s", "-i", "--noproxy", "*", "--max-time", "20", ... }
+  local host = "127.0.0.1"
+  for _, word in ipairs(words) do
+    host = word == "-6" and "[::1]" or host
+  end
+  words[#words + 1] = ("http://%s:%d%s"):format(host, s.port, path)
+  words.stdout = "capture"
+  local _, text = run(words)
+  local head, body
+  repeat
+    head, body = (body or text):match("^(.-)\r\n\r\n(.*)$")
+  until not head or not head:find("^HTTP/%S+ 100")
+  local answer = { headers = {}, body = body or "" }
+  answer.status = tonumber((head or ""):match("^HTTP/%S+ (%d+)")) or 0
+  for name, value in (head or ""):gmatch("\r\n([^:]+): ?([^\r]*)") do
+    answer.headers[name:lower()] = value
+  end
+  return answer
+end
+
+return M
