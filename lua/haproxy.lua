@@ -212,6 +212,17 @@ local function disagreement(row, want)
   end
 end
 
+--- Send commands that do no harm twice: once more when the connection is reset, as at a reload.
+local function batch_again(target, commands)
+  local ok, problem = pcall(target.batch, target, commands)
+  if ok then
+    return
+  elseif not require("haplua.error").is(problem) or problem.code ~= "ECONNRESET" then
+    error(problem, 0)
+  end
+  target:batch(commands)
+end
+
 --- Change a server, and read back that it is changed.
 ---@param want {server: string, state: "ready"|"drain"|"maint"|nil, weight: integer|string|nil, addr: string?, port: integer?}
 ---  server is "backend/server"; weight 0 to 256 or "50%"
@@ -240,7 +251,7 @@ function Target:server_set(want)
   if #commands == 0 then
     error("server_set: state, weight or addr expected", 2)
   end
-  self:batch(commands)
+  batch_again(self, commands)
   local row = server_row(self, server)
   local field, found = disagreement(row or {}, want)
   -- HAProxy 3.0 changes an address a moment after it said so

@@ -105,6 +105,7 @@ static int send_line(struct exchange *x)
 		rc = request_new(&line->request, x->target, &x->batch.bytes);
 	if (rc < 0)
 		return rc;
+	line->request->repeatable = !x->changes;
 	line->lead = x->batch.lead;
 	frame_start(&line->frame, x->batch.lead + x->batch.count);
 	x->under_way++;

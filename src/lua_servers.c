@@ -172,6 +172,19 @@ static void push_row_metatable(lua_State *L, const struct reply_columns *columns
 	lua_setfield(L, -2, "__metatable");
 }
 
+/* Has the row a field for each column? The values are read later, by their column. */
+static bool is_row_of(struct span line, size_t columns)
+{
+	const char *at = line.p, *end = line.p + line.n;
+	size_t blanks = 0;
+
+	while ((at = memchr(at, ' ', (size_t)(end - at)))) {
+		blanks++;
+		at++;
+	}
+	return blanks + 1 == columns;
+}
+
 /* servers(text) -> the rows of `show servers state`: its columns, and `admin` and
  * `operational` in words */
 int lua_servers(lua_State *L)
@@ -194,6 +207,8 @@ int lua_servers(lua_State *L)
 		}
 		if (line.n == 0)
 			break;
+		if (!is_row_of(line, columns.n))
+			return lua_value_mismatch(L, line);
 		lua_createtable(L, 0, 1);
 		lua_pushinteger(L, at);
 		lua_rawsetp(L, -2, &at_key);

@@ -329,11 +329,12 @@ static bool may_pass(struct request *r, int rc)
 }
 
 /* A local socket that is reset before it gave an answer was closed with our request in it
- * unread: at a reload, the old worker's queue goes that way. So nothing was done, and it
- * can be sent again. (A reset over TCP does not tell that.) */
+ * unread: at a reload, the old worker's queue goes that way. But what stands between us
+ * and HAProxy may have passed a part of it on, and the first commands of a line run before
+ * the rest is there. So only what does no harm twice is sent again. */
 static bool send_again(struct request *r, int rc)
 {
-	if (r->target->address.kind != ADDRESS_UNIX || rc != -ECONNRESET || r->in.n > 0 ||
+	if (!r->repeatable || r->target->address.kind != ADDRESS_UNIX || rc != -ECONNRESET || r->in.n > 0 ||
 	    !may_pass(r, rc))
 		return false;
 	disconnect(r);

@@ -33,6 +33,7 @@ struct request {
 	uv_getaddrinfo_t lookup;         /* holds a reference until its callback */
 	struct addrinfo *found, *trying; /* owned list; the one being tried */
 	struct timer deadline, retry;
+	bool repeatable;        /* set before the start: sent twice is no harm */
 	uint64_t refused_until; /* 0 until a local socket has no listener */
 	int lacks;              /* while it waits for a descriptor: -EMFILE, -ENFILE */
 	struct request *next;   /* in the target's queue */

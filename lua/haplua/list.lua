@@ -146,8 +146,15 @@ local function pick(list, positions)
   return picked
 end
 
+--- Did HAProxy say no to the first command of a call?
+local function is_refused(problem)
+  return is_error(problem) and (problem.kind == "refused" or problem.kind == "denied") and problem.index == 1
+end
+
 --- HAProxy 2.4 and later: fill a new version beside the one in force, look that it is all there, and
--- commit it. A version that is not committed is emptied, however this ends.
+-- commit it. A version that is not committed is emptied, however this ends. But once the commit is under way, only
+-- HAProxy's refusal tells that it is not in force, or will be in a moment: to empty it then would empty the
+-- list. The next commit of anybody's drops it.
 ---@param before_commit function
 ---@return table[]? tests  what `get acl` says of `ask` afterwards
 local function swap(target, kind, ref, wanted, ask, before_commit)
@@ -157,10 +164,10 @@ local function swap(target, kind, ref, wanted, ask, before_commit)
   if not version then
     target:mistrust(table.concat(prepare, " "), text)
   end
-  local at, committed = "@" .. version, false
+  local at, committing = "@" .. version, false
   local _ <close> = setmetatable({}, {
-    __close = function()
-      if not committed then
+    __close = function(_, problem)
+      if not committing or is_refused(problem) then
         target:send({ "clear", kind, at, ref })
       end
     end,
@@ -171,12 +178,12 @@ local function swap(target, kind, ref, wanted, ask, before_commit)
     target:mistrust(table.concat(show, " "), ("not the %d entries that were sent"):format(#wanted.keys))
   end
   before_commit()
+  committing = true
   local answers = target:batch({
     { "commit", kind, at, ref },
     { "show", kind },
     ask and { "get", kind, ref, ask },
   })
-  committed = true
   local list = M.find(reply.lists(answers[2]), ref)
   if list and list.curr_ver ~= version then
     target:mistrust(("commit %s %s %s"):format(kind, at, ref), ("version %d is in force"):format(list.curr_ver))
@@ -302,7 +309,8 @@ end
 
 local function nothing() end
 
-local function attempt(target, kind, ref, keys, values, options)
+--- One attempt. `seen` gets what was to be done at first.
+local function attempt(target, kind, ref, keys, values, options, seen)
   local state = options.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
   local before_commit = options.before_commit or nothing
@@ -312,6 +320,7 @@ local function attempt(target, kind, ref, keys, values, options)
   local in_place = not versioned or one_step
   local tests
 
+  seen.added, seen.removed = seen.added or added, seen.removed or removed
   if added + removed == 0 and (kind == "acl" or reply.same(state.text, keys, values)) then
     before_commit()
     return 0, 0, test(target, kind, ref, state, options.ask)
@@ -336,6 +345,17 @@ local function reloaded(target, begin)
   return ok and math.type(info.Uptime_sec) == "integer" and info.Uptime_sec <= now() - begin + 1
 end
 
+--- May another attempt, which looks anew at what there is, go better? A reset is what the queue of the old
+-- process gets at a reload; whether it had done what it was sent is not known.
+local function is_worth_another(target, problem, begin)
+  if not is_error(problem) then
+    return false
+  elseif problem.code == "ECONNRESET" then
+    return true
+  end
+  return (problem.kind == "refused" or problem.kind == "protocol") and reloaded(target, begin)
+end
+
 ---@class haplua.ReplaceOptions
 ---@field state haplua.ListState?  as just read
 ---@field ask string?  a value to test afterwards
@@ -346,24 +366,23 @@ end
 --
 -- before_commit() is called once HAProxy has taken every entry, when what is left is to put them in force:
 -- the place for a file to be written, or for other targets to be waited for. What it raises undoes the
--- preparation. It is called anew when a reload has made the replacement begin anew, also where there
--- is nothing to change; a dry run does not call it.
+-- preparation. It is called anew when a reload or a reset has made the replacement begin anew, also where
+-- there is nothing to change; a dry run does not call it.
 ---@param keys string[]
 ---@param values? string[]  maps
 ---@param options? haplua.ReplaceOptions
 ---@return integer added, integer removed, table[]? tests  what `get acl` then says of `ask`
 function M.replace(target, kind, ref, keys, values, options)
   core.check(keys, values)
-  local begin = now()
+  local begin, seen = now(), {}
   for i = 1, ATTEMPTS do
-    local result = table.pack(pcall(attempt, target, kind, ref, keys, values, options or {}))
-    if result[1] then
-      return table.unpack(result, 2, result.n)
-    end
-    local kind_of_error = is_error(result[2]) and result[2].kind
-    local may_differ = kind_of_error == "refused" or kind_of_error == "protocol"
-    if i == ATTEMPTS or not may_differ or not reloaded(target, begin) then
-      error(result[2], 0)
+    local ok, added, removed, tests = pcall(attempt, target, kind, ref, keys, values, options or {}, seen)
+    if ok and added + removed == 0 then
+      return seen.added, seen.removed, tests
+    elseif ok then
+      return added, removed, tests
+    elseif i == ATTEMPTS or not is_worth_another(target, added, begin) then
+      error(added, 0)
     end
     options = options and { ask = options.ask, before_commit = options.before_commit }
   end
