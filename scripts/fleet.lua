@@ -10,6 +10,7 @@
 
 local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")
+local reply = require("haplua.reply")
 
 local args = cli.parse({
   name = "fleet",
@@ -41,10 +42,18 @@ local undo <close> = setmetatable({}, {
   end,
 })
 
-haproxy.each({ "add", "acl", version, acl }, patterns)
+local show = { "show", "acl", version, acl }
+local _, prepared = haproxy.each({ "add", "acl", version, acl }, patterns, nil, nil, show)
+if not haproxy.dry_run() and not reply.same(prepared, patterns) then
+  haproxy.target():mistrust(table.concat(show, " "), "not the patterns that were sent")
+end
 haproxy.barrier()
 phase = "committed"
 send({ "commit", "acl", version, acl })
+local status = maintenance.status({ acl = acl })
+if not haproxy.dry_run() and table.concat(status.patterns, "\n") ~= table.concat(patterns, "\n") then
+  haproxy.target():mistrust("commit acl " .. version, "other patterns are in force")
+end
 haproxy.barrier()
 phase = "done"
-print(maintenance.status({ acl = acl }))
+print(status)

@@ -42,6 +42,17 @@ local function look(name)
   refuse(name, "is gone")
 end
 
+--- What its administrator wants of a server: "ready", "drain" or "maint".
+local function admin(name)
+  local backend, server = name:match("^(.-)/(.*)$")
+  for _, row in ipairs(haproxy.servers(backend)) do
+    if row.srv_name == server then
+      return row.admin
+    end
+  end
+  refuse(name, "is gone")
+end
+
 --- Wait until a server's row has passed a test for some seconds on end. A dry run does not wait.
 local function wait_until(name, test, hold, timeout)
   if haproxy.dry_run() then
@@ -99,6 +110,11 @@ end
 function Held:drain(timeout)
   self:set("drain")
   wait_until(self.name, is_idle, 0, timeout)
+  local now = not haproxy.dry_run() and admin(self.name)
+  if now and now ~= "drain" then
+    refuse(self.name, ("is %s although it was drained"):format(now),
+      "HAProxy was reloaded meanwhile, or somebody else has changed it")
+  end
 end
 
 ---@param state "ready"|"drain"|"maint"
