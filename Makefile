@@ -37,7 +37,7 @@ module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 PURE    := buf err address command frame reply reply_rows permit clock
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-HELPERS := $(B)/fake $(B)/app $(B)/killer
+HELPERS := $(B)/fake $(B)/app $(B)/killer $(B)/proxy
 SOURCES := $(wildcard src/*.[ch] tests/*.[ch] tests/*/*.[ch])
 
 .PHONY: all
@@ -78,12 +78,13 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) | $(B)/packages-fuzz
 $(B)/fake: tests/fake.c | $(B)/packages-check
 $(B)/app: tests/real/app.c | $(B)/packages-build
 $(B)/killer: tests/real/killer.c | $(B)/packages-build
+$(B)/proxy: tests/fault/proxy.c | $(B)/packages-build
 $(HELPERS):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
 .PHONY: check check-unit check-lua check-real check-kill check-versions check-windows check-page
-check: check-unit check-lua check-windows check-real lint ## all tests but the slow ones
+check: check-unit check-lua check-windows check-real check-faults lint ## all tests but the slow ones
 
 check-unit: $(UNITS) ## the codecs and the clock
 	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
@@ -107,6 +108,14 @@ check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zon
 
 check-page: $(BIN) $(B)/app $(B)/packages-browser ## the maintenance page in headless Chromium
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/browser
+
+.PHONY: check-faults faults
+FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua
+check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## a selection of the faults
+	$(Q)$(FAULTS) --step=41 --kinds=cut,gone,close,reset,repeat,again,delay
+
+faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## harm at every byte of every conversation
+	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
 .PHONY: demo bench bench-keep asan valgrind oom fuzz
 demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off

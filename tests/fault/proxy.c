@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * proxy.c - stands before HAProxy's socket and does harm at one byte of a conversation.
+ * Usage: proxy LISTEN TARGET CONTROL
+ * LISTEN and TARGET are a path or a port of the loopback, CONTROL is a path. Says "ready"
+ * on standard output. The control socket takes commands as HAProxy's does, so that
+ * haproxy.connect() can send them:
+ *
+ *     fault KIND N DIRECTION OFFSET MS   count anew, and do this once: in the Nth
+ *                 connection, when OFFSET bytes have passed up (to HAProxy) or down
+ *     report      wait until no connection is open, then say how often harm was done, and
+ *                 for each connection how many bytes passed up and down
+ *     go          end a pause
+ *     take N      open N connections to the target, and hold them
+ *     free        close those
+ *
+ *     none    nothing
+ *     cut     close both sides
+ *     gone    the same, and from then on at once what connects
+ *     close   an end of file in this direction; the other goes on
+ *     reset   over TCP, reset both sides; else close with a byte unread, which resets
+ *             the side that has sent it
+ *     hold    pass nothing more in this direction, and close nothing
+ *     delay   go on after MS milliseconds, whether or not the client is still there
+ *     repeat  send the next byte twice
+ *     again   send twice what comes next, as far as it comes at once
+ *     pause   say "paused", and go on after `go`
+ *
+ * One thread for each connection. HAProxy is connected to when there is something to be
+ * passed. Runs until it is killed. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COUNTED   256 /* connections that a report tells of */
+#define TAKEN_MAX 64  /* connections that `take` holds */
+#define READ_SIZE 65536
+
+enum direction { UP, DOWN };
+
+struct fault {
+	char kind[8];
+	size_t connection, offset;
+	enum direction direction;
+	long ms;
+};
+
+/* What the threads share. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	struct fault fault;
+	size_t accepted, open, done; /* done: how often harm was done */
+	size_t passed[COUNTED][2];
+	bool gone, go;
+	const char *target;
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER};
+
+/* One connection. fd[UP] is where UP's bytes come from: the client. */
+struct relay {
+	size_t number; /* from 1 */
+	int fd[2];
+	size_t passed[2];
+	bool ended[2], muted[2], armed;
+	struct fault fault;
+	char bytes[READ_SIZE];
+};
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static int open_address(const char *address, bool listening)
+{
+	struct sockaddr_un local = {.sun_family = AF_UNIX};
+	struct sockaddr_in inet = {.sin_family = AF_INET};
+	struct sockaddr *sa = (struct sockaddr *)&local;
+	socklen_t n = sizeof local;
+	int on = 1;
+
+	if (strchr(address, '/')) {
+		snprintf(local.sun_path, sizeof local.sun_path, "%s", address);
+	} else {
+		inet.sin_port = htons((uint16_t)atoi(address));
+		inet.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		sa = (struct sockaddr *)&inet;
+		n = sizeof inet;
+	}
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		die("socket");
+	if (!listening) {
+		if (connect(fd, sa, n) == 0)
+			return fd;
+		close(fd);
+		return -1;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, sa, n) < 0 || listen(fd, 128) < 0)
+		die(address);
+	return fd;
+}
+
+/* Send everything, or as much as somebody reads. */
+static void push(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno != EINTR)
+			return;
+		if (sent > 0) {
+			p += sent;
+			n -= (size_t)sent;
+		}
+	}
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec left = {ms / 1000, ms % 1000 * 1000000};
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+static bool is(const struct relay *r, const char *kind)
+{
+	return strcmp(r->fault.kind, kind) == 0;
+}
+
+static void wait_for_go(void)
+{
+	puts("paused");
+	fflush(stdout);
+	pthread_mutex_lock(&all.lock);
+	while (!all.go)
+		pthread_cond_wait(&all.news, &all.lock);
+	all.go = false;
+	pthread_mutex_unlock(&all.lock);
+}
+
+/* Read what has come, so that closing is no reset. */
+static void swallow(struct relay *r)
+{
+	for (int d = UP; d <= DOWN; d++)
+		while (r->fd[d] >= 0 &&
+		       recv(r->fd[d], r->bytes, sizeof r->bytes, MSG_DONTWAIT) > 0)
+			;
+}
+
+static void end_both(struct relay *r)
+{
+	r->ended[UP] = r->ended[DOWN] = true;
+}
+
+/* Do the harm. It may leave the next byte to be passed as usual. */
+static void harm(struct relay *r)
+{
+	enum direction d = r->fault.direction;
+	struct linger at_once = {1, 0};
+
+	r->armed = false;
+	pthread_mutex_lock(&all.lock);
+	all.done++;
+	all.gone = is(r, "gone");
+	pthread_mutex_unlock(&all.lock);
+	if (is(r, "cut") || is(r, "gone")) {
+		swallow(r);
+		end_both(r);
+	} else if (is(r, "reset")) {
+		for (int i = UP; i <= DOWN; i++)
+			setsockopt(r->fd[i], SOL_SOCKET, SO_LINGER, &at_once,
+				   sizeof at_once);
+		end_both(r);
+	} else if (is(r, "close")) {
+		shutdown(r->fd[!d], SHUT_WR);
+		r->muted[d] = true;
+	} else if (is(r, "hold")) {
+		r->muted[d] = true;
+	} else if (is(r, "delay")) {
+		pause_ms(r->fault.ms);
+	} else if (is(r, "pause")) {
+		wait_for_go();
+	}
+}
+
+/* Is this the place, when it need not be known what comes next? */
+static bool is_here(const struct relay *r, enum direction d)
+{
+	return r->armed && r->fault.direction == d && r->fault.offset == r->passed[d];
+}
+
+static bool needs_next(const struct relay *r)
+{
+	return is(r, "reset") || is(r, "repeat") || is(r, "again");
+}
+
+static void end_of_file(struct relay *r, enum direction d)
+{
+	r->ended[d] = true;
+	/* who held back everything closes when the client does */
+	if (d == UP && r->muted[UP] && is(r, "hold"))
+		end_both(r);
+	/* HAProxy closes when it has answered; nothing comes up after that */
+	if (d == DOWN)
+		end_both(r);
+	if (r->fd[!d] >= 0)
+		shutdown(r->fd[!d], SHUT_WR);
+}
+
+static void pass(struct relay *r, enum direction d)
+{
+	size_t most = sizeof r->bytes;
+
+	if (is_here(r, d)) {
+		bool repeat = is(r, "repeat"), again = is(r, "again");
+
+		harm(r);
+		if (r->ended[d] || r->muted[d])
+			return;
+		ssize_t n = recv(r->fd[d], r->bytes, repeat ? 1 : most, MSG_PEEK);
+
+		if (n > 0 && (repeat || again))
+			push(r->fd[!d], r->bytes, (size_t)n);
+	}
+	if (r->armed && r->fault.direction == d && r->fault.offset > r->passed[d] &&
+	    r->fault.offset - r->passed[d] < most)
+		most = r->fault.offset - r->passed[d];
+	ssize_t n = recv(r->fd[d], r->bytes, most, 0);
+
+	if (n <= 0) {
+		end_of_file(r, d);
+		return;
+	}
+	if (r->muted[d])
+		return;
+	push(r->fd[!d], r->bytes, (size_t)n);
+	r->passed[d] += (size_t)n;
+	if (is_here(r, d) && !needs_next(r))
+		harm(r);
+}
+
+/* The client has sent something, or is gone: connect to HAProxy, unless that is where the
+ * harm is to be done. */
+static void begin(struct relay *r)
+{
+	struct pollfd p = {.fd = r->fd[UP], .events = POLLIN};
+
+	poll(&p, 1, -1);
+	if (is_here(r, UP) && !is(r, "close") && !needs_next(r))
+		harm(r);
+	if (is_here(r, UP) && is(r, "reset"))
+		harm(r);
+	if (!r->ended[UP])
+		r->fd[DOWN] = open_address(all.target, false);
+	if (r->fd[DOWN] < 0)
+		end_both(r);
+}
+
+static void relay(struct relay *r)
+{
+	begin(r);
+	while (!r->ended[UP] || !r->ended[DOWN]) {
+		struct pollfd p[2];
+
+		for (int d = UP; d <= DOWN; d++)
+			p[d] = (struct pollfd){.fd = r->ended[d] ? -1 : r->fd[d],
+					       .events = POLLIN};
+		poll(p, 2, -1);
+		for (int d = UP; d <= DOWN; d++)
+			if (p[d].revents && !r->ended[d])
+				pass(r, (enum direction)d);
+	}
+}
+
+static void *serve(void *given)
+{
+	struct relay *r = given;
+
+	relay(r);
+	for (int d = UP; d <= DOWN; d++)
+		if (r->fd[d] >= 0)
+			close(r->fd[d]);
+	pthread_mutex_lock(&all.lock);
+	for (int d = UP; d <= DOWN && r->number <= COUNTED; d++)
+		all.passed[r->number - 1][d] = r->passed[d];
+	all.open--;
+	pthread_cond_broadcast(&all.news);
+	pthread_mutex_unlock(&all.lock);
+	free(r);
+	return NULL;
+}
+
+static void *accept_all(void *given)
+{
+	int listening = *(int *)given;
+
+	for (;;) {
+		int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		struct relay *r = calloc(1, sizeof *r);
+		pthread_t thread;
+
+		if (fd < 0 || !r)
+			die("accept");
+		r->fd[UP] = fd;
+		r->fd[DOWN] = -1;
+		pthread_mutex_lock(&all.lock);
+		r->number = ++all.accepted;
+		r->fault = all.fault;
+		r->armed =
+			r->number == r->fault.connection && strcmp(r->fault.kind, "none");
+		bool gone = all.gone;
+
+		all.open += !gone;
+		pthread_mutex_unlock(&all.lock);
+		if (gone) {
+			swallow(r);
+			close(fd);
+			free(r);
+			continue;
+		}
+		if (pthread_create(&thread, NULL, serve, r) != 0)
+			die("thread");
+		pthread_detach(thread);
+	}
+	return NULL;
+}
+
+/* The control socket. */
+
+static void report(char *out, size_t n)
+{
+	size_t at;
+
+	while (all.open > 0)
+		pthread_cond_wait(&all.news, &all.lock);
+	at = (size_t)snprintf(out, n, "done %zu\n", all.done);
+	for (size_t i = 0; i < all.accepted && i < COUNTED; i++)
+		at += (size_t)snprintf(out + at, n - at, "%zu %zu\n", all.passed[i][UP],
+				       all.passed[i][DOWN]);
+}
+
+/* Take places, so that there are n; or give them back. */
+static void take(size_t n)
+{
+	static int fds[TAKEN_MAX];
+	static size_t taken;
+
+	while (taken > n)
+		close(fds[--taken]);
+	while (taken < n && taken < TAKEN_MAX)
+		fds[taken++] = open_address(all.target, false);
+}
+
+/* Carry out a command; write the reply's body. */
+static void obey(const char *command, char *out, size_t n)
+{
+	struct fault f = {0};
+	char direction[8];
+	size_t places = 0;
+
+	pthread_mutex_lock(&all.lock);
+	if (sscanf(command, "fault %7s %zu %7s %zu %ld", f.kind, &f.connection, direction,
+		   &f.offset, &f.ms) == 5) {
+		f.direction = strcmp(direction, "up") == 0 ? UP : DOWN;
+		all.fault = f;
+		all.accepted = all.done = 0;
+		all.gone = all.go = false;
+		memset(all.passed, 0, sizeof all.passed);
+		snprintf(out, n, "armed\n");
+	} else if (strncmp(command, "report", 6) == 0) {
+		report(out, n);
+	} else if (strncmp(command, "go", 2) == 0) {
+		all.go = true;
+		pthread_cond_broadcast(&all.news);
+		snprintf(out, n, "gone on\n");
+	} else if (sscanf(command, "take %zu", &places) == 1 ||
+		   strncmp(command, "free", 4) == 0) {
+		take(places);
+		snprintf(out, n, "%zu\n", places);
+	} else {
+		snprintf(out, n, "Unknown command\n");
+	}
+	pthread_mutex_unlock(&all.lock);
+}
+
+/* Serve one line of the form "COMMAND;COMMAND". All but the last are haplua's own, about
+ * the connection. */
+static void control(int fd)
+{
+	static char line[1024], body[16384];
+	char *command = line;
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < sizeof line - 1 && !memchr(line, '\n', n) &&
+	       (got = read(fd, line + n, sizeof line - 1 - n)) > 0)
+		n += (size_t)got;
+	line[n] = '\0';
+	for (char *p = line; (p = strchr(p, ';')); command = ++p)
+		push(fd, "\n", 1);
+	obey(command, body, sizeof body);
+	push(fd, body, strlen(body));
+	push(fd, "\n", 1);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+
+	if (argc != 4) {
+		fprintf(stderr, "Usage: proxy LISTEN TARGET CONTROL\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	all.target = argv[2];
+	int listening = open_address(argv[1], true);
+	int controlling = open_address(argv[3], true);
+
+	if (pthread_create(&thread, NULL, accept_all, &listening) != 0)
+		die("thread");
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		int fd = accept4(controlling, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd >= 0)
+			control(fd);
+	}
+}

@@ -1,0 +1,269 @@
+-- SPDX-License-Identifier: MIT
+--
+-- run.lua - haplua under faults, at each byte of each conversation (docs/faults.md).
+-- Usage: haplua tests/fault/run.lua [--step=N] [--only=NAME] [--kinds=KIND,...] [--workers=N]
+-- Ends with a line of counts, and with status 0 when haplua said the truth each time.
+
+local here = arg[0]:match("^(.*)/") or "."
+package.path = ("%s/?.lua;%s/../lua/?.lua;%s/../real/?.lua;"):format(here, here, here) .. package.path
+
+local stage = require("stage")
+local conversations = require("conversations")
+local verdict = require("verdict")
+
+local options = { step = "1", workers = "2", only = "", kinds = "" }
+for _, word in ipairs(arg) do
+  local name, value = word:match("^%-%-(%l+)=(.*)$")
+  assert(options[name], "unknown option " .. word)
+  options[name] = value
+end
+
+-- In each direction; `density`: at every so-manieth of the bytes that are tried. A `late` byte
+-- arrives when haplua has given up, and held ones never do: these cost a deadline each.
+local kinds = {
+  { name = "cut", density = 1 },
+  { name = "gone", density = 3 },
+  { name = "close", density = 1 },
+  { name = "reset", density = 1 },
+  { name = "repeat", density = 1 },
+  { name = "again", density = 2 },
+  { name = "delay", density = 11, ms = 20 },
+  { name = "hold", density = 23 },
+  { name = "late", density = 23, proxy = "delay", ms = math.ceil(stage.TIMEOUT * 1500) },
+}
+
+-- A long answer's inside is one row like the other.
+local EDGE, INSIDE = 150, 13
+
+local function is_tried(offset, length, step)
+  local inside = offset >= EDGE and offset < length - EDGE
+  return offset % (inside and step * INSIDE or step) == 0
+end
+
+--- Is this kind of fault asked for?
+local function is_chosen(name)
+  return options.kinds == "" or ("," .. options.kinds .. ","):find("," .. name .. ",", 1, true) ~= nil
+end
+
+--- All faults of a conversation of which a plain run is known.
+local function faults_of(connections)
+  local faults, step = {}, tonumber(options.step)
+  for _, kind in ipairs(kinds) do
+    if is_chosen(kind.name) then
+      for n, passed in ipairs(connections) do
+        for direction, length in pairs(passed) do
+          for offset = 0, length do
+            if is_tried(offset, length, step * kind.density) then
+              faults[#faults + 1] = {
+                kind = kind.name, connection = n, direction = direction, offset = offset, ms = kind.ms,
+                proxy = kind.proxy,
+              }
+            end
+          end
+        end
+      end
+    end
+  end
+  return faults
+end
+
+local counts = { faults = 0, altered = 0, success = 0, error = 0, problems = 0 }
+
+local function count(name)
+  counts[name] = (counts[name] or 0) + 1
+end
+
+local function tell(run, problem, details)
+  local fault = run.fault
+  print(("%s: %s: %s in connection %d after %d bytes %s (version given last: %s)"):format(run.conversation.name,
+    problem, fault.kind, fault.connection, fault.offset, fault.direction, run.given[1]))
+  print(("  %s\n  status %s: %s\n%s"):format(details or "", run.status, run.out, run.err):gsub("\n+", "\n  "))
+end
+
+--- Make the HAProxys hold what a conversation begins with.
+local function prepare(st, conversation)
+  local states = {}
+  for i = 1, 2 do
+    states[i] = st:state(i)
+    for _ = 1, 3 do
+      st:restore(i, states[i], conversation.before)
+      states[i] = st:state(i)
+    end
+  end
+  return states
+end
+
+--- One run under a fault. `states`: what there is, and afterwards what is then.
+---@return table? run  nil: the conversation did not come to that byte
+local function try(st, conversation, fault, states)
+  local proxy, given = st:proxy(conversation), {}
+  local sites = conversation.fleet and 2 or 1
+  for i = 1, sites do
+    given[i] = states[i].given
+    for part, text in pairs(conversation.before) do
+      assert(states[i][part] == text, "not restored")
+    end
+  end
+  proxy:arm(fault.proxy and setmetatable({ kind = fault.proxy }, { __index = fault }) or fault)
+  local timeout = fault.timeout or stage.TIMEOUT
+  local run = fault.act and st:run_and_act(conversation, timeout, fault) or st:run(conversation, timeout)
+  local done, passed = proxy:report()
+  st.proxies[2]:report()
+  run.conversation, run.fault, run.timeout, run.given = conversation, fault, timeout, given
+  run.connections, run.states = #passed, {}
+  for i = 1, sites do
+    run.states[i] = st:state(i, given[i])
+    st:restore(i, run.states[i], conversation.before)
+    local dirty = verdict.difference(run.states[i], conversation.before) or #run.states[i].left > 0
+    states[i] = dirty and st:state(i) or run.states[i]
+  end
+  return done > 0 and run or nil
+end
+
+local function note(run)
+  count("faults")
+  count(run.status == 0 and "success" or "error")
+  if verdict.is_altered(run.fault) then
+    count("altered")
+  end
+  local problem, details = verdict.judge(run)
+  if problem then
+    count(problem)
+    count((problem == "misled" or problem == "forgotten") and "excused" or "problems")
+    if counts[problem] <= 10 then
+      tell(run, problem, details)
+    end
+  end
+end
+
+--- A run without faults, which must be a success; how many bytes each of its connections has.
+local function record(st, conversation)
+  local proxy = st:proxy(conversation)
+  prepare(st, conversation)
+  proxy:arm()
+  local run = st:run(conversation, 5)
+  assert(run.status == 0, conversation.name .. ": " .. run.err)
+  local _, passed = proxy:report()
+  run.states = { st:state(1) }
+  assert(not verdict.difference(run.states[1], conversation.wanted), conversation.name .. ": is not done")
+  return passed
+end
+
+--- Run a conversation under each of these faults, on all stages at once.
+local function run_faults(stages, conversation, faults, what)
+  local before, began, next_one = counts.faults, task.now(), 0
+  task.all(stages, function(st)
+    local states = prepare(st, conversation)
+    while next_one < #faults do
+      next_one = next_one + 1
+      local run = try(st, conversation, faults[next_one], states)
+      if run then
+        note(run)
+      end
+    end
+  end)
+  print(("%-26s %5d %s, %.0f s"):format(conversation.name, counts.faults - before, what, task.now() - began))
+end
+
+-- What happens at each step of a change, while the proxy holds a connection back.
+
+local happenings = {
+  -- before HAProxy has a request, and before haplua has the answer
+  reload = {
+    directions = { "up", "down" }, timeout = 10,
+    act = function(st)
+      st.sites[1]:reload()
+    end,
+  },
+  -- every place of the socket is taken; given back when haplua has given up
+  full = {
+    directions = { "up" },
+    act = function(_, proxy)
+      proxy:take(2)
+    end,
+    after = function(_, proxy)
+      proxy:take(0)
+    end,
+  },
+}
+
+local function run_happening(stages, conversation, name)
+  local faults = {}
+  for n in ipairs(record(stages[1], conversation)) do
+    for _, direction in ipairs(happenings[name].directions) do
+      faults[#faults + 1] = setmetatable({ kind = name, proxy = "pause", connection = n, direction = direction, offset = 0 },
+        { __index = happenings[name] })
+    end
+  end
+  run_faults(stages, conversation, faults, name .. "s")
+end
+
+--- A policy that lies must be found out, else what is counted here means nothing.
+local function check_liar(st)
+  local liar, found = conversations.liar, 0
+  local states = prepare(st, liar)
+  for _, direction in ipairs({ "up", "down" }) do
+    local run = try(st, liar, { kind = "cut", connection = 1, direction = direction, offset = 0 }, states)
+    found = found + (run and verdict.judge(run) == "false success" and 1 or 0)
+  end
+  assert(found > 0, "a false success is not noticed")
+end
+
+--- The conversations that are asked for and that this HAProxy can have.
+local function chosen(st)
+  local list, versions = {}, st:state(1).given -- 2.2 has none
+  for _, conversation in ipairs(conversations) do
+    if (versions or not conversation.fleet) and conversation.name:find(options.only, 1, true) then
+      list[#list + 1] = conversation
+    end
+  end
+  return list
+end
+
+local function summary()
+  local others = {}
+  for _, name in ipairs({ "neither old nor new", "not everywhere", "left over", "false claim", "no words", "crash" }) do
+    others[#others + 1] = ("%d %s"):format(counts[name] or 0, name)
+  end
+  print(("faults: %d distinct, %d successes, %d errors, %d false successes, %d hangs (%s)"):format(counts.faults,
+    counts.success, counts.error, counts["false success"] or 0, counts.hang or 0, table.concat(others, ", ")))
+  print(("  of these %d altered a command; excused: %d misled by an altered answer, %d forgotten after the last answer"):format(
+    counts.altered, counts.misled or 0, counts.forgotten or 0))
+end
+
+local function main()
+  local stages, started = {}, {}
+  local _ <close> = setmetatable({}, { __close = function()
+    for _, st in ipairs(started) do
+      st:__close()
+    end
+  end })
+  local function start(maxconn)
+    started[#started + 1] = stage.start(maxconn)
+    return started[#started]
+  end
+  for i = 1, tonumber(options.workers) do
+    stages[i] = start()
+  end
+  check_liar(stages[1])
+  local list = chosen(stages[1])
+  for _, conversation in ipairs(list) do
+    local faults = faults_of(record(stages[1], conversation))
+    if #faults > 0 then
+      run_faults(stages, conversation, faults, "faults")
+    end
+  end
+  for name in pairs(happenings) do
+    local places = is_chosen(name) and name == "full" and { start(2) } or stages
+    for _, conversation in ipairs(is_chosen(name) and list or {}) do
+      if not conversation.tcp then
+        run_happening(places, conversation, name)
+      end
+    end
+  end
+  summary()
+  return counts.problems == 0 and 0 or 1
+end
+
+io.stdout:setvbuf("line")
+return main()

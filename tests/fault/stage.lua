@@ -1,0 +1,279 @@
+-- SPDX-License-Identifier: MIT
+--
+--- Where a policy is run under faults: two HAProxys, a proxy (proxy.c) before each, a third one over TCP,
+-- and a way past them to what is so: local st <close> = stage.start()
+
+local support = require("support")
+local site = require("site")
+local reply = require("haplua.reply")
+
+local M = {}
+
+local PROXY = (os.getenv("BUILD") or "build") .. "/proxy"
+
+--- Deadline of one command of the policies, in seconds.
+M.TIMEOUT = tonumber(os.getenv("FAULT_TIMEOUT")) or 0.3
+-- A run that has not ended by now never will.
+local PATIENCE = 30
+
+local frontend = [[
+    acl other path -u 8888 -m str
+    http-request set-header X-Pool %[path,map(DIR/pool.map)]
+    use_backend maintenance if other
+]]
+
+local more = [[
+backend pool
+    server s1 127.0.0.1:1001
+    server s2 127.0.0.1:1002
+]]
+
+local map = "/a one\n/b two\n/c three\n"
+
+--- The state that every conversation begins with, but for what it says itself.
+M.base = {
+  acl = "",
+  map = map,
+  pool = "s1 ready 1 127.0.0.1:1001\ns2 ready 1 127.0.0.1:1002\n",
+  rest = "/untouched\napp ready 1\n",
+}
+
+-- The proxies.
+
+local Proxy = {}
+Proxy.__index = Proxy
+
+local function start_proxy(dir, name, listen, target)
+  local proxy = setmetatable({ address = listen:find("/") and listen or "127.0.0.1:" .. listen }, Proxy)
+  local ready, control = support.event(), dir .. "/" .. name .. ".control"
+  proxy.task = task.spawn(run, { PROXY, listen, target, control, stdout = function(line)
+    if line == "ready" then
+      ready.set(true)
+    elseif line == "paused" then
+      proxy.paused = true
+    end
+  end })
+  ready.wait()
+  proxy.control = haproxy.connect(control, { timeout = PATIENCE })
+  return proxy
+end
+
+---@param fault {kind: string, connection: integer, direction: "up"|"down", offset: integer, ms: integer?}?
+function Proxy:arm(fault)
+  fault = fault or { kind = "none", connection = 0, direction = "up", offset = 0 }
+  self.paused = false
+  self.control:send(("fault %s %d %s %d %d"):format(
+    fault.kind, fault.connection, fault.direction, fault.offset, fault.ms or 0))
+end
+
+--- Once all connections have ended: how often the harm was done, and {up=, down=} for each connection.
+function Proxy:report()
+  local text, passed = self.control:send("report"), {}
+  for up, down in text:gmatch("\n(%d+) (%d+)") do
+    passed[#passed + 1] = { up = tonumber(up), down = tonumber(down) }
+  end
+  return tonumber(text:match("^done (%d+)")), passed
+end
+
+function Proxy:go()
+  self.control:send("go")
+end
+
+--- Hold `n` connections to HAProxy's socket.
+function Proxy:take(n)
+  self.control:send("take " .. n)
+end
+
+function Proxy:close()
+  self.task:cancel()
+  pcall(self.task.wait, self.task)
+end
+
+-- What is so.
+
+local function sorted(keys)
+  table.sort(keys)
+  return #keys > 0 and table.concat(keys, "\n") .. "\n" or ""
+end
+
+local function pool_text(rows)
+  local text = {}
+  for i, row in ipairs(rows) do
+    text[i] = ("%s %s %d %s:%d\n"):format(row.srv_name, row.admin, row.srv_uweight, row.srv_addr, row.srv_port)
+  end
+  return table.concat(text)
+end
+
+local function list_9999(target)
+  for _, list in ipairs(target:acl_list()) do
+    if list.id == 9999 then
+      return list
+    end
+  end
+end
+
+--- Patterns of versions that are not in force, above those that were given before `since`.
+local function leftovers(target, list, since)
+  local found = {}
+  for version = since + 1, list.next_ver or since do
+    if version > list.curr_ver then
+      local text = target:send(("show acl @%d #9999"):format(version))
+      if #(reply.entries(text)) > 0 then
+        found[#found + 1] = version
+      end
+    end
+  end
+  return found
+end
+
+local Stage = {}
+Stage.__index = Stage
+
+--- What a HAProxy holds that has just begun.
+M.fresh = setmetatable({ rest = "app ready 1\n" }, { __index = M.base })
+
+--- What HAProxy number `i` holds.
+---@param since integer?  the version that was given last before the run
+function Stage:state(i, since)
+  local s = self.sites[i]
+  local texts = s.target:batch({
+    "show acl #9999", { "show", "map", s.dir .. "/pool.map" }, "show servers state", "show acl #8888",
+  })
+  local keys, _, values = reply.entries(texts[2], true)
+  for n, key in ipairs(keys) do
+    keys[n] = key .. " " .. values[n] .. "\n"
+  end
+  local pool, rest = {}, (reply.entries(texts[4]))
+  for _, row in ipairs(reply.servers(texts[3])) do
+    if row.be_name == "pool" then
+      pool[#pool + 1] = row
+    elseif row.be_name == "app" then
+      rest[#rest + 1] = ("app %s %d"):format(row.admin, row.srv_uweight)
+    end
+  end
+  local state = {
+    acl = sorted((reply.entries(texts[1]))),
+    map = table.concat(keys),
+    pool = pool_text(pool),
+    rest = sorted(rest),
+  }
+  local list = list_9999(s.target)
+  state.given = list.next_ver
+  state.left = list.curr_ver and since and leftovers(s.target, list, since) or {}
+  return state
+end
+
+local function restore_pool(target, text)
+  for line in text:gmatch("[^\n]+") do
+    local name, admin, weight, addr, port = line:match("^(%S+) (%S+) (%d+) (.*):(%d+)$")
+    target:server_set({
+      server = "pool/" .. name, state = admin, weight = tonumber(weight), addr = addr, port = tonumber(port),
+    })
+  end
+end
+
+--- Make it hold `wanted`, of which it holds `state` now.
+function Stage:restore(i, state, wanted)
+  local s = self.sites[i]
+  for _, version in ipairs(state.left) do
+    s.target:send(("clear acl @%d #9999"):format(version))
+  end
+  if state.acl ~= wanted.acl then
+    local patterns = {}
+    for pattern in wanted.acl:gmatch("[^\n]+") do
+      patterns[#patterns + 1] = pattern
+    end
+    s.target:acl_replace("#9999", patterns)
+  end
+  if state.map ~= wanted.map then
+    local entries = {}
+    for key, value in wanted.map:gmatch("(%S+) ([^\n]+)\n") do
+      entries[#entries + 1] = { key = key, value = value }
+    end
+    s.target:map_replace(s.dir .. "/pool.map", entries)
+  end
+  if state.pool ~= wanted.pool then
+    restore_pool(s.target, wanted.pool)
+  end
+  if state.rest ~= wanted.rest then
+    s.target:acl_replace("#8888", { "/untouched" })
+    s.target:server_set({ server = "app/app", state = "ready", weight = 1 })
+  end
+end
+
+--- Run a policy through the proxies, to its end or for as long as patience lasts.
+---@return {status: integer?, out: string, err: string, seconds: number}  status nil: it hangs
+function Stage:run(conversation, timeout)
+  local words = {}
+  for i = 1, conversation.fleet and 2 or 1 do
+    words[#words + 1] = "-s"
+    words[#words + 1] = (conversation.tcp and self.tcp or self.proxies[i]).address
+  end
+  words[#words + 1] = "-t"
+  words[#words + 1] = tostring(timeout)
+  for _, word in ipairs(conversation.words(self)) do
+    words[#words + 1] = word
+  end
+  local began = task.now()
+  local ok, ran = pcall(task.deadline, PATIENCE, support.haplua, words)
+  if not ok then
+    if ran.kind ~= "timeout" then
+      error(ran, 0)
+    end
+    ran = { out = "", err = "" } -- no status
+  end
+  ran.seconds = task.now() - began
+  return ran
+end
+
+--- The same under a fault that pauses: then do its `act`, go on, and do its `after` when haplua has ended.
+function Stage:run_and_act(conversation, timeout, fault)
+  local proxy = self:proxy(conversation)
+  local running = task.spawn(self.run, self, conversation, timeout)
+  while not proxy.paused and not running:done() do
+    task.sleep(0.002)
+  end
+  fault.act(self, proxy)
+  proxy:go()
+  local run = running:wait()
+  if fault.after then
+    fault.after(self, proxy)
+  end
+  return run
+end
+
+--- The proxy that does harm.
+function Stage:proxy(conversation)
+  return conversation.tcp and self.tcp or self.proxies[1]
+end
+
+function Stage:__close()
+  for _, proxy in ipairs({ self.proxies[1], self.proxies[2], self.tcp }) do
+    proxy:close()
+  end
+  for _, s in ipairs(self.sites) do
+    s:close()
+  end
+end
+
+---@param maxconn integer?  of HAProxy's socket
+function M.start(maxconn)
+  local stage = setmetatable({ sites = {}, proxies = {} }, Stage)
+  for i = 1, 2 do
+    local s = site.start({
+      global = "stats maxconn " .. (maxconn or 50),
+      frontend = frontend,
+      more = more,
+      files = { ["pool.map"] = map },
+      threads = 1,
+    })
+    stage.sites[i] = s
+    s.target:acl_add("#8888", "/untouched")
+    stage.proxies[i] = start_proxy(s.dir, "proxy", s.dir .. "/proxy.sock", s.socket)
+  end
+  local s = stage.sites[1]
+  stage.tcp = start_proxy(s.dir, "tcp", tostring(site.free_port()), s.socket)
+  return stage
+end
+
+return M
