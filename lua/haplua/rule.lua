@@ -3,8 +3,8 @@
 --- RFC 5545's recurrence rules, "FREQ=MONTHLY;BYDAY=2TU": checked here, printed in one form, and expanded to
 -- civil times. Which days a rule by months or years gives is libical's answer (haplua.recurrence). Rules by
 -- weeks and less are stepped through here, and so are the times of day, UNTIL and COUNT: libical 3.0 finds
--- nothing for FREQ=DAILY;BYMONTHDAY=-1, is a week off for some FREQ=WEEKLY;INTERVAL=2;BYDAY=SU, and may
--- search for hours where a rule gives nothing.
+-- nothing for FREQ=DAILY;BYMONTHDAY=-1, is a week off for some FREQ=WEEKLY;INTERVAL=2;BYDAY=SU, takes
+-- weeks at the end of a year for others (BYWEEKNO=52), and may search for hours where a rule gives nothing.
 
 local civil = require("haplua.civil")
 
@@ -304,15 +304,8 @@ local function lookup(values)
   return values and is
 end
 
---- The days of a week that a rule chooses.
-local function days_of_week(rule, week, wanted, months)
-  local days = {}
-  for day = week, week + 6 do
-    local _, month = civil.date(day)
-    if wanted[civil.weekday(day)] and (not months or months[month]) then
-      days[#days + 1] = day
-    end
-  end
+--- What BYSETPOS leaves of a period's days.
+local function at_positions(rule, days)
   if not rule.by.BYSETPOS then
     return days
   end
@@ -323,6 +316,18 @@ local function days_of_week(rule, week, wanted, months)
     end
   end
   return chosen
+end
+
+--- The days of a week that a rule chooses.
+local function days_of_week(rule, week, wanted, months)
+  local days = {}
+  for day = week, week + 6 do
+    local _, month = civil.date(day)
+    if wanted[civil.weekday(day)] and (not months or months[month]) then
+      days[#days + 1] = day
+    end
+  end
+  return at_positions(rule, days)
 end
 
 --- By weeks.
@@ -404,6 +409,50 @@ local function by_steps(rule, start, from)
   end
 end
 
+--- By the numbers of weeks, which belong to the year in which their fourth day lies.
+local function by_week_numbers(rule, start, from)
+  local wkst = weekdays[rule.wkst or "MO"]
+  local passes, numbers = day_filter(rule), lookup(rule.by.BYWEEKNO)
+  local own_day = not rule.by.BYDAY and civil.weekday(start // DAY)
+  local times = times_of_day(rule, start)
+  local year = civil.date(start // DAY) - rule.interval
+  year = year + math.max(0, (civil.date(from // DAY) - 1 - year) // rule.interval) * rule.interval - rule.interval
+  local days, i, j = {}, 0, #times
+
+  local function first_day(of)
+    local day = civil.day(of, 1, 4)
+    return day - (civil.weekday(day) - wkst) % 7
+  end
+
+  local function days_of_year()
+    local found, first, last = {}, first_day(year), first_day(year + 1) - 1
+    for day = first, last do
+      local n = (day - first) // 7 + 1
+      if (numbers[n] or numbers[n - (last + 1 - first) // 7 - 1])
+        and (not own_day or civil.weekday(day) == own_day) and passes(day) then
+        found[#found + 1] = day
+      end
+    end
+    return at_positions(rule, found)
+  end
+
+  return function()
+    j = j + 1
+    if j > #times then
+      local last = year + HORIZON // 365
+      i, j = i + 1, 1
+      while not days[i] do
+        year, i = year + rule.interval, 1
+        if year > last then
+          return nil
+        end
+        days = days_of_year()
+      end
+    end
+    return days[i] * DAY + times[j]
+  end
+end
+
 --- The civil times of a rule from `from` on.
 ---@param rule haplua.Rule
 ---@param start integer  DTSTART, a civil time
@@ -413,7 +462,7 @@ end
 function M.times(rule, start, from, zone)
   local stop = rule.until_ and not rule.until_.utc and rule.until_.civil + (rule.until_.date and DAY - 1 or 0)
   local stop_instant = rule.until_ and rule.until_.utc and rule.until_.civil
-  local expand = rule.freq == "WEEKLY" and by_weeks or frequencies[rule.freq] > 0 and by_steps or by_days
+  local expand = rule.freq == "WEEKLY" and by_weeks or rule.by.BYWEEKNO and by_week_numbers or frequencies[rule.freq] > 0 and by_steps or by_days
   local times = expand(rule, start, rule.count and start or math.max(from, start))
   local n = 0
   return function()

@@ -385,6 +385,22 @@ describe("a recurrence rule", function()
       rule("FREQ=WEEKLY;INTERVAL=3;BYDAY=SU", nil, 2))
   end)
 
+  it("counts weeks as ISO 8601 does", function()
+    local function days(text)
+      local list = {}
+      for i, item in ipairs(coming("DTSTART:19941119T120000;RRULE:FREQ=YEARLY;" .. text .. " for 1h", paris,
+        "1994-11-19T00:00Z", 6)) do
+        list[i] = item:sub(1, 10)
+      end
+      return table.concat(list, " ")
+    end
+    assert.are.equal("1995-01-01 1995-12-31 1996-12-29 1997-12-28 1998-12-27 2000-01-02", days("BYWEEKNO=52;BYDAY=SU"))
+    assert.are.equal("1998-12-28 1999-01-03 2004-12-27 2005-01-02 2009-12-28 2010-01-03", days("BYWEEKNO=53;BYDAY=MO,SU"))
+    assert.are.equal("1995-01-01 1995-12-31 1996-12-29 1997-12-28 1999-01-03 2000-01-02", days("BYWEEKNO=-1;BYDAY=SU"))
+    assert.are.equal("1996-01-02 1997-12-30 2000-01-04 2002-01-01 2003-12-30 2006-01-03",
+      days("INTERVAL=2;BYWEEKNO=1;BYDAY=TU"))
+  end)
+
   it("ends with COUNT and UNTIL, in UTC and by the zone's clocks", function()
     assert.are.equal(2, #rule("FREQ=DAILY;COUNT=2", nil, 9))
     assert.are.equal(2, #rule("FREQ=DAILY;UNTIL=20261202T210000Z", nil, 9))
