@@ -187,7 +187,13 @@ static bool still(struct host *host)
 	uint64_t next = clock_next(&host->clock);
 
 	look(host);
-	if (host->scheduler.first || wake_settled(t, false))
+	if (host->scheduler.first)
+		return true;
+	if (next <= clock_now(&host->clock)) { /* as task.sleep(0) */
+		clock_advance(&host->clock, next);
+		return true;
+	}
+	if (wake_settled(t, false))
 		return true;
 	if (next == CLOCK_NEVER)
 		return wake_settled(t, true);
@@ -300,6 +306,18 @@ static int lvirtual_guard(lua_State *L)
 	return 0;
 }
 
+/* abandon(task): a root's, as if its process had been killed */
+static int lvirtual_abandon(lua_State *L)
+{
+	struct task *task = task_check(L, 1), *root = task_of(L);
+
+	while (root->parent)
+		root = root->parent;
+	luaL_argcheck(L, !task->parent && task != root, 1, "another run's task expected");
+	task_abandon(task);
+	return 0;
+}
+
 static int test_gc(lua_State *L)
 {
 	struct test *t = luaL_checkudata(L, 1, TEST_BOX);
@@ -332,11 +350,17 @@ static void begin(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"settle", lvirtual_settle}, {"step", lvirtual_step},
-	{"next", lvirtual_next},     {"clock", lvirtual_clock},
-	{"answer", lvirtual_answer}, {"guard", lvirtual_guard},
-	{"start", lua_test_start},   {"load", lua_test_load},
-	{"write", lua_test_write},   {NULL, NULL},
+	{"settle", lvirtual_settle},
+	{"step", lvirtual_step},
+	{"next", lvirtual_next},
+	{"clock", lvirtual_clock},
+	{"answer", lvirtual_answer},
+	{"guard", lvirtual_guard},
+	{"abandon", lvirtual_abandon},
+	{"start", lua_test_start},
+	{"load", lua_test_load},
+	{"write", lua_test_write},
+	{NULL, NULL},
 };
 
 int luaopen_haplua_virtual(lua_State *L)

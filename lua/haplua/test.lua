@@ -161,6 +161,7 @@ function Run:wait()
   if not self.result then
     self.result = { status = self.run:status(), out = self.run:out(), err = self.run:err() }
     self.run:close()
+    self.run, self.tasks = nil, {}
   end
   return self.result
 end
@@ -172,6 +173,23 @@ function Run:stop()
     self.run:stop(15)
   end
   return self:wait()
+end
+
+--- End it as SIGKILL does: nothing of it runs any more, no cleanup either. Its locks and open files go.
+---@return haplua.test.Result
+function Run:kill()
+  if not self.result then
+    for _, t in ipairs(self.tasks) do
+      virtual.abandon(t)
+    end
+    self.result = { status = 137, out = self.run:out(), err = self.run:err() }
+    self.run:close()
+    self.run, self.tasks = nil, {}
+    collectgarbage()
+    collectgarbage() -- the first may have been under way
+    virtual.settle()
+  end
+  return self.result
 end
 
 local function words_of(first, ...)

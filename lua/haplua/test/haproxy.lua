@@ -33,9 +33,15 @@ local function read_file(path)
   return f and f:read("a")
 end
 
+---@class haplua.test.ACL
+---@field fetch string?  "path" unless given: what HAProxy says that the ACL looks at
+---@field match string|string[]|nil  the method behind `-m`; by the fetch unless given
+---@field insensitive boolean?  -i
+---@field entries string[]?  what it begins with, where it has no file that can be read
+
 ---@class haplua.test.HAProxyOptions
 ---@field version string?  "2.2", "2.6" (unless given), "3.0", "3.2", or in full: "2.6.12-1+deb12u4"
----@field acls table<string, {fetch: string?, match: string|string[]|nil, insensitive: boolean?, entries: string[]?}>?  by "#ID" or file name
+---@field acls table<string, haplua.test.ACL>?  by "#ID" or file name
 ---@field maps table<string, {match: string|string[]|nil, entries: table?}>?  by file name
 ---@field servers table?  {"app/a1", ...}, or {["app/a1"] = {addr=, port=, weight=, disabled=, check=}}
 ---@field backends string[]?  besides those of the servers
@@ -226,6 +232,9 @@ local commands = {
   ["set severity-output"] = { run = set_severity },
   ["set timeout cli"] = { run = set_timeout },
   ["wait"] = { run = wait_a_moment, since = 300 },
+  ["clear counters"] = { run = function() return "" end, level = 1 },
+  ["set maxconn"] = { run = function() return "" end, level = 2 },
+  ["set rate-limit"] = { run = function() return "" end, level = 2 },
   ["echo"] = { run = function(_, words) return message(table.concat(words, " "), INFO) end, since = 301 },
 }
 for _, kind in ipairs({ "acl", "map" }) do
@@ -255,9 +264,6 @@ local levels = { user = 0, operator = 1, admin = 2 }
 local function run(fake, words, payload)
   if fake.minor_version >= 300 and #words == 0 then
     return "\n"
-  elseif #words > 64 and fake.minor_version >= 302 then
-    words = {}
-    return "[3]: Too many arguments. Commands must have at most 64 arguments.\n\n"
   end
   local command, n
   for i = math.min(3, #words), 1, -1 do
@@ -267,7 +273,9 @@ local function run(fake, words, payload)
     end
   end
   local body, severity, short
-  if not command or (command.since or 0) > fake.minor_version then
+  if #words > 64 and fake.minor_version >= 302 then
+    body, severity = message("Too many arguments. Commands must have at most 64 arguments.")
+  elseif not command or (command.since or 0) > fake.minor_version then
     body, severity = unknown(fake, words)
   elseif (command.level or 0) > levels[fake.level] then
     body, severity = message("Permission denied")
@@ -340,6 +348,9 @@ local function answer_line(fake, bytes, at)
     return nil
   end
   local line, after, payload = bytes:sub(at, stop - 1):gsub("\r$", ""), stop + 1, nil
+  if #line:match("\\*$") % 2 == 1 and fake.minor_version >= 204 then
+    return nil -- the LF was escaped
+  end
   local head, mark = line:match("^(.*) <<(%S*)$")
   if head and (mark == "" or fake.minor_version >= 209 and #mark <= 7) then
     line = head

@@ -20,7 +20,7 @@ local ERROR, INFO = 3, 6
 ---@field entries {ref: string, key: string, value: string?, version: integer}[]
 ---@field current integer
 ---@field next integer
----@field refused integer  entries that were refused: HAProxy's count loses one with each
+---@field refused integer  entries that were refused: HAProxy's count, which knows no sign, loses one with each
 
 local function title(kind)
   return kind == "acl" and "ACL" or "map"
@@ -227,8 +227,9 @@ local function version_text(fake, list)
   if fake.minor_version < 204 then
     return ""
   end
-  local users = list.file and math.max(#list.methods, 1) or 1
-  return (". curr_ver=%d next_ver=%d entry_cnt=%d"):format(list.current, list.next, #list.entries * users - list.refused)
+  local count = #list.entries * #list.methods - list.refused
+  local text = count < 0 and ("1844674407370955%04d"):format(1616 + count) or count
+  return (". curr_ver=%d next_ver=%d entry_cnt=%s"):format(list.current, list.next, text)
 end
 
 local function describe(list)

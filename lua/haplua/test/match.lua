@@ -7,7 +7,7 @@ local regex = require("haplua.test.regex")
 local M = {}
 
 ---@class haplua.test.Method
----@field parse fun(pattern: string, insensitive: boolean, modern: boolean): any, string?  the pattern; or nil and HAProxy's refusal
+---@field parse fun(pattern: string, insensitive: boolean, modern: boolean): any, string?  or nil and HAProxy's refusal
 ---@field key? fun(value: string): any  how a value to be matched is read; nil: it matches nothing
 ---@field matches fun(parsed: any, key: any): boolean
 ---@field tree boolean?  HAProxy keeps case-sensitive ones in a tree
