@@ -382,6 +382,34 @@ describe("scripts under haplua test", function()
   end)
 end)
 
+describe("docs/types/virtual.lua", function()
+  it("declares haplua.virtual as it is", function()
+    local types = os.getenv("PWD") .. "/docs/types/virtual.lua"
+    passes(1, ([[
+      it("is declared", function()
+        local declared = { virtual = {}, TestRun = {} }
+        for line in io.lines(%q) do
+          local owner, name = line:match("^function (%%w+)[.:](%%w+)%%(.*%%) end$")
+          if owner then
+            declared[owner][name] = true
+          end
+        end
+        local function names(t)
+          local found = {}
+          for name in pairs(t) do
+            found[name] = true
+          end
+          return found
+        end
+        local virtual = require("haplua.virtual")
+        assert.same(declared.virtual, names(virtual))
+        local started = virtual.start("maint", { "--help" }, { "/x" })
+        assert.same(declared.TestRun, names(debug.getmetatable(started).__index))
+      end)
+    ]]):format(types))
+  end)
+end)
+
 describe("the fake HAProxy", function()
   it("is away, comes back, and forgets at a reload", function()
     local folder <close> = support.folder()
@@ -397,7 +425,8 @@ describe("the fake HAProxy", function()
         back:wait()
       end)
       it("reload", function()
-        local fake = test.haproxy({ acls = { [%q] = { match = "beg" }, ["#5"] = { entries = { "/x" } } }, servers = { "app/a1" } })
+        local fake = test.haproxy({ acls = { [%q] = { match = "beg" }, ["#5"] = { entries = { "/x" } } },
+          servers = { "app/a1" } })
         acl_add(%q, "/c")
         acl_clear("#5")
         haproxy.server_set({ server = "app/a1", state = "maint" })
@@ -442,7 +471,8 @@ describe("the fake HAProxy", function()
           assert.same({ a = "1", b = "2" }, fake:map("/m"))
         end)
         it("servers of " .. version, function()
-          local fake = test.haproxy({ version = version, servers = { ["app/a1"] = { weight = 10 }, ["app/a2"] = { disabled = true } } })
+          local fake = test.haproxy({ version = version,
+            servers = { ["app/a1"] = { weight = 10 }, ["app/a2"] = { disabled = true } } })
           assert.equal("drain", haproxy.server_set({ server = "app/a1", state = "drain", weight = "50%" }).admin)
           assert.equal(5, fake:server("app/a1").weight)
           assert.equal("192.0.2.9", haproxy.server_set({ server = "app/a1", addr = "192.0.2.9", port = 80 }).srv_addr)

@@ -99,7 +99,8 @@ end
 
 function tests.matches(negated, pattern, text, message)
   local found = type(text) == "string" and text:find(pattern) ~= nil
-  return found, ("expected: %s match for %s\n     got: %s"):format(negated and "no" or "a", M.show(pattern), M.show(text)), message
+  return found, ("expected: %s match for %s\n     got: %s"):format(negated and "no" or "a", M.show(pattern),
+    M.show(text)), message
 end
 
 function tests.contains(negated, part, text, message)
