@@ -62,6 +62,18 @@ static void on_before_sleep(uv_prepare_t *handle)
 		uv_stop(&host->loop);
 }
 
+/* One turn of the loop, when every ready task has run once. */
+static void turn(struct host *host)
+{
+	bool ready = host->scheduler.first;
+
+	if (uv_run(&host->loop, ready ? UV_RUN_NOWAIT : UV_RUN_ONCE) || ready ||
+	    host->scheduler.first)
+		return;
+	if (!host->test || !host->test->still(host))
+		scheduler_interrupt(&host->scheduler, HAP_EDEADLOCK);
+}
+
 int host_loop(struct host *host)
 {
 	int rc = interrupt_start(&host->loop, on_signal, task_hook, host);
@@ -70,11 +82,10 @@ int host_loop(struct host *host)
 		return rc;
 	while (host->scheduler.alive > 0) {
 		scheduler_run(&host->scheduler);
-		if (host->scheduler.first)
-			uv_run(&host->loop, UV_RUN_NOWAIT);
-		else if (host->scheduler.alive > 0 && !uv_run(&host->loop, UV_RUN_ONCE) &&
-			 !host->scheduler.first)
-			scheduler_interrupt(&host->scheduler, HAP_EDEADLOCK);
+		if (host->test)
+			host->test->serve(host);
+		if (host->scheduler.alive > 0)
+			turn(host);
 	}
 	interrupt_stop();
 	return 0;

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <uv.h>
 
+struct host;
+struct request;
+
 /* What the command line asks for. All strings are borrowed and outlive the host. */
 struct options {
 	const char **sockets; /* -s; at least one */
@@ -24,8 +27,18 @@ struct options {
 	bool dry_run, trace;
 	const char *chunk;  /* -e code, or NULL */
 	const char *script; /* path, bare name, or "-"; NULL: -e, or the prompt */
+	bool test;          /* the script is the built-in `test` */
 	char **args;        /* for the script */
 	int n_args;
+};
+
+/* What takes the place of time and HAProxy under `haplua test` (lua_test.c). */
+struct host_test {
+	/* Answer what is to be answered; after each round of tasks. */
+	void (*serve)(struct host *host);
+	/* Nothing is ready and no I/O is under way: returns whether it changed that. */
+	bool (*still)(struct host *host);
+	void (*stand_in)(struct request *r); /* of every target */
 };
 
 struct host {
@@ -36,6 +49,7 @@ struct host {
 	lua_State *L;                  /* owned */
 	const struct options *options; /* borrowed */
 	bool would_change;             /* a dry run held something back */
+	const struct host_test *test;  /* borrowed from the registry; NULL: no test */
 };
 
 /* Make loop, clock, Lua state and scheduler. 0, UV_* or HAP_ENOMEM; after a failure

@@ -112,6 +112,8 @@ struct target *lua_target_open(lua_State *L, struct span address, struct span ro
 		(*box)->answer_max = host->options->max_reply;
 	if (host->options->trace)
 		(*box)->trace = trace;
+	if (host->test)
+		(*box)->stand_in = host->test->stand_in;
 	return *box;
 }
 

@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Registry: the folder of the script; the script, compiled, where there are several
- * targets. */
-#define FOLDER   "haplua.folder"
+/* Registry: the set of folders that scripts lie in, one but in a test; the script,
+ * compiled, where there are several targets. */
+#define FOLDERS  "haplua.folders"
 #define COMPILED "haplua.compiled"
 
 /* Types of userdata. */
@@ -58,17 +58,21 @@ static const struct {
 	{"task", "task", true},          {"run", "run", true},
 };
 
-/* Does a file lie in the folder of the script? */
+/* Does a file lie in the folder of a script? */
 static bool is_beside(lua_State *L, const char *path)
 {
-	lua_getfield(L, LUA_REGISTRYINDEX, FOLDER);
-	const char *folder = lua_tostring(L, -1);
-	size_t n = folder ? strlen(folder) : 0;
+	bool found = false;
 
-	lua_pop(L, 1);
-	if (n == 1 && *folder == '.' && !strchr(path, '/'))
-		return true;
-	return n > 0 && strncmp(path, folder, n) == 0 && path[n] == '/';
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, FOLDERS);
+	for (lua_pushnil(L); !found && lua_next(L, -2); lua_pop(L, 1)) {
+		size_t n;
+		const char *folder = lua_tolstring(L, -2, &n);
+
+		found = (n == 1 && *folder == '.' && !strchr(path, '/')) ||
+			(strncmp(path, folder, n) == 0 && path[n] == '/');
+	}
+	lua_pop(L, found ? 2 : 1);
+	return found;
 }
 
 /* Is the function that asks another's: C code, or a library that lies elsewhere than the
@@ -188,18 +192,24 @@ static void add_searcher(lua_State *L)
 static void add_path(lua_State *L, const char *script)
 {
 	const char *slash = strrchr(script, '/');
+	int top = lua_gettop(L);
 
-	lua_getglobal(L, LUA_LOADLIBNAME);
-	lua_pushlstring(L, slash ? script : ".", slash ? (size_t)(slash - script) : 1);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, FOLDERS);
+	const char *folder = lua_pushlstring(L, slash ? script : ".",
+					     slash ? (size_t)(slash - script) : 1);
+
 	lua_pushvalue(L, -1);
-	lua_setfield(L, LUA_REGISTRYINDEX, FOLDER);
-	const char *folder = lua_tostring(L, -1);
-
-	lua_getfield(L, -2, "path");
-	lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
-			lua_tostring(L, -1));
-	lua_setfield(L, -4, "path");
-	lua_pop(L, 3);
+	if (lua_rawget(L, top + 1) == LUA_TNIL) {
+		lua_pushvalue(L, top + 2);
+		lua_pushboolean(L, true);
+		lua_rawset(L, top + 1);
+		lua_getglobal(L, LUA_LOADLIBNAME);
+		lua_getfield(L, -1, "path");
+		lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
+				lua_tostring(L, -1));
+		lua_setfield(L, -3, "path");
+	}
+	lua_settop(L, top);
 }
 
 static const luaL_Reg preloaded[] = {
@@ -211,6 +221,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.sqlite", luaopen_haplua_sqlite},
 	{"haplua.task", luaopen_haplua_task},
 	{"haplua.terminal", luaopen_haplua_terminal},
+	{"haplua.virtual", luaopen_haplua_virtual},
 	{"haplua.watch", luaopen_haplua_watch},
 	{"haplua.recurrence", luaopen_haplua_recurrence},
 	{"run", luaopen_haplua_run},
@@ -335,9 +346,13 @@ static void load_file(lua_State *L, const char *script)
 	lua_remove(L, -2);
 }
 
-static bool is_prompt(const struct options *options)
+/* The compiled-in module that is a script of its own: the prompt, `haplua test`; or NULL.
+ */
+static const char *builtin(const struct options *options)
 {
-	return !options->chunk && !options->script;
+	if (options->test)
+		return "haplua.test.main";
+	return !options->chunk && !options->script ? "haplua.prompt" : NULL;
 }
 
 static void load_chunk(lua_State *L, const struct options *options)
@@ -347,10 +362,10 @@ static void load_chunk(lua_State *L, const struct options *options)
 	if (options->chunk) {
 		add_path(L, "./");
 		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
-	} else if (is_prompt(options)) {
+	} else if (builtin(options)) {
 		add_path(L, "./");
 		lua_getglobal(L, "require");
-		lua_pushliteral(L, "haplua.prompt");
+		lua_pushstring(L, builtin(options));
 		lua_call(L, 1, 1);
 	} else if (strcmp(options->script, "-") == 0) {
 		add_path(L, "./");
@@ -378,7 +393,7 @@ static void push_script(lua_State *L, const struct options *options)
 	}
 	lua_pop(L, 1);
 	load_chunk(L, options);
-	if (options->n_sockets == 1 || is_prompt(options))
+	if (options->n_sockets == 1 || builtin(options))
 		return;
 	lua_getglobal(L, LUA_STRLIBNAME);
 	lua_getfield(L, -1, "dump");
@@ -468,6 +483,25 @@ static void add_loaders(lua_State *L)
 	}
 }
 
+void lua_script_file(lua_State *L, const char *path)
+{
+	add_loaders(L);
+	lua_pushglobaltable(L);
+	lua_insert(L, -2);
+	make_strict(L, lua_gettop(L) - 1);
+	lua_remove(L, -2);
+	load_file(L, path);
+	lua_insert(L, -2);
+	if (!lua_setupvalue(L, -2, 1))
+		lua_pop(L, 1);
+}
+
+void lua_script_forget(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_setfield(L, LUA_REGISTRYINDEX, COMPILED);
+}
+
 int lua_script_load(lua_State *L, const struct options *options, const char *socket)
 {
 	push_script(L, options);
@@ -485,9 +519,8 @@ int lua_script_load(lua_State *L, const struct options *options, const char *soc
 	lua_insert(L, -2);
 	make_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
-	/* A chunk's first upvalue is its _ENV; the prompt is no chunk and makes its own.
-	 */
-	if (is_prompt(options) || !lua_setupvalue(L, -2, 1))
+	/* A chunk's first upvalue is its _ENV; a module is no chunk and makes its own. */
+	if (builtin(options) || !lua_setupvalue(L, -2, 1))
 		lua_pop(L, 1);
 	luaL_checkstack(L, options->n_args + 4, "too many arguments");
 	for (int i = 0; i < options->n_args; i++)

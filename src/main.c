@@ -26,6 +26,7 @@ static const char help[] =
 	"       haplua [options] NAME [argument...]\n"
 	"       haplua [options] -e CODE [argument...]\n"
 	"       haplua [options]\n"
+	"       haplua test [FILE|FOLDER]...\n"
 	"\n"
 	"Run a maintenance policy for HAProxy: a Lua 5.4 script that talks to the admin\n"
 	"socket. NAME is NAME.lua in ./scripts or among the installed scripts; a SCRIPT "
@@ -213,10 +214,17 @@ int main(int argc, char **argv)
 		if (status >= 0)
 			return status;
 	}
+	o.test = !o.chunk && optind < argc && strcmp(argv[optind], "test") == 0;
+	if (o.test && (o.n_sockets > 0 || *o.route || o.dry_run))
+		return usage(
+			"-s, --via and -n are of no use to `haplua test`, which acts "
+			"on fake HAProxys only",
+			NULL);
 	if (o.n_sockets == 0) {
 		const char *preset = getenv("HAPLUA_SOCKET");
 
-		sockets[o.n_sockets++] = preset && *preset ? preset : DEFAULT_SOCKET;
+		sockets[o.n_sockets++] =
+			!o.test && preset && *preset ? preset : DEFAULT_SOCKET;
 	}
 	if (!o.chunk && optind < argc)
 		o.script = argv[optind++];

@@ -15,7 +15,6 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,25 +31,31 @@ struct run {
 };
 
 struct policy {
-	struct host host;
-	struct run *runs; /* owned */
+	struct host *host;             /* borrowed */
+	const struct options *options; /* borrowed */
+	FILE *out, *err;               /* borrowed: where its scripts print */
+	struct run *runs;              /* owned */
 	int n;
+	int signo; /* what policy_stop() stands for, or 0 */
 };
 
 /* Exit status of a run. */
 
-static int status_of_kind(const char *kind, lua_State *L, int error)
+static int status_of_kind(const char *kind, lua_State *L, int error, int signo)
 {
 	if (strcmp(kind, "unreachable") == 0 || strcmp(kind, "timeout") == 0)
 		return EXIT_UNREACHABLE;
 	if (strcmp(kind, "interrupted") == 0 &&
 	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
 		return 128 + (int)lua_tointeger(L, -1);
+	if (strcmp(kind, "interrupted") == 0 && signo)
+		return 128 + signo;
 	return EXIT_FAILED;
 }
 
-/* From the error at index `error`. [-0, +0] */
-static int status_of_error(lua_State *L, int error)
+/* From the error at index `error`; `signo` is what interrupted it, if no real signal did.
+ * [-0, +0] */
+static int status_of_error(lua_State *L, int error, int signo)
 {
 	int top = lua_gettop(L), status = EXIT_FAILED;
 
@@ -58,7 +63,7 @@ static int status_of_error(lua_State *L, int error)
 		luaL_getmetatable(L, ERROR_OBJECT);
 		if (lua_rawequal(L, -1, -2) &&
 		    lua_getfield(L, error, "kind") == LUA_TSTRING)
-			status = status_of_kind(lua_tostring(L, -1), L, error);
+			status = status_of_kind(lua_tostring(L, -1), L, error, signo);
 	}
 	lua_settop(L, top);
 	return status;
@@ -99,16 +104,16 @@ static int text_of_error(lua_State *L)
 
 /* Tell of the error at `index`, counted from the bottom. Does not raise, also when there
  * is no memory. */
-static void print_error(lua_State *L, int index)
+static void print_error(lua_State *L, int index, FILE *err)
 {
 	int top = lua_gettop(L);
 
 	lua_pushcfunction(L, text_of_error);
 	lua_pushvalue(L, index);
 	if (lua_pcall(L, 1, 1, 0) == LUA_OK)
-		fprintf(stderr, "haplua: %s\n", lua_tostring(L, -1));
+		fprintf(err, "haplua: %s\n", lua_tostring(L, -1));
 	else
-		fprintf(stderr, "haplua: an error that has no text (a %s)\n",
+		fprintf(err, "haplua: an error that has no text (a %s)\n",
 			luaL_typename(L, index));
 	lua_settop(L, top);
 }
@@ -117,6 +122,7 @@ static int report_k(lua_State *L, int status, lua_KContext context)
 {
 	struct run *run = (struct run *)context;
 	bool several = run->policy->n > 1;
+	FILE *err = run->policy->err;
 
 	if (status != LUA_OK && status != LUA_YIELD) {
 		lua_settop(L, SLOT_TRACE);
@@ -124,13 +130,13 @@ static int report_k(lua_State *L, int status, lua_KContext context)
 	}
 	fflush(stdout);
 	if (several)
-		fprintf(stderr, "%s: ", run->socket);
-	print_error(L, SLOT_FAULT);
+		fprintf(err, "%s: ", run->socket);
+	print_error(L, SLOT_FAULT, err);
 	run->untold = false;
 	if (lua_isstring(L, SLOT_ADVICE))
-		fprintf(stderr, "%s\n", lua_tostring(L, SLOT_ADVICE));
+		fprintf(err, "%s\n", lua_tostring(L, SLOT_ADVICE));
 	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
-		fprintf(stderr, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
+		fprintf(err, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
 	return 0;
 }
 
@@ -154,7 +160,7 @@ static void end_run(struct run *run)
 	struct policy *p = run->policy;
 
 	run->ended = true;
-	if (run->status == EXIT_DONE && p->host.would_change)
+	if (run->status == EXIT_DONE && p->host->would_change)
 		run->status = EXIT_WOULD_CHANGE;
 	for (int i = 0; i < p->n; i++)
 		if (p->runs[i].waiting)
@@ -182,7 +188,7 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 			lua_pushvalue(script->L, i);
 			lua_xmove(script->L, L, 1);
 		}
-		run->status = status_of_error(L, SLOT_FAULT);
+		run->status = status_of_error(L, SLOT_FAULT, run->policy->signo);
 	}
 	end_run(run);
 	return lua_gettop(L) >= SLOT_FAULT ? report(L, run) : 0;
@@ -193,7 +199,7 @@ static int run_main(lua_State *L)
 {
 	struct run *run = lua_touserdata(L, SLOT_RUN);
 
-	run->script = task_spawn(L, &run->policy->host.scheduler, task_of(L),
+	run->script = task_spawn(L, &run->policy->host->scheduler, task_of(L),
 				 lua_gettop(L) - 2);
 	run->script->asked = true;
 	return run_k(L, LUA_OK, 0);
@@ -284,26 +290,88 @@ static int barrier(lua_State *L)
 
 /* Setting up. Under a protected call. */
 
+/* Start a run: pushes the box of its root task. [-0, +1] */
 static void start_run(lua_State *L, struct run *run)
 {
-	const struct options *o = run->policy->host.options;
+	const struct options *o = run->policy->options;
 	struct task *root;
 
 	lua_pushcfunction(L, run_main);
 	lua_pushlightuserdata(L, run);
 	int n = lua_script_load(L, o, run->socket);
 
-	root = task_spawn(L, &run->policy->host.scheduler, NULL, n + 2);
+	root = task_spawn(L, &run->policy->host->scheduler, NULL, n + 2);
 	root->owner = run;
 	task_set_target(root,
 			lua_target_open(L, span_of(run->socket), span_of(o->route)));
-	lua_pop(L, 2);
+	lua_pop(L, 1);
+}
+
+struct policy *policy_new(struct host *host, const struct options *options, FILE *out,
+			  FILE *err)
+{
+	struct policy *p = malloc(sizeof *p);
+
+	if (!p)
+		return NULL;
+	*p = (struct policy){host, options, out, err, NULL, options->n_sockets, 0};
+	p->runs = calloc((size_t)p->n, sizeof *p->runs);
+	if (!p->runs) {
+		free(p);
+		return NULL;
+	}
+	for (int i = 0; i < p->n; i++)
+		p->runs[i] = (struct run){
+			.policy = p,
+			.socket = options->sockets[i],
+			.status = EXIT_FAILED,
+			.untold = true,
+		};
+	return p;
+}
+
+void policy_free(struct policy *p)
+{
+	if (p)
+		free(p->runs);
+	free(p);
+}
+
+void policy_start(lua_State *L, struct policy *p)
+{
+	luaL_checkstack(L, p->n + 4, "too many targets");
+	for (int i = 0; i < p->n; i++)
+		start_run(L, &p->runs[i]);
+	lua_script_forget(L);
+}
+
+void policy_stop(struct policy *p, int signo)
+{
+	p->signo = signo;
+	for (int i = 0; i < p->n; i++)
+		if (!p->runs[i].ended && p->runs[i].script)
+			task_cancel(p->runs[i].script);
+}
+
+int policy_status(const struct policy *p)
+{
+	int status = EXIT_DONE;
+
+	for (int i = 0; i < p->n; i++)
+		status = worse(status, p->runs[i].status);
+	return status;
+}
+
+FILE *policy_stream(lua_State *L, bool err)
+{
+	const struct policy *p = run_of(L)->policy;
+
+	return err ? p->err : p->out;
 }
 
 static int set_up(lua_State *L)
 {
 	struct policy *p = lua_touserdata(L, 1);
-	const struct options *o = p->host.options;
 
 	lua_script_setup(L);
 	luaL_newmetatable(L, "haplua.Barrier");
@@ -317,45 +385,36 @@ static int set_up(lua_State *L)
 	lua_setfield(L, -2, "barrier");
 	luaL_requiref(L, "haplua.task", luaopen_haplua_task,
 		      0); /* boxes need their types */
+	if (p->options->test)
+		luaL_requiref(L, "haplua.virtual", luaopen_haplua_virtual, 0);
 	lua_settop(L, 1);
-	for (int i = 0; i < p->n; i++) {
-		p->runs[i] = (struct run){
-			.policy = p,
-			.socket = o->sockets[i],
-			.status = EXIT_FAILED,
-			.untold = true,
-		};
-		start_run(L, &p->runs[i]);
-	}
+	policy_start(L, p);
 	return 0;
 }
 
 static int run_all(struct policy *p)
 {
-	lua_State *L = p->host.L;
-	int status = EXIT_DONE;
+	lua_State *L = p->host->L;
 
 	lua_pushcfunction(L, set_up);
 	lua_pushlightuserdata(L, p);
 	int rc = lua_pcall(L, 1, 0, 0);
 
 	if (rc != LUA_OK) {
-		print_error(L, 1);
+		print_error(L, 1, stderr);
 		return rc == LUA_ERRMEM ? EXIT_FAILED : EXIT_USAGE;
 	}
 	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
-	rc = host_loop(&p->host);
+	rc = host_loop(p->host);
 
 	if (rc < 0) {
 		fprintf(stderr, "haplua: %s\n", err_text(rc));
 		return EXIT_FAILED;
 	}
-	for (int i = 0; i < p->n; i++) {
-		status = worse(status, p->runs[i].status);
+	for (int i = 0; i < p->n; i++)
 		if (p->runs[i].untold)
 			fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
-	}
-	return status;
+	return policy_status(p);
 }
 
 /* What was printed must have arrived: a full disk is no success. */
@@ -369,16 +428,17 @@ static int flush_output(int status)
 
 int policy_run(const struct options *options)
 {
-	struct policy p = {.n = options->n_sockets};
-	int status = EXIT_FAILED, rc = host_start(&p.host, options);
+	struct host host;
+	int status = EXIT_FAILED, rc = host_start(&host, options);
 
 	if (rc == 0) {
-		p.runs = calloc((size_t)p.n, sizeof *p.runs);
-		rc = p.runs ? 0 : HAP_ENOMEM;
-		if (rc == 0)
-			status = flush_output(run_all(&p));
-		host_stop(&p.host);
-		free(p.runs);
+		struct policy *p = policy_new(&host, options, stdout, stderr);
+
+		rc = p ? 0 : HAP_ENOMEM;
+		if (p)
+			status = flush_output(run_all(p));
+		host_stop(&host);
+		policy_free(p);
 	}
 	if (rc < 0)
 		fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));

@@ -269,6 +269,10 @@ static void on_retry(struct timer *t)
 {
 	struct request *r = CONTAINER_OF(t, struct request, retry);
 
+	if (r->target->stand_in) {
+		r->target->stand_in(r);
+		return;
+	}
 	disconnect(r);
 	r->lacks = 0;
 	if (r->target->address.kind == ADDRESS_UNIX)
@@ -330,12 +334,12 @@ static bool may_pass(struct request *r, int rc)
 
 /* A local socket that is reset before it gave an answer was closed with our request in it
  * unread: at a reload, the old worker's queue goes that way. But what stands between us
- * and HAProxy may have passed a part of it on, and the first commands of a line run before
- * the rest is there. So only what does no harm twice is sent again. */
+ * and HAProxy may have passed a part of it on, and the first commands of a line run
+ * before the rest is there. So only what does no harm twice is sent again. */
 static bool send_again(struct request *r, int rc)
 {
-	if (!r->repeatable || r->target->address.kind != ADDRESS_UNIX || rc != -ECONNRESET || r->in.n > 0 ||
-	    !may_pass(r, rc))
+	if (!r->repeatable || r->target->address.kind != ADDRESS_UNIX ||
+	    rc != -ECONNRESET || r->in.n > 0 || !may_pass(r, rc))
 		return false;
 	disconnect(r);
 	r->written = 0;
@@ -443,10 +447,62 @@ static void begin(struct request *r)
 {
 	r->target->busy++;
 	r->state = REQUEST_CONNECTING;
-	if (r->target->address.kind == ADDRESS_UNIX)
+	if (r->target->stand_in)
+		r->target->stand_in(r);
+	else if (r->target->address.kind == ADDRESS_UNIX)
 		try_unix(r);
 	else
 		look_up(r);
+}
+
+/* Stand-ins. */
+
+/* As RETRY_SECONDS, but a stand-in's time costs nothing and its retries do. */
+#define STAND_IN_RETRY_SECONDS 0.02
+
+struct request *request_ref(struct request *r)
+{
+	r->refs++;
+	return r;
+}
+
+static void ask_again(struct request *r, uint64_t at)
+{
+	int rc = 0;
+
+	if (r->state != REQUEST_DONE && at != CLOCK_NEVER)
+		rc = clock_set(r->target->clock, &r->retry, at, on_retry);
+	if (rc < 0)
+		finish(r, rc);
+	unref(r);
+}
+
+void request_ask_later(struct request *r, uint64_t at)
+{
+	r->put_off = true;
+	ask_again(r, at);
+}
+
+void request_answer(struct request *r, struct span answer, int rc)
+{
+	struct target *t = r->target;
+
+	if (r->state == REQUEST_DONE) {
+		unref(r);
+		return;
+	}
+	if (rc < 0 && t->address.kind == ADDRESS_UNIX && may_pass(r, rc)) {
+		ask_again(r, clock_after(t->clock, STAND_IN_RETRY_SECONDS));
+		return;
+	}
+	if (rc == 0 && t->trace)
+		t->trace(t, TARGET_SENT, buf_span(&r->out));
+	if (rc == 0 && answer.n > t->answer_max)
+		rc = HAP_ELIMIT;
+	if (rc == 0)
+		rc = buf_add_span(&r->in, answer);
+	finish(r, rc);
+	unref(r);
 }
 
 /* The public face. */

@@ -35,6 +35,10 @@ struct target {
 	size_t answer_max;  /* bytes of an answer; more is HAP_ELIMIT */
 	int busy, busy_max; /* connections open; how many may be */
 	struct request *first, *last; /* waiting at the gate, one reference each */
+	/* Who answers instead of a socket, under `haplua test`; NULL: a socket does.
+	 * Takes a reference with request_ref() and lets it go with request_answer() or
+	 * request_ask_later(), from outside of this call. */
+	void (*stand_in)(struct request *r);
 	/* Told of the bytes that pass, for -v; NULL: nobody listens. */
 	void (*trace)(const struct target *t, enum target_way way, struct span bytes);
 };

@@ -321,6 +321,28 @@ void scheduler_close(struct scheduler *s)
 		next = t->next;
 		task_unref(t);
 	}
+	for (struct task *t = s->abandoned; t; t = next) {
+		next = t->next;
+		task_unref(t);
+	}
+}
+
+void task_abandon(struct task *t)
+{
+	struct scheduler *s = t->s;
+
+	if (t->state == TASK_DONE)
+		return;
+	while (t->children)
+		task_abandon(t->children);
+	t->state = TASK_DONE;
+	waiters_leave(t);
+	task_end_grace(t);
+	unlink_from(t);
+	link_into(&s->abandoned, t);
+	s->alive--;
+	luaL_unref(s->L, LUA_REGISTRYINDEX, t->anchor);
+	t->anchor = LUA_NOREF;
 }
 
 struct task *task_spawn(lua_State *L, struct scheduler *s, struct task *parent, int n)

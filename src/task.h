@@ -68,7 +68,8 @@ struct scheduler {
 	struct clock *clock;       /* borrowed */
 	struct task *first, *last; /* ready to run */
 	struct task *running;
-	struct task *roots; /* list through `next` */
+	struct task *roots;     /* list through `next` */
+	struct task *abandoned; /* likewise; freed at the end: scopes may point to them */
 	size_t alive;
 };
 
@@ -125,6 +126,11 @@ void task_cancel(struct task *t);
 
 /* End the running task: cancels it and raises at once. */
 int task_end(lua_State *L);
+
+/* Let a root and all below it stand still for good, as if their process had been killed:
+ * no cleanup runs, and nobody may wait for them. What their stacks hold goes with the
+ * next collection. Does not raise. */
+void task_abandon(struct task *root);
 
 /* Push the box of a task that is not done. [-0, +1] */
 void task_push(lua_State *L, struct task *t);

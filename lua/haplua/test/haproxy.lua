@@ -1,0 +1,403 @@
+-- SPDX-License-Identifier: MIT
+--
+--- A fake HAProxy: takes the bytes of one connection to the admin socket, returns those of the answer.
+-- Pure: no socket, no clock but the one it is given, all state in one table. It speaks as the version that it
+-- is told to be does, between 2.2 and 3.2, as far as haplua and policies depend on it; for every other command
+-- it says that it does not know it. docs/testing.md says what it can.
+
+local lists = require("haplua.test.lists")
+local servers = require("haplua.test.servers")
+
+local M = {}
+
+local ERROR, INFO = 3, 6
+
+local full_versions = { ["2.2"] = "2.2.9", ["2.6"] = "2.6.12", ["3.0"] = "3.0.11", ["3.2"] = "3.2.26" }
+
+---@class haplua.test.HAProxy
+---@field version string
+---@field pid integer
+---@field log string[]  every command that came, in order, without `set severity-output` and `set timeout`
+---@field delay number  seconds that an answer takes; math.huge: none comes
+---@field missing string?  the system's error for who connects: "ECONNREFUSED", "ENOENT", ...; nil: it listens
+local Fake = {}
+Fake.__index = Fake
+
+local known = {
+  version = true, acls = true, maps = true, servers = true, backends = true, frontends = true, now = true, read = true,
+  pid = true, level = true, address = true, path = true,
+}
+
+local function read_file(path)
+  local f <close> = io.open(path, "rb")
+  return f and f:read("a")
+end
+
+---@class haplua.test.ACL
+---@field fetch string?  "path" unless given: what HAProxy says that the ACL looks at
+---@field match string|string[]|nil  the method behind `-m`; by the fetch unless given
+---@field insensitive boolean?  -i
+---@field entries string[]?  what it begins with, where it has no file that can be read
+
+---@class haplua.test.HAProxyOptions
+---@field version string?  "2.2", "2.6" (unless given), "3.0", "3.2", or in full: "2.6.12-1+deb12u4"
+---@field acls table<string, haplua.test.ACL>?  by "#ID" or file name
+---@field maps table<string, {match: string|string[]|nil, entries: table?}>?  by file name
+---@field servers table?  {"app/a1", ...}, or {["app/a1"] = {addr=, port=, weight=, disabled=, check=}}
+---@field backends string[]?  besides those of the servers
+---@field frontends string[]?
+---@field level "user"|"operator"|"admin"|nil  what the socket may do
+---@field pid integer?
+---@field now (fun(): number)?  the time: seconds since 1970
+---@field read (fun(path: string): string?)?  how a list's file is read; nil: there is none
+
+---@param options haplua.test.HAProxyOptions?
+---@return haplua.test.HAProxy
+function M.new(options)
+  options = options or {}
+  for key in pairs(options) do
+    if not known[key] then
+      error(("haproxy: there is no option '%s'"):format(tostring(key)), 2)
+    end
+  end
+  local version = options.version or "2.6"
+  local fake = setmetatable({
+    version = full_versions[version] or version, pid = options.pid or 1001, log = {}, delay = 0,
+    level = options.level or "admin", now = options.now or os.time, read = options.read or read_file,
+    frontends = options.frontends or { "www" }, options = options, line = 10,
+  }, Fake)
+  local major, minor = fake.version:match("^(%d+)%.(%d+)")
+  if not major then
+    error(("haproxy: '%s' is no version"):format(tostring(version)), 2)
+  end
+  fake.minor_version = tonumber(major) * 100 + tonumber(minor)
+  fake:start()
+  return fake
+end
+
+--- Begin anew: what was done at runtime is forgotten, and the files are read again.
+function Fake:start()
+  local options = self.options
+  self.started, self.references, self.line = self.now(), 0, 10
+  self.base = 0x55e3a0000000 + self.pid * 0x10000
+  self.lists = lists.make(self, options.acls or {}, options.maps or {})
+  self.server_list, self.backends = servers.make(self, options.servers or {})
+  for _, name in ipairs(options.backends or {}) do
+    table.insert(self.backends, { name = name, id = #self.backends + 3, servers = 0 })
+  end
+end
+
+--- What a reload does, or a restart: a new process.
+function Fake:reload()
+  self.pid = self.pid + 17
+  self:start()
+end
+
+--- From now on nobody listens: `code` is what a client's connect() says ("ECONNREFUSED" unless given).
+---@param code string?
+function Fake:down(code)
+  self.missing = code or "ECONNREFUSED"
+end
+
+--- It was away, and is there again, as another process.
+function Fake:up()
+  self.missing = nil
+  self:reload()
+end
+
+local function the_list(fake, kind, ref)
+  local list = lists.find(fake, kind, ref)
+  if not list then
+    error(("the fake HAProxy has no %s '%s'"):format(kind, tostring(ref)), 3)
+  end
+  return list
+end
+
+--- The patterns of an ACL that are in force.
+---@return string[]
+function Fake:acl(ref)
+  local list, patterns = the_list(self, "acl", ref), {}
+  for _, entry in ipairs(list.entries) do
+    if entry.version == list.current then
+      patterns[#patterns + 1] = entry.key
+    end
+  end
+  return patterns
+end
+
+--- Set them by hand, as another client would.
+---@param patterns string[]
+function Fake:set_acl(ref, patterns)
+  local list = the_list(self, "acl", ref)
+  lists.clear(self, "acl", { "#" .. list.id })
+  for _, pattern in ipairs(patterns) do
+    local refusal = lists.add(self, "acl", { "#" .. list.id, pattern })
+    if refusal ~= "" then
+      error(refusal, 2)
+    end
+  end
+end
+
+--- Does a request with this value (a path, an address, what the ACL looks at) match?
+---@return boolean
+function Fake:matches(ref, value)
+  return lists.test(self, the_list(self, "acl", ref), value) ~= nil
+end
+
+--- The entries of a map that are in force.
+---@return table<string, string>
+function Fake:map(ref)
+  local list, entries = the_list(self, "map", ref), {}
+  for _, entry in ipairs(list.entries) do
+    if entry.version == list.current and not entries[entry.key] then
+      entries[entry.key] = entry.value
+    end
+  end
+  return entries
+end
+
+--- A server, whose fields may be set: `sessions`, `up` (with `check`), `weight`, `addr`, `port`.
+---@param name string  "backend/server"
+---@return haplua.test.Server
+function Fake:server(name)
+  local server, problem = servers.find(self, name)
+  return server or error(("the fake HAProxy has no server '%s': %s"):format(tostring(name), problem), 2)
+end
+
+-- Commands that are neither of lists nor of servers.
+
+local function message(text, severity)
+  return text .. "\n", severity or ERROR
+end
+
+local function uptime(seconds)
+  return ("%dd %dh%02dm%02ds"):format(seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
+end
+
+local function show_info(fake)
+  local seconds = math.max(0, math.floor(fake.now()) - math.floor(fake.started))
+  local rows = {
+    "Name: HAProxy", "Version: " .. fake.version, "Release_date: 2026/01/01", "Nbthread: 1", "Nbproc: 1", "Process_num: 1",
+    "Pid: " .. fake.pid, "Uptime: " .. uptime(seconds), "Uptime_sec: " .. seconds, "Memmax_MB: 0", "Ulimit-n: 20000",
+    "Maxsock: 20000", "Maxconn: 9986", "Hard_maxconn: 9986", "CurrConns: 0", "CumConns: 1", "CumReq: 1", "Tasks: 14",
+    "Run_queue: 0", "Idle_pct: 100", "node: fake", "Stopping: 0", "Jobs: 3", "Unstoppable Jobs: 0", "Listeners: 2",
+    "DroppedLogs: 0", "Build info: " .. fake.version,
+  }
+  if fake.minor_version >= 204 then
+    rows[#rows + 1] = ("Start_time_sec: %d"):format(fake.started // 1)
+    rows[#rows + 1] = "Tainted: 0"
+  end
+  return table.concat(rows, "\n") .. "\n"
+end
+
+local function wait_a_moment(_, words)
+  if not (words[1] or ""):find("^%d") then
+    return message("Expects a duration in milliseconds.")
+  end
+  return message("Done.", INFO)
+end
+
+local function set_timeout(_, words)
+  return (words[1] or ""):find("^%d+%l*$") and "" or message("Invalid timeout value.")
+end
+
+local function set_severity(fake, words)
+  if words[1] ~= "none" and words[1] ~= "number" and words[1] ~= "string" then
+    return message("one of 'none', 'number', 'string' is a required argument")
+  end
+  fake.severity = words[1]
+  return ""
+end
+
+---@class haplua.test.Command
+---@field run fun(fake: haplua.test.HAProxy, words: string[], payload: string?): string, integer?, boolean?
+---@field since integer?  version * 100
+---@field level integer?  0: who is user may, 1: operator, 2: admin
+
+local commands = {
+  ["show info"] = { run = show_info },
+  ["show version"] = { since = 206, run = function(fake) return message(fake.version, INFO) end },
+  ["show cli level"] = { run = function(fake) return message(fake.level, INFO) end },
+  ["show sess"] = { run = function(_, words) return words[1] and "Session not found.\n" or "" end, level = 1 },
+  ["show backend"] = { run = servers.show_backend },
+  ["show stat"] = { run = servers.show_stat },
+  ["show servers state"] = { run = servers.show_state },
+  ["show servers conn"] = { run = servers.show_conn },
+  ["set server"] = { run = servers.set, level = 2 },
+  ["set weight"] = { run = servers.set_weight, level = 2 },
+  ["get weight"] = { run = servers.get_weight },
+  ["enable server"] = { run = function(fake, words) return servers.enable(fake, words, 0) end, level = 2 },
+  ["disable server"] = { run = function(fake, words) return servers.enable(fake, words, 1) end, level = 2 },
+  ["shutdown sessions server"] = { run = servers.shutdown, level = 2 },
+  ["set severity-output"] = { run = set_severity },
+  ["set timeout cli"] = { run = set_timeout },
+  ["wait"] = { run = wait_a_moment, since = 300 },
+  ["clear counters"] = { run = function() return "" end, level = 1 },
+  ["set maxconn"] = { run = function() return "" end, level = 2 },
+  ["set rate-limit"] = { run = function() return "" end, level = 2 },
+  ["echo"] = { run = function(_, words) return message(table.concat(words, " "), INFO) end, since = 301 },
+}
+for _, kind in ipairs({ "acl", "map" }) do
+  for verb, since in pairs({ show = 0, get = 0, add = 0, del = 0, clear = 0, prepare = 204, commit = 204 }) do
+    commands[verb .. " " .. kind] = {
+      since = since,
+      run = function(fake, words, payload) return lists[verb](fake, kind, words, payload) end,
+    }
+  end
+end
+commands["set map"] = { run = function(fake, words) return lists.set(fake, "map", words) end }
+
+local function unknown(fake, words)
+  if fake.minor_version < 204 then
+    return message("Unknown command. Please enter one of the following commands only :\n  help           : this message", INFO)
+  elseif fake.minor_version < 207 or not words[1] then
+    return message("Unknown command, but maybe one of the following ones is a better match:\n"
+      .. "  help [<command>]                        : list matching or all commands", INFO)
+  end
+  return message(("Unknown command: '%s', but maybe one of the following ones is a better match:\n"):format(words[1])
+    .. "  help [<command>]                        : list matching or all commands", INFO)
+end
+
+local levels = { user = 0, operator = 1, admin = 2 }
+
+--- Run one command. Returns the reply's bytes.
+local function run(fake, words, payload)
+  if fake.minor_version >= 300 and #words == 0 then
+    return "\n"
+  end
+  local command, n
+  for i = math.min(3, #words), 1, -1 do
+    command, n = commands[table.concat(words, " ", 1, i)], i
+    if command then
+      break
+    end
+  end
+  local body, severity, short
+  if #words > 64 and fake.minor_version >= 302 then
+    body, severity = message("Too many arguments. Commands must have at most 64 arguments.")
+  elseif not command or (command.since or 0) > fake.minor_version then
+    body, severity = unknown(fake, words)
+  elseif (command.level or 0) > levels[fake.level] then
+    body, severity = message("Permission denied")
+  else
+    body, severity, short = command.run(fake, { table.unpack(words, n + 1, 64) }, payload)
+  end
+  if short and fake.minor_version < 300 then
+    body = body:sub(1, -2)
+  end
+  local names = { [3] = "err", [4] = "warning", [5] = "notice", [6] = "info" }
+  if severity and fake.severity == "number" then
+    body = ("[%d]: %s"):format(severity, body)
+  elseif severity and fake.severity == "string" then
+    body = ("[%s]: %s"):format(names[severity], body)
+  end
+  return body .. "\n"
+end
+
+--- Cut a line at its unescaped semicolons, and each command into words.
+---@return string[][] commands, string[] texts
+local function split(line)
+  local found, texts = {}, {}
+  local words, word, from = {}, nil, 1
+  local function end_word()
+    words[#words + 1], word = word, nil
+  end
+  local at = 1
+  while at <= #line + 1 do
+    local char = line:sub(at, at)
+    if char == "\\" then
+      at = at + 1
+      word = (word or "") .. line:sub(at, at)
+    elseif char == ";" or char == "" then
+      end_word()
+      found[#found + 1], texts[#texts + 1] = words, line:sub(from, at - 1)
+      words, from = {}, at + 1
+    elseif char == " " or char == "\t" then
+      end_word()
+    else
+      word = (word or "") .. char
+    end
+    at = at + 1
+  end
+  return found, texts
+end
+
+--- The lines of a payload from `at` on: up to an empty one, or to the mark.
+---@return string? payload, integer? after  nil: it does not end
+local function cut_payload(bytes, at, mark)
+  local from = at
+  while true do
+    local stop = bytes:find("\n", at, true)
+    if not stop then
+      return nil
+    elseif bytes:sub(at, stop - 1) == mark then
+      return bytes:sub(from, at - 1), stop + 1
+    end
+    at = stop + 1
+  end
+end
+
+local function is_housekeeping(text)
+  return text:find("^%s*set severity%-output ") or text:find("^%s*set timeout cli ")
+end
+
+--- Answer one line. Returns its replies, and where the next begins; nil: HAProxy would wait for more.
+local function answer_line(fake, bytes, at)
+  local stop = bytes:find("\n", at, true)
+  if not stop then
+    return nil
+  end
+  local line, after, payload = bytes:sub(at, stop - 1):gsub("\r$", ""), stop + 1, nil
+  if #line:match("\\*$") % 2 == 1 and fake.minor_version >= 204 then
+    return nil -- the LF was escaped
+  end
+  local head, mark = line:match("^(.*) <<(%S*)$")
+  if head and (mark == "" or fake.minor_version >= 209 and #mark <= 7) then
+    line = head
+    payload, after = cut_payload(bytes, after, mark)
+    if not payload then
+      return nil
+    end
+  end
+  local out = {}
+  local parts, texts = split(line)
+  for i, words in ipairs(parts) do
+    if words[1] == "quit" then
+      return table.concat(out), #bytes + 1
+    end
+    local last = i == #parts
+    if not is_housekeeping(texts[i]) then
+      fake.log[#fake.log + 1] = texts[i] .. (last and payload and " <<\n" .. payload or "")
+    end
+    out[i] = run(fake, words, last and payload or nil)
+  end
+  return table.concat(out), after
+end
+
+-- A first line over this many bytes stalls, or is thrown away.
+local function is_too_long(fake, bytes)
+  return #bytes > (fake.minor_version < 300 and 15360 or 16383)
+end
+
+--- Answer what a client sends over one connection.
+---@param bytes string
+---@return string? answer  nil: HAProxy waits for more, and goes on waiting
+function Fake:answer(bytes)
+  self.severity = "none"
+  local line_end = bytes:find("\n", 1, true) or #bytes
+  if is_too_long(self, bytes:sub(1, line_end)) then
+    return self.minor_version >= 300 and "" or nil
+  end
+  local out, at = {}, 1
+  repeat
+    local text, after = answer_line(self, bytes, at)
+    if not text then
+      return #out > 0 and table.concat(out) or nil
+    end
+    out[#out + 1] = text
+    at = after
+  until at > #bytes or self.minor_version >= 300
+  return table.concat(out)
+end
+
+return M

@@ -1,0 +1,452 @@
+-- SPDX-License-Identifier: MIT
+--
+--- The ACLs and maps of the fake HAProxy, and the commands that read and change them.
+-- A command is a function (fake, kind, words, payload) that returns a reply's body and its severity.
+
+local match = require("haplua.test.match")
+
+local M = {}
+
+-- Where the fake's configuration would be.
+local CONFIG = "/etc/haproxy/haproxy.cfg"
+
+local ERROR, INFO = 3, 6
+
+---@class haplua.test.List
+---@field kind "acl"|"map"
+---@field id integer
+---@field file string?
+---@field methods {type: string, insensitive: boolean}[]
+---@field entries {ref: string, key: string, value: string?, version: integer}[]
+---@field current integer
+---@field next integer
+---@field refused integer  entries that were refused: HAProxy's count, which knows no sign, loses one with each
+
+local function title(kind)
+  return kind == "acl" and "ACL" or "map"
+end
+
+local function message(text, severity)
+  return text .. "\n", severity or ERROR
+end
+
+local function unknown(kind)
+  return message(("Unknown %s identifier. Please use #<id> or <file>."):format(title(kind)))
+end
+
+--- The lines of a file as HAProxy reads them.
+local function entries_of_file(text, kind)
+  local entries = {}
+  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
+    line = line:gsub("^[ \t]+", ""):gsub("\r$", "")
+    if line ~= "" and line:sub(1, 1) ~= "#" then
+      local key, value = line:match("^(%S+)[ \t]+(.-)[ \t]*$")
+      entries[#entries + 1] = kind == "map" and { key = key or line, value = value or "" } or { key = line }
+    end
+  end
+  return entries
+end
+
+--- The entries that a list begins with: those of its file, else those of the declaration.
+local function initial(fake, list)
+  local text = list.file and fake.read(list.file)
+  if text then
+    return entries_of_file(text, list.kind)
+  end
+  local entries = {}
+  for i, entry in ipairs(list.declared) do
+    entries[i] = type(entry) == "table" and { key = entry.key, value = entry.value } or { key = entry }
+  end
+  if list.kind == "map" and #entries == 0 then
+    for key, value in pairs(list.declared) do
+      entries[#entries + 1] = { key = key, value = value }
+    end
+    table.sort(entries, function(a, b)
+      return a.key < b.key
+    end)
+  end
+  return entries
+end
+
+--- Read a pattern with every method that uses the list. Returns a refusal, or nil.
+local function check(fake, list, key)
+  for _, method in ipairs(list.methods) do
+    local parsed, problem = match.methods[method.type].parse(key, method.insensitive, fake.minor_version >= 302)
+    if parsed == nil then
+      return problem
+    end
+  end
+end
+
+local function insert(fake, list, key, value, version)
+  fake.references = fake.references + 1
+  table.insert(list.entries, {
+    ref = ("0x%x"):format(fake.base + fake.references * 0x90),
+    key = key,
+    value = value,
+    version = version,
+  })
+end
+
+--- Forget what was done at runtime and read the files again.
+function M.load(fake, list)
+  list.entries, list.current, list.next, list.refused = {}, 0, 0, 0
+  for _, entry in ipairs(initial(fake, list)) do
+    local problem = check(fake, list, entry.key)
+    if problem then
+      error(("haproxy: %s: %s"):format(list.file or "#" .. list.id, problem), 0)
+    end
+    insert(fake, list, entry.key, entry.value, 0)
+  end
+end
+
+local known = { fetch = true, match = true, insensitive = true, entries = true, line = true }
+
+local function make(fake, kind, ref, declared)
+  for key in pairs(declared) do
+    if type(key) == "string" and not known[key] and kind == "acl" then
+      error(("haproxy: %s: there is no option '%s'"):format(ref, key), 0)
+    end
+  end
+  local fetch = declared.fetch or "path"
+  local types = declared.match or (kind == "acl" and match.method_of(fetch) or "str")
+  local methods = {}
+  for _, name in ipairs(type(types) == "table" and types or { types }) do
+    if not match.methods[name] then
+      error(("haproxy: %s: the fake knows no match method '%s'"):format(ref, tostring(name)), 0)
+    end
+    methods[#methods + 1] = { type = name, insensitive = declared.insensitive or false }
+  end
+  local id = math.tointeger(tonumber(ref:match("^#(%d+)$")))
+  fake.line = fake.line + 1
+  return {
+    kind = kind, id = id, file = not id and ref or nil, fetch = fetch, methods = methods,
+    declared = declared.entries or {}, line = declared.line or fake.line,
+  }
+end
+
+local function sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+--- Make the lists that a fake's options declare.
+---@return haplua.test.List[]  in the order of their numbers
+function M.make(fake, acls, maps)
+  local lists, taken, free = {}, {}, 0
+  local function declare(kind, declared)
+    for _, ref in ipairs(sorted_keys(declared)) do
+      local list = make(fake, kind, ref, declared[ref])
+      lists[#lists + 1] = list
+      taken[list.id or false] = true
+      if list.file and kind == "acl" then
+        -- HAProxy makes another list, for the words that might stand beside -f
+        lists[#lists + 1] = {
+          kind = kind, fetch = list.fetch, methods = list.methods, declared = {}, line = list.line,
+        }
+      end
+    end
+  end
+  declare("acl", acls)
+  declare("map", maps)
+  for _, list in ipairs(lists) do
+    while not list.id do
+      list.id = not taken[free] and free or nil
+      free = free + 1
+    end
+    M.load(fake, list)
+  end
+  table.sort(lists, function(a, b)
+    return a.id < b.id
+  end)
+  return lists
+end
+
+---@return haplua.test.List?
+function M.find(fake, kind, ref)
+  local id = math.tointeger(tonumber((ref or ""):match("^#(%d+)$")))
+  for _, list in ipairs(fake.lists) do
+    if (list.file and list.file == ref or list.id == id) and list.kind == kind then
+      return list
+    end
+  end
+end
+
+-- Matching.
+
+--- The entry of the version in force that a value finds, as one match method sees it.
+local function look_up(fake, list, method, value)
+  local way = match.methods[method.type]
+  local key = method.insensitive and value:lower() or value
+  if way.key then
+    key = way.key(key)
+  end
+  local best, rank
+  for _, entry in ipairs(key ~= nil and list.entries or {}) do
+    if entry.version == list.current then
+      local parsed = way.parse(entry.key, method.insensitive, fake.minor_version >= 302)
+      if way.matches(parsed, key) then
+        if not way.rank or not way.tree or method.insensitive then
+          return entry
+        elseif not best or way.rank(parsed) > rank then
+          best, rank = entry, way.rank(parsed)
+        end
+      end
+    end
+  end
+  return best
+end
+
+--- What traffic with this value would find.
+---@return {key: string, value: string?}?
+function M.test(fake, list, value)
+  for _, method in ipairs(list.methods) do
+    local entry = look_up(fake, list, method, value)
+    if entry then
+      return entry
+    end
+  end
+end
+
+-- Commands.
+
+--- Cut "@n" off the front of a command's arguments. Versions are read loosely, as HAProxy does.
+local function cut_version(fake, words)
+  if fake.minor_version < 204 or (words[1] or ""):sub(1, 1) ~= "@" then
+    return nil, words
+  end
+  local number = math.tointeger(tonumber(words[1]:match("^@(%-?%d+)"))) or 0
+  return number & 0xffffffff, { table.unpack(words, 2) }
+end
+
+local function version_text(fake, list)
+  if fake.minor_version < 204 then
+    return ""
+  end
+  local count = #list.entries * #list.methods - list.refused
+  local text = count < 0 and ("1844674407370955%04d"):format(1616 + count) or count
+  return (". curr_ver=%d next_ver=%d entry_cnt=%s"):format(list.current, list.next, text)
+end
+
+local function describe(list)
+  if not list.file then
+    return ("acl '%s' file '%s' line %d"):format(list.fetch, CONFIG, list.line)
+  end
+  local users = {}
+  for i = 1, list.kind == "map" and #list.methods or 1 do
+    users[i] = ("by %s at file '%s' line %d"):format(list.kind, CONFIG, list.line)
+  end
+  return ("pattern loaded from file '%s' used %s"):format(list.file, table.concat(users, ", "))
+end
+
+function M.show(fake, kind, words)
+  local version, rest = cut_version(fake, words)
+  local out = {}
+  if not rest[1] then
+    out[1] = "# id (file) description\n"
+    for _, list in ipairs(fake.lists) do
+      if list.kind == kind then
+        out[#out + 1] = ("%d (%s) %s%s\n"):format(list.id, list.file or "", describe(list), version_text(fake, list))
+      end
+    end
+    return table.concat(out)
+  end
+  local list = M.find(fake, kind, rest[1])
+  if not list then
+    return unknown(kind)
+  end
+  for _, entry in ipairs(list.entries) do
+    if entry.version == (version or list.current) then
+      out[#out + 1] = ("%s %s%s%s\n"):format(entry.ref, entry.key, kind == "map" and " " or "", entry.value or "")
+    end
+  end
+  return table.concat(out)
+end
+
+function M.get(fake, kind, words)
+  if not words[1] or not words[2] then
+    return message(("Missing %s identifier and/or key."):format(title(kind)))
+  end
+  local list = M.find(fake, kind, words[1])
+  if not list then
+    return unknown(kind)
+  end
+  local out = {}
+  for i, method in ipairs(list.methods) do
+    local entry = look_up(fake, list, method, words[2])
+    local tree = match.methods[method.type].tree and not method.insensitive
+    local found = "no"
+    if entry and kind == "map" then
+      found = ('yes, idx=%s, key="%s", value="%s", type="str"'):format(tree and "tree" or "list", entry.key, entry.value)
+    elseif entry then
+      found = ('yes, idx=%s, pattern="%s"'):format(tree and "tree" or "list", entry.key)
+    end
+    out[i] = ("type=%s, case=%s, %s=%s\n"):format(method.type, method.insensitive and "insensitive" or "sensitive",
+      kind == "map" and "found" or "match", found)
+  end
+  return table.concat(out)
+end
+
+local function in_future(kind)
+  return message(("Version number in the future, please use 'prepare %s' before."):format(kind))
+end
+
+local function add_entry(fake, list, key, value, version)
+  local problem = check(fake, list, key)
+  if problem then
+    list.refused = list.refused + 1
+    return problem
+  end
+  insert(fake, list, key, value, version)
+end
+
+--- The lines of a payload, of which each is a key and a value. Up to the first that is bad.
+local function add_payload(fake, list, payload, version)
+  for line in payload:gmatch("([^\n]*)\n") do
+    local key, value = line:match("^([^ \t]*)[ \t](.*)$")
+    if not key then
+      return ("Missing value for key '%s'."):format(line)
+    end
+    local problem = add_entry(fake, list, key, list.kind == "map" and value or nil, version)
+    if problem then
+      return problem
+    end
+  end
+end
+
+function M.add(fake, kind, words, payload)
+  local version, rest = cut_version(fake, words)
+  local enough = kind == "acl" and rest[2] or kind == "map" and (rest[3] or payload and rest[1])
+  if not enough then
+    return message(kind == "acl" and "'add acl' expects two parameters: ACL identifier and pattern."
+      or "'add map' expects three parameters (map identifier, key and value) or one parameter (map identifier) and a payload")
+  end
+  local list = M.find(fake, kind, rest[1])
+  if not list and kind == "acl" and M.find(fake, "map", rest[1]) then
+    return message("This ACL is shared with a map containing samples. You must use the command 'add map' to add values.")
+  elseif not list then
+    return unknown(kind)
+  elseif version and version > list.next then
+    return in_future(kind)
+  end
+  local problem
+  if payload then
+    problem = add_payload(fake, list, payload, version or list.current)
+  else
+    problem = add_entry(fake, list, rest[2], kind == "map" and rest[3] or nil, version or list.current)
+  end
+  if problem then
+    return message(problem)
+  end
+  return ""
+end
+
+--- Do `del` and `set` see an entry of this version? Before 3.2 they see those that are not committed, too.
+local function is_seen(fake, list, entry)
+  return entry.version == list.current or fake.minor_version < 302 and entry.version > list.current
+end
+
+local function is_named(entry, word)
+  if word:sub(1, 3) == "#0x" then
+    return "#" .. entry.ref == word
+  end
+  return entry.key == word
+end
+
+function M.del(fake, kind, words)
+  if not words[1] or not words[2] then
+    return message(("This command expects two parameters: %s identifier and key."):format(title(kind)))
+  end
+  local list = M.find(fake, kind, words[1])
+  if not list then
+    return unknown(kind)
+  end
+  local kept = {}
+  for _, entry in ipairs(list.entries) do
+    if not (is_seen(fake, list, entry) and is_named(entry, words[2])) then
+      kept[#kept + 1] = entry
+    end
+  end
+  if #kept == #list.entries then
+    return message("Key not found.")
+  end
+  list.entries = kept
+  return ""
+end
+
+function M.set(fake, kind, words)
+  if not words[3] then
+    return message("'set map' expects three parameters: map identifier, key and value.")
+  end
+  local list = M.find(fake, kind, words[1])
+  local found = false
+  for _, entry in ipairs(list and list.entries or {}) do
+    if is_seen(fake, list, entry) and is_named(entry, words[2]) then
+      entry.value, found = words[3], true
+    end
+  end
+  if not list then
+    return unknown(kind)
+  elseif not found then
+    return message("entry not found.")
+  end
+  return ""
+end
+
+local function drop(list, unwanted)
+  local kept = {}
+  for _, entry in ipairs(list.entries) do
+    if not unwanted(entry.version) then
+      kept[#kept + 1] = entry
+    end
+  end
+  list.entries = kept
+end
+
+function M.clear(fake, kind, words)
+  local version, rest = cut_version(fake, words)
+  if not rest[1] then
+    return message(("Missing %s identifier."):format(title(kind)))
+  end
+  local list = M.find(fake, kind, rest[1])
+  if not list then
+    return unknown(kind)
+  end
+  drop(list, function(v)
+    return v == (version or list.current)
+  end)
+  return ""
+end
+
+function M.prepare(fake, kind, words)
+  local list = M.find(fake, kind, words[1])
+  if not list then
+    return unknown(kind)
+  end
+  list.next = list.next + 1
+  return message("New version created: " .. list.next, INFO)
+end
+
+function M.commit(fake, kind, words)
+  local version, rest = cut_version(fake, words)
+  if not version then
+    return message("Missing version number.")
+  end
+  local list = M.find(fake, kind, rest[1])
+  if not list then
+    return unknown(kind)
+  elseif version <= list.current or version > list.next then
+    return message("Version number out of range.")
+  end
+  list.current = version
+  drop(list, function(v)
+    return v < version
+  end)
+  return ""
+end
+
+return M

@@ -1,0 +1,505 @@
+-- SPDX-License-Identifier: MIT
+
+-- `haplua test`: as a program, and what its test files find. The files here run in a haplua of their own; what a
+-- policy would see is tested from within them.
+
+local support = require("support")
+
+--- Run `haplua test` on one file.
+local function run_test(text, ...)
+  local folder <close> = support.folder()
+  local file = folder.write("shop_test.lua", 'local test = require("haplua.test")\n' .. text)
+  local result = support.haplua({ env = { HAPLUA_SOCKET = "/nowhere/at/all", HAPLUA_ACL = "#1" }, "test", file, ... })
+  result.out = result.out:gsub(folder.path:gsub("%p", "%%%0") .. "/", "")
+  return result
+end
+
+--- All tests of the file pass, and there are so many.
+local function passes(n, text, ...)
+  local result = run_test(text, ...)
+  assert.are.equal("", result.err)
+  assert.is_truthy(result.out:find(("\n%d passed, 0 failed, 0 skipped"):format(n), 1, true), result.out)
+  assert.are.equal(0, result.status)
+end
+
+local SITE = [[
+  local function site(options)
+    options = options or {}
+    options.acls = { ["#9999"] = { match = "reg" } }
+    return test.haproxy(options)
+  end
+]]
+
+describe("haplua test", function()
+  it("tells of failures with place and both values", function()
+    local result = run_test([[
+      describe("the shop", function()
+        it("adds", function() assert.equal(4, 2 + 2) end)
+        it("subtracts", function()
+          assert.equal(3, 2 - 2)
+        end)
+        it("breaks", function() local t = nil; return t.x end)
+        pending("divides")
+      end)
+    ]])
+    assert.are.equal(1, result.status)
+    assert.is_truthy(result.out:find("  ok    the shop: adds\n", 1, true))
+    assert.is_truthy(result.out:find("  FAIL  the shop: subtracts\n        expected: 3\n             got: 0\n"
+      .. "        at shop_test.lua:5\n", 1, true), result.out)
+    assert.is_truthy(result.out:find("attempt to index a nil value (local 't')\n        at shop_test.lua:7", 1, true), result.out)
+    assert.is_truthy(result.out:find("  skip  the shop: divides\n1 passed, 2 failed, 1 skipped", 1, true), result.out)
+  end)
+
+  it("prints TAP", function()
+    local result = run_test([[
+      it("is so", function() end)
+      it("is not so", function() assert.is_nil(1) end)
+    ]], "--tap")
+    assert.are.equal("TAP version 13\nok 1 - shop_test.lua: is so\nnot ok 2 - shop_test.lua: is not so\n  ---\n"
+      .. "  message: |\n    expected: nil\n         got: 1\n  at: shop_test.lua:3\n  ...\n1..2\n", result.out)
+    assert.are.equal(1, result.status)
+  end)
+
+  it("finds the files of a folder, and says so when there is none", function()
+    local folder <close> = support.folder()
+    assert.are.equal(0, run({ "mkdir", "-p", folder.path .. "/a/b", folder.path .. "/.hidden", folder.path .. "/none" }))
+    folder.write("a/b/two_test.lua", 'it("is two", function() end)')
+    folder.write("a/one_test.lua", 'it("is one", function() end)')
+    folder.write("a/other.lua", "error('not a test')")
+    folder.write(".hidden/x_test.lua", "error('hidden')")
+    local result = support.haplua({ "test", folder.path })
+    assert.is_truthy(result.out:find("b/two_test.lua\n  ok    is two\n.*a/one_test.lua\n  ok    is one\n2 passed"), result.out)
+    assert.are.equal(2, support.haplua({ "test", folder.path .. "/none" }).status)
+    assert.are.equal(2, support.haplua({ "test", folder.path .. "/missing_test.lua" }).status)
+  end)
+
+  it("fails for a file that does not compile, and goes on with the next", function()
+    local folder <close> = support.folder()
+    folder.write("a_test.lua", "it(")
+    folder.write("b_test.lua", 'it("is there", function() end)')
+    local result = support.haplua({ "test", folder.path })
+    assert.is_truthy(result.out:find("1 passed, 1 failed", 1, true), result.out)
+    assert.are.equal(1, result.status)
+  end)
+
+  it("is the built-in also where a script of that name lies in ./scripts", function()
+    local folder <close> = support.folder()
+    run({ "mkdir", folder.path .. "/scripts" })
+    folder.write("scripts/test.lua", 'print("the script")')
+    folder.write("a_test.lua", 'it("is", function() end)')
+    local result = support.haplua({ "test", cwd = folder.path })
+    assert.is_truthy(result.out:find("1 passed", 1, true), result.out .. result.err)
+    assert.are.equal("the script\n", support.haplua({ "scripts/test.lua", cwd = folder.path }).out)
+  end)
+
+  it("refuses options that mean a real HAProxy, and the module elsewhere", function()
+    for _, words in ipairs({ { "-s", "/x" }, { "-n" }, { "--via", "@1" } }) do
+      words[#words + 1] = "test"
+      assert.are.equal(2, support.haplua(words).status)
+    end
+    local result = support.haplua({ "-e", 'require("haplua.test")' })
+    assert.are.equal(1, result.status)
+    assert.is_truthy(result.err:find("haplua test", 1, true))
+    assert.are.equal(0, support.haplua({ "test", "--help" }).status)
+  end)
+
+  it("reaches nobody but fakes", function()
+    local real <close> = support.fake({ "read", "say \\n" })
+    passes(1, ([[
+      it("is unreachable", function()
+        local problem = assert.has_error(function() haproxy.connect(%q):info() end)
+        assert.equal("unreachable", problem.kind)
+        assert.equal("ENOENT", problem.code)
+      end)
+    ]]):format(real.address))
+    assert.is_true(real:is_untouched())
+  end)
+
+  it("runs hooks around each test, also around one that fails", function()
+    local result = run_test([[
+      local said = {}
+      describe("hooks", function()
+        setup(function() said[#said + 1] = "setup" end)
+        teardown(function() print(table.concat(said, " ")) end)
+        before_each(function() said[#said + 1] = "before" end)
+        after_each(function() said[#said + 1] = "after" end)
+        it("one", function() said[#said + 1] = "one" end)
+        it("two", function() error("broken") end)
+      end)
+    ]])
+    assert.is_truthy(result.out:find("\nsetup before one after before after\n", 1, true), result.out)
+  end)
+
+  it("has strict globals in test files and in scripts that these run", function()
+    local folder <close> = support.folder()
+    local script = folder.write("policy.lua", "local function f() return shpo end\nf()")
+    passes(2, ([[
+      it("in the file", function()
+        assert.has_error(function() return sohp end, "undefined name 'sohp'")
+      end)
+      it("in a script", function()
+        local result = test.run(%q)
+        assert.equal(1, result.status)
+        assert.contains("undefined name 'shpo'", result.err)
+      end)
+    ]]):format(script))
+  end)
+
+  it("gives up on a test that never ends, though time passes", function()
+    local result = run_test([[
+      it("sleeps and sleeps", function() while true do task.sleep(1) end end)
+      it("goes on", function() end)
+    ]], "--seconds", "0.2")
+    assert.is_truthy(result.out:find("it took more than 0.2 s of real time", 1, true), result.out, result.out .. result.err)
+    assert.is_truthy(result.out:find("1 passed, 1 failed", 1, true), result.out)
+  end)
+
+  it("tells of tests in which all wait for each other", function()
+    local result = run_test([[
+      it("waits", function()
+        local a, b
+        a = task.spawn(function() b:wait() end)
+        b = task.spawn(function() a:wait() end)
+        a:wait()
+      end)
+      it("goes on", function() end)
+    ]])
+    assert.is_truthy(result.out:find("1 passed, 1 failed", 1, true), result.out)
+  end)
+
+  it("ends at a signal", function()
+    local folder <close> = support.folder()
+    local file = folder.write("a_test.lua", [[
+      it("waits for a child", function()
+        print("ready")
+        io.stdout:flush()
+        run({ "sh", "-c", "kill -TERM $PPID; exec sleep 60" })
+      end)
+    ]])
+    assert.are.equal(143, support.haplua({ "test", file }).status)
+  end)
+end)
+
+describe("time under haplua test", function()
+  it("is the same for all that show it, and passes in no time", function()
+    passes(1, [[
+      it("passes", function()
+        assert.equal(1767225600, os.time())
+        assert.equal("2026-01-01 00:00:00", os.date("!%Y-%m-%d %H:%M:%S"))
+        local before = task.now()
+        task.sleep(365 * 86400)
+        assert.near(365 * 86400, task.now() - before, 1e-3)
+        assert.equal("2027-01-01", os.date("!%Y-%m-%d"))
+        assert.equal(0, os.time({ year = 1970, month = 1, day = 1, hour = 0 }) % 900)
+      end)
+    ]])
+  end)
+
+  it("can be set, jumps, and is turned to an instant or until something is so", function()
+    passes(4, [[
+      it("is set", function()
+        test.clock({ at = "2026-03-29T00:59:59Z" })
+        assert.equal(1774745999, os.time())
+        test.until_("2026-03-29T01:00:00Z")
+        assert.equal(1774746000, os.time())
+        assert.has_error(function() test.until_("2026-01-01T00:00:00Z") end, "it is 2026-03-29T01:00:00Z already")
+      end)
+      it("jumps, and sleeps last as long as they do", function()
+        local slept = task.spawn(function() task.sleep(60) return os.time() end)
+        test.jump(3600)
+        assert.equal(1767229200, os.time())
+        test.advance(30)
+        test.jump(-7200)
+        assert.equal(1767225600 + 60 - 3600, slept:wait())
+      end)
+      it("waits for something", function()
+        local n = 0
+        local ticker <close> = task.spawn(function() while true do task.sleep(7) n = n + 1 end end)
+        assert.equal(3, test.until_(function() return n >= 3 and n end))
+        assert.equal(1767225600 + 21, os.time())
+        assert.has_error(function() test.until_(function() end, "1m") end, "it did not come to be in 60 s")
+        assert.equal(11, n)
+      end)
+      it("lets what happens at an instant happen", function()
+        local said = {}
+        local other <close> = task.spawn(function()
+          task.sleep(10)
+          for i = 1, 3 do
+            task.sleep(0)
+            said[i] = i
+          end
+        end)
+        test.advance(10)
+        assert.same({ 1, 2, 3 }, said)
+      end)
+    ]])
+  end)
+
+  it("stands still while a child runs", function()
+    passes(1, [[
+      it("waits for it", function()
+        local before = task.now()
+        assert.equal(3, task.deadline(1, run, { "sh", "-c", "sleep 0.05; exit 3" }))
+        assert.near(0, task.now() - before, 1e-6)
+      end)
+    ]])
+  end)
+
+  it("counts for deadlines and timeouts", function()
+    passes(2, SITE .. [[
+      it("deadline", function()
+        local problem = assert.has_error(function() task.deadline(3600, task.sleep, 7200) end)
+        assert.equal("timeout", problem.kind)
+        assert.equal(1767229200, os.time())
+      end)
+      it("timeout", function()
+        local fake = site()
+        fake.delay = math.huge
+        assert.equal("timeout", assert.has_error(function() haproxy.info() end).kind)
+        assert.equal(1767225605, os.time())
+        fake.delay = 2
+        assert.equal(fake.pid, haproxy.info().Pid)
+        assert.equal(1767225607, os.time())
+      end)
+    ]])
+  end)
+
+  it("lets a year of Sundays pass: maintenance from 02:00 to 04:00", function()
+    local folder <close> = support.folder()
+    local script = folder.write("sundays.lua", [[
+      local maintenance = require("haplua.maintenance")
+      local WEEK, SUNDAY = 7 * 86400, 3 * 86400 + 2 * 3600 -- 1970 began on a Thursday
+      while true do
+        task.sleep((SUNDAY - task.time()) % WEEK)
+        maintenance.on({ acl = "#9999" })
+        task.sleep(7200)
+        maintenance.off({ acl = "#9999" })
+      end
+    ]])
+    passes(1, SITE .. ([[
+      it("is on every Sunday", function()
+        local fake = site()
+        local policy, n, before = test.start(%q), 0, false
+        while os.date("!%%Y") == "2026" do
+          test.advance(1800)
+          local on = fake:matches("#9999", "/any")
+          assert.equal(os.date("!%%a") == "Sun" and (os.date("!%%H") == "02" or os.date("!%%H") == "03"), on)
+          n, before = on and not before and n + 1 or n, on
+        end
+        assert.equal(52, n)
+        assert.equal(143, policy:stop().status)
+      end)
+    ]]):format(script))
+  end)
+end)
+
+describe("scripts under haplua test", function()
+  it("end as they would by themselves", function()
+    local folder <close> = support.folder()
+    local path = folder.write("policy.lua", [[
+      local what = ...
+      print("out", what, arg[0] ~= nil)
+      io.stderr:write("err\n")
+      if what == "exit" then os.exit(7) end
+      if what == "return" then return 9 end
+      if what == "refused" then send("show acl #1") end
+      if what == "fail" then error("no good") end
+      if what == "away" then haproxy.connect("/nowhere"):info() end
+    ]])
+    passes(1, SITE .. ([[
+      it("ends", function()
+        site()
+        for what, status in pairs({ exit = 7, ["return"] = 9, refused = 1, fail = 1, away = 3, nothing = 0 }) do
+          local result = test.run(%q, what)
+          assert.equal(status, result.status, what)
+          assert.equal("out\t" .. what .. "\ttrue\n", result.out)
+          assert.matches("^err\n", result.err)
+        end
+        assert.contains("no good", test.run(%q, "fail").err)
+        assert.contains("there are these:\n    #9999", test.run(%q, "refused").err)
+        assert.equal(2, test.run("/nowhere/policy.lua").status)
+        assert.equal(2, test.run("maint", "--nonsense").status)
+      end)
+    ]]):format(path, path, path))
+  end)
+
+  it("run for several HAProxys, and meet at the barrier", function()
+    passes(1, SITE .. [[
+      it("is on everywhere, or nowhere", function()
+        local one, two = site(), site()
+        local result = test.run({ "fleet", "on", on = { one, two } })
+        assert.equal(0, result.status, result.err)
+        assert.same({ "^.*$" }, one:acl("#9999"))
+        assert.same({ "^.*$" }, two:acl("#9999"))
+        assert.contains(two.address .. ": maintenance is on", result.out)
+        two:down()
+        assert.equal(3, test.run({ "fleet", "off", on = { one, two } }).status)
+        assert.same({ "^.*$" }, one:acl("#9999"))
+      end)
+    ]])
+  end)
+
+  it("stay, print, and are stopped or killed", function()
+    local folder <close> = support.folder()
+    local path = folder.write("policy.lua", [[
+      local closed <close> = setmetatable({}, { __close = function() print("cleaned up") end })
+      while true do
+        print(os.date("!%H:%M"))
+        task.sleep(60)
+      end
+    ]])
+    passes(1, SITE .. ([[
+      it("stays", function()
+        site()
+        local policy, other = test.start(%q), test.start(%q)
+        test.advance(90)
+        assert.equal("00:00\n00:01\n", policy:out())
+        assert.is_false(policy:done())
+        assert.equal(143, policy:stop().status)
+        assert.equal("00:00\n00:01\ncleaned up\n", policy:out())
+        assert.equal(137, other:kill().status)
+        test.advance(3600)
+        assert.equal("00:00\n00:01\n", other:out())
+        test.start(%q) -- the end of the test ends it
+      end)
+    ]]):format(path, path, path))
+  end)
+
+  it("find neither the machine's configuration nor its journal", function()
+    passes(1, [[
+      it("has a journal of its own", function()
+        assert.is_nil(os.getenv("HAPLUA_ACL"))
+        assert.is_nil(os.getenv("HAPLUA_SOCKET"))
+        local path = os.getenv("HAPLUA_CONFIG")
+        assert.equal(test.folder() .. "/config.lua", path)
+        assert.equal(test.folder() .. "/journal.db", dofile(path).journal)
+        test.env({ HAPLUA_ACL = "#7", HOME = false })
+        assert.equal("#7", os.getenv("HAPLUA_ACL"))
+        assert.is_nil(os.getenv("HOME"))
+        assert.is_string(os.getenv("PATH"))
+      end)
+    ]])
+  end)
+end)
+
+describe("docs/types/virtual.lua", function()
+  it("declares haplua.virtual as it is", function()
+    local types = os.getenv("PWD") .. "/docs/types/virtual.lua"
+    passes(1, ([[
+      it("is declared", function()
+        local declared = { virtual = {}, TestRun = {} }
+        for line in io.lines(%q) do
+          local owner, name = line:match("^function (%%w+)[.:](%%w+)%%(.*%%) end$")
+          if owner then
+            declared[owner][name] = true
+          end
+        end
+        local function names(t)
+          local found = {}
+          for name in pairs(t) do
+            found[name] = true
+          end
+          return found
+        end
+        local virtual = require("haplua.virtual")
+        assert.same(declared.virtual, names(virtual))
+        local started = virtual.start("maint", { "--help" }, { "/x" })
+        assert.same(declared.TestRun, names(debug.getmetatable(started).__index))
+      end)
+    ]]):format(types))
+  end)
+end)
+
+describe("the fake HAProxy", function()
+  it("is away, comes back, and forgets at a reload", function()
+    local folder <close> = support.folder()
+    local acl = folder.write("list.acl", "/a\n# no\n/b\n")
+    passes(3, (SITE .. [[
+      it("away", function()
+        local fake = site()
+        fake:down("ENOENT")
+        assert.equal("ENOENT", assert.has_error(function() haproxy.info() end).code)
+        fake:down()
+        local back = task.spawn(function() task.sleep(0.5) fake:up() end)
+        assert.equal(fake.pid + 17, haproxy.info().Pid)
+        back:wait()
+      end)
+      it("reload", function()
+        local fake = test.haproxy({ acls = { [%q] = { match = "beg" }, ["#5"] = { entries = { "/x" } } },
+          servers = { "app/a1" } })
+        acl_add(%q, "/c")
+        acl_clear("#5")
+        haproxy.server_set({ server = "app/a1", state = "maint" })
+        assert.same({ "/a", "/b", "/c" }, fake:acl(%q))
+        test.advance(100)
+        assert.equal(100, haproxy.info().Uptime_sec)
+        local pid = fake.pid
+        fake:reload()
+        assert.not_equal(pid, haproxy.info().Pid)
+        assert.equal(0, haproxy.info().Uptime_sec)
+        assert.same({ "/a", "/b" }, fake:acl(%q))
+        assert.same({ "/x" }, fake:acl("#5"))
+        assert.equal("ready", servers()[1].admin)
+      end)
+      it("by hand", function()
+        local fake = site()
+        fake:set_acl("#9999", { "^/x", "^/y" })
+        assert.same({ "^/x", "^/y" }, haproxy.acl_list("#9999"))
+        assert.same({ "show acl", "show acl #9999" }, fake.log)
+      end)
+    ]]):format(acl, acl, acl, acl))
+  end)
+
+  it("holds what haplua does to lists and servers, as each version", function()
+    passes(8, [[
+      for _, version in ipairs({ "2.2", "2.6", "3.0", "3.2" }) do
+        it("lists of " .. version, function()
+          local fake = test.haproxy({ version = version, acls = { ["#1"] = { match = "reg" }, ["#2"] = { fetch = "src" } },
+            maps = { ["/m"] = { entries = { { key = "k", value = "v 1" } } } } })
+          assert.equal(tonumber(version), tonumber(haproxy.version():match("^%d+%.%d+")))
+          haproxy.acl_replace("#1", { "^/a b", "^/;c", "^/\\d$" })
+          assert.same({ "^/a b", "^/;c", "^/\\d$" }, fake:acl("#1"))
+          assert.equal("^/\\d$", acl_get("#1", "/7").pattern)
+          assert.is_nil(acl_get("#1", "/77"))
+          assert.equal("refused", assert.has_error(function() acl_add("#1", "(") end).kind)
+          assert.equal(1, haproxy.acl_del("#1", "^/;c"))
+          assert.equal(2, acl_clear("#1"))
+          haproxy.acl_add("#2", "192.0.2.0/24", "2001:db8::/32")
+          assert.equal("2001:db8::/32", acl_get("#2", "2001:db8::7").pattern)
+          assert.equal("v 1", haproxy.map_get("/m", "k"))
+          haproxy.map_replace("/m", { a = "1", b = "2" })
+          assert.same({ a = "1", b = "2" }, fake:map("/m"))
+        end)
+        it("servers of " .. version, function()
+          local fake = test.haproxy({ version = version,
+            servers = { ["app/a1"] = { weight = 10 }, ["app/a2"] = { disabled = true } } })
+          assert.equal("drain", haproxy.server_set({ server = "app/a1", state = "drain", weight = "50%" }).admin)
+          assert.equal(5, fake:server("app/a1").weight)
+          assert.equal("192.0.2.9", haproxy.server_set({ server = "app/a1", addr = "192.0.2.9", port = 80 }).srv_addr)
+          assert.equal("maint", servers("app")[2].admin)
+          assert.equal("DRAIN", haproxy.stat("app")[1].status)
+          assert.contains("No such server", tostring(assert.has_error(function()
+            haproxy.server_set({ server = "app/a9", state = "ready" })
+          end)))
+        end)
+      end
+    ]])
+  end)
+
+  it("lets a server be drained", function()
+    passes(1, [[
+      it("drains", function()
+        local fake = test.haproxy({ servers = { "app/a1", "app/a2" } })
+        fake:server("app/a1").sessions = 3
+        local drain = test.start("drain", "app/a1")
+        test.advance(5)
+        assert.is_false(drain:done())
+        fake:server("app/a1").sessions = 0
+        local result = drain:wait()
+        assert.equal(0, result.status, result.err)
+        assert.contains("app/a1 is in maintenance, idle after", result.out)
+        assert.equal(1, fake:server("app/a1").admin)
+      end)
+    ]])
+  end)
+end)
