@@ -462,7 +462,8 @@ end
 function M.times(rule, start, from, zone)
   local stop = rule.until_ and not rule.until_.utc and rule.until_.civil + (rule.until_.date and DAY - 1 or 0)
   local stop_instant = rule.until_ and rule.until_.utc and rule.until_.civil
-  local expand = rule.freq == "WEEKLY" and by_weeks or rule.by.BYWEEKNO and by_week_numbers or frequencies[rule.freq] > 0 and by_steps or by_days
+  local expand = rule.freq == "WEEKLY" and by_weeks or rule.by.BYWEEKNO and by_week_numbers
+    or frequencies[rule.freq] > 0 and by_steps or by_days
   local times = expand(rule, start, rule.count and start or math.max(from, start))
   local n = 0
   return function()
