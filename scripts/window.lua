@@ -58,4 +58,4 @@ elseif args.command == "check" then
   local asked, instant = show.ask(args)
   return show.check(asked, instant, args.json)
 end
-return require("haplua.windowrun").run(show.plans(args, options.read(args)))
+return require("haplua.windowrun").run(show.plans(args, options.read(args, print)))

@@ -28,7 +28,7 @@ end
 return function(options)
   local c = maintenance.context(options)
   maintenance.during(setmetatable({ action = "on" }, { __index = options }), function(change)
-    print(change)
+    options.print(change)
     io.stdout:flush()
     while not haproxy.dry_run() and task.time() < options.ends do
       countdown(options.ends)
@@ -39,7 +39,5 @@ return function(options)
       end
     end
     clear()
-  end, function(restored)
-    print(restored)
-  end)
+  end, options.print)
 end

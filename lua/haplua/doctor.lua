@@ -238,7 +238,8 @@ function checks.bypass(e)
   end
   add(e, "ok", "bypass", ("%s: %s"):format(live.bypass, maintenance.enumerate(live.passing)))
   for _, entry in ipairs(live.passing) do
-    if entry:find("/0$") then
+    -- HAProxy holds an IPv4 client's address against an IPv6 network as ::a.b.c.d
+    if entry:find("/0$") or entry:find("^::/") then
       add(e, "fail", "bypass", ("%s lets everybody pass"):format(entry), "maint on --bypass with the networks that shall")
     end
   end
@@ -316,6 +317,7 @@ end
 ---@return integer
 function M.run(options, json)
   local findings, unreachable = M.examine(options)
+  local print = options.print or print
   local bad = false
   for _, finding in ipairs(findings) do
     bad = bad or finding.state == "warn" or finding.state == "fail"

@@ -46,8 +46,8 @@ local ATTENDED = 2
 local Keeper = {}
 Keeper.__index = Keeper
 
-local function say(form, ...)
-  print(form:format(...))
+local function say(c, form, ...)
+  c.print(c.name .. ": " .. form:format(...))
   io.stdout:flush()
 end
 
@@ -76,7 +76,7 @@ local function put_back(c, live, wanted, why)
   maintenance.carry_out(c, live, maintenance.intent_of(c, wanted, live))
   c.journal:note(row_of(c, wanted, "keep"), "done")
   c.journal:finish(wanted.id, live.worker, live.started)
-  say("%s: %s; %s is again %s, as %s wanted at %s", c.name, why, c.switch.acl,
+  say(c, "%s; %s is again %s, as %s wanted at %s", why, c.switch.acl,
     #wanted.patterns > 0 and "on for " .. maintenance.enumerate(wanted.patterns) or "off",
     status.who(wanted), moment.text(wanted.time))
 end
@@ -92,7 +92,7 @@ local function expire(c, live, wanted)
   off.id = id
   maintenance.carry_out(c, live, maintenance.intent_of(c, off, live))
   c.journal:finish(id, live.worker, live.started)
-  say("%s: maintenance by %s ended as planned at %s: %s is off", c.name, status.who(wanted), moment.text(wanted.ends),
+  say(c, "maintenance by %s ended as planned at %s: %s is off", status.who(wanted), moment.text(wanted.ends),
     c.switch.acl)
 end
 
@@ -111,7 +111,7 @@ local function by_hand(c, live, wanted)
   local id = c.journal:begin(row_of(c, adopted, "by hand"))
   maintenance.carry_out(c, live, maintenance.intent_of(c, adopted, live))
   c.journal:finish(id, live.worker, live.started)
-  say("%s: somebody has changed it by hand, and it is kept so: %s", c.name, now)
+  say(c, "somebody has changed it by hand, and it is kept so: %s", now)
 end
 
 --- Decide on one switch, and do it.
@@ -343,6 +343,7 @@ end
 ---@return integer status  128 + the signal's number
 function M.run(options)
   local c = maintenance.context(options)
+  c.print = options.print or print
   if not c.journal then
     error(require("haplua.error").new({
       kind = "journal",
@@ -362,7 +363,7 @@ function M.run(options)
   local self = setmetatable({ options = options, c = c, switches = {}, watch = watch, unwatched = {} }, Keeper)
   self:round()
   process.notify("READY=1\nSTATUS=keeps " .. c.name)
-  say("%s: kept to %s", c.name, c.journal.path)
+  say(c, "kept to %s", c.journal.path)
   return self:attend()
 end
 

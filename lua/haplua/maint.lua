@@ -49,8 +49,8 @@ function spec.check(args)
 end
 
 ---@return haplua.MaintenanceOptions
-local function options_of(args)
-  local found = options.read(args)
+local function options_of(args, print)
+  local found = options.read(args, print)
   found.ends = args["until"] or args["for"] and require("haplua.task").time() + args["for"]
   return found
 end
@@ -61,31 +61,31 @@ function commands.on(args, asked)
   if args.wait then
     return require("haplua.attend")(asked)
   end
-  print(maintenance.on(asked))
+  asked.print(maintenance.on(asked))
 end
 
 function commands.off(_, asked)
-  print(maintenance.off(asked))
+  asked.print(maintenance.off(asked))
 end
 
 function commands.status(args, asked)
   local status = maintenance.status(asked)
   if args.json then
-    print(require("haplua.json").encode(require("haplua.status").for_programs(status)))
+    asked.print(require("haplua.json").encode(require("haplua.status").for_programs(status)))
   else
-    print(status)
+    asked.print(status)
   end
 end
 
 function commands.during(args, asked)
   return maintenance.during(asked, function(change)
-    print(change)
+    asked.print(change)
     if require("haproxy").dry_run() then
-      print("would run: " .. table.concat(args.words, " "))
+      asked.print("would run: " .. table.concat(args.words, " "))
       return nil
     end
     return (require("run")(args.words))
-  end, print)
+  end, asked.print)
 end
 
 function commands.log(args, asked)
@@ -103,10 +103,10 @@ function commands.log(args, asked)
     for i, entry in ipairs(all) do
       all[i] = status.portable(entry)
     end
-    print(require("haplua.json").encode(all))
+    asked.print(require("haplua.json").encode(all))
   else
     for _, entry in ipairs(all) do
-      print(status.line(entry))
+      asked.print(status.line(entry))
     end
   end
 end
@@ -117,8 +117,9 @@ end
 
 --- Run maint.
 ---@param words string[]
+---@param print function  the script's own
 ---@return integer? status
-return function(words)
+return function(words, print)
   local args = cli.parse(spec, words)
-  return commands[args.command](args, options_of(args))
+  return commands[args.command](args, options_of(args, print))
 end

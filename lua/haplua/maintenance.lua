@@ -29,6 +29,7 @@ local M = {}
 ---@field ends number?  when it shall end, in seconds since 1970
 ---@field attended boolean?  the caller ends it, and nobody else needs to
 ---@field action string?  what the journal calls it
+---@field print function?  of a resident policy: where its lines go
 
 -- What a call works on.
 

@@ -39,15 +39,16 @@ end
 
 --- The options as haplua.maintenance takes them.
 ---@param args table  from haplua.cli
+---@param print function  the script's own, which marks its lines when there are several targets
 ---@return haplua.MaintenanceOptions
-function M.read(args)
+function M.read(args, print)
   local journal = args.journal
   if args.no_journal then
     journal = false
   end
   return {
     switch = args.switch, acl = args.acl, config = args.config, journal = journal, file = not args.no_file,
-    patterns = args.pattern, paths = args.path, hosts = args.host, bypass = args.bypass, reason = args.reason,
+    print = print, patterns = args.pattern, paths = args.path, hosts = args.host, bypass = args.bypass, reason = args.reason,
   }
 end
 

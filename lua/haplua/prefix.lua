@@ -2,19 +2,6 @@
 --
 --- With several targets, each run's lines say whose they are.
 
--- Each run's print(), by its target.
-local printers = {}
-
-local plain = print
-
---- The print() of libraries, which all runs share: that of the run whose target the running task has.
--- luacheck: globals print
-_G.print = function(...)
-  local ok, target = pcall(require("haplua.core").current)
-  local own = ok and printers[target:address()]
-  return (own or plain)(...)
-end
-
 --- Give a script's globals a print() and an io whose lines begin with `name`.
 ---@param globals table  the script's own
 ---@param name string  the target
@@ -31,14 +18,13 @@ return function(globals, name)
     end
   end
 
-  globals.print = function(...)
+  function globals.print(...)
     local words = table.pack(...)
     for i = 1, words.n do
       words[i] = tostring(words[i])
     end
     write(table.concat(words, "\t") .. "\n")
   end
-  printers[name] = globals.print
 
   globals.io = setmetatable({
     write = function(...)

@@ -38,8 +38,8 @@ local FAR = 86400
 local Runner = {}
 Runner.__index = Runner
 
-local function say(form, ...)
-  print(form:format(...))
+function Runner:say(form, ...)
+  self.plan.options.print(form:format(...))
   io.stdout:flush()
 end
 
@@ -87,7 +87,7 @@ function Runner:refresh()
     return false
   end
   self.window = found
-  say("the calendar was read again")
+  self:say("the calendar was read again")
   return true
 end
 
@@ -151,19 +151,19 @@ function Runner:attend(occurrence)
   local options = options_for(self.plan, occurrence)
   local c = maintenance.context(options)
   if was_left(c, occurrence) then
-    say("%s: the window %s was ended early: it stays so until the next", c.name, name_of(occurrence))
+    self:say("%s: the window %s was ended early: it stays so until the next", c.name, name_of(occurrence))
     return
   end
   local over
   maintenance.during(options, function(change)
-    say("%s: the window %s is open until %s\n  %s", c.name, name_of(occurrence),
+    self:say("%s: the window %s is open until %s\n  %s", c.name, name_of(occurrence),
       occurrence.closes < math.huge and moment.text(occurrence.closes) or "further notice", tostring(change))
     over = self:stay(c, occurrence, change)
   end, function(restored)
-    say("%s: the window %s is %s\n  %s", c.name, name_of(occurrence), over and "closed" or "left", tostring(restored))
+    self:say("%s: the window %s is %s\n  %s", c.name, name_of(occurrence), over and "closed" or "left", tostring(restored))
   end)
   if not over then
-    say("%s: the window %s was ended early, or replaced, by somebody: it is left alone until the next", c.name,
+    self:say("%s: the window %s was ended early, or replaced, by somebody: it is left alone until the next", c.name,
       name_of(occurrence))
   end
 end
@@ -229,14 +229,14 @@ local function run(plan)
   while true do
     local occurrence = self:next(task.time())
     if not occurrence and #(plan.calendars or {}) == 0 then
-      say("no window opens any more")
+      self:say("no window opens any more")
       return
     elseif not occurrence then
       task.sleep(LOOK * 5)
       self:refresh()
     else
       if first and occurrence.opens > task.time() then
-        say("next: %s, %s, in %s", name_of(occurrence), moment.text(occurrence.opens),
+        self:say("next: %s, %s, in %s", name_of(occurrence), moment.text(occurrence.opens),
           moment.span(occurrence.opens - task.time()))
         self:try(occurrence, "as things are,")
       end
@@ -253,7 +253,7 @@ end
 --- Keep the target meanwhile, unless another process does: after a reload, maintenance comes back.
 local function keep(options)
   local ok, problem = pcall(require("haplua.keeper").run, { config = options.config, journal = options.journal,
-    file = options.file })
+    file = options.file, print = options.print })
   if not ok and not (is_error(problem) and problem.kind == "refused") then
     warn("maintenance would not come back after a reload: %s", tolerate(problem))
   end
