@@ -19,31 +19,6 @@
 #define FOLDERS  "haplua.folders"
 #define COMPILED "haplua.compiled"
 
-/* Types of userdata. */
-
-void lua_table_type(lua_State *L, const char *name, const luaL_Reg *methods,
-		    const luaL_Reg *meta)
-{
-	luaL_newmetatable(L, name);
-	luaL_setfuncs(L, meta, 0);
-	lua_newtable(L);
-	luaL_setfuncs(L, methods, 0);
-	lua_setfield(L, -2, "__index");
-	lua_pushboolean(L, 0);
-	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
-}
-
-void lua_table_box(lua_State *L, const char *name, lua_CFunction close)
-{
-	luaL_newmetatable(L, name);
-	lua_pushcfunction(L, close);
-	lua_setfield(L, -2, "__gc");
-	lua_pushcfunction(L, close);
-	lua_setfield(L, -2, "__close");
-	lua_pop(L, 1);
-}
-
 /* Globals. A name that was never defined is an error where it is read, so that a misspelt
  * one cannot pass for nil. The host's names are looked up when they are first used, which
  * keeps the start short. */
@@ -350,9 +325,9 @@ static void load_file(lua_State *L, const char *script)
  */
 static const char *builtin(const struct options *options)
 {
-	if (options->test)
-		return "haplua.test.main";
-	return !options->chunk && !options->script ? "haplua.prompt" : NULL;
+	return options->test                         ? "haplua.test.main"
+	       : !options->chunk && !options->script ? "haplua.prompt"
+						     : NULL;
 }
 
 static void load_chunk(lua_State *L, const struct options *options)
@@ -496,15 +471,13 @@ void lua_script_file(lua_State *L, const char *path)
 		lua_pop(L, 1);
 }
 
-void lua_script_forget(lua_State *L)
-{
-	lua_pushnil(L);
-	lua_setfield(L, LUA_REGISTRYINDEX, COMPILED);
-}
-
 int lua_script_load(lua_State *L, const struct options *options, const char *socket)
 {
 	push_script(L, options);
+	if (socket == options->sockets[options->n_sockets - 1]) { /* the last one */
+		lua_pushnil(L);
+		lua_setfield(L, LUA_REGISTRYINDEX, COMPILED);
+	}
 	lua_newtable(L); /* its globals */
 	push_arg(L, options);
 	lua_pushvalue(L, -1);

@@ -17,9 +17,6 @@ void lua_script_setup(lua_State *L);
  * that has them. Raises a string when it cannot be read or does not compile. [-1, +1] */
 void lua_script_file(lua_State *L, const char *path);
 
-/* After the last lua_script_load() of a script: what comes next is another. [-0, +0] */
-void lua_script_forget(lua_State *L);
-
 /* Push the script as a function with globals of its own, and then its arguments. Returns
  * how many arguments. Where there are several targets, what it prints is marked with
  * `socket`. Raises a string when there is no such script or it does not compile. [-0,

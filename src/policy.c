@@ -342,7 +342,6 @@ void policy_start(lua_State *L, struct policy *p)
 	luaL_checkstack(L, p->n + 4, "too many targets");
 	for (int i = 0; i < p->n; i++)
 		start_run(L, &p->runs[i]);
-	lua_script_forget(L);
 }
 
 void policy_stop(struct policy *p, int signo)
