@@ -162,13 +162,6 @@ static int lcore_dry_run(lua_State *L)
 	return 1;
 }
 
-/* several() -> does the script run for more than one target? */
-static int lcore_several(lua_State *L)
-{
-	lua_pushboolean(L, host_of(L)->options->n_sockets > 1);
-	return 1;
-}
-
 /* would(target, text): a dry run's line for a change that `target` is spared */
 static int lcore_would(lua_State *L)
 {
@@ -183,17 +176,11 @@ static int lcore_would(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lua_call_check},
-	{"ref", lua_call_ref},
-	{"permit", lua_call_permit},
-	{"open", lcore_open},
-	{"current", lcore_current},
-	{"use", lcore_use},
-	{"would", lcore_would},
-	{"dry_run", lcore_dry_run},
-	{"encode", lua_call_encode},
-	{"several", lcore_several},
-	{NULL, NULL},
+	{"check", lua_call_check},   {"ref", lua_call_ref},
+	{"permit", lua_call_permit}, {"open", lcore_open},
+	{"current", lcore_current},  {"use", lcore_use},
+	{"would", lcore_would},      {"dry_run", lcore_dry_run},
+	{"encode", lua_call_encode}, {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

@@ -121,7 +121,7 @@ static void print_error(lua_State *L, int index, FILE *err)
 static int report_k(lua_State *L, int status, lua_KContext context)
 {
 	struct run *run = (struct run *)context;
-	bool several = run->policy->n > 1;
+	bool marked = run->policy->n > 1;
 	FILE *err = run->policy->err;
 
 	if (status != LUA_OK && status != LUA_YIELD) {
@@ -129,7 +129,7 @@ static int report_k(lua_State *L, int status, lua_KContext context)
 		lua_pushnil(L);
 	}
 	fflush(stdout);
-	if (several)
+	if (marked)
 		fprintf(err, "%s: ", run->socket);
 	print_error(L, SLOT_FAULT, err);
 	run->untold = false;
@@ -288,6 +288,13 @@ static int barrier(lua_State *L)
 	return barrier_k(L, LUA_OK, 0);
 }
 
+/* haplua.core's several() -> does the script run for more than one target? */
+static int several(lua_State *L)
+{
+	lua_pushboolean(L, run_of(L)->policy->n > 1);
+	return 1;
+}
+
 /* Setting up. Under a protected call. */
 
 /* Start a run: pushes the box of its root task. [-0, +1] */
@@ -382,6 +389,8 @@ static int set_up(lua_State *L)
 	luaL_requiref(L, "haplua.core", luaopen_haplua_core, 0);
 	lua_pushcfunction(L, barrier);
 	lua_setfield(L, -2, "barrier");
+	lua_pushcfunction(L, several);
+	lua_setfield(L, -2, "several");
 	luaL_requiref(L, "haplua.task", luaopen_haplua_task,
 		      0); /* boxes need their types */
 	if (p->options->test)
