@@ -121,12 +121,21 @@ function M.in_step(path, kind, keys, values)
   return has and same(has, keys) and (not values or same(has_values, values))
 end
 
+--- Did a process that was killed leave its new file beside this one? The next file.replace() takes it away.
+local function is_left_over(path)
+  local real = file.real(path)
+  return real ~= nil and file.real((real:gsub("[^/]*$", ".%0.haplua-new", 1))) ~= nil
+end
+
 --- Make a file hold these entries. One that does is not touched.
 ---@param values string[]?  of a map
 ---@return string|nil|false before  the text that was there; nil: it was not touched; false: there was no file
 function M.write(path, kind, keys, values)
   local has, has_values, text = M.read(path, kind)
   if has and same(has, keys) and (not values or same(has_values, values)) then
+    if is_left_over(path) then
+      M.restore(path, text)
+    end
     return nil
   end
   check_entries(path, keys, values)

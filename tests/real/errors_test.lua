@@ -55,7 +55,7 @@ describe("the usual failures", function()
   it("the socket is missing", function()
     local path = s.dir .. "/nothing.sock"
     check(s:haplua({ "scripts/maint.lua", "on", socket = path }), 3,
-      "haplua: 'show acl' at " .. path .. ": no such file or directory",
+      "haplua: 'show info' at " .. path .. ": no such file or directory",
       "is HAProxy running",
       "stats socket " .. path .. " mode 600 level admin",
       "-s PATH or $HAPLUA_SOCKET")
@@ -157,7 +157,7 @@ describe("the usual failures", function()
       s:signal("STOP", pid)
       ran = s:haplua({ "-t", "0.3", "scripts/maint.lua", "on" })
     end
-    check(ran, 3, "'show acl' at " .. s.socket .. ": no answer within 0.3 s", "-t SECONDS")
+    check(ran, 3, "'show info' at " .. s.socket .. ": no answer within 0.3 s", "-t SECONDS")
   end)
 
   it("the address is none", function()
