@@ -346,6 +346,31 @@ local function test(target, kind, ref, state, ask, tests)
   return reply.matches(target:send({ "get", kind, ref, ask }))
 end
 
+local function finds_any(tests)
+  for _, row in ipairs(tests) do
+    if row.found then
+      return true
+    end
+  end
+  return false
+end
+
+--- The same, after a change. What is not found may be no match; or the list is another since a reload.
+local function test_anew(target, kind, ref, wanted, ask, tests)
+  if not ask or tests then
+    return tests
+  end
+  tests = test(target, kind, ref, {}, ask)
+  if not finds_any(tests) then
+    local show = { "show", kind, ref }
+    local lacking, besides = reply.compare(target:send(show), wanted.keys, wanted.values)
+    if lacking + besides > 0 then
+      target:mistrust(table.concat(show, " "), ("%d entries too few, %d too many"):format(lacking, besides))
+    end
+  end
+  return tests
+end
+
 local function nothing() end
 
 --- One attempt. `seen` gets what was to be done at first.
@@ -374,7 +399,7 @@ local function attempt(target, kind, ref, keys, values, options, seen)
   else
     tests = swap(target, kind, ref, wanted, options.ask, before_commit)
   end
-  return added, removed, test(target, kind, ref, {}, options.ask, tests)
+  return added, removed, test_anew(target, kind, ref, wanted, options.ask, tests)
 end
 
 --- Has HAProxy been reloaded since `begin`? Then a step of a change may have gone to the old process,

@@ -70,7 +70,8 @@ local function is_allowed(run, state, part)
   elseif is_loose(run) and c.loose and c.loose[part] and c.loose[part](text) then
     return true
   end
-  return (part == "acl" or part == "map") and not state.given and is_on_the_way(text, c.before[part], c.wanted[part])
+  local to = c.through and c.through[part] or c.wanted[part]
+  return (part == "acl" or part == "map") and not state.given and is_on_the_way(text, c.before[part], to)
 end
 
 --- Is a filled version left over that should not be? One whose commit has an unknown outcome stays, until
