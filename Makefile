@@ -83,6 +83,10 @@ $(HELPERS):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
+$(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
+	@echo "CC   $<"
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
+
 .PHONY: check check-unit check-lua check-real check-kill check-versions check-windows check-page
 check: check-unit check-lua check-windows check-real check-faults lint ## all tests but the slow ones
 
@@ -114,7 +118,7 @@ FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua
 check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## a selection of the faults
 	$(Q)$(FAULTS) --step=41 --kinds=cut,gone,close,reset,repeat,again,delay
 
-faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## harm at every byte of every conversation
+faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/packages-real ## harm at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
 .PHONY: demo bench bench-keep asan valgrind oom fuzz

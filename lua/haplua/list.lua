@@ -201,13 +201,50 @@ local function proves(tests, key)
   return false
 end
 
+--- Would a map have its entries in this order, once what it lacks stands behind what stays?
+local function is_in_order(wanted, keys, values, add, surplus)
+  local goes, order = {}, {}
+  for _, position in ipairs(surplus) do
+    goes[position] = true
+  end
+  for i in ipairs(keys) do
+    order[#order + 1] = not goes[i] and entry_text(keys, values, i) or nil
+  end
+  for _, position in ipairs(add) do
+    order[#order + 1] = entry_text(wanted.keys, wanted.values, position)
+  end
+  for i, entry in ipairs(order) do
+    if entry ~= entry_text(wanted.keys, wanted.values, i) then
+      return false
+    end
+  end
+  return true
+end
+
+local function every(list)
+  local positions = {}
+  for i in ipairs(list) do
+    positions[i] = i
+  end
+  return positions
+end
+
 --- What changes the list in place: entries to add, then words that remove; or all at once.
----@return {clear: boolean, keys: string[], values: string[]?, words: string[]}
+---@return {clear: boolean, keys: string[], values: string[]?, words: string[]}? step  nil: what there is cannot be so
 local function steps(kind, wanted, text)
   local keys, refs, values = reply.entries(text, kind == "map")
   local add = missing(wanted.keys, wanted.values, keys, values)
   local surplus = missing(keys, values, wanted.keys, wanted.values)
-  local words = {}
+  if kind == "map" and not is_in_order(wanted, keys, values, add, surplus) then
+    add, surplus = every(wanted.keys), every(keys)
+  end
+  local words, seen = {}, {}
+  for _, entry in ipairs(refs) do
+    if seen[entry] then
+      return nil
+    end
+    seen[entry] = true
+  end
   for i, position in ipairs(surplus) do
     words[i] = "#" .. refs[position]
   end
@@ -225,8 +262,8 @@ end
 ---@param before_commit function  called when HAProxy has taken what is new, before anything goes
 ---@return table[]? tests  what `get acl` says of `ask`, where that was the way to look
 local function change(target, kind, ref, wanted, text, ask, before_commit)
-  local step = steps(kind, wanted, text)
   local show = { "show", kind, ref }
+  local step = steps(kind, wanted, text) or target:mistrust(table.concat(show, " "), "an entry stands there twice")
   local only_adds = not step.clear and #step.words == 0
   local proof = only_adds and #step.keys == 1 and ask and { "get", kind, ref, ask }
   local found, _
@@ -249,12 +286,14 @@ local function change(target, kind, ref, wanted, text, ask, before_commit)
   local lacking, besides = reply.compare(found, wanted.keys, wanted.values)
   if lacking + besides > 0 then
     target:mistrust(table.concat(show, " "), ("%d entries too few, %d too many"):format(lacking, besides))
+  elseif kind == "map" and not reply.same(found, wanted.keys, wanted.values) then
+    target:mistrust(table.concat(show, " "), "the entries are in another order")
   end
 end
 
 --- The lines of a dry run for a change in place.
 local function plan_change(target, kind, ref, wanted, text)
-  local step = steps(kind, wanted, text)
+  local step = steps(kind, wanted, text) or target:mistrust("show " .. kind, "an entry stands there twice")
   if step.clear then
     core.would(target, ("clear %s %s"):format(kind, ref))
     return
@@ -307,6 +346,31 @@ local function test(target, kind, ref, state, ask, tests)
   return reply.matches(target:send({ "get", kind, ref, ask }))
 end
 
+local function finds_any(tests)
+  for _, row in ipairs(tests) do
+    if row.found then
+      return true
+    end
+  end
+  return false
+end
+
+--- The same, after a change. What is not found may be no match; or the list is another since a reload.
+local function test_anew(target, kind, ref, wanted, ask, tests)
+  if not ask or tests then
+    return tests
+  end
+  tests = test(target, kind, ref, {}, ask)
+  if not finds_any(tests) then
+    local show = { "show", kind, ref }
+    local lacking, besides = reply.compare(target:send(show), wanted.keys, wanted.values)
+    if lacking + besides > 0 then
+      target:mistrust(table.concat(show, " "), ("%d entries too few, %d too many"):format(lacking, besides))
+    end
+  end
+  return tests
+end
+
 local function nothing() end
 
 --- One attempt. `seen` gets what was to be done at first.
@@ -335,7 +399,7 @@ local function attempt(target, kind, ref, keys, values, options, seen)
   else
     tests = swap(target, kind, ref, wanted, options.ask, before_commit)
   end
-  return added, removed, test(target, kind, ref, {}, options.ask, tests)
+  return added, removed, test_anew(target, kind, ref, wanted, options.ask, tests)
 end
 
 --- Has HAProxy been reloaded since `begin`? Then a step of a change may have gone to the old process,

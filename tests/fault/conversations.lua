@@ -5,6 +5,7 @@
 --   before    what HAProxy holds; where it differs from stage.base
 --   wanted    what it is to hold after a success
 --   between   what else an error may leave: part of the state -> function(text), true if so
+--   through   what it holds in between, where it goes back to `before`
 --   loose     the same, where the cleanup, too, is under a fault or may be overtaken
 --   after_reload   the same, where HAProxy has forgotten a part of it; with `true`: what a success may leave
 --   last      how many requests the last look has, side by side; 1
@@ -120,6 +121,7 @@ local list = {
     before = { acl = lines("^/a", "^/b") },
     wanted = { acl = lines("^/a", "^/b") },
     between = { acl = one_of(everything) },
+    through = { acl = everything },
     before_command = { [7] = "down" },
     claims = "maintenance is on: #9999 matches ^/a  ^/b\n",
     check = saw("the command saw ^.*$"),

@@ -198,6 +198,22 @@ local function run_happening(stages, conversation, name)
   run_faults(stages, conversation, faults, name .. "s")
 end
 
+--- A full, a broken and a read-only disk.
+local function run_disk(st)
+  local before, began = counts.faults, task.now()
+  require("disk").run(st, function(name, run, problem, details)
+    count("faults")
+    count(run.status == 0 and "success" or "error")
+    if problem then
+      count(problem)
+      count("problems")
+      print(("disk: %s: %s\n  %s\n  status %s: %s%s"):format(name, problem, details, run.status, run.out, run.err))
+    end
+  end)
+  print(("%-26s %5d failures of the disk, %.0f s"):format("maint on, with its file", counts.faults - before,
+    task.now() - began))
+end
+
 --- A policy that lies must be found out, else what is counted here means nothing.
 local function check_liar(st)
   local liar, found = conversations.liar, 0
@@ -260,6 +276,9 @@ local function main()
         run_happening(places, conversation, name)
       end
     end
+  end
+  if is_chosen("disk") and options.only == "" then
+    run_disk(stages[1])
   end
   summary()
   return counts.problems == 0 and 0 or 1

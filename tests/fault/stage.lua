@@ -19,7 +19,8 @@ local PATIENCE = 30
 local frontend = [[
     acl other path -u 8888 -m str
     http-request set-header X-Pool %[path,map(DIR/pool.map)]
-    use_backend maintenance if other
+    acl filed path -i -m reg -f DIR/site.acl
+    use_backend maintenance if other || filed
 ]]
 
 local more = [[
@@ -264,7 +265,7 @@ function M.start(maxconn)
       global = "stats maxconn " .. (maxconn or 50),
       frontend = frontend,
       more = more,
-      files = { ["pool.map"] = map },
+      files = { ["pool.map"] = map, ["site.acl"] = "" },
       threads = 1,
     })
     stage.sites[i] = s

@@ -34,6 +34,18 @@ describe("primitives", function()
     s.target:acl_clear("#8003")
   end)
 
+  it("keep a map's order, on every version", function()
+    local map = s.dir .. "/site.map"
+    for _, text in ipairs({ "a1 b2", "b2 a1", "c3 a1 b2", "a2 a1 c3", "a1 a2", "a2 b1 a1 b2", "b2", "" }) do
+      local entries = {}
+      for key, value in text:gmatch("(%l)(%d)") do
+        entries[#entries + 1] = { key = key, value = value }
+      end
+      s.target:map_replace(map, entries)
+      assert.same(entries, s.target:map_list(map))
+    end
+  end)
+
   it("are globals, on the script's target", function()
     local ran = s:haplua({ "-e", [[
       print(acl_add("#9999", "^/x", "^/y"))
