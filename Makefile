@@ -117,7 +117,7 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## a selection of th
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## harm at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo bench bench-keep asan valgrind oom fuzz
+.PHONY: demo bench bench-keep asan valgrind oom fuzz fuzz-corpus
 demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
@@ -151,10 +151,18 @@ coverage: ## which lines of src/ the tests run; those of the codecs by unit test
 oom: $(BIN) $(B)/fake ## fail every allocation in turn
 	$(Q)BUILD=$(B) sh tests/oom.sh
 
-fuzz: $(FUZZERS) ## every fuzzer for SECONDS=60
+# New inputs go to B/corpus-NAME; what belongs into tests/fuzz/corpus, which is small: make fuzz-corpus.
+fuzz: $(FUZZERS) $(BIN) ## every fuzzer, SECONDS=60 for each target; $$HAPROXY is the real one
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
 			tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
+	$(Q)./$(BIN) tests/fuzz/real_words.lua $(SECONDS)
+	$(Q)ulimit -v 4000000; timeout -s KILL $$((($(SECONDS) + 30) * 50)) \
+		./$(BIN) tests/fuzz/lua_fuzz.lua $(SECONDS)
+
+fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, at most 2 KB each
+	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
+		./$$f -merge=1 -max_len=2048 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
 .PHONY: lint format format-check
 lint: $(BIN) format-check ## what compilers and luacheck say about style
