@@ -160,9 +160,9 @@ fuzz: $(FUZZERS) $(BIN) ## every fuzzer, SECONDS=60 for each target; $$HAPROXY i
 	$(Q)ulimit -v 4000000; timeout -s KILL $$((($(SECONDS) + 30) * 50)) \
 		./$(BIN) tests/fuzz/lua_fuzz.lua $(SECONDS)
 
-fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, at most 2 KB each
+fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, each at most 300 bytes
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
-		./$$f -merge=1 -max_len=2048 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
+		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
 .PHONY: lint format format-check
 lint: $(BIN) format-check ## what compilers and luacheck say about style

@@ -68,9 +68,11 @@ local targets = {
   ["config.parse"] = {
     modules = { "haplua.config" },
     words = {
-      "return {", "}", "switches = {", "site = {", "acl = \"#9999\"", "bypass = \"/b.acl\"", "info = \"/i.map\"", "fetch = \"base\"",
+      "return {", "}", "switches = {", "site = {", "acl = \"#9999\"", "bypass = \"/b.acl\"",
+      "info = \"/i.map\"", "fetch = \"base\"",
       "allow = { \"192.0.2.0/24\" }", "file = false", "by_hand = \"undo\"", "journal = \"/j.db\"", "default = \"site\"", ", ",
-      "[1] = ", "nil", "for i = 1, 9 do end", "while true do end", "local t = {}", "setmetatable", "(\"x\"):rep(9)", "function() end",
+      "[1] = ", "nil", "for i = 1, 9 do end", "while true do end", "local t = {}", "setmetatable",
+      "(\"x\"):rep(9)", "function() end",
       "return { switches = { site = { acl = \"#1\", bypass = \"#2\", allow = { \"::1\" } } }, default = \"site\" }",
     },
     run = function(text)
@@ -105,7 +107,8 @@ local targets = {
   ["scope.patterns"] = {
     modules = { "haplua.scope" },
     words = {
-      "base,lower\nreg\n/shop\nshop.example.com", "path\nbeg\n/shop", "hdr(host)\nstr\n\nwww.example", "src\nip\n\n", "len", "sub", "dom",
+      "base,lower\nreg\n/shop\nshop.example.com", "path\nbeg\n/shop", "hdr(host)\nstr\n\nwww.example",
+      "src\nip\n\n", "len", "sub", "dom",
       "[::1]", "(", "%20", "?", "capture.req.uri", "hdr_beg(host)",
     },
     run = function(text)
@@ -162,7 +165,9 @@ local targets = {
 
 -- Mutation.
 
-local numbers = { "0", "-1", "1", "255", "256", "65536", "2147483648", "9223372036854775807", "1e309", "0x7fffffffffffffff" }
+local numbers = {
+  "0", "-1", "1", "255", "256", "65536", "2147483648", "9223372036854775807", "1e309", "0x7fffffffffffffff",
+}
 
 local function any(list)
   return list[math.random(#list)]
@@ -186,8 +191,16 @@ local mutations = {
   function(text, pool) local from, to = part(text) return put(text, from, to, any(pool.words)) end,
   function(text, pool) local from = part(text) return put(text, from, from - 1, any(pool.words)) end,
   function(text) local from, to = part(text) return put(text, from, to, any(numbers)) end,
-  function(text, pool) local other = any(pool) local from = part(text) return text:sub(1, from - 1) .. other:sub((part(other))) end,
-  function(text, pool) local other = any(pool) local from, to = part(other) return put(text, from, from - 1, other:sub(from, to)) end,
+  function(text, pool)
+    local other = any(pool)
+    local from = part(text)
+    return text:sub(1, from - 1) .. other:sub((part(other)))
+  end,
+  function(text, pool)
+    local other = any(pool)
+    local from, to = part(other)
+    return put(text, from, from - 1, other:sub(from, to))
+  end,
   function(text)
     local from, to = text:find("%d+", (part(text)))
     return from and put(text, from, to, any({ any(numbers), tostring(math.random(0, 100)) })) or text
@@ -259,7 +272,7 @@ end
 
 local function report(name, seed, text, problem)
   print(("lua_fuzz: %s, seed %d: input %q"):format(name, seed, text))
-  print("  " .. error_module.visible(problem):gsub("\\n", "\n  "))
+  print("  " .. error_module.visible(problem):gsub("\\n", "\n  "):gsub("\\x09", "  "))
 end
 
 --- The kept inputs of a target, which are files of its own folder.

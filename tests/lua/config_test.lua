@@ -55,9 +55,9 @@ describe("the configuration", function()
       ["local s = 'x' while true do s = s .. s end"] = "it grows too large",
       ["while true do end"] = "it does not come to an end",
     }) do
-      local ok, problem = pcall(config.parse, "conf", text)
+      local ok, found = pcall(config.parse, "conf", text)
       assert.is_false(ok)
-      assert.matches(why, problem.message)
+      assert.matches(why, found.message)
     end
     assert.equal("xx", ("x"):rep(2))
   end)
