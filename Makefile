@@ -93,7 +93,8 @@ check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAPr
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua tests/lua
 
 check-real: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
-	$(Q)BUILD=$(B) TEST_SECONDS=300 KILL_STEP=$(or $(KILL_STEP),7) ./$(BIN) tests/lua/run.lua tests/real
+	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUNNER) \
+		./$(BIN) tests/lua/run.lua $(or $(TESTS),tests/real)
 
 check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## killed at every system call
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
@@ -128,19 +129,22 @@ bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## the same f
 	$(Q)sh tests/bench/bench.sh $(B) keep
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer
-	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua
+# With REAL=1 these run check-real, too; TESTS names a part of it. Under valgrind only the program that runs
+# the tests is watched, not those that it starts; the sanitizers are in all.
+asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
+	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua \
+		$(if $(REAL),check-real)
 
-valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind
+valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind; REAL=1
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
-		TEST_SECONDS=600 check-unit check-lua
+		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)
 
-# Its objects count the lines that run; B/*.gcov then show them. REAL=1 runs check-real, too.
+# Its objects count the lines that run; B/coverage/*.gcov then show them.
 COVERAGE := -O0 -g --coverage -fprofile-update=atomic
 COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \
 	LDFLAGS='-Wl,--wrap=raise tests/coverage.c'
 .PHONY: coverage
-coverage: ## which lines of src/ the tests run; those of the codecs by unit tests alone
+coverage: ## which lines of src/ the tests run; those of the codecs by unit tests alone; REAL=1
 	$(Q)rm -f $(B)/coverage/*.gcda
 	$(Q)$(COVERED) check-unit
 	$(Q)sh tests/coverage.sh $(B)/coverage 100 $(filter-out clock,$(PURE))

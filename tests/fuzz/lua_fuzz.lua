@@ -86,7 +86,8 @@ local targets = {
 
   ["moment.instant"] = {
     modules = { "haplua.moment" },
-    words = { "2026-12-01T03:00:00+01:00", "03:00", "2026-02-30 24:00", "Z", "9999-12-31T23:59:59Z", "0000-00-00T00:00", "-", ":" },
+    words = { "2026-12-01T03:00:00+01:00", "03:00", "2026-02-30 24:00", "Z", "9999-12-31T23:59:59Z",
+      "0000-00-00T00:00", "-", ":" },
     run = function(text)
       local at, problem = require("haplua.moment").instant(text, 1e9)
       assert(math.type(at) == "integer" and at > 1e9 or at == nil and type(problem) == "string")
