@@ -156,13 +156,13 @@ oom: $(BIN) $(B)/fake ## fail every allocation in turn
 	$(Q)BUILD=$(B) sh tests/oom.sh
 
 # New inputs go to B/corpus-NAME; what belongs into tests/fuzz/corpus, which is small: make fuzz-corpus.
-fuzz: $(FUZZERS) $(BIN) ## every fuzzer, SECONDS=60 for each target; $$HAPROXY is the real one
+fuzz: $(FUZZERS) $(BIN) ## every fuzzer: SECONDS=60 for each codec and for HAProxy, a fifth for each Lua function
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
 			tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
 	$(Q)./$(BIN) tests/fuzz/real_words.lua $(SECONDS)
-	$(Q)ulimit -v 4000000; timeout -s KILL $$((($(SECONDS) + 30) * 50)) \
-		./$(BIN) tests/fuzz/lua_fuzz.lua $(SECONDS)
+	$(Q)ulimit -v 4000000; timeout -s KILL $$(($(SECONDS) * 10 + 300)) \
+		./$(BIN) tests/fuzz/lua_fuzz.lua $$(($(SECONDS) / 5 + 1))
 
 fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, each at most 300 bytes
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \

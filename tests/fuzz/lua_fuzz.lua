@@ -32,10 +32,13 @@ local function lines_of(text)
 end
 
 local reply_words = {
-  "0x55c02a410940 ", "# id (file) description\n", "9999 () acl 'path' file 'h.cfg' line 15", "curr_ver=3 next_ver=4 entry_cnt=10",
-  "type=str, case=sensitive, match=yes, idx=tree, pattern=\"k\"\n", "found=yes, idx=list, key=\"k\", value=\"v\", type=\"str\"\n",
+  "0x55c02a410940 ", "# id (file) description\n", "9999 () acl 'path' file 'h.cfg' line 15",
+  "curr_ver=3 next_ver=4 entry_cnt=10",
+  "type=str, case=sensitive, match=yes, idx=tree, pattern=\"k\"\n", "found=yes, idx=list, key=\"k\",
+  value=\"v\", type=\"str\"\n",
   "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n3 app 1 a1 127.0.0.1 2 0 1\n",
-  "# pxname,svname,scur,last_chk,\n", "fe,FRONTEND,0,,\n", "\"* OK,1 \"\"x\"\"\"", "Name: HAProxy\n", "Uptime: 0d 0h00m01s\n",
+  "# pxname,svname,scur,last_chk,\n", "fe,FRONTEND,0,,\n", "\"* OK,1 \"\"x\"\"\"", "Name: HAProxy\n",
+  "Uptime: 0d 0h00m01s\n",
   "0x55c0: proto=unix_stream src=unix:1 rq[f=c4h,i=0] s0=[8,0h] exp=\n", "-1", "9223372036854775808",
 }
 
@@ -70,7 +73,8 @@ local targets = {
     words = {
       "return {", "}", "switches = {", "site = {", "acl = \"#9999\"", "bypass = \"/b.acl\"",
       "info = \"/i.map\"", "fetch = \"base\"",
-      "allow = { \"192.0.2.0/24\" }", "file = false", "by_hand = \"undo\"", "journal = \"/j.db\"", "default = \"site\"", ", ",
+      "allow = { \"192.0.2.0/24\" }", "file = false", "by_hand = \"undo\"", "journal = \"/j.db\"",
+      "default = \"site\"", ", ",
       "[1] = ", "nil", "for i = 1, 9 do end", "while true do end", "local t = {}", "setmetatable",
       "(\"x\"):rep(9)", "function() end",
       "return { switches = { site = { acl = \"#1\", bypass = \"#2\", allow = { \"::1\" } } }, default = \"site\" }",
@@ -81,6 +85,73 @@ local targets = {
         assert(type(name) == "string" and type(switch.acl) == "string" and type(switch.allow) == "table")
       end
       assert(not config.default or config.switches[config.default])
+    end,
+  },
+
+  -- What a window's text says is said again by its canonical form, and it can be asked for its occurrences.
+  ["window.parse"] = {
+    modules = { "haplua.windowreader", "haplua.windowspec", "haplua.rule", "haplua.civil" },
+    words = {
+      "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-Mon 04:00",
+      "first,third Tue 03:00 for 1h",
+      "2026-12-01T02:00/2026-12-01T04:00", "2026-12-01T02:00Z for 2h", "+01:00", "monthly", "31 ",
+      "DTSTART;TZID=Europe/Paris:20261201T220000;RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,-1SU;COUNT=5 for 2h",
+      "BYMONTHDAY=-1;", "BYSETPOS=1;", "UNTIL=20271231T000000Z;", "FREQ=YEARLY;", "WKST=SU",
+      "BYYEARDAY=366;", "BYWEEKNO=53;",
+    },
+    run = function(text)
+      local window = require("haplua.window")
+      local spec = window.parse(text)
+      local again = tostring(spec)
+      assert(tostring(window.parse(again)) == again, again)
+    end,
+  },
+
+  ["window.new"] = {
+    modules = { "haplua.window", "haplua.inorder", "haplua.zone", "haplua.rule", "haplua.civil" },
+    words = {
+      "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-04:00",
+      "2026-12-01T02:00/2026-12-01T04:00",
+      "DTSTART:20261201T220000;RRULE:FREQ=DAILY;COUNT=5 for 2h",
+      "DTSTART:20260131T220000;RRULE:FREQ=MONTHLY;BYMONTHDAY=-1 for 2h",
+      "\n2026-12-25", "\n12-24..12-26", "\nSat 00:00-24:00",
+    },
+    run = function(text)
+      local lines = lines_of(text)
+      local window = require("haplua.window").new(lines[1], { tz = "Europe/Paris", except = lines[2] })
+      local last
+      for occurrence in window:occurrences(1764547200) do
+        assert(occurrence.closes > occurrence.opens and (not last or occurrence.opens >= last.opens))
+        if last and last.n == 5 then
+          break
+        end
+        last = { opens = occurrence.opens, n = (last and last.n or 0) + 1 }
+      end
+    end,
+  },
+
+  ["calendar.parse"] = {
+    modules = { "haplua.calendar", "haplua.ical", "haplua.inorder" },
+    words = {
+      "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:maint\r\nDTSTART;TZID=Europe/Paris:20261201T220000\r\n"
+        .. "DTEND;TZID=Europe/Paris:20261202T000000\r\nRRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE:20261208T210000Z\r\n"
+        .. "END:VEVENT\r\nEND:VCALENDAR\r\n",
+      "BEGIN:VEVENT\r\n", "END:VEVENT\r\n", "BEGIN:VTIMEZONE\r\nTZID:X\r\n", "END:VTIMEZONE\r\n", "BEGIN:STANDARD\r\n",
+      "TZOFFSETFROM:+0200\r\n", "TZOFFSETTO:+0100\r\n", "END:STANDARD\r\n", "RECURRENCE-ID:20261208T210000Z\r\n",
+      "DURATION:PT2H\r\n", "DTSTART;VALUE=DATE:20261201\r\n", "RDATE:20261201T000000Z\r\n", "STATUS:CANCELLED\r\n", "\r\n ",
+      "SEQUENCE:1\r\n", "X;A=\"b:c\":d\r\n", "RRULE:FREQ=SECONDLY\r\n", "RRULE:FREQ=YEARLY;BYDAY=-53MO\r\n",
+      "P1W", "UID:2\r\n",
+    },
+    run = function(text)
+      local source = require("haplua.calendar").parse(text)
+      local window, n = require("haplua.window").new(source, { tz = "UTC" }), 0
+      for occurrence in window:occurrences(1764547200) do
+        n = n + 1
+        assert(occurrence.closes > occurrence.opens)
+        if n == 5 then
+          break
+        end
+      end
     end,
   },
 
