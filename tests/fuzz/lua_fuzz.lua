@@ -34,8 +34,8 @@ end
 local reply_words = {
   "0x55c02a410940 ", "# id (file) description\n", "9999 () acl 'path' file 'h.cfg' line 15",
   "curr_ver=3 next_ver=4 entry_cnt=10",
-  "type=str, case=sensitive, match=yes, idx=tree, pattern=\"k\"\n", "found=yes, idx=list, key=\"k\",
-  value=\"v\", type=\"str\"\n",
+  "type=str, case=sensitive, match=yes, idx=tree, pattern=\"k\"\n",
+  "found=yes, idx=list, key=\"k\", value=\"v\", type=\"str\"\n",
   "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n3 app 1 a1 127.0.0.1 2 0 1\n",
   "# pxname,svname,scur,last_chk,\n", "fe,FRONTEND,0,,\n", "\"* OK,1 \"\"x\"\"\"", "Name: HAProxy\n",
   "Uptime: 0d 0h00m01s\n",
