@@ -317,7 +317,8 @@ end
 local function try(target, watched, text)
   local new, left = false, LINES
   local before = collectgarbage("count")
-  debug.sethook(function(_, line)
+  local thread = coroutine.create(target.run)
+  debug.sethook(thread, function(_, line)
     local seen = watched[debug.getinfo(2, "S").source]
     if seen and not seen[line] then
       seen[line], new = true, true
@@ -327,10 +328,10 @@ local function try(target, watched, text)
       error("does not come to an end", 0)
     end
   end, "l")
-  local ok, problem = xpcall(target.run, function(problem)
-    return type(problem) == "string" and not is_allowed(target, problem) and debug.traceback(problem, 2) or problem
-  end, text)
-  debug.sethook()
+  local ok, problem = coroutine.resume(thread, text)
+  if not ok and type(problem) == "string" and not is_allowed(target, problem) then
+    problem = debug.traceback(thread, problem)
+  end
   if left < 0 then
     return new, "does not come to an end"
   elseif collectgarbage("count") - before > GROWTH then
