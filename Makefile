@@ -97,7 +97,8 @@ check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAPr
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua tests/lua
 
 check-real: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
-	$(Q)BUILD=$(B) TEST_SECONDS=300 KILL_STEP=$(or $(KILL_STEP),7) ./$(BIN) tests/lua/run.lua tests/real
+	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUNNER) \
+		./$(BIN) tests/lua/run.lua $(or $(TESTS),tests/real)
 
 check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## killed at every system call
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
@@ -121,7 +122,7 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## a selection of th
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/packages-real ## harm at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo bench bench-keep asan valgrind oom fuzz
+.PHONY: demo bench bench-keep asan valgrind oom fuzz fuzz-corpus
 demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
@@ -132,19 +133,22 @@ bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## the same f
 	$(Q)sh tests/bench/bench.sh $(B) keep
 
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer
-	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua
+# With REAL=1 these run check-real, too; TESTS names a part of it. Under valgrind only the program that runs
+# the tests is watched, not those that it starts; the sanitizers are in all.
+asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
+	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua \
+		$(if $(REAL),check-real)
 
-valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind
+valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind; REAL=1
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
-		TEST_SECONDS=600 check-unit check-lua
+		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)
 
-# Its objects count the lines that run; B/*.gcov then show them. REAL=1 runs check-real, too.
+# Its objects count the lines that run; B/coverage/*.gcov then show them.
 COVERAGE := -O0 -g --coverage -fprofile-update=atomic
 COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \
 	LDFLAGS='-Wl,--wrap=raise tests/coverage.c'
 .PHONY: coverage
-coverage: ## which lines of src/ the tests run; those of the codecs by unit tests alone
+coverage: ## which lines of src/ the tests run; those of the codecs by unit tests alone; REAL=1
 	$(Q)rm -f $(B)/coverage/*.gcda
 	$(Q)$(COVERED) check-unit
 	$(Q)sh tests/coverage.sh $(B)/coverage 100 $(filter-out clock,$(PURE))
@@ -155,10 +159,18 @@ coverage: ## which lines of src/ the tests run; those of the codecs by unit test
 oom: $(BIN) $(B)/fake ## fail every allocation in turn
 	$(Q)BUILD=$(B) sh tests/oom.sh
 
-fuzz: $(FUZZERS) ## every fuzzer for SECONDS=60
+# New inputs go to B/corpus-NAME; what belongs into tests/fuzz/corpus, which is small: make fuzz-corpus.
+fuzz: $(FUZZERS) $(BIN) ## every fuzzer: SECONDS=60 for each codec and for HAProxy, a fifth for each Lua function
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
 			tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
+	$(Q)./$(BIN) tests/fuzz/real_words.lua $(SECONDS)
+	$(Q)ulimit -v 4000000; timeout -s KILL $$(($(SECONDS) * 10 + 300)) \
+		./$(BIN) tests/fuzz/lua_fuzz.lua $$(($(SECONDS) / 5 + 1))
+
+fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, each at most 300 bytes
+	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
+		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
 .PHONY: lint format format-check
 lint: $(BIN) format-check ## what compilers and luacheck say about style

@@ -53,11 +53,11 @@ static int status_of_kind(const char *kind, lua_State *L, int error, int signo)
 	return EXIT_FAILED;
 }
 
-/* From the error at index `error`; `signo` is what interrupted it, if no real signal did.
- * [-0, +0] */
-static int status_of_error(lua_State *L, int error, int signo)
+/* From the error at index `error`; `other` is for what is no error object, `signo` what
+ * interrupted it, if no real signal did. [-0, +0] */
+static int status_of_error(lua_State *L, int error, int other, int signo)
 {
-	int top = lua_gettop(L), status = EXIT_FAILED;
+	int top = lua_gettop(L), status = other;
 
 	if (lua_istable(L, error) && lua_getmetatable(L, error)) {
 		luaL_getmetatable(L, ERROR_OBJECT);
@@ -188,7 +188,8 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 			lua_pushvalue(script->L, i);
 			lua_xmove(script->L, L, 1);
 		}
-		run->status = status_of_error(L, SLOT_FAULT, run->policy->signo);
+		run->status =
+			status_of_error(L, SLOT_FAULT, EXIT_FAILED, run->policy->signo);
 	}
 	end_run(run);
 	return lua_gettop(L) >= SLOT_FAULT ? report(L, run) : 0;
@@ -410,7 +411,8 @@ static int run_all(struct policy *p)
 
 	if (rc != LUA_OK) {
 		print_error(L, 1, stderr);
-		return rc == LUA_ERRMEM ? EXIT_FAILED : EXIT_USAGE;
+		return rc == LUA_ERRMEM ? EXIT_FAILED
+					: status_of_error(L, 1, EXIT_USAGE, 0);
 	}
 	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
 	rc = host_loop(p->host);

@@ -286,6 +286,11 @@ const struct reply_grammar *reply_grammar(const struct span *words, size_t n)
 	return best;
 }
 
+const struct reply_grammar *reply_grammar_at(size_t i)
+{
+	return i < sizeof grammars / sizeof *grammars ? &grammars[i] : NULL;
+}
+
 /* Cut "[N]: " off the front of *text. -1: there is none. */
 static int cut_severity(struct span *text)
 {

@@ -47,6 +47,9 @@ struct reply_grammar {
  * HAProxy. */
 const struct reply_grammar *reply_grammar(const struct span *words, size_t n);
 
+/* Each grammar by its number, from 0; NULL behind the last. For who goes through all. */
+const struct reply_grammar *reply_grammar_at(size_t i);
+
 /* Judge a reply. `severity` tells whether `set severity-output number` was in force;
  * `whole` is from frame_last(), true for the others. 0: success, and *text is the body
  * without severity prefix and final LF. HAP_EREFUSED, HAP_EDENIED or HAP_EWORKER:

@@ -13,7 +13,7 @@ browser="$real chromium chromium-driver fonts-dejavu-core"
 demo="haproxy nginx-light curl"
 bench="haproxy socat python3"
 window="python3 python3-dateutil tzdata libical3"
-fuzz="clang libclang-rt-dev"
+fuzz="clang libclang-rt-dev haproxy"
 
 packages=
 for step in "$@"; do

@@ -48,8 +48,9 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field bypass string[]?
 ---@field reason string?
 
--- Lua runs as long as it likes; a configuration does not.
-local STEPS = 1000000
+-- Lua runs as long as it likes, and takes what memory it can get; a configuration does not.
+local STEPS = 100000
+local KILOBYTES = 16384
 
 local function complain(path, message)
   error(require("haplua.error").new({
@@ -133,10 +134,21 @@ local function evaluate(path, text)
     complain(path, (problem:gsub("^" .. path:gsub("%p", "%%%0") .. ":", "line ")))
   end
   local thread = coroutine.create(chunk)
+  local steps, most = 0, collectgarbage("count") + KILOBYTES
   debug.sethook(thread, function()
-    error("it does not come to an end", 0)
-  end, "", STEPS)
+    steps = steps + 1
+    if steps > STEPS then
+      error("it does not come to an end", 0)
+    elseif collectgarbage("count") > most then
+      error("it grows too large", 0)
+    end
+  end, "", 1)
+  -- strings bring functions along
+  local strings = getmetatable("")
+  local methods = strings.__index
+  strings.__index = nil
   local ok, found = coroutine.resume(thread)
+  strings.__index = methods
   if not ok then
     complain(path, tostring(found))
   end

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * fuzz_reply.c - judging and reading end, stay inside the answer, and take no refusal for
- * a success. Input: a byte (is severity in force), a command, LF, the reply. */
+ * a success. Input: a byte, of whose bits the lowest says whether severity is in force;
+ * the next one, what follows: a command and LF, or the number of a grammar; the third,
+ * whether one of this grammar's own beginnings stands before the reply; then the reply.
+ * Before the first input each grammar is tried once in each of these ways. */
 #include "fuzz.h"
 #include "command.h"
 #include "err.h"
@@ -144,24 +147,87 @@ static void check_verdict(const struct reply_grammar *g, struct span reply, bool
 	}
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
-{
-	struct span input = {(const char *)data, n}, line, words[HAP_WORDS_MAX];
-	bool severity = fuzz_byte(&input) & 1;
-	struct buf store = {0};
+enum { SEVERITY = 1, BY_NUMBER = 2, BEGUN = 4 };
 
-	if (!span_line(&input, &line))
-		return 0;
+/* The grammar that the input asks for; its command is cut off. NULL: none. */
+static const struct reply_grammar *choose(struct span *input, bool by_number)
+{
+	struct span line, words[HAP_WORDS_MAX];
+	struct buf store = {0};
+	size_t total = 0;
+
+	if (by_number) {
+		while (reply_grammar_at(total))
+			total++;
+		CHECK(total <= 256);
+		return reply_grammar_at(fuzz_byte(input) % total);
+	}
+	if (!span_line(input, &line))
+		return NULL;
 	int count = command_split(&store, line, words, HAP_WORDS_MAX);
 
 	CHECK(count >= 0);
 	const struct reply_grammar *g = reply_grammar(words, (size_t)count);
 
-	CHECK(g && (!(g->flags & REPLY_SHORT) || g->flags & REPLY_RAW));
-	check_verdict(g, input, true, severity);
-	if (input.n > 0)
-		check_verdict(g, input, false, severity);
-	read_everything(input);
+	CHECK(g);
 	buf_free(&store);
+	return g;
+}
+
+/* One of the grammar's beginnings, and the reply behind it. */
+static void begin(struct buf *out, const struct reply_grammar *g, struct span *input)
+{
+	struct span rest = span_of(g->begins ? g->begins : ""), one = rest;
+
+	for (int n = fuzz_byte(input) % 8; n >= 0 && span_word(&rest, '|', &one); n--)
+		;
+	CHECK(buf_add_span(out, one) == 0 && buf_add_span(out, *input) == 0);
+}
+
+static void try_one(struct span input)
+{
+	uint8_t how = fuzz_byte(&input);
+	const struct reply_grammar *g = choose(&input, how & BY_NUMBER);
+	struct buf reply = {0};
+
+	if (!g)
+		return;
+	CHECK(!(g->flags & REPLY_SHORT) || g->flags & REPLY_RAW);
+	if (how & BEGUN)
+		begin(&reply, g, &input);
+	else
+		CHECK(buf_add_span(&reply, input) == 0);
+	check_verdict(g, buf_span(&reply), true, how & SEVERITY);
+	if (reply.n > 0)
+		check_verdict(g, buf_span(&reply), false, how & SEVERITY);
+	read_everything(buf_span(&reply));
+	buf_free(&reply);
+}
+
+static void try_each_grammar(void)
+{
+	static const char *const ends[] = {"\n", "", " x\n", "\n[3]: no\n"};
+
+	for (size_t i = 0; reply_grammar_at(i); i++)
+		for (int how = BY_NUMBER; how < 8; how = (how + 1) | BY_NUMBER)
+			for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+				char input[32];
+				int n = snprintf(input, sizeof input, "%c%c%s%s", how,
+						 (int)i, how & BEGUN ? "\t" : "",
+						 ends[k]);
+
+				try_one((struct span){input, (size_t)n});
+			}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	static bool begun;
+
+	if (!begun) {
+		begun = true;
+		try_each_grammar();
+	}
+	try_one((struct span){(const char *)data, n});
 	return 0;
 }

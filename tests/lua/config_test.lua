@@ -48,6 +48,20 @@ describe("the configuration", function()
     assert.matches("has the ACL of switch", problem("return { switches = { a = { acl = '#1' }, b = { acl = '#1' } } }"))
   end)
 
+  it("has no functions, neither those of strings, and does not grow without an end", function()
+    for text, why in pairs({
+      ["return ('x'):rep(1e10)"] = "attempt to index a string value",
+      ["return print()"] = "attempt to call a nil value %(global 'print'%)",
+      ["local s = 'x' while true do s = s .. s end"] = "it grows too large",
+      ["while true do end"] = "it does not come to an end",
+    }) do
+      local ok, found = pcall(config.parse, "conf", text)
+      assert.is_false(ok)
+      assert.matches(why, found.message)
+    end
+    assert.equal("xx", ("x"):rep(2))
+  end)
+
   it("does without a file, and with none of the standard place", function()
     local found = { switches = {} }
     assert.equal("#9999", config.switch(found).acl)

@@ -6,6 +6,8 @@
 #include "command.h"
 #include "reply.h"
 
+#include <stdio.h>
+
 static const struct reply_grammar *grammar_of(const char *command)
 {
 	struct span words[HAP_WORDS_MAX];
@@ -237,10 +239,39 @@ static void numbers_taken_for_0_are_known(void **state)
 	assert_false(grammar_of("set server b/s weight 50%")->flags & REPLY_NUMBER);
 }
 
+/* Each is found by its own words, and takes its own beginnings for a success. */
+static void every_grammar_is_reached(void **state)
+{
+	const struct reply_grammar *g;
+	size_t n = 0;
+
+	(void)state;
+	for (; (g = reply_grammar_at(n)); n++) {
+		struct span rest = span_of(g->begins ? g->begins : ""), begin, text;
+
+		if (grammar_of(g->command) != g)
+			fail_msg("%s is found as %s", g->command,
+				 grammar_of(g->command)->command);
+		while (g->begins && span_word(&rest, '|', &begin)) {
+			char reply[200];
+			int size = snprintf(reply, sizeof reply, "%.*s\n", (int)begin.n,
+					    begin.p);
+
+			assert_int_equal(reply_check(g,
+						     (struct span){reply, (size_t)size},
+						     true, false, &text),
+					 0);
+		}
+	}
+	assert_true(n > 100);
+	assert_null(reply_grammar_at(n + 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_longest_grammar_wins),
+		cmocka_unit_test(every_grammar_is_reached),
 		cmocka_unit_test(what_reads_is_known_to_read),
 		cmocka_unit_test(what_alters_the_session_is_known),
 		cmocka_unit_test(what_may_end_short_is_last_on_its_line),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_permit.c - what --read-only and --only let through. */
+/* link: --wrap=malloc --wrap=realloc */
+#define UNIT_OOM
 #include "unit.h"
 #include "err.h"
 #include "permit.h"
@@ -236,9 +238,19 @@ static void what_would_never_match_is_no_reference(void **state)
 		assert_false(permit_ref(bad[i]));
 }
 
+static void without_memory_nothing_is_let_through(void **state)
+{
+	(void)state;
+	oom_at = 1;
+	assert_int_equal(check(&read_only, "show info", false), HAP_ENOMEM);
+	oom_at = 0;
+	assert_int_equal(check(&read_only, "show info", false), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_memory_nothing_is_let_through),
 		cmocka_unit_test(without_options_nothing_is_held_back),
 		cmocka_unit_test(read_only_lets_known_readers_through_alone),
 		cmocka_unit_test(only_lets_changes_of_its_references_through_alone),

@@ -1,0 +1,412 @@
+-- SPDX-License-Identifier: MIT
+--
+-- lua_fuzz.lua - a fuzzer for Lua functions that take text, guided by the lines they run.
+-- Usage: haplua tests/fuzz/lua_fuzz.lua [SECONDS [SEED [TARGET...]]]     SECONDS are for each target
+--
+-- To add a target, write into `targets` (all of it is optional but `run`):
+--
+--   ["window.parse"] = {
+--     modules = { "haplua.window" },  -- whose lines guide it; the sources in lua/ are loaded for that
+--     words = { "daily", "weekly" },  -- what stands in its inputs; one line for each seed, too
+--     run = function(text) require("haplua.window").parse(text) end,
+--   },
+--
+-- Found wrong is: an error that is neither an error object of the target's `kind` ("refused") nor a text that
+-- its `says` (patterns) allows; an assertion of `run`; more than LINES lines or GROWTH kilobytes for one input. The input is
+-- then printed as a Lua string, with the seed; status 1. Files in tests/fuzz/corpus/lua/TARGET are seeds.
+
+local here = arg[0]:match("^(.*)/") or "."
+local error_module = require("haplua.error")
+
+local LINES = 2000000
+local GROWTH = 64 * 1024
+local INPUT_MAX = 4096
+local CORPUS_MAX = 2000
+
+local function lines_of(text)
+  local list = {}
+  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
+    list[#list + 1] = line
+  end
+  return list
+end
+
+local reply_words = {
+  "0x55c02a410940 ", "# id (file) description\n", "9999 () acl 'path' file 'h.cfg' line 15",
+  "curr_ver=3 next_ver=4 entry_cnt=10",
+  "type=str, case=sensitive, match=yes, idx=tree, pattern=\"k\"\n",
+  "found=yes, idx=list, key=\"k\", value=\"v\", type=\"str\"\n",
+  "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n3 app 1 a1 127.0.0.1 2 0 1\n",
+  "# pxname,svname,scur,last_chk,\n", "fe,FRONTEND,0,,\n", "\"* OK,1 \"\"x\"\"\"", "Name: HAProxy\n",
+  "Uptime: 0d 0h00m01s\n",
+  "0x55c0: proto=unix_stream src=unix:1 rq[f=c4h,i=0] s0=[8,0h] exp=\n", "-1", "9223372036854775808",
+}
+
+--- A reader of replies: what it makes of any text can be walked through.
+local function reader(name, ...)
+  local more = table.pack(...)
+  return {
+    words = reply_words,
+    kind = "protocol",
+    run = function(text)
+      local found = require("haplua.reply")[name](text, table.unpack(more, 1, more.n))
+      for _, row in pairs(type(found) == "table" and found or {}) do
+        for key, value in pairs(type(row) == "table" and row or {}) do
+          assert(type(key) == "string" and value ~= nil)
+        end
+      end
+    end,
+  }
+end
+
+local targets = {
+  ["reply.lists"] = reader("lists"),
+  ["reply.entries"] = reader("entries", true),
+  ["reply.matches"] = reader("matches"),
+  ["reply.rows"] = reader("rows"),
+  ["reply.pairs"] = reader("pairs"),
+  ["reply.sessions"] = reader("sessions"),
+  ["reply.servers"] = reader("servers"),
+
+  ["config.parse"] = {
+    modules = { "haplua.config" },
+    words = {
+      "return {", "}", "switches = {", "site = {", "acl = \"#9999\"", "bypass = \"/b.acl\"",
+      "info = \"/i.map\"", "fetch = \"base\"",
+      "allow = { \"192.0.2.0/24\" }", "file = false", "by_hand = \"undo\"", "journal = \"/j.db\"",
+      "default = \"site\"", ", ",
+      "[1] = ", "nil", "for i = 1, 9 do end", "while true do end", "local t = {}", "setmetatable",
+      "(\"x\"):rep(9)", "function() end",
+      "return { switches = { site = { acl = \"#1\", bypass = \"#2\", allow = { \"::1\" } } }, default = \"site\" }",
+    },
+    run = function(text)
+      local config = require("haplua.config").parse("/etc/haplua/config.lua", text)
+      for name, switch in pairs(config.switches) do
+        assert(type(name) == "string" and type(switch.acl) == "string" and type(switch.allow) == "table")
+      end
+      assert(not config.default or config.switches[config.default])
+    end,
+  },
+
+  -- What a window's text says is said again by its canonical form, and it can be asked for its occurrences.
+  ["window.parse"] = {
+    modules = { "haplua.windowreader", "haplua.windowspec", "haplua.rule", "haplua.civil" },
+    words = {
+      "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-Mon 04:00",
+      "first,third Tue 03:00 for 1h",
+      "2026-12-01T02:00/2026-12-01T04:00", "2026-12-01T02:00Z for 2h", "+01:00", "monthly", "31 ",
+      "DTSTART;TZID=Europe/Paris:20261201T220000;RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,-1SU;COUNT=5 for 2h",
+      "BYMONTHDAY=-1;", "BYSETPOS=1;", "UNTIL=20271231T000000Z;", "FREQ=YEARLY;", "WKST=SU",
+      "BYYEARDAY=366;", "BYWEEKNO=53;",
+    },
+    run = function(text)
+      local window = require("haplua.window")
+      local spec = window.parse(text)
+      local again = tostring(spec)
+      assert(tostring(window.parse(again)) == again, again)
+    end,
+  },
+
+  ["window.new"] = {
+    modules = { "haplua.window", "haplua.inorder", "haplua.zone", "haplua.rule", "haplua.civil" },
+    words = {
+      "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-04:00",
+      "2026-12-01T02:00/2026-12-01T04:00",
+      "DTSTART:20261201T220000;RRULE:FREQ=DAILY;COUNT=5 for 2h",
+      "DTSTART:20260131T220000;RRULE:FREQ=MONTHLY;BYMONTHDAY=-1 for 2h",
+      "\n2026-12-25", "\n12-24..12-26", "\nSat 00:00-24:00",
+    },
+    run = function(text)
+      local lines = lines_of(text)
+      local window = require("haplua.window").new(lines[1], { tz = "Europe/Paris", except = lines[2] })
+      local last
+      for occurrence in window:occurrences(1764547200) do
+        assert(occurrence.closes > occurrence.opens and (not last or occurrence.opens >= last.opens))
+        if last and last.n == 5 then
+          break
+        end
+        last = { opens = occurrence.opens, n = (last and last.n or 0) + 1 }
+      end
+    end,
+  },
+
+  ["calendar.parse"] = {
+    modules = { "haplua.calendar", "haplua.ical", "haplua.inorder" },
+    words = {
+      "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:maint\r\nDTSTART;TZID=Europe/Paris:20261201T220000\r\n"
+        .. "DTEND;TZID=Europe/Paris:20261202T000000\r\nRRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE:20261208T210000Z\r\n"
+        .. "END:VEVENT\r\nEND:VCALENDAR\r\n",
+      "BEGIN:VEVENT\r\n", "END:VEVENT\r\n", "BEGIN:VTIMEZONE\r\nTZID:X\r\n", "END:VTIMEZONE\r\n", "BEGIN:STANDARD\r\n",
+      "TZOFFSETFROM:+0200\r\n", "TZOFFSETTO:+0100\r\n", "END:STANDARD\r\n", "RECURRENCE-ID:20261208T210000Z\r\n",
+      "DURATION:PT2H\r\n", "DTSTART;VALUE=DATE:20261201\r\n", "RDATE:20261201T000000Z\r\n", "STATUS:CANCELLED\r\n", "\r\n ",
+      "SEQUENCE:1\r\n", "X;A=\"b:c\":d\r\n", "RRULE:FREQ=SECONDLY\r\n", "RRULE:FREQ=YEARLY;BYDAY=-53MO\r\n",
+      "P1W", "UID:2\r\n",
+    },
+    run = function(text)
+      local source = require("haplua.calendar").parse(text)
+      local window, n = require("haplua.window").new(source, { tz = "UTC" }), 0
+      for occurrence in window:occurrences(1764547200) do
+        n = n + 1
+        assert(occurrence.closes > occurrence.opens)
+        if n == 5 then
+          break
+        end
+      end
+    end,
+  },
+
+  ["moment.instant"] = {
+    modules = { "haplua.moment" },
+    words = { "2026-12-01T03:00:00+01:00", "03:00", "2026-02-30 24:00", "Z", "9999-12-31T23:59:59Z",
+      "0000-00-00T00:00", "-", ":" },
+    run = function(text)
+      local at, problem = require("haplua.moment").instant(text, 1e9)
+      assert(math.type(at) == "integer" and at > 1e9 or at == nil and type(problem) == "string")
+    end,
+  },
+
+  ["moment.duration"] = {
+    modules = { "haplua.moment" },
+    words = { "1h30m", "90s", "2d", "1w", "999999999w", "0s" },
+    run = function(text)
+      local moment = require("haplua.moment")
+      local seconds, problem = moment.duration(text)
+      assert(math.type(seconds) == "integer" and seconds > 0 or seconds == nil and type(problem) == "string")
+      assert(not seconds or #moment.span(seconds) > 0)
+    end,
+  },
+
+  ["scope.patterns"] = {
+    modules = { "haplua.scope" },
+    words = {
+      "base,lower\nreg\n/shop\nshop.example.com", "path\nbeg\n/shop", "hdr(host)\nstr\n\nwww.example",
+      "src\nip\n\n", "len", "sub", "dom",
+      "[::1]", "(", "%20", "?", "capture.req.uri", "hdr_beg(host)",
+    },
+    run = function(text)
+      local scope, lines = require("haplua.scope"), lines_of(text)
+      local what = { paths = { table.unpack(lines, 3, 3) }, hosts = { table.unpack(lines, 4, 4) } }
+      local patterns = scope.patterns(what, scope.kind(lines[1]), lines[2] or "reg")
+      require("haplua.core").check(patterns)
+    end,
+  },
+
+  ["listfile.parse"] = {
+    modules = { "haplua.listfile" },
+    words = { "# a comment\n", "/path\n", " /indented value\n", "key value more\n", "\t", "\r\n", "\0" },
+    run = function(text)
+      for _, kind in ipairs({ "acl", "map" }) do
+        require("haplua.listfile").parse(text, kind)
+      end
+    end,
+  },
+
+  ["cli.parse_shortly"] = {
+    modules = { "haplua.cli" },
+    words = { "on\n", "--wait\n", "--wait=3\n", "5\n", "--\n", "-x\n", "--help\n", "--force\n", "--for\n", "" },
+    run = function(text)
+      local cli = require("haplua.cli")
+      local spec = {
+        name = "x", help = "x", check = function() end,
+        options = { { "--force", help = "f" }, { "--wait", value = "S", convert = cli.seconds, default = "6", help = "w" },
+          { "--allow", value = "A", repeats = true, help = "a" } },
+        commands = { { "on", help = "on", args = "rest" }, { "off", help = "off", arg = { "one", value = "ONE", help = "1" } },
+          { "run", help = "run", after = "command" } },
+      }
+      local found = cli.parse_shortly(spec, lines_of(text))
+      assert(not found or type(found.command) == "string" and type(found.wait) == "number")
+    end,
+  },
+
+  ["haproxy.connect"] = {
+    words = { "/run/haproxy.sock", "unix@", "ipv4@127.0.0.1:9999", "ipv6@[::1]:99", "abns@x", "fd@3", "65536", "localhost:0" },
+    says = { "connect: ", "^open: " },
+    run = function(text)
+      assert(type(haproxy.connect(text):address()) == "string")
+    end,
+  },
+
+  ["core.encode"] = {
+    words = { "add\nacl\n", "<<", "\\", ";", "\r", "\0", " " },
+    says = { "cannot be sent", "too long", "too many words" },
+    run = function(text)
+      assert(#require("haplua.core").encode(lines_of(text)) >= #text)
+    end,
+  },
+}
+
+-- Mutation.
+
+local numbers = {
+  "0", "-1", "1", "255", "256", "65536", "2147483648", "9223372036854775807", "1e309", "0x7fffffffffffffff",
+}
+
+local function any(list)
+  return list[math.random(#list)]
+end
+
+--- A random part of a text: first and last byte (last < first: none).
+local function part(text)
+  local from = math.random(1, #text + 1)
+  return from, math.min(#text, from + math.random(0, math.random(1, 16)) - 1)
+end
+
+local function put(text, from, to, new)
+  return text:sub(1, from - 1) .. new .. text:sub(to + 1)
+end
+
+local mutations = {
+  function(text) local from, to = part(text) return put(text, from, to, "") end,
+  function(text) local from, to = part(text) return put(text, from, from - 1, text:sub(from, to)) end,
+  function(text) local from = part(text) return put(text, from, from, string.char(math.random(0, 255))) end,
+  function(text) local from = part(text) return put(text, from, from - 1, string.char(math.random(0, 255))) end,
+  function(text, pool) local from, to = part(text) return put(text, from, to, any(pool.words)) end,
+  function(text, pool) local from = part(text) return put(text, from, from - 1, any(pool.words)) end,
+  function(text) local from, to = part(text) return put(text, from, to, any(numbers)) end,
+  function(text, pool)
+    local other = any(pool)
+    local from = part(text)
+    return text:sub(1, from - 1) .. other:sub((part(other)))
+  end,
+  function(text, pool)
+    local other = any(pool)
+    local from, to = part(other)
+    return put(text, from, from - 1, other:sub(from, to))
+  end,
+  function(text)
+    local from, to = text:find("%d+", (part(text)))
+    return from and put(text, from, to, any({ any(numbers), tostring(math.random(0, 100)) })) or text
+  end,
+}
+
+local function mutate(pool)
+  local text = any(pool)
+  for _ = 1, math.random(1, math.random(1, 6)) do
+    text = any(mutations)(text, pool)
+  end
+  return text:sub(1, INPUT_MAX)
+end
+
+-- Running one input.
+
+--- Let the lines of these modules be seen: their sources are loaded, in place of what is compiled in.
+local function show_lines(modules)
+  local watched = {}
+  for _, name in ipairs(modules or {}) do
+    local path = ("%s/../../lua/%s.lua"):format(here, (name:gsub("%.", "/")))
+    watched["@" .. path] = {}
+    package.loaded[name] = nil
+    package.preload[name] = assert(loadfile(path))
+  end
+  return watched
+end
+
+local function is_allowed(target, problem)
+  if error_module.is(problem) then
+    return problem.kind == (target.kind or "refused")
+  end
+  for _, pattern in ipairs(type(problem) == "string" and target.says or {}) do
+    if problem:find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Run it. Returns whether it reached a new line, and what is wrong, if anything is.
+local function try(target, watched, text)
+  local new, left = false, LINES
+  local before = collectgarbage("count")
+  local thread = coroutine.create(target.run)
+  debug.sethook(thread, function(_, line)
+    local seen = watched[debug.getinfo(2, "S").source]
+    if seen and not seen[line] then
+      seen[line], new = true, true
+    end
+    left = left - 1
+    if left < 0 then
+      error("does not come to an end", 0)
+    end
+  end, "l")
+  local ok, problem = coroutine.resume(thread, text)
+  if not ok and type(problem) == "string" and not is_allowed(target, problem) then
+    problem = debug.traceback(thread, problem)
+  end
+  if left < 0 then
+    return new, "does not come to an end"
+  elseif collectgarbage("count") - before > GROWTH then
+    collectgarbage()
+    if collectgarbage("count") - before > GROWTH then
+      return new, "keeps much memory"
+    end
+  end
+  return new, not ok and not is_allowed(target, problem) and tostring(problem) or nil
+end
+
+local function report(name, seed, text, problem)
+  print(("lua_fuzz: %s, seed %d: input %q"):format(name, seed, text))
+  print("  " .. error_module.visible(problem):gsub("\\n", "\n  "):gsub("\\x09", "  "))
+end
+
+--- The kept inputs of a target, which are files of its own folder.
+local function kept(name)
+  local _, names = run({ "sh", "-c", 'ls "$1" 2>/dev/null', "sh", here .. "/corpus/lua/" .. name, stdout = "capture" })
+  local texts = {}
+  for file in names:gmatch("[^\n]+") do
+    local f <close> = assert(io.open(("%s/corpus/lua/%s/%s"):format(here, name, file), "rb"))
+    texts[#texts + 1] = f:read("a")
+  end
+  return texts
+end
+
+---@return boolean found_nothing
+local function fuzz(name, seconds, seed)
+  local target = targets[name]
+  local watched = show_lines(target.modules)
+  local pool, runs, latest = kept(name), 0, task.now() + seconds
+  math.randomseed(seed)
+  pool.words = target.words or { " " }
+  table.move(pool.words, 1, #pool.words, #pool + 1, pool)
+  pool[#pool + 1] = ""
+  local seeds = #pool
+  repeat
+    for _ = 1, 200 do
+      runs = runs + 1
+      local text = runs <= seeds and pool[runs] or mutate(pool)
+      local new, problem = try(target, watched, text)
+      if problem then
+        report(name, seed, text, problem)
+        return false
+      elseif new and runs > seeds and #pool < CORPUS_MAX then
+        pool[#pool + 1] = text
+      end
+    end
+    task.sleep(0)
+  until task.now() >= latest
+  local lines = 0
+  for _, seen in pairs(watched) do
+    for _ in pairs(seen) do
+      lines = lines + 1
+    end
+  end
+  print(("lua_fuzz: %s: %d runs, %d inputs kept, %d lines"):format(name, runs, #pool - seeds, lines))
+  return true
+end
+
+local seconds, seed = tonumber(arg[1]) or 60, math.tointeger(tonumber(arg[2])) or os.time()
+local names = table.move(arg, 3, #arg, 1, {})
+if #names == 0 then
+  for name in pairs(targets) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+end
+local status = 0
+for _, name in ipairs(names) do
+  if not targets[name] then
+    error("there is no target " .. name, 0)
+  elseif not fuzz(name, seconds, seed) then
+    status = 1
+  end
+end
+os.exit(status)

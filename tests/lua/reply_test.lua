@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The table haplua.reply: what the library makes of HAProxy's texts. How they are read, byte for byte: tests/unit.
+
+local reply = require("haplua.reply")
+local support = require("support")
+
+local STATE = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n"
+
+--- What a call raises, which must be an error object of the kind "protocol".
+local function mismatch(f, ...)
+  local ok, problem = pcall(f, ...)
+  assert.is_false(ok)
+  assert.equal("protocol", problem.kind)
+  return problem
+end
+
+describe("the rows of servers()", function()
+  it("are read when they are looked at", function()
+    local row = reply.servers(STATE .. "3 app 1 12 127.0.0.1 2 0 1\n")[1]
+    assert.same({ "app", "12", 3, "ready", "running", 1 },
+      { row.be_name, row.srv_name, row.be_id, row.admin, row.operational, row.srv_uweight })
+    assert.is_nil(row.nope)
+    assert.is_nil(rawget(row, "be_name"))
+  end)
+
+  it("are tables like others once pairs() has filled them", function()
+    local row = reply.servers(STATE .. "3 app 1 a1 127.0.0.1 0 1 256\n")[1]
+    local found = {}
+    for key, value in pairs(row) do
+      found[key] = value
+    end
+    assert.same({
+      be_id = 3, be_name = "app", srv_id = 1, srv_name = "a1", srv_addr = "127.0.0.1", srv_op_state = 0,
+      srv_admin_state = 1, srv_uweight = 256, admin = "maint", operational = "stopped",
+    }, found)
+    assert.equal("app", row.be_name)
+    assert.is_nil(row.nope)
+    row.mine = 1
+    local n = 0
+    for _ in pairs(row) do
+      n = n + 1
+    end
+    assert.equal(11, n)
+  end)
+
+  it("tell states in words, and one that is new by its number", function()
+    local words = {}
+    for i, row in ipairs(reply.servers(STATE .. "3 a 1 x - 1 8 1\n3 a 2 y - 3 16 1\n3 a 3 z - 9 0 1\n\n3 a 4 n - 2 0 1\n")) do
+      words[i] = row.admin .. " " .. row.operational
+    end
+    assert.same({ "drain starting", "drain stopping", "ready 9" }, words)
+  end)
+
+  it("have no words for states that are no numbers, and no line is short", function()
+    local row = reply.servers(STATE .. "3 app 1 a - x y 1\n")[1]
+    assert.is_nil(row.admin)
+    assert.is_nil(row.operational)
+    assert.equal("app", row.be_name)
+    mismatch(reply.servers, STATE .. "3 app\n")
+  end)
+end)
+
+describe("rows of `show stat`", function()
+  it("come without their quotes", function()
+    local rows = reply.rows('# pxname,svname,scur,last_chk,\nfe,FRONTEND,0,,\napp,s1,1,"* OK,1 ""x""",\n')
+    assert.same({ { pxname = "fe", svname = "FRONTEND", scur = 0 },
+      { pxname = "app", svname = "s1", scur = 1, last_chk = '* OK,1 "x"' } }, rows)
+  end)
+end)
+
+describe("a text that is no such reply", function()
+  it("is a mismatch, and is shown", function()
+    local list = "0x1 a\n0x2 b\nnot an entry"
+    for name, bad in pairs({
+      servers = "no columns", rows = "no columns", lists = "x\n", matches = "x\n", pairs = "x\n",
+      entries = "x\n",
+    }) do
+      assert.is_string(mismatch(reply[name], bad).message, name)
+    end
+    mismatch(reply.same, "rubbish\n" .. list, { "a" })
+    mismatch(reply.compare, "rubbish\n" .. list, { "a" })
+  end)
+end)
+
+describe("targets", function()
+  it("are equal when they are the same, and the running task's may be changed", function()
+    local ran = support.haplua({ "-s", "/a", "-e", [[
+      local core = require("haplua.core")
+      local one, other = haproxy.target(), haproxy.connect("/b")
+      print(one == haproxy.target(), one == other, core.several())
+      core.use(other)
+      print(haproxy.target(), haproxy.target() == other)
+      core.use(one)
+      print(haproxy.target())
+    ]] })
+    assert.same({ status = 0, out = "true\tfalse\tfalse\n/b\ttrue\n/a\n", err = "" }, ran)
+    assert.matches("/b: true\n", support.haplua({
+      "-s", "/a", "-s", "/b", "-e", "print(require('haplua.core').several())",
+    }).out)
+  end)
+end)
