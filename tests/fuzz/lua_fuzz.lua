@@ -139,7 +139,7 @@ local targets = {
       "BEGIN:VEVENT\r\n", "END:VEVENT\r\n", "BEGIN:VTIMEZONE\r\nTZID:X\r\n", "END:VTIMEZONE\r\n", "BEGIN:STANDARD\r\n",
       "TZOFFSETFROM:+0200\r\n", "TZOFFSETTO:+0100\r\n", "END:STANDARD\r\n", "RECURRENCE-ID:20261208T210000Z\r\n",
       "DURATION:PT2H\r\n", "DTSTART;VALUE=DATE:20261201\r\n", "RDATE:20261201T000000Z\r\n", "STATUS:CANCELLED\r\n", "\r\n ",
-      "SEQUENCE:1\r\n", "X;A=\"b:c\":d\r\n", "RRULE:FREQ=SECONDLY\r\n", "RRULE:FREQ=YEARLY;BYDAY=-53MO\r\n",
+      "SEQUENCE:1\r\n", "X;A=\"b:c\":d\r\n", "RRULE:FREQ=DAILY;BYHOUR=3\r\n", "RRULE:FREQ=YEARLY;BYDAY=-53MO\r\n",
       "P1W", "UID:2\r\n",
     },
     run = function(text)
