@@ -87,14 +87,14 @@ $(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-kill check-versions check-windows check-page
-check: check-unit check-lua check-windows check-real check-faults lint ## all tests but the slow ones
+.PHONY: check check-unit check-lua check-real check-kill check-versions check-windows check-windows-briefly check-page
+check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests but the slow ones
 
 check-unit: $(UNITS) ## the codecs and the clock
 	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
 
 check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAProxy
-	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua tests/lua
+	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua $(or $(LUA_TESTS),tests/lua)
 
 check-real: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
 	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUNNER) \
@@ -110,6 +110,9 @@ check-versions: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## check-real on 
 
 check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zoneinfo and dateutil
 	$(Q)/usr/bin/python3 tests/window/oracle.py ./$(BIN) $(QUESTIONS)
+
+check-windows-briefly:
+	$(Q)$(MAKE) -s check-windows QUESTIONS=$(or $(QUESTIONS),2000)
 
 check-page: $(BIN) $(B)/app $(B)/packages-browser ## the maintenance page in headless Chromium
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/browser
