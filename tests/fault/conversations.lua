@@ -10,6 +10,7 @@
 --   after_reload   the same, where HAProxy has forgotten a part of it; with `true`: what a success may leave
 --   last      how many requests the last look has, side by side; 1
 --   before_command   connection -> "down": its answer is the last before the policy's command runs
+--   unread    a call that does not read back what it changed (docs/protocol.md)
 --   claims    a text: printed, it says that `wanted` is so
 --   check     function(out): what is wrong with what the policy's command saw
 --   fleet     runs on both HAProxys; tcp: over TCP
@@ -151,6 +152,7 @@ local list = {
   },
   {
     name = "acl_add",
+    unread = true,
     words = chunk([[acl_add("#9999", "^/b", "^/c", "^/d")]]),
     before = { acl = lines("^/a") },
     wanted = { acl = lines("^/a", "^/b", "^/c", "^/d") },
@@ -166,6 +168,7 @@ local list = {
   },
   {
     name = "map_set",
+    unread = true,
     words = chunk([[haproxy.map_set(arg[1], { ["/a"] = "x", ["/b"] = "y z" })]]),
     wanted = { map = lines("/a x", "/b y z", "/c three") },
     between = { map = one_of(lines("/a x", "/b two", "/c three")) },

@@ -129,7 +129,7 @@ local function note(run)
   local problem, details = verdict.judge(run)
   if problem then
     count(problem)
-    count((problem == "misled" or problem == "forgotten") and "excused" or "problems")
+    count(verdict.excuses[problem] and "excused" or "problems")
     if counts[problem] <= 10 then
       tell(run, problem, details)
     end
@@ -243,8 +243,8 @@ local function summary()
   end
   print(("faults: %d distinct, %d successes, %d errors, %d false successes, %d hangs (%s)"):format(counts.faults,
     counts.success, counts.error, counts["false success"] or 0, counts.hang or 0, table.concat(others, ", ")))
-  print(("  of these %d altered a command; excused: %d misled by an altered answer, %d forgotten after the last answer"):format(
-    counts.altered, counts.misled or 0, counts.forgotten or 0))
+  print(("  of these %d altered a command; excused: %d misled by an altered answer, %d not read back, %d forgotten"):format(
+    counts.altered, counts.misled or 0, counts["not read back"] or 0, counts.forgotten or 0))
 end
 
 local function main()

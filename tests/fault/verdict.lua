@@ -7,6 +7,9 @@ local M = {}
 -- What a deadline may be overrun by: the start and end of processes on a busy machine.
 local SLACK = 5
 
+--- What no client can know, and what a call is documented not to look at: counted, and no failure.
+M.excuses = { misled = true, forgotten = true, ["not read back"] = true }
+
 local parts = { "acl", "map", "pool", "rest" }
 
 --- Faults after which HAProxy was told something else than haplua said.
@@ -132,6 +135,8 @@ local function judge_success(run)
     end
     if part and is_forgotten(run, state, part) then
       return "forgotten", part
+    elseif part and c.unread and M.is_altered(run.fault) then
+      return "not read back", ("%s is\n%s"):format(part, state[part])
     elseif part and is_misled(run, state) then
       return "misled", ("%s is\n%s"):format(part, state[part])
     elseif part then
