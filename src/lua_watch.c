@@ -20,7 +20,7 @@ struct lwatch {
 
 /* One wait under way. Lies in a userdata that is closed however the call ends. */
 struct wait {
-	struct lwatch *of; /* in SLOT_SELF */
+	struct lwatch *of; /* in SLOT_SELF; NULL: closed */
 	struct clock *clock;
 	struct timer timer;
 	bool over;
@@ -120,10 +120,13 @@ static int wait_close(lua_State *L)
 {
 	struct wait *wait = luaL_checkudata(L, 1, WAIT_BOX);
 
+	if (!wait->of)
+		return 0;
 	clock_unset(wait->clock, &wait->timer);
 	if (wait->of->watch)
 		watch_disarm(wait->of->watch);
 	wait->of->waiter = NULL;
+	wait->of = NULL; /* collected later, it must not touch a wait that came after it */
 	return 0;
 }
 

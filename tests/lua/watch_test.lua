@@ -288,6 +288,20 @@ describe("a watch", function()
     assert.equal(before, descriptors())
   end)
 
+  it("is not disturbed by waits that are over, when these are collected", function()
+    local waits = task.spawn(function()
+      w:wait(0)
+      return w:wait(0.2)
+    end)
+    task.sleep(0.05)
+    collectgarbage()
+    collectgarbage()
+    assert.error(function()
+      w:wait(0)
+    end) -- another task waits
+    assert.is_nil(waits:wait())
+  end)
+
   it("does not wake the process without an event", function()
     -- voluntary context switches of a process that waits
     local r = support.haplua({ "-e", ([[
