@@ -126,7 +126,8 @@ static int wait_close(lua_State *L)
 	if (wait->of->watch)
 		watch_disarm(wait->of->watch);
 	wait->of->waiter = NULL;
-	wait->of = NULL; /* collected later, it must not touch a wait that came after it */
+	wait->of =
+		NULL; /* collected later, it must not touch a wait that came after it */
 	return 0;
 }
 
