@@ -343,6 +343,15 @@ function M.start(options)
   return site
 end
 
+--- Would HAProxy start with this configuration? And what it says.
+---@return boolean, string
+function M.accepts(path)
+  local status, out, err = run({
+    HAPROXY, "-c", "-f", path, stdout = "capture", stderr = "capture", env = { PATH = path_with_sbin() },
+  })
+  return status == 0, out .. err
+end
+
 --- HAProxy's version that the tests run against: major, minor.
 function M.version()
   local text = output({ HAPROXY, "-v", env = { PATH = path_with_sbin() } })
