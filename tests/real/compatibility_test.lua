@@ -110,7 +110,8 @@ function probes.map_replace()
   local map = s.dir .. "/info.map"
   s.target:map_replace(map, { a = "1", b = "2" })
   local _, trace = good({ "-e" }, 'haproxy.map_replace(arg[1], { b = "2", c = "3", d = "4" })', map)
-  assert.same({ "2", "3", "4" }, { s.target:map_get(map, "b"), (s.target:map_get(map, "c")), (s.target:map_get(map, "d")) })
+  assert.same({ { key = "b", value = "2" }, { key = "c", value = "3" }, { key = "d", value = "4" } },
+    s.target:map_list(map))
   s.target:map_clear(map)
   return way_of(trace, "map")
 end
@@ -141,8 +142,9 @@ end
 --- A site whose list is declared so, and the names by which HAProxy knows it.
 local function named(declared, names)
   local line = "acl other path -m beg -f " .. declared
-  local text = ("frontend f\n    mode http\n    timeout client 1s\n    bind 127.0.0.1:%d\n    %s\n    http-request deny if other\n")
-    :format(site.free_port(), line:gsub("DIR", s.dir))
+  local text = "frontend f\n    mode http\n    timeout client 1s\n    bind 127.0.0.1:%d\n    %s\n"
+    .. "    http-request deny if other\n"
+  text = text:format(site.free_port(), (line:gsub("DIR", s.dir)))
   local works, complaint = site.accepts(s.folder.write("try.cfg", text))
   if not works then
     assert.truthy(complaint:find("file", 1, true), complaint)
