@@ -38,7 +38,7 @@ end
 
 --- How tests/real went, and what it skipped.
 local function results(path)
-  local text = content(path)
+  local text = "\n" .. content(path)
   local passed, failed, broken, skipped = text:match("\nlua: (%d+) passed, (%d+) failed, (%d+) broken, (%d+) skipped\n$")
   if not passed or failed ~= "0" or broken ~= "0" then
     fail("%s: not all tests passed", path)
