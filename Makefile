@@ -104,9 +104,7 @@ check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## killed at every sy
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
 
 check-versions: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
-	$(Q)sh tests/versions.sh | while read -r version program; do \
-		echo "HAProxy $$version"; \
-		HAPROXY=$$program $(MAKE) -s check-real </dev/null || exit 1; done
+	$(Q)LUA=$(LUA) sh tests/versions_check.sh $(B) $(HAPROXIES)
 
 check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zoneinfo and dateutil
 	$(Q)/usr/bin/python3 tests/window/oracle.py ./$(BIN) $(QUESTIONS)
@@ -179,6 +177,7 @@ fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, each at m
 lint: $(BIN) format-check ## what compilers and luacheck say about style
 	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
 	$(Q)sh tests/layers.sh
+	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
 
 format: ## clang-format

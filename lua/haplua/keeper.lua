@@ -116,6 +116,7 @@ end
 
 --- Decide on one switch, and do it.
 ---@return number? again  when to look again, where something is another process's to do first
+---@return boolean? acted  has anything been changed?
 local function settle(c, live, wanted)
   local as_wanted = #status.disagreements(c, live, wanted) == 0
   local lists_differ = not status.same(wanted.patterns, live.patterns)
@@ -133,13 +134,18 @@ local function settle(c, live, wanted)
     put_back(c, live, wanted, ("HAProxy's process %d was replaced by %d"):format(wanted.worker or 0, live.worker))
   elseif not as_wanted then
     put_back(c, live, wanted, "a list beside it, or a file, was out of step")
-  elseif not same_process then
-    c.journal:finish(wanted.id, live.worker, live.started)
+  else
+    if not same_process then
+      c.journal:finish(wanted.id, live.worker, live.started)
+    end
+    return nil, false
   end
+  return nil, true
 end
 
---- The text of a switch's lists: while it stays the same, nothing has happened. It holds the entries'
--- places in memory, too, so a new process is another text even where the entries are the same.
+--- The text of a switch's lists, as switch.look() has it in `seen`: while it stays the same, nothing has
+-- happened. It holds the entries' places in memory, too, so a new process is another text even where the entries
+-- are the same.
 local function fingerprint(c)
   local commands = { { "show", "acl", c.switch.acl } }
   if c.switch.bypass then
@@ -154,16 +160,15 @@ end
 --- Look closely at a switch whose lists, or whose wish, have changed.
 ---@return number? again
 local function look_closely(kept)
-  local c, again = kept.c, nil
-  do
-    local _ <close> = c.journal:lock(c.name, c.switch.acl)
-    local live = switch.look(c.target, c.switch)
-    local wanted = c.journal:wanted(c.name, c.switch.acl)
-    if wanted then
-      again = settle(c, live, wanted)
-    end
+  local c, again, acted = kept.c, nil, false
+  local _ <close> = c.journal:lock(c.name, c.switch.acl)
+  local live = switch.look(c.target, c.switch)
+  local wanted = c.journal:wanted(c.name, c.switch.acl)
+  if wanted then
+    again, acted = settle(c, live, wanted)
   end
-  kept.seen = fingerprint(c)
+  -- what was judged, and not what is there now: a reload or a hand in between would pass unseen
+  kept.seen = not acted and live.seen or nil
   return again
 end
 

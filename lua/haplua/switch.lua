@@ -17,6 +17,7 @@ local M = {}
 local BYPASS = "#9998"
 
 ---@class haplua.Live
+---@field seen string  the text of all its lists, as the keeper compares it
 ---@field state haplua.ListState  of the ACL
 ---@field patterns string[]
 ---@field method string  "reg", "beg", ...
@@ -72,6 +73,7 @@ function M.look(target, switch)
     commands[#commands + 1] = { "show", "map", switch.info }
   end
   local texts = target:batch(commands)
+  local seen = table.concat({ texts[3], table.unpack(texts, 5) }, "\0")
   local info, all = texts[1], reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
@@ -80,6 +82,7 @@ function M.look(target, switch)
   end
   local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
   return {
+    seen = seen,
     state = state,
     patterns = (reply.entries(texts[3])),
     method = state.tests[1] and state.tests[1].type or "unknown",

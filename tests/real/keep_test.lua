@@ -73,6 +73,17 @@ describe("scripts/keep.lua", function()
     assert.equal("", k:err())
   end)
 
+  it("misses no reload right behind a change", function()
+    local _ <close> = keep()
+    for i = 1, 15 do
+      good(s:maint("on", "^/" .. i))
+      s:reload()
+      eventually("it is back", function()
+        return list() == "^/" .. i
+      end)
+    end
+  end)
+
   it("puts back what was lost while it did not run", function()
     good(s:maint("on", "^/a"))
     s:reload()

@@ -191,7 +191,8 @@ local function start_haproxy(site)
     site.folder.write(name, text)
   end
   local haproxy_process = daemon({
-    HAPROXY, "-W", "-S", site.master, "-f", configure(site), "-p", site.dir .. "/haproxy.pid",
+    HAPROXY, "-W", "-S", site.master .. ",level," .. (site.options.master_level or "admin"), "-f", configure(site),
+    "-p", site.dir .. "/haproxy.pid",
   })
   site.daemons.haproxy = haproxy_process
   return ready(haproxy_process, function()
@@ -317,6 +318,7 @@ end
 --   threads   of HAProxy; 2
 --   config    function(site): the whole configuration, in the place of this file's
 --   nginx     function(site): the server of nginx, likewise
+--   master_level  of the master CLI; admin
 function M.start(options)
   local folder = support.folder()
   options = options or {}
@@ -339,6 +341,15 @@ function M.start(options)
     error(problem, 0)
   end
   return site
+end
+
+--- Would HAProxy start with this configuration? And what it says.
+---@return boolean, string
+function M.accepts(path)
+  local status, out, err = run({
+    HAPROXY, "-c", "-f", path, stdout = "capture", stderr = "capture", env = { PATH = path_with_sbin() },
+  })
+  return status == 0, out .. err
 end
 
 --- HAProxy's version that the tests run against: major, minor.
