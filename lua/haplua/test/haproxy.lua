@@ -191,14 +191,19 @@ local function show_info(fake)
 end
 
 local function wait_a_moment(_, words)
-  if not (words[1] or ""):find("^%d") then
+  if not words[1] then
     return message("Expects a duration in milliseconds.")
+  elseif not words[1]:find("^%d") then
+    return message("Invalid duration.")
   end
   return message("Done.", INFO)
 end
 
 local function set_timeout(_, words)
-  return (words[1] or ""):find("^%d+%l*$") and "" or message("Invalid timeout value.")
+  if not (words[1] or ""):find("^%d+%l*$") then
+    return message("Invalid timeout value.")
+  end
+  return ""
 end
 
 local function set_severity(fake, words)
@@ -347,7 +352,8 @@ local function answer_line(fake, bytes, at)
   if not stop then
     return nil
   end
-  local line, after, payload = bytes:sub(at, stop - 1):gsub("\r$", ""), stop + 1, nil
+  local line, returns = bytes:sub(at, stop - 1):gsub("\r$", "")
+  local after, payload = stop + 1, nil
   if #line:match("\\*$") % 2 == 1 and fake.minor_version >= 204 then
     return nil -- the LF was escaped
   end
@@ -370,6 +376,9 @@ local function answer_line(fake, bytes, at)
       fake.log[#fake.log + 1] = texts[i] .. (last and payload and " <<\n" .. payload or "")
     end
     out[i] = run(fake, words, last and payload or nil)
+  end
+  if returns > 0 and fake.minor_version >= 302 then
+    out[#out + 1] = "\n" -- the CR is a command of its own
   end
   return table.concat(out), after
 end

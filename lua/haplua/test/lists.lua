@@ -168,7 +168,7 @@ end
 
 ---@return haplua.test.List?
 function M.find(fake, kind, ref)
-  local id = math.tointeger(tonumber((ref or ""):match("^#(%d+)$")))
+  local id = ref == "#" and 0 or math.tointeger(tonumber((ref or ""):match("^#(%d+)$")))
   for _, list in ipairs(fake.lists) do
     if (list.file and list.file == ref or list.id == id) and list.kind == kind then
       return list
@@ -219,7 +219,7 @@ local function cut_version(fake, words)
   if fake.minor_version < 204 or (words[1] or ""):sub(1, 1) ~= "@" then
     return nil, words
   end
-  local number = math.tointeger(tonumber(words[1]:match("^@(%-?%d+)"))) or 0
+  local number = math.tointeger(tonumber(words[1]:match("^@(%d+)"))) or 0
   return number & 0xffffffff, { table.unpack(words, 2) }
 end
 
@@ -304,13 +304,16 @@ local function add_entry(fake, list, key, value, version)
   insert(fake, list, key, value, version)
 end
 
---- The lines of a payload, of which each is a key and a value. Up to the first that is bad.
+--- The lines of a payload, of which each is a key and a value. Up to the first that is bad. A key ends at a
+-- space or a tab: a line that has neither becomes one key with the beginning of the next.
 local function add_payload(fake, list, payload, version)
-  for line in payload:gmatch("([^\n]*)\n") do
-    local key, value = line:match("^([^ \t]*)[ \t](.*)$")
+  local at = 1
+  while at <= #payload do
+    local key, value, after = payload:match("^([^ \t]*)[ \t]([^\n]*)\n()", at)
     if not key then
-      return ("Missing value for key '%s'."):format(line)
+      return ("Missing value for key '%s'."):format(payload:sub(at, -2))
     end
+    at = after
     local problem = add_entry(fake, list, key, list.kind == "map" and value or nil, version)
     if problem then
       return problem
@@ -350,6 +353,11 @@ local function is_seen(fake, list, entry)
   return entry.version == list.current or fake.minor_version < 302 and entry.version > list.current
 end
 
+--- Is this word a reference that HAProxy cannot read?
+local function is_malformed(word)
+  return word:find("^#0x") and not word:find("^#0x%x+$")
+end
+
 local function is_named(entry, word)
   if word:sub(1, 3) == "#0x" then
     return "#" .. entry.ref == word
@@ -363,7 +371,9 @@ function M.del(fake, kind, words)
   end
   local list = M.find(fake, kind, words[1])
   if not list then
-    return unknown(kind)
+    return unknown(fake.minor_version < 302 and "map" or kind)
+  elseif is_malformed(words[2]) then
+    return message("Malformed identifier. Please use #<id> or <file>.")
   end
   local kept = {}
   for _, entry in ipairs(list.entries) do
@@ -435,6 +445,8 @@ function M.commit(fake, kind, words)
   local version, rest = cut_version(fake, words)
   if not version then
     return message("Missing version number.")
+  elseif not rest[1] then
+    return message(("Missing %s identifier."):format(title(kind)))
   end
   local list = M.find(fake, kind, rest[1])
   if not list then

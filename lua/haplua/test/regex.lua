@@ -393,6 +393,7 @@ local function read_quantifier(reader)
   least = tonumber(least)
   most = comma == "" and least or tonumber(most) or math.huge
   if most < least then
+    reader.at = reader.at - 1
     fail(reader, "numbers out of order in {} quantifier")
   end
   return least, most

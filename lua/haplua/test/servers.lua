@@ -25,6 +25,7 @@ local SOURCE = " by 'stats socket command'"
 ---@field queued integer
 ---@field check boolean  is it checked?
 ---@field up boolean  what its checks say
+---@field health integer  srv_check_health of a server that is not checked
 ---@field changed number  when its state did, wall time
 
 local function message(text, severity)
@@ -45,7 +46,7 @@ local function make(fake, name, declared, index)
   return {
     backend = backend, name = server, addr = declared.addr or "127.0.0.1", port = declared.port or 8000 + index,
     weight = declared.weight or 1, initial = declared.weight or 1, admin = declared.disabled and MAINT | DISABLED or 0,
-    sessions = 0, queued = 0, check = declared.check or false, up = true, changed = fake.now(),
+    health = declared.disabled and 0 or 2, sessions = 0, queued = 0, check = declared.check or false, up = true, changed = fake.now(),
   }
 end
 
@@ -132,7 +133,7 @@ function M.show_state(fake, words)
   local old = fake.minor_version < 204
   local out = { STATE_HEADER, old and "" or " srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port", "\n" }
   for _, s in ipairs(servers) do
-    local status, result, health, state = 1, 0, s.admin & DISABLED ~= 0 and 0 or 2, s.admin & DISABLED ~= 0 and 8 or 0
+    local status, result, health, state = 1, 0, s.health, s.admin & DISABLED ~= 0 and 8 or 0
     if s.check then
       status, result, health, state = s.up and 6 or 8, s.up and 3 or 2, s.up and 4 or 0, 6
     end
@@ -202,13 +203,14 @@ function M.show_stat(fake)
       pid = 1, iid = i + 1, sid = 0, type = 0, mode = "http" })
   end
   for _, backend in ipairs(fake.backends) do
-    local total = 0
+    local total, any = 0, false
     for _, s in ipairs(each_of(fake, backend.name) or {}) do
       out[#out + 1] = csv(server_fields(fake, s))
-      total = total + (is_stopped(s) and 0 or s.weight)
+      any = true
+      total = total + ((is_stopped(s) or s.admin & DRAIN ~= 0) and 0 or s.weight)
     end
-    out[#out + 1] = csv({ pxname = backend.name, svname = "BACKEND", qcur = 0, scur = 0, smax = 0, stot = 0, status = "UP",
-      weight = total, pid = 1, iid = backend.id, sid = 0, type = 1, mode = "http", algo = "roundrobin" })
+    out[#out + 1] = csv({ pxname = backend.name, svname = "BACKEND", qcur = 0, scur = 0, smax = 0, stot = 0,
+      status = any and total == 0 and "DOWN" or "UP", weight = total, pid = 1, iid = backend.id, sid = 0, type = 1, mode = "http", algo = "roundrobin" })
   end
   return table.concat(out)
 end
@@ -226,6 +228,7 @@ end
 local function set_admin(fake, server, admin)
   if server.admin ~= admin then
     server.admin, server.changed = admin, fake.now()
+    server.health = admin & MAINT ~= 0 and 0 or server.health
   end
   return ""
 end
@@ -247,7 +250,8 @@ local function set_weight(_, server, words)
   if text == "" then
     return message("Require <weight> or <weight%>.")
   elseif not number then
-    return message("Empty weight string empty or preceded by garbage"), ERROR, true
+    return message(text:find("^%d") and "Trailing garbage in weight string"
+      or "Empty weight string empty or preceded by garbage"), ERROR, true
   end
   local weight = math.tointeger(tonumber(number))
   if percent == "%" and weight < 0 then
@@ -267,7 +271,9 @@ end
 
 local function set_addr(fake, server, words)
   local addr, modern = words[3] or "", fake.minor_version >= 300
-  if not is_address(addr) then
+  if addr == "" then
+    return message("set server <b>/<s> addr requires an address and optionally a port.")
+  elseif not is_address(addr) then
     return message(("Invalid addr '%s'%s"):format(addr, modern and "" or SOURCE), WARNING)
   end
   local parts = {}
