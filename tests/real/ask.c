@@ -4,9 +4,9 @@
  *
  *	ask SOCKET BYTES
  *
- * All bytes leave in one write, then all is read up to the end of file. Nothing is checked:
- * for what haplua itself would refuse to send. Status 1: no answer within SECONDS, or none
- * at all could be asked for; what has come by then is printed. */
+ * All bytes leave in one write, then all is read up to the end of file. Nothing is
+ *checked: for what haplua itself would refuse to send. Status 1: no answer within
+ *SECONDS, or none at all could be asked for; what has come by then is printed. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
