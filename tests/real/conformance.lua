@@ -109,7 +109,7 @@ end
 
 ---@return {name: string, [integer]: conformance.Entry}[]
 function M.corpus(version)
-  local sessions, entry = {}, nil
+  local sessions, last = {}, {}
   local number = 0
   local file = HERE .. "/../conformance/corpus.txt"
   for line in io.lines(file) do
@@ -122,11 +122,11 @@ function M.corpus(version)
     if name then
       table.insert(sessions, { name = name })
     elseif mark == "|" then
-      entry.text = entry.text .. text .. "\n"
+      last.entry.text = last.entry.text .. text .. "\n"
     elseif mark then
-      entry = { line = number, depends = mark == "!", text = text .. "\n" }
+      last.entry = { line = number, depends = mark == "!", text = text .. "\n" }
       if since == "" or tonumber(since) <= tonumber(version) then
-        table.insert(sessions[#sessions], entry)
+        table.insert(sessions[#sessions], last.entry)
       end
     else
       assert(line == "" or line:sub(1, 1) == "#", ("%s:%d: what is this?"):format(file, number))

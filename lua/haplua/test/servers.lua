@@ -46,7 +46,8 @@ local function make(fake, name, declared, index)
   return {
     backend = backend, name = server, addr = declared.addr or "127.0.0.1", port = declared.port or 8000 + index,
     weight = declared.weight or 1, initial = declared.weight or 1, admin = declared.disabled and MAINT | DISABLED or 0,
-    health = declared.disabled and 0 or 2, sessions = 0, queued = 0, check = declared.check or false, up = true, changed = fake.now(),
+    health = declared.disabled and 0 or 2, sessions = 0, queued = 0,
+    check = declared.check or false, up = true, changed = fake.now(),
   }
 end
 
@@ -210,7 +211,8 @@ function M.show_stat(fake)
       total = total + ((is_stopped(s) or s.admin & DRAIN ~= 0) and 0 or s.weight)
     end
     out[#out + 1] = csv({ pxname = backend.name, svname = "BACKEND", qcur = 0, scur = 0, smax = 0, stot = 0,
-      status = any and total == 0 and "DOWN" or "UP", weight = total, pid = 1, iid = backend.id, sid = 0, type = 1, mode = "http", algo = "roundrobin" })
+      status = any and total == 0 and "DOWN" or "UP", weight = total, pid = 1, iid = backend.id, sid = 0, type = 1,
+      mode = "http", algo = "roundrobin" })
   end
   return table.concat(out)
 end
