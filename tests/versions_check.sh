@@ -5,7 +5,8 @@
 # DIR, and write docs/compatibility.md from what was seen. `make check-versions` calls it.
 #
 # Status 1 when a test fails. Versions that cannot be had are told at the end, and the page
-# is then left alone: a machine without a Debian mirror is no defect of haplua's.
+# is then left alone: a machine without a Debian mirror is no defect of haplua's. What repeats most
+# is done less often than in check-real; KILL_STEP, LOAD_REPETITIONS and LOAD_RELOADS say how often.
 set -u
 build=${1:?usage: versions_check.sh BUILD [DIR]}
 shift
@@ -19,6 +20,7 @@ while read -r version program; do
 	echo "HAProxy $version"
 	began=$(date +%s)
 	HAPROXY=$program COMPATIBILITY_ANEW=1 BUILD=$build TEST_SECONDS=300 KILL_STEP="${KILL_STEP:-29}" \
+		LOAD_REPETITIONS="${LOAD_REPETITIONS:-100}" LOAD_RELOADS="${LOAD_RELOADS:-5}" \
 		./haplua tests/lua/run.lua tests/real </dev/null >"$folder/$version.log" 2>&1 ||
 		failed="$failed $version"
 	cat "$folder/$version.log"

@@ -3,6 +3,7 @@
 -- No request for a path that is under maintenance all the time reaches the application, whatever is
 -- switched meanwhile; counted at the application, under as much load as this machine gives.
 
+local running = require("running")
 local site = require("site")
 
 local REPETITIONS = tonumber(os.getenv("LOAD_REPETITIONS")) or 500
@@ -129,6 +130,9 @@ describe("under load", function()
     local stop = start_load(s, "/shop/cart", true)
     under_load(s)
     s:reload()
+    running.eventually("a request has leaked", function()
+      return s:counted()["/shop/cart"]
+    end)
     good(s:maint("on", "^/shop"))
     local rate = stop()
     local counts = s:counted()
