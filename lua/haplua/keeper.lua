@@ -253,8 +253,10 @@ local function tend(kept)
     return false
   end
   kept.seen = nil
-  local again = look_closely(kept)
-  kept.ends = again or not over and kept.ends or nil
+  if over then
+    kept.ends = nil -- also when HAProxy is away: it is tried again at rest, not at once and for ever
+  end
+  kept.ends = look_closely(kept) or kept.ends
   complain(kept, nil)
   return true
 end

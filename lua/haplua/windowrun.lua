@@ -18,6 +18,9 @@ local M = {}
 -- attempts to open, when HAProxy is away.
 local LOOK = 1
 
+-- So far may the clock go back before an opening, and the window is still the one that was entered.
+local BACK = 60
+
 -- What is far away is waited for in parts.
 local FAR = 86400
 
@@ -131,9 +134,9 @@ local function was_left(c, occurrence)
     and wanted.action ~= "restore" and wanted.action ~= "expire"
 end
 
---- Stay while it is open. False: somebody has changed it meanwhile.
+--- Stay while it is open, also when the clock is set back before it. False: somebody has changed it meanwhile.
 function Runner:stay(c, occurrence, change)
-  while task.time() < occurrence.closes do
+  while task.time() < occurrence.closes and task.time() >= occurrence.opens - BACK do
     task.sleep_until(math.min(occurrence.closes, task.time() + LOOK))
     local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
     if wanted and change.id and wanted.id ~= change.id and wanted.action ~= "expire" then
@@ -190,6 +193,9 @@ end
 --- The occurrence that is open now, or the next; not the one that was left.
 ---@return haplua.window.Occurrence?
 function Runner:next(now)
+  if self.left and now < self.left - BACK then
+    self.left = nil
+  end
   for occurrence in self.window:occurrences(now) do
     if not self.left or occurrence.opens > self.left then
       return occurrence

@@ -1,0 +1,15 @@
+-- SPDX-License-Identifier: MIT
+
+-- A year of `window run` on the virtual clock: tests/policies/year_test.lua, by `haplua test`. $SEED is its seed.
+
+local support = require("support")
+
+describe("window run", function()
+  it("is right at every boundary of a year", function()
+    local result = support.haplua({
+      env = { SEED = os.getenv("SEED") }, "test", "tests/policies/year_test.lua", "--seconds", "300",
+    })
+    assert.are.equal(0, result.status, result.out .. result.err)
+    assert.is_truthy(result.out:find("1 passed, 0 failed, 0 skipped", 1, true), result.out)
+  end)
+end)
