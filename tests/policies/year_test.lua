@@ -4,7 +4,6 @@
 -- computed here from two explicit clock changes, not by haplua.window.
 
 local test = require("haplua.test")
-local moment = require("haplua.moment")
 
 local SEED = tonumber(os.getenv("SEED")) or 2026
 local DAY = 86400
