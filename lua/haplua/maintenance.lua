@@ -29,6 +29,7 @@ local M = {}
 ---@field ends number?  when it shall end, in seconds since 1970
 ---@field attended boolean?  the caller ends it, and nobody else needs to
 ---@field action string?  what the journal calls it
+---@field resumes boolean?  for during: what has the same action is a killed process's, and is continued
 ---@field print function?  of a resident policy: where its lines go
 
 -- What a call works on.
@@ -362,9 +363,16 @@ end
 -- For as long as a function runs.
 
 --- What there was before, to be put back.
-local function remember(c)
+---@param resumes string?  an action: where a process that was killed had begun it, what there was before that
+local function remember(c, resumes)
   local live = switch.look(c.target, c.switch)
   local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
+  if wanted and wanted.action == resumes then
+    repeat
+      wanted = c.journal:entry(wanted.before)
+    until not wanted or wanted.action ~= resumes
+    return { patterns = {}, passing = c.switch.allow, wanted = wanted }
+  end
   local known = wanted and table.concat(wanted.patterns, "\n") == table.concat(live.patterns, "\n")
   return { patterns = live.patterns, passing = live.passing, info = live.info, wanted = known and wanted or nil }
 end
@@ -406,7 +414,7 @@ end
 function M.during(options, fn, done)
   options = setmetatable({ attended = true, action = options.action or "during" }, { __index = options })
   local c = M.context(options)
-  local before = remember(c)
+  local before = remember(c, options.resumes and options.action)
   local change = M.on(options)
   local _ <close> = setmetatable({}, {
     __close = function()

@@ -111,6 +111,7 @@ local function options_for(plan, occurrence)
     ends = occurrence.closes < math.huge and occurrence.closes or nil,
     action = action_of(occurrence),
     attended = true,
+    resumes = true,
   }, { __index = plan.options })
 end
 

@@ -125,6 +125,7 @@ describe("a year of windows", function()
       process:kill()
       holder = test.start(write("holder.lua", HOLDER), dir .. "/journal.db")
       test.settle()
+      assert(not holder:done(), holder:err())
       start()
     elseif wanted and holder then
       holder:kill()
@@ -281,6 +282,7 @@ describe("a year of windows", function()
       events[math.random(#events)](boundary - math.ceil(now()) - 40, { shop = open_at(want.shop, now()) })
       happened = happened + 1
       look()
+      keeper(false)
       if now() < began then
         break
       end
@@ -293,6 +295,7 @@ describe("a year of windows", function()
     keeper(false)
     local trouble = math.random() < 0.15 and boundary - now() > 30 and over[math.random(#over)]
     if trouble then
+      test.until_(boundary - 25)
       keeper(true)
       test.until_(boundary - math.random(3, 20))
       look()
@@ -300,6 +303,8 @@ describe("a year of windows", function()
       test.until_(boundary + math.random(0, 30))
       finish()
       test.advance(4)
+      look()
+      keeper(false)
     else
       test.until_(boundary - 1)
       look()
