@@ -6,7 +6,8 @@ local M = {}
 
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)/") or "."
 
--- What the fake and HAProxy are configured with: {reference, fetch, match, insensitive, words or lines}.
+-- What the fake and HAProxy are configured with: {reference, fetch, match, insensitive, words or lines}. Two
+-- match methods are two ACLs that share a file.
 M.acls = {
   { "#101", "path", "str", false, { "/str" } },
   { "#102", "path", "beg", false, { "/beg", "/beg/long" } },
@@ -22,6 +23,7 @@ M.acls = {
   { "#112", "dst_port", "int", false, { "80", "100" } },
   { "#113", "path", "len", false, { "3" } },
   { "file.acl", "path", "str", false, { "/f1", "/f2" } },
+  { "two.acl", "path", { "str", "beg" }, false, { "/t1" } },
 }
 M.maps = {
   { "info.map", "str", { { "reason", "none" }, { "until", "" } } },
@@ -68,8 +70,10 @@ frontend www
 ]]):format(dir, dir) }
   for i, acl in ipairs(M.acls) do
     local id = acl[1]:match("^#(%d+)$")
-    out[#out + 1] = ("    acl a%d %s %s-m %s %s\n"):format(i, acl[2], acl[4] and "-i " or "", acl[3],
-      id and ("-u %s %s"):format(id, table.concat(acl[5], " ")) or ("-f %s/%s"):format(dir, acl[1]))
+    for _, match in ipairs(type(acl[3]) == "table" and acl[3] or { acl[3] }) do
+      out[#out + 1] = ("    acl a%d %s %s-m %s %s\n"):format(i, acl[2], acl[4] and "-i " or "", match,
+        id and ("-u %s %s"):format(id, table.concat(acl[5], " ")) or ("-f %s/%s"):format(dir, acl[1]))
+    end
   end
   for i, map in ipairs(M.maps) do
     out[#out + 1] = ("    http-request set-header X-%d %%[path,map_%s(%s/%s)]\n"):format(i, map[2], dir, map[1])

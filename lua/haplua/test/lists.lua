@@ -20,7 +20,7 @@ local ERROR, INFO = 3, 6
 ---@field entries {ref: string, key: string, value: string?, version: integer}[]
 ---@field current integer
 ---@field next integer
----@field refused integer  entries that were refused: HAProxy's count, which knows no sign, loses one with each
+---@field refused integer  by how much HAProxy's count, which knows no sign, is too low: one with each refused entry
 
 local function title(kind)
   return kind == "acl" and "ACL" or "map"
@@ -365,6 +365,12 @@ local function is_named(entry, word)
   return entry.key == word
 end
 
+--- Let go of all other entries. HAProxy counts an entry once for each user of the list, but a removal only once.
+local function keep(list, kept)
+  list.refused = list.refused - (#list.entries - #kept) * (#list.methods - 1)
+  list.entries = kept
+end
+
 function M.del(fake, kind, words)
   if not words[1] or not words[2] then
     return message(("This command expects two parameters: %s identifier and key."):format(title(kind)))
@@ -384,7 +390,7 @@ function M.del(fake, kind, words)
   if #kept == #list.entries then
     return message("Key not found.")
   end
-  list.entries = kept
+  keep(list, kept)
   return ""
 end
 
@@ -414,7 +420,7 @@ local function drop(list, unwanted)
       kept[#kept + 1] = entry
     end
   end
-  list.entries = kept
+  keep(list, kept)
 end
 
 function M.clear(fake, kind, words)
