@@ -143,8 +143,15 @@ function Runner:stay(c, occurrence, change)
     if wanted and change.id and wanted.id ~= change.id and wanted.action ~= "expire" then
       return false
     end
-    if self:refresh() and not self.window:open_at(task.time()) then
-      return true
+    if self:refresh() then
+      local open = self.window:open_at(task.time())
+      if not open then
+        return true
+      elseif open.closes ~= occurrence.closes then
+        occurrence.closes = open.closes
+        change.id = maintenance.on(options_for(self.plan, occurrence)).id
+        self:say("%s: the window %s is open until %s now", c.name, name_of(occurrence), moment.text(occurrence.closes))
+      end
     end
   end
   return true

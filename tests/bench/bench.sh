@@ -243,6 +243,8 @@ if [ "${2:-}" = keep ]; then
 		where bench-keep
 		echo
 		BUILD=$build ./haplua tests/bench/keep.lua
+		echo
+		BUILD=$build ./haplua tests/bench/window.lua
 	} >"$dir/report"
 	publish keep "$dir/report"
 	exit

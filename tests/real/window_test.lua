@@ -163,6 +163,13 @@ describe("window run", function()
     eventually("it is open", function()
       return list() == "^.*$"
     end)
+    local ends = status().wanted["until"]
+    calendar(-60, 7200, "maintenance of the shop, longer")
+    eventually("its end has moved", function()
+      return status().wanted["until"] > ends
+    end)
+    assert.equal("^.*$", list())
+    assert.same({}, status().disagreements)
     calendar(-60, 3600, "something else")
     eventually("it is closed", function()
       return list() == ""
