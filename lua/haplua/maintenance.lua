@@ -406,7 +406,8 @@ local function restore(c, before, change)
   end)
 end
 
---- Maintenance for as long as a function runs, however it ends; then there is again what was there before.
+--- Maintenance for as long as a function runs, however it ends; then there is again what was there before. Where
+-- that cannot be brought about, the error's `again` is a function that tries it once more.
 ---@param options haplua.MaintenanceOptions
 ---@param fn fun(change: haplua.Change): ...
 ---@param done? fun(change: haplua.Change)  called with the restored state
@@ -418,8 +419,17 @@ function M.during(options, fn, done)
   local change = M.on(options)
   local _ <close> = setmetatable({}, {
     __close = function()
-      local restored = not haproxy.dry_run() and restore(c, before, change)
-      if restored and done then
+      local ok, restored = pcall(function()
+        return not haproxy.dry_run() and restore(c, before, change)
+      end)
+      if not ok and type(restored) == "table" then
+        restored.again = function()
+          return restore(c, before, change)
+        end
+      end
+      if not ok then
+        error(restored, 0)
+      elseif restored and done then
         done(restored)
       end
     end,

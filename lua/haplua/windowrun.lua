@@ -179,6 +179,19 @@ function Runner:attend(occurrence)
   end
 end
 
+--- HAProxy was away when it should have closed: try until it is closed.
+function Runner:close_late(occurrence, problem)
+  while true do
+    local ok, trouble = pcall(problem.again)
+    if ok then
+      self:say("the window %s is closed, late: HAProxy was away", name_of(occurrence))
+      return
+    end
+    tolerate(trouble)
+    task.sleep(LOOK)
+  end
+end
+
 --- The same, tried again while it is open, when HAProxy cannot be reached.
 function Runner:hold(occurrence)
   local told
@@ -193,6 +206,10 @@ function Runner:hold(occurrence)
       told = text
     end
     task.sleep(LOOK)
+    if problem.again then
+      self:close_late(occurrence, problem)
+      return
+    end
   end
 end
 
