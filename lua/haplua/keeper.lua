@@ -158,7 +158,7 @@ local function fingerprint(c)
 end
 
 --- Look closely at a switch whose lists, or whose wish, have changed.
----@return number? again
+---@return number? again, boolean acted
 local function look_closely(kept)
   local c, again, acted = kept.c, nil, false
   local _ <close> = c.journal:lock(c.name, c.switch.acl)
@@ -169,7 +169,7 @@ local function look_closely(kept)
   end
   -- what was judged, and not what is there now: a reload or a hand in between would pass unseen
   kept.seen = not acted and live.seen or nil
-  return again
+  return again, acted
 end
 
 -- The whole target.
@@ -244,8 +244,8 @@ function Keeper:next_end()
   return next_end
 end
 
---- One switch: has anything happened?
----@return boolean changed
+--- One switch: has anything been done about it?
+---@return boolean acted
 local function tend(kept)
   local over = kept.ends and kept.ends <= task.time()
   if kept.seen and not over and fingerprint(kept.c) == kept.seen then
@@ -256,9 +256,13 @@ local function tend(kept)
   if over then
     kept.ends = nil -- also when HAProxy is away: it is tried again at rest, not at once and for ever
   end
-  kept.ends = look_closely(kept) or kept.ends
+  local again, acted = look_closely(kept)
+  if acted then
+    again = look_closely(kept) -- at what was made of it: that is what is to stay
+  end
+  kept.ends = again or kept.ends
   complain(kept, nil)
-  return true
+  return acted
 end
 
 --- Look at everything once. What goes wrong is told, and tried again.
@@ -273,7 +277,9 @@ function Keeper:round()
         end
         complain(kept, tostring(trouble))
       elseif trouble then
-        self.alert, self.written = nil, nil
+        self.written = nil
+        -- a reload that is over; one right behind it is still to come
+        self.alert = not kept.seen and self.alert or nil
       end
     end
     self:watch_configuration()
