@@ -4,6 +4,7 @@
 
 local running = require("running")
 local site = require("site")
+local support = require("support")
 
 local json = require("haplua.json")
 
@@ -267,7 +268,8 @@ describe("maint, with a configuration", function()
     assert.same({ "^[^/]*/a" }, status.patterns)
     assert.equal("first", status.wanted.reason)
     assert.same({}, status.disagreements)
-    local ran = s:maint("during", "--", "./haplua", "-s", s.socket, "scripts/maint.lua", "on", "--path", "/c")
+    local on = support.program("-s", s.socket, "scripts/maint.lua", "on", "--path", "/c")
+    local ran = s:maint("during", "--", table.unpack(on))
     assert.equal(0, ran.status)
     assert.matches("was changed meanwhile", ran.err)
     assert.same({ "^[^/]*/c" }, decode(s:maint("status", "--json")).patterns)
