@@ -34,7 +34,7 @@ OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/*.c)) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # No socket, no Lua: what unit tests and fuzzers link.
-PURE    := buf err address command frame reply reply_rows permit clock memory
+PURE    := buf err address command frame reply reply_rows permit clock memory tally
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/proxy
