@@ -316,13 +316,15 @@ static int lreply_compare(lua_State *L)
 	int rc;
 
 	lua_settop(L, 3);
-	struct tally *wanted = push_tally(L, rest.n > 0 ? n : 0);
+	if (rest.n > 0) {
+		struct tally *wanted = push_tally(L, n);
 
-	lua_toclose(L, 4);
-	for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
-		matched += tally_take(wanted, entry.pattern);
-	if (rc < 0)
-		return lua_value_mismatch(L, rest);
+		lua_toclose(L, 4);
+		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
+			matched += tally_take(wanted, entry.pattern);
+		if (rc < 0)
+			return lua_value_mismatch(L, rest);
+	}
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
 	return 2;

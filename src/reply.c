@@ -266,6 +266,9 @@ static size_t match_words(const struct reply_grammar *g, const struct span *word
 	const char *p = g->command;
 	size_t i = 0;
 
+	/* Most are dismissed by a look: no grammar's first word begins with '*'. */
+	if (n == 0 || words->n == 0 || *words->p != *p)
+		return 0;
 	do
 		p = i < n ? match_word(p, words[i++]) : NULL;
 	while (p && *p);

@@ -311,10 +311,12 @@ end
 ---@field since number?
 ---@field ends number?
 
+local person
+
 --- One row of the changes. What was wanted until now is its `before`.
 ---@return integer id
 local function insert(self, change, outcome)
-  local person = process.person()
+  person = person or process.person()
   return self:run([[INSERT INTO changes (time, target, acl, switch, action, patterns, bypass, reason, since, ends,
       user, host, login, pid, outcome, before) VALUES (?, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?2,
       (SELECT change FROM wanted WHERE target = ?3 AND acl = ?4)) RETURNING id]],
