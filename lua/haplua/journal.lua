@@ -74,6 +74,7 @@ PRAGMA user_version = 1;
 
 ---@class haplua.Journal
 ---@field path string
+---@field file string?  which file that was
 ---@field db any  haplua.sqlite's
 ---@field mode "FULL"|"NORMAL"  FULL is SQLite's default
 local Journal = {}
@@ -164,8 +165,8 @@ local shared = setmetatable({}, { __mode = "v" })
 --- A journal that another target of this run has open.
 local function shared_one(path)
   local open = core.several() and shared[path]
-  local info = open and file.info(path)
-  if info and open.users > 0 and info.inode == open.inode and info.device == open.device then
+  local id = open and file.id(path)
+  if id and open.users > 0 and id == open.file then
     open.users = open.users + 1
     return open
   end
@@ -208,8 +209,7 @@ function M.open(path, options)
   end
   if not readonly then
     self:run(CHECKPOINT)
-    local info = file.info(path) or {}
-    self.inode, self.device = info.inode, info.device
+    self.file = file.id(path)
     shared[path] = self
   end
   return self
