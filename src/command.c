@@ -55,14 +55,14 @@ int command_word(struct buf *out, struct span word)
 	return 0;
 }
 
-static int add_words(struct buf *out, const struct span *words, size_t n, size_t *at)
+/* To the command that begins at `start`. */
+static int add_words(struct buf *out, size_t start, const struct span *words, size_t n,
+		     size_t *at)
 {
-	size_t start = out->n;
-
 	for (*at = 0; *at < n; ++*at) {
 		if (*at == HAP_WORDS_MAX)
 			return HAP_EWORDS;
-		int rc = *at > 0 ? buf_add_byte(out, ' ') : 0;
+		int rc = out->n > start ? buf_add_byte(out, ' ') : 0;
 
 		if (rc == 0)
 			rc = command_word(out, words[*at]);
@@ -76,17 +76,28 @@ static int add_words(struct buf *out, const struct span *words, size_t n, size_t
 	return out->p[out->n - 1] == '\r' ? buf_add_byte(out, ' ') : 0;
 }
 
-int command_words(struct buf *out, const struct span *words, size_t n, size_t *bad)
+static int append(struct buf *out, size_t start, const struct span *words, size_t n,
+		  size_t *bad)
 {
-	size_t start = out->n, at;
-	int rc = add_words(out, words, n, &at);
+	size_t before = out->n, at;
+	int rc = add_words(out, start, words, n, &at);
 
 	if (rc < 0) {
-		out->n = start;
+		out->n = before;
 		if (bad)
 			*bad = at;
 	}
 	return rc;
+}
+
+int command_words(struct buf *out, const struct span *words, size_t n, size_t *bad)
+{
+	return append(out, out->n, words, n, bad);
+}
+
+int command_more(struct buf *out, const struct span *words, size_t n, size_t *bad)
+{
+	return append(out, 0, words, n, bad);
 }
 
 /* Walking a command's words as HAProxy does. `raw` is a word as it is written. */

@@ -26,6 +26,10 @@ int command_word(struct buf *out, struct span word);
  * fault. */
 int command_words(struct buf *out, const struct span *words, size_t n, size_t *bad);
 
+/* Append n more words to the command that all of `out` is. The same failures; HAP_EWORDS
+ * knows only of these words. */
+int command_more(struct buf *out, const struct span *words, size_t n, size_t *bad);
+
 /* May `text` be sent as one command, as it stands? 0, HAP_ENEWLINE, HAP_ENUL, HAP_EEMPTY,
  * HAP_ELONG, HAP_EWORDS, HAP_ESECOND, HAP_EMARK, HAP_EESCAPE. */
 int command_check(struct span text);

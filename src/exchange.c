@@ -69,11 +69,21 @@ struct span exchange_command(const struct exchange *x, size_t index)
 	return (struct span){x->bytes.p + begin, mark_of(x, index)->end - begin};
 }
 
-/* Put as many commands as fit on a line. 0 or a failure of batch_add(). */
-static int pack(struct exchange *x)
+/* Does the next command's reply end its line? One that is RAW need not be the last where
+ * it could be asked for again. */
+static bool closes_line(const struct exchange *x, unsigned flags)
+{
+	return (flags & REPLY_RAW) && (x->changes || x->apart || (flags & REPLY_SHORT));
+}
+
+/* Put as many commands as fit on a line. *joined: a RAW reply is not the last. 0 or a
+ * failure of batch_add(). */
+static int pack(struct exchange *x, bool *joined)
 {
 	int rc = start_batch(x);
+	bool raw = false;
 
+	*joined = false;
 	if (rc < 0)
 		return rc;
 	if (x->payload.n > 0) {
@@ -86,8 +96,11 @@ static int pack(struct exchange *x)
 		rc = batch_add(&x->batch, exchange_command(x, x->next));
 		if (rc <= 0)
 			break;
-		if (mark_of(x, x->next)->grammar->flags & REPLY_RAW)
-			x->batch.closed = true;
+		unsigned flags = mark_of(x, x->next)->grammar->flags;
+
+		x->batch.closed = closes_line(x, flags);
+		*joined = raw;
+		raw = raw || (flags & REPLY_RAW);
 		x->next++;
 	}
 	return rc < 0 ? rc : 0;
@@ -97,7 +110,7 @@ static int send_line(struct exchange *x)
 {
 	struct exchange_line *line =
 		&x->lines[(x->oldest + x->under_way) % EXCHANGE_WINDOW];
-	int rc = pack(x);
+	int rc = pack(x, &line->joined);
 
 	if (rc == 0)
 		rc = batch_finish(&x->batch);
@@ -132,6 +145,27 @@ static void drop_line(struct exchange *x)
 	x->under_way--;
 }
 
+/* Has an answer come in which the ends of the replies cannot be told for sure? */
+static bool is_ambiguous(struct exchange_line *line)
+{
+	struct request *r = line->request;
+
+	if (!line->joined || r->state != REQUEST_DONE || r->rc < 0)
+		return false;
+	line->joined = !frame_is_plain(&line->frame, buf_span(&r->in));
+	return line->joined;
+}
+
+/* Ask anew for what has no reply yet, with each RAW one the last of its line. */
+static int ask_apart(struct exchange *x)
+{
+	while (x->under_way > 0)
+		drop_line(x);
+	x->apart = true;
+	x->next = x->answered;
+	return send_lines(x);
+}
+
 /* Cut the next reply off what has come. 1: *reply; 0: more is needed; <0, and *reply is
  * what there is instead. */
 static int cut(struct exchange_line *line, struct span *reply, bool *whole)
@@ -140,7 +174,7 @@ static int cut(struct exchange_line *line, struct span *reply, bool *whole)
 	struct span answer = buf_span(&r->in);
 
 	*whole = true;
-	if (frame_next(&line->frame, answer, reply))
+	if (!line->joined && frame_next(&line->frame, answer, reply))
 		return 1;
 	if (r->state != REQUEST_DONE)
 		return 0;
@@ -192,6 +226,8 @@ int exchange_next(struct exchange *x, struct exchange_reply *out)
 	if (x->answered == x->n)
 		return EXCHANGE_END;
 	rc = send_lines(x);
+	if (rc == 0 && is_ambiguous(&x->lines[x->oldest]))
+		rc = ask_apart(x);
 	if (rc < 0)
 		return rc;
 	rc = cut_answer(&x->lines[x->oldest], &reply, &whole);

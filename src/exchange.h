@@ -20,6 +20,7 @@ struct exchange_line {
 	struct request *request; /* one reference */
 	struct frame frame;
 	size_t lead; /* replies to the host's own commands that are still to come */
+	bool joined; /* a RAW reply stands before others: not cut before it is whole */
 };
 
 struct exchange {
@@ -32,6 +33,7 @@ struct exchange {
 	size_t next;           /* the first command that is not on a line yet */
 	size_t answered;       /* replies given out */
 	bool changes;       /* a command changes HAProxy: one request after the other */
+	bool apart;         /* a RAW reply is the last of its line, as it was ambiguous */
 	struct batch batch; /* the line being packed */
 	struct exchange_line lines[EXCHANGE_WINDOW]; /* a ring, oldest at `oldest` */
 	size_t oldest, under_way;

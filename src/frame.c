@@ -4,6 +4,8 @@
 #include "frame.h"
 #include "err.h"
 
+#include <stdint.h>
+
 void frame_start(struct frame *f, size_t replies)
 {
 	*f = (struct frame){.left = replies};
@@ -41,6 +43,17 @@ int frame_next(struct frame *f, struct span answer, struct span *reply)
 	}
 	*reply = take(f, answer, (size_t)(end - begin) + 1, 1);
 	return 1;
+}
+
+bool frame_is_plain(const struct frame *f, struct span answer)
+{
+	struct frame all = *f;
+	struct span reply;
+	size_t ends = 0;
+
+	for (all.left = SIZE_MAX; frame_next(&all, answer, &reply);)
+		ends++;
+	return ends == f->left && all.at == answer.n;
 }
 
 struct span frame_tail(const struct frame *f, struct span answer)

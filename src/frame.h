@@ -4,7 +4,8 @@
  * Pure: no sockets, no Lua, no clock. The bytes may come in any pieces; the frame only
  * keeps where it stands in them. A reply is a body and one LF, so an empty body is a lone
  * LF and any other ends at an empty line. Only the last reply of a request may hold empty
- * lines of its own: it ends at the end of file. docs/protocol.md, "Framing". */
+ * lines of its own: it ends at the end of file. For others that may, frame_is_plain()
+ * tells whether they do. docs/protocol.md, "Framing". */
 #ifndef HAP_FRAME_H
 #define HAP_FRAME_H
 
@@ -26,6 +27,11 @@ void frame_start(struct frame *f, size_t replies);
  * LF is kept); it borrows from `answer`. 0: more bytes are needed, or only the last reply
  * is left. */
 int frame_next(struct frame *f, struct span answer, struct span *reply);
+
+/* Does the whole answer have just as many empty lines as there are replies? Then none
+ * holds one of its own or leaves out its last, and frame_next() cuts also what might
+ * have. */
+bool frame_is_plain(const struct frame *f, struct span answer);
 
 /* What has come of the last reply, while it still comes. Valid once frame_next() has
  * returned all the others; before that, an empty span. */

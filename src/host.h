@@ -6,6 +6,7 @@
 #define HAP_HOST_H
 
 #include "clock.h"
+#include "memory.h"
 #include "permit.h"
 #include "task.h"
 
@@ -46,6 +47,7 @@ struct host {
 	uv_prepare_t before_sleep; /* has the loop turn when a timer has woken a task */
 	struct clock clock;
 	struct scheduler scheduler;
+	struct memory memory;          /* of the Lua state */
 	lua_State *L;                  /* owned */
 	const struct options *options; /* borrowed */
 	bool would_change;             /* a dry run held something back */

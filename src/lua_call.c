@@ -118,20 +118,16 @@ static size_t push_words(lua_State *L, int index, struct span *words)
 	return (size_t)n;
 }
 
-static void add_words(lua_State *L, struct call *c, const struct span *words, size_t n,
-		      const struct reply_grammar *g, lua_Integer index)
+/* Encode the command into the empty scratch. */
+static void encode_words(lua_State *L, struct call *c, const struct span *words, size_t n)
 {
 	size_t bad = 0;
 
-	if (n > 0)
-		check_number(L, g, words[n - 1]);
 	c->scratch.n = 0;
 	int rc = command_words(&c->scratch, words, n, &bad);
 
 	if (rc < 0)
-		misuse(L, index ? "value" : "word", index ? index : (lua_Integer)bad + 1,
-		       rc);
-	add(L, c, g, index ? "value" : "command", index);
+		misuse(L, "word", (lua_Integer)bad + 1, rc);
 }
 
 static void add_list(lua_State *L, struct call *c, int index)
@@ -139,8 +135,11 @@ static void add_list(lua_State *L, struct call *c, int index)
 	struct span words[HAP_WORDS_MAX];
 	int top = lua_gettop(L);
 	size_t n = push_words(L, lua_absindex(L, index), words);
+	const struct reply_grammar *g = reply_grammar(words, n);
 
-	add_words(L, c, words, n, reply_grammar(words, n), 0);
+	encode_words(L, c, words, n);
+	check_number(L, g, words[n - 1]);
+	add(L, c, g, "command", 0);
 	lua_settop(L, top);
 }
 
@@ -356,35 +355,51 @@ int lua_call_batch(lua_State *L)
 	return go(L, c, MODE_TEXTS);
 }
 
+/* Add the i-th command of each(): the head, which is the scratch up to `begin`, and its
+ * value, or two. */
+static void add_value(lua_State *L, struct call *c, size_t begin,
+		      const struct reply_grammar *g, lua_Integer i)
+{
+	struct span words[2];
+	size_t n = 0;
+
+	lua_geti(L, SLOT_MORE, i);
+	words[n++] = check_word(L, -1, "value", i);
+	if (!lua_isnil(L, SLOT_TAILS)) {
+		lua_geti(L, SLOT_TAILS, i);
+		words[n++] = check_word(L, -1, "value", i);
+	}
+	check_number(L, g, words[n - 1]);
+	c->scratch.n = begin;
+	int rc = command_more(&c->scratch, words, n, NULL);
+
+	if (rc < 0)
+		misuse(L, "value", i, rc);
+	add(L, c, g, "value", i);
+	lua_pop(L, (int)n);
+}
+
 /* target:each(head, values [, tails [, timeout]]) -> how many
  * Sends the words of `head` with one value behind them, and one of `tails`, for each
  * value. */
 int lua_call_each(lua_State *L)
 {
-	struct span words[HAP_WORDS_MAX + 2];
-	const struct reply_grammar *g;
+	struct span words[HAP_WORDS_MAX];
 	struct call *c = start(L);
-	size_t head;
 
 	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
 	luaL_checktype(L, SLOT_MORE, LUA_TTABLE);
-	head = push_words(L, SLOT_COMMAND, words);
-	g = reply_grammar(words, head);
+	size_t head = push_words(L, SLOT_COMMAND, words);
+	const struct reply_grammar *g = reply_grammar(words, head);
 	lua_Integer n = luaL_len(L, SLOT_MORE);
-	int top = lua_gettop(L);
 
-	for (lua_Integer i = 1; i <= n; i++) {
-		size_t count = head;
+	if (head + 1 + !lua_isnil(L, SLOT_TAILS) > HAP_WORDS_MAX)
+		misuse(L, "command", 0, HAP_EWORDS);
+	encode_words(L, c, words, head);
+	size_t begin = c->scratch.n;
 
-		lua_geti(L, SLOT_MORE, i);
-		words[count++] = check_word(L, -1, "value", i);
-		if (!lua_isnil(L, SLOT_TAILS)) {
-			lua_geti(L, SLOT_TAILS, i);
-			words[count++] = check_word(L, -1, "value", i);
-		}
-		add_words(L, c, words, count, g, i);
-		lua_settop(L, top);
-	}
+	for (lua_Integer i = 1; i <= n; i++)
+		add_value(L, c, begin, g, i);
 	lua_settop(L, SLOT_BOX);
 	if (!lua_isnil(L, SLOT_LAST))
 		add_command(L, c, SLOT_LAST);
@@ -396,17 +411,12 @@ static struct call *encode(lua_State *L, int index)
 {
 	struct span words[HAP_WORDS_MAX];
 	struct call *c;
-	size_t n, bad = 0;
 
 	luaL_checktype(L, index, LUA_TTABLE);
 	c = lua_newuserdatauv(L, sizeof *c, 0);
 	*c = (struct call){0};
 	luaL_setmetatable(L, EXCHANGE_BOX);
-	n = push_words(L, index, words);
-	int rc = command_words(&c->scratch, words, n, &bad);
-
-	if (rc < 0)
-		misuse(L, "word", (lua_Integer)bad + 1, rc);
+	encode_words(L, c, words, push_words(L, index, words));
 	return c;
 }
 

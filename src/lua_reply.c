@@ -7,6 +7,9 @@
 #include "lua_error.h"
 #include "lua_tables.h"
 #include "lua_value.h"
+#include "tally.h"
+
+#include <uv.h>
 
 static void set_span(lua_State *L, const char *name, struct span s)
 {
@@ -255,15 +258,52 @@ static int lreply_same(lua_State *L)
 	return 1;
 }
 
-/* Push the i-th wanted entry as `show` prints it: the key, or key and value. [-0, +1] */
-static void push_wanted(lua_State *L, bool map, lua_Integer i)
+#define TALLY_BOX "haplua.Tally"
+
+static int tally_close(lua_State *L)
 {
+	tally_free(luaL_checkudata(L, 1, TALLY_BOX));
+	return 0;
+}
+
+/* Push the i-th wanted entry as `show` prints it: the key, or key and value. No text
+ * where it is none. [-0, +1] */
+static struct span push_wanted(lua_State *L, bool map, lua_Integer i)
+{
+	struct span text;
+
 	lua_geti(L, 2, i);
-	if (!map)
-		return;
-	lua_pushliteral(L, " ");
-	lua_geti(L, 3, i);
-	lua_concat(L, 3);
+	if (map) {
+		lua_pushliteral(L, " ");
+		lua_geti(L, 3, i);
+		lua_concat(L, 3);
+	}
+	text.p = lua_tolstring(L, -1, &text.n);
+	return text;
+}
+
+/* Push a tally of the wanted entries. [-0, +1] */
+static struct tally *push_tally(lua_State *L, lua_Integer n)
+{
+	struct tally *t = lua_newuserdatauv(L, sizeof *t, 0);
+	bool map = !lua_isnil(L, 3);
+	uint64_t seed;
+
+	*t = (struct tally){0};
+	luaL_setmetatable(L, TALLY_BOX);
+	int rc = uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+
+	if (rc == 0)
+		rc = tally_start(t, (size_t)n, seed);
+	for (lua_Integer i = 1; rc == 0 && i <= n; i++) {
+		struct span text = push_wanted(L, map, i);
+
+		rc = text.p ? tally_add(t, text) : 0;
+		lua_pop(L, 1);
+	}
+	if (rc < 0)
+		error_raise(L, rc, NULL);
+	return t;
 }
 
 /* compare(text, keys [, values]) -> how many of these the list lacks, how many it has
@@ -273,40 +313,18 @@ static int lreply_compare(lua_State *L)
 	struct span rest = lua_value_check(L, 1);
 	lua_Integer n = luaL_len(L, 2), there = 0, matched = 0;
 	struct reply_entry entry;
-	bool map;
 	int rc;
 
 	lua_settop(L, 3);
-	map = !lua_isnil(L, 3);
-	lua_createtable(L, 0, rest.n ? (int)n : 0);
-	for (lua_Integer i = 1; rest.n > 0 && i <= n; i++) {
-		push_wanted(L, map, i);
-		lua_pushvalue(L, -1);
-		lua_rawget(L, 4);
-		lua_Integer have = lua_tointeger(L, -1);
+	if (rest.n > 0) {
+		struct tally *wanted = push_tally(L, n);
 
-		lua_pop(L, 1);
-		lua_pushinteger(L, have + 1);
-		lua_rawset(L, 4);
+		lua_toclose(L, 4);
+		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
+			matched += tally_take(wanted, entry.pattern);
+		if (rc < 0)
+			return lua_value_mismatch(L, rest);
 	}
-	while ((rc = reply_entry_next(&rest, &entry)) > 0) {
-		there++;
-		lua_value_push_text(L, entry.pattern);
-		lua_pushvalue(L, -1);
-		lua_rawget(L, 4);
-		lua_Integer want = lua_tointeger(L, -1);
-
-		lua_pop(L, 1);
-		if (want > 0) {
-			matched++;
-			lua_pushinteger(L, want - 1);
-			lua_rawset(L, 4);
-		} else {
-			lua_pop(L, 1);
-		}
-	}
-	if (rc < 0)
-		return lua_value_mismatch(L, rest);
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
 	return 2;
@@ -323,6 +341,7 @@ static const luaL_Reg library[] = {
 int luaopen_haplua_reply(lua_State *L)
 {
 	lua_table_box(L, "haplua.Buf", buf_close);
+	lua_table_box(L, TALLY_BOX, tally_close);
 	luaL_newlib(L, library);
 	return 1;
 }

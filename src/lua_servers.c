@@ -175,13 +175,10 @@ static void push_row_metatable(lua_State *L, const struct reply_columns *columns
 /* Has the row a field for each column? The values are read later, by their column. */
 static bool is_row_of(struct span line, size_t columns)
 {
-	const char *at = line.p, *end = line.p + line.n;
 	size_t blanks = 0;
 
-	while ((at = memchr(at, ' ', (size_t)(end - at)))) {
-		blanks++;
-		at++;
-	}
+	for (size_t i = 0; i < line.n; i++)
+		blanks += line.p[i] == ' ';
 	return blanks + 1 == columns;
 }
 

@@ -129,9 +129,10 @@ static int lsqlite_open(lua_State *L)
 		lua_replace(L, -2);
 		return 3;
 	}
-	rc = sqlite3_open_v2(path, &d->db,
-			     readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
-			     NULL);
+	/* Lua runs in one thread. */
+	int flags = readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+
+	rc = sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK)
 		rc = configure(d->db);
 	return rc == SQLITE_OK ? 1 : failure(L, d->db, rc);

@@ -248,26 +248,31 @@ static bool holds_any(struct span text, const char *fragments)
 	return false;
 }
 
+/* Does `word` match the grammar's word at p, which may end in '*' for any bytes? Returns
+ * where the grammar's next word begins, or its end; NULL: no. */
+static const char *match_word(const char *p, struct span word)
+{
+	for (size_t i = 0; i < word.n && *p != '*'; i++, p++)
+		if (*p != word.p[i] || *p == ' ' || *p == '\0')
+			return NULL;
+	p += *p == '*';
+	return *p == ' ' ? p + 1 : *p ? NULL : p;
+}
+
 /* How many words of a command this grammar's words match; 0: not this grammar. */
 static size_t match_words(const struct reply_grammar *g, const struct span *words,
 			  size_t n)
 {
-	struct span rest = span_of(g->command), want;
+	const char *p = g->command;
 	size_t i = 0;
 
 	/* Most are dismissed by a look: no grammar's first word begins with '*'. */
-	if (n == 0 || words->n == 0 || *words->p != *g->command)
+	if (n == 0 || words->n == 0 || *words->p != *p)
 		return 0;
-	while (span_word(&rest, ' ', &want)) {
-		if (i == n)
-			return 0;
-		bool open = want.p[want.n - 1] == '*';
-
-		if (open ? !matches(words[i], want) : !span_equal(words[i], want))
-			return 0;
-		i++;
-	}
-	return i;
+	do
+		p = i < n ? match_word(p, words[i++]) : NULL;
+	while (p && *p);
+	return p ? i : 0;
 }
 
 const struct reply_grammar *reply_grammar(const struct span *words, size_t n)

@@ -61,6 +61,11 @@ function file.locked(path, slot) end
 ---@return haplua.FileInfo?, string? message, string? code
 function file.info(path, link) end
 
+--- Which file a path leads to: the same text for the same file, while it is there.
+---@param path string
+---@return string?, string? message, string? code
+function file.id(path) end
+
 --- The absolute path, without links.
 ---@param path string
 ---@return string?, string? message, string? code

@@ -39,9 +39,16 @@ local M = {}
 ---@field after string?  the field of what must follow "--": words that are not looked at, a command to run
 ---@field check (fun(found: table): string?)?  says what is wrong with options that do not go together
 
---- "--dry-run" is the field dry_run.
+-- "--dry-run" is the field dry_run. Several targets read the same options.
+local fields = setmetatable({}, {
+  __index = function(known, name)
+    known[name] = name:gsub("^%-+", ""):gsub("%-", "_")
+    return known[name]
+  end,
+})
+
 local function field(option)
-  return (option[1]:gsub("^%-+", ""):gsub("%-", "_"))
+  return fields[option[1]]
 end
 
 --- A value of an option that counts time.

@@ -74,6 +74,7 @@ PRAGMA user_version = 1;
 
 ---@class haplua.Journal
 ---@field path string
+---@field file string?  which file that was
 ---@field db any  haplua.sqlite's
 ---@field mode "FULL"|"NORMAL"  FULL is SQLite's default
 local Journal = {}
@@ -164,8 +165,8 @@ local shared = setmetatable({}, { __mode = "v" })
 --- A journal that another target of this run has open.
 local function shared_one(path)
   local open = core.several() and shared[path]
-  local info = open and file.info(path)
-  if info and open.users > 0 and info.inode == open.inode and info.device == open.device then
+  local id = open and file.id(path)
+  if id and open.users > 0 and id == open.file then
     open.users = open.users + 1
     return open
   end
@@ -208,8 +209,7 @@ function M.open(path, options)
   end
   if not readonly then
     self:run(CHECKPOINT)
-    local info = file.info(path) or {}
-    self.inode, self.device = info.inode, info.device
+    self.file = file.id(path)
     shared[path] = self
   end
   return self
@@ -311,10 +311,12 @@ end
 ---@field since number?
 ---@field ends number?
 
+local person
+
 --- One row of the changes. What was wanted until now is its `before`.
 ---@return integer id
 local function insert(self, change, outcome)
-  local person = process.person()
+  person = person or process.person()
   return self:run([[INSERT INTO changes (time, target, acl, switch, action, patterns, bypass, reason, since, ends,
       user, host, login, pid, outcome, before) VALUES (?, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?2,
       (SELECT change FROM wanted WHERE target = ?3 AND acl = ?4)) RETURNING id]],

@@ -41,16 +41,25 @@ local M = {}
 ---@field journal haplua.Journal?
 ---@field no_journal string?  why there is none
 
+--- The path of a socket that may not be there, in one spelling.
+local function real_path(path)
+  local file = require("haplua.file")
+  local real = file.real(path)
+  if real then
+    return real
+  end
+  local folder, base = path:match("^(.-)/?([^/]+)$")
+  folder = file.real(folder == "" and path:sub(1, 1) == "/" and "/" or folder == "" and "." or folder)
+  return folder and folder:gsub("/$", "") .. "/" .. base or path
+end
+
 --- A target's address in one spelling, so that everybody finds it again.
 ---@return string
 local function canonical(target)
   local address, route = target:address()
   local path = address:match("^unix@(.*)") or address:match("^[./].*")
   if path and not address:find("^abns@") then
-    local file = require("haplua.file")
-    local folder, base = path:match("^(.-)/?([^/]+)$")
-    folder = file.real(folder == "" and path:sub(1, 1) == "/" and "/" or folder == "" and "." or folder)
-    address = file.real(path) or folder and folder:gsub("/$", "") .. "/" .. base or path
+    address = real_path(path)
   end
   return route and address .. " via " .. route or address
 end

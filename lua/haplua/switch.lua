@@ -51,14 +51,19 @@ local function entries_of_map(text)
   return { keys = keys, values = values }
 end
 
---- Where a process's `show info` says that it began.
-local function began(info)
-  local start = tonumber(info:match("\nStart_time_sec: (%d+)"))
-  return start or math.floor(task.time()) - (tonumber(info:match("\nUptime_sec: (%d+)")) or 0)
+--- A field of `show info`, up to the first blank.
+local function field(info, name)
+  local _, at = info:find("\n" .. name .. ": ", 1, true)
+  return at and info:match("^%S+", at + 1)
 end
 
---- All that is to be known of a switch, in two requests at once (one more for each list, as a list's reply ends a
--- line; `show info` comes first, so that it needs none of its own).
+--- Where a process's `show info` says that it began.
+local function began(info)
+  local start = tonumber(field(info, "Start_time_sec"))
+  return start or math.floor(task.time()) - (tonumber(field(info, "Uptime_sec")) or 0)
+end
+
+--- All that is to be known of a switch, in one request.
 ---@param target haplua.Target
 ---@param switch haplua.Switch
 ---@return haplua.Live
@@ -74,7 +79,7 @@ function M.look(target, switch)
   end
   local texts = target:batch(commands)
   local seen = table.concat({ texts[3], table.unpack(texts, 5) }, "\0")
-  local info, all = texts[1], reply.lists(texts[2])
+  local info, all = "\n" .. texts[1], reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
   if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
@@ -90,9 +95,9 @@ function M.look(target, switch)
     bypass = bypass,
     passing = passing and (reply.entries(passing)),
     info = switch.info and entries_of_map(texts[#texts]),
-    worker = math.tointeger(tonumber(info:match("\nPid: (%d+)"))) or 0,
-    started = began("\n" .. info),
-    version = ("\n" .. info):match("\nVersion: (%S+)") or "?",
+    worker = math.tointeger(tonumber(field(info, "Pid"))) or 0,
+    started = began(info),
+    version = field(info, "Version") or "?",
   }
 end
 

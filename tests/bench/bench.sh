@@ -167,7 +167,7 @@ measure_fleet()
 	table "$1" "$2 HAProxy processes on this machine" "3.0 times one" "$2 HAProxys switched" \
 		-- - "$build/fleet" "$off" + $sockets \
 		-- 'bare C: all at once, the messages of `maint on`: look, prepare, fill, commit' \
-		"$build/fleet" 'show acl;show acl #9999;get acl #9999 /' 'prepare acl #9999' \
+		"$build/fleet" 'show info;show acl;show acl #9999;get acl #9999 /' 'prepare acl #9999' \
 		'add acl @0000000 #9999 ^.*$;show acl @0000000 #9999' \
 		'commit acl @0000000 #9999;show acl;get acl #9999 /' + $sockets \
 		-- - "$build/fleet" "$off" + $sockets \

@@ -129,6 +129,42 @@ describe("a reply", function()
   end)
 end)
 
+describe("texts of others", function()
+  local commands = { { "show", "acl", "#1" }, { "get", "acl", "#1", "/" } }
+  local shown, got = "0x1 a\n", "type=reg, case=sensitive, match=no\n"
+
+  local function ask(steps)
+    local fake <close> = support.fake(steps)
+    local texts = haproxy.connect(fake.address):batch(commands)
+    return texts[1] .. "|" .. texts[2]
+  end
+
+  it("come over one connection, and are parted where the lines between them tell how", function()
+    for text, first in pairs({ ["0x1 a"] = shown, [""] = "" }) do
+      local texts = ask({ "read", say("\n" .. first .. "\n" .. got .. "\n"), "next", "reset" })
+      assert.equal(text .. "|type=reg, case=sensitive, match=no", texts)
+    end
+  end)
+
+  it("are asked for one by one where an empty line is in one, or one has not come whole", function()
+    local strange = "0x1 a\n\nb\n"
+    for _, first in ipairs({ strange .. "\n" .. got .. "\n", shown .. "\n", shown .. "\n" .. got, "" }) do
+      local texts = ask({
+        "read", say("\n" .. first), "next", "read", say("\n" .. strange .. "\n"), "next", "read", say("\n" .. got .. "\n"),
+      })
+      assert.equal("0x1 a\n\nb|type=reg, case=sensitive, match=no", texts)
+    end
+  end)
+
+  it("that refuse are told from each other", function()
+    local err = failure(answered, "\n[3]: Unknown ACL identifier.\n\n[3]: Unknown ACL identifier.\n\n", function(target)
+      return target:batch(commands)
+    end)
+    assert.equal("refused", err.kind)
+    assert.equal(1, err.index)
+  end)
+end)
+
 describe("what is not HAProxy", function()
   it("is told from it", function()
     for name, bytes in pairs({

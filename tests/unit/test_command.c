@@ -374,9 +374,31 @@ static void no_memory_leaves_the_words_before(void **state)
 	}
 }
 
+static void more_words_are_as_if_they_had_been_there(void **state)
+{
+	struct span words[] = {SPAN_LIT("add"), SPAN_LIT("map"), SPAN_LIT("a b"),
+			       SPAN_LIT("c\r")};
+	struct buf all = {0}, parts = {0};
+	size_t bad = 0;
+
+	(void)state;
+	assert_int_equal(command_words(&all, words, 4, NULL), 0);
+	assert_int_equal(command_words(&parts, words, 2, NULL), 0);
+	assert_int_equal(command_more(&parts, words + 2, 2, NULL), 0);
+	assert_span(buf_span(&parts), buf_span(&all));
+	words[3] = SPAN_LIT("\n");
+	parts.n = strlen("add map");
+	assert_int_equal(command_more(&parts, words + 2, 2, &bad), HAP_ENEWLINE);
+	assert_int_equal(bad, 1);
+	assert_text(buf_span(&parts), "add map");
+	buf_free(&all);
+	buf_free(&parts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(more_words_are_as_if_they_had_been_there),
 		cmocka_unit_test(plain_words_are_sent_as_they_are),
 		cmocka_unit_test(special_bytes_are_escaped),
 		cmocka_unit_test(words_that_cannot_be_sent),

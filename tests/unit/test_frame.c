@@ -230,6 +230,26 @@ static void the_tail_is_only_the_last_reply(void **state)
 	assert_text(frame_tail(&f, answer), "");
 }
 
+static void an_answer_is_plain_where_its_ends_are_as_many_as_replies(void **state)
+{
+	struct span answer = SPAN_LIT("\na\nb\n\nc\n\n\n");
+	struct frame f;
+
+	(void)state;
+	for (size_t replies = 1; replies < 7; replies++) {
+		frame_start(&f, replies);
+		assert_int_equal(frame_is_plain(&f, answer), replies == 4);
+		assert_int_equal(f.left, replies);
+	}
+	frame_start(&f, 4);
+	for (size_t n = 0; n < answer.n; n++)
+		assert_false(frame_is_plain(&f, (struct span){answer.p, n}));
+	frame_start(&f, 2);
+	assert_false(frame_is_plain(&f, SPAN_LIT("a\n\n[3]: short\n")));
+	assert_false(frame_is_plain(&f, SPAN_LIT("a\n\n\nb\n\n")));
+	assert_true(frame_is_plain(&f, SPAN_LIT("a\n\nb\n\n")));
+}
+
 static void no_reply_is_taken_twice(void **state)
 {
 	struct span answer = SPAN_LIT("a\n\n"), reply;
@@ -272,6 +292,8 @@ int main(void)
 		cmocka_unit_test(answers_parted_at_each_point),
 		cmocka_unit_test(the_last_reply_is_never_taken_early),
 		cmocka_unit_test(the_tail_is_only_the_last_reply),
+		cmocka_unit_test(
+			an_answer_is_plain_where_its_ends_are_as_many_as_replies),
 		cmocka_unit_test(no_reply_is_taken_twice),
 		cmocka_unit_test(searching_goes_on_where_it_stopped),
 	};

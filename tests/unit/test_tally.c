@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_tally.c - counting texts, against a count by looking at each. */
+/* link: --wrap=malloc --wrap=realloc --wrap=calloc */
+#include "unit.h"
+#include "err.h"
+#include "tally.h"
+
+#include <stdio.h>
+
+static int starved; /* calls until none gets memory; 0: all do */
+
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+
+static bool has_memory(void)
+{
+	return starved == 0 || --starved > 0;
+}
+
+void *__wrap_malloc(size_t n)
+{
+	return has_memory() ? __real_malloc(n) : NULL;
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return has_memory() ? __real_calloc(n, size) : NULL;
+}
+
+void *__wrap_realloc(void *p, size_t n)
+{
+	return has_memory() ? __real_realloc(p, n) : NULL;
+}
+
+static void a_text_is_there_as_often_as_it_was_added(void **state)
+{
+	struct tally t = {0};
+
+	(void)state;
+	assert_int_equal(tally_start(&t, 4, 1), 0);
+	assert_false(tally_take(&t, SPAN_LIT("a")));
+	assert_int_equal(tally_add(&t, SPAN_LIT("a")), 0);
+	assert_int_equal(tally_add(&t, SPAN_LIT("")), 0);
+	assert_int_equal(tally_add(&t, SPAN_LIT("a")), 0);
+	assert_int_equal(tally_add(&t, SPAN_LIT("a\0")), 0);
+	assert_true(tally_take(&t, SPAN_LIT("a")));
+	assert_true(tally_take(&t, SPAN_LIT("a")));
+	assert_false(tally_take(&t, SPAN_LIT("a")));
+	assert_true(tally_take(&t, (struct span){NULL, 0}));
+	assert_false(tally_take(&t, SPAN_LIT("")));
+	assert_true(tally_take(&t, SPAN_LIT("a\0")));
+	assert_false(tally_take(&t, SPAN_LIT("b")));
+	tally_free(&t);
+}
+
+/* The i-th of many texts, of every length up to 40; some are the same. */
+static struct span text_of(char *store, unsigned i)
+{
+	int n = sprintf(store, "%0*u", (int)(i % 37 + 4), i * 7919 % 700);
+
+	return (struct span){store, (size_t)n};
+}
+
+static void many_are_counted_with_every_seed(void **state)
+{
+	enum { N = 1000 };
+	char store[64], other[64];
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct tally t = {0};
+
+		assert_int_equal(tally_start(&t, N, seed * 0x123456789abcdefU), 0);
+		for (unsigned i = 0; i < N; i += 2)
+			assert_int_equal(tally_add(&t, text_of(store, i)), 0);
+		for (unsigned i = 0; i < N; i++) {
+			unsigned there = 0, before = 0;
+
+			for (unsigned k = 0; k < N; k += 2)
+				there += (unsigned)span_equal(text_of(store, i),
+							      text_of(other, k));
+			for (unsigned k = 0; k < i; k++)
+				before += (unsigned)span_equal(text_of(store, i),
+							       text_of(other, k));
+			assert_int_equal(tally_take(&t, text_of(store, i)),
+					 before < there);
+		}
+		tally_free(&t);
+	}
+}
+
+static void one_of_no_texts_has_none(void **state)
+{
+	struct tally t = {0};
+
+	(void)state;
+	assert_int_equal(tally_start(&t, 0, 7), 0);
+	assert_false(tally_take(&t, SPAN_LIT("a")));
+	tally_free(&t);
+	tally_free(&t);
+}
+
+static void without_memory_there_is_a_code(void **state)
+{
+	struct tally t = {0};
+
+	(void)state;
+	assert_int_equal(tally_start(&t, SIZE_MAX, 7), HAP_ELIMIT);
+	tally_free(&t);
+	for (int i = 1; i <= 2; i++) {
+		starved = i;
+		assert_int_equal(tally_start(&t, 1, 7), HAP_ENOMEM);
+		starved = 0;
+		tally_free(&t);
+	}
+	assert_int_equal(tally_start(&t, 1, 7), 0);
+	starved = 1;
+	assert_int_equal(tally_add(&t, SPAN_LIT("a")), HAP_ENOMEM);
+	starved = 0;
+	assert_false(tally_take(&t, SPAN_LIT("a")));
+	assert_int_equal(tally_add(&t, SPAN_LIT("a")), 0);
+	assert_true(tally_take(&t, SPAN_LIT("a")));
+	tally_free(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_text_is_there_as_often_as_it_was_added),
+		cmocka_unit_test(many_are_counted_with_every_seed),
+		cmocka_unit_test(one_of_no_texts_has_none),
+		cmocka_unit_test(without_memory_there_is_a_code),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
