@@ -34,7 +34,7 @@ OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/*.c)) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # No socket, no Lua: what unit tests and fuzzers link.
-PURE    := buf err address command frame reply reply_rows permit clock memory tally
+PURE    := buf err address command frame reply reply_rows permit clock tally
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/proxy
@@ -134,18 +134,15 @@ bench: $(BIN) $(B)/packages-bench ## measure, and write the tables of docs/perfo
 bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## the same for the keeper: reloads, rest
 	$(Q)sh tests/bench/bench.sh $(B) keep
 
-# Each block of the Lua state's memory is a malloc() of its own.
-WATCHED  := -DMEMORY_SMALL_MAX=0
-WATCH     = $(MAKE) B=$(B)/watched BIN=$(B)/watched/haplua CFLAGS='$(CFLAGS) $(WATCHED)'
 SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 # With REAL=1 these run check-real, too; TESTS names a part of it. Under valgrind only the program that runs
 # the tests is watched, not those that it starts; the sanitizers are in all.
 asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
-	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE) $(WATCHED)' check-unit check-lua \
+	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua \
 		$(if $(REAL),check-real)
 
-valgrind: $(B)/packages-check ## check-unit and check-lua under valgrind; REAL=1
-	$(Q)$(WATCH) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
+valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind; REAL=1
+	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
 		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)
 
 # Its objects count the lines that run; B/coverage/*.gcov then show them.
@@ -161,9 +158,8 @@ coverage: ## which lines of src/ the tests run; those of the codecs by unit test
 	$(Q)GCOV_ERROR_FILE=/dev/null $(COVERED) check-lua $(if $(REAL),check-real)
 	$(Q)sh tests/coverage.sh $(B)/coverage 90
 
-oom: ## fail every allocation in turn
-	$(Q)$(WATCH) $(B)/watched/haplua $(B)/watched/fake
-	$(Q)BUILD=$(B)/watched HAPLUA=$(B)/watched/haplua sh tests/oom.sh
+oom: $(BIN) $(B)/fake ## fail every allocation in turn
+	$(Q)BUILD=$(B) sh tests/oom.sh
 
 # New inputs go to B/corpus-NAME; what belongs into tests/fuzz/corpus, which is small: make fuzz-corpus.
 fuzz: $(FUZZERS) $(BIN) ## every fuzzer: SECONDS=60 for each codec and for HAProxy, a fifth for each Lua function

@@ -26,7 +26,12 @@ struct host *host_of(lua_State *L)
 
 static void *allocate(void *host, void *p, size_t old, size_t size)
 {
-	return memory_resize(&((struct host *)host)->memory, p, old, size);
+	(void)host, (void)old;
+	if (size == 0) {
+		free(p);
+		return NULL;
+	}
+	return realloc(p, size);
 }
 
 /* Only a fault of the host's own gets here: scripts run protected. */
@@ -114,7 +119,6 @@ void host_stop(struct host *host)
 {
 	if (host->L)
 		lua_close(host->L);
-	memory_free(&host->memory);
 	clock_close(&host->clock);
 	scheduler_close(&host->scheduler);
 	uv_close((uv_handle_t *)&host->before_sleep, NULL);

@@ -6,7 +6,6 @@
 #define HAP_HOST_H
 
 #include "clock.h"
-#include "memory.h"
 #include "permit.h"
 #include "task.h"
 
@@ -47,7 +46,6 @@ struct host {
 	uv_prepare_t before_sleep; /* has the loop turn when a timer has woken a task */
 	struct clock clock;
 	struct scheduler scheduler;
-	struct memory memory;          /* of the Lua state */
 	lua_State *L;                  /* owned */
 	const struct options *options; /* borrowed */
 	bool would_change;             /* a dry run held something back */

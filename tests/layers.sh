@@ -14,7 +14,7 @@ complain()
 	bad=1
 }
 
-for m in buf address command frame reply reply_rows permit memory tally; do
+for m in buf address command frame reply reply_rows permit tally; do
 	grep -nE '#include <(uv|lua|lauxlib|sys/|time|unistd)' src/$m.[ch] &&
 		complain "src/$m is pure"
 done
@@ -34,7 +34,7 @@ if command -v luac5.4 >/dev/null; then
 	done
 fi
 
-for m in buf err address command frame reply reply_rows permit clock memory tally; do
+for m in buf err address command frame reply reply_rows permit clock tally; do
 	[ -e tests/unit/test_$m.c ] || complain "src/$m.c has no tests/unit/test_$m.c"
 done
 exit $bad
