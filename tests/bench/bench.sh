@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # bench.sh BUILD [keep] - measure ./haplua against bare C programs, a shell script with socat, and
-# Python; with `keep`, the resident policy instead. `make bench` and `make bench-keep` call it.
+# Python, by its library haproxyadmin, too, where that is installed; with `keep`, the resident policy
+# instead. `make bench` and `make bench-keep` call it.
 # BUILD is a folder for what it compiles. The tables go to docs/performance.md, between two marks
 # each, and the picture beside it. HAPROXY names another HAProxy to measure against, PYTHON another
 # Python; runs=50 is how often the short rows run, and the others in proportion.
@@ -108,6 +109,17 @@ socat_replace='{
 socat_servers='echo "show servers state" | socat stdio "unix-connect:$1" |
 	awk "NR > 2 && NF > 5 { state[\$2 \"/\" \$4] = \$7; n++ } END { exit n < 1000 }"'
 
+# table, with a row for haproxyadmin after the others: $1 says what it does, $2 the words for its client.
+table_with_haproxyadmin()
+{
+	does=$1 words=$2
+	shift 2
+	# shellcheck disable=SC2086 # a list
+	! "$python" -c 'import haproxyadmin' 2>/dev/null ||
+		set -- "$@" -- "haproxyadmin: $does" "$python" tests/bench/haproxyadmin_client.py $words
+	table "$@"
+}
+
 measure_start()
 {
 	set -- -- 'bare C: `clear acl #9999;add acl #9999 ^.*$`' \
@@ -116,7 +128,8 @@ measure_start()
 	set -- "$@" -- 'haplua: `maint on --no-journal`' ./haplua -s "$sock" scripts/maint.lua on $quiet \
 		-- - "$build/bare" "$sock" 'clear acl #9999' \
 		-- '`maint on`, with the journal' ./haplua -s "$sock" scripts/maint.lua on
-	table "$runs" "Start to exit" "2.0 for \`on\`; with the journal 4.0, and half of socat" \
+	table_with_haproxyadmin '`clear_acl`, then `add_acl`' "switch $sock" \
+		"$runs" "Start to exit" "2.0 for \`on\`; with the journal 4.0, and half of socat" \
 		"1 HAProxy switched" "$@" \
 		-- 'the same again: nothing to change' ./haplua -s "$sock" scripts/maint.lua on $quiet \
 		-- '`maint off`' ./haplua -s "$sock" scripts/maint.lua off $quiet \
@@ -144,7 +157,8 @@ measure_replace()
 
 measure_servers()
 {
-	table "$1" "\`servers()\` with $3 servers" 1.5 "$3 servers read" \
+	table_with_haproxyadmin '`servers()`, and their names' "servers $dir/servers$2.sock" \
+		"$1" "\`servers()\` with $3 servers" 1.5 "$3 servers read" \
 		-- 'bare C: `show servers state` read into nothing' \
 		"$build/bare" "$dir/servers$2.sock" "show servers state" \
 		-- 'haplua: `servers()`' \
@@ -164,7 +178,8 @@ measure_fleet()
 	one=$dir/fleet1.sock
 	off='clear acl #9999'
 	# shellcheck disable=SC2086 # lists
-	table "$1" "$2 HAProxy processes on this machine" "3.0 times one" "$2 HAProxys switched" \
+	table_with_haproxyadmin '`clear_acl`, then `add_acl`, one after the other' "switch $sockets" \
+		"$1" "$2 HAProxy processes on this machine" "3.0 times one" "$2 HAProxys switched" \
 		-- - "$build/fleet" "$off" + $sockets \
 		-- 'bare C: all at once, the messages of `maint on`: look, prepare, fill, commit' \
 		"$build/fleet" 'show info;show acl;show acl #9999;get acl #9999 /' 'prepare acl #9999' \
