@@ -303,26 +303,29 @@ end
 ---@return string[][] commands, string[] texts
 local function split(line)
   local found, texts = {}, {}
-  local words, word, from = {}, nil, 1
+  local words, parts, from = {}, {}, 1
   local function end_word()
-    words[#words + 1], word = word, nil
+    if parts[1] then
+      words[#words + 1], parts = table.concat(parts), {}
+    end
   end
   local at = 1
   while at <= #line + 1 do
+    local plain = line:match("^[^\\; \t]+", at)
     local char = line:sub(at, at)
-    if char == "\\" then
+    if plain then
+      parts[#parts + 1] = plain
+    elseif char == "\\" then
       at = at + 1
-      word = (word or "") .. line:sub(at, at)
+      parts[#parts + 1] = line:sub(at, at)
     elseif char == ";" or char == "" then
       end_word()
       found[#found + 1], texts[#texts + 1] = words, line:sub(from, at - 1)
       words, from = {}, at + 1
-    elseif char == " " or char == "\t" then
-      end_word()
     else
-      word = (word or "") .. char
+      end_word()
     end
-    at = at + 1
+    at = at + (plain and #plain or 1)
   end
   return found, texts
 end
