@@ -49,7 +49,8 @@ end
 local values = {
   "", " ", "\t", "a\n", "\n", "a\nclear acl #1", "a\\\nclear acl #1", "\0", "a\0clear acl #1", "a\r", "\r", "a\r\n", "a\rb",
   "a;clear acl #1", "a;quit", ";", "<<", "x<<", "<<EOF", "<<x", "a <<", "a <<x", "a\t<<x", "\\", "a\\", "a\\\\", "\\\\\\",
-  "\\<<", "a\\ <<", "#0x1", "@1", "@1 quit", "@", "\\@1", "@master reload", "prompt", "a b c", "'", '"', "\255\254", ("\\"):rep(7000), (";"):rep(7400), (" "):rep(7499),
+  "\\<<", "a\\ <<", "#0x1", "@1", "@1 quit", "@", "\\@1",
+  "@master reload", "prompt", "a b c", "'", '"', "\255\254", ("\\"):rep(7000), (";"):rep(7400), (" "):rep(7499),
 }
 
 -- The sizes that kill 2.2 and 2.6, those that stall them, those that are one too many, and haplua's own.

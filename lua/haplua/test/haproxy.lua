@@ -199,8 +199,17 @@ local function wait_a_moment(_, words)
   return message("Done.", INFO)
 end
 
+local units = { us = 0.001, ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
+
 local function set_timeout(_, words)
-  if not (words[1] or ""):find("^%d+%l*$") then
+  if words[1] ~= "cli" then
+    return message("'set timeout' only supports 'cli'.")
+  elseif not words[2] then
+    return message("Expects an integer value.")
+  end
+  local number, unit = words[2]:match("^(%d+)(%l*)$")
+  local ms = number and units[unit == "" and "s" or unit] and tonumber(number) * units[unit == "" and "s" or unit]
+  if not ms or ms < 1 or ms > 0x7fffffff then
     return message("Invalid timeout value.")
   end
   return ""
@@ -235,9 +244,10 @@ local commands = {
   ["disable server"] = { run = function(fake, words) return servers.enable(fake, words, 1) end, level = 2 },
   ["shutdown sessions server"] = { run = servers.shutdown, level = 2 },
   ["set severity-output"] = { run = set_severity },
-  ["set timeout cli"] = { run = set_timeout },
-  ["wait"] = { run = wait_a_moment, since = 300 },
+  ["set timeout"] = { run = set_timeout },
+  ["wait"] = { run = wait_a_moment, since = 300, level = 2 },
   ["clear counters"] = { run = function() return "" end, level = 1 },
+  ["clear counters all"] = { run = function() return "" end, level = 2 },
   ["set maxconn"] = { run = function() return "" end, level = 2 },
   ["set rate-limit"] = { run = function() return "" end, level = 2 },
   ["echo"] = { run = function(_, words) return message(table.concat(words, " "), INFO) end, since = 301 },
