@@ -110,9 +110,10 @@ local function tests(version, route)
 
     it("gets no request of a size that kills or stalls", function()
       local site, sent, t = watched(version, route)
+      local head = route and route .. " add acl #1 \n" or "set severity-output number;add acl #1 \n"
       for _, n in ipairs(around) do
         local value = ("x"):rep(n)
-        assert.equal(n <= MAX - #(route and route .. " add acl #1 \n" or "set severity-output number;add acl #1 \n"), (pcall(t.acl_add, t, "#1", value)), n)
+        assert.equal(n <= MAX - #head, (pcall(t.acl_add, t, "#1", value)), n)
         pcall(t.send, t, "show acl " .. value)
         pcall(t.send, t, "add map /m", "k " .. value .. "\n")
         pcall(t.send, t, "add map /m", ("k v\n"):rep(n // 4) .. ("k " .. value):sub(1, 3 + n % 4) .. "\n")

@@ -330,7 +330,8 @@ end
 
 function M.add(fake, kind, words, payload)
   local version, rest = cut_version(fake, words)
-  local enough = kind == "acl" and rest[2] or kind == "map" and (rest[3] or payload and rest[1] and (payload ~= "" or fake.minor_version >= 204))
+  local lines = payload and (payload ~= "" or fake.minor_version >= 204)
+  local enough = kind == "acl" and rest[2] or kind == "map" and (rest[3] or lines and rest[1])
   if not enough then
     return message(kind == "acl" and "'add acl' expects two parameters: ACL identifier and pattern."
       or "'add map' expects three parameters (map identifier, key and value) or one parameter (map identifier) and a payload")

@@ -2,6 +2,7 @@
 --
 --- How the fake HAProxy reads patterns and matches values with them: HAProxy's match methods.
 
+local inet = require("haplua.inet")
 local regex = require("haplua.test.regex")
 
 local M = {}
@@ -86,58 +87,6 @@ local function bits_of(bytes)
   return table.concat(out)
 end
 
---- Zeros before a number are refused in a pattern, but not in a value.
-local function ipv4_bytes(text, lax)
-  local bytes = { text:match("^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$") }
-  for i, byte in ipairs(bytes) do
-    bytes[i] = math.tointeger(tonumber(byte))
-    if bytes[i] > 255 or byte:find("^0.") and not lax then
-      return nil
-    end
-  end
-  return #bytes == 4 and bytes or nil
-end
-
---- The 16-bit groups of one side of "::".
-local function ipv6_groups(text)
-  local groups = {}
-  if text == "" then
-    return groups
-  end
-  for group in (text .. ":"):gmatch("([^:]*):") do
-    local v4 = group:find(".", 1, true) and ipv4_bytes(group)
-    if v4 then
-      groups[#groups + 1] = v4[1] << 8 | v4[2]
-      groups[#groups + 1] = v4[3] << 8 | v4[4]
-    elseif group:find("^%x%x?%x?%x?$") then
-      groups[#groups + 1] = tonumber(group, 16)
-    else
-      return nil
-    end
-  end
-  return groups
-end
-
-local function ipv6_bytes(text)
-  local head, tail = text:match("^(.-)::(.*)$")
-  local groups = ipv6_groups(head or text)
-  local rest = tail and ipv6_groups(tail)
-  if not groups or tail and not rest or not text:find(":") then
-    return nil
-  end
-  if rest then
-    for _ = 1, 8 - #groups - #rest do
-      groups[#groups + 1] = 0
-    end
-    table.move(rest, 1, #rest, #groups + 1, groups)
-  end
-  local bytes = {}
-  for i, group in ipairs(groups) do
-    bytes[2 * i - 1], bytes[2 * i] = group >> 8, group & 255
-  end
-  return #groups == 8 and bytes or nil
-end
-
 --- A mask's bits: "11110000...".
 local function parse_mask(mask, family)
   local size = family == 4 and 32 or 128
@@ -146,14 +95,14 @@ local function parse_mask(mask, family)
     local n = math.tointeger(tonumber(digits))
     return n and n <= size and ("1"):rep(n) .. ("0"):rep(size - n) or nil
   end
-  local bytes = family == 4 and ipv4_bytes(mask)
+  local bytes = family == 4 and inet.ipv4(mask)
   return bytes and bits_of(bytes)
 end
 
 local function parse_address(pattern, lax)
   local text, mask = pattern:match("^([^/]*)/?(.*)$")
-  local v4 = ipv4_bytes(text, lax)
-  local bytes, family = v4 or ipv6_bytes(text), v4 and 4 or 6
+  local v4 = inet.ipv4(text, lax)
+  local bytes, family = v4 or inet.ipv6(text), v4 and 4 or 6
   local bits = bytes and (mask == "" and ("1"):rep(#bytes * 8) or parse_mask(mask, family))
   if not bytes or not bits or mask == "" and pattern:find("/", 1, true) then
     return nil, ("'%s' is not a valid IPv4 or IPv6 address."):format(pattern)
@@ -185,26 +134,6 @@ local function address_key(value)
   return key
 end
 
---- An address as HAProxy prints it, or nil: IPv6 in its shortest form.
----@return string?
-function M.address_text(text)
-  if ipv4_bytes(text) or not ipv6_bytes(text) then
-    return ipv4_bytes(text) and text
-  end
-  local bytes, groups = ipv6_bytes(text), {}
-  for i = 1, 8 do
-    groups[i] = ("%x"):format(bytes[2 * i - 1] << 8 | bytes[2 * i])
-  end
-  local all = ":" .. table.concat(groups, ":") .. ":"
-  for n = 8, 2, -1 do
-    local before, after = all:match("^(.-:)" .. ("0:"):rep(n) .. "(.*)$")
-    if before then
-      return before:sub(2) .. (before == ":" and ":" or "") .. ":" .. after:sub(1, -2)
-    end
-  end
-  return all:sub(2, -2)
-end
-
 -- The methods, by the name behind `-m`.
 ---@type table<string, haplua.test.Method>
 M.methods = {
@@ -222,7 +151,8 @@ M.methods = {
     parse = parse_range, matches = in_range, key = number_of,
   },
   ip = {
-    parse = function(pattern) return parse_address(pattern) end, key = address_key, tree = true, rank = function(pattern) return pattern.length end,
+    parse = function(pattern) return parse_address(pattern) end,
+    key = address_key, tree = true, rank = function(pattern) return pattern.length end,
     matches = function(pattern, key)
       return pattern.family == key.family and agree(pattern, key.bits)
     end,
