@@ -125,7 +125,7 @@ function M.corpus(version)
     local since, mark, text = line:match("^(%d?%.?%d?)([!|-]) ?(.*)$")
     text = text and text:gsub("%%(%x%x)", function(hex)
       return string.char(tonumber(hex, 16))
-    end)
+    end):gsub("{(.)%*(%d+)}", string.rep)
     if name then
       table.insert(sessions, { name = name })
     elseif mark == "|" then

@@ -325,14 +325,14 @@ local function split(line)
     local char = line:sub(at, at)
     if plain then
       parts[#parts + 1] = plain
-    elseif char == "\\" then
+    elseif char == "\\" and at < #line then
       at = at + 1
       parts[#parts + 1] = line:sub(at, at)
     elseif char == ";" or char == "" then
       end_word()
       found[#found + 1], texts[#texts + 1] = words, line:sub(from, at - 1)
       words, from = {}, at + 1
-    else
+    elseif char ~= "\\" then -- at the end of a line it is dropped
       end_word()
     end
     at = at + (plain and #plain or 1)
@@ -398,7 +398,12 @@ end
 
 -- A first line over this many bytes stalls, or is thrown away.
 local function is_too_long(fake, bytes)
-  return #bytes > (fake.minor_version < 300 and 15360 or 16383)
+  return #bytes > (fake.minor_version < 300 and 15360 or fake.minor_version < 302 and 16383 or 16384)
+end
+
+local function too_long(fake)
+  return ("The command%s is too big for the buffer size. Please change tune.bufsize in the configuration to use a "
+    .. "bigger command.\n"):format(fake.minor_version < 302 and "" or " line")
 end
 
 --- Answer what a client sends over one connection.
@@ -408,7 +413,7 @@ function Fake:answer(bytes)
   self.severity = "none"
   local line_end = bytes:find("\n", 1, true) or #bytes
   if is_too_long(self, bytes:sub(1, line_end)) then
-    return self.minor_version >= 300 and "" or nil
+    return self.minor_version >= 300 and too_long(self) or nil
   end
   local out, at = {}, 1
   repeat
