@@ -19,8 +19,7 @@ describe("an address", function()
   it("is nothing else", function()
     for _, text in ipairs({
       "", "x", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4x", ":", ":::", "1:2", "12345::", "1::2::3", "[::1]",
-      "::1/8",
-      "1:2:3:4:5:6:7:8:9", "fe80::1%eth0",
+      "::1/8", "1:2:3:4:5:6:7:8:9", "fe80::1%eth0",
     }) do
       assert.is_nil(inet.text(text), text)
     end
