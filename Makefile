@@ -37,7 +37,7 @@ module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 PURE    := buf err address command frame reply reply_rows permit clock tally
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/proxy
+HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 SOURCES := $(wildcard src/*.[ch] tests/*.[ch] tests/*/*.[ch])
 
 .PHONY: all
@@ -79,6 +79,7 @@ $(B)/fake: tests/fake.c | $(B)/packages-check
 $(B)/app: tests/real/app.c | $(B)/packages-build
 $(B)/ask: tests/real/ask.c | $(B)/packages-build
 $(B)/killer: tests/real/killer.c | $(B)/packages-build
+$(B)/writes: tests/real/writes.c | $(B)/packages-build
 $(B)/proxy: tests/fault/proxy.c | $(B)/packages-build
 $(HELPERS):
 	@echo "CC   $<"
@@ -97,14 +98,14 @@ check-unit: $(UNITS) ## the codecs and the clock
 check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAProxy
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua $(or $(LUA_TESTS),tests/lua)
 
-check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
+check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
 	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUNNER) \
 		./$(BIN) tests/lua/run.lua $(or $(TESTS),tests/real)
 
 check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## killed at every system call
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
 
-check-versions: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
+check-versions: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
 	$(Q)LUA=$(LUA) sh tests/versions_check.sh $(B) $(HAPROXIES)
 
 check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zoneinfo and dateutil

@@ -205,7 +205,7 @@ local function disagreement(row, want)
     return "state", row.admin
   elseif want.weight and math.type(want.weight) == "integer" and row.srv_uweight ~= want.weight then
     return "weight", row.srv_uweight
-  elseif want.addr and row.srv_addr ~= want.addr then
+  elseif want.addr and row.srv_addr ~= want.addr and row.srv_addr ~= require("haplua.inet").text(want.addr) then
     return "addr", row.srv_addr
   elseif want.port and row.srv_port ~= want.port then
     return "port", row.srv_port
@@ -236,6 +236,10 @@ function Target:server_set(want)
   local server = want.server
   if type(server) ~= "string" or not server:find("^[^/]+/[^/]+$") then
     error("server_set: server: 'backend/server' expected", 2)
+  end
+  -- HAProxy would take 16 bits of any number
+  if want.port and (math.type(want.port) ~= "integer" or want.port < 1 or want.port > 65535) then
+    error("server_set: port: an integer from 1 to 65535 expected", 2)
   end
   local commands = {}
   if want.addr then

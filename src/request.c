@@ -4,6 +4,7 @@
  * Its way: gate -> (look-up) -> connect -> write -> (half-close) -> read -> done. */
 #include "request.h"
 #include "err.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -219,6 +220,18 @@ static void write_some(struct request *r)
 	wait_for(r, REQUEST_READING, UV_READABLE);
 }
 
+/* Begin to write over a new connection. */
+static void write_whole(struct request *r)
+{
+	bool local = r->target->address.kind == ADDRESS_UNIX;
+	int rc = whole_prepare(r->fd, local, buf_span(&r->out));
+
+	if (rc < 0)
+		finish(r, rc);
+	else
+		write_some(r);
+}
+
 static void on_connected(struct request *r)
 {
 	int error = 0;
@@ -226,7 +239,7 @@ static void on_connected(struct request *r)
 
 	getsockopt(r->fd, SOL_SOCKET, SO_ERROR, &error, &n);
 	if (error == 0) {
-		write_some(r);
+		write_whole(r);
 	} else if (r->trying && r->trying->ai_next) {
 		disconnect(r);
 		r->trying = r->trying->ai_next;
@@ -368,7 +381,7 @@ static void try_unix(struct request *r)
 	if (rc < 0)
 		finish(r, rc);
 	else
-		write_some(r);
+		write_whole(r);
 }
 
 static void try_address(struct request *r)

@@ -9,9 +9,9 @@
 
 /* A first line that reaches HAProxy 2.2 or 2.6 in three pieces can stall it for good. A
  * local socket takes 15,000 bytes whole; over TCP only what fits one segment surely
- * arrives as one piece, and this is what a common Ethernet path carries after its
- * headers. */
-#define TCP_LINE_MAX 1400
+ * arrives as one piece, and this is what every path that carries IPv6 has room for after
+ * its headers. A longer command of its own is measured when it is connected (whole.h). */
+#define TCP_LINE_MAX 1200
 #define ANSWER_MAX   (256u << 20)
 #define TIMEOUT      5.0
 

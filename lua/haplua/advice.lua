@@ -62,7 +62,15 @@ local function too_many_files()
     "look what is open with: ls -l /proc/PID/fd")
 end
 
+local function in_pieces(failure)
+  return lines(
+    "HAProxy before 3.0 can stall for good when a line reaches it in pieces, so none was sent",
+    failure.path and "raise the limit of a socket's buffer: sysctl -w net.core.wmem_max=212992"
+      or "this network takes less at once: send shorter values, or use HAProxy's local socket")
+end
+
 local unreachable = {
+  EMSGSIZE = in_pieces,
   EMFILE = too_many_files,
   ENFILE = too_many_files,
   ENOENT = no_socket,

@@ -5,31 +5,9 @@
 
 local test = require("haplua.test")
 
-local MAX = 15000
+local danger = dofile(debug.getinfo(1, "S").source:match("^@(.*)/") .. "/danger.lua")
 
---- Why these bytes must not reach a HAProxy of some version; nil: they may.
-local function danger(bytes)
-  local line, payload = bytes:match("^([^\n]*)\n(.*)$")
-  if not line then
-    return "a line without an end: it waits"
-  elseif #bytes > MAX then
-    return #bytes .. " bytes: near the sizes that kill"
-  elseif bytes:find("\0", 1, true) then
-    return "NUL: the rest is a command of its own on 3.2"
-  elseif #line:match("\\*$") % 2 == 1 then
-    return "an escaped LF: the rest is a command of its own on 2.2"
-  elseif line:find("\r$") then
-    return "CR at the end: eaten, and one reply more on 3.2"
-  elseif payload == "" then
-    if line:find("<<$") or line:find("[ \t]<<[^ \t]*$") then
-      return "a payload is announced, and none comes"
-    end
-  elseif not line:find(" <<$") or payload:find("\r\n", 1, true) or payload:sub(-2) ~= "\n\n" then
-    return "lines that might run as commands"
-  elseif payload:sub(1, 1) == "\n" or payload:sub(1, -2):find("\n\n", 1, true) then
-    return "an empty line: what follows runs as commands"
-  end
-end
+local MAX = danger.MAX
 
 local dangers = {}
 
@@ -37,29 +15,42 @@ after_each(function()
   assert.equal("", table.concat(dangers, "\n"))
 end)
 
---- A fake whose requests are all looked at. `sent` has them.
-local function watched(version)
+--- What a worker is sent of a line that its master passes on; `route` stands before each command.
+local function unrouted(bytes, route)
+  local line, rest = bytes:match("^([^\n]*)(.*)$")
+  local plain = route:gsub("%p", "%%%0")
+  return (";" .. line):gsub("(\\.)", function(escaped)
+    return ("\1%02x"):format(escaped:byte(2))
+  end):gsub(";" .. plain .. " ", ";"):gsub("\1(%x%x)", function(hex)
+    return "\\" .. string.char(tonumber(hex, 16))
+  end):sub(2) .. rest
+end
+
+--- A fake whose requests are all looked at, and a target that reaches it, by its master if there is a route.
+-- `sent` has the requests.
+local function watched(version, route)
   dangers = {}
   local site = test.haproxy({
     version = version, acls = { ["#1"] = { match = "str" } }, maps = { ["/m"] = { match = "str", entries = {} } },
-    servers = { "app/a1" },
+    servers = { "app/a1" }, address = "/fake.sock",
   })
   local sent, answer = {}, site.answer
   function site.answer(self, bytes)
     sent[#sent + 1] = bytes
-    local why = danger(bytes)
+    local why = danger.why(bytes, route)
     if why then
       dangers[#dangers + 1] = ("%s: %q"):format(why, bytes:sub(1, 60))
     end
-    return answer(self, bytes)
+    return answer(self, route and unrouted(bytes, route) or bytes)
   end
-  return site, sent
+  return site, sent, haproxy.connect("/fake.sock", { via = route })
 end
 
 local values = {
   "", " ", "\t", "a\n", "\n", "a\nclear acl #1", "a\\\nclear acl #1", "\0", "a\0clear acl #1", "a\r", "\r", "a\r\n", "a\rb",
   "a;clear acl #1", "a;quit", ";", "<<", "x<<", "<<EOF", "<<x", "a <<", "a <<x", "a\t<<x", "\\", "a\\", "a\\\\", "\\\\\\",
-  "\\<<", "a\\ <<", "#0x1", "@1", "prompt", "a b c", "'", '"', "\255\254", ("\\"):rep(7000), (";"):rep(7400), (" "):rep(7499),
+  "\\<<", "a\\ <<", "#0x1", "@1", "@1 quit", "@", "\\@1",
+  "@master reload", "prompt", "a b c", "'", '"', "\255\254", ("\\"):rep(7000), (";"):rep(7400), (" "):rep(7499),
 }
 
 -- The sizes that kill 2.2 and 2.6, those that stall them, those that are one too many, and haplua's own.
@@ -79,71 +70,72 @@ local function same_but_refused(site, before, ok, value)
   end
 end
 
-for _, version in ipairs({ "2.2", "2.6", "3.0", "3.2" }) do
-  describe("HAProxy " .. version, function()
+local function tests(version, route)
+  describe(("HAProxy %s %s"):format(version, route and "by its master, " .. route or "by itself"), function()
     it("gets each hostile value whole, or nothing", function()
-      local site = watched(version)
+      local site, _, t = watched(version, route)
       for _, value in ipairs(values) do
         local before = #site:acl("#1")
-        local ok = pcall(acl_add, "#1", value)
+        local ok = pcall(t.acl_add, t, "#1", value)
         same_but_refused(site, before, ok, value)
         before = #site:acl("#1")
-        ok = pcall(send, { "add", "acl", "#1", value })
+        ok = pcall(t.send, t, { "add", "acl", "#1", value })
         same_but_refused(site, before, ok, value)
       end
     end)
 
     it("gets each hostile value as text of a command, reference, key, payload, or last of a series", function()
-      local site, sent = watched(version)
-      acl_add("#1", "stays")
+      local site, sent, t = watched(version, route)
+      t:acl_add("#1", "stays")
       for _, value in ipairs(values) do
-        pcall(send, value)
-        pcall(send, "show acl " .. value)
-        pcall(send, "show acl #1 " .. value)
-        pcall(send, { "show", "acl", value })
-        pcall(send, "add map /m", value)
-        pcall(send, "add map /m <<", value)
-        pcall(send, "add map /m", "k v\n" .. value)
-        pcall(send, { "add", "map", "/m" }, value .. " v\nclear acl #1\n")
-        pcall(send, "add map /m", "k v\n\nclear acl #1\n" .. value)
-        pcall(haproxy.batch, { "show cli level", value, { "show", value } })
-        pcall(haproxy.each, { "add", "acl", "#1" }, { "a", value }, { value, "a" }, nil, value)
-        pcall(haproxy.map_add, "/m", value, value)
-        pcall(haproxy.map_set, "/m", value, value)
-        pcall(haproxy.acl_get, "#1", value)
-        pcall(haproxy.acl_del, "#1", value ~= "stays" and value or nil)
+        pcall(t.send, t, value)
+        pcall(t.send, t, "show acl " .. value)
+        pcall(t.send, t, "show acl #1 " .. value)
+        pcall(t.send, t, { "show", "acl", value })
+        pcall(t.send, t, "add map /m", value)
+        pcall(t.send, t, "add map /m <<", value)
+        pcall(t.send, t, "add map /m", "k v\n" .. value)
+        pcall(t.send, t, { "add", "map", "/m" }, value .. " v\nclear acl #1\n")
+        pcall(t.send, t, "add map /m", "k v\n\nclear acl #1\n" .. value)
+        pcall(t.batch, t, { "show cli level", value, { "show", value } })
+        pcall(t.each, t, { "add", "acl", "#1" }, { "a", value }, { value, "a" }, nil, value)
+        pcall(t.map_add, t, "/m", value, value)
+        pcall(t.map_set, t, "/m", value, value)
+        pcall(t.acl_get, t, "#1", value)
+        pcall(t.acl_del, t, "#1", value ~= "stays" and value or nil)
       end
       assert.equal("stays", site:acl("#1")[1])
       assert.is_true(#sent > 100, #sent)
     end)
 
     it("gets no request of a size that kills or stalls", function()
-      local site, sent = watched(version)
+      local site, sent, t = watched(version, route)
+      local head = route and route .. " add acl #1 \n" or "set severity-output number;add acl #1 \n"
       for _, n in ipairs(around) do
         local value = ("x"):rep(n)
-        assert.equal(n <= MAX - #"set severity-output number;add acl #1 \n", (pcall(acl_add, "#1", value)), n)
-        pcall(send, "show acl " .. value)
-        pcall(send, "add map /m", "k " .. value .. "\n")
-        pcall(send, "add map /m", ("k v\n"):rep(n // 4) .. ("k " .. value):sub(1, 3 + n % 4) .. "\n")
-        pcall(haproxy.map_add, "/m", "k", value)
+        assert.equal(n <= MAX - #head, (pcall(t.acl_add, t, "#1", value)), n)
+        pcall(t.send, t, "show acl " .. value)
+        pcall(t.send, t, "add map /m", "k " .. value .. "\n")
+        pcall(t.send, t, "add map /m", ("k v\n"):rep(n // 4) .. ("k " .. value):sub(1, 3 + n % 4) .. "\n")
+        pcall(t.map_add, t, "/m", "k", value)
       end
       assert.is_true(#site:acl("#1") > 0 and #sent > 0)
     end)
 
     it("gets a long series in requests of safe sizes, whatever the sizes of its parts", function()
-      local site, sent = watched(version)
+      local site, sent, t = watched(version, route)
       for _, size in ipairs({ 1, 7, 100, 1023, 4096, 7500, 14900 }) do
         local patterns = {}
         for i = 1, math.max(3, math.min(600, 45000 // size)) do
           patterns[i] = ("%0" .. math.min(99, math.max(5, size)) .. "d%s"):format(i, (";"):rep((size - 99) // 2))
         end
-        haproxy.acl_replace("#1", patterns)
+        t:acl_replace("#1", patterns)
         assert.same(patterns, site:acl("#1"))
       end
       assert.is_true(#sent > 20, #sent)
       for _, value in ipairs(values) do
         local before = site:acl("#1")
-        if not pcall(haproxy.acl_replace, "#1", { "first", value, "last" }) then
+        if not pcall(t.acl_replace, t, "#1", { "first", value, "last" }) then
           assert.same(before, site:acl("#1"))
         else
           -- without transactions (2.2), what was there before stays in its place
@@ -155,4 +147,9 @@ for _, version in ipairs({ "2.2", "2.6", "3.0", "3.2" }) do
       end
     end)
   end)
+end
+
+for version, route in pairs({ ["2.2"] = "@1", ["2.6"] = "@!12345", ["3.0"] = "@1", ["3.2"] = "@!1" }) do
+  tests(version)
+  tests(version, route)
 end

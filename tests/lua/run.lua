@@ -13,7 +13,8 @@ if os.getenv("TEST_GC") then
 end
 
 local here = arg[0]:match("^(.*)/") or "."
-package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. package.path
+package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. here .. "/../conformance/?.lua;"
+  .. package.path
 
 --- Where in a test file the error came from: "file:line", or nil.
 local function place_in_test()

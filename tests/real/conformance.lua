@@ -53,12 +53,15 @@ function M.files()
   return files
 end
 
+-- What a socket may let its clients do.
+M.levels = { "admin", "operator", "user" }
+
 --- HAProxy's configuration; it listens to sockets in this folder only.
 ---@return string
-function M.config(dir)
+function M.config(dir, level)
   local out = { ([[
 global
-    stats socket %s/admin.sock level admin
+    stats socket %s/admin.sock level %s
     nbthread 1
 defaults
     mode http
@@ -67,7 +70,7 @@ defaults
     timeout server 1s
 frontend www
     bind unix@%s/www.sock
-]]):format(dir, dir) }
+]]):format(dir, level, dir) }
   for i, acl in ipairs(M.acls) do
     local id = acl[1]:match("^#(%d+)$")
     for _, match in ipairs(type(acl[3]) == "table" and acl[3] or { acl[3] }) do
@@ -90,8 +93,8 @@ backend other
 end
 
 --- The same for the fake.
-function M.options(dir, version)
-  local options = { version = version, acls = {}, maps = {}, servers = {
+function M.options(dir, version, level)
+  local options = { version = version, level = level, acls = {}, maps = {}, servers = {
     ["app/a1"] = { addr = "127.0.0.1", port = 8001 },
     ["app/a2"] = { addr = "192.0.2.1", port = 80, weight = 10, disabled = true },
     ["other/b1"] = { addr = "127.0.0.1", port = 8003 },
@@ -122,7 +125,7 @@ function M.corpus(version)
     local since, mark, text = line:match("^(%d?%.?%d?)([!|-]) ?(.*)$")
     text = text and text:gsub("%%(%x%x)", function(hex)
       return string.char(tonumber(hex, 16))
-    end)
+    end):gsub("{(.)%*(%d+)}", string.rep)
     if name then
       table.insert(sessions, { name = name })
     elseif mark == "|" then

@@ -13,13 +13,13 @@ local ASK = (os.getenv("BUILD") or "build") .. "/ask"
 local PATH = os.getenv("PATH") .. ":/usr/sbin:/sbin"
 
 --- A HAProxy for one session: its folder, and a function that asks it.
-local function start(folder)
+local function start(folder, level)
   local log, socket = {}, folder.path .. "/admin.sock"
   local function note(line)
     log[#log + 1] = line
   end
   local process = task.spawn(run, {
-    HAPROXY, "-db", "-f", folder.write("haproxy.cfg", conformance.config(folder.path)),
+    HAPROXY, "-db", "-f", folder.write("haproxy.cfg", conformance.config(folder.path, level)),
     stdout = note, stderr = note, env = { PATH = PATH },
   })
   local target, latest = haproxy.connect(socket), task.now() + 20
@@ -36,14 +36,14 @@ local function start(folder)
   end, target:info().Version
 end
 
---- One session. Adds to `differences`; returns the number of commands.
-local function play(session, version, differences)
+--- One session at one level. Adds to `differences`; returns the number of commands.
+local function play(session, version, level, differences)
   local folder <close> = support.folder()
   for name, text in pairs(conformance.files()) do
     folder.write(name, text)
   end
-  local process, ask, full_version = start(folder)
-  local fake = fakes.new(conformance.options(folder.path, full_version))
+  local process, ask, full_version = start(folder, level)
+  local fake = fakes.new(conformance.options(folder.path, full_version, level))
   local refs = { real = "", fake = "" }
   local function answer(who, entry, asked)
     local text = entry.text:gsub("{(%a+)}", { DIR = folder.path, ref = refs[who] })
@@ -58,38 +58,40 @@ local function play(session, version, differences)
         return fake:answer(text) or "<no end>"
       end)
       if real ~= faked then
-        table.insert(differences, { entry = entry, real = real, fake = faked, session = session.name })
+        table.insert(differences, { entry = entry, real = real, fake = faked, level = level })
       end
     end
   end)
   process:cancel()
   pcall(process.wait, process)
   if not ok then
-    error(("HAProxy %s, session '%s': %s"):format(version, session.name, tostring(problem)), 0)
+    error(("HAProxy %s, level %s, session '%s': %s"):format(version, level, session.name, tostring(problem)), 0)
   end
   return #session
 end
 
 local function told(difference)
-  return ("corpus.txt:%d: %q\n  real %q\n  fake %q"):format(difference.entry.line, difference.entry.text,
-    difference.real, difference.fake)
+  return ("corpus.txt:%d, level %s: %q\n  real %q\n  fake %q"):format(difference.entry.line, difference.level,
+    difference.entry.text, difference.real, difference.fake)
 end
 
 describe("the fake HAProxy", function()
-  it("answers as the real one does", function()
-    local version = ("%d.%d"):format(site.version())
-    local count, differences, failures, passed = 0, {}, {}, {}
-    for _, session in ipairs(conformance.corpus(version)) do
-      count = count + play(session, version, differences)
-    end
-    for _, difference in ipairs(differences) do
-      table.insert(difference.entry.depends and failures or passed, told(difference))
-    end
-    if os.getenv("CONFORMANCE") == "all" then
-      print(("HAProxy %s: %d commands, %d differences let pass"):format(version, count, #passed))
-      print(table.concat(passed, "\n"))
-    end
-    assert.is_true(count > 250, "the corpus has shrunk")
-    assert.equal("", table.concat(failures, "\n"), #failures .. " differences that haplua depends on")
-  end)
+  for _, level in ipairs(conformance.levels) do
+    it("answers as the real one does at level " .. level, function()
+      local version = ("%d.%d"):format(site.version())
+      local count, differences, failures, passed = 0, {}, {}, {}
+      for _, session in ipairs(conformance.corpus(version)) do
+        count = count + play(session, version, level, differences)
+      end
+      for _, difference in ipairs(differences) do
+        table.insert(difference.entry.depends and failures or passed, told(difference))
+      end
+      if os.getenv("CONFORMANCE") == "all" then
+        print(("HAProxy %s, level %s: %d commands, %d differences let pass"):format(version, level, count, #passed))
+        print(table.concat(passed, "\n"))
+      end
+      assert.is_true(count > 250, "the corpus has shrunk")
+      assert.equal("", table.concat(failures, "\n"), #failures .. " differences that haplua depends on")
+    end)
+  end
 end)

@@ -196,6 +196,13 @@ describe("haproxy", function()
     local row = t:server_set({ server = "spare/one", addr = "127.0.0.2", port = 81 })
     assert.same({ "127.0.0.2", 81 }, { row.srv_addr, row.srv_port })
     t:server_set({ server = "spare/one", addr = "127.0.0.2", port = 81 })
+    assert.equal("2001:db8::1", t:server_set({ server = "spare/one", addr = "2001:DB8:0::01" }).srv_addr)
+    for _, port in ipairs({ 0, 65536, -1, "81" }) do
+      local ok, problem = pcall(t.server_set, t, { server = "spare/one", addr = "127.0.0.2", port = port })
+      assert.is_false(ok)
+      assert.matches("from 1 to 65535", problem, 1, true)
+    end
+    t:server_set({ server = "spare/one", addr = "127.0.0.2", port = 81 })
     assert.equal("refused", failure(t.server_set, t, { server = "spare/nope", state = "maint" }).kind)
     assert.equal("refused", failure(t.server_set, t, { server = "spare/one", weight = 1000 }).kind)
     assert.equal("refused", failure(t.server_set, t, { server = "spare/one", state = "asleep" }).kind)

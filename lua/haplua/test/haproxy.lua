@@ -199,8 +199,17 @@ local function wait_a_moment(_, words)
   return message("Done.", INFO)
 end
 
+local units = { us = 0.001, ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
+
 local function set_timeout(_, words)
-  if not (words[1] or ""):find("^%d+%l*$") then
+  if words[1] ~= "cli" then
+    return message("'set timeout' only supports 'cli'.")
+  elseif not words[2] then
+    return message("Expects an integer value.")
+  end
+  local number, unit = words[2]:match("^(%d+)(%l*)$")
+  local ms = number and units[unit == "" and "s" or unit] and tonumber(number) * units[unit == "" and "s" or unit]
+  if not ms or ms < 1 or ms > 0x7fffffff then
     return message("Invalid timeout value.")
   end
   return ""
@@ -235,9 +244,10 @@ local commands = {
   ["disable server"] = { run = function(fake, words) return servers.enable(fake, words, 1) end, level = 2 },
   ["shutdown sessions server"] = { run = servers.shutdown, level = 2 },
   ["set severity-output"] = { run = set_severity },
-  ["set timeout cli"] = { run = set_timeout },
-  ["wait"] = { run = wait_a_moment, since = 300 },
+  ["set timeout"] = { run = set_timeout },
+  ["wait"] = { run = wait_a_moment, since = 300, level = 2 },
   ["clear counters"] = { run = function() return "" end, level = 1 },
+  ["clear counters all"] = { run = function() return "" end, level = 2 },
   ["set maxconn"] = { run = function() return "" end, level = 2 },
   ["set rate-limit"] = { run = function() return "" end, level = 2 },
   ["echo"] = { run = function(_, words) return message(table.concat(words, " "), INFO) end, since = 301 },
@@ -303,26 +313,29 @@ end
 ---@return string[][] commands, string[] texts
 local function split(line)
   local found, texts = {}, {}
-  local words, word, from = {}, nil, 1
+  local words, parts, from = {}, {}, 1
   local function end_word()
-    words[#words + 1], word = word, nil
+    if parts[1] then
+      words[#words + 1], parts = table.concat(parts), {}
+    end
   end
   local at = 1
   while at <= #line + 1 do
+    local plain = line:match("^[^\\; \t]+", at)
     local char = line:sub(at, at)
-    if char == "\\" then
+    if plain then
+      parts[#parts + 1] = plain
+    elseif char == "\\" and at < #line then
       at = at + 1
-      word = (word or "") .. line:sub(at, at)
+      parts[#parts + 1] = line:sub(at, at)
     elseif char == ";" or char == "" then
       end_word()
       found[#found + 1], texts[#texts + 1] = words, line:sub(from, at - 1)
       words, from = {}, at + 1
-    elseif char == " " or char == "\t" then
+    elseif char ~= "\\" then -- at the end of a line it is dropped
       end_word()
-    else
-      word = (word or "") .. char
     end
-    at = at + 1
+    at = at + (plain and #plain or 1)
   end
   return found, texts
 end
@@ -385,7 +398,12 @@ end
 
 -- A first line over this many bytes stalls, or is thrown away.
 local function is_too_long(fake, bytes)
-  return #bytes > (fake.minor_version < 300 and 15360 or 16383)
+  return #bytes > (fake.minor_version < 300 and 15360 or fake.minor_version < 302 and 16383 or 16384)
+end
+
+local function too_long(fake)
+  return ("The command%s is too big for the buffer size. Please change tune.bufsize in the configuration to use a "
+    .. "bigger command.\n"):format(fake.minor_version < 302 and "" or " line")
 end
 
 --- Answer what a client sends over one connection.
@@ -395,7 +413,7 @@ function Fake:answer(bytes)
   self.severity = "none"
   local line_end = bytes:find("\n", 1, true) or #bytes
   if is_too_long(self, bytes:sub(1, line_end)) then
-    return self.minor_version >= 300 and "" or nil
+    return self.minor_version >= 300 and too_long(self) or nil
   end
   local out, at = {}, 1
   repeat

@@ -166,9 +166,11 @@ function M.make(fake, acls, maps)
   return lists
 end
 
+--- The list of a reference. A number may have a sign, and 32 bits of it count.
 ---@return haplua.test.List?
 function M.find(fake, kind, ref)
-  local id = ref == "#" and 0 or math.tointeger(tonumber((ref or ""):match("^#(%d+)$")))
+  local id = ref == "#" and 0 or math.tointeger(tonumber((ref or ""):match("^#%+?(%d+)$")))
+  id = id and id & 0xffffffff
   for _, list in ipairs(fake.lists) do
     if (list.file and list.file == ref or list.id == id) and list.kind == kind then
       return list
@@ -246,7 +248,9 @@ end
 function M.show(fake, kind, words)
   local version, rest = cut_version(fake, words)
   local out = {}
-  if not rest[1] then
+  if version and not rest[1] then
+    return unknown(kind)
+  elseif not rest[1] then
     out[1] = "# id (file) description\n"
     for _, list in ipairs(fake.lists) do
       if list.kind == kind then
@@ -278,7 +282,7 @@ function M.get(fake, kind, words)
   local out = {}
   for i, method in ipairs(list.methods) do
     local entry = look_up(fake, list, method, words[2])
-    local tree = match.methods[method.type].tree and not method.insensitive
+    local tree = entry and match.is_in_tree(method, entry.key)
     local found = "no"
     if entry and kind == "map" then
       found = ('yes, idx=%s, key="%s", value="%s", type="str"'):format(tree and "tree" or "list", entry.key, entry.value)
@@ -308,8 +312,11 @@ end
 -- space or a tab: a line that has neither becomes one key with the beginning of the next.
 local function add_payload(fake, list, payload, version)
   local at = 1
+  if payload == "" then
+    return "Missing value for key '\n'."
+  end
   while at <= #payload do
-    local key, value, after = payload:match("^([^ \t]*)[ \t]([^\n]*)\n()", at)
+    local key, value, after = payload:match("^([^ \t]*)[ \t]+([^\n]*)\n()", at)
     if not key then
       return ("Missing value for key '%s'."):format(payload:sub(at, -2))
     end
@@ -323,7 +330,8 @@ end
 
 function M.add(fake, kind, words, payload)
   local version, rest = cut_version(fake, words)
-  local enough = kind == "acl" and rest[2] or kind == "map" and (rest[3] or payload and rest[1])
+  local lines = payload and (payload ~= "" or fake.minor_version >= 204)
+  local enough = kind == "acl" and rest[2] or kind == "map" and (rest[3] or lines and rest[1])
   if not enough then
     return message(kind == "acl" and "'add acl' expects two parameters: ACL identifier and pattern."
       or "'add map' expects three parameters (map identifier, key and value) or one parameter (map identifier) and a payload")
@@ -408,7 +416,7 @@ function M.set(fake, kind, words)
   if not list then
     return unknown(kind)
   elseif not found then
-    return message("entry not found.")
+    return message(words[2]:find("^#0x") and "key or pattern not found." or "entry not found.")
   end
   return ""
 end

@@ -2,6 +2,7 @@
 --
 --- How the fake HAProxy reads patterns and matches values with them: HAProxy's match methods.
 
+local inet = require("haplua.inet")
 local regex = require("haplua.test.regex")
 
 local M = {}
@@ -39,18 +40,35 @@ end
 
 -- Numbers and ranges.
 
+--- A number as it stands in a pattern: 64 bits.
+local function bound(text)
+  return text:find("^%-?%d+$") and math.tointeger(tonumber(text))
+end
+
+--- "5", "5:9" or "5-9", "5:" and ":9": the first separator counts, even where it looks like a sign.
 local function parse_range(pattern)
-  local low, colon, high = pattern:match("^(%-?%d*)(:?)(%-?%d*)$")
-  if not low or colon == "" and not tonumber(low) or low .. high == "" then
-    return nil, ("'%s' is not a number."):format(pattern)
+  local low, high = pattern:match("^([^:-]*)[:-](.*)$")
+  if not low then
+    local number = bound(pattern)
+    if not number then
+      return nil, ("'%s' is not a number."):format(pattern)
+    end
+    return { low = number, high = number }
   end
-  local range = { low = tonumber(low) or -math.huge, high = tonumber(high) or math.huge }
-  if colon == "" then
-    range.high = range.low
-  elseif range.low > range.high then
+  local range = { low = low == "" and -math.huge or bound(low), high = high == "" and math.huge or bound(high) }
+  if low .. high == "" or not range.low or not range.high or range.low > range.high then
     return nil, ("'%s' is not a valid number range."):format(pattern)
   end
   return range
+end
+
+--- A value as a number: the digits that it begins with, and at most 64 bits of them.
+local function number_of(value)
+  local number = tonumber((value:match("^%+?(%-?%d+)"))) or 0
+  if math.type(number) == "float" then
+    return number < 0 and math.mininteger or math.maxinteger
+  end
+  return number
 end
 
 local function in_range(range, number)
@@ -69,83 +87,47 @@ local function bits_of(bytes)
   return table.concat(out)
 end
 
-local function ipv4_bytes(text)
-  local bytes = { text:match("^(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)%.(%d%d?%d?)$") }
-  for i, byte in ipairs(bytes) do
-    bytes[i] = math.tointeger(tonumber(byte))
-    if bytes[i] > 255 then
-      return nil
-    end
-  end
-  return #bytes == 4 and bytes or nil
-end
-
---- The 16-bit groups of one side of "::".
-local function ipv6_groups(text)
-  local groups = {}
-  if text == "" then
-    return groups
-  end
-  for group in (text .. ":"):gmatch("([^:]*):") do
-    local v4 = group:find(".", 1, true) and ipv4_bytes(group)
-    if v4 then
-      groups[#groups + 1] = v4[1] << 8 | v4[2]
-      groups[#groups + 1] = v4[3] << 8 | v4[4]
-    elseif group:find("^%x%x?%x?%x?$") then
-      groups[#groups + 1] = tonumber(group, 16)
-    else
-      return nil
-    end
-  end
-  return groups
-end
-
-local function ipv6_bytes(text)
-  local head, tail = text:match("^(.-)::(.*)$")
-  local groups = ipv6_groups(head or text)
-  local rest = tail and ipv6_groups(tail)
-  if not groups or tail and not rest or not text:find(":") then
-    return nil
-  end
-  if rest then
-    for _ = 1, 8 - #groups - #rest do
-      groups[#groups + 1] = 0
-    end
-    table.move(rest, 1, #rest, #groups + 1, groups)
-  end
-  local bytes = {}
-  for i, group in ipairs(groups) do
-    bytes[2 * i - 1], bytes[2 * i] = group >> 8, group & 255
-  end
-  return #groups == 8 and bytes or nil
-end
-
+--- A mask's bits: "11110000...".
 local function parse_mask(mask, family)
-  if mask:find("^%d+$") then
-    local n = tonumber(mask)
-    return n <= (family == 4 and 32 or 128) and n or nil
+  local size = family == 4 and 32 or 128
+  local digits = mask:match("^%+?(%d+)$")
+  if digits then
+    local n = math.tointeger(tonumber(digits))
+    return n and n <= size and ("1"):rep(n) .. ("0"):rep(size - n) or nil
   end
-  local bytes = family == 4 and ipv4_bytes(mask)
-  local bits = bytes and bits_of(bytes)
-  return bits and bits:find("^1*0*$") and #bits:match("^1*") or nil
+  local bytes = family == 4 and inet.ipv4(mask)
+  return bytes and bits_of(bytes)
 end
 
-local function parse_address(pattern)
+local function parse_address(pattern, lax)
   local text, mask = pattern:match("^([^/]*)/?(.*)$")
-  local v4 = ipv4_bytes(text)
-  local bytes, family = v4 or ipv6_bytes(text), v4 and 4 or 6
-  local length = bytes and (mask == "" and #bytes * 8 or parse_mask(mask, family))
-  if not bytes or not length or mask == "" and pattern:find("/", 1, true) then
+  local v4 = inet.ipv4(text, lax)
+  local bytes, family = v4 or inet.ipv6(text), v4 and 4 or 6
+  local bits = bytes and (mask == "" and ("1"):rep(#bytes * 8) or parse_mask(mask, family))
+  if not bytes or not bits or mask == "" and pattern:find("/", 1, true) then
     return nil, ("'%s' is not a valid IPv4 or IPv6 address."):format(pattern)
   end
-  return { bits = bits_of(bytes), length = length, family = family }
+  return { bits = bits_of(bytes), mask = bits, family = family, length = bits:find("01") and -1 or #bits:match("^1*") }
+end
+
+--- Do two addresses agree where the mask has a bit?
+local function agree(pattern, key)
+  if pattern.length >= 0 then
+    return pattern.bits:sub(1, pattern.length) == key:sub(1, pattern.length)
+  end
+  for at in pattern.mask:gmatch("()1") do
+    if pattern.bits:byte(at) ~= key:byte(at) then
+      return false
+    end
+  end
+  return true
 end
 
 local MAPPED = ("0"):rep(80) .. ("1"):rep(16)
 
 --- A value; an IPv4 address written as an IPv6 one is the IPv4 address.
 local function address_key(value)
-  local key = parse_address(value)
+  local key = parse_address(value, true)
   if key and key.family == 6 and key.bits:sub(1, 96) == MAPPED then
     return { bits = key.bits:sub(97), family = 4 }
   end
@@ -166,13 +148,13 @@ M.methods = {
   dom = { parse = plain, matches = delimited("/?.:") },
   len = { parse = parse_range, key = function(value) return #value end, matches = in_range },
   int = {
-    parse = parse_range, matches = in_range,
-    key = function(value) return math.tointeger(tonumber(value:match("^%-?%d+$"))) end,
+    parse = parse_range, matches = in_range, key = number_of,
   },
   ip = {
-    parse = parse_address, key = address_key, tree = true, rank = function(pattern) return pattern.length end,
+    parse = function(pattern) return parse_address(pattern) end,
+    key = address_key, tree = true, rank = function(pattern) return pattern.length end,
     matches = function(pattern, key)
-      return pattern.family == key.family and pattern.bits:sub(1, pattern.length) == key.bits:sub(1, pattern.length)
+      return pattern.family == key.family and agree(pattern, key.bits)
     end,
   },
   reg = {
@@ -186,6 +168,12 @@ M.methods = {
     matches = function(matches, value) return matches(value) end,
   },
 }
+
+--- Does HAProxy keep this pattern in a tree? A mask with holes is none of it.
+function M.is_in_tree(method, pattern)
+  local way = M.methods[method.type]
+  return way.tree and not method.insensitive and (method.type ~= "ip" or way.parse(pattern).length >= 0)
+end
 
 local by_suffix = { beg = true, sub = true, dir = true, dom = true, ["end"] = true, reg = true, len = true }
 

@@ -378,6 +378,8 @@ local function read_atom(reader)
   return node_byte(reader, char:byte())
 end
 
+local QUANTIFIER_MAX = 65535
+
 --- How often: least, most, or nil.
 local function read_quantifier(reader)
   local char = reader:peek()
@@ -388,6 +390,10 @@ local function read_quantifier(reader)
   local least, comma, most = reader.text:match("^{(%d+)(,?)(%d*)}", reader.at)
   if not least then
     return nil
+  elseif tonumber(least) > QUANTIFIER_MAX or (tonumber(most) or 0) > QUANTIFIER_MAX then
+    local part = tonumber(least) > QUANTIFIER_MAX and "^{()(%d+)" or "^{%d+,()(%d+)"
+    local from = reader.text:match(part, reader.at)
+    fail(reader, "number too big in {} quantifier", from + 4)
   end
   reader.at = reader.text:find("}", reader.at, true) + 1
   least = tonumber(least)

@@ -4,6 +4,8 @@
 -- A command is a function (fake, words) that returns a reply's body, its severity, and whether it lacks its
 -- closing line (older HAProxys forget it here and there).
 
+local address_text = require("haplua.inet").text
+
 local M = {}
 
 local ERROR, WARNING = 3, 4
@@ -89,15 +91,15 @@ end
 
 ---@return haplua.test.Server? server, string? refusal
 function M.find(fake, word)
-  local backend, name = (word or ""):match("^([^/]+)/(.+)$")
+  local backend, name = (word or ""):match("^([^/]*)/(.+)$")
   if not backend then
     return nil, "Require 'backend/server'."
   end
   local known = false
   for _, server in ipairs(fake.server_list) do
-    if server.backend == backend then
+    if server.backend == backend or "#" .. server.backend_id == backend then
       known = true
-      if server.name == name then
+      if server.name == name or "#" .. server.id == name then
         return server
       end
     end
@@ -248,14 +250,14 @@ end
 
 local function set_weight(_, server, words)
   local text = words[3] or ""
-  local number, percent = text:match("^(%-?%d+)(%%?)$")
+  local number, percent = text:match("^%+?(%-?%d+)(%%?)$")
   if text == "" then
     return message("Require <weight> or <weight%>.")
   elseif not number then
     return message(text:find("^%d") and "Trailing garbage in weight string"
       or "Empty weight string empty or preceded by garbage"), ERROR, true
   end
-  local weight = math.tointeger(tonumber(number))
+  local weight = math.tointeger(tonumber(number)) or number:find("^-") and -1 or 257 * 100
   if percent == "%" and weight < 0 then
     return message("Relative weight must be positive.")
   elseif percent == "%" then
@@ -267,24 +269,20 @@ local function set_weight(_, server, words)
   return ""
 end
 
-local function is_address(text)
-  return require("haplua.test.match").methods.ip.parse(text) ~= nil and not text:find("/", 1, true)
-end
-
 local function set_addr(fake, server, words)
   local addr, modern = words[3] or "", fake.minor_version >= 300
   if addr == "" then
     return message("set server <b>/<s> addr requires an address and optionally a port.")
-  elseif not is_address(addr) then
+  elseif not address_text(addr) then
     return message(("Invalid addr '%s'%s"):format(addr, modern and "" or SOURCE), WARNING)
   end
   local parts = {}
-  if addr ~= server.addr then
-    parts[1] = ("IP changed from '%s' to '%s'"):format(server.addr, addr)
+  if address_text(addr) ~= server.addr then
+    parts[1] = ("IP changed from '%s' to '%s'"):format(server.addr, modern and address_text(addr) or addr)
   elseif not modern then
     parts[1] = "no need to change the addr"
   end
-  local changed = addr ~= server.addr
+  local changed = address_text(addr) ~= server.addr
   local port = words[4] == "port" and (words[5] or "")
   if port and not port:find("^%d+$") then
     parts[#parts + 1] = ("problem converting port '%s' to an int"):format(port)
@@ -295,7 +293,7 @@ local function set_addr(fake, server, words)
   elseif port and not modern then
     parts[#parts + 1] = "no need to change the port"
   end
-  server.addr = addr
+  server.addr = address_text(addr)
   if modern and not changed then
     return message("nothing changed", WARNING)
   end
