@@ -194,14 +194,19 @@ function Status.__tostring(status)
   return text
 end
 
+local function copy_of(fields)
+  local copy = {}
+  for key, value in pairs(fields) do
+    copy[key] = value
+  end
+  return copy
+end
+
 --- An entry of the journal for programs: times as text, and `until` by its name.
 ---@param entry haplua.Entry
 ---@return table
 function M.portable(entry)
-  local copy = {}
-  for key, value in pairs(entry) do
-    copy[key] = value
-  end
+  local copy = copy_of(entry)
   copy.time = moment.iso(entry.time)
   copy.since = entry.since and moment.iso(entry.since)
   copy.ended = entry.ended and moment.iso(entry.ended)
@@ -214,10 +219,7 @@ end
 ---@param status haplua.Status
 ---@return table
 function M.for_programs(status)
-  local copy = {}
-  for key, value in pairs(status) do
-    copy[key] = value
-  end
+  local copy = copy_of(status)
   copy.wanted = status.wanted and M.portable(status.wanted)
   return copy
 end
