@@ -493,6 +493,7 @@ static void ask_again(struct request *r, uint64_t at)
 void request_ask_later(struct request *r, uint64_t at)
 {
 	r->put_off = true;
+	r->written = r->out.n;
 	ask_again(r, at);
 }
 
@@ -508,6 +509,8 @@ void request_answer(struct request *r, struct span answer, int rc)
 		ask_again(r, clock_after(t->clock, STAND_IN_RETRY_SECONDS));
 		return;
 	}
+	if (rc == 0)
+		r->written = r->out.n;
 	if (rc == 0 && t->trace)
 		t->trace(t, TARGET_SENT, buf_span(&r->out));
 	if (rc == 0 && answer.n > t->answer_max)

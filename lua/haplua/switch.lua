@@ -276,6 +276,9 @@ function M.apply(target, switch, live, wish, options)
   end)
   if not ok then
     roll_back(undo, problem)
+    if is_error(problem) and problem.in_doubt then
+      problem.look = "haplua maint status"
+    end
     error(problem, 0)
   end
   return applied
