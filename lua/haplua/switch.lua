@@ -147,6 +147,21 @@ function M.info(since, ends, reason)
   return { keys = keys, values = values }
 end
 
+--- What a map tells of a maintenance, whoever filled it; nil: nothing.
+---@param live haplua.Live
+---@return {since: integer?, ends: integer?, reason: string?}?
+function M.told(live)
+  local found = {}
+  for i, key in ipairs(live.info and live.info.keys or {}) do
+    found[key] = found[key] or live.info.values[i] -- HAProxy, too, takes the first
+  end
+  local function instant(key)
+    return found[key] and #found[key] <= 11 and math.tointeger(tonumber(found[key]:match("^%d+$"))) or nil
+  end
+  local told = { since = instant("since"), ends = instant("until"), reason = found.reason }
+  return next(told) and told or nil
+end
+
 -- Changing.
 
 ---@class haplua.Step
