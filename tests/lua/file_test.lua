@@ -18,19 +18,7 @@ local function stat(path, format)
   return (shell('stat -c "$2" "$1"', path, format):gsub("\n$", ""))
 end
 
---- The code of a failure, which has a message too.
-local function code(...)
-  local result, message, name = ...
-  assert.is_nil(result)
-  assert.equal("string", type(message))
-  return name, message
-end
-
-local function refused(pattern, ...)
-  local worked, err = pcall(...)
-  assert.is_false(worked)
-  assert.matches(pattern, tostring(err))
-end
+local code, refused = support.code, support.refused
 
 local NOBODY = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--" }
 

@@ -13,13 +13,7 @@ local function decode(ran)
   return json.decode(ran.out)
 end
 
---- Run, and expect success; what it printed.
-local function good(ran)
-  if ran.status ~= 0 or ran.err ~= "" then
-    error(("status %d\n%s%s"):format(ran.status, ran.out, ran.err), 2)
-  end
-  return ran.out
-end
+local good = support.good
 
 --- Run, and expect a refusal with these words.
 local function bad(status, ran, ...)
