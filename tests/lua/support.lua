@@ -58,6 +58,31 @@ function M.refused(pattern, fn, ...)
   end
 end
 
+--- The error object of a call that the library has to refuse.
+---@return haplua.Error
+function M.refusal(fn, ...)
+  local problem = M.failure(fn, ...)
+  if not require("haplua.error").is(problem) or problem.kind ~= "refused" then
+    error("no refusal: " .. tostring(problem), 2)
+  end
+  return problem
+end
+
+--- A function random(n), from 1 to n, whose numbers are the same at every run.
+---@param seed integer
+function M.random(seed)
+  return function(n)
+    seed = (seed * 1103515245 + 12345) % 2147483648
+    return seed // 65536 % n + 1
+  end
+end
+
+---@return boolean
+function M.is_root()
+  local _, uid = run({ "id", "-u", stdout = "capture" })
+  return uid == "0\n"
+end
+
 --- The code of what is no success: nil, a message, a code.
 ---@return any code, string message
 function M.code(result, message, name)

@@ -24,6 +24,7 @@ describe("support", function()
       function() support.failure(print) end,
       function() support.refused("x", error, "y") end,
       function() support.code("result") end,
+      function() support.refusal(error, "refused") end,
       function() support.code(nil) end,
       function() support.good({ status = 1, out = "", err = "" }) end,
       function() support.good({ status = 0, out = "", err = "!" }) end,
