@@ -156,6 +156,20 @@ describe("a change without an answer", function()
     end)))
   end)
 
+  it("of a maintenance is looked for with maint status", function()
+    local fake <close> = support.fake({
+      "read", "say \\n[6]: New version created: 1\\n\\n", "next", "read", "say \\n\\n\\n" .. ENTRIES .. "\\n", "next", "read",
+    })
+    local live = { patterns = {}, state = { list = { id = 9999, curr_ver = 0 }, text = "" } }
+    local wish = { patterns = { "^/a", "^/b" }, info = { keys = {}, values = {} } }
+    local problem = support.failure(require("haplua.switch").apply, haproxy.connect(fake.address), { acl = "#9999" }, live,
+      wish, {})
+    assert.matches("^commit acl", problem.command)
+    assert.same({ 1, "haplua maint status" }, { problem.in_doubt, problem.look })
+    assert.matches("sent again, with\n    haplua maint status", require("haplua.advice")(
+      require("haplua.error").new({ kind = "protocol", message = "cut", in_doubt = 1, look = problem.look })), 1, true)
+  end)
+
   it("has the user look for it", function()
     for command, look in pairs({
       ["add acl #9999 x"] = "show acl #9999", ["set map /a/b.map k v"] = "show map /a/b.map",
