@@ -22,6 +22,21 @@ local function gather(...)
   return { ... }
 end
 
+local function results(...)
+  return ...
+end
+
+-- Methods that take a list's reference: it is checked before anything else.
+---@class haplua.Target
+local OfList = setmetatable({}, {
+  __newindex = function(_, name, method)
+    Target[name] = function(target, ref, ...)
+      core.ref(ref)
+      return results(method(target, ref, ...)) -- no tail call: misuse is told with this function's name
+    end
+  end,
+})
+
 -- ACLs.
 
 --- Add patterns to an ACL. When HAProxy refuses one, others may be in place: the error's `index` says
@@ -29,16 +44,14 @@ end
 ---@param ref string  "#9999" (from -u) or the file name given with -f
 ---@param ... string|string[]  patterns
 ---@return integer added
-function Target:acl_add(ref, ...)
-  core.ref(ref)
+function OfList:acl_add(ref, ...)
   return (self:each({ "add", "acl", ref }, gather(...)))
 end
 
 --- Remove every pattern, in one step where HAProxy has transactions (2.4).
 ---@param ref string
 ---@return integer removed
-function Target:acl_clear(ref)
-  core.ref(ref)
+function OfList:acl_clear(ref)
   local _, removed = list.replace(self, "acl", ref, {})
   return removed
 end
@@ -47,8 +60,7 @@ end
 ---@param ref string
 ---@param value? string  a path, an address, ...: what the ACL's fetch would give
 ---@return {pattern: string, type: string, case: string, index: string}|string[]|nil match  nil: nothing matches
-function Target:acl_get(ref, value)
-  core.ref(ref)
+function OfList:acl_get(ref, value)
   if value == nil then
     return self:acl_list(ref)
   end
@@ -64,8 +76,7 @@ end
 --- The same, with one row for each match method that uses the ACL, also for those that do not
 -- match: this is how HAProxy tells an ACL's type.
 ---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
-function Target:acl_test(ref, value)
-  core.ref(ref)
+function OfList:acl_test(ref, value)
   return reply.matches(self:send({ "get", "acl", ref, value }))
 end
 
@@ -81,8 +92,7 @@ end
 
 --- Remove patterns, each with all its duplicates. One that is not there is refused.
 ---@return integer removed
-function Target:acl_del(ref, ...)
-  core.ref(ref)
+function OfList:acl_del(ref, ...)
   return list.remove(self, "acl", ref, gather(...))
 end
 
@@ -92,8 +102,7 @@ end
 ---@param ref string
 ---@param patterns string[]
 ---@return integer added, integer removed
-function Target:acl_replace(ref, patterns)
-  core.ref(ref)
+function OfList:acl_replace(ref, patterns)
   local added, removed = list.replace(self, "acl", ref, patterns)
   return added, removed
 end
@@ -118,8 +127,7 @@ end
 
 --- Look a key up as HAProxy would.
 ---@return string? value, {key: string, type: string, case: string, index: string}? match
-function Target:map_get(ref, key)
-  core.ref(ref)
+function OfList:map_get(ref, key)
   for _, match in ipairs(reply.matches(self:send({ "get", "map", ref, key }))) do
     if match.found then
       return match.value, { key = match.pattern, type = match.type, case = match.case, index = match.index }
@@ -130,30 +138,26 @@ end
 
 --- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.
 ---@return integer added
-function Target:map_add(ref, key, value)
-  core.ref(ref)
+function OfList:map_add(ref, key, value)
   local keys, values = list.entries(key, value)
   return (self:each({ "add", "map", ref }, keys, values))
 end
 
 --- Change the value of a key, wherever it stands. A key that is not there is refused.
 ---@return integer changed
-function Target:map_set(ref, key, value)
-  core.ref(ref)
+function OfList:map_set(ref, key, value)
   local keys, values = list.entries(key, value)
   return (self:each({ "set", "map", ref }, keys, values))
 end
 
 --- Remove keys, each with all its duplicates. One that is not there is refused.
 ---@return integer removed
-function Target:map_del(ref, ...)
-  core.ref(ref)
+function OfList:map_del(ref, ...)
   return list.remove(self, "map", ref, gather(...))
 end
 
 ---@return integer removed
-function Target:map_clear(ref)
-  core.ref(ref)
+function OfList:map_clear(ref)
   local _, removed = list.replace(self, "map", ref, {}, {})
   return removed
 end
@@ -161,8 +165,7 @@ end
 --- Replace the content of a map in one step; see acl_replace().
 ---@param entries haplua.Entries
 ---@return integer added, integer removed
-function Target:map_replace(ref, entries)
-  core.ref(ref)
+function OfList:map_replace(ref, entries)
   local keys, values = list.entries(entries)
   local added, removed = list.replace(self, "map", ref, keys, values)
   return added, removed

@@ -214,6 +214,28 @@ static int judge_uncut(const struct exchange *x, struct span *text)
 	return rc < 0 ? rc : HAP_EPROTOCOL;
 }
 
+static bool changes(const struct exchange *x, size_t index)
+{
+	return mark_of(x, index)->grammar->flags & REPLY_CHANGES;
+}
+
+size_t exchange_in_doubt(const struct exchange *x)
+{
+	size_t n = 0;
+
+	if (x->under_way == 0 || x->lines[x->oldest].request->written == 0)
+		return 0;
+	for (size_t i = x->answered; i < x->next; i++)
+		n += changes(x, i);
+	return n;
+}
+
+/* Does this failure leave open whether HAProxy has done what it was sent? */
+static bool leaves_doubt(int rc)
+{
+	return rc != HAP_EREFUSED && rc != HAP_EDENIED && rc != HAP_EWORKER;
+}
+
 int exchange_next(struct exchange *x, struct exchange_reply *out)
 {
 	struct span reply;
@@ -237,10 +259,13 @@ int exchange_next(struct exchange *x, struct exchange_reply *out)
 	out->text = reply;
 	if (rc == HAP_EPROTOCOL)
 		rc = judge_uncut(x, &out->text);
-	if (rc < 0)
+	if (rc < 0) {
+		out->in_doubt = leaves_doubt(rc) ? exchange_in_doubt(x) : 0;
 		return rc;
+	}
 	out->rc = reply_check(mark_of(x, x->answered)->grammar, reply, whole,
 			      !x->target->route[0], &out->text);
+	out->in_doubt = out->rc == HAP_EPROTOCOL && changes(x, x->answered);
 	x->answered++;
 	return EXCHANGE_REPLY;
 }

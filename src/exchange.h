@@ -50,7 +50,8 @@ struct exchange_reply {
 	size_t index;        /* of its command, from 0 */
 	struct span command; /* as encoded */
 	struct span text;    /* the body, or HAProxy's words when rc < 0 */
-	int rc; /* reply_check()'s judgement; text borrows until the next call */
+	int rc;          /* reply_check()'s judgement; text borrows until the next call */
+	size_t in_doubt; /* rc < 0: changes that HAProxy may have carried out or not */
 };
 
 enum { EXCHANGE_WAIT = 0, EXCHANGE_REPLY, EXCHANGE_END };
@@ -71,9 +72,12 @@ struct span exchange_command(const struct exchange *x, size_t index);
 
 /* Go on. EXCHANGE_REPLY: *out is the next reply. EXCHANGE_WAIT: `wake` will be called.
  * EXCHANGE_END: all were given out. <0: the request failed; out->index is the first
- * command without a reply, out->text what came instead of one. After a failure no more
- * commands are sent. */
+ * command without a reply, out->text what came instead of one, out->in_doubt how many
+ * changes may have been carried out. After a failure no more commands are sent. */
 int exchange_next(struct exchange *x, struct exchange_reply *out);
+
+/* How many commands that change HAProxy were sent, or begun to be, and have no reply. */
+size_t exchange_in_doubt(const struct exchange *x);
 
 /* Send no further line; replies to the present one are still given out. */
 void exchange_stop(struct exchange *x);

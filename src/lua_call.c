@@ -42,12 +42,16 @@ struct target *lua_call_target(lua_State *L, int index)
 	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
 }
 
+/* Told why, too: a signal or a deadline does not know what was under way. */
 static int call_close(lua_State *L)
 {
 	struct call *c = luaL_checkudata(L, 1, EXCHANGE_BOX);
+	size_t in_doubt = exchange_in_doubt(&c->x);
 
 	exchange_free(&c->x);
 	buf_free(&c->scratch);
+	if (in_doubt && lua_gettop(L) > 1)
+		error_in_doubt(L, 2, in_doubt);
 	return 0;
 }
 
@@ -204,6 +208,7 @@ static void push_error(lua_State *L, const struct call *c, int rc,
 		.target = c->x.target->name,
 		.seconds = c->x.timeout,
 		.limit = c->x.target->answer_max,
+		.in_doubt = reply->in_doubt,
 	};
 
 	if (c->x.n > 1)

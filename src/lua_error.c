@@ -68,6 +68,22 @@ static void push_field(lua_State *L, const char *before, const char *name,
 	lua_pop(L, 1);
 }
 
+/* Push what is to be said of changes that may have been carried out. [-0, +1] */
+static void push_doubt(lua_State *L)
+{
+	lua_getfield(L, 1, "in_doubt");
+	lua_Integer n = lua_tointeger(L, -1);
+
+	lua_pop(L, 1);
+	if (n == 1)
+		lua_pushliteral(L, "; the change may have been carried out");
+	else if (n > 1)
+		lua_pushfstring(L, "; the %I changes may have been carried out, or some",
+				n);
+	else
+		lua_pushliteral(L, "");
+}
+
 /* "cannot reach it: no such file or directory", "refused: No such backend." and so on,
  * after the command and the target, where they are known. */
 static int error_tostring(lua_State *L)
@@ -77,17 +93,26 @@ static int error_tostring(lua_State *L)
 	push_field(L, "", "target", ": ");
 	push_field(L, "", "message", "");
 	push_field(L, ": ", "reply", "");
-	lua_concat(L, 4);
+	push_doubt(L);
+	lua_concat(L, 5);
 	return 1;
+}
+
+static bool is_error(lua_State *L, int index)
+{
+	bool is = false;
+
+	if (lua_istable(L, index) && lua_getmetatable(L, index)) {
+		luaL_getmetatable(L, ERROR_OBJECT);
+		is = lua_rawequal(L, -1, -2);
+		lua_pop(L, 2);
+	}
+	return is;
 }
 
 static int error_is(lua_State *L)
 {
-	lua_pushboolean(L, luaL_testudata(L, 1, ERROR_OBJECT) != NULL);
-	if (lua_istable(L, 1) && lua_getmetatable(L, 1)) {
-		luaL_getmetatable(L, ERROR_OBJECT);
-		lua_pushboolean(L, lua_rawequal(L, -1, -2));
-	}
+	lua_pushboolean(L, is_error(L, 1));
 	return 1;
 }
 
@@ -190,9 +215,21 @@ void error_push(lua_State *L, int rc, const struct error_about *about)
 	}
 	set_integer(L, "signal", (size_t)about->signal);
 	set_integer(L, "index", about->index);
+	set_integer(L, "in_doubt", about->in_doubt);
 	if (about->index)
 		set_integer(L, "done", about->done);
 	luaL_setmetatable(L, ERROR_OBJECT);
+}
+
+void error_in_doubt(lua_State *L, int index, size_t in_doubt)
+{
+	if (!is_error(L, index))
+		return;
+	if (lua_getfield(L, index, "command") == LUA_TNIL) {
+		lua_pushinteger(L, (lua_Integer)in_doubt);
+		lua_setfield(L, index, "in_doubt");
+	}
+	lua_pop(L, 1);
 }
 
 int error_raise(lua_State *L, int rc, const struct error_about *about)

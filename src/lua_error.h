@@ -19,11 +19,12 @@ struct error_about {
 	struct span command; /* as it was, or would have been, sent */
 	struct span reply;   /* HAProxy's words */
 	const char *target;
-	double seconds; /* timeout: the time that was given */
-	size_t limit;   /* HAP_ELIMIT: bytes of an answer */
-	int signal;     /* interrupted: the signal that did it */
-	size_t done;    /* commands of the same call that HAProxy accepted */
-	size_t index;   /* the command's place in the call, from 1 */
+	double seconds;  /* timeout: the time that was given */
+	size_t limit;    /* HAP_ELIMIT: bytes of an answer */
+	int signal;      /* interrupted: the signal that did it */
+	size_t done;     /* commands of the same call that HAProxy accepted */
+	size_t index;    /* the command's place in the call, from 1 */
+	size_t in_doubt; /* changes that were sent, and may have been carried out */
 };
 
 /* Make the metatable; pushes a table with `is`, `new` and `visible`. [-0, +1]
@@ -35,6 +36,10 @@ void error_push(lua_State *L, int rc, const struct error_about *about);
 
 /* Raise it. */
 int error_raise(lua_State *L, int rc, const struct error_about *about);
+
+/* Set `in_doubt` of the value at `index`, if that is an error object about no command of
+ * its own. [-0, +0] */
+void error_in_doubt(lua_State *L, int index, size_t in_doubt);
 
 /* Raise an argument error with the script's own line before it, not the host's. */
 int error_misuse(lua_State *L, const char *format, ...);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_script.h - what a script finds around it: its globals, its modules, its arguments.
+ * lua_script.h - a script as a function with globals and arguments of its own.
  * Functions here may raise. */
 #ifndef HAP_LUA_SCRIPT_H
 #define HAP_LUA_SCRIPT_H
@@ -8,10 +8,6 @@
 #include "host.h"
 
 #include <lua.h>
-
-/* Fit out a fresh state: standard libraries, the host's tables, strict globals, and where
- * require() looks. [-0, +0] */
-void lua_script_setup(lua_State *L);
 
 /* Make the table on the top strict globals, and push in its place the file as a function
  * that has them. Raises a string when it cannot be read or does not compile. [-1, +1] */

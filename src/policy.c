@@ -8,6 +8,7 @@
 #include "host.h"
 #include "interrupt.h"
 #include "lua_error.h"
+#include "lua_globals.h"
 #include "lua_haproxy.h"
 #include "lua_script.h"
 #include "lua_tables.h"
@@ -380,7 +381,7 @@ static int set_up(lua_State *L)
 {
 	struct policy *p = lua_touserdata(L, 1);
 
-	lua_script_setup(L);
+	lua_globals_setup(L);
 	luaL_newmetatable(L, "haplua.Barrier");
 	lua_pushcfunction(L, barrier_leave);
 	lua_setfield(L, -2, "__close");

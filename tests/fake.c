@@ -21,6 +21,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -133,11 +134,15 @@ static void say(struct peer *peer, const char *text, long pause, bool endless)
 	free(bytes);
 }
 
-static void reset(int fd)
+/* A local socket resets only what has come and was not read: wait for that. */
+static void reset(const struct peer *peer)
 {
 	struct linger now = {.l_onoff = 1};
+	struct pollfd request = {.fd = peer->fd, .events = POLLIN};
 
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	if (peer->n == 0)
+		poll(&request, 1, 2000);
+	setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 /* What follows the word in a step, or NULL when it is another word. */
@@ -160,7 +165,7 @@ static void take(struct peer *peer, const char *step)
 	else if (after(step, "drain") || after(step, "hold"))
 		receive(peer, '\0');
 	else if (after(step, "reset"))
-		reset(peer->fd);
+		reset(peer);
 	else if ((rest = after(step, "wait")))
 		pause_ms(atol(rest));
 	else if ((rest = after(step, "say")))

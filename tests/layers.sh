@@ -21,6 +21,12 @@ done
 for m in file file_replace; do
 	grep -nE '#include [<"](uv|host|clock|task)\.h' src/$m.c && complain "src/$m.c knows the loop"
 done
+for f in src/*.c; do
+	case ${f#src/} in
+	request.c | request_connect.c) ;;
+	*) grep -nE '#include "request_connect\.h"' "$f" && complain "$f: request_connect.h is for request.c" ;;
+	esac
+done
 for f in src/*.[ch]; do
 	case ${f#src/} in
 	lua_* | task* | host.* | policy.* | interrupt.*) ;;

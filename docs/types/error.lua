@@ -17,6 +17,8 @@ local M = {}
 ---@field signal integer?  interrupted: by this one
 ---@field index integer?  the command's place in a call that has several
 ---@field done integer?  commands of the call that were accepted
+---@field in_doubt integer?  changes that were sent and have no answer: HAProxy may have carried them out
+---@field look string?  where there is doubt: the command line that shows what is so
 ---@field advice string?  what to do next
 
 ---@param value any

@@ -69,6 +69,27 @@ local function in_pieces(failure)
       or "this network takes less at once: send shorter values, or use HAProxy's local socket")
 end
 
+-- What shows whether a change has been carried out. A server's state is its backend's to tell.
+local shown_by = {
+  acl = { "show acl %s", "^[#%w/._-]+" },
+  map = { "show map %s", "^[#%w/._-]+" },
+  server = { "show servers state %s", "^[%w._-]+" },
+  weight = { "show servers state %s", "^[%w._-]+" },
+}
+
+local function where_to_look(command)
+  local kind, rest = command:match("^%l+ (%l+) (.*)$")
+  local shown = shown_by[kind]
+  local ref = shown and rest:gsub("^@%d+ ", ""):match(shown[2])
+  return ref and ("haplua -e 'print(send \"%s\")'"):format(shown[1]:format(ref))
+end
+
+--- Of changes whose answers did not come.
+local function in_doubt(failure)
+  local look = failure.error.look or where_to_look(failure.error.command or "")
+  return "HAProxy may have done what it was sent: look before it is sent again" .. (look and ", with\n  " .. look or "")
+end
+
 local unreachable = {
   EMSGSIZE = in_pieces,
   EMFILE = too_many_files,
@@ -173,6 +194,9 @@ return function(problem)
     text = level_too_low(failure)
   elseif problem.kind == "refused" then
     text = refused(failure)
+  end
+  if problem.in_doubt and not problem.advice then
+    text = (text and text .. "\n" or "") .. in_doubt(failure)
   end
   return text and ("  " .. text:gsub("\n+$", ""):gsub("\n+", "\n"):gsub("[^\n]+", visible):gsub("\n", "\n  "))
 end

@@ -42,7 +42,6 @@ local ATTENDED = 2
 ---@field watch any?
 ---@field alert number?  when the configuration was opened last, on task.now()
 ---@field written integer?  the journal's version
----@field ends number?  the next end
 local Keeper = {}
 Keeper.__index = Keeper
 
@@ -86,12 +85,16 @@ local function is_attended(wanted)
   return process.alive(wanted.pid) and task.time() < wanted.ends + ATTENDED
 end
 
-local function expire(c, live, wanted)
-  local off = { patterns = {}, bypass = live.bypass and c.switch.allow }
-  local id = c.journal:begin(row_of(c, { patterns = {}, bypass = off.bypass, reason = wanted.reason }, "expire"))
-  off.id = id
-  maintenance.carry_out(c, live, maintenance.intent_of(c, off, live))
+--- Carry out what the keeper wants itself, written down before and after.
+---@param wish {patterns: string[], bypass: string[]?, reason: string?, since: number?, ends: number?}
+local function enact(c, live, action, wish)
+  local id = c.journal:begin(row_of(c, wish, action))
+  maintenance.carry_out(c, live, maintenance.intent_of(c, wish, live))
   c.journal:finish(id, live.worker, live.started)
+end
+
+local function expire(c, live, wanted)
+  enact(c, live, "expire", { patterns = {}, bypass = live.bypass and c.switch.allow, reason = wanted.reason })
   say(c, "maintenance by %s ended as planned at %s: %s is off", status.who(wanted), moment.text(wanted.ends),
     c.switch.acl)
 end
@@ -104,13 +107,10 @@ local function by_hand(c, live, wanted)
     return
   end
   local on = #live.patterns > 0
-  local adopted = {
+  enact(c, live, "by hand", {
     patterns = live.patterns, bypass = live.passing, since = on and (wanted.since or task.time()) or nil,
     reason = on and wanted.reason or nil, ends = on and wanted.ends or nil,
-  }
-  local id = c.journal:begin(row_of(c, adopted, "by hand"))
-  maintenance.carry_out(c, live, maintenance.intent_of(c, adopted, live))
-  c.journal:finish(id, live.worker, live.started)
+  })
   say(c, "somebody has changed it by hand, and it is kept so: %s", now)
 end
 
@@ -118,7 +118,6 @@ end
 ---@return number? again  when to look again, where something is another process's to do first
 ---@return boolean? acted  has anything been changed?
 local function settle(c, live, wanted)
-  local as_wanted = #status.disagreements(c, live, wanted) == 0
   local lists_differ = not status.same(wanted.patterns, live.patterns)
   local same_process = switch.is_same_process(live, wanted)
   if not wanted.outcome then
@@ -132,7 +131,7 @@ local function settle(c, live, wanted)
     by_hand(c, live, wanted)
   elseif lists_differ then
     put_back(c, live, wanted, ("HAProxy's process %d was replaced by %d"):format(wanted.worker or 0, live.worker))
-  elseif not as_wanted then
+  elseif #status.disagreements(c, live, wanted) > 0 then
     put_back(c, live, wanted, "a list beside it, or a file, was out of step")
   else
     if not same_process then
@@ -141,20 +140,6 @@ local function settle(c, live, wanted)
     return nil, false
   end
   return nil, true
-end
-
---- The text of a switch's lists, as switch.look() has it in `seen`: while it stays the same, nothing has
--- happened. It holds the entries' places in memory, too, so a new process is another text even where the entries
--- are the same.
-local function fingerprint(c)
-  local commands = { { "show", "acl", c.switch.acl } }
-  if c.switch.bypass then
-    commands[#commands + 1] = { "show", "acl", c.switch.bypass }
-  end
-  if c.switch.info then
-    commands[#commands + 1] = { "show", "map", c.switch.info }
-  end
-  return table.concat(c.target:batch(commands), "\0")
 end
 
 --- Look closely at a switch whose lists, or whose wish, have changed.
@@ -216,7 +201,6 @@ function Keeper:read_journal()
     return
   end
   local found = config.read(self.options.config)
-  self.ends = nil
   for _, wanted in ipairs(self.c.journal:all_wanted(self.c.name)) do
     local kept = self.switches[wanted.acl] or { c = setmetatable({}, { __index = self.c }) }
     kept.c.switch = config.switch(found, nil, wanted.acl)
@@ -248,7 +232,7 @@ end
 ---@return boolean acted
 local function tend(kept)
   local over = kept.ends and kept.ends <= task.time()
-  if kept.seen and not over and fingerprint(kept.c) == kept.seen then
+  if kept.seen and not over and switch.fingerprint(kept.c.target, kept.c.switch) == kept.seen then
     complain(kept, nil)
     return false
   end

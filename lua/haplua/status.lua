@@ -26,6 +26,7 @@ local M = {}
 ---@field worker integer  HAProxy's process
 ---@field version string  HAProxy's
 ---@field wanted haplua.Entry?  the journal's latest word
+---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors are told, where the journal has no word
 ---@field disagreements haplua.Disagreement[]
 ---@field no_journal string?
 local Status = {}
@@ -80,12 +81,12 @@ local function broken_off(c, wanted)
   }
 end
 
-local function expired(wanted, live)
-  if #wanted.patterns > 0 and #live.patterns > 0 and wanted.ends and wanted.ends <= time() then
+local function expired(ends, live, kept)
+  if #live.patterns > 0 and ends and ends <= time() then
     return {
       kind = "expired",
-      text = ("it should have ended at %s"):format(moment.text(wanted.ends)),
-      advice = "maint off ends it; scripts/keep.lua would have",
+      text = ("it should have ended at %s"):format(moment.text(ends)),
+      advice = "maint off ends it" .. (kept and "; scripts/keep.lua would have" or ""),
     }
   end
 end
@@ -145,42 +146,55 @@ function M.disagreements(c, live, wanted)
       add(bypass(wanted, live))
       add(info(wanted, live))
     end
-    add(expired(wanted, live))
-  elseif c.journal and #live.patterns > 0 then
-    add({
-      kind = "by hand",
-      text = "the journal knows nothing of it: somebody put it on, and not with haplua, or the list's file has it",
-      advice = "maint on or maint off says which it shall be",
-    })
+    add(expired(#wanted.patterns > 0 and wanted.ends, live, true))
+  else
+    local told = switch.told(live)
+    if c.journal and #live.patterns > 0 then
+      add({
+        kind = "by hand",
+        text = "the journal knows nothing of it: somebody put it on, and not with haplua, or the list's file has it",
+        advice = "maint on or maint off says which it shall be",
+      })
+    end
+    add(expired(told and told.ends, live))
   end
-  table.move(files(c, live), 1, 8, #found + 1, found)
-  return found
+  return table.move(files(c, live), 1, 8, #found + 1, found)
 end
 
---- Lines of the journal's story.
-local function story(wanted)
+--- Lines on a change: since when, and what is known besides of one that is on.
+---@param about {since: integer?, ends: integer?, reason: string?}
+local function story(about, since, source)
   local lines = {}
   local function add(form, ...)
     lines[#lines + 1] = "\n  " .. visible(form:format(...))
   end
-  local on = #wanted.patterns > 0
-  local since = on and wanted.since or wanted.time
-  add("since %s (%s), by %s%s", moment.text(since), moment.span(time() - since), M.who(wanted),
-    wanted.action ~= "on" and wanted.action ~= "off" and (" with '%s'"):format(wanted.action) or "")
-  if on and wanted.reason then
-    add("reason: %s", wanted.reason)
+  if since then
+    add("since %s (%s)%s", moment.text(since), moment.span(math.max(0, time() - since)), source)
   end
-  if on and wanted.ends and wanted.ends > time() then
-    add("until %s (in %s)", moment.text(wanted.ends), moment.span(wanted.ends - time()))
+  if about.reason then
+    add("reason: %s", about.reason)
+  end
+  if about.ends and about.ends > time() then
+    add("until %s (in %s)", moment.text(about.ends), moment.span(about.ends - time()))
   end
   return table.concat(lines)
+end
+
+--- Lines of the journal's story.
+---@param wanted haplua.Entry
+local function journals_story(wanted)
+  local on = #wanted.patterns > 0
+  return story(on and wanted or {}, on and wanted.since or wanted.time, (", by %s%s"):format(M.who(wanted),
+    wanted.action ~= "on" and wanted.action ~= "off" and (" with '%s'"):format(wanted.action) or ""))
 end
 
 function Status.__tostring(status)
   local text = ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
     maintenance.enumerate(status.patterns))
   if status.wanted and same(status.wanted.patterns, status.patterns) then
-    text = text .. story(status.wanted)
+    text = text .. journals_story(status.wanted)
+  elseif status.told then
+    text = text .. story(status.told, status.told.since, ", as visitors are told")
   end
   if status.on and status.passing and #status.passing > 0 then
     text = text .. "\n  passing: " .. maintenance.enumerate(status.passing)
@@ -194,15 +208,20 @@ function Status.__tostring(status)
   return text
 end
 
---- An entry of the journal for programs: times as text, and `until` by its name.
+local function copy_of(fields)
+  local copy = {}
+  for key, value in pairs(fields) do
+    copy[key] = value
+  end
+  return copy
+end
+
+--- An entry of the journal, or what visitors are told, for programs: times as text, and `until` by its name.
 ---@param entry haplua.Entry
 ---@return table
 function M.portable(entry)
-  local copy = {}
-  for key, value in pairs(entry) do
-    copy[key] = value
-  end
-  copy.time = moment.iso(entry.time)
+  local copy = copy_of(entry)
+  copy.time = entry.time and moment.iso(entry.time)
   copy.since = entry.since and moment.iso(entry.since)
   copy.ended = entry.ended and moment.iso(entry.ended)
   copy.started = entry.started and moment.iso(entry.started)
@@ -214,11 +233,9 @@ end
 ---@param status haplua.Status
 ---@return table
 function M.for_programs(status)
-  local copy = {}
-  for key, value in pairs(status) do
-    copy[key] = value
-  end
+  local copy = copy_of(status)
   copy.wanted = status.wanted and M.portable(status.wanted)
+  copy.told = status.told and M.portable(status.told)
   return copy
 end
 
@@ -239,6 +256,7 @@ function M.status(c)
     worker = live.worker,
     version = live.version,
     wanted = wanted,
+    told = not wanted and #live.patterns > 0 and switch.told(live) or nil,
     disagreements = M.disagreements(c, live, wanted),
     no_journal = c.no_journal,
   }, Status)

@@ -17,7 +17,7 @@ local M = {}
 local BYPASS = "#9998"
 
 ---@class haplua.Live
----@field seen string  the text of all its lists, as the keeper compares it
+---@field seen string  the text of all its lists, as fingerprint() has it
 ---@field state haplua.ListState  of the ACL
 ---@field patterns string[]
 ---@field method string  "reg", "beg", ...
@@ -63,22 +63,39 @@ local function began(info)
   return start or math.floor(task.time()) - (tonumber(field(info, "Uptime_sec")) or 0)
 end
 
---- All that is to be known of a switch, in one request.
----@param target haplua.Target
----@param switch haplua.Switch
----@return haplua.Live
-function M.look(target, switch)
-  local commands = {
-    { "show", "info" }, { "show", "acl" }, { "show", "acl", switch.acl }, { "get", "acl", switch.acl, "/" },
-  }
+--- The commands that show a switch's lists: the ACL first, the map last.
+local function shows(switch)
+  local commands = { { "show", "acl", switch.acl } }
   if switch.bypass then
     commands[#commands + 1] = { "show", "acl", switch.bypass }
   end
   if switch.info then
     commands[#commands + 1] = { "show", "map", switch.info }
   end
-  local texts = target:batch(commands)
-  local seen = table.concat({ texts[3], table.unpack(texts, 5) }, "\0")
+  return commands
+end
+
+local function joined(texts)
+  return table.concat(texts, "\0")
+end
+
+--- What a switch's lists hold, as look() has it in `seen`: while it stays the same, nothing has happened. The entries'
+-- places in memory are in it, too, so a new process is another text even where the entries are the same.
+---@param target haplua.Target
+---@param switch haplua.Switch
+---@return string
+function M.fingerprint(target, switch)
+  return joined(target:batch(shows(switch)))
+end
+
+--- All that is to be known of a switch, in one request.
+---@param target haplua.Target
+---@param switch haplua.Switch
+---@return haplua.Live
+function M.look(target, switch)
+  local lists = shows(switch)
+  local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
+  local texts = target:batch(table.move(lists, 2, #lists, 5, commands))
   local info, all = "\n" .. texts[1], reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
@@ -87,7 +104,7 @@ function M.look(target, switch)
   end
   local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
   return {
-    seen = seen,
+    seen = joined({ texts[3], table.unpack(texts, 5) }),
     state = state,
     patterns = (reply.entries(texts[3])),
     method = state.tests[1] and state.tests[1].type or "unknown",
@@ -128,6 +145,21 @@ function M.info(since, ends, reason)
     keys[#keys + 1], values[#keys + 1] = "reason_html", escape_html(reason)
   end
   return { keys = keys, values = values }
+end
+
+--- What a map tells of a maintenance, whoever filled it; nil: nothing.
+---@param live haplua.Live
+---@return {since: integer?, ends: integer?, reason: string?}?
+function M.told(live)
+  local found = {}
+  for i, key in ipairs(live.info and live.info.keys or {}) do
+    found[key] = found[key] or live.info.values[i] -- HAProxy, too, takes the first
+  end
+  local function instant(key)
+    return found[key] and #found[key] <= 11 and math.tointeger(tonumber(found[key]:match("^%d+$"))) or nil
+  end
+  local told = { since = instant("since"), ends = instant("until"), reason = found.reason }
+  return next(told) and told or nil
 end
 
 -- Changing.
@@ -259,6 +291,9 @@ function M.apply(target, switch, live, wish, options)
   end)
   if not ok then
     roll_back(undo, problem)
+    if is_error(problem) and problem.in_doubt then
+      problem.look = "haplua maint status"
+    end
     error(problem, 0)
   end
   return applied

@@ -34,11 +34,7 @@ local function coming(text, n, options, tz)
 end
 
 local function refusal(text, options)
-  local ok, problem = pcall(calendar.parse, text, options)
-  assert.is_false(ok)
-  assert.is_true(require("haplua.error").is(problem), tostring(problem))
-  assert.are.equal("refused", problem.kind)
-  return problem
+  return support.refusal(calendar.parse, text, options)
 end
 
 local weekly = {
@@ -224,11 +220,7 @@ describe("a calendar's text", function()
     local pieces = {
       "", ":", ";", "\r\n", "\r\n ", "=", "9", "-", "T", "Z", ",", "\"", "BEGIN:VEVENT\r\n", "END:VEVENT\r\n", "\255",
     }
-    local seed, accepted = 7, 0
-    local function random(n)
-      seed = (seed * 1103515245 + 12345) % 2147483648
-      return seed // 65536 % n + 1
-    end
+    local random, accepted = support.random(7), 0
     for _ = 1, 3000 do
       local damaged = text
       for _ = 1, random(3) do

@@ -94,6 +94,98 @@ describe("a connection that is reset", function()
   end)
 end)
 
+describe("a change without an answer", function()
+  local task = require("task")
+
+  --- How many changes the error of `fn(target)` calls in doubt, and the error.
+  local function doubt(steps, fn)
+    local fake <close> = support.fake(steps)
+    local ok, problem = pcall(fn, haproxy.connect(fake.address, { timeout = 0.2 }))
+    assert.is_false(ok)
+    return problem.in_doubt, problem
+  end
+
+  local function add(target)
+    target:send("add acl #9999 x")
+  end
+
+  it("may have been carried out, once it was sent", function()
+    for name, steps in pairs({
+      closed = { "read" }, cut = { "read", "say \\n" }, reset = { "read", "reset" }, late = { "read", "hold" },
+      strange = { "read", "say \\x00\\n\\n" },
+    }) do
+      local n, problem = doubt(steps, add)
+      assert.equal(1, n, name)
+      assert.matches("; the change may have been carried out", tostring(problem), 1, true)
+    end
+  end)
+
+  it("was not carried out where it was not sent, or refused", function()
+    local ok, problem = pcall(add, haproxy.connect("/nonexistent/haplua.sock"))
+    assert.same({ false, "unreachable" }, { ok, problem.kind, problem.in_doubt })
+    for _, reply in ipairs({ "\\n[3]: No.\\n\\n", "Can't connect to the target CLI!\\n" }) do
+      assert.is_nil((doubt({ "read", "say " .. reply }, add)))
+    end
+  end)
+
+  it("is none where the command only reads", function()
+    for _, steps in ipairs({ { "read" }, { "read", "hold" }, { "read", "say \\nx" } }) do
+      local n, problem = doubt(steps, function(target)
+        target:send("show info")
+      end)
+      assert.is_nil(n)
+      assert.not_matches("carried out", tostring(problem), 1, true)
+    end
+  end)
+
+  it("is counted among several, answered ones and reading ones apart", function()
+    local n, problem = doubt({ "read", "say \\n\\n" }, function(target)
+      target:batch({ "add acl #9999 a", "add acl #9999 b", "show acl", "add acl #9999 c" })
+    end)
+    assert.same({ 2, 1, 2 }, { n, problem.done, problem.index })
+    assert.matches("; the 2 changes may have been carried out, or some", tostring(problem), 1, true)
+  end)
+
+  it("is told of by what breaks off the wait", function()
+    local n, problem = doubt({ "read", "hold" }, function(target)
+      task.deadline(0.05, add, target)
+    end)
+    assert.same({ 1, "timeout" }, { n, problem.kind })
+    assert.is_nil((doubt({ "read", "hold" }, function(target)
+      task.deadline(0.05, target.send, target, "show info")
+    end)))
+  end)
+
+  it("of a maintenance is looked for with maint status", function()
+    local fake <close> = support.fake({
+      "read", "say \\n[6]: New version created: 1\\n\\n", "next", "read", "say \\n\\n\\n" .. ENTRIES .. "\\n", "next", "read",
+    })
+    local live = { patterns = {}, state = { list = { id = 9999, curr_ver = 0 }, text = "" } }
+    local wish = { patterns = { "^/a", "^/b" }, info = { keys = {}, values = {} } }
+    local problem = support.failure(require("haplua.switch").apply, haproxy.connect(fake.address), { acl = "#9999" }, live,
+      wish, {})
+    assert.matches("^commit acl", problem.command)
+    assert.same({ 1, "haplua maint status" }, { problem.in_doubt, problem.look })
+    assert.matches("sent again, with\n    haplua maint status", require("haplua.advice")(
+      require("haplua.error").new({ kind = "protocol", message = "cut", in_doubt = 1, look = problem.look })), 1, true)
+  end)
+
+  it("has the user look for it", function()
+    for command, look in pairs({
+      ["add acl #9999 x"] = "show acl #9999", ["set map /a/b.map k v"] = "show map /a/b.map",
+      ["set server app/a1 state maint"] = "show servers state app",
+    }) do
+      local fake <close> = support.fake({ "read" })
+      local ran = support.haplua({ "-s", fake.address, "-e", ("send %q"):format(command) })
+      assert.matches("; the change may have been carried out\n", ran.err, 1, true)
+      assert.matches(("look before it is sent again, with\n    haplua -e 'print(send \"%s\")'\n"):format(look), ran.err, 1, true)
+    end
+    local fake <close> = support.fake({ "read" })
+    local ran = support.haplua({ "-s", fake.address, "-e", "send 'shutdown frontend x'" })
+    assert.matches("look before it is sent again\n", ran.err, 1, true)
+  end)
+end)
+
 describe("a row", function()
   it("with more or fewer fields than columns is not read", function()
     for _, row in ipairs({ "1 app  a1 0", "1 app a1" }) do

@@ -4,11 +4,7 @@
 
 local support = require("support")
 
-local function failure(...)
-  local ok, err = pcall(...)
-  assert.is_false(ok, "no failure")
-  return err
-end
+local failure = support.failure
 
 --- Bytes as one of fake's steps takes them.
 local function say(bytes)
@@ -356,7 +352,9 @@ describe("a target", function()
 
   it("with a bad address is misuse", function()
     for _, address in ipairs({ "", "x", ":1", "host:", "host:0x1", "host:65536", "a\0b", "/x\0y", ("/x"):rep(100), "@1" }) do
-      local err = failure(haproxy.connect, address)
+      local err = failure(function()
+        haproxy.connect(address)
+      end)
       assert.equal("string", type(err), address)
       assert.matches("exchange_test.lua", err)
     end

@@ -18,19 +18,7 @@ local function stat(path, format)
   return (shell('stat -c "$2" "$1"', path, format):gsub("\n$", ""))
 end
 
---- The code of a failure, which has a message too.
-local function code(...)
-  local result, message, name = ...
-  assert.is_nil(result)
-  assert.equal("string", type(message))
-  return name, message
-end
-
-local function refused(pattern, ...)
-  local worked, err = pcall(...)
-  assert.is_false(worked)
-  assert.matches(pattern, tostring(err))
-end
+local code, refused = support.code, support.refused
 
 local NOBODY = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--" }
 
@@ -48,7 +36,7 @@ end
 --- Only root can try what others may not; and the others must be able to run the program.
 local function is_root()
   local command = table.concat(NOBODY, " ") .. ' "$@"'
-  return shell("id -u") == "0\n" and select(2, shell(command, table.unpack(support.program("-e", "")))) == 0
+  return support.is_root() and select(2, shell(command, table.unpack(support.program("-e", "")))) == 0
 end
 
 describe("files", function()

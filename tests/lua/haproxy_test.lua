@@ -4,11 +4,7 @@
 
 local support = require("support")
 
-local function failure(...)
-  local ok, err = pcall(...)
-  assert.is_false(ok, "no failure")
-  return err
-end
+local failure = support.failure
 
 --- Values that one word can carry, whatever they look like.
 local GOOD = {

@@ -3,9 +3,7 @@
 local support = require("support")
 
 local function failure(...)
-  local ok, err = pcall(...)
-  assert.is_false(ok)
-  return tostring(err)
+  return tostring(support.failure(...))
 end
 
 describe("run", function()

@@ -238,10 +238,7 @@ describe("a reply that steers terminals", function()
 end)
 
 describe("the folder that one is in", function()
-  local function is_root()
-    local _, uid = run({ "id", "-u", stdout = "capture" })
-    return uid == "0\n"
-  end
+  local is_root = support.is_root
 
   it("does not choose what a name means, unless it is ours or root's alone", function()
     local folder <close> = support.folder()

@@ -3,6 +3,8 @@
 local sqlite = require("haplua.sqlite")
 local support = require("support")
 
+local code, refused = support.code, support.refused
+
 local function mode_of(path)
   local _, out = run({ "stat", "-c", "%a", path, stdout = "capture" })
   return out:match("%d+")
@@ -117,12 +119,6 @@ describe("a database", function()
 
   it("says what failed, with SQLite's name for it", function()
     local db <close> = ok(sqlite.open(path))
-    local function code(...)
-      local result, message, name = ...
-      assert.is_nil(result)
-      assert.equal("string", type(message))
-      return name
-    end
     assert.equal("ERROR", code(db:run("selekt 1")))
     assert.equal("ERROR", code(db:run("select * from nowhere")))
     ok(db:script("create table t (a unique not null)"))
@@ -241,11 +237,6 @@ describe("a database", function()
 
   it("refuses misuse", function()
     local db = ok(sqlite.open(path))
-    local function refused(pattern, ...)
-      local worked, err = pcall(...)
-      assert.is_false(worked)
-      assert.matches(pattern, tostring(err))
-    end
     refused("one SQL statement", db.run, db, "select 1; select 2")
     refused("one SQL statement", db.run, db, "-- nothing")
     refused("SQL expected", db.run, db, "select 1\0; drop table t")

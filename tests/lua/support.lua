@@ -40,6 +40,68 @@ function M.pid()
   return f:read("n")
 end
 
+--- What a call that has to fail raises.
+---@return any problem
+function M.failure(fn, ...)
+  local ok, problem = pcall(fn, ...)
+  if ok then
+    error("no failure", 2)
+  end
+  return problem
+end
+
+--- A call has to raise what matches this pattern, printed.
+function M.refused(pattern, fn, ...)
+  local problem = tostring(M.failure(fn, ...))
+  if not problem:find(pattern) then
+    error(("'%s' does not match '%s'"):format(problem, pattern), 2)
+  end
+end
+
+--- The error object of a call that the library has to refuse.
+---@return haplua.Error
+function M.refusal(fn, ...)
+  local problem = M.failure(fn, ...)
+  if not require("haplua.error").is(problem) or problem.kind ~= "refused" then
+    error("no refusal: " .. tostring(problem), 2)
+  end
+  return problem
+end
+
+--- A function random(n), from 1 to n, whose numbers are the same at every run.
+---@param seed integer
+function M.random(seed)
+  return function(n)
+    seed = (seed * 1103515245 + 12345) % 2147483648
+    return seed // 65536 % n + 1
+  end
+end
+
+---@return boolean
+function M.is_root()
+  local _, uid = run({ "id", "-u", stdout = "capture" })
+  return uid == "0\n"
+end
+
+--- The code of what is no success: nil, a message, a code.
+---@return any code, string message
+function M.code(result, message, name)
+  if result ~= nil or type(message) ~= "string" then
+    error(("nil and a message expected, got %s, %s"):format(tostring(result), tostring(message)), 2)
+  end
+  return name, message
+end
+
+--- Of a run that has to succeed and complain of nothing: what it printed.
+---@param ran {status: integer, out: string, err: string}
+---@return string
+function M.good(ran)
+  if ran.status ~= 0 or ran.err ~= "" then
+    error(("status %d\n%s%s"):format(ran.status, ran.out, ran.err), 2)
+  end
+  return ran.out
+end
+
 --- A value to be waited for: `set` once, `wait` by any task.
 ---@return {set: fun(value: any), wait: fun(): any}
 function M.event()

@@ -2,12 +2,7 @@
 
 local support = require("support")
 
---- The error of a call that must fail.
-local function failure(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  return err
-end
+local failure = support.failure
 
 --- A function that never waits, and is counted.
 local function spin()

@@ -8,12 +8,7 @@ local function shell(command, ...)
   assert.equal(0, (run({ "sh", "-c", command, "sh", stdout = "null", ... })))
 end
 
-local function code(...)
-  local result, message, name = ...
-  assert.is_nil(result)
-  assert.equal("string", type(message))
-  return name, message
-end
+local code = support.code
 
 --- "opened conf changed conf": events in their order, by the files' names.
 local function text(events)

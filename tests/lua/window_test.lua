@@ -34,13 +34,7 @@ end
 
 local paris = { tz = "Europe/Paris" }
 
-local function refusal(fn, ...)
-  local ok, problem = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.is_true(require("haplua.error").is(problem), tostring(problem))
-  assert.are.equal("refused", problem.kind)
-  return problem
-end
+local refusal = support.refusal
 
 describe("a window's text", function()
   for text, canonical in pairs({
@@ -175,12 +169,7 @@ describe("a window's text", function()
       "DTSTART;TZID=Europe/Paris:20261201T220000;RRULE:FREQ=MONTHLY;BYDAY=2TU,-1MO;UNTIL=20301201 for 4h",
     }
     local pieces = { "", " ", "-", ":", ",", "..", "0", "9", "Z", ";", "=", "for", "Sun", "\n", "\0", "\195\169", "%", "/" }
-    local seed = 1
-    local function random(n)
-      seed = (seed * 1103515245 + 12345) % 2147483648
-      return seed // 65536 % n + 1
-    end
-    local accepted = 0
+    local random, accepted = support.random(1), 0
     for _ = 1, 20000 do
       local source = texts[random(#texts)]
       for _ = 1, random(3) do

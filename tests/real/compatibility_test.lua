@@ -8,6 +8,7 @@
 local features = require("features")
 local running = require("running")
 local site = require("site")
+local support = require("support")
 
 local json = require("haplua.json")
 
@@ -41,13 +42,7 @@ local function maint(...)
   return good({ "scripts/maint.lua" }, ...)
 end
 
---- What a call raises.
-local function problem_of(fn, ...)
-  local ok, problem = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("table", type(problem))
-  return problem
-end
+local failure = support.failure
 
 local function status()
   return json.decode((maint("status", "--json")))
@@ -286,7 +281,7 @@ end
 
 function probes.user()
   local says = by({ socket = s.dir .. "/user.sock" })
-  local problem = problem_of(function()
+  local problem = failure(function()
     haproxy.connect(s.dir .. "/user.sock"):sessions()
   end)
   assert.equal("denied", problem.kind)

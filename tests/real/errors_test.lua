@@ -5,10 +5,7 @@
 local site = require("site")
 local support = require("support")
 
-local function is_root()
-  local _, uid = run({ "id", "-u", stdout = "capture" })
-  return uid == "0\n"
-end
+local is_root = support.is_root
 
 --- Run haplua as somebody who may not write to this socket.
 local function as_stranger(...)

@@ -3,12 +3,9 @@
 -- The module haproxy.
 
 local site = require("site")
+local support = require("support")
 
-local function failure(fn, ...)
-  local ok, problem = pcall(fn, ...)
-  assert.is_false(ok)
-  return problem
-end
+local failure = support.failure
 
 -- Values that a line protocol without quotes could trip over.
 local odd = {

@@ -9,12 +9,7 @@ local support = require("support")
 local json = require("haplua.json")
 local eventually = running.eventually
 
-local function good(ran)
-  if ran.status ~= 0 or ran.err ~= "" then
-    error(("status %d\n%s%s"):format(ran.status, ran.out, ran.err), 2)
-  end
-  return ran.out
-end
+local good = support.good
 
 describe("scripts/keep.lua", function()
   local s

@@ -13,13 +13,7 @@ local function decode(ran)
   return json.decode(ran.out)
 end
 
---- Run, and expect success; what it printed.
-local function good(ran)
-  if ran.status ~= 0 or ran.err ~= "" then
-    error(("status %d\n%s%s"):format(ran.status, ran.out, ran.err), 2)
-  end
-  return ran.out
-end
+local good = support.good
 
 --- Run, and expect a refusal with these words.
 local function bad(status, ran, ...)
@@ -101,6 +95,28 @@ describe("maint, with a configuration", function()
     assert.same({ "page", "page" }, { sees("any.example", "/"), sees("other", "/x") })
     good(s:maint("off"))
     assert.equal("application", sees("any.example", "/"))
+  end)
+
+  it("says what visitors are told where there is no journal", function()
+    local function status(...)
+      return s:maint("--no-journal", "status", ...)
+    end
+    assert.matches("^maintenance is off: [^\n]*\n$", good(status()))
+    assert.is_nil(decode(status("--json")).told)
+    good(s:maint("on", "--reason", "new\\database"))
+    s.target:map_add(s.dir .. "/info.map", "until", 2111713200)
+    local told = decode(status("--json")).told
+    assert.same({ "new\\database", "2036-12-01T03:00:00Z" }, { told.reason, told["until"] })
+    local text = good(status())
+    assert.matches("\n  since [^\n]* %(%d+ s%), as visitors are told\n  reason: new\\database\n  until 2036%-", text)
+    assert.not_matches("visitors are told\n", good(s:maint("status")), 1, true)
+    s.target:map_replace(s.dir .. "/info.map", { ["until"] = "1000", since = "soon", reason = "\27[31mx" })
+    text = good(status())
+    assert.matches("\n  reason: \\x1b[31mx\n", text, 1, true)
+    assert.matches("but it should have ended at 1970", text, 1, true)
+    assert.not_matches("since", text, 1, true)
+    s.target:map_clear(s.dir .. "/info.map")
+    assert.not_matches("reason", good(status()), 1, true)
   end)
 
   it("keeps switches apart", function()

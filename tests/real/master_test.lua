@@ -3,6 +3,7 @@
 -- Through the master CLI, with --via.
 
 local site = require("site")
+local support = require("support")
 
 describe("through the master CLI", function()
   local s, t
@@ -59,9 +60,7 @@ describe("through the master CLI", function()
       function() t:send("shwo info") end,
       function() t:server_set({ server = "app/nope", state = "maint" }) end,
     }) do
-      local ok, problem = pcall(call)
-      assert.is_false(ok)
-      assert.equal("refused", problem.kind)
+      assert.equal("refused", support.failure(call).kind)
     end
   end)
 

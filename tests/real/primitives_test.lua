@@ -3,13 +3,9 @@
 -- The five calls that are globals in every script.
 
 local site = require("site")
+local support = require("support")
 
---- The error object of a call that has to fail.
-local function failure(fn, ...)
-  local ok, problem = pcall(fn, ...)
-  assert.is_false(ok)
-  return problem
-end
+local failure = support.failure
 
 describe("primitives", function()
   local s

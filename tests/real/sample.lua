@@ -4,6 +4,7 @@
 -- addresses, paths and users are exchanged for the test's.
 
 local site = require("site")
+local support = require("support")
 
 local M = {}
 
@@ -21,10 +22,7 @@ local function exchange(text, old, new)
   return text:sub(1, from - 1) .. new .. text:sub(to + 1)
 end
 
-local function is_root()
-  local _, id = run({ "id", "-u", stdout = "capture" })
-  return id == "0\n"
-end
+local is_root = support.is_root
 
 M.has_ipv6 = content("/proc/net/if_inet6"):find("^0*1 ") ~= nil
 

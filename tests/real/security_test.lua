@@ -8,10 +8,7 @@ local support = require("support")
 
 local OTHER = 65534 -- a user and group that nothing belongs to
 
-local function is_root()
-  local _, uid = run({ "id", "-u", stdout = "capture" })
-  return uid == "0\n"
-end
+local is_root = support.is_root
 
 --- Run haplua as this user and this group alone.
 local function as(user, group, ...)

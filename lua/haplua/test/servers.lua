@@ -229,6 +229,18 @@ end
 
 -- Changing.
 
+--- A command whose first word names a server: `run` gets that, too, or the answer says why there is none.
+---@param run fun(fake: table, server: haplua.test.Server, words: string[], ...)
+local function on_server(run)
+  return function(fake, words, ...)
+    local server, refusal = M.find(fake, words[1])
+    if not server then
+      return message(refusal)
+    end
+    return run(fake, server, words, ...)
+  end
+end
+
 local function set_admin(fake, server, admin)
   if server.admin ~= admin then
     server.admin, server.changed = admin, fake.now()
@@ -310,11 +322,7 @@ end
 
 local setters = { state = set_state, weight = set_weight, addr = set_addr, health = set_health }
 
-function M.set(fake, words)
-  local server, refusal = M.find(fake, words[1])
-  if not server then
-    return message(refusal)
-  end
+M.set = on_server(function(fake, server, words)
   local setter = setters[words[2] or ""]
   if setter then
     return setter(fake, server, words)
@@ -323,42 +331,26 @@ function M.set(fake, words)
   end
   return message("usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | "
     .. "check-port | fqdn | health | ssl | state | weight")
-end
+end)
 
 --- `set weight B/S N`.
-function M.set_weight(fake, words)
-  local server, refusal = M.find(fake, words[1])
-  if not server then
-    return message(refusal)
-  end
+M.set_weight = on_server(function(fake, server, words)
   return set_weight(fake, server, { words[1], nil, words[2] })
-end
+end)
 
-function M.get_weight(fake, words)
-  local server, refusal = M.find(fake, words[1])
-  if not server then
-    return message(refusal)
-  end
+M.get_weight = on_server(function(_, server)
   return ("%d (initial %d)\n"):format(server.weight, server.initial)
-end
+end)
 
 --- `enable server`, `disable server`.
-function M.enable(fake, words, admin)
-  local server, refusal = M.find(fake, words[1])
-  if not server then
-    return message(refusal)
-  end
+M.enable = on_server(function(fake, server, _, admin)
   return set_admin(fake, server, admin | server.admin & DISABLED)
-end
+end)
 
 --- `set maxconn server`, `shutdown sessions server`.
-function M.shutdown(fake, words)
-  local server, refusal = M.find(fake, words[1])
-  if not server then
-    return message(refusal)
-  end
+M.shutdown = on_server(function(_, server)
   server.sessions = 0
   return ""
-end
+end)
 
 return M
