@@ -59,6 +59,23 @@ static void check_words(const struct span *words, size_t n, struct span text)
 	free(copy);
 }
 
+/* Half by half it is the same words. (A head that ends in CR has a blank more.) */
+static void check_more(const struct span *words, size_t n, struct span text)
+{
+	struct buf out = {0};
+	size_t half = n / 2;
+
+	if (half > 0) {
+		CHECK(command_words(&out, words, half, NULL) == 0);
+		int rc = command_more(&out, words + half, n - half, NULL);
+
+		CHECK(rc == 0 || (rc == HAP_ELONG && text.n + 1 > HAP_COMMAND_MAX));
+		if (rc == 0)
+			check_words(words, n, buf_span(&out));
+	}
+	buf_free(&out);
+}
+
 static void encode(struct span input)
 {
 	struct span words[HAP_WORDS_MAX + 2];
@@ -73,6 +90,7 @@ static void encode(struct span input)
 		CHECK(out.n == 0 && bad <= n);
 	} else {
 		check_words(words, n, buf_span(&out));
+		check_more(words, n, buf_span(&out));
 		CHECK(command_check(buf_span(&out)) == 0);
 		check_batch(buf_span(&out));
 	}

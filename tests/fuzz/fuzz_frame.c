@@ -54,6 +54,21 @@ static void check_sum(const struct outcome *o, struct span answer)
 	CHECK(at <= answer.n);
 }
 
+/* A plain answer is cut into just as many replies, all of them whole. */
+static void check_plain(size_t replies, struct span answer)
+{
+	struct outcome plain = {0};
+	struct frame f;
+
+	frame_start(&f, replies);
+	if (!frame_is_plain(&f, answer))
+		return;
+	take_all(&plain, &f, answer);
+	finish(&plain, &f, answer);
+	CHECK(plain.n == replies && plain.rc == 0 && plain.whole);
+	check_sum(&plain, answer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct span input = {(const char *)data, n};
@@ -66,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	take_all(&whole, &f, input);
 	finish(&whole, &f, input);
 	check_sum(&whole, input);
+	check_plain(replies, input);
 	CHECK(whole.n <= replies && (whole.rc < 0 || whole.n == replies));
 	frame_start(&f, replies);
 	for (size_t fed = 0; fed < input.n;) {
