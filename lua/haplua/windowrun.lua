@@ -74,7 +74,10 @@ local function make_window(plan)
   for _, path in ipairs(plan.calendars or {}) do
     specs[#specs + 1] = require("haplua.calendar").read(path, { match = plan.match })
   end
-  return window.new(specs, { tz = plan.tz, except = plan.except })
+  local made = window.new(specs, { tz = plan.tz, except = plan.except })
+  -- one that recurs too often to be searched through is refused here, not when it is due
+  made:occurrences(task.time())
+  return made
 end
 
 --- Read the calendars again when they have changed. One that cannot be read leaves what was known.
