@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 --- How much may be looked at for one answer about windows. Windows that recur every second and yet do not join
--- would be searched for minutes; that is refused instead. What is counted is work, not time, so that a window is
--- refused everywhere or nowhere.
+-- would be searched for minutes; that is refused instead. What is counted is work, not time, but for libical's,
+-- so that a window is refused everywhere or nowhere.
 
 local M = {}
 

@@ -16,7 +16,7 @@ local DAY <const> = civil.DAY
 -- Days that are looked at for one that a rule gives: after so many nothing comes.
 local HORIZON <const> = 36525
 -- What a second that libical takes is in steps of ours.
-local LIBICAL <const> = 100000
+local LIBICAL <const> = 200000
 
 local frequencies, weekdays = rules.frequencies, rules.weekdays
 
@@ -42,21 +42,32 @@ local function as_number(time)
   return (y * 100 + m) * 100 + d
 end
 
+--- Ask libical. The time that it takes is work, too: it may search for a second, to find nothing.
+local function searched(rule, fn, ...)
+  local before = os.clock()
+  local found, problem, code = fn(...)
+  patience.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
+  return found, problem, code
+end
+
 --- By months and years.
 local function by_days(rule, start, from)
-  local recurrence = require("haplua.recurrence")
-  local days, problem, code = recurrence.days(rules.days_text(rule), civil.date(start // DAY))
+  if rule.nothing_from and from >= rule.nothing_from then
+    return function() end
+  end
+  local days, problem, code =
+    searched(rule, require("haplua.recurrence").days, rules.days_text(rule), civil.date(start // DAY))
   if not days then
     error(require("haplua.error").new({
       kind = "refused", message = ("the rule '%s': %s"):format(rules.text(rule), problem),
       advice = code == "ENOENT" and "recurrence rules need the package libical3" or nil,
     }), 0)
   end
-  local times, number = times_of_day(rule, start), as_number(from)
+  local times, number, any = times_of_day(rule, start), as_number(from), false
   return function()
-    local before = os.clock()
-    local found = days:next(number)
-    patience.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
+    local found = searched(rule, days.next, days, number)
+    any = any or found
+    rule.nothing_from = not any and from or rule.nothing_from
     if found then
       return civil.day(found // 10000, found // 100 % 100, found % 100), times
     end

@@ -14,6 +14,7 @@ local M = {}
 ---@field until_ {civil: integer, utc: boolean, date: boolean}?
 ---@field by table<string, string[]|integer[]>  BYMONTH and so on
 ---@field wkst string?
+---@field nothing_from integer?  haplua.recur has found none from this civil time on
 
 local DAY <const> = civil.DAY
 

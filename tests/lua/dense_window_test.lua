@@ -141,6 +141,18 @@ local function events(...)
   return calendar.parse("BEGIN:VCALENDAR\r\n" .. table.concat(list) .. "END:VCALENDAR\r\n")
 end
 
+describe("a rule by months that gives nothing", function()
+  it("gives nothing when it is asked again, and what is there from an earlier time on", function()
+    local asked = window.new(rule("FREQ=MONTHLY;BYMONTHDAY=31;BYMONTH=2", "2h"), { tz = "UTC" })
+    assert.is_nil(asked:next(at(FROM)))
+    assert.is_nil(asked:next(at(FROM)))
+    local ended = window.new(rule("FREQ=MONTHLY;UNTIL=20270105", "2h"), { tz = "UTC" })
+    assert.is_nil(ended:next(at("2028-01-01T00:00Z")))
+    assert.are.equal("2027-01-01 00:00", utc(ended:next(at("2026-12-02T00:00Z")).opens))
+    assert.is_nil(ended:next(at("2028-01-01T00:00Z")))
+  end)
+end)
+
 describe("a calendar's event that recurs every few seconds", function()
   for _, freq in ipairs({ "SECONDLY", "MINUTELY", "HOURLY" }) do
     it("is open for ever when it lasts so long: " .. freq, function()
@@ -173,6 +185,15 @@ describe("a calendar's event that recurs every few seconds", function()
     table.sort(occurrence.names)
     assert.are.equal("event 1", occurrence.names[1])
     assert.are.equal("event 999", occurrence.names[5000])
+  end)
+
+  it("is refused where many search for long, and find nothing", function()
+    local list = {}
+    for i = 1, 1000 do
+      list[i] = "DURATION:PT2H\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"
+    end
+    local asked = window.new(events(table.unpack(list)), { tz = "UTC" })
+    assert.matches("BYMONTHDAY=30' recurs too often", refusal(asked.next, asked, at(FROM)).message)
   end)
 
   it("may have so many dates and no more", function()
