@@ -332,3 +332,67 @@ describe("a year of windows", function()
     assert.is_true(n > 800 and happened > 300 and troubles > 60, ("%d %d %d"):format(n, happened, troubles))
   end)
 end)
+
+describe("a clock that is set back", function()
+  local function start(dir)
+    local process = test.start("scripts/window.lua", "run", "daily 02:00-04:00", "--tz", "UTC", "--acl", "#9999",
+      "--journal", dir .. "/journal.db")
+    test.advance(2)
+    return process
+  end
+
+  local function is_on(site)
+    return site:matches("#9999", "/any")
+  end
+
+  local function begin()
+    local dir, site = test.folder(), test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    local day = (require("task").time() // DAY + 1) * DAY
+    local process = start(dir)
+    test.until_(day + 3 * 3600)
+    assert.is_true(is_on(site))
+    test.until_(day + 5 * 3600)
+    assert.is_false(is_on(site))
+    return dir, site, day, process
+  end
+
+  it("into a window that is over does not open it again, nor does a process that begins then", function()
+    local dir, site, day, process = begin()
+    test.jump(-2 * 3600)
+    test.advance(2)
+    assert.is_false(is_on(site))
+    process:kill()
+    process = start(dir)
+    assert.is_false(is_on(site))
+    assert.matches("was over before the clock was set back", process:out())
+    test.until_(day + DAY + 3 * 3600)
+    assert.is_true(is_on(site))
+  end)
+
+  it("to before a window opens it again in its time", function()
+    local _, site, day = begin()
+    test.jump(-4 * 3600)
+    test.until_(day + 3 * 3600)
+    assert.is_true(is_on(site))
+  end)
+
+  it("to before it, after a process has begun within it, too", function()
+    local dir, site, day, process = begin()
+    test.jump(-2 * 3600)
+    process:kill()
+    start(dir)
+    test.jump(-2 * 3600)
+    test.until_(day + 3 * 3600)
+    assert.is_true(is_on(site))
+  end)
+
+  it("does not matter to a process that is stopped within a window, and started again", function()
+    local dir, site, _, process = begin()
+    test.until_((require("task").time() // DAY + 1) * DAY + 2.5 * 3600)
+    assert.is_true(is_on(site))
+    process:stop()
+    assert.is_false(is_on(site))
+    start(dir)
+    assert.is_true(is_on(site))
+  end)
+end)
