@@ -43,7 +43,7 @@ local args = cli.parse({
       options = resident, help = "resident: likewise, by calendars, which are read again when they change" },
     { "next", args = "spec", help = "the coming occurrences, in the zone and in UTC", options = options.with(
       options.with(calendar, at), {
-        { "-n", value = "NUMBER", default = "5", convert = show.number, help = "how many (default 5)" },
+        { "-n", value = "NUMBER", default = "5", convert = cli.count, help = "how many (default 5)" },
       }) },
     { "check", args = "spec", options = options.with(calendar, at),
       help = "is it open now? exit status 0: open, 1: closed" },

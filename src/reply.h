@@ -96,10 +96,10 @@ int reply_match_next(struct span *rest, struct reply_match *out);
 
 /* Columns of `show servers state`, `show servers conn` (space-separated) and `show stat`
  * (CSV). reply_columns() reads the header line(s): for `servers state` the leading format
- * number line too. At most REPLY_COLUMNS_MAX names (HAP_EPROTOCOL over it). A CSV
- * header's closing comma is no column. `show servers conn` has the header words
- * "bkname/svname bkid/svid addr port - purge_delay ...": names are kept as HAProxy prints
- * them ("-" too). */
+ * number line too. At most REPLY_COLUMNS_MAX names (HAP_EPROTOCOL over it); an empty
+ * text has none (0). A CSV header's closing comma is no column. `show servers conn` has
+ * the header words "bkname/svname bkid/svid addr port - purge_delay ...": names are kept
+ * as HAProxy prints them ("-" too). */
 enum { REPLY_COLUMNS_MAX = 512 };
 struct reply_columns {
 	size_t n;

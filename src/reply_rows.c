@@ -352,6 +352,8 @@ int reply_columns(struct span *rest, struct reply_columns *out)
 	struct span look = *rest, line;
 	int64_t format;
 
+	out->n = 0;
+	out->sep = ' ';
 	if (!take_line(&look, &line))
 		return 0;
 	if (reply_integer(line, &format)) {

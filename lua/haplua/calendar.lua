@@ -5,6 +5,8 @@
 local civil = require("haplua.civil")
 local ical = require("haplua.ical")
 local in_order = require("haplua.inorder")
+local patience = require("haplua.patience")
+local recur = require("haplua.recur")
 local rules = require("haplua.rule")
 local zones = require("haplua.zone")
 
@@ -14,9 +16,11 @@ local DAY <const> = civil.DAY
 local SLACK <const> = 2 * DAY
 local EVENTS_MAX <const> = 20000
 local RULES_MAX <const> = 2000
+local DATES_MAX <const> = 100000
 -- How far the changes of a zone are followed that a calendar brings along.
 local ZONE_LAST <const> = civil.day(2100, 1, 1) * DAY
 local ZONE_CHANGES <const> = 400
+local ZONE_CHANGES_ALL <const> = 20000
 
 ---@class haplua.calendar.Event
 ---@field name string
@@ -46,7 +50,7 @@ local function add_onsets(changes, file, observance)
     if not rule then
       ical.refuse(file, property.line, "%s", problem)
     end
-    for time in rules.times(rule, first, first, zones.make("", before, {})) do
+    for time in recur.times(rule, first, first, zones.make("", before, {})) do
       if time > ZONE_LAST or #times > ZONE_CHANGES then
         break
       end
@@ -69,6 +73,9 @@ local function described(file, component)
   for _, observance in ipairs(component.components) do
     if observance.name == "STANDARD" or observance.name == "DAYLIGHT" then
       add_onsets(changes, file, observance)
+    end
+    if #changes > ZONE_CHANGES_ALL then
+      ical.refuse(file, observance.line, "a VTIMEZONE with more than %d changes", ZONE_CHANGES_ALL)
     end
   end
   if #changes == 0 then
@@ -160,6 +167,10 @@ local function dates_of(book, component, name)
       end
       list[#list + 1] = time
     end
+  end
+  book.dates = book.dates + #list
+  if book.dates > DATES_MAX then
+    ical.refuse(book.file, component.line, "more than %d dates of RDATE and EXDATE", DATES_MAX)
   end
   return list
 end
@@ -283,38 +294,67 @@ local function listed(event, zone, there)
   end
 end
 
---- Is an occurrence left out? Says a function.
+--- What is left out: two functions. The first says whether an occurrence is, the second whether one is that opens
+-- between two instants on one day.
 local function filter(event, zone, there)
-  local instants, days = {}, {}
+  local instants, days, sorted = {}, {}, {}
   for _, time in ipairs(event.without) do
     if time.date and not event.start.date then
       days[time.civil // DAY] = true
     else
-      instants[instant_of(time, zone)] = true
+      local instant = instant_of(time, zone)
+      instants[instant] = true
+      sorted[#sorted + 1] = instant
     end
   end
-  return function(opens)
+  table.sort(sorted)
+  local function one_of(opens)
     return instants[opens] or days[there:civil(opens) // DAY]
+  end
+  local function some_between(first, last)
+    local low, high = 1, #sorted
+    while low <= high do
+      local middle = (low + high) // 2
+      if sorted[middle] < first then
+        low = middle + 1
+      else
+        high = middle - 1
+      end
+    end
+    return sorted[low] and sorted[low] <= last or next(days) and (one_of(first) or one_of(last))
+  end
+  return one_of, some_between
+end
+
+--- The occurrences by a rule; those that join on one day come as one.
+local function recurring(event, rule, zone, from, left_out_between)
+  local there = event.zone or zone
+  local runs = recur.runs(rule, event.start.civil, from - SLACK, there, event.length, function(first, last)
+    local opens, opens_last = there:first(first), there:first(last)
+    -- where clocks are set back, times that follow each other lie further apart
+    return opens_last - opens <= last - first and not left_out_between(opens, opens_last)
+      and there:civil(opens) // DAY == there:civil(opens_last) // DAY
+      and (there == zone or zone:civil(opens) // DAY == zone:civil(opens_last) // DAY)
+  end)
+  return function()
+    local first, last = runs()
+    if first then
+      local opens = there:first(first)
+      return opens, closing(event, there, last, last == first and opens or there:first(last))
+    end
   end
 end
 
 --- The occurrences of an event.
 local function occurrences_of(event, zone, from)
   local there = event.zone or zone
+  local left_out, left_out_between = filter(event, zone, there)
   local iterators = { listed(event, zone, there) }
   -- what takes no time opens nothing, however often it recurs
   for _, rule in ipairs(event.length > 0 and event.rules or {}) do
-    local times = rules.times(rule, event.start.civil, from - SLACK, there)
-    iterators[#iterators + 1] = function()
-      local start = times()
-      if start then
-        local opens = there:first(start)
-        return opens, closing(event, there, start, opens)
-      end
-    end
+    iterators[#iterators + 1] = recurring(event, rule, zone, from, left_out_between)
   end
-  local occurrences, left_out = in_order(iterators), filter(event, zone, there)
-  local names = { event.name }
+  local occurrences, names = in_order(iterators), { event.name }
   return function()
     while true do
       local opens, closes = occurrences()
@@ -356,7 +396,8 @@ local function source_of(book, match)
   function source.starting(zone, from)
     local iterators = {}
     for i, event in ipairs(events) do
-      iterators[i] = occurrences_of(event, zone, from)
+      -- its own length, not the longest, says how far back it must be looked at
+      iterators[i] = occurrences_of(event, zone, from + source.length - event.length)
     end
     return in_order(iterators)
   end
@@ -364,7 +405,7 @@ local function source_of(book, match)
 end
 
 local function new_book()
-  return { by_key = {}, order = {}, rules = 0 }
+  return { by_key = {}, order = {}, rules = 0, dates = 0 }
 end
 
 --- The windows of a calendar's text.
@@ -374,6 +415,7 @@ end
 ---@return haplua.window.Source  for window.new(); raises `refused`
 function M.parse(text, options)
   local book = new_book()
+  patience.begin()
   add_file(book, text, options and options.name or "calendar")
   return source_of(book, options and options.match)
 end
@@ -404,6 +446,7 @@ end
 ---@return haplua.window.Source  raises `refused`
 function M.read(path, options)
   local book = new_book()
+  patience.begin()
   for _, name in ipairs(files_of(path)) do
     local text, problem = require("haplua.file").read(name, ical.SIZE_MAX)
     if not text then

@@ -79,6 +79,17 @@ function M.nth_weekday(year, month, weekday, n)
   return date >= 1 and date <= length and first + date - 1 or nil
 end
 
+--- Digits that were found in a text, as integers; nil stays nil.
+---@param ... string?
+---@return integer? ...
+function M.integers(...)
+  local numbers = table.pack(...)
+  for i = 1, numbers.n do
+    numbers[i] = math.tointeger(tonumber(numbers[i]))
+  end
+  return table.unpack(numbers, 1, numbers.n)
+end
+
 --- "2026-12-01".
 ---@return string
 function M.date_text(day)

@@ -64,7 +64,7 @@ end
 --- A value that counts things.
 ---@return integer?, string?
 function M.count(text)
-  local n = math.tointeger(tonumber(text))
+  local n = text:find("^%d+$") and #text < 10 and math.tointeger(tonumber(text))
   if n and n >= 1 then
     return n
   end

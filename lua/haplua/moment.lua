@@ -3,7 +3,11 @@
 --- Instants and durations as people type and read them. Instants are seconds since 1970 UTC; a time
 -- without an offset is the machine's own.
 
+local civil = require("haplua.civil")
+
 local M = {}
+
+local integers = civil.integers
 
 local units = { s = 1, m = 60, h = 3600, d = 86400, w = 604800 }
 
@@ -26,16 +30,7 @@ end
 
 --- Do the fields name a day and a time that there are? os.time() would carry the 31st of April into May.
 local function is_real(t)
-  local last = os.date("!*t", os.time({ year = t.year, month = t.month + 1, day = 0, hour = 12 })).day
-  return t.month >= 1 and t.month <= 12 and t.day >= 1 and t.day <= last
-    and t.hour < 24 and t.min < 60 and t.sec < 60
-end
-
---- Seconds since 1970 of fields that are meant as UTC.
-local function utc(t)
-  local y, m = t.year - (t.month <= 2 and 1 or 0), (t.month + 9) % 12
-  local days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + t.day - 1 - 719468
-  return days * 86400 + t.hour * 3600 + t.min * 60 + t.sec
+  return civil.is_date(t.year, t.month, t.day) and t.hour < 24 and t.min < 60 and t.sec < 60
 end
 
 --- The offset at the end of "...T03:00+01:00" in seconds; nil: not one.
@@ -47,14 +42,6 @@ local function offset_of(text)
   if hours and tonumber(hours) < 24 and tonumber(minutes) < 60 then
     return (sign == "-" and -1 or 1) * (hours * 3600 + minutes * 60)
   end
-end
-
-local function integers(...)
-  local numbers = table.pack(...)
-  for i = 1, numbers.n do
-    numbers[i] = math.tointeger(tonumber(numbers[i]))
-  end
-  return table.unpack(numbers, 1, numbers.n)
 end
 
 --- "03:00": when the clock shows that next.
@@ -94,7 +81,7 @@ local function date_time(text)
     return os.time(t)
   end
   local offset = offset_of(zone)
-  return offset and math.tointeger(utc(t) - offset)
+  return offset and math.tointeger(civil.day(t.year, t.month, t.day) * civil.DAY + t.hour * 3600 + t.min * 60 + t.sec - offset)
 end
 
 --- An instant to come: "03:00", "2026-12-01T03:00", "2026-12-01T03:00+01:00", "...Z".

@@ -6,6 +6,7 @@
 
 local civil = require("haplua.civil")
 local in_order = require("haplua.inorder")
+local patience = require("haplua.patience")
 local windowspec = require("haplua.windowspec")
 local zones = require("haplua.zone")
 
@@ -94,18 +95,10 @@ local function monthly_starts(spec, from)
   end
 end
 
-local starts_of = {
-  weekly = function(spec, from)
-    return spec.nth and monthly_starts(spec, from) or weekly_starts(spec, from)
-  end,
-  rule = function(spec, from, zone)
-    return require("haplua.rule").times(spec.rule, spec.from, from, zone)
-  end,
-}
-
---- Occurrences from their civil starts.
-local function at_starts(spec, zone, starts, names)
+--- Occurrences by days of the week.
+local function by_week(spec, zone, from, names)
   local wall, elapsed = spec.wall, spec.elapsed
+  local starts = spec.nth and monthly_starts(spec, from) or weekly_starts(spec, from)
   return function()
     while true do
       local start = starts()
@@ -117,6 +110,25 @@ local function at_starts(spec, zone, starts, names)
       if closes > opens then
         return opens, closes, start // DAY, names
       end
+    end
+  end
+end
+
+--- Occurrences by a rule; those that join on one day come as one.
+---@param asking haplua.Zone  whose day they have
+local function by_rule(spec, zone, from, names, asking)
+  local runs = require("haplua.recur").runs(spec.rule, spec.from, from, zone, spec.elapsed, function(first, last)
+    local opens, opens_last = zone:first(first), zone:first(last)
+    -- where clocks are set back, times that follow each other lie further apart
+    return opens_last - opens <= last - first
+      and (asking == zone or asking:civil(opens) // DAY == asking:civil(opens_last) // DAY)
+  end)
+  return function()
+    local first, last = runs()
+    if first then
+      local opens = zone:first(first)
+      return opens, (last == first and opens or zone:first(last)) + spec.elapsed,
+        (asking == zone and first or asking:civil(opens)) // DAY, names
     end
   end
 end
@@ -154,21 +166,20 @@ local function source_of(spec)
     spec = spec,
     length = spec.wall or spec.elapsed,
     starting = function(zone, from)
-      local there = own or zone
-      from = own and own ~= zone and from - SLACK or from
-      local occurrences = at_starts(spec, there, starts_of[spec.kind](spec, from, there), names)
-      if there == zone then
-        return occurrences
+      if spec.kind == "weekly" then
+        return by_week(spec, zone, from, names)
       end
-      return function()
-        local opens, closes = occurrences()
-        return opens, closes, opens and zone:civil(opens) // DAY, names
-      end
+      return by_rule(spec, own or zone, own and own ~= zone and from - SLACK or from, names, zone)
     end,
   }
 end
 
 -- Several into one.
+
+--- For messages.
+local function some_names(names)
+  return table.concat(names, ", ", 1, math.min(3, #names))
+end
 
 --- Leave out what starts on some days.
 local function without_days(occurrences, except)
@@ -191,22 +202,31 @@ local function without_days(occurrences, except)
         last = opens
         return opens, closes, day, names
       end
+      patience.spend(1, some_names, names)
     end
   end
 end
 
-local function add_names(names, more)
-  local all = table.move(names, 1, #names, 1, {})
-  for _, name in ipairs(more) do
-    local there = false
-    for _, other in ipairs(all) do
-      there = there or other == name
+--- Names of several, each once: a function that takes lists, and gives the names of all so far.
+local function collected(first)
+  local all, there = first, nil
+  return function(names)
+    if names == first or names == nil then
+      return all
+    elseif not there then
+      all, there = table.move(first, 1, #first, 1, {}), {}
+      for _, name in ipairs(first) do
+        there[name] = true
+      end
     end
-    if not there then
-      all[#all + 1] = name
+    for _, name in ipairs(names) do
+      if not there[name] then
+        there[name] = true
+        all[#all + 1] = name
+      end
     end
+    return all
   end
-  return all
 end
 
 --- Make one of those that touch or overlap.
@@ -216,17 +236,18 @@ local function merged(occurrences)
     if not opens then
       return nil
     end
-    local first, last, all = opens, closes, names
+    local first, last, add = opens, closes, collected(names)
     while true do
       opens, closes, _, names = occurrences()
       if not opens or opens > last then
-        return first, last, all
+        return first, last, add()
       elseif opens > first + ENDLESS then
         opens = nil
-        return first, math.huge, all
+        return first, math.huge, add()
       end
+      patience.spend(1, some_names, names)
       last = closes > last and closes or last
-      all = names == all and all or add_names(all, names)
+      add(names)
     end
   end
 end
@@ -234,7 +255,7 @@ end
 --- Cut the holes out.
 local function cut(occurrences, holes)
   local opens, closes, names
-  local hole, filled = holes()
+  local hole, filled, whose = holes()
   local last
   return function()
     while true do
@@ -246,7 +267,8 @@ local function cut(occurrences, holes)
         end
       end
       while filled and filled <= opens do
-        hole, filled = holes()
+        patience.spend(1, some_names, whose)
+        hole, filled, whose = holes()
       end
       local from, to = opens, closes
       if not hole or hole >= closes then
@@ -280,6 +302,7 @@ end
 function Window:occurrences(from)
   local instant, back = math.floor(from), SLACK // 8
   local occurrences, opens, closes, names
+  patience.begin()
   repeat
     back = math.min(back * 8, ENDLESS)
     -- what opens after this was found whole
@@ -295,6 +318,7 @@ function Window:occurrences(from)
   local zone, found = self.zone, opens ~= nil
   return function()
     if not found then
+      patience.begin()
       opens, closes, names = occurrences()
     end
     found = false

@@ -12,6 +12,7 @@ local M = {}
 ---@field at integer
 
 local DAY <const> = civil.DAY
+local integers = civil.integers
 
 --- The longest window there is.
 M.LONGEST = 3660 * DAY
@@ -50,15 +51,6 @@ local function skip(reader)
   reader.at = reader.text:find("[^ \t]", reader.at) or #reader.text + 1
 end
 M.skip = skip
-
-local function integers(...)
-  local numbers = table.pack(...)
-  for i = 1, numbers.n do
-    numbers[i] = math.tointeger(tonumber(numbers[i]))
-  end
-  return table.unpack(numbers, 1, numbers.n)
-end
-M.integers = integers
 
 local function expect_end(reader)
   skip(reader)

@@ -38,6 +38,7 @@ local FAR = 86400
 ---@field window haplua.Window
 ---@field stamp string  of the calendars
 ---@field left number?  the opening of the occurrence that is over, or was left early
+---@field within number?  the opening of the occurrence that was open when the process began
 local Runner = {}
 Runner.__index = Runner
 
@@ -74,7 +75,10 @@ local function make_window(plan)
   for _, path in ipairs(plan.calendars or {}) do
     specs[#specs + 1] = require("haplua.calendar").read(path, { match = plan.match })
   end
-  return window.new(specs, { tz = plan.tz, except = plan.except })
+  local made = window.new(specs, { tz = plan.tz, except = plan.except })
+  -- one that recurs too often to be searched through is refused here, not when it is due
+  made:occurrences(task.time())
+  return made
 end
 
 --- Read the calendars again when they have changed. One that cannot be read leaves what was known.
@@ -124,15 +128,19 @@ function Runner:try(occurrence, when)
   return ok
 end
 
---- Has somebody ended, or replaced, this occurrence's maintenance since it opened? Also before this process began.
-local function was_left(c, occurrence)
+--- Why this occurrence is not entered, if it is not: somebody has ended, or replaced, its maintenance since it opened,
+-- or it was over, and the clock was set back into it. Also before this process began.
+function Runner:was_left(c, occurrence)
   local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
-  if not wanted or wanted.time < occurrence.opens then
-    return false
+  local before = wanted and wanted.time >= occurrence.opens and c.journal:entry(wanted.before)
+  if not before or before.action ~= action_of(occurrence) or wanted.action == action_of(occurrence) then
+    return nil
+  elseif wanted.action ~= "restore" and wanted.action ~= "expire" then
+    return "was ended early"
   end
-  local before = c.journal:entry(wanted.before)
-  return wanted.action ~= action_of(occurrence) and before ~= nil and before.action == action_of(occurrence)
-    and wanted.action ~= "restore" and wanted.action ~= "expire"
+  -- a process that has seen the clock before the opening enters it again; one that begins within it cannot know
+  return self.within == occurrence.opens and wanted.time >= occurrence.closes and "was over before the clock was set back"
+    or nil
 end
 
 --- Stay while it is open, also when the clock is set back before it. False: somebody has changed it meanwhile.
@@ -161,8 +169,9 @@ end
 function Runner:attend(occurrence)
   local options = options_for(self.plan, occurrence)
   local c = maintenance.context(options)
-  if was_left(c, occurrence) then
-    self:say("%s: the window %s was ended early: it stays so until the next", c.name, name_of(occurrence))
+  local left = self:was_left(c, occurrence)
+  if left then
+    self:say("%s: the window %s %s: it stays so until the next", c.name, name_of(occurrence), left)
     return
   end
   local over
@@ -219,7 +228,7 @@ end
 ---@return haplua.window.Occurrence?
 function Runner:next(now)
   if self.left and now < self.left - BACK then
-    self.left = nil
+    self.left, self.within = nil, nil
   end
   for occurrence in self.window:occurrences(now) do
     if not self.left or occurrence.opens > self.left then
@@ -256,7 +265,8 @@ end
 ---@param plan haplua.WindowPlan
 local function run(plan)
   local self = setmetatable({ plan = plan, stamp = stamp_of(plan), window = make_window(plan) }, Runner)
-  local first = true
+  local open, first = self.window:open_at(task.time()), true
+  self.within = open and open.opens
   while true do
     local occurrence = self:next(task.time())
     if not occurrence and #(plan.calendars or {}) == 0 then

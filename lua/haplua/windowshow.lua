@@ -3,20 +3,11 @@
 --- What scripts/window.lua prints: occurrences for people and for programs.
 
 local civil = require("haplua.civil")
+local span = require("haplua.moment").span
 
 local M = {}
 
 local day_names <const> = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" }
-
---- A whole number, 1 or more, of an option.
----@return integer?, string?
-function M.number(text)
-  local n = text:find("^%d+$") and #text < 10 and math.tointeger(tonumber(text))
-  if n and n > 0 then
-    return n
-  end
-  return nil, ("a number, 1 or more, expected, not '%s'"):format(text)
-end
 
 --- Minutes of an option, as seconds.
 ---@return number?, string?
@@ -182,11 +173,6 @@ function M.next(asked, at, n, as_json)
     io.stderr:write("it does not open any more\n")
   end
   return #rows > 0 and 0 or 1
-end
-
---- "2 h 10 min".
-local function span(seconds)
-  return require("haplua.moment").span(seconds)
 end
 
 --- Say whether it is open. Returns the exit status: 0 open, 1 closed.

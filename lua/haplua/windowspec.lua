@@ -32,7 +32,7 @@ local ordinals = { first = 1, second = 2, third = 3, fourth = 4, fifth = 5, last
 local ordinal_names = { "first", "second", "third", "fourth", "fifth", [-1] = "last" }
 
 local refuse, take, see, skip = reader.refuse, reader.take, reader.see, reader.skip
-local integers, date = reader.integers, reader.date
+local integers, date = civil.integers, reader.date
 
 -- Once.
 

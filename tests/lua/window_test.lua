@@ -412,19 +412,10 @@ describe("a recurrence rule", function()
     "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=31", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
     "FREQ=WEEKLY;BYDAY=SU;BYSETPOS=2", "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
     "FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=MINUTELY;INTERVAL=60;BYMINUTE=7",
+    "FREQ=SECONDLY;INTERVAL=2;BYSECOND=1", "FREQ=SECONDLY;INTERVAL=29989;BYMONTH=2;BYMONTHDAY=30",
   }) do
     it("that gives nothing ends: " .. text, function()
       assert.are.same({}, rule(text))
-    end)
-  end
-
-  for _, text in ipairs({
-    "FREQ=SECONDLY;INTERVAL=2;BYSECOND=1", "FREQ=SECONDLY;COUNT=999999999",
-  }) do
-    it("that would be searched through for ever is given up: " .. text, function()
-      local ok, problem = pcall(rule, text, "2099-01-01T00:00Z")
-      assert.is_false(ok)
-      assert.matches("very", tostring(problem))
     end)
   end
 end)

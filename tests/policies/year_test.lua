@@ -332,3 +332,144 @@ describe("a year of windows", function()
     assert.is_true(n > 800 and happened > 300 and troubles > 60, ("%d %d %d"):format(n, happened, troubles))
   end)
 end)
+
+describe("a clock that is set back", function()
+  local function start(dir)
+    local process = test.start("scripts/window.lua", "run", "daily 02:00-04:00", "--tz", "UTC", "--acl", "#9999",
+      "--journal", dir .. "/journal.db")
+    test.advance(2)
+    return process
+  end
+
+  local function is_on(site)
+    return site:matches("#9999", "/any")
+  end
+
+  local function begin()
+    local dir, site = test.folder(), test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    local day = (require("task").time() // DAY + 1) * DAY
+    local process = start(dir)
+    test.until_(day + 3 * 3600)
+    assert.is_true(is_on(site))
+    test.until_(day + 5 * 3600)
+    assert.is_false(is_on(site))
+    return dir, site, day, process
+  end
+
+  it("into a window that is over does not open it again, nor does a process that begins then", function()
+    local dir, site, day, process = begin()
+    test.jump(-2 * 3600)
+    test.advance(2)
+    assert.is_false(is_on(site))
+    process:kill()
+    process = start(dir)
+    assert.is_false(is_on(site))
+    assert.matches("was over before the clock was set back", process:out())
+    test.until_(day + DAY + 3 * 3600)
+    assert.is_true(is_on(site))
+  end)
+
+  it("to before a window opens it again in its time", function()
+    local _, site, day = begin()
+    test.jump(-4 * 3600)
+    test.until_(day + 3 * 3600)
+    assert.is_true(is_on(site))
+  end)
+
+  it("to before it, after a process has begun within it, too", function()
+    local dir, site, day, process = begin()
+    test.jump(-2 * 3600)
+    process:kill()
+    start(dir)
+    test.jump(-2 * 3600)
+    test.until_(day + 3 * 3600)
+    assert.is_true(is_on(site))
+  end)
+
+  it("does not matter to a process that is stopped within a window, and started again", function()
+    local dir, site, _, process = begin()
+    test.until_((require("task").time() // DAY + 1) * DAY + 2.5 * 3600)
+    assert.is_true(is_on(site))
+    process:stop()
+    assert.is_false(is_on(site))
+    start(dir)
+    assert.is_true(is_on(site))
+  end)
+end)
+
+-- Calendars are looked at every five seconds, a year of which would take minutes: six days have what matters.
+describe("a calendar around a change of clocks", function()
+  local MARCH = BEGIN + 84 * DAY -- 2026-03-26T00:00Z, a Thursday; clocks change on Sunday
+
+  local function text(...)
+    return "BEGIN:VCALENDAR\r\n" .. table.concat({ ... }) .. "END:VCALENDAR\r\n"
+  end
+
+  local function event(uid, lines)
+    return ("BEGIN:VEVENT\r\nUID:%s\r\nSUMMARY:upgrade\r\n%s\r\nEND:VEVENT\r\n"):format(uid, table.concat(lines, "\r\n"))
+  end
+
+  local function times(from, to)
+    return "DTSTART;TZID=Europe/Paris:" .. from, "DTEND;TZID=Europe/Paris:" .. to
+  end
+
+  local function daily(more)
+    local from, to = times("20260326T023000", "20260326T040000")
+    return event("daily", { from, to, "RRULE:FREQ=DAILY", more })
+  end
+
+  local function moved()
+    return event("daily", { "RECURRENCE-ID;TZID=Europe/Paris:20260330T023000", times("20260330T120000", "20260330T130000") })
+  end
+
+  --- Seconds from MARCH on: {opens, closes}.
+  local function hours(day, from, to)
+    return { MARCH + day * DAY + from * 3600, MARCH + day * DAY + to * 3600 }
+  end
+
+  local want = {
+    hours(1, 1.5, 3), -- left out on the 28th
+    hours(3, 1, 2), hours(4, 10, 11), hours(5, 0.5, 2), -- from the end of the gap; moved; as ever
+    hours(6, 10, 11), -- of the calendar that comes instead
+  }
+
+  it("is kept: with an exception, a move, restarts, and a file that is replaced", function()
+    local dir = test.folder()
+    local site = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    local path = dir .. "/office.ics"
+    local process, said = nil, ""
+
+    local function write(content)
+      local f <close> = assert(io.open(path, "w"))
+      f:write(content)
+    end
+
+    local function start()
+      process = test.start("scripts/window.lua", "calendar", path, "--acl", "#9999", "--journal", dir .. "/journal.db")
+    end
+
+    write(text(daily("EXDATE;TZID=Europe/Paris:20260328T023000"), moved()))
+    test.jump(MARCH + DAY - require("task").time())
+    start()
+    for at = MARCH + DAY + 60, MARCH + 7 * DAY, 900 do
+      test.until_(at)
+      local on = false
+      for _, one in ipairs(want) do
+        on = on or one[1] <= at and at < one[2]
+      end
+      if site:matches("#9999", "/any") ~= on then
+        error(("at %s it should be %s\n%s\n%s"):format(os.date("!%Y-%m-%dT%H:%M:%SZ", at), on and "on" or "off",
+          process:out(), process:err()), 0)
+      end
+      if (at - MARCH) // 900 % 37 == 7 then
+        said = said .. process:out()
+        process:kill()
+        start()
+        test.advance(2)
+      elseif at == MARCH + 60 + 5 * DAY + 12 * 3600 then
+        write(text(daily("STATUS:CANCELLED"), event("new", { times("20260401T120000", "20260401T130000") })))
+      end
+    end
+    assert.matches("the calendar was read again", said .. process:out())
+  end)
+end)

@@ -196,6 +196,16 @@ static void unquoting(void **state)
 	assert_int_equal(out.n, 0);
 }
 
+static void an_empty_text_has_no_columns(void **state)
+{
+	(void)state;
+	struct span rest = {"", 0};
+
+	columns.n = 77;
+	assert_int_equal(reply_columns(&rest, &columns), 0);
+	assert_int_equal(columns.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +217,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_header),
 		cmocka_unit_test(there_are_at_most_512_columns),
 		cmocka_unit_test(unquoting),
+		cmocka_unit_test(an_empty_text_has_no_columns),
 	};
 
 	return cmocka_run_group_tests_name("reply_columns", tests, NULL, forget_input);

@@ -256,7 +256,47 @@ def by_parts(rng, freq, interval):
     return parts
 
 
+def dense_rule_spec(rng, zone, civil):
+    """A rule by small steps, for some hours, whose occurrences often touch or overlap."""
+    freq, size = rng.choice([("SECONDLY", 1), ("SECONDLY", 1), ("MINUTELY", 60), ("HOURLY", 3600), ("DAILY", DAY)])
+    start = civil - dt.timedelta(seconds=rng.randrange(0, 9000))
+    interval = rng.choice([1, 1, 2, 7, 60, 100]) if freq in ("SECONDLY", "MINUTELY") else 1
+    parts = [f"FREQ={freq}", f"INTERVAL={interval}"]
+    if rng.random() < 0.3 or freq == "DAILY":
+        parts.append("BYHOUR=" + numbers(rng, 0, 23, rng.choice([20, 24])))
+    if rng.random() < 0.4 or freq in ("HOURLY", "DAILY"):
+        parts.append("BYMINUTE=" + numbers(rng, 0, 59, rng.choice([6, 57, 60])))
+    if rng.random() < 0.4:
+        parts.append("BYSECOND=" + numbers(rng, 0, 59, rng.choice([3, 40, 59, 60])))
+    if rng.random() < 0.3:
+        parts.append("BYDAY=" + ",".join(d.upper()[:2] for d in rng.sample(DAYS, 5)))
+    count = rng.choice([None, rng.randrange(1, 20000)])
+    until = start + dt.timedelta(seconds=rng.randrange(0, 30000))
+    seconds = rng.choice([size * interval - 1, size * interval, size * interval + 1, rng.randrange(1, 10000)])
+    limit = f"COUNT={count}" if count else f"UNTIL={until:%Y%m%dT%H%M%S}"
+    last = until if not count else start + dt.timedelta(days=3)
+    found = []
+    try:
+        for time in rrule.rrulestr("RRULE:" + ";".join(parts), dtstart=start):
+            if time > last or count and len(found) == count:
+                break
+            found.append(time)
+    except ValueError:  # dateutil refuses some rules that never give anything
+        pass
+    if count and len(found) < count:
+        limit = f"UNTIL={last:%Y%m%dT%H%M%S}"
+
+    def starts(low, high):
+        return [time for time in found if low <= time <= high]
+
+    seconds = max(seconds, 1)
+    return Spec(f"DTSTART:{start:%Y%m%dT%H%M%S};RRULE:{';'.join(parts)};{limit} for {seconds}s", starts,
+                elapsed=seconds)
+
+
 def rule_spec(rng, zone, civil):
+    if rng.random() < 0.1:
+        return dense_rule_spec(rng, zone, civil)
     freq = rng.choice(["DAILY", "WEEKLY", "WEEKLY", "MONTHLY", "MONTHLY", "YEARLY", "HOURLY", "MINUTELY"])
     start = civil - dt.timedelta(days=rng.randrange(0, 900 if freq != "MINUTELY" else 4))
     start = start.replace(second=0)
