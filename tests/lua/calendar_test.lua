@@ -3,6 +3,7 @@
 local calendar = require("haplua.calendar")
 local civil = require("haplua.civil")
 local ical = require("haplua.ical")
+local occurrences = require("occurrences")
 local support = require("support")
 local window = require("haplua.window")
 
@@ -16,21 +17,9 @@ local function event(...)
   return "BEGIN:VEVENT\r\n" .. table.concat({ ... }, "\r\n") .. "\r\nEND:VEVENT"
 end
 
-local function utc(instant)
-  return civil.date_text(instant // 86400) .. " " .. civil.clock_text(instant % 86400)
-end
-
 --- The first n occurrences in UTC, from the beginning of December 2026 on.
 local function coming(text, n, options, tz)
-  local list = {}
-  local asked = window.new(calendar.parse(text, options), { tz = tz or "Europe/Paris" })
-  for occurrence in asked:occurrences(civil.day(2026, 12, 1) * 86400) do
-    list[#list + 1] = utc(occurrence.opens) .. "/" .. utc(occurrence.closes)
-    if #list >= n then
-      break
-    end
-  end
-  return list
+  return occurrences.coming(calendar.parse(text, options), { tz = tz or "Europe/Paris" }, "2026-12-01T00:00Z", n)
 end
 
 local function refusal(text, options)

@@ -4,33 +4,15 @@
 -- once, or is refused. A search without end fails by the time that a test may take.
 
 local calendar = require("haplua.calendar")
-local civil = require("haplua.civil")
+local occurrences = require("occurrences")
 local window = require("haplua.window")
-local zone = require("haplua.zone")
 
-local function at(text)
-  return require("haplua.windowspec").instant(text, zone.load("UTC"))
-end
-
-local function utc(instant)
-  if instant == math.huge or instant == -math.huge then
-    return tostring(instant)
-  end
-  return civil.date_text(instant // 86400) .. " " .. civil.clock_text(instant % 86400)
-end
-
+local at, utc = occurrences.at, occurrences.utc
 local FROM <const> = "2026-12-01T00:00Z"
 
 --- The next occurrences of a window, at most n, as "opens/closes" in UTC.
 local function coming(specs, n, options, from)
-  local list = {}
-  for occurrence in window.new(specs, options or { tz = "UTC" }):occurrences(at(from or FROM)) do
-    list[#list + 1] = utc(occurrence.opens) .. "/" .. utc(occurrence.closes)
-    if #list == n then
-      break
-    end
-  end
-  return list
+  return occurrences.coming(specs, options or { tz = "UTC" }, from or FROM, n)
 end
 
 --- All numbers up to one, for BYSECOND and the like; but for one of them.

@@ -2,35 +2,11 @@
 
 -- docs/windows.md, sentence by sentence; tests/window/oracle.py holds the arithmetic against Python's.
 
-local civil = require("haplua.civil")
+local occurrences = require("occurrences")
 local support = require("support")
 local window = require("haplua.window")
-local zone = require("haplua.zone")
 
---- An instant from "2026-03-29T02:30Z" or "...+02:00".
-local function at(text)
-  return require("haplua.windowspec").instant(text, zone.load("UTC"))
-end
-
---- "2026-03-29 01:00" of an instant, in UTC.
-local function utc(instant)
-  if instant == math.huge or instant == -math.huge then
-    return tostring(instant)
-  end
-  return civil.date_text(instant // 86400) .. " " .. civil.clock_text(instant % 86400)
-end
-
---- The next n occurrences as "opens/closes" in UTC.
-local function coming(specs, options, from, n)
-  local list = {}
-  for occurrence in window.new(specs, options):occurrences(at(from)) do
-    list[#list + 1] = utc(occurrence.opens) .. "/" .. utc(occurrence.closes)
-    if #list == n then
-      break
-    end
-  end
-  return list
-end
+local at, coming = occurrences.at, occurrences.coming
 
 local paris = { tz = "Europe/Paris" }
 
@@ -557,7 +533,7 @@ describe("a script's windows", function()
 
   it("run on the real clock", function()
     local start = math.floor(task.time()) + 1
-    for occurrence in window.each(civil.text(start) .. "Z for 600s", { tz = "UTC" }) do
+    for occurrence in window.each(require("haplua.civil").text(start) .. "Z for 600s", { tz = "UTC" }) do
       assert.is_true(task.time() >= occurrence.opens)
       assert.are.equal(start, occurrence.opens)
     end
