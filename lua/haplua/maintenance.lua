@@ -386,10 +386,11 @@ local function remember(c, resumes)
   return { patterns = live.patterns, passing = live.passing, info = live.info, wanted = known and wanted or nil }
 end
 
---- Is what we put there still there?
+--- Is what we put there still there? What the keeper has ended, when it was over, is ours to restore, too: what was
+-- there before comes back.
 local function is_ours(change, live, wanted)
   if wanted and change.id then
-    return wanted.id == change.id, wanted
+    return wanted.id == change.id or wanted.action == "expire" and wanted.before == change.id, wanted
   end
   return table.concat(live.patterns, "\n") == table.concat(change.patterns, "\n")
 end

@@ -15,6 +15,7 @@
 --   check     function(out): what is wrong with what the policy's command saw
 --   journal   is written down
 --   switch    has an ACL, the clients that pass and what visitors are told, each with its file (books.lua)
+--   resident  stays (residents.lua)
 --   fleet     runs on both HAProxys; apart: prepared on both, then each for itself; tcp: over TCP
 --   sparse    at every so-manieth byte only, when not all are tried
 
@@ -253,6 +254,17 @@ local list = {
     sparse = 3,
   },
   {
+    name = "maint on --wait",
+    words = script("maint", "on", "^/c", "--for", "1s", "--wait"),
+    before = { acl = lines("^/a"), journal = lines("^/a") },
+    wanted = { acl = lines("^/a"), journal = lines("^/a") },
+    between = one_of_each({ acl = lines("^/c"), journal = lines("^/c") }),
+    through = { acl = lines("^/c"), journal = lines("^/c") },
+    behind = -1,
+    journal = true,
+    sparse = 8,
+  },
+  {
     name = "maint on, two HAProxys",
     words = script("maint", "on", "^/c", "^/d"),
     before = { acl = lines("^/a") },
@@ -280,9 +292,13 @@ list.liar = {
   claims = "done",
 }
 
+for _, conversation in ipairs(require("residents")) do
+  list[#list + 1] = conversation
+end
+
 local base = require("stage").base
 for _, conversation in pairs(list) do
-  for _, name in ipairs({ "before", "wanted" }) do
+  for _, name in ipairs({ "before", "wanted", "holds", "afterwards" }) do
     conversation[name] = setmetatable(conversation[name] or {}, { __index = base })
   end
 end

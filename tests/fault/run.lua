@@ -9,6 +9,7 @@ package.path = ("%s/?.lua;%s/../lua/?.lua;%s/../real/?.lua;"):format(here, here,
 
 local stage = require("stage")
 local conversations = require("conversations")
+local resident = require("resident")
 local verdict = require("verdict")
 
 local options = { step = "1", workers = "2", only = "", kinds = "" }
@@ -22,7 +23,7 @@ end
 -- arrives when haplua has given up, and held ones never do: these cost a deadline each.
 local kinds = {
   { name = "cut", density = 1 },
-  { name = "gone", density = 3 },
+  { name = "gone", density = 3, resident_ms = 700 },
   { name = "close", density = 1 },
   { name = "reset", density = 1 },
   { name = "repeat", density = 1 },
@@ -56,7 +57,8 @@ local function faults_of(conversation, connections)
           for offset = 0, length do
             if is_tried(offset, length, step * kind.density) then
               faults[#faults + 1] = {
-                kind = kind.name, connection = n, direction = direction, offset = offset, ms = kind.ms,
+                kind = kind.name, connection = n, direction = direction, offset = offset,
+                ms = conversation.resident and kind.resident_ms or kind.ms,
                 proxy = kind.proxy,
               }
             end
@@ -97,7 +99,7 @@ end
 --- Where HAProxy, files and journal are not of one mind: what does `maint status` tell, and does `maint off` mend it?
 local function ask_what_is_told(st, run)
   local conversation, state = run.conversation, run.states[1]
-  if not conversation.journal or conversation.fleet or verdict.is_together(state) then
+  if not conversation.journal or conversation.fleet or run.problem or verdict.is_together(state) then
     return
   end
   local proxy = st:proxy(conversation)
@@ -117,8 +119,13 @@ local function try(st, conversation, fault, states)
     assert(not verdict.difference(states[i], conversation.before), "not restored")
   end
   proxy:arm(fault.proxy and setmetatable({ kind = fault.proxy }, { __index = fault }) or fault)
-  local timeout = fault.timeout or stage.TIMEOUT
-  local run = fault.act and st:run_and_act(conversation, timeout, fault) or st:run(conversation, timeout)
+  local timeout, run = fault.timeout or stage.TIMEOUT, nil
+  st:set_clock((conversation.resident or fault.clock) and 0)
+  if conversation.resident then
+    run = resident.run(st, conversation, timeout, fault)
+  else
+    run = fault.act and st:run_and_act(conversation, timeout, fault) or st:run(conversation, timeout)
+  end
   local done, passed = proxy:report()
   st.proxies[2]:report()
   run.conversation, run.fault, run.timeout, run.given = conversation, fault, timeout, given
@@ -137,11 +144,11 @@ end
 
 local function note(run)
   count("faults")
-  count(run.status == 0 and "success" or "error")
+  local problem, details = (run.resident and resident or verdict).judge(run)
+  count((run.status == 0 or run.resident and not problem) and "success" or "error")
   if verdict.is_altered(run.fault) then
     count("altered")
   end
-  local problem, details = verdict.judge(run)
   if problem then
     count(problem)
     count(verdict.excuses[problem] and "excused" or "problems")
@@ -155,12 +162,14 @@ end
 local function record(st, conversation)
   local proxy = st:proxy(conversation)
   prepare(st, conversation)
+  st:set_clock(conversation.resident and 0)
   proxy:arm()
-  local run = st:run(conversation, 5)
-  assert(run.status == 0, conversation.name .. ": " .. run.err)
+  local run = conversation.resident and resident.run(st, conversation, 5, { kind = "none" }) or st:run(conversation, 5)
   local _, passed = proxy:report()
-  run.states = { st:state(1, conversation) }
-  assert(not verdict.difference(run.states[1], conversation.wanted), conversation.name .. ": is not done")
+  run.conversation, run.fault, run.states = conversation, { kind = "none" }, { st:state(1, conversation) }
+  assert(run.resident or run.status == 0, conversation.name .. ": " .. run.err)
+  local problem = run.resident and resident.judge(run) or verdict.difference(run.states[1], conversation.wanted)
+  assert(not problem, ("%s: %s: %s\n%s\n%s"):format(conversation.name, problem, run.details, run.out, run.err))
   return passed
 end
 
@@ -198,6 +207,19 @@ local happenings = {
     end,
     after = function(_, proxy)
       proxy:take(0)
+    end,
+  },
+  -- haplua's wall clock is set: ahead, and back
+  ahead = {
+    directions = { "up" }, timeout = 10, clock = true,
+    act = function(st)
+      st:set_clock(1800)
+    end,
+  },
+  behind = {
+    directions = { "up" }, timeout = 10, clock = true,
+    act = function(st, _, conversation)
+      st:set_clock(conversation.behind or -30)
     end,
   },
 }
@@ -254,7 +276,7 @@ end
 local function summary()
   local others = {}
   for _, name in ipairs({ "neither old nor new", "not everywhere", "left over", "false claim", "no words", "crash",
-    "in part", "untold", "not mended" }) do
+    "in part", "untold", "not mended", "not held", "died" }) do
     others[#others + 1] = ("%d %s"):format(counts[name] or 0, name)
   end
   print(("faults: %d distinct, %d successes, %d errors, %d false successes, %d hangs (%s)"):format(counts.faults,
@@ -285,10 +307,10 @@ local function main()
       run_faults(stages, conversation, faults, "faults")
     end
   end
-  for name in pairs(happenings) do
+  for _, name in ipairs({ "reload", "full", "ahead", "behind" }) do
     local places = is_chosen(name) and name == "full" and { start(2) } or stages
     for _, conversation in ipairs(is_chosen(name) and list or {}) do
-      if not conversation.tcp then
+      if not conversation.tcp and not (name == "reload" and conversation.no_reload) then
         run_happening(places, conversation, name)
       end
     end

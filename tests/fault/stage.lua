@@ -11,7 +11,9 @@ local reply = require("haplua.reply")
 
 local M = {}
 
-local PROXY = (os.getenv("BUILD") or "build") .. "/proxy"
+local BUILD = (os.getenv("PWD") or ".") .. "/" .. (os.getenv("BUILD") or "build")
+local PROXY = BUILD .. "/proxy"
+local SHIFT = BUILD .. "/shift.so"
 
 --- Deadline of one command of the policies, in seconds.
 M.TIMEOUT = tonumber(os.getenv("FAULT_TIMEOUT")) or 0.3
@@ -215,7 +217,22 @@ function Stage:words(conversation, timeout)
   for _, word in ipairs(conversation.words(self)) do
     words[#words + 1] = word
   end
-  return words, books.environment(self.sites[1], conversation)
+  local env = books.environment(self.sites[1], conversation)
+  if self.clock_is_set then
+    env.LD_PRELOAD, env.CLOCK_SHIFT = SHIFT, self.sites[1].dir .. "/clock"
+  end
+  return words, env
+end
+
+--- From now on haplua's wall clock is so many seconds ahead, also while it runs; false: it is the machine's.
+function Stage:set_clock(seconds)
+  self.clock_is_set = seconds ~= nil and seconds ~= false
+  if not self.clock_is_set then
+    return
+  end
+  local path = self.sites[1].dir .. "/clock"
+  local f <close> = assert(io.open(path, "r+b") or io.open(path, "wb")) -- the same file: it is mapped
+  f:write(("j"):pack(seconds))
 end
 
 --- Run a policy to its end or for as long as patience lasts.
@@ -242,7 +259,7 @@ function Stage:run_and_act(conversation, timeout, fault)
   while not proxy.paused and not running:done() do
     task.sleep(0.002)
   end
-  fault.act(self, proxy)
+  fault.act(self, proxy, conversation)
   proxy:go()
   local run = running:wait()
   if fault.after then
