@@ -247,7 +247,7 @@ local function run_disk(st)
       print(("disk: %s: %s\n  %s\n  status %s: %s%s"):format(name, problem, details, run.status, run.out, run.err))
     end
   end)
-  print(("%-26s %5d failures of the disk, %.0f s"):format("maint on, with its file", counts.faults - before,
+  print(("%-26s %5d failures of the disk, %.0f s"):format("maint and keep, a file", counts.faults - before,
     task.now() - began))
 end
 
