@@ -99,8 +99,12 @@ local function expire(c, live, wanted)
     c.switch.acl)
 end
 
---- Somebody has changed a list without haplua.
+--- Somebody has changed a list without haplua. That is believed when it is seen twice: what is written down from one
+-- answer that was garbled would be put back for ever.
 local function by_hand(c, live, wanted)
+  if switch.look(c.target, c.switch).seen ~= live.seen then
+    return
+  end
   local now = ("%s matches %s"):format(c.switch.acl, maintenance.enumerate(live.patterns))
   if c.switch.by_hand == "undo" then
     put_back(c, live, wanted, ("somebody had changed it by hand: %s"):format(now))

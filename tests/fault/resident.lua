@@ -10,6 +10,8 @@ local M = {}
 
 -- Within so many seconds HAProxy is as wanted, with a fault or without.
 local BOUND = 12
+-- One that finds all done need not say that it did it.
+local SILENT = 2
 -- What takes every place, or is gone, is so for this long.
 local PASSES = 0.7
 local LOOK = 0.01
@@ -66,7 +68,7 @@ end
 -- The list beside, which nobody keeps, is lost at a reload.
 local function wait_for(st, resident, conversation, fault, wanted, text)
   local latest = task.now() + BOUND
-  local difference, state
+  local difference, state, right_since
   while task.now() < latest do
     if not attend(st, resident, conversation, fault) then
       local told = says(resident, text)
@@ -74,7 +76,8 @@ local function wait_for(st, resident, conversation, fault, wanted, text)
       state.rest = fault.kind == "reload" and wanted.rest or state.rest
       difference = verdict.difference(state, wanted)
         or state.entry and state.entry.outcome ~= "done" and "outcome" or nil
-      if not difference and told then
+      right_since = not difference and (right_since or task.now()) or nil
+      if not difference and (told or fault.kind ~= "none" and task.now() > right_since + SILENT) then
         return nil
       elseif difference and difference ~= "outcome" and told and not fault.act and not verdict.is_altered(fault) then
         return "false claim", ("'%s', and %s is\n%s"):format(told, difference, state[difference])
@@ -128,6 +131,7 @@ end
 
 --- The end: a signal, or its own.
 local function finish(st, resident, conversation, fault)
+  resident.stopped = task.now()
   if conversation.stop ~= false and resident.pid and not resident.task:done() then
     run({ "kill", "-TERM", resident.pid, stderr = "null" })
   end
@@ -138,6 +142,8 @@ local function finish(st, resident, conversation, fault)
   end
   if fault.after and resident.acted and not resident.passed then
     fault.after(st, st:proxy(conversation))
+  elseif fault.act and not resident.acted then
+    st:proxy(conversation):go()
   end
   if not resident.task:done() then
     run({ "kill", "-KILL", resident.pid, stderr = "null" })
@@ -158,6 +164,7 @@ function M.run(st, conversation, timeout, fault)
   return {
     status = status, out = table.concat(resident.out, "\n"), err = table.concat(resident.err, "\n"), resident = true,
     seconds = task.now() - began, held = held, problem = problem, details = details,
+    missed = fault.act and not resident.acted, late = resident.acted and resident.acted > resident.stopped,
   }
 end
 
@@ -184,6 +191,8 @@ function M.judge(run)
   local part = verdict.difference(state, c.wanted)
   if part and is_misled(run) then
     return "misled", part
+  elseif part and run.late and run.fault.kind == "reload" then
+    return "forgotten", part
   elseif part and (c.stop == false or not c.between or not c.between[part] or not c.between[part](state[part])) then
     return "not held", ("at its end %s is\n%s"):format(part, state[part])
   elseif part and not run.err:find("haplua: ", 1, true) then

@@ -139,7 +139,7 @@ local function try(st, conversation, fault, states)
     st:restore(i, run.mended == nil and run.states[i] or st:state(i, conversation), conversation)
     states[i] = (dirty or conversation.journal) and st:state(i, conversation) or run.states[i]
   end
-  return done > 0 and run or nil
+  return done > 0 and not run.missed and run or nil
 end
 
 local function note(run)
@@ -310,7 +310,8 @@ local function main()
   for _, name in ipairs({ "reload", "full", "ahead", "behind" }) do
     local places = is_chosen(name) and name == "full" and { start(2) } or stages
     for _, conversation in ipairs(is_chosen(name) and list or {}) do
-      if not conversation.tcp and not (name == "reload" and conversation.no_reload) then
+      local out = name == "reload" and conversation.no_reload or happenings[name].clock and conversation.jump
+      if not conversation.tcp and not out then
         run_happening(places, conversation, name)
       end
     end

@@ -107,6 +107,22 @@ describe("scripts/keep.lua", function()
     assert.equal("", list())
   end)
 
+  it("leaves it to who attends an end to bring back what was there before, though it was late", function()
+    local k <close> = keep()
+    good(s:maint("on", "^/before", "--reason", "mine"))
+    good(s:haplua({ "-e", [[
+      local c = require("haplua.maintenance").context({})
+      require("haplua.maintenance").during({ patterns = { "^/a" }, ends = os.time() - 10 }, function()
+        while c.journal:wanted(c.name, c.switch.acl).action ~= "expire" do
+          require("task").sleep(0.05)
+        end
+      end)
+    ]] }))
+    assert.equal("^/before", list())
+    assert.equal("mine", json.decode(good(s:maint("status", "--json"))).wanted.reason)
+    assert.matches("ended as planned", k:out())
+  end)
+
   it("keeps what a person did by hand, and tells it", function()
     local k <close> = keep()
     good(s:maint("on", "^/a"))
