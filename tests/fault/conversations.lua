@@ -17,7 +17,7 @@
 --   switch    has an ACL, the clients that pass and what visitors are told, each with its file (books.lua)
 --   resident  stays (residents.lua)
 --   fleet     runs on both HAProxys; apart: prepared on both, then each for itself; tcp: over TCP
---   sparse    at every so-manieth byte only, when not all are tried
+--   sparse    at every so-manieth byte only, when not all are tried; slow: takes a second, or more
 
 local books = require("books")
 
@@ -262,7 +262,7 @@ local list = {
     through = { acl = lines("^/c"), journal = lines("^/c") },
     behind = -1,
     journal = true,
-    sparse = 8,
+    slow = true,
   },
   {
     name = "maint on, two HAProxys",

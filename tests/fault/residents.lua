@@ -67,7 +67,7 @@ local list = {
     holds = lists(A),
     says = "kept to",
     stays = 1.5,
-    sparse = 6,
+    sparse = 2,
   },
   {
     name = "keep, a switch",
@@ -93,7 +93,7 @@ local list = {
     jump = 2 * HOUR,
     afterwards = lists(""),
     says_afterwards = { "ended as planned", "'expire' by process" },
-    sparse = 6,
+    sparse = 2,
   },
   {
     name = "keep, the clock set back",
@@ -104,7 +104,7 @@ local list = {
     jump = -2 * HOUR,
     afterwards = lists(A),
     says_afterwards = "kept to",
-    sparse = 6,
+    sparse = 2,
   },
   {
     name = "window, no journal",
@@ -123,7 +123,6 @@ local list = {
     says = "is open until",
     wanted = {},
     between = lists(ALL),
-    sparse = 2,
   },
   {
     name = "window, its end",
@@ -133,7 +132,7 @@ local list = {
     wanted = {},
     stop = false,
     behind = -1,
-    sparse = 8,
+    sparse = 2,
   },
   {
     name = "window, the clock set ahead",
@@ -145,7 +144,7 @@ local list = {
     says_afterwards = "is closed",
     wanted = {},
     stop = false,
-    sparse = 8,
+    sparse = 2,
   },
   {
     name = "window, the clock set back",
@@ -156,12 +155,12 @@ local list = {
     afterwards = {},
     says_afterwards = "is closed",
     wanted = {},
-    sparse = 8,
+    sparse = 2,
   },
 }
 
 for _, conversation in ipairs(list) do
-  conversation.resident = true
+  conversation.resident, conversation.slow = true, true
   conversation.words = conversation.words or keep
   conversation.journal = conversation.journal ~= false
   conversation.wanted = conversation.wanted or conversation.afterwards or conversation.holds

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- run.lua - haplua under faults, at each byte of each conversation (docs/faults.md).
--- Usage: haplua tests/fault/run.lua [--step=N] [--only=NAME] [--kinds=KIND,...] [--workers=N]
+-- Usage: haplua tests/fault/run.lua [--step=N] [--slow=N] [--only=NAME] [--kinds=KIND,...] [--workers=N]
+-- Of each conversation every --step'th byte, of those that take seconds every so-manieth of these (6).
 -- Ends with a line of counts, and with status 0 when haplua said the truth each time.
 
 local here = arg[0]:match("^(.*)/") or "."
@@ -12,7 +13,7 @@ local conversations = require("conversations")
 local resident = require("resident")
 local verdict = require("verdict")
 
-local options = { step = "1", workers = "2", only = "", kinds = "" }
+local options = { step = "1", slow = "6", workers = "2", only = "", kinds = "" }
 for _, word in ipairs(arg) do
   local name, value = word:match("^%-%-(%l+)=(.*)$")
   assert(options[name], "unknown option " .. word)
@@ -49,7 +50,9 @@ end
 --- All faults of a conversation of which a plain run is known.
 local function faults_of(conversation, connections)
   local faults, step = {}, tonumber(options.step)
-  step = step > 1 and step * (conversation.sparse or 1) or step
+  if step > 1 then
+    step = step * (conversation.sparse or 1) * (conversation.slow and tonumber(options.slow) or 1)
+  end
   for _, kind in ipairs(kinds) do
     if is_chosen(kind.name) then
       for n, passed in ipairs(connections) do

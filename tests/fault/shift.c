@@ -2,8 +2,8 @@
  *
  * shift.c - a wall clock that somebody sets, for one process: LD_PRELOAD.
  *
- *     CLOCK_SHIFT=FILE  holds, as 8 bytes of this machine's order, by how many seconds the
- *                       clock is ahead; may be written at any time
+ *     CLOCK_SHIFT=FILE  holds, as 8 bytes of this machine's order, by how many seconds
+ * the clock is ahead; may be written at any time
  *
  * Monotonic time goes on as it is. */
 #include <fcntl.h>
@@ -24,7 +24,8 @@ static int64_t shift(void)
 	if (!seconds) {
 		int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 		void *map = fd < 0 ? MAP_FAILED
-				   : mmap(NULL, sizeof *seconds, PROT_READ, MAP_SHARED, fd, 0);
+				   : mmap(NULL, sizeof *seconds, PROT_READ, MAP_SHARED,
+					  fd, 0);
 
 		if (fd >= 0)
 			close(fd);
