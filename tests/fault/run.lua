@@ -122,7 +122,8 @@ local function try(st, conversation, fault, states)
     assert(not verdict.difference(states[i], conversation.before), "not restored")
   end
   proxy:arm(fault.proxy and setmetatable({ kind = fault.proxy }, { __index = fault }) or fault)
-  local timeout, run = fault.timeout or stage.TIMEOUT, nil
+  local timeout = fault.timeout or stage.TIMEOUT
+  local run
   st:set_clock((conversation.resident or fault.clock) and 0)
   if conversation.resident then
     run = resident.run(st, conversation, timeout, fault)
