@@ -372,8 +372,7 @@ end
 
 -- For as long as a function runs.
 
---- Could what is there be what an attempt has left, of which nobody knows how far it came?
----@param first table  what was there before that attempt
+--- Could what is there be what an attempt has left, of which nobody knows how far it came? `first`: what was before.
 local function may_be_left(first, live, wanted, options)
   local ours = {}
   for _, pattern in ipairs(first.patterns) do
