@@ -168,11 +168,14 @@ function M.run(st, conversation, timeout, fault)
   }
 end
 
---- What the altered answers of HAProxy make a resident believe, it tells: that somebody has changed the list.
+--- What the altered answers of HAProxy make a window believe, it tells: that the list was another before, or that
+-- somebody has changed it. keep looks twice.
 local function is_misled(run)
   local kind = run.fault.kind
-  return (kind == "repeat" or kind == "again") and run.fault.direction == "down"
-    and (run.out .. run.err):find("by hand", 1, true)
+  return run.conversation.name:find("^window") and (kind == "repeat" or kind == "again")
+    and run.fault.direction == "down"
+    and ((run.out .. run.err):find("by hand", 1, true) or run.err:find("changed meanwhile", 1, true)
+      or run.out:find("is left as it is", 1, true))
 end
 
 --- What is wrong with a run.
