@@ -291,7 +291,10 @@ end
 
 local function main()
   local stages, started = {}, {}
-  local _ <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function(_, problem)
+    if problem then
+      summary() -- of what was tried until then
+    end
     for _, st in ipairs(started) do
       st:__close()
     end
@@ -311,8 +314,12 @@ local function main()
       run_faults(stages, conversation, faults, "faults")
     end
   end
+  local narrow = {}
+  for i = 1, is_chosen("full") and #stages or 0 do
+    narrow[i] = start(2)
+  end
   for _, name in ipairs({ "reload", "full", "ahead", "behind" }) do
-    local places = is_chosen(name) and name == "full" and { start(2) } or stages
+    local places = name == "full" and narrow or stages
     for _, conversation in ipairs(is_chosen(name) and list or {}) do
       local out = name == "reload" and conversation.no_reload or happenings[name].clock and conversation.jump
       if not conversation.tcp and not out then
