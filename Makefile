@@ -120,7 +120,7 @@ check-page: $(BIN) $(B)/app $(B)/packages-browser ## the maintenance page in hea
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua
 check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## a selection of the faults
-	$(Q)$(FAULTS) --step=41 --slow=40 --kinds=cut,gone,close,reset,repeat,again,delay
+	$(Q)$(FAULTS) --step=41 --slow=0 --kinds=cut,gone,close,reset,repeat,again,delay
 
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## harm at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)

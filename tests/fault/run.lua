@@ -2,7 +2,7 @@
 --
 -- run.lua - haplua under faults, at each byte of each conversation (docs/faults.md).
 -- Usage: haplua tests/fault/run.lua [--step=N] [--slow=N] [--only=NAME] [--kinds=KIND,...] [--workers=N]
--- Of each conversation every --step'th byte, of those that take seconds every so-manieth of these (6).
+-- Of each conversation every --step'th byte, of those that take seconds every so-manieth of these (6; 0: none).
 -- Ends with a line of counts, and with status 0 when haplua said the truth each time.
 
 local here = arg[0]:match("^(.*)/") or "."
@@ -270,7 +270,8 @@ end
 local function chosen(st)
   local list, versions = {}, st:state(1, { before = stage.base }).given -- 2.2 has none
   for _, conversation in ipairs(conversations) do
-    if (versions or not conversation.fleet) and conversation.name:find(options.only, 1, true) then
+    local too_slow = conversation.slow and options.slow == "0"
+    if not too_slow and (versions or not conversation.fleet) and conversation.name:find(options.only, 1, true) then
       list[#list + 1] = conversation
     end
   end
