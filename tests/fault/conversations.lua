@@ -149,7 +149,7 @@ local list = {
     wanted = { acl = lines("^/a", "^/b") },
     between = { acl = one_of(everything) },
     through = { acl = everything },
-    before_command = { [7] = "down" },
+    before_command = { [5] = "down", [7] = "down" }, -- by HAProxy's version
     claims = "maintenance is on: #9999 matches ^/a  ^/b\n",
     check = saw("the command saw ^.*$"),
   },
