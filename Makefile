@@ -85,7 +85,7 @@ $(HELPERS):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
-$(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
+$(B)/disk.so $(B)/shift.so: $(B)/%.so: tests/fault/%.c | $(B)/packages-build
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
@@ -119,10 +119,10 @@ check-page: $(BIN) $(B)/app $(B)/packages-browser ## the maintenance page in hea
 
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua
-check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/packages-real ## a selection of the faults
-	$(Q)$(FAULTS) --step=41 --kinds=cut,gone,close,reset,repeat,again,delay
+check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## a selection of the faults
+	$(Q)$(FAULTS) --step=41 --slow=0 --kinds=cut,gone,close,reset,repeat,again,delay
 
-faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/packages-real ## harm at every byte of every conversation
+faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## harm at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
 .PHONY: demo bench bench-keep asan valgrind oom fuzz fuzz-corpus

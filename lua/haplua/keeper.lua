@@ -40,6 +40,7 @@ local ATTENDED = 2
 ---@field c haplua.Context
 ---@field switches table<string, haplua.Kept>  by ACL
 ---@field watch any?
+---@field status string?  as systemd knows it
 ---@field alert number?  when the configuration was opened last, on task.now()
 ---@field written integer?  the journal's version
 local Keeper = {}
@@ -99,8 +100,12 @@ local function expire(c, live, wanted)
     c.switch.acl)
 end
 
---- Somebody has changed a list without haplua.
+--- Somebody has changed a list without haplua. That is believed when it is seen twice: what is written down from one
+-- answer that was garbled would be put back for ever.
 local function by_hand(c, live, wanted)
+  if switch.look(c.target, c.switch).seen ~= live.seen then
+    return
+  end
   local now = ("%s matches %s"):format(c.switch.acl, maintenance.enumerate(live.patterns))
   if c.switch.by_hand == "undo" then
     put_back(c, live, wanted, ("somebody had changed it by hand: %s"):format(now))
@@ -249,6 +254,19 @@ local function tend(kept)
   return acted
 end
 
+--- Tell systemd how things are, for `systemctl status`: also that what was ready is in trouble.
+function Keeper:tell_status()
+  local trouble = self.complaint
+  for _, kept in pairs(self.switches) do
+    trouble = trouble or kept.complaint
+  end
+  local text = trouble and "in trouble: " .. trouble:match("^[^\n]*") or "keeps " .. self.c.name
+  if text ~= self.status then
+    process.notify("STATUS=" .. text)
+    self.status = text
+  end
+end
+
 --- Look at everything once. What goes wrong is told, and tried again.
 function Keeper:round()
   local ok, problem = pcall(function()
@@ -272,6 +290,7 @@ function Keeper:round()
     error(problem, 0)
   end
   complain(self, not ok and tostring(problem) or nil)
+  self:tell_status()
 end
 
 --- Is there anything that a reload would undo?
@@ -359,7 +378,7 @@ function M.run(options)
   local watch <close> = require("haplua.watch").open()
   local self = setmetatable({ options = options, c = c, switches = {}, watch = watch, unwatched = {} }, Keeper)
   self:round()
-  process.notify("READY=1\nSTATUS=keeps " .. c.name)
+  process.notify("READY=1")
   say(c, "kept to %s", c.journal.path)
   return self:attend()
 end

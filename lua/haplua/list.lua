@@ -186,7 +186,7 @@ local function swap(target, kind, ref, wanted, ask, before_commit)
   })
   local list = M.find(reply.lists(answers[2]), ref)
   if list and list.curr_ver ~= version then
-    target:mistrust(("commit %s %s %s"):format(kind, at, ref), ("version %d is in force"):format(list.curr_ver))
+    target:mistrust(("commit %s %s %s"):format(kind, at, ref), ("version %s is in force"):format(list.curr_ver or "unknown"))
   end
   return ask and reply.matches(answers[3])
 end

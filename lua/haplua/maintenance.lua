@@ -29,6 +29,7 @@ local M = {}
 ---@field ends number?  when it shall end, in seconds since 1970
 ---@field attended boolean?  the caller ends it, and nobody else needs to
 ---@field action string?  what the journal calls it
+---@field tried table?  for during: who tries again after a failure gives the same table each time
 ---@field resumes boolean?  for during: what has the same action is a killed process's, and is continued
 ---@field print function?  of a resident policy: where its lines go
 
@@ -371,47 +372,87 @@ end
 
 -- For as long as a function runs.
 
---- What there was before, to be put back.
----@param resumes string?  an action: where a process that was killed had begun it, what there was before that
-local function remember(c, resumes)
+--- Could what is there be what an attempt has left, of which nobody knows how far it came? `first`: what was before.
+local function may_be_left(first, live, wanted, options)
+  local ours = {}
+  for _, pattern in ipairs(first.patterns) do
+    ours[pattern] = true
+  end
+  for _, pattern in ipairs((scope.patterns(options, live.kind, live.method))) do
+    ours[pattern] = true
+  end
+  for _, pattern in ipairs(live.patterns) do
+    if not ours[pattern] then
+      return false
+    end
+  end
+  return first.id == (wanted and wanted.id)
+end
+
+--- What there was before, to be put back. Where a process that was killed had begun it (`resumes`), or an attempt has
+-- failed, that is what there was before those.
+local function remember(c, options)
   local live = switch.look(c.target, c.switch)
   local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
-  if wanted and wanted.action == resumes then
+  local first, resumed = options.tried and options.tried.before, options.resumes and wanted and wanted.action == options.action
+  if first and (resumed or may_be_left(first, live, wanted, options)) then
+    return first
+  elseif resumed then
     repeat
       wanted = c.journal:entry(wanted.before)
-    until not wanted or wanted.action ~= resumes
+    until not wanted or wanted.action ~= options.action
     return { patterns = {}, passing = c.switch.allow, wanted = wanted }
   end
   local known = wanted and table.concat(wanted.patterns, "\n") == table.concat(live.patterns, "\n")
-  return { patterns = live.patterns, passing = live.passing, info = live.info, wanted = known and wanted or nil }
+  return {
+    patterns = live.patterns, passing = live.passing, info = live.info, wanted = known and wanted or nil,
+    id = wanted and wanted.id,
+  }
 end
 
---- Is what we put there still there?
+--- Is what we put there still there? What the keeper has ended, when it was over, is ours to restore, too: what was
+-- there before comes back.
 local function is_ours(change, live, wanted)
   if wanted and change.id then
-    return wanted.id == change.id, wanted
+    return wanted.id == change.id or wanted.action == "expire" and wanted.before == change.id, wanted
   end
   return table.concat(live.patterns, "\n") == table.concat(change.patterns, "\n")
+end
+
+--- That what there was before be again.
+local function as_before(c, before, live)
+  local old = before.wanted
+  if old and old.ends and old.ends <= time() then
+    return nothing(c, live)
+  elseif old then
+    return M.intent_of(c, old, live)
+  end
+  return {
+    patterns = before.patterns, bypass = live.bypass and before.passing, info = before.info or { keys = {}, values = {} },
+    since = #before.patterns > 0 and time() or nil,
+  }
 end
 
 ---@return haplua.Change?  nil: somebody else has changed it meanwhile, and it was left
 local function restore(c, before, change)
   return alter(c, "restore", function(live, wanted)
     local ours, other = is_ours(change, live, wanted)
-    local old = before.wanted
     if not ours then
       warn("%s was changed meanwhile%s: it is left as it is", c.switch.acl,
         other and " by " .. (other.login or other.user) or "")
       return nil
-    elseif old and old.ends and old.ends <= time() then
-      return nothing(c, live)
-    elseif old then
-      return M.intent_of(c, old, live)
     end
-    return {
-      patterns = before.patterns, bypass = live.bypass and before.passing, info = before.info or { keys = {}, values = {} },
-      since = #before.patterns > 0 and time() or nil,
-    }
+    return as_before(c, before, live)
+  end)
+end
+
+--- Take back what attempts at during() may have left, when none is made any more.
+---@param options haplua.MaintenanceOptions  with the `tried` of those
+function M.give_up(options)
+  local c, first = M.context(options), options.tried.before
+  return first and alter(c, "restore", function(live, wanted)
+    local left = wanted and wanted.action == options.action or may_be_left(first, live, wanted, options)
+    return left and as_before(c, first, live) or nil
   end)
 end
 
@@ -424,7 +465,10 @@ end
 function M.during(options, fn, done)
   options = setmetatable({ attended = true, action = options.action or "during" }, { __index = options })
   local c = M.context(options)
-  local before = remember(c, options.resumes and options.action)
+  local before = remember(c, options)
+  if options.tried then
+    options.tried.before = before
+  end
   local change = M.on(options)
   local _ <close> = setmetatable({}, {
     __close = function()

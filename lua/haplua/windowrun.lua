@@ -166,8 +166,10 @@ function Runner:stay(c, occurrence, change)
 end
 
 --- Open it, stay, close it.
-function Runner:attend(occurrence)
+---@param tried table  what was there before the first attempt
+function Runner:attend(occurrence, tried)
   local options = options_for(self.plan, occurrence)
+  options.tried = tried
   local c = maintenance.context(options)
   local left = self:was_left(c, occurrence)
   if left then
@@ -203,9 +205,9 @@ end
 
 --- The same, tried again while it is open, when HAProxy cannot be reached.
 function Runner:hold(occurrence)
-  local told
+  local told, tried = nil, {}
   while task.time() < occurrence.closes do
-    local ok, problem = pcall(self.attend, self, occurrence)
+    local ok, problem = pcall(self.attend, self, occurrence, tried)
     if ok then
       return
     end
@@ -219,6 +221,13 @@ function Runner:hold(occurrence)
       self:close_late(occurrence, problem)
       return
     end
+  end
+  if tried.before then
+    local options = options_for(self.plan, occurrence)
+    options.tried = tried
+    self:close_late(occurrence, { again = function()
+      maintenance.give_up(options)
+    end })
   end
 end
 

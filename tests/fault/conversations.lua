@@ -13,7 +13,13 @@
 --   unread    a call that does not read back what it changed (docs/protocol.md)
 --   claims    a text: printed, it says that `wanted` is so
 --   check     function(out): what is wrong with what the policy's command saw
---   fleet     runs on both HAProxys; tcp: over TCP
+--   journal   is written down
+--   switch    has an ACL, the clients that pass and what visitors are told, each with its file (books.lua)
+--   resident  stays (residents.lua)
+--   fleet     runs on both HAProxys; apart: prepared on both, then each for itself; tcp: over TCP
+--   sparse    at every so-manieth byte only, when not all are tried; slow: takes a second, or more
+
+local books = require("books")
 
 local function script(...)
   local words = { "scripts/" .. (...) .. ".lua", select(2, ...) }
@@ -42,6 +48,15 @@ local function one_of(...)
   end
 end
 
+--- The same for each part of a state.
+local function one_of_each(state)
+  local allowed = {}
+  for part, text in pairs(state) do
+    allowed[part] = one_of(text)
+  end
+  return allowed
+end
+
 local function pool(s1, s2)
   return ("s1 %s 1 127.0.0.1:1001\ns2 %s 1 127.0.0.1:1002\n"):format(s1, s2 or "ready")
 end
@@ -63,6 +78,17 @@ local function saw(line)
 end
 
 local everything = lines("^.*$")
+
+--- A switch: what HAProxy holds, its files hold, and the journal wants.
+local function switch(main, bypass, info)
+  return {
+    main = main, bypass = bypass, info = info, main_file = main, bypass_file = bypass, info_file = info, journal = main,
+  }
+end
+
+local old_switch = switch(lines("^/a"), lines("127.0.0.8"), lines("since", "reason old", "reason_html old"))
+local new_switch = switch(lines("^/c", "^/d"), lines("127.0.0.7"), lines("since", "reason new", "reason_html new"))
+local off_switch = switch("", lines(books.ALLOW), "")
 
 local list = {
   {
@@ -123,7 +149,7 @@ local list = {
     wanted = { acl = lines("^/a", "^/b") },
     between = { acl = one_of(everything) },
     through = { acl = everything },
-    before_command = { [7] = "down" },
+    before_command = { [5] = "down", [7] = "down" }, -- by HAProxy's version
     claims = "maintenance is on: #9999 matches ^/a  ^/b\n",
     check = saw("the command saw ^.*$"),
   },
@@ -197,6 +223,58 @@ local list = {
     tcp = true,
   },
   {
+    name = "maint on, a switch",
+    words = script("maint", "on", "^/c", "^/d", "--bypass", "127.0.0.7", "--reason", "new"),
+    before = old_switch,
+    wanted = new_switch,
+    claims = "maintenance is on",
+    journal = true,
+    switch = true,
+    sparse = 3,
+  },
+  {
+    name = "maint off, a switch",
+    words = script("maint", "off"),
+    before = old_switch,
+    wanted = off_switch,
+    claims = "maintenance is off",
+    journal = true,
+    switch = true,
+    sparse = 3,
+  },
+  {
+    name = "maint during, a switch",
+    words = script("maint", "during", "^/c", "^/d", "--bypass", "127.0.0.7", "--reason", "new", "--", "true"),
+    before = old_switch,
+    wanted = old_switch,
+    between = one_of_each(new_switch),
+    through = new_switch,
+    journal = true,
+    switch = true,
+    sparse = 3,
+  },
+  {
+    name = "maint on --wait",
+    words = script("maint", "on", "^/c", "--for", "1s", "--wait"),
+    before = { acl = lines("^/a"), journal = lines("^/a") },
+    wanted = { acl = lines("^/a"), journal = lines("^/a") },
+    between = one_of_each({ acl = lines("^/c"), journal = lines("^/c") }),
+    through = { acl = lines("^/c"), journal = lines("^/c") },
+    behind = -1,
+    journal = true,
+    slow = true,
+  },
+  {
+    name = "maint on, two HAProxys",
+    words = script("maint", "on", "^/c", "^/d"),
+    before = { acl = lines("^/a") },
+    wanted = { acl = lines("^/c", "^/d") },
+    claims = "maintenance is on",
+    last = 2,
+    fleet = true,
+    apart = true,
+  },
+  {
     name = "maint on, TCP",
     words = script("maint", "on"),
     wanted = { acl = everything },
@@ -214,9 +292,13 @@ list.liar = {
   claims = "done",
 }
 
+for _, conversation in ipairs(require("residents")) do
+  list[#list + 1] = conversation
+end
+
 local base = require("stage").base
 for _, conversation in pairs(list) do
-  for _, name in ipairs({ "before", "wanted" }) do
+  for _, name in ipairs({ "before", "wanted", "holds", "afterwards" }) do
     conversation[name] = setmetatable(conversation[name] or {}, { __index = base })
   end
 end

@@ -2,6 +2,7 @@
 --
 --- A disk that is full, broken, or read-only while maintenance goes on, at each write of the journal and of the
 -- ACL's file (disk.c). HAProxy, the file and the journal then hold the old or the new state, and a success is one.
+-- A policy that stays says what is wrong, and has done its work when the disk is well again.
 
 local support = require("support")
 
@@ -9,10 +10,21 @@ local M = {}
 
 local PRELOAD = (os.getenv("PWD") or ".") .. "/" .. (os.getenv("BUILD") or "build") .. "/disk.so"
 
+-- Within so many seconds keep has done its work, with a disk that is well again.
+local KEEP_SECONDS = 12
+
 -- More writes than any run has.
 local MOST = 400
 
-local OLD, NEW = "^/a", "^/c\n^/d"
+local OLD = "^/a"
+
+-- What is tried: its words, what a success leaves, and, where it goes back, what it may not come back from.
+local cases = {
+  { name = "maint on", new = "^/c\n^/d", words = { "on", "^/c", "^/d" } },
+  { name = "maint off", new = "", words = { "off" } },
+  { name = "maint during", new = OLD, through = "^/c", words = { "during", "^/c" }, after = { "--", "true" } },
+  { name = "maint on --wait", new = OLD, through = "^/c", words = { "on", "^/c", "--for", "1s", "--wait" }, sparse = 3 },
+}
 
 local function content(path)
   local f <close> = io.open(path, "rb")
@@ -24,10 +36,11 @@ local function entries_of_file(path)
   return (content(path) or "no file"):gsub("#[^\n]*\n", ""):gsub("\n$", "")
 end
 
-local function maint(paths, env, ...)
-  local words = { "-s", paths.socket, "scripts/maint.lua", ... }
-  words[#words + 1] = "--acl"
-  words[#words + 1] = paths.acl
+local function maint(paths, env, words, after)
+  words = { "-s", paths.socket, "scripts/maint.lua", table.unpack(words) }
+  for _, word in ipairs({ "--acl", paths.acl, table.unpack(after or {}) }) do
+    words[#words + 1] = word
+  end
   words.env = setmetatable({ HAPLUA_JOURNAL = paths.journal, HAPLUA_CONFIG = "none" }, { __index = env })
   for name, value in pairs(env) do
     words.env[name] = value
@@ -38,17 +51,16 @@ end
 --- The old state, on HAProxy, in the file and in the journal.
 local function prepare(st, paths)
   run({ "sh", "-c", 'rm -f "$1"*', "sh", paths.journal })
-  local ran = maint(paths, {}, "on", OLD)
+  local ran = maint(paths, {}, { "on", OLD })
   assert(ran.status == 0, ran.err)
   assert(entries_of_file(paths.acl) == OLD, "the file is not prepared")
   os.remove(paths.told)
   return st
 end
 
---- What is wrong after a run that was told to put NEW in the place of OLD.
-local function judge(st, paths, ran)
+--- What HAProxy, the file and the journal hold.
+local function state(st, paths)
   local patterns = table.concat(st.sites[1].target:acl_list(paths.acl), "\n")
-  local file = entries_of_file(paths.acl)
   local journal = require("haplua.journal").open(paths.journal, { readonly = true })
   local wanted
   for _, entry in ipairs(journal and journal:run("SELECT c.patterns FROM wanted w JOIN changes c ON c.id = w.change") or {}) do
@@ -57,11 +69,17 @@ local function judge(st, paths, ran)
   if journal then
     journal:close()
   end
+  return patterns, entries_of_file(paths.acl), wanted
+end
+
+--- What is wrong after a run that was told to put something in the place of OLD.
+local function judge(st, paths, case, ran)
+  local patterns, file, wanted = state(st, paths)
   local is = ("HAProxy: %s; file: %s; journal: %s"):format(patterns, file, wanted)
   local function one_of_both(text)
-    return text == OLD or text == NEW
+    return text == OLD or text == case.new or text == case.through
   end
-  if ran.status == 0 and not (patterns == NEW and file == NEW and wanted == NEW) then
+  if ran.status == 0 and not (patterns == case.new and file == case.new and wanted == case.new) then
     return "false success", is
   elseif ran.status >= 128 then
     return "crash", is
@@ -71,9 +89,62 @@ local function judge(st, paths, ran)
     return "neither old nor new", is
   end
   -- and the next one finds nothing broken
-  local again = maint(paths, {}, "off")
+  local again = maint(paths, {}, { "off" })
   if again.status ~= 0 or entries_of_file(paths.acl) ~= "" then
     return "left over", again.err
+  end
+end
+
+--- keep, with a disk that fails at one write and is well again later: it does not end, and at last all is as wanted.
+---@return table ran, string? problem, string? details
+local function keep(st, paths, env)
+  local s = st.sites[1]
+  local journal = require("haplua.journal").open(paths.journal)
+  journal:run("UPDATE changes SET worker = 1")
+  journal:close()
+  s.target:acl_clear(paths.acl)
+  s.folder.write("site.acl", "")
+  local lines, ran = {}, { out = "", err = "" }
+  env.HAPLUA_JOURNAL, env.HAPLUA_CONFIG, env.HAPLUA_ACL = paths.journal, "none", false
+  local words = { "sh", "-c", 'echo $$; exec "$@"', "sh",
+    table.unpack(support.program("-s", paths.socket, "scripts/keep.lua")) }
+  words.env, words.stderr = env, function(line)
+    ran.err = ran.err .. line .. "\n"
+  end
+  function words.stdout(line)
+    lines[#lines + 1] = line
+  end
+  local running, latest = task.spawn(run, words), task.now() + KEEP_SECONDS
+  local patterns, file, wanted, room
+  repeat
+    task.sleep(0.02)
+    if not room and (content(paths.told) and ran.err ~= "" or running:done()) then
+      room = io.open(env.DISK_ROOM, "w")
+      room:close()
+    end
+    patterns, file, wanted = state(st, paths)
+  until running:done() or task.now() > latest
+    or patterns == OLD and file == OLD and wanted == OLD and table.concat(lines, " "):find("kept to", 1, true)
+  local died = running:done()
+  run({ "kill", "-TERM", lines[1], stderr = "null" })
+  ran.status = running:wait()
+  ran.out = table.concat(lines, "\n")
+  local is = ("HAProxy: %s; file: %s; journal: %s"):format(patterns, file, wanted)
+  if died and ran.status ~= 143 and not ran.err:find("haplua: ", 1, true) then
+    return ran, "no words", is
+  elseif not died and (patterns ~= OLD or file ~= OLD or wanted ~= OLD) then
+    return ran, "not held", is
+  elseif died and not ran.err:find("journal", 1, true) then
+    return ran, "died", is
+  end
+  return ran
+end
+
+--- Call `try` with 1, 2, ... until it does not fail any more.
+local function sweep(step, try)
+  local n = 1
+  while n < MOST and try(n) do
+    n = n + step
   end
 end
 
@@ -82,25 +153,39 @@ end
 function M.run(st, note)
   local s = st.sites[1]
   local paths = {
-    socket = s.socket, acl = s.dir .. "/site.acl", journal = s.dir .. "/journal.db", told = s.dir .. "/told",
+    socket = s.socket, acl = s.dir .. "/site.acl", journal = s.dir .. "/disk.db", told = s.dir .. "/told",
   }
-  local function try(variable, value)
+  local function try(case, variable, value)
     prepare(st, paths)
-    local ran = maint(paths, { LD_PRELOAD = PRELOAD, DISK_TOLD = paths.told, [variable] = value }, "on", "^/c", "^/d")
+    local env = { LD_PRELOAD = PRELOAD, DISK_TOLD = paths.told, [variable] = tostring(value) }
+    local ran, problem, details
+    if case.words then
+      ran = maint(paths, env, case.words, case.after)
+    else
+      env.DISK_ROOM = s.dir .. "/room"
+      os.remove(env.DISK_ROOM)
+      ran, problem, details = keep(st, paths, env)
+    end
     local failed = content(paths.told) ~= nil
     if failed then
-      note(("%s=%s"):format(variable, value), ran, judge(st, paths, ran))
+      if case.words then
+        problem, details = judge(st, paths, case, ran)
+      end
+      note(("%s, %s=%s"):format(case.name, variable, value), ran, problem, details)
     end
     return failed
   end
-  for _, variable in ipairs({ "DISK_FULL", "DISK_BROKEN" }) do
-    local n = 1
-    while n < MOST and try(variable, tostring(n)) do
-      n = n + 1
+  cases[#cases + 1] = { name = "keep" }
+  for _, case in ipairs(cases) do
+    for _, variable in ipairs({ "DISK_FULL", "DISK_BROKEN" }) do
+      sweep(case.sparse or 1, function(n)
+        return try(case, variable, n)
+      end)
     end
-  end
-  for _, part in ipairs({ "site.acl", "journal.db" }) do
-    assert(try("DISK_READONLY", part), "nothing was refused: " .. part)
+    for _, part in ipairs({ "site.acl", "disk.db" }) do
+      local refused = try(case, "DISK_READONLY", part)
+      assert(refused, ("nothing was refused: %s, %s"):format(case.name, part))
+    end
   end
 end
 

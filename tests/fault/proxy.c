@@ -16,7 +16,7 @@
  *
  *     none    nothing
  *     cut     close both sides
- *     gone    the same, and from then on at once what connects
+ *     gone    the same, and from then on at once what connects; for MS ms, or for good
  *     close   an end of file in this direction; the other goes on
  *     reset   over TCP, reset both sides; else close with a byte unread, which resets
  *             the side that has sent it
@@ -65,6 +65,7 @@ static struct {
 	size_t accepted, open, done; /* done: how often harm was done */
 	size_t passed[COUNTED][2];
 	bool gone, go;
+	long back; /* when `gone` is over, on now_ms(); 0: never */
 	const char *target;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER};
 
@@ -131,6 +132,14 @@ static void push(int fd, const char *p, size_t n)
 	}
 }
 
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 static void pause_ms(long ms)
 {
 	struct timespec left = {ms / 1000, ms % 1000 * 1000000};
@@ -179,6 +188,7 @@ static void harm(struct relay *r)
 	pthread_mutex_lock(&all.lock);
 	all.done++;
 	all.gone = is(r, "gone");
+	all.back = r->fault.ms > 0 ? now_ms() + r->fault.ms : 0;
 	pthread_mutex_unlock(&all.lock);
 	if (is(r, "cut") || is(r, "gone")) {
 		swallow(r);
@@ -325,7 +335,7 @@ static void *accept_all(void *given)
 		r->fault = all.fault;
 		r->armed =
 			r->number == r->fault.connection && strcmp(r->fault.kind, "none");
-		bool gone = all.gone;
+		bool gone = all.gone && (all.back == 0 || now_ms() < all.back);
 
 		all.open += !gone;
 		pthread_mutex_unlock(&all.lock);

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- run.lua - haplua under faults, at each byte of each conversation (docs/faults.md).
--- Usage: haplua tests/fault/run.lua [--step=N] [--only=NAME] [--kinds=KIND,...] [--workers=N]
+-- Usage: haplua tests/fault/run.lua [--step=N] [--slow=N] [--only=NAME] [--kinds=KIND,...] [--workers=N]
+-- Of each conversation every --step'th byte, of those that take seconds every so-manieth of these (6; 0: none).
 -- Ends with a line of counts, and with status 0 when haplua said the truth each time.
 
 local here = arg[0]:match("^(.*)/") or "."
@@ -9,9 +10,10 @@ package.path = ("%s/?.lua;%s/../lua/?.lua;%s/../real/?.lua;"):format(here, here,
 
 local stage = require("stage")
 local conversations = require("conversations")
+local resident = require("resident")
 local verdict = require("verdict")
 
-local options = { step = "1", workers = "2", only = "", kinds = "" }
+local options = { step = "1", slow = "6", workers = "2", only = "", kinds = "" }
 for _, word in ipairs(arg) do
   local name, value = word:match("^%-%-(%l+)=(.*)$")
   assert(options[name], "unknown option " .. word)
@@ -22,7 +24,7 @@ end
 -- arrives when haplua has given up, and held ones never do: these cost a deadline each.
 local kinds = {
   { name = "cut", density = 1 },
-  { name = "gone", density = 3 },
+  { name = "gone", density = 3, resident_ms = 700 },
   { name = "close", density = 1 },
   { name = "reset", density = 1 },
   { name = "repeat", density = 1 },
@@ -46,8 +48,11 @@ local function is_chosen(name)
 end
 
 --- All faults of a conversation of which a plain run is known.
-local function faults_of(connections)
+local function faults_of(conversation, connections)
   local faults, step = {}, tonumber(options.step)
+  if step > 1 then
+    step = step * (conversation.sparse or 1) * (conversation.slow and tonumber(options.slow) or 1)
+  end
   for _, kind in ipairs(kinds) do
     if is_chosen(kind.name) then
       for n, passed in ipairs(connections) do
@@ -55,7 +60,8 @@ local function faults_of(connections)
           for offset = 0, length do
             if is_tried(offset, length, step * kind.density) then
               faults[#faults + 1] = {
-                kind = kind.name, connection = n, direction = direction, offset = offset, ms = kind.ms,
+                kind = kind.name, connection = n, direction = direction, offset = offset,
+                ms = conversation.resident and kind.resident_ms or kind.ms,
                 proxy = kind.proxy,
               }
             end
@@ -84,13 +90,26 @@ end
 local function prepare(st, conversation)
   local states = {}
   for i = 1, 2 do
-    states[i] = st:state(i)
+    states[i] = st:state(i, conversation)
     for _ = 1, 3 do
-      st:restore(i, states[i], conversation.before)
-      states[i] = st:state(i)
+      st:restore(i, states[i], conversation)
+      states[i] = st:state(i, conversation)
     end
   end
   return states
+end
+
+--- Where HAProxy, files and journal are not of one mind: what does `maint status` tell, and does `maint off` mend it?
+local function ask_what_is_told(st, run)
+  local conversation, state = run.conversation, run.states[1]
+  if not conversation.journal or conversation.fleet or run.problem or verdict.is_together(state) then
+    return
+  end
+  local proxy = st:proxy(conversation)
+  proxy:arm()
+  run.told = st:status(conversation)
+  run.mended, run.mending = st:mend(conversation)
+  proxy:report()
 end
 
 --- One run under a fault. `states`: what there is, and afterwards what is then.
@@ -100,33 +119,40 @@ local function try(st, conversation, fault, states)
   local sites = conversation.fleet and 2 or 1
   for i = 1, sites do
     given[i] = states[i].given
-    for part, text in pairs(conversation.before) do
-      assert(states[i][part] == text, "not restored")
-    end
+    assert(not verdict.difference(states[i], conversation.before), "not restored")
   end
   proxy:arm(fault.proxy and setmetatable({ kind = fault.proxy }, { __index = fault }) or fault)
   local timeout = fault.timeout or stage.TIMEOUT
-  local run = fault.act and st:run_and_act(conversation, timeout, fault) or st:run(conversation, timeout)
+  local run
+  st:set_clock((conversation.resident or fault.clock) and 0)
+  if conversation.resident then
+    run = resident.run(st, conversation, timeout, fault)
+  else
+    run = fault.act and st:run_and_act(conversation, timeout, fault) or st:run(conversation, timeout)
+  end
   local done, passed = proxy:report()
   st.proxies[2]:report()
   run.conversation, run.fault, run.timeout, run.given = conversation, fault, timeout, given
-  run.connections, run.states = #passed, {}
+  run.connections, run.states, run.addresses = #passed, {}, { proxy.address, st.proxies[2].address }
   for i = 1, sites do
-    run.states[i] = st:state(i, given[i])
-    st:restore(i, run.states[i], conversation.before)
-    local dirty = verdict.difference(run.states[i], conversation.before) or #run.states[i].left > 0
-    states[i] = dirty and st:state(i) or run.states[i]
+    run.states[i] = st:state(i, conversation, given[i])
   end
-  return done > 0 and run or nil
+  ask_what_is_told(st, run)
+  for i = 1, sites do
+    local dirty = verdict.difference(run.states[i], conversation.before) or #run.states[i].left > 0
+    st:restore(i, run.mended == nil and run.states[i] or st:state(i, conversation), conversation)
+    states[i] = (dirty or conversation.journal) and st:state(i, conversation) or run.states[i]
+  end
+  return done > 0 and not run.missed and run or nil
 end
 
 local function note(run)
   count("faults")
-  count(run.status == 0 and "success" or "error")
+  local problem, details = (run.resident and resident or verdict).judge(run)
+  count((run.status == 0 or run.resident and not problem) and "success" or "error")
   if verdict.is_altered(run.fault) then
     count("altered")
   end
-  local problem, details = verdict.judge(run)
   if problem then
     count(problem)
     count(verdict.excuses[problem] and "excused" or "problems")
@@ -140,12 +166,14 @@ end
 local function record(st, conversation)
   local proxy = st:proxy(conversation)
   prepare(st, conversation)
+  st:set_clock(conversation.resident and 0)
   proxy:arm()
-  local run = st:run(conversation, 5)
-  assert(run.status == 0, conversation.name .. ": " .. run.err)
+  local run = conversation.resident and resident.run(st, conversation, 5, { kind = "none" }) or st:run(conversation, 5)
   local _, passed = proxy:report()
-  run.states = { st:state(1) }
-  assert(not verdict.difference(run.states[1], conversation.wanted), conversation.name .. ": is not done")
+  run.conversation, run.fault, run.states = conversation, { kind = "none" }, { st:state(1, conversation) }
+  assert(run.resident or run.status == 0, conversation.name .. ": " .. run.err)
+  local problem = run.resident and resident.judge(run) or verdict.difference(run.states[1], conversation.wanted)
+  assert(not problem, ("%s: %s: %s\n%s\n%s"):format(conversation.name, problem, run.details, run.out, run.err))
   return passed
 end
 
@@ -185,6 +213,19 @@ local happenings = {
       proxy:take(0)
     end,
   },
+  -- haplua's wall clock is set: ahead, and back
+  ahead = {
+    directions = { "up" }, timeout = 10, clock = true,
+    act = function(st)
+      st:set_clock(1800)
+    end,
+  },
+  behind = {
+    directions = { "up" }, timeout = 10, clock = true,
+    act = function(st, _, conversation)
+      st:set_clock(conversation.behind or -30)
+    end,
+  },
 }
 
 local function run_happening(stages, conversation, name)
@@ -210,7 +251,7 @@ local function run_disk(st)
       print(("disk: %s: %s\n  %s\n  status %s: %s%s"):format(name, problem, details, run.status, run.out, run.err))
     end
   end)
-  print(("%-26s %5d failures of the disk, %.0f s"):format("maint on, with its file", counts.faults - before,
+  print(("%-26s %5d failures of the disk, %.0f s"):format("maint and keep, a file", counts.faults - before,
     task.now() - began))
 end
 
@@ -227,9 +268,10 @@ end
 
 --- The conversations that are asked for and that this HAProxy can have.
 local function chosen(st)
-  local list, versions = {}, st:state(1).given -- 2.2 has none
+  local list, versions = {}, st:state(1, { before = stage.base }).given -- 2.2 has none
   for _, conversation in ipairs(conversations) do
-    if (versions or not conversation.fleet) and conversation.name:find(options.only, 1, true) then
+    local too_slow = conversation.slow and options.slow == "0"
+    if not too_slow and (versions or not conversation.fleet) and conversation.name:find(options.only, 1, true) then
       list[#list + 1] = conversation
     end
   end
@@ -238,7 +280,8 @@ end
 
 local function summary()
   local others = {}
-  for _, name in ipairs({ "neither old nor new", "not everywhere", "left over", "false claim", "no words", "crash" }) do
+  for _, name in ipairs({ "neither old nor new", "not everywhere", "left over", "false claim", "no words", "crash",
+    "in part", "untold", "not mended", "not held", "died" }) do
     others[#others + 1] = ("%d %s"):format(counts[name] or 0, name)
   end
   print(("faults: %d distinct, %d successes, %d errors, %d false successes, %d hangs (%s)"):format(counts.faults,
@@ -249,7 +292,10 @@ end
 
 local function main()
   local stages, started = {}, {}
-  local _ <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function(_, problem)
+    if problem then
+      summary() -- of what was tried until then
+    end
     for _, st in ipairs(started) do
       st:__close()
     end
@@ -264,15 +310,20 @@ local function main()
   check_liar(stages[1])
   local list = chosen(stages[1])
   for _, conversation in ipairs(list) do
-    local faults = faults_of(record(stages[1], conversation))
+    local faults = faults_of(conversation, record(stages[1], conversation))
     if #faults > 0 then
       run_faults(stages, conversation, faults, "faults")
     end
   end
-  for name in pairs(happenings) do
-    local places = is_chosen(name) and name == "full" and { start(2) } or stages
+  local narrow = {}
+  for i = 1, is_chosen("full") and #stages or 0 do
+    narrow[i] = start(2)
+  end
+  for _, name in ipairs({ "reload", "full", "ahead", "behind" }) do
+    local places = name == "full" and narrow or stages
     for _, conversation in ipairs(is_chosen(name) and list or {}) do
-      if not conversation.tcp then
+      local out = name == "reload" and conversation.no_reload or happenings[name].clock and conversation.jump
+      if not conversation.tcp and not out then
         run_happening(places, conversation, name)
       end
     end

@@ -3,13 +3,17 @@
 --- Where a policy is run under faults: two HAProxys, a proxy (proxy.c) before each, a third one over TCP,
 -- and a way past them to what is so: local st <close> = stage.start()
 
+local books = require("books")
+local json = require("haplua.json")
 local support = require("support")
 local site = require("site")
 local reply = require("haplua.reply")
 
 local M = {}
 
-local PROXY = (os.getenv("BUILD") or "build") .. "/proxy"
+local BUILD = (os.getenv("PWD") or ".") .. "/" .. (os.getenv("BUILD") or "build")
+local PROXY = BUILD .. "/proxy"
+local SHIFT = BUILD .. "/shift.so"
 
 --- Deadline of one command of the policies, in seconds.
 M.TIMEOUT = tonumber(os.getenv("FAULT_TIMEOUT")) or 0.3
@@ -20,7 +24,7 @@ local frontend = [[
     acl other path -u 8888 -m str
     http-request set-header X-Pool %[path,map(DIR/pool.map)]
     acl filed path -i -m reg -f DIR/site.acl
-    use_backend maintenance if other || filed
+    use_backend maintenance if other || filed !passes
 ]]
 
 local more = [[
@@ -37,6 +41,8 @@ M.base = {
   map = map,
   pool = "s1 ready 1 127.0.0.1:1001\ns2 ready 1 127.0.0.1:1002\n",
   rest = "/untouched\napp ready 1\n",
+  main = "", bypass = "", info = "", main_file = "", bypass_file = "", info_file = "",
+  journal = "",
 }
 
 -- The proxies.
@@ -105,20 +111,13 @@ local function pool_text(rows)
   return table.concat(text)
 end
 
-local function list_9999(target)
-  for _, list in ipairs(target:acl_list()) do
-    if list.id == 9999 then
-      return list
-    end
-  end
-end
 
 --- Patterns of versions that are not in force, above those that were given before `since`.
 local function leftovers(target, list, since)
   local found = {}
   for version = since + 1, list.next_ver or since do
     if version > list.curr_ver then
-      local text = target:send(("show acl @%d #9999"):format(version))
+      local text = target:send(("show acl @%d #%d"):format(version, list.id))
       if #(reply.entries(text)) > 0 then
         found[#found + 1] = version
       end
@@ -131,11 +130,12 @@ local Stage = {}
 Stage.__index = Stage
 
 --- What a HAProxy holds that has just begun.
-M.fresh = setmetatable({ rest = "app ready 1\n" }, { __index = M.base })
+M.fresh = { acl = "", map = map, pool = M.base.pool, rest = "app ready 1\n" }
 
---- What HAProxy number `i` holds.
+--- What HAProxy number `i` holds, and what stands beside.
+---@param conversation table
 ---@param since integer?  the version that was given last before the run
-function Stage:state(i, since)
+function Stage:state(i, conversation, since)
   local s = self.sites[i]
   local texts = s.target:batch({
     "show acl #9999", { "show", "map", s.dir .. "/pool.map" }, "show servers state", "show acl #8888",
@@ -158,8 +158,9 @@ function Stage:state(i, since)
     pool = pool_text(pool),
     rest = sorted(rest),
   }
-  local list = list_9999(s.target)
-  state.given = list.next_ver
+  books.read(s, conversation, state)
+  local list = require("haplua.list").find(s.target:acl_list(), books.acl(s, conversation))
+  state.given, state.list = list.next_ver, list.id
   state.left = list.curr_ver and since and leftovers(s.target, list, since) or {}
   return state
 end
@@ -173,12 +174,13 @@ local function restore_pool(target, text)
   end
 end
 
---- Make it hold `wanted`, of which it holds `state` now.
-function Stage:restore(i, state, wanted)
-  local s = self.sites[i]
+--- Make it hold what a conversation begins with, of which it holds `state` now.
+function Stage:restore(i, state, conversation)
+  local s, wanted = self.sites[i], conversation.before
   for _, version in ipairs(state.left) do
-    s.target:send(("clear acl @%d #9999"):format(version))
+    s.target:send(("clear acl @%d #%d"):format(version, state.list))
   end
+  books.restore(s, conversation, state, wanted)
   if state.acl ~= wanted.acl then
     local patterns = {}
     for pattern in wanted.acl:gmatch("[^\n]+") do
@@ -202,9 +204,9 @@ function Stage:restore(i, state, wanted)
   end
 end
 
---- Run a policy through the proxies, to its end or for as long as patience lasts.
----@return {status: integer?, out: string, err: string, seconds: number}  status nil: it hangs
-function Stage:run(conversation, timeout)
+--- haplua's arguments for a conversation through the proxies, and its environment.
+---@return string[] words, table env
+function Stage:words(conversation, timeout)
   local words = {}
   for i = 1, conversation.fleet and 2 or 1 do
     words[#words + 1] = "-s"
@@ -215,7 +217,30 @@ function Stage:run(conversation, timeout)
   for _, word in ipairs(conversation.words(self)) do
     words[#words + 1] = word
   end
+  local env = books.environment(self.sites[1], conversation)
+  if self.clock_is_set then
+    env.LD_PRELOAD, env.CLOCK_SHIFT = SHIFT, self.sites[1].dir .. "/clock"
+  end
+  return words, env
+end
+
+--- From now on haplua's wall clock is so many seconds ahead, also while it runs; false: it is the machine's.
+function Stage:set_clock(seconds)
+  self.clock_is_set = seconds ~= nil and seconds ~= false
+  if not self.clock_is_set then
+    return
+  end
+  local path = self.sites[1].dir .. "/clock"
+  local f <close> = assert(io.open(path, "r+b") or io.open(path, "wb")) -- the same file: it is mapped
+  f:write(("j"):pack(seconds))
+end
+
+--- Run a policy to its end or for as long as patience lasts.
+---@return {status: integer?, out: string, err: string, seconds: number}  status nil: it hangs
+function Stage:run(conversation, timeout)
+  local words, env = self:words(conversation, timeout)
   local began = task.now()
+  words.env = env
   local ok, ran = pcall(task.deadline, PATIENCE, support.haplua, words)
   if not ok then
     if ran.kind ~= "timeout" then
@@ -234,13 +259,33 @@ function Stage:run_and_act(conversation, timeout, fault)
   while not proxy.paused and not running:done() do
     task.sleep(0.002)
   end
-  fault.act(self, proxy)
+  fault.act(self, proxy, conversation)
   proxy:go()
   local run = running:wait()
   if fault.after then
     fault.after(self, proxy)
   end
   return run
+end
+
+--- What `maint status` tells of a conversation's switch; nil: it fails.
+function Stage:status(conversation)
+  local ran = support.haplua({
+    "-s", self.proxies[1].address, "scripts/maint.lua", "status", "--json", env = books.environment(self.sites[1], conversation),
+  })
+  return ran.status == 0 and json.decode(ran.out) or nil
+end
+
+--- Does `maint off` bring HAProxy, files and journal together?
+---@return boolean, string
+function Stage:mend(conversation)
+  local ran = support.haplua({
+    "-s", self.proxies[1].address, "scripts/maint.lua", "off", env = books.environment(self.sites[1], conversation),
+  })
+  local state = self:state(1, conversation)
+  local off = (state.main or state.acl) == "" and state.journal == "" and (state.main_file or "") == ""
+    and state.bypass_file == state.bypass and state.entry.outcome == "done"
+  return ran.status == 0 and off, ran.err
 end
 
 --- The proxy that does harm.
@@ -253,24 +298,29 @@ function Stage:__close()
     proxy:close()
   end
   for _, s in ipairs(self.sites) do
+    books.stop(s)
     s:close()
   end
 end
 
 ---@param maxconn integer?  of HAProxy's socket
 function M.start(maxconn)
-  local stage = setmetatable({ sites = {}, proxies = {} }, Stage)
+  local stage, files = setmetatable({ sites = {}, proxies = {} }, Stage), { ["pool.map"] = map }
+  for name, text in pairs(books.files) do
+    files[name] = text
+  end
   for i = 1, 2 do
     local s = site.start({
       global = "stats maxconn " .. (maxconn or 50),
-      frontend = frontend,
+      frontend = books.frontend .. frontend,
       more = more,
-      files = { ["pool.map"] = map, ["site.acl"] = "" },
+      files = files,
       threads = 1,
     })
     stage.sites[i] = s
     s.target:acl_add("#8888", "/untouched")
     stage.proxies[i] = start_proxy(s.dir, "proxy", s.dir .. "/proxy.sock", s.socket)
+    books.start(s, s.dir .. "/proxy.sock")
   end
   local s = stage.sites[1]
   stage.tcp = start_proxy(s.dir, "tcp", tostring(site.free_port()), s.socket)

@@ -10,7 +10,13 @@ local SLACK = 5
 --- What no client can know, and what a call is documented not to look at: counted, and no failure.
 M.excuses = { misled = true, forgotten = true, ["not read back"] = true }
 
-local parts = { "acl", "map", "pool", "rest" }
+-- of a switch (books.lua)
+local books = { "main", "bypass", "info", "main_file", "bypass_file", "info_file", "journal" }
+
+local parts = { "acl", "map", "pool", "rest", table.unpack(books) }
+
+--- Those that HAProxy 2.2 changes in place.
+local is_list = { acl = true, map = true, main = true, bypass = true, info = true }
 
 --- Faults after which HAProxy was told something else than haplua said.
 function M.is_altered(fault)
@@ -24,13 +30,20 @@ local function is_loose(run)
   return kind == "gone" or kind == "late" or kind == "full" or run.seconds >= run.timeout
 end
 
---- The first part that is not as it was wanted, or nil.
+--- The first part that is not as it was wanted, or nil. What was not looked at is.
 function M.difference(state, wanted)
   for _, part in ipairs(parts) do
-    if state[part] ~= wanted[part] then
+    if state[part] and state[part] ~= wanted[part] then
       return part
     end
   end
+end
+
+--- Are HAProxy, the files and the journal of one mind?
+function M.is_together(state)
+  local main = state.main or state.acl
+  return main == state.journal and (not state.entry or state.entry.outcome ~= nil)
+    and (not state.main or main == state.main_file and state.bypass == state.bypass_file and state.info == state.info_file)
 end
 
 local function set_of(...)
@@ -62,7 +75,9 @@ end
 --- May an error leave this?
 local function is_allowed(run, state, part)
   local c, text = run.conversation, state[part]
-  if text == c.before[part] or text == c.wanted[part] then
+  if not text then
+    return true
+  elseif text == c.before[part] or text == c.wanted[part] then
     return true
   elseif c.between and c.between[part] and c.between[part](text) then
     return true
@@ -74,12 +89,16 @@ local function is_allowed(run, state, part)
     return true
   end
   local to = c.through and c.through[part] or c.wanted[part]
-  return (part == "acl" or part == "map") and not state.given and is_on_the_way(text, c.before[part], to)
+  return is_list[part] and not state.given and is_on_the_way(text, c.before[part], to)
 end
 
 --- Is a filled version left over that should not be? One whose commit has an unknown outcome stays, until
--- the next commit: to empty it might empty the list.
+-- the next commit: to empty it might empty the list. And what was cut off on its way up may arrive when the version
+-- was emptied.
 local function leftover(run, state)
+  if run.fault.direction == "up" and run.err:find("'add acl @", 1, true) then
+    return state.left[2]
+  end
   local in_doubt = run.err:find("'commit acl ", 1, true) or run.err:find("'show acl'", 1, true)
     or run.err:find("'get acl ", 1, true)
   return state.left[in_doubt and 2 or 1]
@@ -147,6 +166,40 @@ local function judge_success(run)
   end
 end
 
+--- Is a switch changed in part? The lists that go together, all of them old, or all new.
+local function is_in_part(run, state)
+  local c = run.conversation
+  for _, content in ipairs({ c.before, c.wanted, c.through }) do
+    local same = true
+    for _, part in ipairs(books) do
+      same = same and (not state[part] or not content[part] or state[part] == content[part])
+    end
+    if same then
+      return false
+    end
+  end
+  return true
+end
+
+--- Does the next command find out, and put right, what this one left?
+local function judge_left(run, state)
+  if run.mended == nil then
+    return
+  elseif not run.told or (run.told.on ~= ((state.main or state.acl) ~= "")) or #run.told.disagreements == 0 then
+    return "untold", "HAProxy, files and journal differ, and `maint status` does not tell"
+  elseif not run.mended then
+    return "not mended", run.mending
+  end
+end
+
+local function describe(state)
+  local text = {}
+  for _, part in ipairs(books) do
+    text[#text + 1] = state[part] and ("%s: %s"):format(part, state[part]:gsub("\n", "  ")) or nil
+  end
+  return table.concat(text, "\n  ")
+end
+
 local function judge_error(run)
   local c = run.conversation
   if run.status >= 128 or run.status == 2 or run.status == 4 then
@@ -154,9 +207,10 @@ local function judge_error(run)
   elseif not run.err:find("haplua: ", 1, true) then
     return "no words", "status " .. run.status
   end
-  for _, state in ipairs(run.states) do
-    if c.claims and run.out:find(c.claims, 1, true) and M.difference(state, c.wanted) then
-      return "false claim", c.claims
+  for i, state in ipairs(run.states) do
+    local claims = c.claims and (c.apart and run.addresses[i] .. ": " or "") .. c.claims
+    if claims and run.out:find(claims, 1, true) and M.difference(state, c.wanted) then
+      return "false claim", claims
     elseif M.is_altered(run.fault) then
       return
     end
@@ -165,13 +219,20 @@ local function judge_error(run)
         return "neither old nor new", ("%s is\n%s"):format(part, state[part])
       end
     end
+    if run.conversation.switch and not is_loose(run) and run.fault.kind ~= "reload" and is_in_part(run, state) then
+      return "in part", describe(state)
+    end
+    local problem, details = judge_left(run, state)
+    if problem then
+      return problem, ("%s\n  %s"):format(details, describe(state))
+    end
     local version = leftover(run, state)
     if version and not is_loose(run) then
       return "left over", "version " .. version
     end
   end
   -- everywhere or nowhere, unless HAProxy has forgotten, or the cleanup is under the fault, too
-  local strict = not is_loose(run) and run.fault.kind ~= "reload"
+  local strict = not is_loose(run) and run.fault.kind ~= "reload" and not c.apart
   if strict and #run.states == 2 and M.difference(run.states[1], run.states[2]) then
     return "not everywhere", run.states[2].acl
   end

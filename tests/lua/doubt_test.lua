@@ -55,6 +55,14 @@ describe("a commit", function()
     end)
   end
 
+  it("after which no version can be read is not believed", function()
+    local answer = "say \\n\\n" .. NONE:format(1, 1, ""):sub(3):gsub("curr_ver", "ccurr_ver")
+    local fake <close>, ok, problem = replace(answer)
+    assert.same({ false, "protocol" }, { ok, problem.kind })
+    assert.matches("version unknown is in force", tostring(problem), 1, true)
+    assert.not_matches("clear acl", sent(fake), 1, true)
+  end)
+
   it("that is refused is not in force, and is emptied", function()
     local fake <close>, ok, problem = replace("say \\n[3]: Version number out of range.\\n\\n"
       .. "# id (file) description\\n9999 () acl 'path' file 'x' line 1. curr_ver=2 next_ver=2 entry_cnt=0\\n\\n",

@@ -275,6 +275,23 @@ describe("maint, with a configuration", function()
     assert.same(log[#log].patterns, status.patterns)
   end)
 
+  it("during, tried again, does not take what an attempt has left for what was there before", function()
+    good(s:maint("off"))
+    local function try_again(left)
+      good(s:haplua({ "-e", [[
+        local during, tried = require("haplua.maintenance").during, {}
+        local options = { acl = "#9999", patterns = { "^/a", "^/b" }, journal = false, tried = tried }
+        during(options, function() end)
+        haproxy.acl_replace("#9999", { ... })
+        during(options, function() end)
+      ]], table.unpack(left) }))
+      return s.target:acl_list("#9999")
+    end
+    assert.same({}, try_again({ "^/a" }))
+    assert.same({ "^/somebody" }, try_again({ "^/somebody" }))
+    good(s:maint("off", "--acl", "#9999"))
+  end)
+
   it("during restores what was there, reason and end included, and leaves another's change alone", function()
     good(s:maint("on", "--path", "/a", "--reason", "first"))
     local out = good(s:maint("during", "--path", "/b", "--reason", "second", "--", "sh", "-c", 'cat "$1"', "sh",

@@ -1,0 +1,161 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What stands beside the one list: a switch with all its lists, their files, and the journal. For the
+-- conversations that have them (`switch`, `journal`), their states have these parts:
+--   main, bypass, info             what HAProxy holds
+--   main_file, bypass_file, info_file
+--   journal                        the patterns that are wanted
+-- Of the times in a map only the keys are compared.
+
+local listfile = require("haplua.listfile")
+local reply = require("haplua.reply")
+
+local M = {}
+
+--- Who passes when nobody is named.
+M.ALLOW = "127.0.0.9"
+
+--- The frontend's lines for the switch. DIR is the site's folder.
+M.frontend = [[
+    acl passes src -f DIR/bypass.acl
+    http-response set-header X-Reason %[str(reason),map_str(DIR/info.map,none)]
+]]
+
+M.files = { ["site.acl"] = "", ["bypass.acl"] = "", ["info.map"] = "" }
+
+local lists = {
+  { part = "main", file = "site.acl", kind = "acl" },
+  { part = "bypass", file = "bypass.acl", kind = "acl" },
+  { part = "info", file = "info.map", kind = "map" },
+}
+
+--- The configuration and the journal of a site, begun.
+---@param name string  the target in the journal
+function M.start(site, name)
+  site.books = {
+    target = name,
+    journal = assert(require("haplua.journal").open(site.dir .. "/journal.db")),
+    config = site.folder.write("config.lua", ([[return { switches = { site = { acl = "DIR/site.acl",
+      bypass = "DIR/bypass.acl", info = "DIR/info.map", allow = { "%s" } } }, default = "site" }]]):format(M.ALLOW)
+      :gsub("DIR", site.dir)),
+  }
+end
+
+function M.stop(site)
+  site.books.journal:close()
+end
+
+--- The list that a conversation is about.
+function M.acl(site, conversation)
+  return conversation.switch and site.dir .. "/site.acl" or "#9999"
+end
+
+--- haplua's environment.
+function M.environment(site, conversation)
+  return {
+    HAPLUA_JOURNAL = conversation.journal and site.books.journal.path or "none",
+    HAPLUA_CONFIG = conversation.switch and site.books.config or "none",
+  }
+end
+
+--- Entries as text, without the times.
+local function text_of(keys, values)
+  local found = {}
+  for i, key in ipairs(keys or {}) do
+    local value = values and key ~= "since" and key ~= "until" and values[i]
+    found[i] = value and key .. " " .. value or key
+  end
+  if not values then
+    table.sort(found)
+  end
+  return table.concat(found, "\n") .. (#found > 0 and "\n" or "")
+end
+
+local function read_lists(site, state)
+  local commands = {}
+  for i, list in ipairs(lists) do
+    commands[i] = { "show", list.kind, site.dir .. "/" .. list.file }
+  end
+  local texts = site.target:batch(commands)
+  for i, list in ipairs(lists) do
+    local keys, _, values = reply.entries(texts[i], list.kind == "map")
+    state[list.part] = text_of(keys, values)
+    local file_keys, file_values = listfile.read(site.dir .. "/" .. list.file, list.kind)
+    state[list.part .. "_file"] = text_of(file_keys, file_values)
+  end
+end
+
+--- Add the parts that a conversation has to a state.
+function M.read(site, conversation, state)
+  if conversation.switch then
+    read_lists(site, state)
+  end
+  if conversation.journal then
+    local wanted = site.books.journal:wanted(site.books.target, M.acl(site, conversation))
+    state.journal = text_of(wanted and wanted.patterns)
+    state.entry = wanted
+  end
+end
+
+local function split(text)
+  local keys, values = {}, {}
+  for line in text:gmatch("[^\n]+") do
+    local key, value = line:match("^(%S+) (.*)$")
+    keys[#keys + 1], values[#values + 1] = key or line, value or "0"
+  end
+  return keys, values
+end
+
+local function restore_lists(site, state, wanted)
+  for _, list in ipairs(lists) do
+    local keys, values = split(wanted[list.part])
+    local path = site.dir .. "/" .. list.file
+    if list.kind == "acl" and state[list.part] ~= wanted[list.part] then
+      site.target:acl_replace(path, keys)
+    elseif state[list.part] ~= wanted[list.part] then
+      local entries = {}
+      for i, key in ipairs(keys) do
+        entries[i] = { key = key, value = values[i] }
+      end
+      site.target:map_replace(path, entries)
+    end
+    if state[list.part .. "_file"] ~= wanted[list.part .. "_file"] then
+      keys, values = split(wanted[list.part .. "_file"])
+      listfile.write(path, list.kind, keys, list.kind == "map" and values or nil)
+    end
+  end
+end
+
+--- The journal's one row: what `wanted.journal` says, done on this HAProxy, but for what the conversation's `row`
+-- says (ends: seconds from now).
+local function restore_journal(site, conversation, wanted)
+  local journal, books = site.books.journal, site.books
+  local info = site.target:info()
+  local now = os.time()
+  local started = info.Start_time_sec or now - info.Uptime_sec
+  journal:run("DELETE FROM wanted")
+  journal:run("DELETE FROM changes")
+  if wanted.journal == "" and not conversation.row then
+    return
+  end
+  local row = setmetatable(conversation.row or {}, { __index = { outcome = "done", worker = info.Pid } })
+  local keys, passing = split(wanted.journal), wanted.bypass and split(wanted.bypass)
+  local id = journal:begin({
+    target = books.target, acl = M.acl(site, conversation), switch = "site", action = "on", patterns = keys, bypass = passing,
+    reason = "old", since = now - 60, ends = row.ends and now + row.ends,
+  })
+  journal:run("UPDATE changes SET outcome = ?, worker = ?, started = ?, pid = 1, time = ? WHERE id = ?",
+    row.outcome or nil, row.worker, started, now - 60, id)
+end
+
+--- Make these parts be as they were wanted.
+function M.restore(site, conversation, state, wanted)
+  if conversation.switch then
+    restore_lists(site, state, wanted)
+  end
+  if conversation.journal then
+    restore_journal(site, conversation, wanted)
+  end
+end
+
+return M
