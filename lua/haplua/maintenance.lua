@@ -237,11 +237,12 @@ local function write_down(c, action, make)
   return change
 end
 
+--- Look, decide, change: under the lock, and written down, where there is a journal.
 ---@param c haplua.Context
 ---@param action string
 ---@param make fun(live: haplua.Live, before: haplua.Entry?): haplua.Intent?  nil: nothing shall be done
 ---@return haplua.Change?
-local function alter(c, action, make)
+function M.alter(c, action, make)
   if c.journal and not haproxy.dry_run() then
     return write_down(c, action, make)
   elseif c.no_journal and not haproxy.dry_run() then
@@ -251,7 +252,6 @@ local function alter(c, action, make)
   local intent = make(live)
   return intent and M.carry_out(c, live, intent)
 end
-M.alter = alter
 
 local function refuse(message, advice)
   error(new_error({ kind = "refused", message = message, advice = advice }), 0)
@@ -320,7 +320,7 @@ function M.on(options)
   check_reason(options.reason)
   local c = M.context(options)
   check_end(c, options)
-  return alter(c, options.action or "on", function(live, before)
+  return M.alter(c, options.action or "on", function(live, before)
     return intend(c, options, live, before)
   end)
 end
@@ -346,7 +346,7 @@ end
 ---@return haplua.Change
 function M.off(options)
   local c = M.context(options)
-  return alter(c, options.action or "off", function(live)
+  return M.alter(c, options.action or "off", function(live)
     return nothing(c, live)
   end)
 end
@@ -370,92 +370,6 @@ function M.intent_of(c, entry, live)
   }
 end
 
--- For as long as a function runs.
-
---- Could what is there be what an attempt has left, of which nobody knows how far it came? `first`: what was before.
-local function may_be_left(first, live, wanted, options)
-  local ours = {}
-  for _, pattern in ipairs(first.patterns) do
-    ours[pattern] = true
-  end
-  for _, pattern in ipairs((scope.patterns(options, live.kind, live.method))) do
-    ours[pattern] = true
-  end
-  for _, pattern in ipairs(live.patterns) do
-    if not ours[pattern] then
-      return false
-    end
-  end
-  return first.id == (wanted and wanted.id)
-end
-
---- What there was before, to be put back. Where a process that was killed had begun it (`resumes`), or an attempt has
--- failed, that is what there was before those.
-local function remember(c, options)
-  local live = switch.look(c.target, c.switch)
-  local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
-  local first, resumed = options.tried and options.tried.before, options.resumes and wanted and wanted.action == options.action
-  if first and (resumed or may_be_left(first, live, wanted, options)) then
-    return first
-  elseif resumed then
-    repeat
-      wanted = c.journal:entry(wanted.before)
-    until not wanted or wanted.action ~= options.action
-    return { patterns = {}, passing = c.switch.allow, wanted = wanted }
-  end
-  local known = wanted and table.concat(wanted.patterns, "\n") == table.concat(live.patterns, "\n")
-  return {
-    patterns = live.patterns, passing = live.passing, info = live.info, wanted = known and wanted or nil,
-    id = wanted and wanted.id,
-  }
-end
-
---- Is what we put there still there? What the keeper has ended, when it was over, is ours to restore, too: what was
--- there before comes back.
-local function is_ours(change, live, wanted)
-  if wanted and change.id then
-    return wanted.id == change.id or wanted.action == "expire" and wanted.before == change.id, wanted
-  end
-  return table.concat(live.patterns, "\n") == table.concat(change.patterns, "\n")
-end
-
---- That what there was before be again.
-local function as_before(c, before, live)
-  local old = before.wanted
-  if old and old.ends and old.ends <= time() then
-    return nothing(c, live)
-  elseif old then
-    return M.intent_of(c, old, live)
-  end
-  return {
-    patterns = before.patterns, bypass = live.bypass and before.passing, info = before.info or { keys = {}, values = {} },
-    since = #before.patterns > 0 and time() or nil,
-  }
-end
-
----@return haplua.Change?  nil: somebody else has changed it meanwhile, and it was left
-local function restore(c, before, change)
-  return alter(c, "restore", function(live, wanted)
-    local ours, other = is_ours(change, live, wanted)
-    if not ours then
-      warn("%s was changed meanwhile%s: it is left as it is", c.switch.acl,
-        other and " by " .. (other.login or other.user) or "")
-      return nil
-    end
-    return as_before(c, before, live)
-  end)
-end
-
---- Take back what attempts at during() may have left, when none is made any more.
----@param options haplua.MaintenanceOptions  with the `tried` of those
-function M.give_up(options)
-  local c, first = M.context(options), options.tried.before
-  return first and alter(c, "restore", function(live, wanted)
-    local left = wanted and wanted.action == options.action or may_be_left(first, live, wanted, options)
-    return left and as_before(c, first, live) or nil
-  end)
-end
-
 --- Maintenance for as long as a function runs, however it ends; then there is again what was there before. Where
 -- that cannot be brought about, the error's `again` is a function that tries it once more.
 ---@param options haplua.MaintenanceOptions
@@ -463,31 +377,7 @@ end
 ---@param done? fun(change: haplua.Change)  called with the restored state
 ---@return ...  what fn returns
 function M.during(options, fn, done)
-  options = setmetatable({ attended = true, action = options.action or "during" }, { __index = options })
-  local c = M.context(options)
-  local before = remember(c, options)
-  if options.tried then
-    options.tried.before = before
-  end
-  local change = M.on(options)
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      local ok, restored = pcall(function()
-        return not haproxy.dry_run() and restore(c, before, change)
-      end)
-      if not ok and type(restored) == "table" then
-        restored.again = function()
-          return restore(c, before, change)
-        end
-      end
-      if not ok then
-        error(restored, 0)
-      elseif restored and done then
-        done(restored)
-      end
-    end,
-  })
-  return fn(change)
+  return require("haplua.during").run(options, fn, done)
 end
 
 --- What is so now, from HAProxy itself, then from the journal.

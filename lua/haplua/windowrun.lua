@@ -226,7 +226,7 @@ function Runner:hold(occurrence)
     local options = options_for(self.plan, occurrence)
     options.tried = tried
     self:close_late(occurrence, { again = function()
-      maintenance.give_up(options)
+      require("haplua.during").give_up(options)
     end })
   end
 end
