@@ -193,7 +193,7 @@ describe("scripts/keep.lua", function()
     local keeper <close> = task.spawn(run, {
       support.program()[1], "-s", s.socket, "scripts/keep.lua",
       env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config, NOTIFY_SOCKET = path, WATCHDOG_USEC = "2000000" },
-      stdout = "null",
+      stdout = "null", stderr = "null",
     })
     eventually("systemd knows", function()
       local told = running.content(s.dir .. "/notified")

@@ -56,9 +56,10 @@ function Running:err()
   return M.content(self.path .. ".err")
 end
 
---- Send the process a signal. Only once it has done something: before that, it may be the shell.
+--- Send the process a signal, unless it has just ended. Only once it has done something: before that, it may be the
+-- shell.
 function Running:signal(name)
-  run({ "sh", "-c", 'kill -"$1" "$2"', "sh", name, M.lines(self.path .. ".pid")[1] })
+  run({ "sh", "-c", 'kill -"$1" "$2"', "sh", name, M.lines(self.path .. ".pid")[1], stderr = "null" })
 end
 
 function Running:done()
