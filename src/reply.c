@@ -209,8 +209,6 @@ static bool matches(struct span text, struct span pattern)
 	struct span piece;
 	bool anywhere = false;
 
-	if (!text.p)
-		text = SPAN_LIT("");
 	while (span_word(&pattern, '*', &piece)) {
 		const char *at = text.p;
 
