@@ -56,7 +56,8 @@ local function set_of(...)
   return set
 end
 
---- May a list that has no versions hold this, on its way from one content to the other?
+--- May a list that has no versions hold this, on its way from one content to the other? (A "since" is another one
+-- each time: its instant is left out of the texts.)
 local function is_on_the_way(text, before, wanted)
   local old, new, now, any = set_of(before), set_of(wanted), set_of(text), set_of(before, wanted)
   for line in pairs(now) do
@@ -65,7 +66,7 @@ local function is_on_the_way(text, before, wanted)
     end
   end
   for line in pairs(old) do
-    if new[line] and not now[line] then
+    if new[line] and not now[line] and line ~= "since" then
       return false
     end
   end
