@@ -51,6 +51,12 @@ $(B)/%.o: src/%.c | $(B)/packages-build
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# main.c tells the version, and is compiled anew when that is another.
+$(B)/main.o: $(B)/version
+$(B)/version: always
+	$(Q)mkdir -p $(B) && echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: always
+
 $(B)/modules.c: src/modules.lua $(MODULES) | $(B)/packages-build
 	@echo "LUA  $@"
 	$(Q)$(LUA) src/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \

@@ -213,6 +213,11 @@ measure_fleet()
 		}'
 }
 
+haproxyadmin_version()
+{
+	"$python" -c 'import haproxyadmin; print(", haproxyadmin", haproxyadmin.__version__, end="")' 2>/dev/null || :
+}
+
 where()
 {
 	echo "Measured on $(date -u +%F) by \`make $1\`, one run:" \
