@@ -129,6 +129,16 @@ function M.event()
   return event
 end
 
+--- A trial that has a few milliseconds to get somewhere, on a machine that may stall for longer: it is run with
+--- 1 ms, then with 2, 4, ... until it says, with a value that is true, that it got there.
+---@param trial fun(seconds: number): any
+function M.in_time(trial)
+  local seconds = 0.001
+  while not trial(seconds) do
+    seconds = 2 * seconds
+  end
+end
+
 --- A temporary folder, gone at the end of the block: local dir <close> = support.folder()
 ---@return {path: string, write: fun(name: string, text: string, mode: string?): string}
 function M.folder()
