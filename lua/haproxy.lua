@@ -64,13 +64,11 @@ function OfList:acl_get(ref, value)
   if value == nil then
     return self:acl_list(ref)
   end
-  for _, match in ipairs(self:acl_test(ref, value)) do
-    if match.found then
-      match.found = nil
-      return match
-    end
+  local match = list.match(self:acl_test(ref, value))
+  if match then
+    match.found = nil
   end
-  return nil
+  return match
 end
 
 --- The same, with one row for each match method that uses the ACL, also for those that do not
@@ -128,10 +126,9 @@ end
 --- Look a key up as HAProxy would.
 ---@return string? value, {key: string, type: string, case: string, index: string}? match
 function OfList:map_get(ref, key)
-  for _, match in ipairs(reply.matches(self:send({ "get", "map", ref, key }))) do
-    if match.found then
-      return match.value, { key = match.pattern, type = match.type, case = match.case, index = match.index }
-    end
+  local match = list.match(reply.matches(self:send({ "get", "map", ref, key })))
+  if match then
+    return match.value, { key = match.pattern, type = match.type, case = match.case, index = match.index }
   end
   return nil
 end

@@ -151,10 +151,7 @@ function checks.effect(e)
   local on = #live.patterns > 0
   local ok, _, probe = pcall(scope.patterns, {}, live.kind, live.method)
   probe = ok and probe or "/"
-  local found = false
-  for _, row in ipairs(e.c.target:acl_test(e.c.switch.acl, probe)) do
-    found = found or row.found
-  end
+  local found = list.match(e.c.target:acl_test(e.c.switch.acl, probe))
   add(e, "ok", "effect", ("maintenance is %s: %s; HAProxy says that %s %s"):format(on and "on" or "off",
     maintenance.enumerate(live.patterns), probe, found and "matches" or "does not match"))
   local text = live.state.list and live.state.list.text or ""

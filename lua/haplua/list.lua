@@ -191,6 +191,18 @@ local function swap(target, kind, ref, wanted, ask, before_commit)
   return ask and reply.matches(answers[3])
 end
 
+--- The first match of what `get acl` or `get map` says: one row for each match method, found or not.
+---@param tests {found: boolean}[]
+---@return table? match
+function M.match(tests)
+  for _, row in ipairs(tests) do
+    if row.found then
+      return row
+    end
+  end
+  return nil
+end
+
 --- Did `get acl` find just this entry?
 local function proves(tests, key)
   for _, row in ipairs(tests) do
@@ -346,22 +358,13 @@ local function test(target, kind, ref, state, ask, tests)
   return reply.matches(target:send({ "get", kind, ref, ask }))
 end
 
-local function finds_any(tests)
-  for _, row in ipairs(tests) do
-    if row.found then
-      return true
-    end
-  end
-  return false
-end
-
 --- The same, after a change. What is not found may be no match; or the list is another since a reload.
 local function test_anew(target, kind, ref, wanted, ask, tests)
   if not ask or tests then
     return tests
   end
   tests = test(target, kind, ref, {}, ask)
-  if not finds_any(tests) then
+  if not M.match(tests) then
     local show = { "show", kind, ref }
     local lacking, besides = reply.compare(target:send(show), wanted.keys, wanted.values)
     if lacking + besides > 0 then

@@ -7,6 +7,7 @@
 
 local haproxy = require("haproxy")
 local config = require("haplua.config")
+local list = require("haplua.list")
 local scope = require("haplua.scope")
 local switch = require("haplua.switch")
 local new_error = require("haplua.error").new
@@ -163,16 +164,6 @@ end
 
 -- Changing.
 
---- Does one of the rows of `get acl` say that it matches?
-local function matches(tests)
-  for _, row in ipairs(tests or {}) do
-    if row.found then
-      return true
-    end
-  end
-  return false
-end
-
 ---@class haplua.Intent: haplua.Wish
 ---@field whole boolean?  everything: the probe must match
 ---@field reason string?
@@ -184,7 +175,7 @@ end
 ---@return haplua.Change
 function M.carry_out(c, live, intent)
   local applied = switch.apply(c.target, c.switch, live, intent, { together = true })
-  local confirmed = matches(applied.tests)
+  local confirmed = list.match(applied.tests or {})
   if intent.whole and applied.tests and not confirmed then
     c.target:mistrust(("get acl %s %s"):format(c.switch.acl, intent.probe),
       "no match, although every request should match")
