@@ -3,7 +3,8 @@
  * fake.c - a server that plays HAProxy's socket, badly: for the tests of what goes wrong.
  * Usage: fake PATH|tcp STEP...
  * Says "ready ADDRESS" on standard output, then, as each connection ends, its number and
- * the bytes that came. Every connection is served by the steps, side by side with others:
+ * the bytes that came, and "holds" where that step is reached.
+ * Every connection is served by the steps, side by side with others:
  *
  *     read          until a line feed or the end of file has come
  *     drain         until the end of file
@@ -145,6 +146,13 @@ static void reset(const struct peer *peer)
 	setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
+static void hold(struct peer *peer)
+{
+	puts("holds");
+	fflush(stdout);
+	receive(peer, '\0');
+}
+
 /* What follows the word in a step, or NULL when it is another word. */
 static const char *after(const char *step, const char *word)
 {
@@ -162,8 +170,10 @@ static void take(struct peer *peer, const char *step)
 
 	if (after(step, "read"))
 		receive(peer, '\n');
-	else if (after(step, "drain") || after(step, "hold"))
+	else if (after(step, "drain"))
 		receive(peer, '\0');
+	else if (after(step, "hold"))
+		hold(peer);
 	else if (after(step, "reset"))
 		reset(peer);
 	else if ((rest = after(step, "wait")))

@@ -12,17 +12,18 @@ local function list(version, entries)
   return "say " .. NONE:format(version, version, entries)
 end
 
---- A replacement by two patterns, whose commit is answered by these steps.
-local function replace(...)
+--- A replacement by two patterns, whose commit is answered by these steps. Where they hold it, each request
+-- has `timeout` seconds.
+local function replace(timeout, ...)
   local fake = support.fake({
     "read", list(0, ""), "next",
     "read", "say \\n[6]: New version created: 1\\n\\n", "next",
     "read", "say \\n\\n\\n" .. ENTRIES .. "\\n", "next",
     "read", ...,
   })
-  local target = haproxy.connect(fake.address, { timeout = 0.2 })
+  local target = haproxy.connect(fake.address, { timeout = timeout })
   local ok, problem = pcall(target.acl_replace, target, "#9999", { "^/a", "^/b" })
-  pcall(target.send, target, "show cli level") -- nothing comes after this
+  pcall(target.send, haproxy.connect(fake.address), "show cli level") -- nothing comes after this
   return fake, ok, problem
 end
 
@@ -40,14 +41,13 @@ describe("a commit", function()
   for name, steps in pairs({
     ["whose answer is lost"] = {},
     ["whose answer is cut"] = { "say \\n\\n# id (fi" },
-    ["that is not answered in time"] = { "hold" },
     ["after which the look is refused"] = { "say \\n\\n[3]: No.\\n\\n" },
   }) do
     it(name .. " may be in force, and is not emptied", function()
       steps[#steps + 1] = "next"
       steps[#steps + 1] = "read"
       steps[#steps + 1] = "say \\n\\n"
-      local fake <close>, ok = replace(table.unpack(steps))
+      local fake <close>, ok = replace(nil, table.unpack(steps))
       assert.is_false(ok)
       local text = sent(fake)
       assert.matches(";commit acl @1 #9999", text, 1, true)
@@ -55,16 +55,27 @@ describe("a commit", function()
     end)
   end
 
+  it("that is not answered in time may be in force, and is not emptied", function()
+    support.in_time(function(seconds)
+      local fake <close>, ok = replace(10 * seconds, "hold", "next", "read", "say \\n\\n")
+      assert.is_false(ok)
+      local text = sent(fake)
+      local held = fake.holds and text:find(";commit acl @1 #9999", 1, true)
+      assert.is_nil(held and text:find("clear acl", 1, true))
+      return held
+    end)
+  end)
+
   it("after which no version can be read is not believed", function()
     local answer = "say \\n\\n" .. NONE:format(1, 1, ""):sub(3):gsub("curr_ver", "ccurr_ver")
-    local fake <close>, ok, problem = replace(answer)
+    local fake <close>, ok, problem = replace(nil, answer)
     assert.same({ false, "protocol" }, { ok, problem.kind })
     assert.matches("version unknown is in force", tostring(problem), 1, true)
     assert.not_matches("clear acl", sent(fake), 1, true)
   end)
 
   it("that is refused is not in force, and is emptied", function()
-    local fake <close>, ok, problem = replace("say \\n[3]: Version number out of range.\\n\\n"
+    local fake <close>, ok, problem = replace(nil, "say \\n[3]: Version number out of range.\\n\\n"
       .. "# id (file) description\\n9999 () acl 'path' file 'x' line 1. curr_ver=2 next_ver=2 entry_cnt=0\\n\\n",
       "next", "read", "say \\n\\n", "next", "read", "say \\nUptime_sec: 999999\\n\\n")
     assert.same({ false, "refused" }, { ok, problem.kind })
@@ -108,9 +119,21 @@ describe("a change without an answer", function()
   --- How many changes the error of `fn(target)` calls in doubt, and the error.
   local function doubt(steps, fn)
     local fake <close> = support.fake(steps)
-    local ok, problem = pcall(fn, haproxy.connect(fake.address, { timeout = 0.2 }))
-    assert.is_false(ok)
+    local problem = support.failure(fn, haproxy.connect(fake.address))
     return problem.in_doubt, problem
+  end
+
+  --- The same, of a request that is read and never answered. fn(target, seconds) gives up after that time.
+  local function doubt_held(fn)
+    local n, problem
+    support.in_time(function(seconds)
+      local fake <close> = support.fake({ "read", "hold" })
+      problem = support.failure(fn, haproxy.connect(fake.address, { timeout = 10 * seconds }), seconds)
+      n = problem.in_doubt
+      return fake.holds
+    end)
+    assert.equal("timeout", problem.kind)
+    return n, problem
   end
 
   local function add(target)
@@ -119,10 +142,15 @@ describe("a change without an answer", function()
 
   it("may have been carried out, once it was sent", function()
     for name, steps in pairs({
-      closed = { "read" }, cut = { "read", "say \\n" }, reset = { "read", "reset" }, late = { "read", "hold" },
+      closed = { "read" }, cut = { "read", "say \\n" }, reset = { "read", "reset" }, late = "hold",
       strange = { "read", "say \\x00\\n\\n" },
     }) do
-      local n, problem = doubt(steps, add)
+      local n, problem
+      if steps == "hold" then
+        n, problem = doubt_held(add)
+      else
+        n, problem = doubt(steps, add)
+      end
       assert.equal(1, n, name)
       assert.matches("; the change may have been carried out", tostring(problem), 1, true)
     end
@@ -137,11 +165,13 @@ describe("a change without an answer", function()
   end)
 
   it("is none where the command only reads", function()
-    for _, steps in ipairs({ { "read" }, { "read", "hold" }, { "read", "say \\nx" } }) do
-      local n, problem = doubt(steps, function(target)
-        target:send("show info")
-      end)
-      assert.is_nil(n)
+    local function get(target)
+      target:send("show info")
+    end
+    for _, problem in ipairs({
+      select(2, doubt({ "read" }, get)), select(2, doubt({ "read", "say \\nx" }, get)), select(2, doubt_held(get)),
+    }) do
+      assert.is_nil(problem.in_doubt)
       assert.not_matches("carried out", tostring(problem), 1, true)
     end
   end)
@@ -155,12 +185,11 @@ describe("a change without an answer", function()
   end)
 
   it("is told of by what breaks off the wait", function()
-    local n, problem = doubt({ "read", "hold" }, function(target)
-      task.deadline(0.05, add, target)
-    end)
-    assert.same({ 1, "timeout" }, { n, problem.kind })
-    assert.is_nil((doubt({ "read", "hold" }, function(target)
-      task.deadline(0.05, target.send, target, "show info")
+    assert.equal(1, (doubt_held(function(target, seconds)
+      task.deadline(seconds, add, target)
+    end)))
+    assert.is_nil((doubt_held(function(target, seconds)
+      task.deadline(seconds, target.send, target, "show info")
     end)))
   end)
 

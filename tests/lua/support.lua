@@ -249,6 +249,7 @@ end
 ---@class support.Fake
 ---@field address string  what -s and connect() take
 ---@field log string[]  for each connection that has ended, what came over it
+---@field holds boolean  has one come to the step "hold" so far?
 
 local Fake = {}
 Fake.__index = Fake
@@ -281,7 +282,7 @@ end
 -- The words are tests/fake.c's steps. With tcp = true it listens on a port of the loopback.
 ---@return support.Fake
 function M.fake(steps)
-  local fake = setmetatable({ log = {}, number = {}, folder = M.folder() }, Fake)
+  local fake = setmetatable({ log = {}, number = {}, holds = false, folder = M.folder() }, Fake)
   local ready = M.event()
   local words = { FAKE, steps.tcp and "tcp" or fake.folder.path .. "/socket", table.unpack(steps) }
 
@@ -289,6 +290,9 @@ function M.fake(steps)
     local address = line:match("^ready (.*)$")
     if address then
       ready.set(address)
+      return
+    elseif line == "holds" then
+      fake.holds = true
       return
     end
     local number, got = line:match("^(%d+) (.*)$")
