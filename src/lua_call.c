@@ -9,6 +9,7 @@
 #include "lua_error.h"
 #include "lua_permit.h"
 #include "lua_tables.h"
+#include "lua_words.h"
 
 #include <stdio.h>
 
@@ -55,30 +56,7 @@ static int call_close(lua_State *L)
 	return 0;
 }
 
-/* Encoding. Everything is encoded, and refused if need be, before anything is sent. */
-
-static int misuse(lua_State *L, const char *what, lua_Integer index, int rc)
-{
-	if (rc == HAP_ENOMEM)
-		return error_raise(L, rc, NULL);
-	if (index > 0)
-		return error_misuse(L, "%s %I: %s; nothing was sent", what, index,
-				    err_text(rc));
-	return error_misuse(L, "%s: %s; nothing was sent", what, err_text(rc));
-}
-
-/* The string or number at `index`, which it stays at. */
-static struct span check_word(lua_State *L, int index, const char *what, lua_Integer n)
-{
-	struct span s = {NULL, 0};
-
-	if (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER)
-		s.p = lua_tolstring(L, index, &s.n);
-	else
-		error_misuse(L, "%s %I: a string expected, got %s; nothing was sent",
-			     what, n, luaL_typename(L, index));
-	return s;
-}
+/* Commands. Everything is encoded, and refused if need be, before anything is sent. */
 
 static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 		const char *what, lua_Integer n)
@@ -94,55 +72,19 @@ static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 	if (lua_permit_denied(rc))
 		lua_permit_raise(L, c->x.target, buf_span(&c->scratch), rc);
 	if (rc < 0)
-		misuse(L, what, n, rc);
+		lua_words_misuse(L, what, n, rc);
 	c->grammar = g;
-}
-
-/* Raise where HAProxy would take the last word for 0 and say nothing. */
-static void check_number(lua_State *L, const struct reply_grammar *g, struct span last)
-{
-	int64_t value;
-
-	if ((g->flags & REPLY_NUMBER) && !reply_integer(last, &value))
-		misuse(L, "command", 0, HAP_ENUMBER);
-}
-
-/* Push the words of the list at `index` and gather them. Returns how many. [-0, +n] */
-static size_t push_words(lua_State *L, int index, struct span *words)
-{
-	lua_Integer n = luaL_len(L, index);
-
-	if (n > HAP_WORDS_MAX)
-		misuse(L, "command", 0, HAP_EWORDS);
-	luaL_checkstack(L, (int)n + 8, NULL);
-	for (lua_Integer i = 1; i <= n; i++) {
-		lua_geti(L, index, i);
-		words[i - 1] = check_word(L, -1, "word", i);
-	}
-	return (size_t)n;
-}
-
-/* Encode the command into the empty scratch. */
-static void encode_words(lua_State *L, struct call *c, const struct span *words, size_t n)
-{
-	size_t bad = 0;
-
-	c->scratch.n = 0;
-	int rc = command_words(&c->scratch, words, n, &bad);
-
-	if (rc < 0)
-		misuse(L, "word", (lua_Integer)bad + 1, rc);
 }
 
 static void add_list(lua_State *L, struct call *c, int index)
 {
 	struct span words[HAP_WORDS_MAX];
 	int top = lua_gettop(L);
-	size_t n = push_words(L, lua_absindex(L, index), words);
+	size_t n = lua_words_push(L, lua_absindex(L, index), words);
 	const struct reply_grammar *g = reply_grammar(words, n);
 
-	encode_words(L, c, words, n);
-	check_number(L, g, words[n - 1]);
+	lua_words_encode(L, &c->scratch, words, n);
+	lua_words_number(L, g, words[n - 1]);
 	add(L, c, g, "command", 0);
 	lua_settop(L, top);
 }
@@ -150,17 +92,17 @@ static void add_list(lua_State *L, struct call *c, int index)
 static void add_string(lua_State *L, struct call *c, int index)
 {
 	struct span words[HAP_WORDS_MAX];
-	struct span text = check_word(L, index, "command", 1);
+	struct span text = lua_words_at(L, index, "command", 1);
 	int rc = command_check(text);
 
 	if (rc < 0)
-		misuse(L, "command", 0, rc);
+		lua_words_misuse(L, "command", 0, rc);
 	rc = command_split(&c->scratch, text, words, HAP_WORDS_MAX);
 	if (rc < 0)
-		misuse(L, "command", 0, rc);
+		lua_words_misuse(L, "command", 0, rc);
 	const struct reply_grammar *g = reply_grammar(words, (size_t)rc);
 
-	check_number(L, g, words[rc - 1]);
+	lua_words_number(L, g, words[rc - 1]);
 	c->scratch.n = 0;
 	if (buf_add_span(&c->scratch, text) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
@@ -328,7 +270,7 @@ int lua_call_send(lua_State *L)
 
 	add_command(L, c, SLOT_COMMAND);
 	if (!lua_isnil(L, SLOT_MORE)) {
-		struct span payload = check_word(L, SLOT_MORE, "payload", 1);
+		struct span payload = lua_words_at(L, SLOT_MORE, "payload", 1);
 		int rc = check_payload(c->grammar, payload);
 
 		if (rc == 0)
@@ -337,7 +279,7 @@ int lua_call_send(lua_State *L)
 			return lua_permit_raise(L, c->x.target,
 						exchange_command(&c->x, 0), rc);
 		if (rc < 0)
-			return misuse(L, "payload", 0, rc);
+			return lua_words_misuse(L, "payload", 0, rc);
 	}
 	return go(L, c, MODE_TEXT);
 }
@@ -369,17 +311,17 @@ static void add_value(lua_State *L, struct call *c, size_t begin,
 	size_t n = 0;
 
 	lua_geti(L, SLOT_MORE, i);
-	words[n++] = check_word(L, -1, "value", i);
+	words[n++] = lua_words_at(L, -1, "value", i);
 	if (!lua_isnil(L, SLOT_TAILS)) {
 		lua_geti(L, SLOT_TAILS, i);
-		words[n++] = check_word(L, -1, "value", i);
+		words[n++] = lua_words_at(L, -1, "value", i);
 	}
-	check_number(L, g, words[n - 1]);
+	lua_words_number(L, g, words[n - 1]);
 	c->scratch.n = begin;
 	int rc = command_more(&c->scratch, words, n, NULL);
 
 	if (rc < 0)
-		misuse(L, "value", i, rc);
+		lua_words_misuse(L, "value", i, rc);
 	add(L, c, g, "value", i);
 	lua_pop(L, (int)n);
 }
@@ -394,13 +336,13 @@ int lua_call_each(lua_State *L)
 
 	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
 	luaL_checktype(L, SLOT_MORE, LUA_TTABLE);
-	size_t head = push_words(L, SLOT_COMMAND, words);
+	size_t head = lua_words_push(L, SLOT_COMMAND, words);
 	const struct reply_grammar *g = reply_grammar(words, head);
 	lua_Integer n = luaL_len(L, SLOT_MORE);
 
 	if (head + 1 + !lua_isnil(L, SLOT_TAILS) > HAP_WORDS_MAX)
-		misuse(L, "command", 0, HAP_EWORDS);
-	encode_words(L, c, words, head);
+		lua_words_misuse(L, "command", 0, HAP_EWORDS);
+	lua_words_encode(L, &c->scratch, words, head);
 	size_t begin = c->scratch.n;
 
 	for (lua_Integer i = 1; i <= n; i++)
@@ -411,87 +353,16 @@ int lua_call_each(lua_State *L)
 	return go(L, c, MODE_EACH);
 }
 
-/* Encode the list of words at `index` into the box that is made for it. */
-static struct call *encode(lua_State *L, int index)
-{
-	struct span words[HAP_WORDS_MAX];
-	struct call *c;
-
-	luaL_checktype(L, index, LUA_TTABLE);
-	c = lua_newuserdatauv(L, sizeof *c, 0);
-	*c = (struct call){0};
-	luaL_setmetatable(L, EXCHANGE_BOX);
-	encode_words(L, c, words, push_words(L, index, words));
-	return c;
-}
-
 /* permit(target, words): raise if --read-only or --only would refuse to send this */
 int lua_call_permit(lua_State *L)
 {
 	const struct target *t = lua_call_target(L, 1);
-	struct call *c = encode(L, 2);
-	int rc = permit_check(t->permit, buf_span(&c->scratch), false);
+	struct span command = lua_words_command(L, 2);
+	int rc = permit_check(t->permit, command, false);
 
 	if (lua_permit_denied(rc))
-		return lua_permit_raise(L, t, buf_span(&c->scratch), rc);
+		return lua_permit_raise(L, t, command, rc);
 	return rc < 0 ? error_raise(L, rc, NULL) : 0;
-}
-
-/* encode(words) -> the bytes that a list of words is sent as */
-int lua_call_encode(lua_State *L)
-{
-	struct call *c = encode(L, 1);
-
-	lua_pushlstring(L, c->scratch.p, c->scratch.n);
-	return 1;
-}
-
-/* ref(value): raise unless it is a string. A list of words with nil at its end would be
- * one word shorter, and the word after it taken for the reference. */
-int lua_call_ref(lua_State *L)
-{
-	if (lua_type(L, 1) != LUA_TSTRING)
-		error_misuse(L, "'#ID' or a file name expected, got %s; nothing was sent",
-			     luaL_typename(L, 1));
-	return 0;
-}
-
-static void check_values(lua_State *L, int index)
-{
-	struct call *c = lua_touserdata(L, -1);
-	lua_Integer n;
-
-	luaL_checktype(L, index, LUA_TTABLE);
-	n = luaL_len(L, index);
-	for (lua_Integer i = 1; i <= n; i++) {
-		lua_geti(L, index, i);
-		struct span word = check_word(L, -1, "value", i);
-
-		c->scratch.n = 0;
-		int rc = command_word(&c->scratch, word);
-
-		if (rc < 0)
-			misuse(L, "value", i, rc);
-		if (word.n > HAP_COMMAND_MAX)
-			misuse(L, "value", i, HAP_ELONG);
-		lua_pop(L, 1);
-	}
-}
-
-/* check(values [, values]): raise unless each can be sent, before anything is done with
- * any */
-int lua_call_check(lua_State *L)
-{
-	struct call *c;
-
-	lua_settop(L, 2);
-	c = lua_newuserdatauv(L, sizeof *c, 0);
-	*c = (struct call){0};
-	luaL_setmetatable(L, EXCHANGE_BOX);
-	check_values(L, 1);
-	if (!lua_isnil(L, 2))
-		check_values(L, 2);
-	return 0;
 }
 
 void lua_call_types(lua_State *L)

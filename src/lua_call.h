@@ -21,10 +21,6 @@ void lua_call_types(lua_State *L);
 int lua_call_send(lua_State *L);
 int lua_call_batch(lua_State *L);
 int lua_call_each(lua_State *L);
-
-int lua_call_encode(lua_State *L);
 int lua_call_permit(lua_State *L);
-int lua_call_check(lua_State *L);
-int lua_call_ref(lua_State *L);
 
 #endif
