@@ -45,21 +45,23 @@ void error_push_visible(lua_State *L, struct span s, size_t max)
 
 /* The text, from the fields of the object at index 1. */
 
-/* Push a field made visible, between two texts; "" when there is none. [-0, +1] */
+/* Push a field's first line that has something in it, made visible, between two texts; ""
+ * when there is none. An unknown command is answered with a list of all, and commands
+ * that were carried out with empty lines. [-0, +1] */
 static void push_field(lua_State *L, const char *before, const char *name,
 		       const char *after)
 {
-	size_t n;
-
 	lua_getfield(L, 1, name);
+	size_t n = 0;
 	const char *p = lua_tolstring(L, -1, &n);
 
-	if (!p) {
+	for (; n > 0 && *p == '\n'; n--)
+		p++;
+	if (n == 0) {
 		lua_pop(L, 1);
 		lua_pushliteral(L, "");
 		return;
 	}
-	/* An unknown command is answered with a list of all: its first line will do. */
 	const char *end = memchr(p, '\n', n);
 
 	error_push_visible(L, (struct span){p, end ? (size_t)(end - p) : n}, SHOWN_MAX);

@@ -182,6 +182,7 @@ describe("a change without an answer", function()
     end)
     assert.same({ 2, 1, 2 }, { n, problem.done, problem.index })
     assert.matches("; the 2 changes may have been carried out, or some", tostring(problem), 1, true)
+    assert.not_matches(": ;", tostring(problem), 1, true)
   end)
 
   it("is told of by what breaks off the wait", function()
