@@ -38,6 +38,8 @@ PURE    := buf err address command frame reply reply_rows permit clock tally
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
+PRELOADED := $(B)/disk.so $(B)/shift.so $(B)/stall.so
+UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
 SOURCES := $(wildcard src/*.[ch] tests/*.[ch] tests/*/*.[ch])
 
 .PHONY: all
@@ -91,11 +93,14 @@ $(HELPERS):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
-$(B)/disk.so $(B)/shift.so: $(B)/%.so: tests/fault/%.c | $(B)/packages-build
+$(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
+$(B)/shift.so: tests/fault/shift.c | $(B)/packages-build
+$(B)/stall.so: tests/stall.c | $(B)/packages-build
+$(PRELOADED):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-kill check-versions check-windows check-windows-briefly check-page
+.PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page
 check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests but the slow ones
 
 check-unit: $(UNITS) ## the codecs and the clock
@@ -113,6 +118,12 @@ check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## killed at every sy
 
 check-versions: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
 	$(Q)LUA=$(LUA) sh tests/versions_check.sh $(B) $(HAPROXIES)
+
+# tests/stall.c says what can be set. Left out is what looks at the clock a hundred thousand times.
+check-stalls: $(BIN) $(B)/stall.so ## check-lua and check-real on a machine that stalls; STALL_EVERY, STALL_MOST, STALL_SEED
+	$(Q)seed=$${STALL_SEED:-$$$$}; echo "STALL_SEED=$$seed"; \
+		$(MAKE) RUNNER="env LD_PRELOAD=$(abspath $(B)/stall.so) STALL_SEED=$$seed STALL_FIRST=$$$$" \
+		TEST_SECONDS=$(or $(TEST_SECONDS),1200) LUA_TESTS='$(or $(LUA_TESTS),$(UNHURRIED))' check-lua check-real
 
 check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zoneinfo and dateutil
 	$(Q)/usr/bin/python3 tests/window/oracle.py ./$(BIN) $(QUESTIONS)

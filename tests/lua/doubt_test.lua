@@ -61,7 +61,7 @@ describe("a commit", function()
       assert.is_false(ok)
       local text = sent(fake)
       local held = fake.holds and text:find(";commit acl @1 #9999", 1, true)
-      assert.is_nil(held and text:find("clear acl", 1, true))
+      assert.is_falsy(held and text:find("clear acl", 1, true))
       return held
     end)
   end)

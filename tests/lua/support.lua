@@ -130,10 +130,11 @@ function M.event()
 end
 
 --- A trial that has a few milliseconds to get somewhere, on a machine that may stall for longer: it is run with
---- 1 ms, then with 2, 4, ... until it says, with a value that is true, that it got there.
+--- 1 ms, or so many seconds, then with twice, four times, ... until it says, with a value that is true, that it got there.
 ---@param trial fun(seconds: number): any
-function M.in_time(trial)
-  local seconds = 0.001
+---@param first number?
+function M.in_time(trial, first)
+  local seconds = first or 0.001
   while not trial(seconds) do
     seconds = 2 * seconds
   end

@@ -231,10 +231,7 @@ function probes.reload_answer()
   local before = s.target:info().Pid
   local master = haproxy.connect(s.master, { via = "@master", timeout = 20 })
   local ok, answer = pcall(master.send, master, "reload")
-  running.eventually("there is a new process", function()
-    local done, info = pcall(s.target.info, s.target)
-    return done and info.Pid ~= before
-  end)
+  s:wait_for_successor(before)
   if ok and answer:find("Success=1", 1, true) then
     return "answers `Success=1` when it is done"
   end

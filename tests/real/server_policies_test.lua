@@ -33,7 +33,8 @@ backend single
     server only 127.0.0.1:A1
 backend checked
     option httpchk GET /
-    default-server check inter 20ms fall 2 rise 2
+    timeout check 10s
+    default-server check inter 100ms fall 2 rise 2
     server a1 127.0.0.1:A1
     server a2 127.0.0.1:A2
     server a3 127.0.0.1:A3
@@ -84,6 +85,9 @@ describe("a server taken out of service", function()
 
   --- A request that pool/a1 has and answers when it is let go: local slow <close> = slow_request()
   local function slow_request()
+    eventually("the one before is over", function()
+      return s.target:stat("pool")[1].scur == 0
+    end)
     local hold = s.folder.write("hold", "")
     local client = task.spawn(run, {
       "sh", "-c", [[
@@ -271,7 +275,8 @@ describe("a server taken out of service", function()
       assert.equal("drain ready ready", states())
     end)
 
-    it("waits until the server is up, by its checks", function()
+    --- Wait until the checks have found all servers of `checked`.
+    local function all_up()
       eventually("the checks have found the servers", function()
         local up = 0
         for _, row in ipairs(s.target:stat("checked")) do
@@ -279,23 +284,35 @@ describe("a server taken out of service", function()
         end
         return up == 3
       end)
+    end
+
+    it("waits until the server is up, by its checks", function()
+      all_up()
       local ran = rolling("checked", 'echo "$SERVER" >>"$1"')
       assert.same({ 0, "" }, { ran.status, ran.err })
       assert.same({ "a1", "a2", "a3" }, running.lines(notes))
+    end)
 
-      -- the second one does not come back: nothing listens at port 1
-      run({ "rm", "-f", notes })
+    it("goes no further when a server does not come up again", function()
+      -- nothing listens at port 1
       local command = [[
         echo "$SERVER" >>"$1"
         test "$SERVER" != a2 || echo 'set server checked/a2 addr 127.0.0.1 port 1' | socat stdio "unix-connect:$2"]]
-      ran = s:haplua({
-        "scripts/rolling.lua", "checked", "--settle", "0.5", "--wait", "4", "--", "sh", "-c", command, "sh",
-        notes, s.socket,
-      })
-      assert.equal(3, ran.status)
-      assert.matches("checked/a1: up\n", ran.out, 1, true)
-      assert.not_matches("checked/a2: up\n", ran.out, 1, true)
-      assert.same({ "a1", "a2" }, running.lines(notes))
+      support.in_time(function(seconds)
+        run({ "rm", "-f", notes })
+        s.target:server_set({ server = "checked/a2", addr = "127.0.0.1", port = math.tointeger(ports.A2) })
+        set("checked/a2", "ready")
+        all_up()
+        local ran = s:haplua({
+          "scripts/rolling.lua", "checked", "--settle", tostring(seconds), "--wait", tostring(8 * seconds), "--", "sh", "-c",
+          command, "sh", notes, s.socket,
+        })
+        assert.matches("checked/a1: up\n", ran.out, 1, true)
+        local noticed = not ran.out:find("checked/a2: up\n", 1, true) -- else the checks were slower than that
+        assert.equal(noticed and 3, noticed and ran.status)
+        assert.same(noticed and { "a1", "a2" }, noticed and running.lines(notes))
+        return noticed
+      end, 0.5)
     end)
 
     it("puts a server back when it does not become idle, or at a signal, and goes no further", function()

@@ -259,7 +259,44 @@ function Site:signal(name, pid)
   output({ "sh", "-c", 'kill -"$1" "$2"', "sh", name, pid })
 end
 
---- Reload HAProxy, and wait until the new process answers.
+--- The inodes of all sockets that somebody listens at, as keys.
+local function listening_sockets()
+  local found = {}
+  for name, pattern in pairs({
+    tcp = "^ *%d+: %S+ %S+ 0A %S+ %S+ %S+ +%d+ +%d+ (%d+)", tcp6 = "^ *%d+: %S+ %S+ 0A %S+ %S+ %S+ +%d+ +%d+ (%d+)",
+    unix = "^%x+: %x+ %x+ 00010000 %x+ %x+ +(%d+)",
+  }) do
+    local f <close> = io.open("/proc/net/" .. name)
+    for line in f and f:lines() or function() end do
+      found[line:match(pattern) or ""] = true
+    end
+  end
+  return found
+end
+
+--- Does a process listen anywhere?
+local function listens(pid)
+  local listening = listening_sockets()
+  local _, links = run({
+    "find", ("/proc/%d/fd"):format(pid), "-lname", "socket:*", "-printf", "%l\n", stdout = "capture", stderr = "null",
+  })
+  for inode in links:gmatch("%d+") do
+    if listening[inode] then
+      return true
+    end
+  end
+  return false
+end
+
+--- Wait until another process answers in the place of this one. For a while both listen: also until that is over.
+function Site:wait_for_successor(pid)
+  assert(ready(self.daemons.haproxy, function()
+    local ok, info = pcall(self.target.info, self.target)
+    return ok and info.Pid ~= pid and not listens(pid)
+  end), "no new process after the reload")
+end
+
+--- Reload HAProxy, and wait until the new process answers, and it alone.
 function Site:reload()
   -- while the master starts, a signal would be lost
   local master = haproxy.connect(self.master, { via = "@master" })
@@ -269,10 +306,7 @@ function Site:reload()
   local before = self.target:info().Pid
   local f <close> = assert(io.open(self.dir .. "/haproxy.pid"))
   self:signal("USR2", f:read("l"))
-  assert(ready(self.daemons.haproxy, function()
-    local ok, info = pcall(self.target.info, self.target)
-    return ok and info.Pid ~= before
-  end), "no new process after the reload")
+  self:wait_for_successor(before)
 end
 
 --- What the daemons said, for a failure's text.

@@ -4,6 +4,7 @@
 
 local running = require("running")
 local site = require("site")
+local support = require("support")
 
 local json = require("haplua.json")
 local moment = require("haplua.moment")
@@ -56,44 +57,57 @@ describe("window run", function()
     return start("run", "--journal", s.journal, ...)
   end
 
+  --- Wait until a run has opened its window for everything. False: it is over, and was not seen open.
+  local function seen_open(r)
+    local open
+    eventually("it is open, or over", function()
+      open = list() == "^.*$"
+      return open or r:done()
+    end)
+    return open
+  end
+
   it("is on while it is open, and status tells which and until when", function()
-    local window = spec(2, 3)
-    local r <close> = start("run", window, "--path", "/shop", "--reason", "weekly", "--journal", s.journal)
-    eventually("it is announced", function()
-      return r:out():find("next: ", 1, true)
-    end)
-    assert.equal("", list())
-    eventually("it is open", function()
-      return list() == "^/shop"
-    end)
-    eventually("it is written down", function()
-      return status().wanted.outcome
-    end)
-    local now = status()
-    assert.matches("^window 20", now.wanted.action)
-    assert.equal("weekly", now.wanted.reason)
-    assert.is_string(now.wanted["until"])
-    assert.same({}, now.disagreements)
-    eventually("it is closed", function()
-      return list() == ""
-    end)
-    local ran = r:wait()
-    assert.equal(0, ran.status, ran.err)
-    assert.matches("is closed\n  maintenance is off", ran.out)
-    assert.matches("no window opens any more", ran.out)
+    support.in_time(function(seconds)
+      local opens = os.time() + seconds
+      local r <close> = start("run", spec(seconds, seconds), "--path", "/shop", "--reason", "weekly", "--journal", s.journal)
+      eventually("it is announced", function()
+        return r:out():find("next: ", 1, true) or r:done() or os.time() > opens
+      end)
+      local before = list()
+      local in_time = os.time() < opens
+      local now
+      eventually("it is open and written down, or over", function()
+        now = list() == "^/shop" and status()
+        return now and now.wanted.outcome or r:done()
+      end)
+      in_time = in_time and os.time() < opens + seconds
+      local ran = r:wait()
+      assert.equal(0, ran.status, ran.err)
+      assert.matches("no window opens any more", ran.out)
+      assert.equal("", list())
+      if in_time then
+        assert.equal("", before)
+        assert.matches("^window 20", now.wanted.action)
+        assert.equal("weekly", now.wanted.reason)
+        assert.is_string(now.wanted["until"])
+        assert.same({}, now.disagreements)
+        assert.matches("is closed\n  maintenance is off", ran.out)
+      end
+      return in_time
+    end, 3)
   end)
 
   it("enters one that is open already, and restores what was there before", function()
     assert(s:maint("on", "^/before", "--reason", "mine").status == 0)
-    local r <close> = run_window(spec(-5, 8))
-    eventually("it is open", function()
-      return list() == "^.*$"
-    end)
-    eventually("it is closed", function()
-      return list() == "^/before"
-    end)
-    assert.equal("mine", status().wanted.reason)
-    r:wait()
+    support.in_time(function(seconds)
+      local r <close> = run_window(spec(-5, 5 + seconds))
+      local seen = seen_open(r)
+      assert.equal(0, r:wait().status)
+      assert.equal("^/before", list())
+      assert.equal("mine", status().wanted.reason)
+      return seen
+    end, 3)
   end)
 
   it("stays off when somebody ends it early, also for another run", function()
@@ -136,21 +150,21 @@ describe("window run", function()
   end)
 
   it("closes late when HAProxy was away at its end, also without a journal", function()
-    local r <close> = start("run", "--no-journal", spec(-5, 8))
-    eventually("it is open", function()
-      return list() == "^.*$"
-    end)
-    assert(os.rename(s.socket, s.socket .. ".away"))
-    eventually("it is told", function()
-      return r:err():find("it is tried again", 1, true)
-    end)
-    assert(os.rename(s.socket .. ".away", s.socket))
-    eventually("it is closed", function()
-      return list() == ""
-    end)
-    eventually("it is told", function()
-      return r:out():find("is closed, late", 1, true)
-    end)
+    support.in_time(function(seconds)
+      local r <close> = start("run", "--no-journal", spec(-5, 5 + seconds))
+      local away = seen_open(r) and os.rename(s.socket, s.socket .. ".away")
+      eventually("it is told, or over", function()
+        return r:err():find("it is tried again", 1, true) or r:done()
+      end)
+      assert(not away or os.rename(s.socket .. ".away", s.socket))
+      eventually("it is closed", function()
+        return list() == ""
+      end)
+      local late = r:err() ~= ""
+      r:wait()
+      assert.equal(late, r:out():find("is closed, late", 1, true) ~= nil)
+      return late
+    end, 3)
   end)
 
   it("warns early when it could not open", function()
