@@ -40,6 +40,7 @@ CREATE TABLE changes (
   outcome TEXT,            -- done, or what went wrong; NULL: under way, or broken off
   ended REAL,
   worker INTEGER, started INTEGER  -- the HAProxy process that was changed, and when that one started
+  -- since version 2: asked TEXT, when a process that does not tell this was asked
 );
 CREATE TABLE wanted (
   target TEXT NOT NULL, acl TEXT NOT NULL,
@@ -49,6 +50,10 @@ CREATE TABLE wanted (
 CREATE INDEX changes_of ON changes (target, acl, id);
 PRAGMA user_version = 1;
 ]]
+
+-- From each version to the next.
+local VERSION = 2
+local STEPS = { [0] = SCHEMA, [1] = "ALTER TABLE changes ADD COLUMN asked TEXT; PRAGMA user_version = 2;" }
 
 ---@class haplua.Entry
 ---@field id integer
@@ -71,6 +76,7 @@ PRAGMA user_version = 1;
 ---@field ended number?
 ---@field worker integer?
 ---@field started integer?
+---@field asked string?
 
 ---@class haplua.Journal
 ---@field path string
@@ -146,12 +152,16 @@ local function begin_transaction(self, mode)
   })
 end
 
---- A new file becomes a journal; somebody else may do so at the same time.
+local function version_of(self)
+  return self:run("PRAGMA user_version")[1].user_version
+end
+
+--- A new file becomes a journal, an old one as this version has it; somebody else may do so at the same time.
 local function make_schema(self)
   self:run("PRAGMA journal_mode = WAL")
   local _ <close> = begin_transaction(self)
-  if self:run("PRAGMA user_version")[1].user_version == 0 then
-    local ok, problem, code = self.db:script(SCHEMA)
+  for version = version_of(self), VERSION - 1 do
+    local ok, problem, code = self.db:script(STEPS[version])
     if not ok then
       complain(self.path, problem, code)
     end
@@ -198,10 +208,10 @@ function M.open(path, options)
     complain(path, problem, code)
   end
   local self = setmetatable({ path = path, db = db, mode = "FULL", users = 1, queue = {} }, Journal)
-  local version = self:run("PRAGMA user_version")[1].user_version
-  if version > 1 then
+  local version = version_of(self)
+  if version > VERSION then
     complain(path, "was written by a later haplua")
-  elseif version == 0 and not readonly then
+  elseif version < VERSION and not readonly then
     make_schema(self)
   elseif version == 0 then
     db:close()
@@ -385,12 +395,12 @@ function Journal:note(change, outcome)
 end
 
 --- Write down that a change is done. Not forced to the disk: after a loss of power it counts as broken off.
----@param worker integer?  the HAProxy process
----@param started integer?  when that one started
-function Journal:finish(id, worker, started)
+---@param live? haplua.Live|{worker: integer, started: integer, asked: string?}  the HAProxy process
+function Journal:finish(id, live)
+  live = live or {}
   self:synchronous("NORMAL")
-  self:run("UPDATE changes SET outcome = 'done', ended = ?, worker = ?, started = ? WHERE id = ?",
-    task.time(), worker, started, id)
+  self:run("UPDATE changes SET outcome = 'done', ended = ?, worker = ?, started = ?, asked = ? WHERE id = ?",
+    task.time(), live.worker, live.started, live.asked, id)
 end
 
 --- Write down that a change failed: what was wanted before is wanted again.

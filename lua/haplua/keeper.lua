@@ -75,7 +75,7 @@ end
 local function put_back(c, live, wanted, why)
   maintenance.carry_out(c, live, maintenance.intent_of(c, wanted, live))
   c.journal:note(row_of(c, wanted, "keep"), "done")
-  c.journal:finish(wanted.id, live.worker, live.started)
+  c.journal:finish(wanted.id, live)
   say(c, "%s; %s is again %s, as %s wanted at %s", why, c.switch.acl,
     #wanted.patterns > 0 and "on for " .. maintenance.enumerate(wanted.patterns) or "off",
     status.who(wanted), moment.text(wanted.time))
@@ -91,7 +91,7 @@ end
 local function enact(c, live, action, wish)
   local id = c.journal:begin(row_of(c, wish, action))
   maintenance.carry_out(c, live, maintenance.intent_of(c, wish, live))
-  c.journal:finish(id, live.worker, live.started)
+  c.journal:finish(id, live)
 end
 
 local function expire(c, live, wanted)
@@ -140,7 +140,7 @@ local function settle(c, live, wanted)
     put_back(c, live, wanted, "a list beside it, or a file, was out of step")
   else
     if not same_process then
-      c.journal:finish(wanted.id, live.worker, live.started)
+      c.journal:finish(wanted.id, live)
     end
     return nil, false
   end

@@ -220,7 +220,7 @@ local function write_down(c, action, make)
     end
     error(change, 0)
   end
-  local noted, problem = pcall(journal.finish, journal, id, live.worker, live.started)
+  local noted, problem = pcall(journal.finish, journal, id, live)
   if not noted then
     warn("the change is done, but not its outcome written down: %s", tostring(problem))
   end

@@ -225,6 +225,7 @@ function M.portable(entry)
   copy.since = entry.since and moment.iso(entry.since)
   copy.ended = entry.ended and moment.iso(entry.ended)
   copy.started = entry.started and moment.iso(entry.started)
+  copy.asked = nil
   copy["until"], copy.ends = entry.ends and moment.iso(entry.ends), nil
   return copy
 end

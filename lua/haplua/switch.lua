@@ -4,6 +4,7 @@
 -- visitors are told, and their files. look() asks for all of it; apply() changes all of it, or nothing.
 
 local core = require("haplua.core")
+local file = require("haplua.file")
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
 local list = require("haplua.list")
@@ -16,6 +17,9 @@ local M = {}
 -- The list of clients that pass, where no configuration names one and HAProxy has it.
 local BYPASS = "#9998"
 
+-- Two instants of one process may be told so many seconds apart.
+local SLACK = 2
+
 ---@class haplua.Live
 ---@field seen string  the text of all its lists, as fingerprint() has it
 ---@field state haplua.ListState  of the ACL
@@ -27,6 +31,8 @@ local BYPASS = "#9998"
 ---@field info {keys: string[], values: string[]}?  what visitors are told
 ---@field worker integer  HAProxy's process
 ---@field started integer  when that one started, in seconds since 1970
+---@field asked string?  of one that does not tell this: when it was asked (when_asked())
+---@field uptime integer  seconds
 ---@field version string
 
 --- The expression of an ACL, for scope.kind(): HAProxy tells it in `show acl`. Of a list that comes from a
@@ -57,10 +63,13 @@ local function field(info, name)
   return at and info:match("^%S+", at + 1)
 end
 
---- Where a process's `show info` says that it began.
-local function began(info)
-  local start = tonumber(field(info, "Start_time_sec"))
-  return start or math.floor(task.time()) - (tonumber(field(info, "Uptime_sec")) or 0)
+local boot
+
+--- Now, on a clock that nobody sets: this machine's boot, and the seconds since. nil: it has none.
+local function when_asked()
+  boot = boot or file.read("/proc/sys/kernel/random/boot_id") or ""
+  local id = boot:match("^%S+")
+  return id and ("%s %d"):format(id, task.now() // 1)
 end
 
 --- The commands that show a switch's lists: the ACL first, the map last.
@@ -102,6 +111,7 @@ function M.look(target, switch)
   if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
+  local uptime, started = tonumber(field(info, "Uptime_sec")) or 0, tonumber(field(info, "Start_time_sec"))
   local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
   return {
     seen = joined({ texts[3], table.unpack(texts, 5) }),
@@ -113,15 +123,29 @@ function M.look(target, switch)
     passing = passing and (reply.entries(passing)),
     info = switch.info and entries_of_map(texts[#texts]),
     worker = math.tointeger(tonumber(field(info, "Pid"))) or 0,
-    started = began(info),
+    started = started or math.floor(task.time()) - uptime,
+    asked = not started and when_asked() or nil,
+    uptime = uptime,
     version = field(info, "Version") or "?",
   }
 end
 
 --- Is this the HAProxy process that a change was made on?
+-- HAProxy 2.2 tells for how long it is up, and leaves out what it was stopped for. When it began, counted back from
+-- a wall clock, is another instant when that clock is set. But the process of a change was there when it was asked,
+-- and another one of the same number began later.
+---@param live haplua.Live
 ---@param entry haplua.Entry
 function M.is_same_process(live, entry)
-  return entry.worker == live.worker and math.abs((entry.started or 0) - live.started) <= 2
+  if entry.worker ~= live.worker then
+    return false
+  end
+  local id, seconds = (entry.asked or ""):match("^(%S+) (%d+)$")
+  local same_id, now = (live.asked or ""):match("^(%S+) (%d+)$")
+  if id and id == same_id then
+    return tonumber(now) - live.uptime <= tonumber(seconds) + SLACK
+  end
+  return math.abs((entry.started or 0) - live.started) <= SLACK
 end
 
 -- What visitors are told: the map's entries, in this order.

@@ -107,6 +107,7 @@ function M.haproxy(options)
   end
   local address = given.address or default_address()
   given.address = nil
+  given.steady = given.steady or given.now or task.now
   given.now = given.now or task.time
   local fake = require("haplua.test.haproxy").new(given)
   fake.address = address

@@ -130,22 +130,21 @@ end
 -- says (ends: seconds from now).
 local function restore_journal(site, conversation, wanted)
   local journal, books = site.books.journal, site.books
-  local info = site.target:info()
-  local now = os.time()
-  local started = info.Start_time_sec or now - info.Uptime_sec
+  local now, acl = os.time(), M.acl(site, conversation)
+  local live = require("haplua.switch").look(site.target, { acl = acl })
   journal:run("DELETE FROM wanted")
   journal:run("DELETE FROM changes")
   if wanted.journal == "" and not conversation.row then
     return
   end
-  local row = setmetatable(conversation.row or {}, { __index = { outcome = "done", worker = info.Pid } })
+  local row = setmetatable(conversation.row or {}, { __index = { outcome = "done", worker = live.worker } })
   local keys, passing = split(wanted.journal), wanted.bypass and split(wanted.bypass)
   local id = journal:begin({
-    target = books.target, acl = M.acl(site, conversation), switch = "site", action = "on", patterns = keys, bypass = passing,
+    target = books.target, acl = acl, switch = "site", action = "on", patterns = keys, bypass = passing,
     reason = "old", since = now - 60, ends = row.ends and now + row.ends,
   })
-  journal:run("UPDATE changes SET outcome = ?, worker = ?, started = ?, pid = 1, time = ? WHERE id = ?",
-    row.outcome or nil, row.worker, started, now - 60, id)
+  journal:run("UPDATE changes SET outcome = ?, worker = ?, started = ?, asked = ?, pid = 1, time = ? WHERE id = ?",
+    row.outcome or nil, row.worker, live.started, live.asked, now - 60, id)
 end
 
 --- Make these parts be as they were wanted.

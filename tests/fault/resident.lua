@@ -71,7 +71,7 @@ local function wait_for(st, resident, conversation, fault, wanted, text)
   local difference, state, right_since
   while task.now() < latest do
     if not attend(st, resident, conversation, fault) then
-      local told = says(resident, text)
+      local ended, told = resident.task:done(), says(resident, text) -- before the look: what is so then stays so
       state = st:state(1, conversation)
       state.rest = fault.kind == "reload" and wanted.rest or state.rest
       difference = verdict.difference(state, wanted)
@@ -81,13 +81,11 @@ local function wait_for(st, resident, conversation, fault, wanted, text)
         return nil
       elseif difference and difference ~= "outcome" and told and not fault.act and not verdict.is_altered(fault) then
         return "false claim", ("'%s', and %s is\n%s"):format(told, difference, state[difference])
-      end
-    end
-    if resident.task:done() then
-      if not difference and resident.may_end then
+      elseif ended and not difference and resident.may_end then
         return nil
+      elseif ended then
+        return "died", difference and ("too early; %s is\n%s"):format(difference, state[difference]) or "too early"
       end
-      return "died", not state and "at once" or ("too early; %s is\n%s"):format(difference, state[difference])
     end
     task.sleep(LOOK)
   end

@@ -44,7 +44,7 @@ describe("the journal", function()
     assert.is_nil(wanted.outcome)
     assert.is_string(wanted.user)
     assert.is_string(wanted.host)
-    j:finish(id, 42, 1000)
+    j:finish(id, { worker = 42, started = 1000 })
     wanted = j:wanted("/s", "#1")
     assert.same({ "done", 42, 1000 }, { wanted.outcome, wanted.worker, wanted.started })
     assert.is_nil(j:wanted("/s", "#2"))
@@ -65,6 +65,28 @@ describe("the journal", function()
     local only = j:begin(change({ acl = "#2" }))
     j:undo(only, "no")
     assert.is_nil(j:wanted("/s", "#2"))
+  end)
+
+  it("takes over one of the version before, which may be read as it is", function()
+    support.haplua({ "-e", [[require("haplua.file").folder(arg[1]:match("^(.*)/"))
+      local db = assert(require("haplua.sqlite").open(arg[1], { mode = "0640" }))
+      assert(db:script([=[CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, target TEXT, acl TEXT,
+        switch TEXT, action TEXT, patterns TEXT, bypass TEXT, reason TEXT, since REAL, ends REAL, user TEXT, host TEXT,
+        login TEXT, pid INTEGER, before INTEGER, outcome TEXT, ended REAL, worker INTEGER, started INTEGER);
+        CREATE TABLE wanted (target TEXT, acl TEXT, change INTEGER, PRIMARY KEY (target, acl)) WITHOUT ROWID;
+        INSERT INTO changes VALUES (1, 5, '/s', '#1', 's', 'on', '^/a', NULL, NULL, 5, NULL, 'root', 'h', NULL, 1, NULL,
+        'done', 6, 42, 1000);
+        INSERT INTO wanted VALUES ('/s', '#1', 1); PRAGMA user_version = 1]=]))]], path })
+    local reader <close> = assert(journal.open(path, { readonly = true }))
+    assert.same({ 42, 1000 }, { reader:wanted("/s", "#1").worker, reader:wanted("/s", "#1").started })
+    local j <close> = assert(journal.open(path))
+    assert.same({ "^/a" }, j:wanted("/s", "#1").patterns)
+    j:finish(1, { worker = 43, started = 1001, asked = "boot 7" })
+    local again <close> = assert(journal.open(path))
+    assert.same({ 43, 1001, "boot 7" }, { again:wanted("/s", "#1").worker, again:wanted("/s", "#1").started,
+      again:wanted("/s", "#1").asked })
+    j:run("PRAGMA user_version = 3")
+    assert.matches("was written by a later haplua", tostring(assert.has_error(function() journal.open(path) end)), 1, true)
   end)
 
   it("does not go back over somebody else's change", function()

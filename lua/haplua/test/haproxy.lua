@@ -25,7 +25,7 @@ Fake.__index = Fake
 
 local known = {
   version = true, acls = true, maps = true, servers = true, backends = true, frontends = true, now = true, read = true,
-  pid = true, level = true, address = true, path = true,
+  steady = true, pid = true, level = true, address = true, path = true,
 }
 
 local function read_file(path)
@@ -49,6 +49,7 @@ end
 ---@field level "user"|"operator"|"admin"|nil  what the socket may do
 ---@field pid integer?
 ---@field now (fun(): number)?  the time: seconds since 1970
+---@field steady (fun(): number)?  seconds, on a clock that nobody sets
 ---@field read (fun(path: string): string?)?  how a list's file is read; nil: there is none
 
 ---@param options haplua.test.HAProxyOptions?
@@ -63,7 +64,8 @@ function M.new(options)
   local version = options.version or "2.6"
   local fake = setmetatable({
     version = full_versions[version] or version, pid = options.pid or 1001, log = {}, delay = 0,
-    level = options.level or "admin", now = options.now or os.time, read = options.read or read_file,
+    level = options.level or "admin", now = options.now or os.time,
+    steady = options.steady or options.now or os.time, read = options.read or read_file,
     frontends = options.frontends or { "www" }, options = options, line = 10,
   }, Fake)
   local major, minor = fake.version:match("^(%d+)%.(%d+)")
@@ -78,7 +80,7 @@ end
 --- Begin anew: what was done at runtime is forgotten, and the files are read again.
 function Fake:start()
   local options = self.options
-  self.started, self.references, self.line = self.now(), 0, 10
+  self.started, self.began, self.references, self.line = self.now(), self.steady(), 0, 10
   self.base = 0x55e3a0000000 + self.pid * 0x10000
   self.lists = lists.make(self, options.acls or {}, options.maps or {})
   self.server_list, self.backends = servers.make(self, options.servers or {})
@@ -175,7 +177,7 @@ local function uptime(seconds)
 end
 
 local function show_info(fake)
-  local seconds = math.max(0, math.floor(fake.now()) - math.floor(fake.started))
+  local seconds = math.max(0, math.floor(fake.steady()) - math.floor(fake.began))
   local rows = {
     "Name: HAProxy", "Version: " .. fake.version, "Release_date: 2026/01/01", "Nbthread: 1", "Nbproc: 1", "Process_num: 1",
     "Pid: " .. fake.pid, "Uptime: " .. uptime(seconds), "Uptime_sec: " .. seconds, "Memmax_MB: 0", "Ulimit-n: 20000",

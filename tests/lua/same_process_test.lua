@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+
+-- Is the HAProxy that is asked the process that was changed? Maintenance is put back on another one, and what a person
+-- did to the same one is kept.
+
+local support = require("support")
+local switch = require("haplua.switch")
+
+describe("the process of a change", function()
+  local function entry(seconds, boot)
+    return { worker = 8, started = 1000, asked = (boot or "boot") .. " " .. seconds }
+  end
+  local function live(seconds, uptime, started)
+    return { worker = 8, started = started or 1000, asked = "boot " .. seconds, uptime = uptime }
+  end
+  local same = switch.is_same_process
+
+  it("is the same whatever the wall clock shows, where it says how long it is up", function()
+    assert.is_true(same(live(500, 400, 99000), entry(200)))
+    assert.is_true(same(live(500, 400, 10), entry(200)))
+    assert.is_true(same(live(101, 0), entry(100)))
+  end)
+
+  it("is the same when it was stopped meanwhile", function()
+    assert.is_true(same(live(500, 320), entry(200)))
+  end)
+
+  it("is another one when that is not up for so long, also with the same number", function()
+    assert.is_false(same(live(500, 290), entry(200)))
+    assert.is_false(same(live(500, 0), entry(200)))
+    assert.is_false(same(setmetatable({ worker = 9 }, { __index = live(500, 400) }), entry(200)))
+  end)
+
+  it("is known by when it began where this machine was booted since, or the process tells it", function()
+    assert.is_true(same(live(500, 400), entry(200, "other")))
+    assert.is_false(same(live(500, 400, 1003), entry(200, "other")))
+    assert.is_true(same({ worker = 8, started = 1001 }, { worker = 8, started = 1000 }))
+    assert.is_false(same({ worker = 8, started = 1003 }, { worker = 8, started = 1000 }))
+    assert.is_false(same({ worker = 8, started = 1003 }, { worker = 8 }))
+  end)
+
+  it("is told from the next one with the same number, on every version and with a clock that is set", function()
+    local folder <close> = support.folder()
+    local path = folder.write("same_test.lua", [[
+      local test = require("haplua.test")
+      for _, version in ipairs({ "2.2", "2.6", "3.2" }) do
+        for _, jump in ipairs({ 0, 7200, -7200 }) do
+          it(("%s, %d s"):format(version, jump), function()
+            local fake = test.haproxy({ version = version, acls = { ["#9999"] = { match = "reg" } } })
+            local function status()
+              return test.run("maint", "status").out
+            end
+            test.advance(100)
+            assert.equal(0, test.run("maint", "on", "^/a").status)
+            test.advance(200)
+            test.jump(jump)
+            fake:set_acl("#9999", { "^/hand" })
+            assert.contains("somebody has changed HAProxy since", status())
+            local keep = test.start("keep")
+            test.advance(5)
+            assert.contains("it is kept so: #9999 matches ^/hand", keep:out())
+            keep:stop()
+            local pid = fake.pid
+            fake:reload()
+            fake.pid = pid
+            test.advance(3)
+            assert.contains("was replaced by " .. pid, status())
+            keep = test.start("keep")
+            test.advance(5)
+            assert.same({ "^/hand" }, fake:acl("#9999"))
+            assert.contains("is again on for ^/hand", keep:out())
+          end)
+        end
+      end
+    ]])
+    local ran = support.haplua({ "test", path })
+    assert.equal("", ran.err)
+    assert.matches("\n9 passed, 0 failed", ran.out, 1, true)
+    assert.equal(0, ran.status)
+  end)
+end)
