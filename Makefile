@@ -156,7 +156,7 @@ SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-san
 # With REAL=1 these run check-real, too; TESTS names a part of it. Under valgrind only the program that runs
 # the tests is watched, not those that it starts; the sanitizers are in all.
 asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
-	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' check-unit check-lua \
+	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900 check-unit check-lua \
 		$(if $(REAL),check-real)
 
 valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind; REAL=1

@@ -5,7 +5,7 @@
 -- Each test runs in a task of its own and under a deadline, so that calls wait as in any script,
 -- and a test that waits for ever, or leaves a task behind that does, fails.
 
-local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 120
+local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 300
 
 -- $TEST_GC: collect garbage all the time, to find what is used after it was let go.
 if os.getenv("TEST_GC") then
