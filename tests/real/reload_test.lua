@@ -25,7 +25,7 @@ describe("a reload", function()
   for _, way in ipairs({ "own", "master" }) do
     it(("loses no call, through the %s socket"):format(way), function()
       local s <close> = site.start({ threads = 1 })
-      local t = way == "own" and s.target or haproxy.connect(s.master, { via = "@1" })
+      local t = way == "own" and s.target or haproxy.connect(s.master, { via = "@1", timeout = site.ANSWER_SECONDS })
       local calls, broken, over = 0, 0, false
 
       local function caller(name, call)
