@@ -406,9 +406,15 @@ local function attempt(target, kind, ref, keys, values, options, seen)
 end
 
 --- Has HAProxy been reloaded since `begin`? Then a step of a change may have gone to the old process,
--- and the next to the new one, which knows nothing of it.
+-- and the next to the new one, which knows nothing of it. The look may be broken off by the next reload.
 local function reloaded(target, begin)
-  local ok, info = pcall(target.info, target)
+  local ok, info
+  for _ = 1, ATTEMPTS do
+    ok, info = pcall(target.info, target)
+    if ok or not is_error(info) or info.kind ~= "protocol" and info.kind ~= "unreachable" then
+      break
+    end
+  end
   return ok and math.type(info.Uptime_sec) == "integer" and info.Uptime_sec <= now() - begin + 1
 end
 

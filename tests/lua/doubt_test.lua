@@ -83,6 +83,25 @@ describe("a commit", function()
   end)
 end)
 
+describe("a replacement that is refused by a new process", function()
+  local refusal = "say \\n[3]: Version number out of range.\\n\\n" .. NONE:format(0, 0, "")
+
+  it("begins anew, also where the look at the process is broken off", function()
+    local fake <close>, ok, problem = replace(nil, refusal, "next", "read", "say \\n\\n", "next",
+      "read", "say \\nUptime_sec: 0", "next", "read", "next", "read", "say \\nName: HAProxy\\nUptime_sec: 0\\n\\n", "next",
+      "read", list(1, ENTRIES))
+    assert.is_true(ok, tostring(problem))
+    local _, looks = sent(fake):gsub("show info", "")
+    assert.equal(3, looks)
+  end)
+
+  it("fails with the refusal where nobody answers that look", function()
+    local fake <close>, ok, problem = replace(nil, refusal, "next", "read", "say \\n\\n", "next", "read")
+    assert.same({ false, "refused" }, { ok, problem.kind })
+    assert.matches("show info", sent(fake), 1, true)
+  end)
+end)
+
 describe("a connection that is reset", function()
   it("has a reading request sent again, but no other", function()
     local fake <close> = support.fake({ "reset", "next", "read", "say \\nName: x\\n\\n" })

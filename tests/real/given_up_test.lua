@@ -121,7 +121,7 @@ describe("given up while HAProxy does not read:", function()
         check_quiet(worker, about)
         check_quiet(master(), about)
         check_content(about)
-        local ran = support.haplua(words(address(), chunk, "-t", "60"))
+        local ran = support.haplua(words(address(), chunk, "-t", tostring(site.ANSWER_SECONDS)))
         assert.same({ 0, "" }, { ran.status, ran.err }, about)
       end)
 

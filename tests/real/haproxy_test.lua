@@ -42,7 +42,7 @@ describe("haproxy", function()
   end)
 
   it("connect gives an object with the same calls, usable with <close>", function()
-    local other = haproxy.connect("unix@" .. s.socket, { timeout = 3 })
+    local other = haproxy.connect("unix@" .. s.socket, { timeout = 30 })
     assert.equal(t:info().Pid, other:info().Pid)
     assert.is_false((pcall(haproxy.connect, s.socket, { tiemout = 3 })))
     local ran = s:haplua({ "-e", [[

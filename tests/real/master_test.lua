@@ -10,7 +10,7 @@ describe("through the master CLI", function()
 
   setup(function()
     s = site.start({ frontend = "acl words path -u 8003 -m str\n    use_backend maintenance if words" })
-    t = haproxy.connect(s.master, { via = "@1" })
+    t = haproxy.connect(s.master, { via = "@1", timeout = site.ANSWER_SECONDS })
   end)
 
   teardown(function()

@@ -2,6 +2,7 @@
 --
 -- Calls while HAProxy reloads: each is answered by one process or the other, and none is lost.
 
+local running = require("running")
 local site = require("site")
 
 --- Was the call broken off by the master's own restart?
@@ -25,8 +26,8 @@ describe("a reload", function()
   for _, way in ipairs({ "own", "master" }) do
     it(("loses no call, through the %s socket"):format(way), function()
       local s <close> = site.start({ threads = 1 })
-      local t = way == "own" and s.target or haproxy.connect(s.master, { via = "@1" })
-      local calls, broken, over = 0, 0, false
+      local t = way == "own" and s.target or haproxy.connect(s.master, { via = "@1", timeout = site.ANSWER_SECONDS })
+      local calls, written, broken, over = 0, 0, 0, false
 
       local function caller(name, call)
         return task.spawn(function()
@@ -51,6 +52,7 @@ describe("a reload", function()
         end),
         caller("writes", function(n)
           t:acl_replace("#9999", { "^/shop", n % 2 == 0 and "^/a" or "^/b" })
+          written = written + 1
         end),
         caller("processes", function()
           local ran = s:haplua({ "scripts/maint.lua", "status", socket = s.socket })
@@ -61,7 +63,11 @@ describe("a reload", function()
       }
       for _ = 1, 10 do
         s:reload()
-        task.sleep(0.05)
+        -- one that meets reload after reload gives up
+        local before = written
+        running.eventually("one was written", function()
+          return written > before or callers[2]:done()
+        end)
       end
       over = true
       for _, one in ipairs(callers) do

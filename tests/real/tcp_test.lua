@@ -54,7 +54,7 @@ describe("over TCP", function()
   end)
 
   it("sends much and reads much", function()
-    local t = haproxy.connect("127.0.0.1:" .. port)
+    local t = haproxy.connect("127.0.0.1:" .. port, { timeout = site.ANSWER_SECONDS })
     local patterns = {}
     for i = 1, 5000 do
       patterns[i] = ("^/some/longer/path/%d/%s"):format(i, ("x"):rep(100))

@@ -100,7 +100,7 @@ describe("the kernel sees", function()
   --- Run haplua to its end, and look at what it sent.
   local function looked_at(way, ...)
     local log = s.dir .. "/writes.log"
-    local words = watched(way.buffers or "no", log, table.unpack(way.words))
+    local words = watched(way.buffers or "no", log, "-t", tostring(site.ANSWER_SECONDS), table.unpack(way.words))
     for _, word in ipairs({ ... }) do
       words[#words + 1] = word
     end
