@@ -153,6 +153,13 @@ void interrupt_alarm(double seconds)
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
+/* One instruction may call the hook twice, for the count and for the line: the second
+ * time the mask is what the first has set. */
+bool interrupt_is_again(lua_State *L, const lua_Debug *ar)
+{
+	return !(lua_gethookmask(L) & LUA_MASKLINE) && ar->event != LUA_HOOKLINE;
+}
+
 void interrupt_again(lua_State *L, int instructions)
 {
 	if (instructions > 0)

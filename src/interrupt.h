@@ -43,4 +43,7 @@ void interrupt_alarm(double seconds);
  * call; 0: no more. */
 void interrupt_again(lua_State *L, int instructions);
 
+/* Within the hook: was it that which called it? Otherwise it was a signal. */
+bool interrupt_is_again(lua_State *L, const lua_Debug *ar);
+
 #endif

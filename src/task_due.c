@@ -193,9 +193,12 @@ static bool is_cleanup(const struct task *t, const lua_Debug *ar)
 	return ar->event == LUA_HOOKCALL && t->patience == 1 && t->strikes <= 2;
 }
 
+/* A signal has no patience: the alarm of a deadline that a wait has raised already may
+ * ring late, and breaks no cleanup off. */
 void task_hook(lua_State *L, lua_Debug *ar)
 {
 	struct task *t = task_get(L);
+	bool is_again = interrupt_is_again(L, ar);
 	uint64_t now;
 
 	interrupt_again(L, 0);
@@ -212,10 +215,12 @@ void task_hook(lua_State *L, lua_Debug *ar)
 		s->fired = s->fired || s->timer.at <= now;
 	if (parent_is_late(t, now))
 		task_cancel(t);
-	if (t->strikes > 0 && t->pending == 0)
+	if (t->strikes > 0 && t->pending == 0 && is_again)
 		t->pending = t->last_raised;
 	if ((t->pending || scope_due(t)) && task_push_due(L, t))
 		lua_error(L);
+	if (t->strikes > 0)
+		interrupt_again(L, t->patience);
 }
 
 /* Deadlines. */
