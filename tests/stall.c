@@ -10,7 +10,8 @@
  * start in the same order, the same seed makes them stall at the same calls
  *
  * What stalls is a look at the clock, a wait for events, and a message on its way, in
- * every process that inherits it: there a test goes wrong that counts on being quick. */
+ * every process that inherits it: there a test goes wrong that counts on being quick.
+ * And every alarm rings up to 50 us late. */
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +94,19 @@ int poll(struct pollfd *fds, nfds_t n, int ms)
 
 	stall();
 	return (int)syscall(SYS_ppoll, fds, n, ms < 0 ? NULL : &time, NULL, 8);
+}
+
+int setitimer(__itimer_which_t which, const struct itimerval *restrict new,
+	      struct itimerval *restrict old)
+{
+	struct itimerval late = *new;
+
+	if (timerisset(&late.it_value)) {
+		struct timeval more = {.tv_usec = any() % 50};
+
+		timeradd(&late.it_value, &more, &late.it_value);
+	}
+	return (int)syscall(SYS_setitimer, which, &late, old);
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t n)
