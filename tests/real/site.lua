@@ -262,13 +262,13 @@ function Site:signal(name, pid)
   output({ "sh", "-c", 'kill -"$1" "$2"', "sh", name, pid })
 end
 
+-- A line of /proc/net/tcp and tcp6, where somebody listens; its inode.
+local LISTENING = "^ *%d+: %S+ %S+ 0A %S+ %S+ %S+ +%d+ +%d+ (%d+)"
+
 --- The inodes of all sockets that somebody listens at, as keys.
 local function listening_sockets()
   local found = {}
-  for name, pattern in pairs({
-    tcp = "^ *%d+: %S+ %S+ 0A %S+ %S+ %S+ +%d+ +%d+ (%d+)", tcp6 = "^ *%d+: %S+ %S+ 0A %S+ %S+ %S+ +%d+ +%d+ (%d+)",
-    unix = "^%x+: %x+ %x+ 00010000 %x+ %x+ +(%d+)",
-  }) do
+  for name, pattern in pairs({ tcp = LISTENING, tcp6 = LISTENING, unix = "^%x+: %x+ %x+ 00010000 %x+ %x+ +(%d+)" }) do
     local f <close> = io.open("/proc/net/" .. name)
     for line in f and f:lines() or function() end do
       found[line:match(pattern) or ""] = true
