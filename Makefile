@@ -30,17 +30,18 @@ ALL_LIBS = -Wl,-z,relro,-z,now,-z,pack-relative-relocs,-z,noseparate-code $(LDFL
 
 Q := $(if $(V),,@)
 
-OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/*.c)) $(B)/modules.o
+OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c')) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # No socket, no Lua: what unit tests and fuzzers link.
-PURE    := buf err address command frame reply reply_rows permit clock tally
+PURE    := base/buf base/err base/multiset os/clock \
+	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 PRELOADED := $(B)/disk.so $(B)/shift.so $(B)/stall.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
-SOURCES := $(wildcard src/*.[ch] tests/*.[ch] tests/*/*.[ch])
+SOURCES := $(shell find src tests -name '*.[ch]')
 
 .PHONY: all
 all: $(BIN) ## build ./haplua
@@ -51,7 +52,7 @@ $(BIN): $(OBJECTS)
 
 $(B)/%.o: src/%.c | $(B)/packages-build
 	@echo "CC   $<"
-	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # main.c tells the version, and is compiled anew when that is another.
 $(B)/main.o: $(B)/version
@@ -59,9 +60,9 @@ $(B)/version: always
 	$(Q)mkdir -p $(B) && echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 .PHONY: always
 
-$(B)/modules.c: src/modules.lua $(MODULES) | $(B)/packages-build
+$(B)/modules.c: src/run/modules.lua $(MODULES) | $(B)/packages-build
 	@echo "LUA  $@"
-	$(Q)$(LUA) src/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \
+	$(Q)$(LUA) src/run/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \
 		argparse > $@.tmp && mv $@.tmp $@
 
 $(B)/modules.o: $(B)/modules.c

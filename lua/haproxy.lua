@@ -4,11 +4,11 @@
 -- Every function here acts on the script's target; each is a method, too, of the object that
 -- haproxy.connect() returns. They wait only inside their own task, and raise an error object
 -- where HAProxy refuses, cannot be reached, or answers something else than it should.
--- What depends on HAProxy's version is in lua/haplua/list.lua (ACLs and maps).
+-- What depends on HAProxy's version is in lua/haplua/haproxy/list.lua (ACLs and maps).
 
 local core = require("haplua.core")
 local reply = require("haplua.reply")
-local list = require("haplua.list")
+local list = require("haplua.haproxy.list")
 
 ---@class haplua.Target
 local Target = core.methods
@@ -205,7 +205,7 @@ local function disagreement(row, want)
     return "state", row.admin
   elseif want.weight and math.type(want.weight) == "integer" and row.srv_uweight ~= want.weight then
     return "weight", row.srv_uweight
-  elseif want.addr and row.srv_addr ~= want.addr and row.srv_addr ~= require("haplua.inet").text(want.addr) then
+  elseif want.addr and row.srv_addr ~= want.addr and row.srv_addr ~= require("haplua.haproxy.inet").text(want.addr) then
     return "addr", row.srv_addr
   elseif want.port and row.srv_port ~= want.port then
     return "port", row.srv_port

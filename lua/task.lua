@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
---- The module `task`: what src/lua_task.c gives, and task.all on top of it.
+--- The module `task`: what src/bindings/task.c gives, and task.all on top of it.
 
 local task = require("haplua.task")
 

@@ -17,4 +17,4 @@ local args = require("haplua.cli").parse({
   },
 }, arg)
 
-return require("haplua.keeper").run({ config = args.config, journal = args.journal, file = not args.no_file, print = print })
+return require("haplua.keep.keeper").run({ config = args.config, journal = args.journal, file = not args.no_file, print = print })

@@ -12,8 +12,8 @@
 -- docs/windows.md says how a window is written, and what it means where clocks change.
 
 local cli = require("haplua.cli")
-local options = require("haplua.maintoptions")
-local show = require("haplua.windowshow")
+local options = require("haplua.cmd.maint_options")
+local show = require("haplua.cmd.window_show")
 
 local calendar = {
   { "--calendar", value = "PATH", repeats = true, help = "windows from an .ics file, or from those of a folder" },
@@ -58,4 +58,4 @@ elseif args.command == "check" then
   local asked, instant = show.ask(args)
   return show.check(asked, instant, args.json)
 end
-return require("haplua.windowrun").run(show.plans(args, options.read(args, print)))
+return require("haplua.keep.window_run").run(show.plans(args, options.read(args, print)))

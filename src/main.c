@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * main.c - the command line: options, help, version. */
-#include "policy.h"
-#include "address.h"
+#include "run/policy.h"
+#include "protocol/address.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@ folder=$1
 least=$2
 shift 2
 if [ $# = 0 ]; then
-	for f in src/*.c; do
+	for f in $(find src -name '*.c' | sort); do
 		m=${f#src/}
 		set -- "$@" "${m%.c}"
 	done

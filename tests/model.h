@@ -5,7 +5,7 @@
 #ifndef HAP_MODEL_H
 #define HAP_MODEL_H
 
-#include "buf.h"
+#include "base/buf.h"
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 ---@meta haplua.core
 -- SPDX-License-Identifier: MIT
 --
--- The C part of targets (src/lua_haproxy.c, src/lua_call.c). Policies use the module haproxy.
+-- The C part of targets (src/bindings/haproxy/core.c, src/bindings/haproxy/call.c). Policies use the module haproxy.
 
 local core = {}
 

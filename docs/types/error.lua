@@ -1,7 +1,7 @@
 ---@meta haplua.error
 -- SPDX-License-Identifier: MIT
 --
--- Error objects (src/lua_error.c).
+-- Error objects (src/luakit/error.c).
 
 local M = {}
 

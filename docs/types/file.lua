@@ -1,7 +1,7 @@
 ---@meta haplua.file
 -- SPDX-License-Identifier: MIT
 --
--- Files as maintenance needs them (src/lua_file.c). What is expected to fail gives nil, a message,
+-- Files as maintenance needs them (src/bindings/system/file.c). What is expected to fail gives nil, a message,
 -- and the system's name of the failure: "ENOENT", "EACCES", "ENOSPC", ...
 
 local file = {}

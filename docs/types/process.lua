@@ -1,7 +1,7 @@
 ---@meta haplua.process
 -- SPDX-License-Identifier: MIT
 --
--- This process, who started it, and the service manager over it (src/lua_process.c).
+-- This process, who started it, and the service manager over it (src/bindings/system/process.c).
 
 local process = {}
 

@@ -1,7 +1,7 @@
 ---@meta haplua.recurrence
 -- SPDX-License-Identifier: MIT
 --
--- The days of RFC 5545's recurrence rules by months and years, by libical (src/lua_recurrence.c).
+-- The days of RFC 5545's recurrence rules by months and years, by libical (src/bindings/system/recurrence.c).
 -- haplua.rule is what to use.
 
 local recurrence = {}

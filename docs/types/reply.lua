@@ -1,7 +1,7 @@
 ---@meta haplua.reply
 -- SPDX-License-Identifier: MIT
 --
--- Texts of replies to tables (src/lua_reply.c). Each raises `protocol` for a text that is not of its form.
+-- Texts of replies to tables (src/bindings/haproxy/reply.c). Each raises `protocol` for a text that is not of its form.
 
 local reply = {}
 

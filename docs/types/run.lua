@@ -1,7 +1,7 @@
 ---@meta run
 -- SPDX-License-Identifier: MIT
 --
--- Child processes (src/lua_run.c).
+-- Child processes (src/bindings/system/run.c).
 
 ---@class haplua.Run
 ---@field [integer] string  the program and its arguments

@@ -1,7 +1,7 @@
 ---@meta haplua.sqlite
 -- SPDX-License-Identifier: MIT
 --
--- A SQLite file (src/lua_sqlite.c). Policies use libraries over it.
+-- A SQLite file (src/bindings/system/sqlite.c). Policies use libraries over it.
 --
 -- What is expected to fail gives nil, a message, and SQLite's name of the failure: "BUSY",
 -- "FULL", "CANTOPEN", "READONLY", "CORRUPT", "NOTADB", "IOERR", "CONSTRAINT", "ERROR" (in the

@@ -1,7 +1,7 @@
 ---@meta haplua.task
 -- SPDX-License-Identifier: MIT
 --
--- Tasks (src/lua_task.c). The module task is this table, with task.all from lua/task.lua.
+-- Tasks (src/bindings/task.c). The module task is this table, with task.all from lua/task.lua.
 
 local task = {}
 

@@ -1,7 +1,7 @@
 ---@meta haplua.terminal
 -- SPDX-License-Identifier: MIT
 --
--- Lines from the person at the prompt (src/lua_terminal.c).
+-- Lines from the person at the prompt (src/bindings/system/terminal.c).
 
 local terminal = {}
 

@@ -1,7 +1,7 @@
 ---@meta haplua.virtual
 -- SPDX-License-Identifier: MIT
 --
--- Time and HAProxy under `haplua test` (src/lua_test.c, src/lua_test_run.c), and there only. Tests use haplua.test.
+-- Time and HAProxy under `haplua test` (src/run/virtual.c, src/run/virtual_run.c), and there only. Tests use haplua.test.
 
 local virtual = {}
 

@@ -1,7 +1,7 @@
 ---@meta haplua.watch
 -- SPDX-License-Identifier: MIT
 --
--- What happens to files, told by the kernel (src/lua_watch.c).
+-- What happens to files, told by the kernel (src/bindings/system/watch.c).
 --
 -- Files are watched by name, in their folder: one that is renamed over the name is seen, and one
 -- that is not there yet. What happens through another name of the same file (a hard link, a link's

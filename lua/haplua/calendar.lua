@@ -2,12 +2,12 @@
 --
 --- Windows from calendar files: the events of .ics files as a source for haplua.window.
 
-local civil = require("haplua.civil")
-local ical = require("haplua.ical")
-local in_order = require("haplua.inorder")
-local patience = require("haplua.patience")
-local recur = require("haplua.recur")
-local rules = require("haplua.rule")
+local civil = require("haplua.time.civil")
+local ical = require("haplua.ical.text")
+local in_order = require("haplua.time.in_order")
+local patience = require("haplua.time.search_limit")
+local recur = require("haplua.ical.recurrence")
+local rules = require("haplua.ical.rule")
 local zones = require("haplua.zone")
 
 local M = {}

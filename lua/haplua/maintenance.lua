@@ -6,10 +6,10 @@
 -- atomic step for the visitors, and is asked back from HAProxy.
 
 local haproxy = require("haproxy")
-local config = require("haplua.config")
-local list = require("haplua.list")
-local scope = require("haplua.scope")
-local switch = require("haplua.switch")
+local config = require("haplua.store.config")
+local list = require("haplua.haproxy.list")
+local scope = require("haplua.plan.scope")
+local switch = require("haplua.haproxy.switch")
 local new_error = require("haplua.error").new
 local visible = require("haplua.error").visible
 local time = require("haplua.task").time
@@ -73,7 +73,7 @@ local function open_journal(found, asked, readonly)
   if asked == false or path == "none" then
     return nil
   end
-  local journal, problem = require("haplua.journal").open(path, { readonly = readonly })
+  local journal, problem = require("haplua.store.journal").open(path, { readonly = readonly })
   if not journal and path ~= config.JOURNAL and not readonly then
     error(new_error({
       kind = "journal",
@@ -128,7 +128,7 @@ local Change = {}
 
 --- Lines on what is told besides: reason, end, who passes, whose maintenance this was.
 local function details(change)
-  local moment = require("haplua.moment")
+  local moment = require("haplua.time.instant")
   local lines = {}
   local function add(form, ...)
     lines[#lines + 1] = "\n  " .. visible(form:format(...))
@@ -368,14 +368,14 @@ end
 ---@param done? fun(change: haplua.Change)  called with the restored state
 ---@return ...  what fn returns
 function M.during(options, fn, done)
-  return require("haplua.during").run(options, fn, done)
+  return require("haplua.apply.during").run(options, fn, done)
 end
 
 --- What is so now, from HAProxy itself, then from the journal.
 ---@param options haplua.MaintenanceOptions
 ---@return haplua.Status
 function M.status(options)
-  return require("haplua.status").status(M.context(options, true))
+  return require("haplua.apply.status").status(M.context(options, true))
 end
 
 return M

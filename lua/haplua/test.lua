@@ -19,7 +19,7 @@ local function instant(value, name)
   end
   local at, problem
   if type(value) == "string" and value:find("^%d%d%d%d%-") then
-    at, problem = require("haplua.moment").instant(value, -1e11)
+    at, problem = require("haplua.time.instant").instant(value, -1e11)
   end
   return at or error(("%s: %s"):format(name, problem or "an instant such as '2026-03-29T02:00:00Z' expected"), 3)
 end
@@ -29,7 +29,7 @@ local function duration(value, name)
   if type(value) == "number" then
     return value
   end
-  local seconds, problem = require("haplua.moment").duration(tostring(value))
+  local seconds, problem = require("haplua.time.instant").duration(tostring(value))
   return seconds or error(("%s: %s"):format(name, problem), 3)
 end
 

@@ -4,10 +4,10 @@
 -- docs/windows.md says what a window means where clocks change. Plain values; only each() and
 -- occurrence:wait() look at the clock.
 
-local civil = require("haplua.civil")
-local in_order = require("haplua.inorder")
-local patience = require("haplua.patience")
-local windowspec = require("haplua.windowspec")
+local civil = require("haplua.time.civil")
+local in_order = require("haplua.time.in_order")
+local patience = require("haplua.time.search_limit")
+local windowspec = require("haplua.window.spec")
 local zones = require("haplua.zone")
 
 local M = {}
@@ -117,7 +117,7 @@ end
 --- Occurrences by a rule; those that join on one day come as one.
 ---@param asking haplua.Zone  whose day they have
 local function by_rule(spec, zone, from, names, asking)
-  local runs = require("haplua.recur").runs(spec.rule, spec.from, from, zone, spec.elapsed, function(first, last)
+  local runs = require("haplua.ical.recurrence").runs(spec.rule, spec.from, from, zone, spec.elapsed, function(first, last)
     local opens, opens_last = zone:first(first), zone:first(last)
     -- where clocks are set back, times that follow each other lie further apart
     return opens_last - opens <= last - first

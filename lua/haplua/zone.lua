@@ -4,7 +4,7 @@
 -- An instant is a number of seconds since 1970 UTC; a civil time is what a wall calendar and clock show
 -- (haplua.civil).
 
-local civil = require("haplua.civil")
+local civil = require("haplua.time.civil")
 
 local M = {}
 
@@ -66,7 +66,7 @@ local function read(bytes)
     data, next_at = read_block(bytes, next_at, 8)
     local rule = data and bytes:match("^\n([^\n]*)\n", next_at)
     if rule and rule ~= "" then
-      data.rule = require("haplua.posixzone").parse(rule)
+      data.rule = require("haplua.time.posix_tz").parse(rule)
     end
     return (rule == "" or data and data.rule) and data
   end
@@ -183,7 +183,7 @@ local function from_environment(text)
     return M.load(name)
   end
   local bytes = text:sub(1, 1) == "/" and read_file(text)
-  local rule = not bytes and require("haplua.posixzone").parse(text)
+  local rule = not bytes and require("haplua.time.posix_tz").parse(text)
   if rule then
     return new(text, { at = {}, offsets = {}, names = {}, rule = rule })
   end
@@ -219,7 +219,7 @@ local function extend(zone, instant)
   local year = civil.date(math.min(instant, 253402300800) // civil.DAY) + 1
   while zone.year < year do
     zone.year = zone.year + 1
-    for _, change in ipairs({ require("haplua.posixzone").changes(zone.rule, zone.year) }) do
+    for _, change in ipairs({ require("haplua.time.posix_tz").changes(zone.rule, zone.year) }) do
       local n = #zone.at
       local instant_, offset, name = table.unpack(change)
       if n > 0 and instant_ == zone.at[n] and zone.added == n then

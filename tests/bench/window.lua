@@ -5,7 +5,7 @@
 
 package.path = "tests/lua/?.lua;tests/real/?.lua;" .. package.path
 
-local moment = require("haplua.moment")
+local moment = require("haplua.time.instant")
 local site = require("site")
 local support = require("support")
 

@@ -7,7 +7,7 @@
 --   journal                        the patterns that are wanted
 -- Of the times in a map only the keys are compared.
 
-local listfile = require("haplua.listfile")
+local listfile = require("haplua.haproxy.list_file")
 local reply = require("haplua.reply")
 
 local M = {}
@@ -34,7 +34,7 @@ local lists = {
 function M.start(site, name)
   site.books = {
     target = name,
-    journal = assert(require("haplua.journal").open(site.dir .. "/journal.db")),
+    journal = assert(require("haplua.store.journal").open(site.dir .. "/journal.db")),
     config = site.folder.write("config.lua", ([[return { switches = { site = { acl = "DIR/site.acl",
       bypass = "DIR/bypass.acl", info = "DIR/info.map", allow = { "%s" } } }, default = "site" }]]):format(M.ALLOW)
       :gsub("DIR", site.dir)),
@@ -131,7 +131,7 @@ end
 local function restore_journal(site, conversation, wanted)
   local journal, books = site.books.journal, site.books
   local now, acl = os.time(), M.acl(site, conversation)
-  local live = require("haplua.switch").look(site.target, { acl = acl })
+  local live = require("haplua.haproxy.switch").look(site.target, { acl = acl })
   journal:run("DELETE FROM wanted")
   journal:run("DELETE FROM changes")
   if wanted.journal == "" and not conversation.row then

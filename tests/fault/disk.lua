@@ -61,7 +61,7 @@ end
 --- What HAProxy, the file and the journal hold.
 local function state(st, paths)
   local patterns = table.concat(st.sites[1].target:acl_list(paths.acl), "\n")
-  local journal = require("haplua.journal").open(paths.journal, { readonly = true })
+  local journal = require("haplua.store.journal").open(paths.journal, { readonly = true })
   local wanted
   for _, entry in ipairs(journal and journal:run("SELECT c.patterns FROM wanted w JOIN changes c ON c.id = w.change") or {}) do
     wanted = entry.patterns
@@ -99,7 +99,7 @@ end
 ---@return table ran, string? problem, string? details
 local function keep(st, paths, env)
   local s = st.sites[1]
-  local journal = require("haplua.journal").open(paths.journal)
+  local journal = require("haplua.store.journal").open(paths.journal)
   journal:run("UPDATE changes SET worker = 1")
   journal:close()
   s.target:acl_clear(paths.acl)

@@ -10,7 +10,7 @@
 --   no_reload what was changed by hand is lost then, or nobody is there to put it back
 --   behind    how far the clock can be set back, where 30 seconds would be waited for
 
-local moment = require("haplua.moment")
+local moment = require("haplua.time.instant")
 
 local A, ALL = "^/a\n^/b\n", "^.*$\n"
 local HOUR = 3600

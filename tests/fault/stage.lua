@@ -159,7 +159,7 @@ function Stage:state(i, conversation, since)
     rest = sorted(rest),
   }
   books.read(s, conversation, state)
-  local list = require("haplua.list").find(s.target:acl_list(), books.acl(s, conversation))
+  local list = require("haplua.haproxy.list").find(s.target:acl_list(), books.acl(s, conversation))
   state.given, state.list = list.next_ver, list.id
   state.left = list.curr_ver and since and leftovers(s.target, list, since) or {}
   return state

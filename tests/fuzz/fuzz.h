@@ -5,7 +5,7 @@
 #ifndef HAP_FUZZ_H
 #define HAP_FUZZ_H
 
-#include "buf.h"
+#include "base/buf.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * fuzz_address.c - what is read fits its fields, and written out again reads the same.
  * Input: an address. */
 #include "fuzz.h"
-#include "address.h"
-#include "err.h"
+#include "protocol/address.h"
+#include "base/err.h"
 
 static void check_again(const struct address *a)
 {

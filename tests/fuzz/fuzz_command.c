@@ -5,8 +5,8 @@
  * choose, then words that end in LF (encode), or a text (check), or a command, LF, and a
  * payload. */
 #include "fuzz.h"
-#include "command.h"
-#include "err.h"
+#include "protocol/command.h"
+#include "base/err.h"
 #include "../model.h"
 
 static void check_line(struct batch *b, struct span command, int rc)

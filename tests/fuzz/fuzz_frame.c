@@ -4,8 +4,8 @@
  * replies make up the answer. Input: how many replies, a seed for the pieces, the answer.
  */
 #include "fuzz.h"
-#include "err.h"
-#include "frame.h"
+#include "base/err.h"
+#include "protocol/frame.h"
 
 #define REPLIES_MAX 64
 

@@ -4,10 +4,10 @@
  * read, or to change just that reference, as HAProxy reads it. Input: a byte, of whose
  * bits the lowest says whether there is a payload; a command. */
 #include "fuzz.h"
-#include "command.h"
-#include "err.h"
-#include "permit.h"
-#include "reply.h"
+#include "protocol/command.h"
+#include "base/err.h"
+#include "protocol/permit.h"
+#include "protocol/reply.h"
 #include "../model.h"
 
 static const char *references[] = {"#9999", "/m.map", "app/s1", "static"};

@@ -6,9 +6,9 @@
  * whether one of this grammar's own beginnings stands before the reply; then the reply.
  * Before the first input each grammar is tried once in each of these ways. */
 #include "fuzz.h"
-#include "command.h"
-#include "err.h"
-#include "reply.h"
+#include "protocol/command.h"
+#include "base/err.h"
+#include "protocol/reply.h"
 
 /* Every reader returns 1 only after it has moved on, and 0 or HAP_EPROTOCOL otherwise. */
 #define READ_ALL(call)                                                                   \

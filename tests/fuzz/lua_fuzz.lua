@@ -70,7 +70,7 @@ local targets = {
   },
 
   ["config.parse"] = {
-    modules = { "haplua.config" },
+    modules = { "haplua.store.config" },
     words = {
       "return {", "}", "switches = {", "site = {", "acl = \"#9999\"", "bypass = \"/b.acl\"",
       "info = \"/i.map\"", "fetch = \"base\"",
@@ -81,7 +81,7 @@ local targets = {
       "return { switches = { site = { acl = \"#1\", bypass = \"#2\", allow = { \"::1\" } } }, default = \"site\" }",
     },
     run = function(text)
-      local config = require("haplua.config").parse("/etc/haplua/config.lua", text)
+      local config = require("haplua.store.config").parse("/etc/haplua/config.lua", text)
       for name, switch in pairs(config.switches) do
         assert(type(name) == "string" and type(switch.acl) == "string" and type(switch.allow) == "table")
       end
@@ -91,7 +91,7 @@ local targets = {
 
   -- What a window's text says is said again by its canonical form, and it can be asked for its occurrences.
   ["window.parse"] = {
-    modules = { "haplua.windowreader", "haplua.windowspec", "haplua.rule", "haplua.civil" },
+    modules = { "haplua.window.reader", "haplua.window.spec", "haplua.ical.rule", "haplua.time.civil" },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-Mon 04:00",
       "first,third Tue 03:00 for 1h",
@@ -109,7 +109,7 @@ local targets = {
   },
 
   ["window.new"] = {
-    modules = { "haplua.window", "haplua.inorder", "haplua.zone", "haplua.rule", "haplua.recur", "haplua.civil" },
+    modules = { "haplua.window", "haplua.time.in_order", "haplua.zone", "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil" },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-04:00",
       "2026-12-01T02:00/2026-12-01T04:00",
@@ -134,7 +134,7 @@ local targets = {
   },
 
   ["calendar.parse"] = {
-    modules = { "haplua.calendar", "haplua.ical", "haplua.inorder", "haplua.recur" },
+    modules = { "haplua.calendar", "haplua.ical.text", "haplua.time.in_order", "haplua.ical.recurrence" },
     words = {
       "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:maint\r\nDTSTART;TZID=Europe/Paris:20261201T220000\r\n"
         .. "DTEND;TZID=Europe/Paris:20261202T000000\r\nRRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE:20261208T210000Z\r\n"
@@ -160,11 +160,11 @@ local targets = {
   },
 
   moment = {
-    modules = { "haplua.moment", "haplua.civil" },
+    modules = { "haplua.time.instant", "haplua.time.civil" },
     words = { "2026-12-01T03:00:00+01:00", "03:00", "2026-02-30 24:00", "Z", "9999-12-31T23:59:59Z",
       "0000-00-00T00:00", "-", ":", "1h30m", "90s", "2d", "1w", "999999999w", "0s" },
     run = function(text)
-      local moment = require("haplua.moment")
+      local moment = require("haplua.time.instant")
       local at, problem = moment.instant(text, 1e9)
       assert(math.type(at) == "integer" and at > 1e9 or at == nil and type(problem) == "string")
       local seconds, trouble = moment.duration(text)
@@ -174,14 +174,14 @@ local targets = {
   },
 
   ["scope.patterns"] = {
-    modules = { "haplua.scope" },
+    modules = { "haplua.plan.scope" },
     words = {
       "base,lower\nreg\n/shop\nshop.example.com", "path\nbeg\n/shop", "hdr(host)\nstr\n\nwww.example",
       "src\nip\n\n", "len", "sub", "dom",
       "[::1]", "(", "%20", "?", "capture.req.uri", "hdr_beg(host)",
     },
     run = function(text)
-      local scope, lines = require("haplua.scope"), lines_of(text)
+      local scope, lines = require("haplua.plan.scope"), lines_of(text)
       local what = { paths = { table.unpack(lines, 3, 3) }, hosts = { table.unpack(lines, 4, 4) } }
       local patterns = scope.patterns(what, scope.kind(lines[1]), lines[2] or "reg")
       require("haplua.core").check(patterns)
@@ -189,11 +189,11 @@ local targets = {
   },
 
   ["listfile.parse"] = {
-    modules = { "haplua.listfile" },
+    modules = { "haplua.haproxy.list_file" },
     words = { "# a comment\n", "/path\n", " /indented value\n", "key value more\n", "\t", "\r\n", "\0" },
     run = function(text)
       for _, kind in ipairs({ "acl", "map" }) do
-        require("haplua.listfile").parse(text, kind)
+        require("haplua.haproxy.list_file").parse(text, kind)
       end
     end,
   },

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 
 local calendar = require("haplua.calendar")
-local civil = require("haplua.civil")
-local ical = require("haplua.ical")
+local civil = require("haplua.time.civil")
+local ical = require("haplua.ical.text")
 local occurrences = require("occurrences")
 local support = require("support")
 local window = require("haplua.window")

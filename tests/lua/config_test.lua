@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
-local config = require("haplua.config")
+local config = require("haplua.store.config")
 local support = require("support")
 
 local function problem(text)

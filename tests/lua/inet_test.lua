@@ -2,7 +2,7 @@
 --
 -- Internet addresses as HAProxy prints them. tests/conformance/corpus.txt asks HAProxy itself.
 
-local inet = require("haplua.inet")
+local inet = require("haplua.haproxy.inet")
 
 describe("an address", function()
   it("has one shortest form", function()

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
-local journal = require("haplua.journal")
+local journal = require("haplua.store.journal")
 local support = require("support")
 
 local function change(more)
@@ -121,7 +121,7 @@ describe("the journal", function()
     for i = 1, 6 do
       opened[i] = task.spawn(function()
         return support.haplua({ "-e", [[
-          local j <close> = require("haplua.journal").open(arg[1])
+          local j <close> = require("haplua.store.journal").open(arg[1])
           for i = 1, 20 do
             j:begin({ target = "/s", acl = "#" .. i, switch = "x", action = "on", patterns = { arg[2] } })
           end]], path, tostring(i) })
@@ -138,7 +138,7 @@ describe("the journal", function()
 
   it("takes what several targets want over one connection, each its own", function()
     local ran = support.haplua({ "-s", "/a", "-s", "/b", "-e", [[
-      local j <close> = require("haplua.journal").open(...)
+      local j <close> = require("haplua.store.journal").open(...)
       local t = haproxy.target():address()
       local id = j:begin({ target = t, acl = "#1", switch = "s", action = "on", patterns = { "^" .. t } })
       haproxy.barrier()
@@ -154,7 +154,7 @@ describe("the journal", function()
     local j <close> = assert(journal.open(path))
     j:run("CREATE TRIGGER no BEFORE INSERT ON wanted BEGIN SELECT RAISE(ABORT, 'no room'); END")
     local ran = support.haplua({ "-s", "/a", "-s", "/b", "-e", [[
-      local j <close> = require("haplua.journal").open(...)
+      local j <close> = require("haplua.store.journal").open(...)
       local ok, problem = pcall(j.begin, j, { target = "t", acl = "#1", switch = "s", action = "on", patterns = {} })
       print(ok, problem.kind, tostring(problem):match("no room"))
     ]], path })

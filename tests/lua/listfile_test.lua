@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
-local listfile = require("haplua.listfile")
+local listfile = require("haplua.haproxy.list_file")
 local support = require("support")
 
 local function content(path)

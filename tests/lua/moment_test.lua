@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
-local moment = require("haplua.moment")
+local moment = require("haplua.time.instant")
 
 describe("moment", function()
   it("reads durations that have units", function()

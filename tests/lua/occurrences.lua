@@ -2,7 +2,7 @@
 --
 --- Instants and occurrences as the tests of windows and calendars write them.
 
-local civil = require("haplua.civil")
+local civil = require("haplua.time.civil")
 local window = require("haplua.window")
 local zone = require("haplua.zone")
 
@@ -12,7 +12,7 @@ local M = {}
 ---@param text string
 ---@return integer seconds
 function M.at(text)
-  return require("haplua.windowspec").instant(text, zone.load("UTC"))
+  return require("haplua.window.spec").instant(text, zone.load("UTC"))
 end
 
 --- "2026-03-29 01:00" of an instant, in UTC.

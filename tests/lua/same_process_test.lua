@@ -4,7 +4,7 @@
 -- did to the same one is kept.
 
 local support = require("support")
-local switch = require("haplua.switch")
+local switch = require("haplua.haproxy.switch")
 
 describe("the process of a change", function()
   local function entry(seconds, boot)

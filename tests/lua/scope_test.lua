@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
-local scope = require("haplua.scope")
+local scope = require("haplua.plan.scope")
 
 --- What a scope comes to, as one text; or the refusal's message.
 local function patterns(wanted, kind, method)

@@ -44,7 +44,7 @@ end)
 try("the core", require("haplua.core").current().each, require("haplua.core").current(), { "add", "acl", "#1" }, { "x" })
 try("the library's own functions put aside", function()
   package.loaded["haplua.core"].check = function() end
-  require("haplua.list").replace(t, "acl", "#1", {}, nil, { state = { text = "0x1 x" } })
+  require("haplua.haproxy.list").replace(t, "acl", "#1", {}, nil, { state = { text = "0x1 x" } })
 end)
 -- these are no commands at all
 try("two commands", send, "show info;add acl #1 x")
@@ -291,7 +291,7 @@ end)
 
 describe("the configuration", function()
   it("reaches nothing", function()
-    local config = require("haplua.config")
+    local config = require("haplua.store.config")
     for _, name in ipairs({
       "io", "os", "run", "require", "load", "dofile", "package", "debug", "haproxy", "send", "task", "print", "_G",
       "setmetatable", "getmetatable", "string", "coroutine", "collectgarbage", "pcall",
@@ -308,7 +308,7 @@ end)
 describe("the journal", function()
   it("is closed to others", function()
     local folder <close> = support.folder()
-    local journal = require("haplua.journal")
+    local journal = require("haplua.store.journal")
     journal.open(folder.path .. "/new/journal.db"):close()
     local _, modes = run({ "stat", "-c", "%a", folder.path .. "/new", folder.path .. "/new/journal.db", stdout = "capture" })
     assert.equal("750\n640\n", modes)
@@ -319,7 +319,7 @@ describe("what the journal tells", function()
   it("is shown harmless", function()
     local folder <close> = support.folder()
     local path = folder.path .. "/journal.db"
-    require("haplua.journal").open(path):close()
+    require("haplua.store.journal").open(path):close()
     local steering = STEERING:gsub("\\x(%x%x)", function(hex)
       return string.char(tonumber(hex, 16))
     end)

@@ -533,7 +533,7 @@ describe("a script's windows", function()
 
   it("run on the real clock", function()
     local start = math.floor(task.time()) + 1
-    for occurrence in window.each(require("haplua.civil").text(start) .. "Z for 600s", { tz = "UTC" }) do
+    for occurrence in window.each(require("haplua.time.civil").text(start) .. "Z for 600s", { tz = "UTC" }) do
       assert.is_true(task.time() >= occurrence.opens)
       assert.are.equal(start, occurrence.opens)
     end

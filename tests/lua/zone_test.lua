@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
-local civil = require("haplua.civil")
-local posixzone = require("haplua.posixzone")
+local civil = require("haplua.time.civil")
+local posixzone = require("haplua.time.posix_tz")
 local support = require("support")
 local zone = require("haplua.zone")
 
@@ -86,7 +86,7 @@ describe("a zone's rule for ever", function()
     local z = support.haplua({
       "-e", [[local z = require("haplua.zone").here()
         for y = 2020, 2040 do for d = 0, 364, 7 do
-          local t = require("haplua.civil").day(y, 1, 1) * 86400 + d * 86400 + 3 * 3600
+          local t = require("haplua.time.civil").day(y, 1, 1) * 86400 + d * 86400 + 3 * 3600
           assert(z:offset(t) == -4 * 3600, y .. " " .. d)
         end end print("ok")]],
       env = { TZ = "EST5EDT,0/0,J365/25" },

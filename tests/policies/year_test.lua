@@ -65,7 +65,7 @@ end
 
 local HOLDER = [[
   -- instead of a keeper, which asks every second: most of the year there is nothing for it to do
-  local journal <close> = require("haplua.journal").open(arg[1])
+  local journal <close> = require("haplua.store.journal").open(arg[1])
   local lock <close> = assert(journal:keeper("/run/haproxy/admin.sock"))
   task.sleep(1e9)
 ]]

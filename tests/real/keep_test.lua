@@ -174,7 +174,7 @@ describe("scripts/keep.lua", function()
     task.sleep(3)
     assert.equal(1, select(2, k:err():gsub("\n", "")), k:err())
     haproxy.connect(s.socket .. ".away"):acl_clear("#9999")
-    require("haplua.journal").open(s.journal):run("UPDATE changes SET worker = 1") -- as if it were another process
+    require("haplua.store.journal").open(s.journal):run("UPDATE changes SET worker = 1") -- as if it were another process
     assert(os.rename(s.socket .. ".away", s.socket))
     eventually("it is back", function()
       return list() == "^/a"

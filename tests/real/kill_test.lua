@@ -46,7 +46,7 @@ end
 
 --- What stands in the list's file.
 local function file_of(s)
-  local list = require("haplua.listfile").parse(running.content(s.dir .. "/site.acl"), "acl")
+  local list = require("haplua.haproxy.list_file").parse(running.content(s.dir .. "/site.acl"), "acl")
   table.sort(list)
   return table.concat(list, " ")
 end
@@ -182,7 +182,7 @@ describe("killed at each system call", function()
       good(s:maint("on", "--path", "/a"), "before")
       s.target:acl_clear(s.dir .. "/site.acl")
       -- as after a reload: the process that was changed is another one
-      require("haplua.journal").open(s.journal):run("UPDATE changes SET worker = 1")
+      require("haplua.store.journal").open(s.journal):run("UPDATE changes SET worker = 1")
       local words = { KILLER, tostring(n), support.program()[1], "-s", s.socket, "scripts/keep.lua" }
       words.env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config }
       words.stderr = "null"

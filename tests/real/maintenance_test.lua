@@ -160,7 +160,7 @@ describe("maint, with a configuration", function()
         ("http://127.0.0.1:%d/"):format(s.port), stdout = "capture" })
       return out:lower():match("\n" .. name .. ": ([^\r]*)\r")
     end
-    local keeper <close> = setmetatable({ lock = require("haplua.journal").open(s.journal) }, {
+    local keeper <close> = setmetatable({ lock = require("haplua.store.journal").open(s.journal) }, {
       __close = function(k) k.lock:close() end,
     })
     local held <close> = assert(keeper.lock:keeper(require("haplua.file").real(s.socket)))
@@ -230,7 +230,7 @@ describe("maint, with a configuration", function()
       good(s:maint("--switch", "old", "status")))
     good(s:maint("--switch", "old", "on", "^/a"))
     assert.equal("", told())
-    require("haplua.journal").open(s.journal):run("UPDATE changes SET ends = 1 WHERE id = (SELECT max(id) FROM changes)")
+    require("haplua.store.journal").open(s.journal):run("UPDATE changes SET ends = 1 WHERE id = (SELECT max(id) FROM changes)")
     assert.equal("expired", told())
   end)
 

@@ -7,7 +7,7 @@ local site = require("site")
 local support = require("support")
 
 local json = require("haplua.json")
-local moment = require("haplua.moment")
+local moment = require("haplua.time.instant")
 local eventually = running.eventually
 
 describe("window run", function()

@@ -2,8 +2,8 @@
  *
  * test_address.c - HAProxy's address syntax. */
 #include "unit.h"
-#include "address.h"
-#include "err.h"
+#include "protocol/address.h"
+#include "base/err.h"
 
 static int parse(struct address *out, struct span text)
 {

@@ -5,8 +5,8 @@
 /* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
-#include "command.h"
-#include "err.h"
+#include "protocol/command.h"
+#include "base/err.h"
 
 #define LEAD "set severity-output number"
 

@@ -4,7 +4,7 @@
 /* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
-#include "err.h"
+#include "base/err.h"
 
 static void begins_compares_only_the_prefix(void **state)
 {

@@ -4,8 +4,8 @@
 /* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
-#include "clock.h"
-#include "err.h"
+#include "os/clock.h"
+#include "base/err.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
  *
  * test_err.c - kinds and texts of failure codes. */
 #include "unit.h"
-#include "err.h"
+#include "base/err.h"
 
 #include <uv.h>
 

@@ -3,8 +3,8 @@
  * test_frame.c - cutting answers into replies. Every case is fed whole, byte by byte, and
  * in two pieces parted at each point; the outcome may not differ. */
 #include "unit.h"
-#include "err.h"
-#include "frame.h"
+#include "base/err.h"
+#include "protocol/frame.h"
 
 #define REPLIES_MAX 8
 

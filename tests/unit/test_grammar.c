@@ -3,8 +3,8 @@
  * test_grammar.c - the table of grammars in reply.c: which entry a command has, and what
  * it says about the command. How answers are judged by it: test_reply.c. */
 #include "unit.h"
-#include "command.h"
-#include "reply.h"
+#include "protocol/command.h"
+#include "protocol/reply.h"
 
 #include <stdio.h>
 

@@ -4,8 +4,8 @@
 /* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
-#include "err.h"
-#include "permit.h"
+#include "base/err.h"
+#include "protocol/permit.h"
 
 static const char *references[] = {"#9999", "/etc/haproxy/blocked.lst", "app/s1",
 				   "static", "two words"};

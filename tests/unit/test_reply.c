@@ -3,10 +3,10 @@
  * test_reply.c - success or refusal. The answers are HAProxy's, byte for byte, from the
  * version named; rows are read in test_reply_rows.c. */
 #include "unit.h"
-#include "command.h"
-#include "err.h"
-#include "frame.h"
-#include "reply.h"
+#include "protocol/command.h"
+#include "base/err.h"
+#include "protocol/frame.h"
+#include "protocol/reply.h"
 
 struct reply_case {
 	const char *command, *answer;

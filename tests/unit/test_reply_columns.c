@@ -5,8 +5,8 @@
 /* link: --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "unit.h"
-#include "err.h"
-#include "reply.h"
+#include "base/err.h"
+#include "protocol/reply.h"
 #include "reply_input.h"
 
 static struct reply_columns columns;

@@ -3,8 +3,8 @@
  * test_reply_rows.c - rows and values inside answers; for tables with a header see
  * test_reply_columns.c. Each input lies in memory of its exact size. */
 #include "unit.h"
-#include "err.h"
-#include "reply.h"
+#include "base/err.h"
+#include "protocol/reply.h"
 #include "reply_input.h"
 
 /* show acl, show map */

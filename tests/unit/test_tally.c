@@ -3,8 +3,8 @@
  * test_tally.c - counting texts, against a count by looking at each. */
 /* link: --wrap=malloc --wrap=realloc --wrap=calloc */
 #include "unit.h"
-#include "err.h"
-#include "tally.h"
+#include "base/err.h"
+#include "base/multiset.h"
 
 #include <stdio.h>
 

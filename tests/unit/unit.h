@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "buf.h"
+#include "base/buf.h"
 
 /* Both sides are printed when they differ. */
 static inline void check_span(struct span got, struct span want, const char *what,

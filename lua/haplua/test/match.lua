@@ -2,7 +2,7 @@
 --
 --- How the fake HAProxy reads patterns and matches values with them: HAProxy's match methods.
 
-local inet = require("haplua.inet")
+local inet = require("haplua.haproxy.inet")
 local regex = require("haplua.test.regex")
 
 local M = {}

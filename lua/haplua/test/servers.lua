@@ -4,7 +4,7 @@
 -- A command is a function (fake, words) that returns a reply's body, its severity, and whether it lacks its
 -- closing line (older HAProxys forget it here and there).
 
-local address_text = require("haplua.inet").text
+local address_text = require("haplua.haproxy.inet").text
 
 local M = {}
 

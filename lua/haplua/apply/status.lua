@@ -1,0 +1,283 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What is so: first HAProxy's own word, then the journal's story, then where the two disagree.
+
+local maintenance = require("haplua.maintenance")
+local moment = require("haplua.time.instant")
+local switch = require("haplua.haproxy.switch")
+local time = require("haplua.task").time
+local visible = require("haplua.error").visible
+
+local M = {}
+
+---@class haplua.Disagreement
+---@field kind "forgotten"|"by hand"|"expired"|"broken off"|"bypass"|"info"|"file"
+---@field text string
+---@field advice string
+
+---@class haplua.Status
+---@field target string
+---@field switch string
+---@field acl string
+---@field on boolean  is anything under maintenance?
+---@field patterns string[]
+---@field type string  HAProxy's match method
+---@field passing string[]?  clients that pass
+---@field worker integer  HAProxy's process
+---@field version string  HAProxy's
+---@field wanted haplua.Entry?  the journal's latest word
+---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors are told, where the journal has no word
+---@field disagreements haplua.Disagreement[]
+---@field no_journal string?
+local Status = {}
+
+local function same(a, b)
+  a, b = table.move(a, 1, #a, 1, {}), table.move(b, 1, #b, 1, {})
+  table.sort(a)
+  table.sort(b)
+  return table.concat(a, "\n") == table.concat(b, "\n")
+end
+M.same = same
+
+--- By whom: "root@web1 (alice behind sudo)".
+---@param entry haplua.Entry
+---@return string
+function M.who(entry)
+  local text = ("%s@%s"):format(entry.user, entry.host)
+  return entry.login and entry.login ~= entry.user and ("%s (%s behind sudo)"):format(text, entry.login) or text
+end
+
+--- Why HAProxy's list is not what is wanted: another process, or another hand.
+local function difference(live, wanted)
+  local what = #wanted.patterns > 0 and "on for " .. maintenance.enumerate(wanted.patterns) or "off"
+  if not wanted.outcome then
+    return nil
+  elseif not wanted.worker or switch.is_same_process(live, wanted) then
+    return {
+      kind = "by hand",
+      text = ("wanted is: %s, by %s; somebody has changed HAProxy since, and not with haplua"):format(what, M.who(wanted)),
+      advice = "maint on or maint off says which it shall be",
+    }
+  end
+  local came_back = #live.patterns > 0
+  return {
+    kind = came_back and "by hand" or "forgotten",
+    text = ("wanted is: %s, by %s; HAProxy's process %d was replaced by %d at %s, and that one %s"):format(what, M.who(wanted),
+      wanted.worker, live.worker, moment.text(live.started), came_back and "has another list" or "knows nothing of it"),
+    advice = "maint on puts it back; scripts/keep.lua does so by itself, and a list with -f FILE survives a reload",
+  }
+end
+
+--- A change that was begun, and never ended.
+local function broken_off(c, wanted)
+  if wanted.outcome or c.journal:locked(c.name, c.switch.acl) then
+    return nil
+  end
+  return {
+    kind = "broken off",
+    text = ("'%s' by %s at %s (process %d) was broken off: it may have been carried out in part"):format(
+      wanted.action, M.who(wanted), moment.text(wanted.time), wanted.pid),
+    advice = "maint on or maint off, or scripts/keep.lua, brings everything together again",
+  }
+end
+
+local function expired(ends, live, kept)
+  if #live.patterns > 0 and ends and ends <= time() then
+    return {
+      kind = "expired",
+      text = ("it should have ended at %s"):format(moment.text(ends)),
+      advice = "maint off ends it" .. (kept and "; scripts/keep.lua would have" or ""),
+    }
+  end
+end
+
+local function bypass(wanted, live)
+  local should = wanted.bypass
+  if should and live.passing and #wanted.patterns > 0 and not same(should, live.passing) then
+    return {
+      kind = "bypass",
+      text = ("passing should be: %s; HAProxy has: %s"):format(maintenance.enumerate(should),
+        maintenance.enumerate(live.passing)),
+      advice = "maint on sets it anew",
+    }
+  end
+end
+
+local function info(wanted, live)
+  local should = #wanted.patterns > 0
+    and switch.info(wanted.since or wanted.time, wanted.ends, wanted.reason) or { keys = {}, values = {} }
+  if live.info and not (same(should.keys, live.info.keys) and same(should.values, live.info.values)) then
+    return {
+      kind = "info",
+      text = "what visitors are told (reason, end) is not what is wanted",
+      advice = "maint on sets it anew",
+    }
+  end
+end
+
+local function files(c, live)
+  local found = {}
+  for _, file in ipairs(switch.out_of_step(c.target, c.switch, live)) do
+    found[#found + 1] = {
+      kind = "file",
+      text = ("%s %s: the next reload would undo what is so now"):format(file.path, file.entries
+        and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected) or "is not there"),
+      advice = "maint on or maint off writes it",
+    }
+  end
+  return found
+end
+
+--- Where HAProxy, its files and the journal disagree.
+---@param c haplua.Context
+---@param live haplua.Live
+---@param wanted haplua.Entry?
+---@return haplua.Disagreement[]
+function M.disagreements(c, live, wanted)
+  local found = {}
+  local function add(disagreement)
+    found[#found + 1] = disagreement
+  end
+  if wanted then
+    add(broken_off(c, wanted))
+    if not same(wanted.patterns, live.patterns) then
+      add(difference(live, wanted))
+    else
+      add(bypass(wanted, live))
+      add(info(wanted, live))
+    end
+    add(expired(#wanted.patterns > 0 and wanted.ends, live, true))
+  else
+    local told = switch.told(live)
+    if c.journal and #live.patterns > 0 then
+      add({
+        kind = "by hand",
+        text = "the journal knows nothing of it: somebody put it on, and not with haplua, or the list's file has it",
+        advice = "maint on or maint off says which it shall be",
+      })
+    end
+    add(expired(told and told.ends, live))
+  end
+  return table.move(files(c, live), 1, 8, #found + 1, found)
+end
+
+--- Lines on a change: since when, and what is known besides of one that is on.
+---@param about {since: integer?, ends: integer?, reason: string?}
+local function story(about, since, source)
+  local lines = {}
+  local function add(form, ...)
+    lines[#lines + 1] = "\n  " .. visible(form:format(...))
+  end
+  if since then
+    add("since %s (%s)%s", moment.text(since), moment.span(math.max(0, time() - since)), source)
+  end
+  if about.reason then
+    add("reason: %s", about.reason)
+  end
+  if about.ends and about.ends > time() then
+    add("until %s (in %s)", moment.text(about.ends), moment.span(about.ends - time()))
+  end
+  return table.concat(lines)
+end
+
+--- Lines of the journal's story.
+---@param wanted haplua.Entry
+local function journals_story(wanted)
+  local on = #wanted.patterns > 0
+  return story(on and wanted or {}, on and wanted.since or wanted.time, (", by %s%s"):format(M.who(wanted),
+    wanted.action ~= "on" and wanted.action ~= "off" and (" with '%s'"):format(wanted.action) or ""))
+end
+
+function Status.__tostring(status)
+  local text = ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
+    maintenance.enumerate(status.patterns))
+  if status.wanted and same(status.wanted.patterns, status.patterns) then
+    text = text .. journals_story(status.wanted)
+  elseif status.told then
+    text = text .. story(status.told, status.told.since, ", as visitors are told")
+  end
+  if status.on and status.passing and #status.passing > 0 then
+    text = text .. "\n  passing: " .. maintenance.enumerate(status.passing)
+  end
+  for _, disagreement in ipairs(status.disagreements) do
+    text = text .. ("\n  but %s\n      %s"):format(visible(disagreement.text), disagreement.advice)
+  end
+  if status.no_journal then
+    text = text .. ("\n  no journal: %s"):format(visible(status.no_journal))
+  end
+  return text
+end
+
+local function copy_of(fields)
+  local copy = {}
+  for key, value in pairs(fields) do
+    copy[key] = value
+  end
+  return copy
+end
+
+--- An entry of the journal, or what visitors are told, for programs: times as text, and `until` by its name.
+---@param entry haplua.Entry
+---@return table
+function M.portable(entry)
+  local copy = copy_of(entry)
+  copy.time = entry.time and moment.iso(entry.time)
+  copy.since = entry.since and moment.iso(entry.since)
+  copy.ended = entry.ended and moment.iso(entry.ended)
+  copy.started = entry.started and moment.iso(entry.started)
+  copy.asked = nil
+  copy["until"], copy.ends = entry.ends and moment.iso(entry.ends), nil
+  return copy
+end
+
+--- The status for programs.
+---@param status haplua.Status
+---@return table
+function M.for_programs(status)
+  local copy = copy_of(status)
+  copy.wanted = status.wanted and M.portable(status.wanted)
+  copy.told = status.told and M.portable(status.told)
+  return copy
+end
+
+--- What is so now.
+---@param c haplua.Context
+---@return haplua.Status
+function M.status(c)
+  local live = switch.look(c.target, c.switch)
+  local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
+  return setmetatable({
+    target = tostring(c.target),
+    switch = c.switch.name,
+    acl = c.switch.acl,
+    on = #live.patterns > 0,
+    patterns = live.patterns,
+    type = live.method,
+    passing = live.passing,
+    worker = live.worker,
+    version = live.version,
+    wanted = wanted,
+    told = not wanted and #live.patterns > 0 and switch.told(live) or nil,
+    disagreements = M.disagreements(c, live, wanted),
+    no_journal = c.no_journal,
+  }, Status)
+end
+
+--- One change as a line of the log.
+---@param entry haplua.Entry
+---@return string
+function M.line(entry)
+  local what = #entry.patterns > 0 and maintenance.enumerate(entry.patterns) or "-"
+  local extra = {}
+  if entry.reason then
+    extra[#extra + 1] = ("reason: %s"):format(entry.reason)
+  end
+  if entry.ends then
+    extra[#extra + 1] = "until " .. moment.text(entry.ends)
+  end
+  local outcome = entry.outcome or "no outcome: under way, or broken off"
+  return visible(("%s  %s  %-8s %s  %s%s  [%s]"):format(moment.text(entry.time), entry.switch, entry.action, M.who(entry), what,
+    #extra > 0 and "  " .. table.concat(extra, ", ") or "", outcome:match("^[^\n]*")))
+end
+
+return M

@@ -1,0 +1,359 @@
+-- SPDX-License-Identifier: MIT
+--
+--- One switch on one HAProxy: the ACL that decides, the ACL of the clients that pass, the map of what
+-- visitors are told, and their files. look() asks for all of it; apply() changes all of it, or nothing.
+
+local core = require("haplua.core")
+local file = require("haplua.file")
+local haproxy = require("haproxy")
+local is_error = require("haplua.error").is
+local list = require("haplua.haproxy.list")
+local reply = require("haplua.reply")
+local scope = require("haplua.plan.scope")
+local task = require("haplua.task")
+
+local M = {}
+
+-- The list of clients that pass, where no configuration names one and HAProxy has it.
+local BYPASS = "#9998"
+
+-- Two instants of one process may be told so many seconds apart.
+local SLACK = 2
+
+---@class haplua.Live
+---@field seen string  the text of all its lists, as fingerprint() has it
+---@field state haplua.ListState  of the ACL
+---@field patterns string[]
+---@field method string  "reg", "beg", ...
+---@field kind string?  what the ACL looks at: "path", "base", "host", "address"
+---@field bypass string?  the list of clients that pass
+---@field passing string[]?  its entries
+---@field info {keys: string[], values: string[]}?  what visitors are told
+---@field worker integer  HAProxy's process
+---@field started integer  when that one started, in seconds since 1970
+---@field asked string?  of one that does not tell this: when it was asked (when_asked())
+---@field uptime integer  seconds
+---@field version string
+
+--- The expression of an ACL, for scope.kind(): HAProxy tells it in `show acl`. Of a list that comes from a
+-- file it only tells where that is used; a second list, of the words in the configuration, has the same place.
+local function expression(all, found)
+  local text = found and found.text or ""
+  local direct = text:match("^acl '(.-)' file ")
+  local place = text:match("used by acl at (file '.-' line %d+)")
+  if direct or not place then
+    return direct
+  end
+  for _, other in ipairs(all) do
+    local fetch, at = other.text:match("^acl '(.-)' (file '.-' line %d+)")
+    if at == place then
+      return fetch
+    end
+  end
+end
+
+local function entries_of_map(text)
+  local keys, _, values = reply.entries(text, true)
+  return { keys = keys, values = values }
+end
+
+--- A field of `show info`, up to the first blank.
+local function field(info, name)
+  local _, at = info:find("\n" .. name .. ": ", 1, true)
+  return at and info:match("^%S+", at + 1)
+end
+
+local boot
+
+--- Now, on a clock that nobody sets: this machine's boot, and the seconds since. nil: it has none.
+local function when_asked()
+  boot = boot or file.read("/proc/sys/kernel/random/boot_id") or ""
+  local id = boot:match("^%S+")
+  return id and ("%s %d"):format(id, task.now() // 1)
+end
+
+--- The commands that show a switch's lists: the ACL first, the map last.
+local function shows(switch)
+  local commands = { { "show", "acl", switch.acl } }
+  if switch.bypass then
+    commands[#commands + 1] = { "show", "acl", switch.bypass }
+  end
+  if switch.info then
+    commands[#commands + 1] = { "show", "map", switch.info }
+  end
+  return commands
+end
+
+local function joined(texts)
+  return table.concat(texts, "\0")
+end
+
+--- What a switch's lists hold, as look() has it in `seen`: while it stays the same, nothing has happened. The entries'
+-- places in memory are in it, too, so a new process is another text even where the entries are the same.
+---@param target haplua.Target
+---@param switch haplua.Switch
+---@return string
+function M.fingerprint(target, switch)
+  return joined(target:batch(shows(switch)))
+end
+
+--- All that is to be known of a switch, in one request.
+---@param target haplua.Target
+---@param switch haplua.Switch
+---@return haplua.Live
+function M.look(target, switch)
+  local lists = shows(switch)
+  local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
+  local texts = target:batch(table.move(lists, 2, #lists, 5, commands))
+  local info, all = "\n" .. texts[1], reply.lists(texts[2])
+  local found = list.find(all, switch.acl)
+  local bypass, passing = switch.bypass, switch.bypass and texts[5]
+  if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
+    bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
+  end
+  local uptime, started = tonumber(field(info, "Uptime_sec")) or 0, tonumber(field(info, "Start_time_sec"))
+  local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
+  return {
+    seen = joined({ texts[3], table.unpack(texts, 5) }),
+    state = state,
+    patterns = (reply.entries(texts[3])),
+    method = state.tests[1] and state.tests[1].type or "unknown",
+    kind = scope.kind(switch.fetch or expression(all, found)),
+    bypass = bypass,
+    passing = passing and (reply.entries(passing)),
+    info = switch.info and entries_of_map(texts[#texts]),
+    worker = math.tointeger(tonumber(field(info, "Pid"))) or 0,
+    started = started or math.floor(task.time()) - uptime,
+    asked = not started and when_asked() or nil,
+    uptime = uptime,
+    version = field(info, "Version") or "?",
+  }
+end
+
+--- Is this the HAProxy process that a change was made on?
+-- HAProxy 2.2 tells for how long it is up, and leaves out what it was stopped for. When it began, counted back from
+-- a wall clock, is another instant when that clock is set. But the process of a change was there when it was asked,
+-- and another one of the same number began later.
+---@param live haplua.Live
+---@param entry haplua.Entry
+function M.is_same_process(live, entry)
+  if entry.worker ~= live.worker then
+    return false
+  end
+  local id, seconds = (entry.asked or ""):match("^(%S+) (%d+)$")
+  local same_id, now = (live.asked or ""):match("^(%S+) (%d+)$")
+  if id and id == same_id then
+    return tonumber(now) - live.uptime <= tonumber(seconds) + SLACK
+  end
+  return math.abs((entry.started or 0) - live.started) <= SLACK
+end
+
+-- What visitors are told: the map's entries, in this order.
+
+local function escape_html(text)
+  return (text:gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
+end
+
+--- The map's content for a maintenance.
+---@param since number
+---@param ends number?
+---@param reason string?
+---@return {keys: string[], values: string[]}
+function M.info(since, ends, reason)
+  local keys, values = { "since" }, { ("%d"):format(math.floor(since)) }
+  if ends then
+    keys[#keys + 1], values[#keys + 1] = "until", ("%d"):format(math.floor(ends))
+  end
+  if reason then
+    keys[#keys + 1], values[#keys + 1] = "reason", reason
+    keys[#keys + 1], values[#keys + 1] = "reason_html", escape_html(reason)
+  end
+  return { keys = keys, values = values }
+end
+
+--- What a map tells of a maintenance, whoever filled it; nil: nothing.
+---@param live haplua.Live
+---@return {since: integer?, ends: integer?, reason: string?}?
+function M.told(live)
+  local found = {}
+  for i, key in ipairs(live.info and live.info.keys or {}) do
+    found[key] = found[key] or live.info.values[i] -- HAProxy, too, takes the first
+  end
+  local function instant(key)
+    return found[key] and #found[key] <= 11 and math.tointeger(tonumber(found[key]:match("^%d+$"))) or nil
+  end
+  local told = { since = instant("since"), ends = instant("until"), reason = found.reason }
+  return next(told) and told or nil
+end
+
+-- Changing.
+
+---@class haplua.Step
+---@field kind "acl"|"map"
+---@field ref string
+---@field keys string[]
+---@field values string[]?
+---@field old_keys string[]
+---@field old_values string[]?
+---@field main boolean?  the ACL that decides
+
+---@return haplua.Step[]
+local function plan(switch, live, wish)
+  local main = { kind = "acl", ref = switch.acl, keys = wish.patterns, old_keys = live.patterns, main = true }
+  local bypass = live.bypass and wish.bypass and {
+    kind = "acl", ref = live.bypass, keys = wish.bypass, old_keys = live.passing,
+  }
+  local info = live.info and {
+    kind = "map", ref = switch.info, keys = wish.info.keys, values = wish.info.values,
+    old_keys = live.info.keys, old_values = live.info.values,
+  }
+  local steps = {}
+  -- nobody who may pass is sent away in between, and nobody is let in who may not
+  local first, last = { bypass or false, info or false, main }, { main, info or false, bypass or false }
+  for _, step in ipairs(#wish.patterns > 0 and first or last) do
+    steps[#steps + 1] = step or nil
+  end
+  return steps
+end
+
+--- The file of a list, where it is to be kept in step, and the module for it.
+---@return string? path, table? listfile
+local function file_of(target, switch, ref)
+  if switch.file and ref:sub(1, 1) == "/" then
+    local listfile = require("haplua.haproxy.list_file")
+    return listfile.path(target, ref), listfile
+  end
+end
+
+--- The hook of a step: its file, and the other targets.
+local function before_commit(target, switch, step, undo, options)
+  local path, listfile = file_of(target, switch, step.ref)
+  local wait = step.main and options.together and core.several()
+  if not path and not wait then
+    return nil
+  end
+  return function()
+    if wait then
+      wait = false
+      haproxy.barrier()
+    end
+    if not path then
+      return
+    end
+    local before = listfile.write(path, step.kind, step.keys, step.values)
+    if before then
+      undo[#undo + 1] = {
+        file = true,
+        back = function()
+          listfile.restore(path, before)
+        end,
+      }
+    end
+  end
+end
+
+--- A dry run's line for a file.
+local function would_write(target, switch, step)
+  local path, listfile = file_of(target, switch, step.ref)
+  if path and not listfile.in_step(path, step.kind, step.keys, step.values) then
+    core.would(target, ("(write %d entries to %s)"):format(#step.keys, path))
+  end
+end
+
+--- What was done, undone: the newest first. What cannot be undone is left. Of an HAProxy that is not there only
+-- the files are.
+local function roll_back(undo, problem)
+  local away = is_error(problem) and problem.kind == "unreachable"
+  for i = #undo, 1, -1 do
+    if undo[i].file or not away then
+      pcall(undo[i].back)
+    end
+  end
+end
+
+---@class haplua.Wish
+---@field patterns string[]  none: off
+---@field probe string?  a value that must match then
+---@field bypass string[]?
+---@field info {keys: string[], values: string[]}
+
+---@class haplua.Applied
+---@field added integer
+---@field removed integer
+---@field tests table[]?  what `get acl` says of the probe
+---@field others integer  entries added to and removed from the other lists
+
+--- Make HAProxy and the files be as wished, step by step; when a step fails, the steps before it are undone.
+---@param live haplua.Live  as just seen
+---@param wish haplua.Wish
+---@param options {together: boolean?}  together: with several targets, all or none
+---@return haplua.Applied
+function M.apply(target, switch, live, wish, options)
+  local undo, applied = {}, { others = 0 }
+  local ok, problem = pcall(function()
+    for _, step in ipairs(plan(switch, live, wish)) do
+      -- before the step: on HAProxy 2.2 one that is refused may be done in part
+      undo[#undo + 1] = not core.dry_run() and {
+        back = function()
+          list.replace(target, step.kind, step.ref, step.old_keys, step.old_values)
+        end,
+      } or nil
+      local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
+        state = step.main and live.state or nil,
+        ask = step.main and wish.probe or nil,
+        before_commit = before_commit(target, switch, step, undo, options),
+      })
+      if core.dry_run() then
+        would_write(target, switch, step)
+      end
+      if step.main then
+        applied.added, applied.removed, applied.tests = added, removed, tests
+      else
+        applied.others = applied.others + added + removed
+      end
+    end
+  end)
+  if not ok then
+    roll_back(undo, problem)
+    if is_error(problem) and problem.in_doubt then
+      problem.look = "haplua maint status"
+    end
+    error(problem, 0)
+  end
+  return applied
+end
+
+--- Raise unless this user can replace the files of a switch.
+---@param live haplua.Live
+function M.check_files(target, switch, live)
+  for _, ref in ipairs({ switch.acl, live.bypass or switch.acl, switch.info or switch.acl }) do
+    local path, listfile = file_of(target, switch, ref)
+    if path then
+      listfile.check(path)
+    end
+  end
+end
+
+--- The files of a switch that do not hold what HAProxy holds: what the next reload would bring.
+---@return {path: string, entries: integer?, expected: integer}[]  entries nil: there is no file
+function M.out_of_step(target, switch, live)
+  local found = {}
+  local function compare(kind, ref, keys, values)
+    local path, listfile
+    if ref then
+      path, listfile = file_of(target, switch, ref)
+    end
+    if path and not listfile.in_step(path, kind, keys, values) then
+      local has = listfile.read(path, kind)
+      found[#found + 1] = { path = path, entries = has and #has, expected = #keys }
+    end
+  end
+  compare("acl", switch.acl, live.patterns)
+  compare("acl", live.bypass, live.passing or {})
+  if live.info then
+    compare("map", switch.info, live.info.keys, live.info.values)
+  end
+  return found
+end
+
+return M

@@ -1,0 +1,400 @@
+-- SPDX-License-Identifier: MIT
+--
+--- When recurrence rules recur: from a haplua.Rule to civil times. Which days a rule by months or years gives is
+-- libical's answer (haplua.recurrence). Rules by weeks and less are stepped through here, and so are the times
+-- of day, UNTIL and COUNT: libical 3.0 finds nothing for FREQ=DAILY;BYMONTHDAY=-1, is a week off for some
+-- FREQ=WEEKLY;INTERVAL=2;BYDAY=SU, takes weeks at the end of a year for others (BYWEEKNO=52), and may search
+-- for hours where a rule gives nothing.
+
+local civil = require("haplua.time.civil")
+local patience = require("haplua.time.search_limit")
+local rules = require("haplua.ical.rule")
+
+local M = {}
+
+local DAY <const> = civil.DAY
+-- Days that are looked at for one that a rule gives: after so many nothing comes.
+local HORIZON <const> = 36525
+-- What a second that libical takes is in steps of ours.
+local LIBICAL <const> = 200000
+
+local frequencies, weekdays = rules.frequencies, rules.weekdays
+
+-- Each of the following gives a rule's days, one after the other, then nil, and with each the seconds of that day
+-- at which the rule has times, in order. It may begin at `from` where the days before need not be counted.
+
+--- The times of a day of a rule that recurs by days.
+local function times_of_day(rule, start)
+  local second = start % DAY
+  local times = {}
+  for _, h in ipairs(rule.by.BYHOUR or { second // 3600 }) do
+    for _, m in ipairs(rule.by.BYMINUTE or { second // 60 % 60 }) do
+      for _, s in ipairs(rule.by.BYSECOND or { second % 60 }) do
+        times[#times + 1] = h * 3600 + m * 60 + s
+      end
+    end
+  end
+  return times
+end
+
+local function as_number(time)
+  local y, m, d = civil.date(time // DAY)
+  return (y * 100 + m) * 100 + d
+end
+
+--- Ask libical. The time that it takes is work, too: it may search for a second, to find nothing.
+local function searched(rule, fn, ...)
+  local before = os.clock()
+  local found, problem, code = fn(...)
+  patience.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
+  return found, problem, code
+end
+
+--- By months and years.
+local function by_days(rule, start, from)
+  if rule.nothing_from and from >= rule.nothing_from then
+    return function() end
+  end
+  local days, problem, code =
+    searched(rule, require("haplua.recurrence").days, rules.days_text(rule), civil.date(start // DAY))
+  if not days then
+    error(require("haplua.error").new({
+      kind = "refused", message = ("the rule '%s': %s"):format(rules.text(rule), problem),
+      advice = code == "ENOENT" and "recurrence rules need the package libical3" or nil,
+    }), 0)
+  end
+  local times, number, any = times_of_day(rule, start), as_number(from), false
+  return function()
+    local found = searched(rule, days.next, days, number)
+    any = any or found
+    rule.nothing_from = not any and from or rule.nothing_from
+    if found then
+      return civil.day(found // 10000, found // 100 % 100, found % 100), times
+    end
+  end
+end
+
+--- Does a day pass the parts of a rule that choose days? Nil: all do.
+local function day_filter(rule)
+  local function set(values)
+    local is = {}
+    for _, value in ipairs(values or {}) do
+      is[weekdays[value] or value] = true
+    end
+    return values and is
+  end
+  local months, dates = set(rule.by.BYMONTH), set(rule.by.BYMONTHDAY)
+  local year_days, week_days = set(rule.by.BYYEARDAY), set(rule.by.BYDAY)
+  if not (months or dates or year_days or week_days) then
+    return nil
+  end
+  return function(day)
+    local y, m, d = civil.date(day)
+    local length = civil.month_length(y, m)
+    local n = day - civil.day(y, 1, 1) + 1
+    local last = civil.day(y + 1, 1, 1) - civil.day(y, 1, 1)
+    return (not months or months[m]) and (not dates or dates[d] or dates[d - length - 1])
+      and (not year_days or year_days[n] or year_days[n - last - 1])
+      and (not week_days or week_days[civil.weekday(day)])
+  end
+end
+
+--- The seconds from a unit's start at which a rule has times: of an hour or of a minute.
+local function within(rule, start, unit)
+  local found = {}
+  for _, m in ipairs(unit == 3600 and (rule.by.BYMINUTE or { start // 60 % 60 }) or { 0 }) do
+    for _, s in ipairs(unit >= 60 and (rule.by.BYSECOND or { start % 60 }) or { 0 }) do
+      found[#found + 1] = m * 60 + s
+    end
+  end
+  return found
+end
+
+local function lookup(values)
+  local is = {}
+  for _, value in ipairs(values or {}) do
+    is[value] = true
+  end
+  return values and is
+end
+
+--- What BYSETPOS leaves of a period's days.
+local function at_positions(rule, days)
+  if not rule.by.BYSETPOS then
+    return days
+  end
+  local positions, chosen = lookup(rule.by.BYSETPOS), {}
+  for i, day in ipairs(days) do
+    if positions[i] or positions[i - #days - 1] then
+      chosen[#chosen + 1] = day
+    end
+  end
+  return chosen
+end
+
+--- The days of a week that a rule chooses.
+local function days_of_week(rule, week, wanted, months)
+  local days = {}
+  for day = week, week + 6 do
+    local _, month = civil.date(day)
+    if wanted[civil.weekday(day)] and (not months or months[month]) then
+      days[#days + 1] = day
+    end
+  end
+  return at_positions(rule, days)
+end
+
+--- By weeks.
+local function by_weeks(rule, start, from)
+  local first = start // DAY
+  local base = first - (civil.weekday(first) - weekdays[rule.wkst or "MO"]) % 7
+  local step = 7 * rule.interval
+  local week = base + math.max(0, (from // DAY - base) // step) * step - step
+  local wanted, months = { [civil.weekday(first)] = true }, lookup(rule.by.BYMONTH)
+  if rule.by.BYDAY then
+    wanted = {}
+    for _, day in ipairs(rule.by.BYDAY) do
+      wanted[weekdays[day]] = true
+    end
+  end
+  local times = times_of_day(rule, start)
+  local days, i = {}, 0
+  return function()
+    i = i + 1
+    local last = week + HORIZON
+    while not days[i] do
+      week, i = week + step, 1
+      if week > last then
+        return nil
+      end
+      patience.spend(7, rules.text, rule)
+      days = days_of_week(rule, week, wanted, months)
+    end
+    return days[i], times
+  end
+end
+
+--- The seconds of a day at which a rule by days and less has times, from the second at which its first step of
+-- the day lies.
+local function by_first_step(rule, start, unit, step)
+  local offsets = unit == DAY and times_of_day(rule, start) or within(rule, start, unit)
+  local hours = unit < DAY and lookup(rule.by.BYHOUR)
+  local minutes = unit < 3600 and lookup(rule.by.BYMINUTE)
+  local seconds = unit < 60 and lookup(rule.by.BYSECOND)
+
+  --- How far to go on from a step that does not pass; nil: it does.
+  local function past(time)
+    local size = hours and not hours[time // 3600] and 3600 or minutes and not minutes[time // 60 % 60] and 60
+      or seconds and not seconds[time % 60] and 1
+    return size and (size - time % size + step - 1) // step * step
+  end
+
+  local known = {}
+  return function(first)
+    local times = known[first]
+    if not times then
+      times = {}
+      local time = first
+      while time < DAY do
+        local more = past(time)
+        for i = 1, more and 0 or #offsets do
+          times[#times + 1] = time + offsets[i]
+        end
+        patience.spend(1, rules.text, rule)
+        time = time + (more or step)
+      end
+      known[first] = times
+    end
+    return times
+  end
+end
+
+--- By days, hours, minutes and seconds: in steps from the start, by the clock on the wall.
+local function by_steps(rule, start, from)
+  local unit = frequencies[rule.freq]
+  local step = unit * rule.interval
+  local base = start - start % unit
+  local passes, times_from = day_filter(rule), by_first_step(rule, start, unit, step)
+  local day = math.max(base, from) // DAY - 1
+  return function()
+    local last = day + HORIZON
+    while true do
+      local time = base + math.max(0, ((day + 1) * DAY - base + step - 1) // step) * step
+      day = time // DAY
+      if day > last then
+        return nil
+      end
+      patience.spend(1, rules.text, rule)
+      local times = (not passes or passes(day)) and times_from(time % DAY)
+      if times and times[1] then
+        return day, times
+      end
+    end
+  end
+end
+
+--- By the numbers of weeks, which belong to the year in which their fourth day lies.
+local function by_week_numbers(rule, start, from)
+  local wkst = weekdays[rule.wkst or "MO"]
+  local passes, numbers = day_filter(rule), lookup(rule.by.BYWEEKNO)
+  local own_day = not rule.by.BYDAY and civil.weekday(start // DAY)
+  local times = times_of_day(rule, start)
+  local year = civil.date(start // DAY) - rule.interval
+  year = year + math.max(0, (civil.date(from // DAY) - 1 - year) // rule.interval) * rule.interval - rule.interval
+  local days, i = {}, 0
+
+  local function first_day(of)
+    local day = civil.day(of, 1, 4)
+    return day - (civil.weekday(day) - wkst) % 7
+  end
+
+  local function days_of_year()
+    local found, first, last = {}, first_day(year), first_day(year + 1) - 1
+    for day = first, last do
+      local n = (day - first) // 7 + 1
+      if (numbers[n] or numbers[n - (last + 1 - first) // 7 - 1])
+        and (not own_day or civil.weekday(day) == own_day) and (not passes or passes(day)) then
+        found[#found + 1] = day
+      end
+    end
+    return at_positions(rule, found)
+  end
+
+  return function()
+    i = i + 1
+    local last = year + HORIZON // 365
+    while not days[i] do
+      year, i = year + rule.interval, 1
+      if year > last then
+        return nil
+      end
+      patience.spend(100, rules.text, rule)
+      days = days_of_year()
+    end
+    return days[i], times
+  end
+end
+
+-- From days to times.
+
+--- The first index for which `is` holds, from `low` on; `high` + 1: none. Once it holds it goes on to hold.
+local function first_index(low, high, is)
+  while low <= high do
+    local middle = (low + high) // 2
+    if is(middle) then
+      high = middle - 1
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+--- A rule's days that are not before `start`, until UNTIL and COUNT: the day's midnight, its times, and which of
+-- them, the first and the last.
+local function limited(rule, start, from, zone)
+  local stop = rule.until_ and not rule.until_.utc and rule.until_.civil + (rule.until_.date and DAY - 1 or 0)
+  local stop_instant = rule.until_ and rule.until_.utc and rule.until_.civil
+  local expand = rule.freq == "WEEKLY" and by_weeks or rule.by.BYWEEKNO and by_week_numbers
+    or frequencies[rule.freq] > 0 and by_steps or by_days
+  local days = expand(rule, start, rule.count and start or math.max(from, start))
+  local n, over = 0, false
+
+  local function is_late(time)
+    return stop and time > stop or stop_instant and zone:first(time) > stop_instant
+  end
+
+  return function()
+    while not over do
+      local day, times = days()
+      if not day then
+        return nil
+      end
+      local midnight, first, last = day * DAY, 1, #times
+      local function not_before(time)
+        return first_index(first, last, function(i)
+          return midnight + times[i] >= time
+        end)
+      end
+      if midnight < start then
+        first = not_before(start)
+      end
+      if is_late(midnight + times[last]) then
+        over = true
+        last = first_index(first, last, function(i)
+          return is_late(midnight + times[i])
+        end) - 1
+      end
+      if rule.count and n + last - first + 1 >= rule.count then
+        over = true
+        last = first + rule.count - n - 1
+      end
+      n = n + last - first + 1
+      if midnight < from then
+        first = not_before(from)
+      end
+      if first <= last then
+        return midnight, times, first, last
+      end
+    end
+  end
+end
+
+--- The civil times of a rule from `from` on, in runs: the first and the last of times that follow each other within
+-- `reach` seconds, on one day. Where nothing is between them, these are one and the same.
+---@param rule haplua.Rule
+---@param start integer  DTSTART, a civil time
+---@param from integer  a civil time
+---@param zone haplua.Zone  for an UNTIL in UTC
+---@param reach integer
+---@param whole fun(first: integer, last: integer): boolean  may these be one run? Else it comes in parts
+---@return fun(): integer?, integer?
+function M.runs(rule, start, from, zone, reach, whole)
+  local days = limited(rule, start, from, zone)
+  local midnight, times, i, last
+  local ends = setmetatable({}, { __mode = "k" })
+
+  --- For each time of a day where its run ends.
+  local function ends_of()
+    local found = ends[times]
+    if not found then
+      found = { [#times] = #times }
+      for k = #times - 1, 1, -1 do
+        found[k] = times[k + 1] - times[k] <= reach and found[k + 1] or k
+      end
+      ends[times] = found
+    end
+    return found
+  end
+
+  return function()
+    if not i or i > last then
+      midnight, times, i, last = days()
+      if not midnight then
+        i, last = 1, 0
+        return nil
+      end
+    end
+    local first, finish = i, math.min(ends_of()[i], last)
+    while finish > first and not whole(midnight + times[first], midnight + times[finish]) do
+      finish = (first + finish) // 2
+    end
+    i = finish + 1
+    patience.spend(1, rules.text, rule)
+    return midnight + times[first], midnight + times[finish]
+  end
+end
+
+--- The civil times of a rule from `from` on, one by one.
+---@param rule haplua.Rule
+---@param start integer  DTSTART, a civil time
+---@param from integer  a civil time
+---@param zone haplua.Zone  for an UNTIL in UTC
+---@return fun(): integer?
+function M.times(rule, start, from, zone)
+  return M.runs(rule, start, from, zone, -1, function()
+    return false
+  end)
+end
+
+return M

@@ -1,0 +1,212 @@
+-- SPDX-License-Identifier: MIT
+--
+--- RFC 5545's recurrence rules, "FREQ=MONTHLY;BYDAY=2TU": checked and printed in one form. haplua.recur says
+-- when they recur.
+
+local civil = require("haplua.time.civil")
+
+local M = {}
+
+---@class haplua.Rule
+---@field freq string
+---@field interval integer
+---@field count integer?
+---@field until_ {civil: integer, utc: boolean, date: boolean}?
+---@field by table<string, string[]|integer[]>  BYMONTH and so on
+---@field wkst string?
+---@field nothing_from integer?  haplua.recur has found none from this civil time on
+
+local DAY <const> = civil.DAY
+
+--- The seconds of a unit, 0 for those that differ, and the numbers of the days of the week.
+M.frequencies = { SECONDLY = 1, MINUTELY = 60, HOURLY = 3600, DAILY = 86400, WEEKLY = 604800, MONTHLY = 0, YEARLY = 0 }
+M.weekdays = { MO = 1, TU = 2, WE = 3, TH = 4, FR = 5, SA = 6, SU = 7 }
+local frequencies, weekdays = M.frequencies, M.weekdays
+
+-- The order in which the parts are printed, and the numbers that they take; negative ones, too, where `back`.
+local parts = {
+  { "BYMONTH", 1, 12 }, { "BYWEEKNO", 1, 53, back = true }, { "BYYEARDAY", 1, 366, back = true },
+  { "BYMONTHDAY", 1, 31, back = true }, { "BYDAY" }, { "BYHOUR", 0, 23 }, { "BYMINUTE", 0, 59 },
+  { "BYSECOND", 0, 59 }, { "BYSETPOS", 1, 366, back = true },
+}
+local known = {}
+for _, part in ipairs(parts) do
+  known[part[1]] = part
+end
+
+--- "20261201T220000" or "20261201" as a civil time. Nil: there is no such time.
+---@return integer?
+function M.civil(text)
+  local y, m, d, rest = text:match("^(%d%d%d%d)(%d%d)(%d%d)(.*)$")
+  y, m, d = math.tointeger(tonumber(y)), math.tointeger(tonumber(m)), math.tointeger(tonumber(d))
+  if not y or not civil.is_date(y, m, d) then
+    return nil
+  end
+  local day = civil.day(y, m, d) * DAY
+  if rest == "" then
+    return day
+  end
+  local h, min, s = rest:match("^[Tt](%d%d)(%d%d)(%d%d)$")
+  h, min, s = math.tointeger(tonumber(h)), math.tointeger(tonumber(min)), math.tointeger(tonumber(s))
+  if h and h < 24 and min < 60 and s < 60 then
+    return day + h * 3600 + min * 60 + s
+  end
+end
+
+--- A civil time as "20261201T220000".
+function M.civil_text(time)
+  local y, m, d = civil.date(time // DAY)
+  local s = time % DAY
+  return ("%04d%02d%02dT%02d%02d%02d"):format(y, m, d, s // 3600, s // 60 % 60, s % 60)
+end
+
+-- Reading.
+
+local function positive(text)
+  local n = text:find("^%d+$") and #text <= 9 and math.tointeger(tonumber(text))
+  return n and n > 0 and n or nil
+end
+
+--- The value of a BY part as a list without repetitions, or nil.
+local function list(part, text)
+  local found, seen = {}, {}
+  for item in (text .. ","):gmatch("([^,]*),") do
+    local value
+    if part[2] then
+      value = #item < 6 and item:find("^[+-]?%d+$") and math.tointeger(tonumber((item:gsub("^%+", ""))))
+      local size = value and (value < 0 and part.back and -value or value)
+      value = size and size >= part[2] and size <= part[3] and value
+    else
+      local n, day = item:match("^([+-]?%d?%d?)(%u%u)$")
+      local size = n and math.tointeger(tonumber((n:gsub("^[+-]", "")))) or n == "" and 1
+      value = weekdays[day or ""] and size and size >= 1 and size <= 53 and n:gsub("^%+", ""):gsub("^(%-?)0", "%1") .. day
+    end
+    if not value then
+      return nil
+    elseif not seen[value] then
+      seen[value] = true
+      found[#found + 1] = value
+    end
+  end
+  if part[2] then
+    table.sort(found)
+  end
+  return found
+end
+
+local readers = {
+  FREQ = function(rule, value)
+    rule.freq = frequencies[value] and value
+    return rule.freq
+  end,
+  INTERVAL = function(rule, value)
+    rule.interval = positive(value)
+    return rule.interval and rule.interval <= 30000
+  end,
+  COUNT = function(rule, value)
+    rule.count = positive(value)
+    return rule.count
+  end,
+  UNTIL = function(rule, value)
+    local time = M.civil((value:gsub("Z$", "")))
+    rule.until_ = { civil = time, utc = value:find("Z$") ~= nil, date = #value == 8 }
+    return time and not (rule.until_.utc and #value < 16)
+  end,
+  WKST = function(rule, value)
+    rule.wkst = weekdays[value] and value
+    return rule.wkst
+  end,
+}
+
+--- What RFC 5545 leaves without a meaning, or does not allow.
+local function contradiction(rule)
+  local by, freq = rule.by, rule.freq
+  if not freq then
+    return "FREQ is missing"
+  elseif rule.count and rule.until_ then
+    return "UNTIL and COUNT do not go together"
+  elseif by.BYWEEKNO and freq ~= "YEARLY" then
+    return "BYWEEKNO goes with FREQ=YEARLY only"
+  elseif by.BYYEARDAY and (freq == "DAILY" or freq == "WEEKLY" or freq == "MONTHLY") then
+    return "BYYEARDAY does not go with FREQ=" .. freq
+  elseif by.BYMONTHDAY and freq == "WEEKLY" then
+    return "BYMONTHDAY does not go with FREQ=WEEKLY"
+  elseif by.BYSETPOS and (not next(by, next(by)) or frequencies[freq] > 0 and freq ~= "WEEKLY") then
+    return "BYSETPOS chooses from what other parts give in a week or more"
+  end
+  for _, day in ipairs(by.BYDAY or {}) do
+    if #day > 2 and (freq ~= "MONTHLY" and freq ~= "YEARLY" or by.BYWEEKNO) then
+      return ("'%s' with a number goes with FREQ=MONTHLY and YEARLY only"):format(day)
+    end
+  end
+  if by.BYSETPOS and #(by.BYHOUR or {}) < 2 and #(by.BYMINUTE or {}) < 2 and #(by.BYSECOND or {}) < 2 then
+    return nil
+  end
+  return by.BYSETPOS and "BYSETPOS with several times of day is more than haplua takes"
+end
+
+--- Read a rule, what stands behind "RRULE:".
+---@param text string
+---@return haplua.Rule?, string? problem, integer? at
+function M.parse(text)
+  local rule, seen = { interval = 1, by = {} }, {}
+  for at, item in text:upper():gmatch("()([^;]+)") do
+    local name, value = item:match("^(%u+)=(.+)$")
+    local read, part = readers[name], known[name]
+    if not read and not part then
+      return nil, ("'%s' is no part of a recurrence rule"):format(item), at
+    elseif seen[name] then
+      return nil, name .. " is there already", at
+    end
+    seen[name] = true
+    if part then
+      rule.by[name] = list(part, value)
+    end
+    if part and not rule.by[name] or read and not read(rule, value) then
+      return nil, ("%s cannot be '%s'"):format(name, value), at
+    end
+  end
+  local problem = contradiction(rule)
+  if problem then
+    return nil, problem, 1
+  end
+  return rule
+end
+
+-- Printing.
+
+local function add_parts(words, rule, first, last)
+  for i = first, last do
+    local values = rule.by[parts[i][1]]
+    if values then
+      words[#words + 1] = ("%s=%s"):format(parts[i][1], table.concat(values, ","))
+    end
+  end
+end
+
+--- The part of a rule that is about days, for libical.
+function M.days_text(rule)
+  local words = { "FREQ=" .. rule.freq, "INTERVAL=" .. rule.interval }
+  add_parts(words, rule, 1, 5)
+  add_parts(words, rule, 9, 9)
+  words[#words + 1] = rule.wkst and "WKST=" .. rule.wkst
+  return table.concat(words, ";")
+end
+
+--- The one form in which a rule is printed.
+---@param rule haplua.Rule
+---@return string
+function M.text(rule)
+  local words = { "FREQ=" .. rule.freq }
+  if rule.until_ then
+    local text = M.civil_text(rule.until_.civil)
+    words[2] = "UNTIL=" .. (rule.until_.date and text:sub(1, 8) or text) .. (rule.until_.utc and "Z" or "")
+  end
+  words[#words + 1] = rule.count and "COUNT=" .. rule.count
+  words[#words + 1] = rule.interval > 1 and "INTERVAL=" .. rule.interval or nil
+  add_parts(words, rule, 1, #parts)
+  words[#words + 1] = rule.wkst and "WKST=" .. rule.wkst
+  return table.concat(words, ";")
+end
+
+return M

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_haproxy.c - the table `haplua.core`: targets, and what is to be known around them.
+ * lua/haproxy.lua makes the module `haproxy` of it. */
+#include "bindings/haproxy/core.h"
+#include "base/err.h"
+#include "sched/host.h"
+#include "bindings/haproxy/call.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
+#include "bindings/haproxy/words.h"
+
+#include <stdio.h>
+
+static int ltarget_gc(lua_State *L)
+{
+	struct target **box = lua_touserdata(L, 1);
+
+	if (*box)
+		target_unref(*box);
+	*box = NULL;
+	return 0;
+}
+
+static int ltarget_tostring(lua_State *L)
+{
+	struct target *t = lua_call_target(L, 1);
+
+	lua_pushfstring(L, "%s%s%s", t->name, t->route[0] ? " via " : "", t->route);
+	return 1;
+}
+
+/* A target holds nothing open: <close> is there for a script's reader. */
+static int ltarget_close(lua_State *L)
+{
+	(void)L;
+	return 0;
+}
+
+/* target:address() -> the address as it was given, the route behind a master CLI or nil
+ */
+static int ltarget_address(lua_State *L)
+{
+	struct target *t = lua_call_target(L, 1);
+
+	lua_pushstring(L, t->name);
+	if (t->route[0])
+		lua_pushstring(L, t->route);
+	else
+		lua_pushnil(L);
+	return 2;
+}
+
+/* Two boxes may stand for one target. */
+static int ltarget_eq(lua_State *L)
+{
+	lua_pushboolean(L, lua_call_target(L, 1) == lua_call_target(L, 2));
+	return 1;
+}
+
+/* For -v. An empty line is shown, too: it is what ends a reply. */
+static void trace(const struct target *t, enum target_way way, struct span bytes)
+{
+	struct span line;
+
+	while (bytes.n > 0) {
+		if (!span_line(&bytes, &line)) {
+			line = bytes;
+			bytes.n = 0;
+		}
+		fprintf(stderr, "%s %s ", t->name, way == TARGET_SENT ? ">" : "<");
+		while (line.n > 0) {
+			size_t n = span_printable(line);
+
+			if (n > 0)
+				fwrite(line.p, 1, n, stderr);
+			else
+				fprintf(stderr, "\\x%02x", (unsigned char)*line.p);
+			n += n == 0;
+			line = (struct span){line.p + n, line.n - n};
+		}
+		fputc('\n', stderr);
+	}
+}
+
+static void push_target(lua_State *L, struct target *t)
+{
+	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
+
+	*box = NULL;
+	luaL_setmetatable(L, TARGET_BOX);
+	*box = target_ref(t);
+}
+
+struct target *lua_target_open(lua_State *L, struct span address, struct span route)
+{
+	struct host *host = host_of(L);
+	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
+
+	*box = NULL;
+	luaL_setmetatable(L, TARGET_BOX);
+	int rc = target_new(box, address, route, &host->options->permit, &host->clock,
+			    &host->loop);
+
+	if (rc == HAP_ENOMEM)
+		error_raise(L, rc, NULL);
+	if (rc < 0)
+		error_misuse(L, "'%s': %s", rc == HAP_EPROCESS ? route.p : address.p,
+			     err_text(rc));
+	if (host->options->timeout > 0)
+		(*box)->timeout = host->options->timeout;
+	if (host->options->max_reply > 0)
+		(*box)->answer_max = host->options->max_reply;
+	if (host->options->trace)
+		(*box)->trace = trace;
+	if (host->test)
+		(*box)->stand_in = host->test->stand_in;
+	return *box;
+}
+
+/* open(address [, via [, timeout [, max_reply]]]) -> Target; opens nothing yet */
+static int lcore_open(lua_State *L)
+{
+	struct span address, route;
+
+	address.p = luaL_checklstring(L, 1, &address.n);
+	route.p = luaL_optlstring(L, 2, "", &route.n);
+	lua_Number timeout = luaL_optnumber(L, 3, 0);
+
+	lua_Integer max_reply = luaL_optinteger(L, 4, 0);
+
+	luaL_argcheck(L, timeout >= 0, 3, "a timeout over 0 expected");
+	luaL_argcheck(L, max_reply >= 0, 4, "a number of bytes expected");
+	struct target *t = lua_target_open(L, address, route);
+
+	if (timeout > 0)
+		t->timeout = timeout;
+	if (max_reply > 0)
+		t->answer_max = (size_t)max_reply;
+	return 1;
+}
+
+/* current() -> the Target of the running task */
+static int lcore_current(lua_State *L)
+{
+	struct task *t = task_of(L);
+
+	push_target(L, t->target);
+	return 1;
+}
+
+/* use(target): what the running task's calls act on from now on */
+static int lcore_use(lua_State *L)
+{
+	task_set_target(task_of(L), lua_call_target(L, 1));
+	return 0;
+}
+
+/* dry_run() -> is this a dry run? */
+static int lcore_dry_run(lua_State *L)
+{
+	lua_pushboolean(L, host_of(L)->options->dry_run);
+	return 1;
+}
+
+/* would(target, text): a dry run's line for a change that `target` is spared */
+static int lcore_would(lua_State *L)
+{
+	struct target *t = lua_call_target(L, 1);
+	struct span text;
+
+	text.p = luaL_checklstring(L, 2, &text.n);
+	error_push_visible(L, text, SIZE_MAX);
+	host_of(L)->would_change = true;
+	printf("would send to %s: %s\n", t->name, lua_tostring(L, -1));
+	return 0;
+}
+
+static const luaL_Reg library[] = {
+	{"check", lua_words_check},  {"ref", lua_words_ref},
+	{"permit", lua_call_permit}, {"open", lcore_open},
+	{"current", lcore_current},  {"use", lcore_use},
+	{"would", lcore_would},      {"dry_run", lcore_dry_run},
+	{"encode", lua_words_bytes}, {NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {
+	{"send", lua_call_send},
+	{"batch", lua_call_batch},
+	{"each", lua_call_each},
+	{"address", ltarget_address},
+	{NULL, NULL},
+};
+
+static const luaL_Reg meta[] = {
+	{"__gc", ltarget_gc},
+	{"__close", ltarget_close},
+	{"__tostring", ltarget_tostring},
+	{"__eq", ltarget_eq},
+	{NULL, NULL},
+};
+
+int luaopen_haplua_core(lua_State *L)
+{
+	lua_table_type(L, TARGET_BOX, methods, meta);
+	lua_call_types(L);
+	lua_words_types(L);
+	luaL_newlib(L, library);
+	luaL_getmetatable(L, TARGET_BOX);
+	lua_getfield(L, -1, "__index");
+	lua_setfield(L, -3, "methods"); /* lua/haplua/haproxy.lua adds the rest */
+	lua_pop(L, 1);
+	return 1;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_haproxy.h - the boxes of targets, for the host that makes the first ones. */
+#ifndef HAP_LUA_HAPROXY_H
+#define HAP_LUA_HAPROXY_H
+
+#include "net/target.h"
+
+#include <lua.h>
+
+/* Make a target as the options say (timeout, trace) and push its box; raises a usage
+ * error for an address that HAProxy would not understand. [-0, +1] */
+struct target *lua_target_open(lua_State *L, struct span address, struct span route);
+
+#endif

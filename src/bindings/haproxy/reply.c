@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
+ * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
+ */
+#include "base/err.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
+#include "bindings/haproxy/value.h"
+#include "base/multiset.h"
+
+#include <uv.h>
+
+static void set_span(lua_State *L, const char *name, struct span s)
+{
+	lua_value_push_text(L, s);
+	lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t i)
+{
+	lua_pushinteger(L, (lua_Integer)i);
+	lua_setfield(L, -2, name);
+}
+
+/* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
+static int lreply_lists(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1);
+	struct reply_list list;
+	int rc;
+
+	lua_newtable(L);
+	for (lua_Integer n = 1; (rc = reply_list_next(&rest, &list)) > 0; n++) {
+		lua_createtable(L, 0, 6);
+		set_integer(L, "id", (uint64_t)list.id);
+		if (list.file.n)
+			set_span(L, "file", list.file);
+		set_span(L, "text", list.text);
+		if (list.versioned) {
+			set_integer(L, "curr_ver", list.curr_ver);
+			set_integer(L, "next_ver", list.next_ver);
+			set_integer(L, "entry_cnt", list.entry_cnt);
+		}
+		lua_rawseti(L, 2, n);
+	}
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+}
+
+/* entries(text) -> {pattern, ...}, {reference, ...}
+ * With a true second argument, for maps: {key, ...}, {reference, ...}, {value, ...} */
+static int lreply_entries(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1), key, value;
+	bool map = lua_toboolean(L, 2);
+	struct reply_entry entry;
+	int rc;
+
+	lua_settop(L, 1);
+	lua_newtable(L);
+	lua_newtable(L);
+	lua_newtable(L);
+	for (lua_Integer n = 1; (rc = reply_entry_next(&rest, &entry)) > 0; n++) {
+		key = entry.pattern;
+		if (map) {
+			reply_entry_pair(entry.pattern, &key, &value);
+			lua_value_push_text(L, value);
+			lua_rawseti(L, 4, n);
+		}
+		lua_value_push_text(L, key);
+		lua_rawseti(L, 2, n);
+		lua_value_push_text(L, entry.ref);
+		lua_rawseti(L, 3, n);
+	}
+	lua_settop(L, map ? 4 : 3);
+	return rc < 0 ? lua_value_mismatch(L, rest) : map ? 3 : 2;
+}
+
+/* matches(text) -> a list, one row for each match method that uses the list:
+ * {type=, case=, pattern=, index=, value=}; pattern is nil where nothing matched. */
+static int lreply_matches(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1);
+	struct reply_match m;
+	int rc;
+
+	lua_newtable(L);
+	for (lua_Integer n = 1; (rc = reply_match_next(&rest, &m)) > 0; n++) {
+		lua_createtable(L, 0, 5);
+		set_span(L, "type", m.type);
+		lua_pushstring(L, m.sensitive ? "sensitive" : "insensitive");
+		lua_setfield(L, -2, "case");
+		lua_pushboolean(L, m.found);
+		lua_setfield(L, -2, "found");
+		if (m.found) {
+			set_span(L, "pattern", m.pattern);
+			set_span(L, "index", m.index);
+		}
+		if (m.found && m.map)
+			set_span(L, "value", m.value);
+		lua_rawseti(L, 2, n);
+	}
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+}
+
+static void push_field(lua_State *L, struct span name, struct span field)
+{
+	struct buf *plain;
+
+	if (field.n == 0 || field.p[0] != '"') {
+		lua_value_push_named(L, name, field);
+		return;
+	}
+	plain = lua_newuserdatauv(L, sizeof *plain, 0);
+	*plain = (struct buf){0};
+	luaL_setmetatable(L, "haplua.Buf");
+	if (reply_unquote(plain, field) < 0)
+		error_raise(L, HAP_ENOMEM, NULL);
+	lua_value_push_text(L, buf_span(plain));
+	buf_free(plain);
+	lua_remove(L, -2);
+}
+
+static int buf_close(lua_State *L)
+{
+	buf_free(lua_touserdata(L, 1));
+	return 0;
+}
+
+/* Set fields[i] under its column's name, which lies on the stack at 3 + i. [-0, +0] */
+static void set_column(lua_State *L, const struct reply_columns *columns,
+		       const struct span *fields, size_t i)
+{
+	lua_pushvalue(L, 3 + (int)i);
+	push_field(L, columns->name[i], fields[i]);
+	lua_rawset(L, -3);
+}
+
+/* "idle_per_thr[4]" stands for as many fields as there are threads: they become a list.
+ */
+static void set_list(lua_State *L, const struct reply_columns *columns,
+		     const struct span *fields, size_t n)
+{
+	size_t first = columns->n - 1;
+
+	lua_value_push_text(
+		L,
+		(struct span){columns->name[first].p,
+			      (size_t)((const char *)memchr(columns->name[first].p, '[',
+							    columns->name[first].n) -
+				       columns->name[first].p)});
+	lua_newtable(L);
+	for (size_t i = first; i < n; i++) {
+		lua_value_push(L, fields[i]);
+		lua_rawseti(L, -2, (lua_Integer)(i - first + 1));
+	}
+	lua_rawset(L, -3);
+}
+
+/* rows(text) -> a list of tables by column name, for `show stat` (CSV) and `show servers
+ * conn` */
+static int lreply_rows(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1);
+	struct span fields[REPLY_COLUMNS_MAX];
+	struct reply_columns columns;
+	size_t n, plain;
+	int rc = reply_columns(&rest, &columns);
+
+	lua_settop(L, 1);
+	lua_newtable(L);
+	if (rc < 0)
+		return lua_value_mismatch(L, rest);
+	luaL_checkstack(L, (int)columns.n + 8, NULL);
+	for (size_t i = 0; i < columns.n; i++)
+		lua_value_push_text(L, columns.name[i]);
+	plain = columns.n;
+	if (plain > 0 &&
+	    memchr(columns.name[plain - 1].p, '[', columns.name[plain - 1].n))
+		plain--;
+	for (lua_Integer row = 1; (rc = reply_row_next(&rest, &columns, fields, &n)) > 0;
+	     row++) {
+		lua_createtable(L, 0, (int)columns.n);
+		for (size_t i = 0; i < n && i < plain; i++)
+			set_column(L, &columns, fields, i);
+		if (plain < columns.n)
+			set_list(L, &columns, fields, n);
+		lua_rawseti(L, 2, row);
+	}
+	lua_settop(L, 2);
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+}
+
+/* pairs(text) -> {Name = value, ...}, for `show info` */
+static int lreply_pairs(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1), name, value;
+	int rc;
+
+	lua_newtable(L);
+	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
+		lua_value_push_text(L, name);
+		lua_value_push_named(L, name, value);
+		lua_rawset(L, 2);
+	}
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+}
+
+/* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */
+static int lreply_sessions(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1), ref, fields, name, value;
+	int rc;
+
+	lua_newtable(L);
+	for (lua_Integer n = 1; (rc = reply_session_next(&rest, &ref, &fields)) > 0;
+	     n++) {
+		lua_createtable(L, 0, 16);
+		set_span(L, "ref", ref);
+		while (reply_field_next(&fields, &name, &value) > 0) {
+			lua_value_push_text(L, name);
+			lua_value_push_named(L, name, value);
+			lua_rawset(L, -3);
+		}
+		lua_rawseti(L, 2, n);
+	}
+	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+}
+
+/* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
+ * this order? Reads the text without making anything of it: it may hold ten thousand. */
+static int lreply_same(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1), key, value, want;
+	struct reply_entry entry;
+	lua_Integer n = luaL_len(L, 2), i;
+	bool map, equal = true;
+	int rc = 1;
+
+	lua_settop(L, 3);
+	map = !lua_isnil(L, 3);
+	for (i = 1; equal && (rc = reply_entry_next(&rest, &entry)) > 0; i++) {
+		key = entry.pattern;
+		if (map) {
+			reply_entry_pair(entry.pattern, &key, &value);
+			lua_geti(L, 3, i);
+			want.p = lua_tolstring(L, -1, &want.n);
+			equal = want.p && span_equal(want, value);
+		}
+		lua_geti(L, 2, i);
+		want.p = lua_tolstring(L, -1, &want.n);
+		equal = equal && want.p && span_equal(want, key);
+		lua_settop(L, 3);
+	}
+	if (rc < 0)
+		return lua_value_mismatch(L, rest);
+	lua_pushboolean(L, equal && i == n + 1);
+	return 1;
+}
+
+#define TALLY_BOX "haplua.Tally"
+
+static int tally_close(lua_State *L)
+{
+	tally_free(luaL_checkudata(L, 1, TALLY_BOX));
+	return 0;
+}
+
+/* Push the i-th wanted entry as `show` prints it: the key, or key and value. No text
+ * where it is none. [-0, +1] */
+static struct span push_wanted(lua_State *L, bool map, lua_Integer i)
+{
+	struct span text;
+
+	lua_geti(L, 2, i);
+	if (map) {
+		lua_pushliteral(L, " ");
+		lua_geti(L, 3, i);
+		lua_concat(L, 3);
+	}
+	text.p = lua_tolstring(L, -1, &text.n);
+	return text;
+}
+
+/* Push a tally of the wanted entries. [-0, +1] */
+static struct tally *push_tally(lua_State *L, lua_Integer n)
+{
+	struct tally *t = lua_newuserdatauv(L, sizeof *t, 0);
+	bool map = !lua_isnil(L, 3);
+	uint64_t seed;
+
+	*t = (struct tally){0};
+	luaL_setmetatable(L, TALLY_BOX);
+	int rc = uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+
+	if (rc == 0)
+		rc = tally_start(t, (size_t)n, seed);
+	for (lua_Integer i = 1; rc == 0 && i <= n; i++) {
+		struct span text = push_wanted(L, map, i);
+
+		rc = text.p ? tally_add(t, text) : 0;
+		lua_pop(L, 1);
+	}
+	if (rc < 0)
+		error_raise(L, rc, NULL);
+	return t;
+}
+
+/* compare(text, keys [, values]) -> how many of these the list lacks, how many it has
+ * besides, in whatever order: duplicates count */
+static int lreply_compare(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1);
+	lua_Integer n = luaL_len(L, 2), there = 0, matched = 0;
+	struct reply_entry entry;
+	int rc;
+
+	lua_settop(L, 3);
+	if (rest.n > 0) {
+		struct tally *wanted = push_tally(L, n);
+
+		lua_toclose(L, 4);
+		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
+			matched += tally_take(wanted, entry.pattern);
+		if (rc < 0)
+			return lua_value_mismatch(L, rest);
+	}
+	lua_pushinteger(L, n - matched);
+	lua_pushinteger(L, there - matched);
+	return 2;
+}
+
+static const luaL_Reg library[] = {
+	{"lists", lreply_lists},     {"entries", lreply_entries},
+	{"matches", lreply_matches}, {"rows", lreply_rows},
+	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
+	{"same", lreply_same},       {"compare", lreply_compare},
+	{"servers", lua_servers},    {NULL, NULL},
+};
+
+int luaopen_haplua_reply(lua_State *L)
+{
+	lua_table_box(L, "haplua.Buf", buf_close);
+	lua_table_box(L, TALLY_BOX, tally_close);
+	luaL_newlib(L, library);
+	return 1;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_servers.c - `show servers state` as rows that are read when they are looked at.
+ * These are the longest lists there are, and a script mostly looks at few fields of few
+ * rows. So a row is a table that knows where its line begins, and a field is read from
+ * there when it is asked for; pairs() makes an ordinary table of it. */
+#include "luakit/types.h"
+#include "bindings/haproxy/value.h"
+
+/* Key of a row's place in the dump: nothing that a script can write. */
+static const char at_key;
+
+/* Upvalues of a row's metamethods. */
+enum { UP_DUMP = 1, UP_COLUMNS, UP_COUNT };
+
+/* Fields that are words for srv_admin_state and srv_op_state. */
+enum { FIELD_ADMIN = -1, FIELD_OPERATIONAL = -2 };
+
+/* Added to the number of a column that is text. */
+enum { FIELD_TEXT = REPLY_COLUMNS_MAX };
+
+/* Bits of srv_admin_state. 4 alone is no maintenance: it only says that the configuration
+ * once asked for it. */
+enum {
+	FORCED_MAINT = 1,
+	INHERITED_MAINT = 2,
+	FORCED_DRAIN = 8,
+	INHERITED_DRAIN = 16,
+	RESOLVER_MAINT = 32,
+};
+
+static void push_admin(lua_State *L, int64_t bits)
+{
+	if (bits & (FORCED_MAINT | INHERITED_MAINT | RESOLVER_MAINT))
+		lua_pushliteral(L, "maint");
+	else if (bits & (FORCED_DRAIN | INHERITED_DRAIN))
+		lua_pushliteral(L, "drain");
+	else
+		lua_pushliteral(L, "ready");
+}
+
+static void push_operational(lua_State *L, int64_t state)
+{
+	static const char *const words[] = {"stopped", "starting", "running", "stopping"};
+
+	if (state >= 0 && state < 4)
+		lua_pushstring(L, words[state]);
+	else
+		lua_pushinteger(L, state);
+}
+
+/* The line of the row at index 1, without its LF; {NULL} for a row that pairs() has
+ * filled. */
+static struct span row_line(lua_State *L)
+{
+	struct span dump, line = {NULL, 0};
+
+	dump.p = lua_tolstring(L, lua_upvalueindex(UP_DUMP), &dump.n);
+	if (lua_rawgetp(L, 1, &at_key) == LUA_TNUMBER) {
+		lua_Integer at = lua_tointeger(L, -1);
+		struct span rest = {dump.p + at, dump.n - (size_t)at};
+
+		if (!span_line(&rest, &line))
+			line = rest;
+	}
+	lua_pop(L, 1);
+	return line;
+}
+
+static bool line_field(struct span line, lua_Integer column, struct span *field)
+{
+	bool there = true;
+
+	for (lua_Integer i = 0; there && i <= column; i++)
+		there = span_word(&line, ' ', field);
+	return there;
+}
+
+/* Push the field of column `column`, or of the column that a word stands for. */
+static void push_row_field(lua_State *L, struct span line, lua_Integer column)
+{
+	struct span field;
+	int64_t state;
+
+	if (column >= 0) {
+		bool text = column >= FIELD_TEXT;
+
+		if (!line_field(line, column % FIELD_TEXT, &field))
+			lua_pushnil(L);
+		else if (text && !(field.n == 1 && field.p[0] == '-'))
+			lua_value_push_text(L, field);
+		else
+			lua_value_push(L, field);
+		return;
+	}
+	lua_getfield(L, lua_upvalueindex(UP_COLUMNS),
+		     column == FIELD_ADMIN ? "srv_admin_state" : "srv_op_state");
+	bool there = lua_isinteger(L, -1) &&
+		     line_field(line, lua_tointeger(L, -1), &field) &&
+		     reply_integer(field, &state);
+
+	lua_pop(L, 1);
+	if (!there)
+		lua_pushnil(L);
+	else if (column == FIELD_ADMIN)
+		push_admin(L, state);
+	else
+		push_operational(L, state);
+}
+
+static int row_index(lua_State *L)
+{
+	struct span line = row_line(L);
+
+	lua_pushvalue(L, 2);
+	if (!line.p || lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
+		return 0;
+	push_row_field(L, line, lua_tointeger(L, -1));
+	return 1;
+}
+
+/* Fill the row: from then on it is a table like others. */
+static int row_pairs(lua_State *L)
+{
+	struct span line = row_line(L);
+
+	lua_settop(L, 1);
+	if (line.p) {
+		lua_pushnil(L);
+		while (lua_next(L, lua_upvalueindex(UP_COLUMNS))) {
+			lua_pushvalue(L, -2);
+			push_row_field(L, line, lua_tointeger(L, -2));
+			lua_rawset(L, 1);
+			lua_pop(L, 1);
+		}
+		lua_pushnil(L);
+		lua_rawsetp(L, 1, &at_key);
+	}
+	lua_getglobal(L, "next");
+	lua_insert(L, 1);
+	lua_pushnil(L);
+	return 3;
+}
+
+/* Push a table from column name to column, the two words included. [-0, +1] */
+static void push_columns(lua_State *L, const struct reply_columns *columns)
+{
+	lua_createtable(L, 0, (int)columns->n + 2);
+	for (size_t i = 0; i < columns->n; i++) {
+		lua_value_push_text(L, columns->name[i]);
+		lua_pushinteger(L, (lua_Integer)i + (lua_value_is_text(columns->name[i])
+							     ? FIELD_TEXT
+							     : 0));
+		lua_rawset(L, -3);
+	}
+	lua_pushinteger(L, FIELD_ADMIN);
+	lua_setfield(L, -2, "admin");
+	lua_pushinteger(L, FIELD_OPERATIONAL);
+	lua_setfield(L, -2, "operational");
+}
+
+static void push_row_metatable(lua_State *L, const struct reply_columns *columns)
+{
+	static const luaL_Reg row_meta[] = {
+		{"__index", row_index}, {"__pairs", row_pairs}, {NULL, NULL}};
+
+	lua_createtable(L, 0, 3);
+	lua_pushvalue(L, 1);
+	push_columns(L, columns);
+	luaL_setfuncs(L, row_meta, UP_COUNT - 1);
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+}
+
+/* Has the row a field for each column? The values are read later, by their column. */
+static bool is_row_of(struct span line, size_t columns)
+{
+	size_t blanks = 0;
+
+	for (size_t i = 0; i < line.n; i++)
+		blanks += line.p[i] == ' ';
+	return blanks + 1 == columns;
+}
+
+/* servers(text) -> the rows of `show servers state`: its columns, and `admin` and
+ * `operational` in words */
+int lua_servers(lua_State *L)
+{
+	struct span rest = lua_value_check(L, 1), line;
+	const char *begin = rest.p;
+	struct reply_columns columns;
+
+	lua_settop(L, 1);
+	if (reply_columns(&rest, &columns) < 0)
+		return lua_value_mismatch(L, rest);
+	push_row_metatable(L, &columns);
+	lua_createtable(L, (int)(rest.n / 64), 0);
+	for (lua_Integer row = 1; rest.n > 0; row++) {
+		lua_Integer at = rest.p - begin;
+
+		if (!span_line(&rest, &line)) {
+			line = rest;
+			rest.n = 0;
+		}
+		if (line.n == 0)
+			break;
+		if (!is_row_of(line, columns.n))
+			return lua_value_mismatch(L, line);
+		lua_createtable(L, 0, 1);
+		lua_pushinteger(L, at);
+		lua_rawsetp(L, -2, &at_key);
+		lua_pushvalue(L, 2);
+		lua_setmetatable(L, -2);
+		lua_rawseti(L, 3, row);
+	}
+	return 1;
+}

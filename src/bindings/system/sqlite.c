@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_sqlite.c - the table `haplua.sqlite`: a database file, one statement at a time.
+ * A database's box keeps its prepared statements, by their text, in a table that is its
+ * user value; each is a box of its own. Pragmas are the business of the library above. */
+#include "base/err.h"
+#include "os/file.h"
+#include "luakit/args.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <string.h>
+#include <uv.h>
+
+#define DATABASE_BOX  "haplua.Database"
+#define STATEMENT_BOX "haplua.Statement"
+/* Statements that are kept prepared. A library has a few; one that writes values into its
+ * statements must not fill the memory. */
+#define CACHE_MAX 64
+
+struct database {
+	sqlite3 *db; /* owned; NULL: closed */
+	int cached;
+};
+
+struct statement {
+	sqlite3_stmt *s; /* owned; NULL once its database is closed */
+	bool cached;
+	bool busy; /* a call walks over its rows */
+};
+
+/* Failures. */
+
+static const char *code_name(int rc)
+{
+	static const char *const names[] = {
+		"OK",       "ERROR",      "INTERNAL", "PERM",      "ABORT", "BUSY",
+		"LOCKED",   "NOMEM",      "READONLY", "INTERRUPT", "IOERR", "CORRUPT",
+		"NOTFOUND", "FULL",       "CANTOPEN", "PROTOCOL",  "EMPTY", "SCHEMA",
+		"TOOBIG",   "CONSTRAINT", "MISMATCH", "MISUSE",    "NOLFS", "AUTH",
+		"FORMAT",   "RANGE",      "NOTADB",
+	};
+	size_t primary = (size_t)(rc & 0xff);
+
+	return primary < sizeof names / sizeof *names ? names[primary] : "ERROR";
+}
+
+/* Return nil, message, "BUSY". The system's reason is said where there is one. `db` may
+ * be NULL. */
+static int failure(lua_State *L, sqlite3 *db, int rc)
+{
+	const char *text = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+	int primary = rc & 0xff;
+	int system = db && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN)
+			     ? sqlite3_system_errno(db)
+			     : 0;
+
+	lua_pushnil(L);
+	if (system)
+		lua_pushfstring(L, "%s (%s)", text, err_text(-system));
+	else
+		lua_pushstring(L, text);
+	lua_pushstring(L, code_name(rc));
+	return 3;
+}
+
+/* Databases. */
+
+static struct database *check_open(lua_State *L)
+{
+	struct database *d = luaL_checkudata(L, 1, DATABASE_BOX);
+
+	luaL_argcheck(L, d->db, 1, "the database is closed");
+	return d;
+}
+
+/* Safe settings that no file can change, and cheap closing: what is in the WAL stays
+ * there, for the next who opens. */
+static int configure(sqlite3 *db)
+{
+	static const struct {
+		int option, value;
+	} settings[] = {
+		{SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1},
+		{SQLITE_DBCONFIG_DEFENSIVE, 1},
+		{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+		{SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+	};
+	int keep = 1, rc = sqlite3_extended_result_codes(db, 1);
+
+	for (size_t i = 0; i < sizeof settings / sizeof *settings && rc == SQLITE_OK; i++)
+		rc = sqlite3_db_config(db, settings[i].option, settings[i].value, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+	return rc == SQLITE_OK ? sqlite3_busy_timeout(db, 0) : rc;
+}
+
+/* open(path [, {mode = "0640", readonly = bool}]) -> Database | nil, message, code. A
+ * relative path is made to begin with "./": "file:..." and ":memory:" are no files to
+ * SQLite. */
+static int lsqlite_open(lua_State *L)
+{
+	static const char *const known[] = {"mode", "readonly", NULL};
+	const char *path = lua_path_check(L, 1);
+	bool readonly = false;
+
+	lua_options_check(L, 2, known);
+	mode_t mode = lua_options_mode(L, 2, 0640);
+
+	if (!lua_isnoneornil(L, 2)) {
+		lua_getfield(L, 2, "readonly");
+		readonly = lua_toboolean(L, -1);
+	}
+	if (*path != '/')
+		path = lua_pushfstring(L, "./%s", path);
+	struct database *d = lua_newuserdatauv(L, sizeof *d, 1);
+
+	*d = (struct database){0};
+	luaL_setmetatable(L, DATABASE_BOX);
+	lua_newtable(L);
+	lua_setiuservalue(L, -2, 1);
+	int rc = readonly ? UV_EEXIST : file_create(path, mode);
+
+	if (rc < 0 && rc != UV_EEXIST) {
+		lua_failure(L, rc, path);
+		lua_pushliteral(L, "CANTOPEN");
+		lua_replace(L, -2);
+		return 3;
+	}
+	/* Lua runs in one thread. */
+	int flags = readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+
+	rc = sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK)
+		rc = configure(d->db);
+	return rc == SQLITE_OK ? 1 : failure(L, d->db, rc);
+}
+
+/* Finalizes what is prepared: else SQLite would keep the file open. */
+static int database_close(lua_State *L)
+{
+	struct database *d = luaL_checkudata(L, 1, DATABASE_BOX);
+
+	if (!d->db)
+		return 0;
+	lua_settop(L, 1);
+	if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE)
+		for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+			struct statement *st = lua_touserdata(L, -1);
+
+			sqlite3_finalize(st->s);
+			st->s = NULL;
+		}
+	/* One that a call walks over this very moment ends the database when it ends. */
+	sqlite3_close_v2(d->db);
+	d->db = NULL;
+	return 0;
+}
+
+static int database_tostring(lua_State *L)
+{
+	struct database *d = luaL_checkudata(L, 1, DATABASE_BOX);
+
+	lua_pushfstring(L, "database: %s",
+			d->db ? sqlite3_db_filename(d->db, "main") : "closed");
+	return 1;
+}
+
+/* Statements. */
+
+static int statement_gc(lua_State *L)
+{
+	struct statement *st = luaL_checkudata(L, 1, STATEMENT_BOX);
+
+	sqlite3_finalize(st->s);
+	st->s = NULL;
+	return 0;
+}
+
+/* A call is over, however it ended. */
+static int statement_close(lua_State *L)
+{
+	struct statement *st = luaL_checkudata(L, 1, STATEMENT_BOX);
+
+	st->busy = false;
+	if (!st->cached)
+		return statement_gc(L);
+	sqlite3_reset(st->s);
+	sqlite3_clear_bindings(st->s);
+	return 0;
+}
+
+/* Only white space, semicolons and comments? */
+static bool is_blank(struct database *d, const char *sql, const char *end)
+{
+	while (sql < end) {
+		sqlite3_stmt *more = NULL;
+		const char *rest = sql;
+
+		if (sqlite3_prepare_v2(d->db, sql, (int)(end - sql), &more, &rest) !=
+			    SQLITE_OK ||
+		    more) {
+			sqlite3_finalize(more);
+			return false;
+		}
+		if (rest == sql)
+			break;
+		sql = rest;
+	}
+	return true;
+}
+
+/* Push the statement for the text at 2: the one that is kept, or a new one, which is
+ * kept. Returns SQLITE_OK or SQLite's code. [-0, +1] */
+static int push_statement(lua_State *L, struct database *d)
+{
+	size_t n;
+	const char *sql = luaL_checklstring(L, 2, &n), *rest;
+
+	luaL_argcheck(L, strlen(sql) == n && n < 1 << 20, 2, "SQL expected");
+	lua_getiuservalue(L, 1, 1);
+	lua_pushvalue(L, 2);
+	lua_rawget(L, -2);
+	struct statement *st = lua_touserdata(L, -1);
+
+	if (st && !st->busy) {
+		lua_remove(L, -2);
+		return SQLITE_OK;
+	}
+	lua_pop(L, 1);
+	bool keep = !st && d->cached < CACHE_MAX;
+
+	st = lua_newuserdatauv(L, sizeof *st, 0);
+	*st = (struct statement){0};
+	luaL_setmetatable(L, STATEMENT_BOX);
+	int rc = sqlite3_prepare_v3(d->db, sql, (int)n + 1,
+				    keep ? SQLITE_PREPARE_PERSISTENT : 0, &st->s, &rest);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	luaL_argcheck(L, st->s && is_blank(d, rest, sql + n), 2,
+		      "one SQL statement expected");
+	if (keep) {
+		lua_pushvalue(L, 2);
+		lua_pushvalue(L, -2);
+		lua_rawset(L, -4);
+		d->cached++;
+		st->cached = true;
+	}
+	lua_remove(L, -2);
+	return SQLITE_OK;
+}
+
+/* Bind argument `index` to parameter i. Its string lives as long as the call. */
+static int bind_value(lua_State *L, sqlite3_stmt *s, int i, int index)
+{
+	size_t n;
+	const char *text;
+
+	switch (lua_type(L, index)) {
+	case LUA_TNIL:
+		return sqlite3_bind_null(s, i);
+	case LUA_TBOOLEAN:
+		return sqlite3_bind_int(s, i, lua_toboolean(L, index));
+	case LUA_TNUMBER:
+		return lua_isinteger(L, index)
+			       ? sqlite3_bind_int64(s, i, lua_tointeger(L, index))
+			       : sqlite3_bind_double(s, i, lua_tonumber(L, index));
+	case LUA_TSTRING:
+		text = lua_tolstring(L, index, &n);
+		return sqlite3_bind_text64(s, i, text, n, SQLITE_STATIC, SQLITE_UTF8);
+	default:
+		return luaL_argerror(L, index, "nil, boolean, number or string expected");
+	}
+}
+
+/* Push the row that a statement stands on; NULL leaves its field out. [-0, +1] */
+static void push_row(lua_State *L, sqlite3_stmt *s)
+{
+	int n = sqlite3_column_count(s);
+
+	lua_createtable(L, 0, n);
+	for (int i = 0; i < n; i++) {
+		switch (sqlite3_column_type(s, i)) {
+		case SQLITE_INTEGER:
+			lua_pushinteger(L, sqlite3_column_int64(s, i));
+			break;
+		case SQLITE_FLOAT:
+			lua_pushnumber(L, sqlite3_column_double(s, i));
+			break;
+		case SQLITE_NULL:
+			continue;
+		default: {
+			const char *p = sqlite3_column_blob(s, i);
+
+			lua_pushlstring(L, p ? p : "",
+					(size_t)sqlite3_column_bytes(s, i));
+		}
+		}
+		lua_setfield(L, -2, sqlite3_column_name(s, i));
+	}
+}
+
+/* db:run(sql, ...) -> rows, changes | nil, message, code. Rows lists a table for each,
+ * by the names of the columns; `changes` counts the rows that it wrote. */
+static int ldatabase_run(lua_State *L)
+{
+	struct database *d = check_open(L);
+	int given = lua_gettop(L) - 2;
+	int rc = push_statement(L, d), at = lua_gettop(L);
+	struct statement *st = lua_touserdata(L, at);
+
+	if (rc != SQLITE_OK)
+		return failure(L, d->db, rc);
+	if (given != sqlite3_bind_parameter_count(st->s))
+		return error_misuse(L, "%d parameters expected, got %d",
+				    sqlite3_bind_parameter_count(st->s), given);
+	st->busy = true;
+	lua_toclose(L, at);
+	for (int i = 1; i <= given && rc == SQLITE_OK; i++)
+		rc = bind_value(L, st->s, i, i + 2);
+	sqlite3_int64 before = sqlite3_total_changes64(d->db), n = 0;
+
+	lua_newtable(L);
+	/* A finalizer of the script's, run by a collection on the way, may close it. */
+	while (d->db && rc == SQLITE_OK && (rc = sqlite3_step(st->s)) == SQLITE_ROW) {
+		push_row(L, st->s);
+		lua_rawseti(L, -2, ++n);
+		rc = SQLITE_OK;
+	}
+	if (!d->db)
+		return error_misuse(L, "the database was closed");
+	if (rc != SQLITE_DONE)
+		return failure(L, d->db, rc);
+	bool changed = sqlite3_total_changes64(d->db) != before;
+
+	lua_pushinteger(L, changed ? sqlite3_changes64(d->db) : 0);
+	return 2;
+}
+
+/* db:script(sql) -> true | nil, message, code. Several statements; none of them gives
+ * anything back. It stops at the first failure, and rolls nothing back. */
+static int ldatabase_script(lua_State *L)
+{
+	struct database *d = check_open(L);
+	size_t n;
+	const char *sql = luaL_checklstring(L, 2, &n);
+
+	luaL_argcheck(L, strlen(sql) == n, 2, "SQL expected");
+	int rc = sqlite3_exec(d->db, sql, NULL, NULL, NULL);
+
+	if (rc != SQLITE_OK)
+		return failure(L, d->db, rc);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
+static const luaL_Reg library[] = {{"open", lsqlite_open}, {NULL, NULL}};
+
+static const luaL_Reg methods[] = {
+	{"run", ldatabase_run},
+	{"script", ldatabase_script},
+	{"close", database_close},
+	{NULL, NULL},
+};
+
+static const luaL_Reg meta[] = {
+	{"__gc", database_close},
+	{"__close", database_close},
+	{"__tostring", database_tostring},
+	{NULL, NULL},
+};
+
+int luaopen_haplua_sqlite(lua_State *L)
+{
+	static const luaL_Reg statement[] = {
+		{"__gc", statement_gc}, {"__close", statement_close}, {NULL, NULL}};
+	static const luaL_Reg none[] = {{NULL, NULL}};
+
+	lua_table_type(L, DATABASE_BOX, methods, meta);
+	lua_table_type(L, STATEMENT_BOX, none, statement);
+	luaL_newlib(L, library);
+	return 1;
+}

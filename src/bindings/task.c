@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_task.c - the table `task`: spawn, sleep, deadline, and the handle of a task. */
+#include "base/err.h"
+#include "sched/host.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
+#include "sched/task.h"
+
+#include <lauxlib.h>
+
+#define SLEEP_BOX "haplua.Sleep"
+#define SCOPE_BOX "haplua.Deadline"
+
+/* task.spawn(fn, ...) -> Task. Begins when the caller waits next. */
+static int ltask_spawn(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	task_spawn(L, &host_of(L)->scheduler, task_of(L), lua_gettop(L) - 1);
+	return 1;
+}
+
+/* task:wait() -> what its function returned; raises what it raised. */
+static int ltask_wait(lua_State *L)
+{
+	struct task *t = task_check(L, 1);
+
+	for (struct task *up = task_of(L); up; up = up->parent)
+		if (up == t)
+			return luaL_argerror(L, 1,
+					     "a task cannot wait for itself or "
+					     "for a parent of its own");
+	lua_settop(L, 1);
+	return task_join(L, t);
+}
+
+/* task:cancel(): its waits raise `interrupted`. Does not wait for its end. */
+static int ltask_cancel(lua_State *L)
+{
+	task_cancel(task_check(L, 1));
+	return 0;
+}
+
+/* task:done() -> has it ended? */
+static int ltask_done(lua_State *L)
+{
+	lua_pushboolean(L, task_check(L, 1)->state == TASK_DONE);
+	return 1;
+}
+
+static int ltask_close_k(lua_State *L, int status, lua_KContext context)
+{
+	struct task *t = task_check(L, 1);
+
+	(void)status, (void)context;
+	if (t->state == TASK_DONE)
+		return 0;
+	task_wait_for(task_of(L), t);
+	return task_park_quietly(L, 0, ltask_close_k);
+}
+
+/* <close>: cancel, and wait for the end. */
+static int ltask_close(lua_State *L)
+{
+	task_cancel(task_check(L, 1));
+	lua_settop(L, 1);
+	return ltask_close_k(L, LUA_OK, 0);
+}
+
+static int ltask_gc(lua_State *L)
+{
+	struct task **box = lua_touserdata(L, 1);
+
+	if (*box)
+		task_unref(*box);
+	*box = NULL;
+	return 0;
+}
+
+static int ltask_tostring(lua_State *L)
+{
+	static const char *const states[] = {"ready", "running", "waiting", "done"};
+	struct task *t = task_check(L, 1);
+
+	lua_pushfstring(L, "task: %p (%s)", (void *)t,
+			t->state == TASK_DONE && t->failed ? "failed" : states[t->state]);
+	return 1;
+}
+
+/* Sleeping. The timer lies in a userdata that is closed however the call ends. */
+
+struct sleep {
+	struct clock *clock;
+	struct timer timer;
+	struct task *task;
+	bool over;
+	int64_t until; /* sleep_until: the wall clock's instant */
+	int64_t shift; /* and wall time minus monotonic time at the start */
+};
+
+static void on_slept(struct timer *timer)
+{
+	struct sleep *s = CONTAINER_OF(timer, struct sleep, timer);
+
+	s->over = true;
+	task_wake(s->task);
+}
+
+static int sleep_close(lua_State *L)
+{
+	struct sleep *s = luaL_checkudata(L, 1, SLEEP_BOX);
+
+	clock_unset(s->clock, &s->timer);
+	return 0;
+}
+
+static int ltask_sleep_k(lua_State *L, int status, lua_KContext context)
+{
+	struct sleep *s = lua_touserdata(L, 2);
+
+	(void)status, (void)context;
+	return s->over ? 0 : task_park(L, 0, ltask_sleep_k);
+}
+
+/* task.sleep(seconds). 0 lets the other tasks run once. */
+static int ltask_sleep(lua_State *L)
+{
+	lua_Number seconds = luaL_checknumber(L, 1);
+	struct task *t = task_of(L);
+
+	luaL_argcheck(L, seconds >= 0, 1, "seconds, 0 or more, expected");
+	lua_settop(L, 1);
+	struct sleep *s = lua_newuserdatauv(L, sizeof *s, 0);
+
+	*s = (struct sleep){.clock = &host_of(L)->clock, .task = t};
+	luaL_setmetatable(L, SLEEP_BOX);
+	lua_toclose(L, 2);
+	if (clock_set(s->clock, &s->timer, clock_after(s->clock, seconds), on_slept) < 0)
+		return error_raise(L, HAP_ENOMEM, NULL);
+	return ltask_sleep_k(L, LUA_OK, 0);
+}
+
+/* The wall clock has been set, or the machine was suspended, when it and the monotonic
+ * clock part by more than this: ntpd slews smaller differences, which moves both. */
+#define CLOCK_WAS_SET (CLOCK_SECOND / 10)
+/* Nobody tells when; so it is looked at this often. */
+#define LOOK_EVERY CLOCK_SECOND
+
+static int64_t clock_shift(const struct clock *c)
+{
+	return clock_wall(c) - (int64_t)clock_now(c);
+}
+
+static void on_wall_slept(struct timer *timer);
+
+/* Set the timer for the instant, or for the next look. 0 or HAP_ENOMEM. */
+static int sleep_on(struct sleep *s)
+{
+	int64_t left = s->until - clock_wall(s->clock);
+
+	if (left < 0)
+		left = 0;
+	if (!s->clock->manual && left > (int64_t)LOOK_EVERY)
+		left = LOOK_EVERY;
+	return clock_set(s->clock, &s->timer, clock_now(s->clock) + (uint64_t)left,
+			 on_wall_slept);
+}
+
+static void on_wall_slept(struct timer *timer)
+{
+	struct sleep *s = CONTAINER_OF(timer, struct sleep, timer);
+	int64_t moved = clock_shift(s->clock) - s->shift;
+
+	/* the timer that fires has left its place to this one: there is memory */
+	if (clock_wall(s->clock) >= s->until || moved > (int64_t)CLOCK_WAS_SET ||
+	    moved < -(int64_t)CLOCK_WAS_SET || sleep_on(s) < 0) {
+		s->over = true;
+		task_wake(s->task);
+	}
+}
+
+static int ltask_sleep_until_k(lua_State *L, int status, lua_KContext context)
+{
+	struct sleep *s = lua_touserdata(L, 2);
+
+	(void)status, (void)context;
+	if (!s->over)
+		return task_park(L, 0, ltask_sleep_until_k);
+	lua_pushboolean(L, clock_wall(s->clock) >= s->until);
+	return 1;
+}
+
+/* task.sleep_until(instant) -> is it time? Sleeps until the wall clock shows it. False:
+ * the clock was set, or the machine was suspended, and it is not; noticed within a
+ * second. */
+static int ltask_sleep_until(lua_State *L)
+{
+	lua_Number instant = luaL_checknumber(L, 1);
+	struct task *t = task_of(L);
+
+	luaL_argcheck(L, instant > -9e9 && instant < 9e9, 1,
+		      "seconds since 1970 expected");
+	lua_settop(L, 1);
+	struct sleep *s = lua_newuserdatauv(L, sizeof *s, 0);
+
+	*s = (struct sleep){.clock = &host_of(L)->clock, .task = t};
+	s->timer.wall = true;
+	s->until = (int64_t)(instant * (lua_Number)CLOCK_SECOND);
+	s->shift = clock_shift(s->clock);
+	luaL_setmetatable(L, SLEEP_BOX);
+	lua_toclose(L, 2);
+	if (sleep_on(s) < 0)
+		return error_raise(L, HAP_ENOMEM, NULL);
+	return ltask_sleep_until_k(L, LUA_OK, 0);
+}
+
+/* Deadlines. */
+
+static int scope_close(lua_State *L)
+{
+	scope_leave(luaL_checkudata(L, 1, SCOPE_BOX));
+	return 0;
+}
+
+static int ltask_deadline_k(lua_State *L, int status, lua_KContext context)
+{
+	struct scope *s = lua_touserdata(L, 1);
+	bool fired = s->fired;
+
+	(void)context;
+	if (fired && (status == LUA_OK || status == LUA_YIELD) && s->delivered) {
+		/* The function swallowed the error and went on: too late all the same. */
+		struct error_about about = {.seconds = s->seconds};
+
+		scope_leave(s);
+		return error_raise(L, HAP_ETIMEOUT, &about);
+	}
+	scope_leave(s);
+	if (status != LUA_OK && status != LUA_YIELD)
+		return lua_error(L);
+	return lua_gettop(L) - 1;
+}
+
+/* task.deadline(seconds, fn, ...) -> what fn returns. When the time is over, fn's wait
+ * raises `timeout`; its cleanups may wait for 5 seconds more. */
+static int ltask_deadline(lua_State *L)
+{
+	lua_Number seconds = luaL_checknumber(L, 1);
+	struct task *t = task_of(L);
+
+	luaL_argcheck(L, seconds >= 0, 1, "seconds, 0 or more, expected");
+	luaL_checktype(L, 2, LUA_TFUNCTION);
+	struct scope *s = lua_newuserdatauv(L, sizeof *s, 0);
+
+	s->task = NULL;
+	luaL_setmetatable(L, SCOPE_BOX);
+	lua_replace(L, 1);
+	if (scope_enter(s, t, seconds) < 0)
+		return error_raise(L, HAP_ENOMEM, NULL);
+	int status =
+		lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, ltask_deadline_k);
+
+	return ltask_deadline_k(L, status, 0);
+}
+
+/* task.now() -> monotonic seconds, of no particular beginning. */
+static int ltask_now(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)clock_now(&host_of(L)->clock) / CLOCK_SECOND);
+	return 1;
+}
+
+/* task.time() -> seconds since 1970 UTC, with fractions: os.time() through the host's
+ * clock. */
+static int ltask_time(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)clock_wall(&host_of(L)->clock) / CLOCK_SECOND);
+	return 1;
+}
+
+static const luaL_Reg library[] = {
+	{"spawn", ltask_spawn},
+	{"sleep", ltask_sleep},
+	{"sleep_until", ltask_sleep_until},
+	{"deadline", ltask_deadline},
+	{"now", ltask_now},
+	{"time", ltask_time},
+	{NULL, NULL},
+};
+
+static const luaL_Reg methods[] = {
+	{"wait", ltask_wait},
+	{"cancel", ltask_cancel},
+	{"done", ltask_done},
+	{NULL, NULL},
+};
+
+static const luaL_Reg meta[] = {
+	{"__gc", ltask_gc},
+	{"__close", ltask_close},
+	{"__tostring", ltask_tostring},
+	{NULL, NULL},
+};
+
+int luaopen_haplua_task(lua_State *L)
+{
+	lua_table_type(L, TASK_BOX, methods, meta);
+	lua_table_box(L, SLEEP_BOX, sleep_close);
+	lua_table_box(L, SCOPE_BOX, scope_close);
+	luaL_newlib(L, library);
+	return 1;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_error.c - error objects, their text, and tracebacks without the host's lines. */
+#include "luakit/error.h"
+#include "base/err.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+#define SHOWN_MAX 300
+/* Calls in a traceback: so many from its top, and so many from its bottom. */
+#define TRACE_HALF 15
+
+void error_push_visible(lua_State *L, struct span s, size_t max)
+{
+	luaL_Buffer b;
+
+	while (s.n > 0 && s.p[s.n - 1] == '\n')
+		s.n--;
+	luaL_buffinit(L, &b);
+	for (size_t i = 0, n; i < s.n; i += n) {
+		char hex[5];
+
+		if (i >= max) {
+			luaL_addstring(&b, "...");
+			break;
+		}
+		n = span_printable((struct span){s.p + i, s.n - i});
+		luaL_addlstring(&b, s.p + i, n);
+		if (n > 0)
+			continue;
+		n = 1;
+		if (s.p[i] == '\n')
+			luaL_addstring(&b, "\\n");
+		else
+			luaL_addlstring(
+				&b, hex,
+				(size_t)sprintf(hex, "\\x%02x", (unsigned char)s.p[i]));
+	}
+	luaL_pushresult(&b);
+}
+
+/* The text, from the fields of the object at index 1. */
+
+/* Push a field's first line that has something in it, made visible, between two texts; ""
+ * when there is none. An unknown command is answered with a list of all, and commands
+ * that were carried out with empty lines. [-0, +1] */
+static void push_field(lua_State *L, const char *before, const char *name,
+		       const char *after)
+{
+	lua_getfield(L, 1, name);
+	size_t n = 0;
+	const char *p = lua_tolstring(L, -1, &n);
+
+	for (; n > 0 && *p == '\n'; n--)
+		p++;
+	if (n == 0) {
+		lua_pop(L, 1);
+		lua_pushliteral(L, "");
+		return;
+	}
+	const char *end = memchr(p, '\n', n);
+
+	error_push_visible(L, (struct span){p, end ? (size_t)(end - p) : n}, SHOWN_MAX);
+	lua_pushfstring(L, "%s%s%s", before, lua_tostring(L, -1), after);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
+}
+
+/* Push what is to be said of changes that may have been carried out. [-0, +1] */
+static void push_doubt(lua_State *L)
+{
+	lua_getfield(L, 1, "in_doubt");
+	lua_Integer n = lua_tointeger(L, -1);
+
+	lua_pop(L, 1);
+	if (n == 1)
+		lua_pushliteral(L, "; the change may have been carried out");
+	else if (n > 1)
+		lua_pushfstring(L, "; the %I changes may have been carried out, or some",
+				n);
+	else
+		lua_pushliteral(L, "");
+}
+
+/* "cannot reach it: no such file or directory", "refused: No such backend." and so on,
+ * after the command and the target, where they are known. */
+static int error_tostring(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	push_field(L, "'", "command", "' at ");
+	push_field(L, "", "target", ": ");
+	push_field(L, "", "message", "");
+	push_field(L, ": ", "reply", "");
+	push_doubt(L);
+	lua_concat(L, 5);
+	return 1;
+}
+
+static bool is_error(lua_State *L, int index)
+{
+	bool is = false;
+
+	if (lua_istable(L, index) && lua_getmetatable(L, index)) {
+		luaL_getmetatable(L, ERROR_OBJECT);
+		is = lua_rawequal(L, -1, -2);
+		lua_pop(L, 2);
+	}
+	return is;
+}
+
+static int error_is(lua_State *L)
+{
+	lua_pushboolean(L, is_error(L, 1));
+	return 1;
+}
+
+/* new{kind=, message=, ...} -> an error object of the library's own */
+static int error_new(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	luaL_setmetatable(L, ERROR_OBJECT);
+	return 1;
+}
+
+/* visible(text) -> the text with control bytes as "\\n" and "\\x1b": a pattern must not
+ * steer the terminal */
+static int error_visible(lua_State *L)
+{
+	struct span text;
+
+	text.p = luaL_checklstring(L, 1, &text.n);
+	error_push_visible(L, text, SIZE_MAX);
+	return 1;
+}
+
+int luaopen_haplua_error(lua_State *L)
+{
+	luaL_newmetatable(L, ERROR_OBJECT);
+	lua_pushcfunction(L, error_tostring);
+	lua_setfield(L, -2, "__tostring");
+	lua_pushliteral(L, ERROR_OBJECT);
+	lua_setfield(L, -2, "__name");
+	lua_pop(L, 1);
+	lua_createtable(L, 0, 3);
+	lua_pushcfunction(L, error_is);
+	lua_setfield(L, -2, "is");
+	lua_pushcfunction(L, error_new);
+	lua_setfield(L, -2, "new");
+	lua_pushcfunction(L, error_visible);
+	lua_setfield(L, -2, "visible");
+	return 1;
+}
+
+static void push_message(lua_State *L, int rc, const struct error_about *about)
+{
+	char text[64];
+
+	if (rc == HAP_ETIMEOUT && about->seconds > 0) {
+		snprintf(text, sizeof text,
+			 about->command.p ? "no answer within %g s"
+					  : "the deadline of %g s is over",
+			 about->seconds);
+		lua_pushstring(L, text);
+	} else if (rc == HAP_ELIMIT && about->limit > 0) {
+		snprintf(text, sizeof text, "the answer is over %zu bytes (--max-reply)",
+			 about->limit);
+		lua_pushstring(L, text);
+	} else if (rc == HAP_EINTERRUPTED && about->signal) {
+		lua_pushfstring(L, "interrupted by SIG%s", sigabbrev_np(about->signal));
+	} else {
+		lua_pushstring(L, err_text(rc));
+	}
+}
+
+static void set_span(lua_State *L, const char *name, struct span s)
+{
+	if (!s.p)
+		return;
+	lua_pushlstring(L, s.p, s.n);
+	lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, size_t value)
+{
+	if (value == 0)
+		return;
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, name);
+}
+
+void error_push(lua_State *L, int rc, const struct error_about *about)
+{
+	static const struct error_about nothing;
+
+	if (!about)
+		about = &nothing;
+	luaL_checkstack(L, 4, NULL);
+	lua_createtable(L, 0, 8);
+	lua_pushstring(L, err_kind(rc));
+	lua_setfield(L, -2, "kind");
+	if (rc > HAP_ENOMEM) {
+		lua_pushstring(L, uv_err_name(rc));
+		lua_setfield(L, -2, "code");
+	}
+	push_message(L, rc, about);
+	lua_setfield(L, -2, "message");
+	set_span(L, "command", about->command);
+	set_span(L, "reply", about->reply);
+	if (about->target) {
+		lua_pushstring(L, about->target);
+		lua_setfield(L, -2, "target");
+	}
+	set_integer(L, "signal", (size_t)about->signal);
+	set_integer(L, "index", about->index);
+	set_integer(L, "in_doubt", about->in_doubt);
+	if (about->index)
+		set_integer(L, "done", about->done);
+	luaL_setmetatable(L, ERROR_OBJECT);
+}
+
+void error_in_doubt(lua_State *L, int index, size_t in_doubt)
+{
+	if (!is_error(L, index))
+		return;
+	if (lua_getfield(L, index, "command") == LUA_TNIL) {
+		lua_pushinteger(L, (lua_Integer)in_doubt);
+		lua_setfield(L, index, "in_doubt");
+	}
+	lua_pop(L, 1);
+}
+
+int error_raise(lua_State *L, int rc, const struct error_about *about)
+{
+	error_push(L, rc, about);
+	return lua_error(L);
+}
+
+/* Is the frame the script's: a file, standard input or -e, not C and not our library? */
+static bool is_script(const lua_Debug *ar)
+{
+	return ar->source[0] == '@' || strcmp(ar->source, "=stdin") == 0 ||
+	       strcmp(ar->source, "=-e") == 0;
+}
+
+/* Push "file:line: CALL: ", where the script called the host or its library; what is not
+ * known is left out. [-0, +1] */
+static void push_where(lua_State *L)
+{
+	lua_Debug ar, inner = {0};
+
+	for (int level = 0; lua_getstack(L, level, &ar); level++) {
+		lua_getinfo(L, "Sln", &ar);
+		if (is_script(&ar) && ar.currentline > 0) {
+			lua_pushfstring(L, "%s:%d: %s%s", ar.short_src, ar.currentline,
+					inner.name ? inner.name : "",
+					inner.name ? ": " : "");
+			return;
+		}
+		/* Called through pcall(), a function has no name, and that is none of it.
+		 */
+		if (ar.name && strstr(ar.name, "pcall"))
+			ar.name = NULL;
+		inner = ar;
+	}
+	lua_pushliteral(L, "");
+}
+
+int error_misuse(lua_State *L, const char *format, ...)
+{
+	va_list args;
+
+	luaL_checkstack(L, 8, NULL);
+	push_where(L);
+	va_start(args, format);
+	lua_pushvfstring(L, format, args);
+	va_end(args);
+	lua_concat(L, 2);
+	return lua_error(L);
+}
+
+/* Add a line for a frame of the script's. */
+static void add_frame(luaL_Buffer *b, const lua_Debug *ar)
+{
+	lua_State *L = b->L;
+
+	lua_pushfstring(L, "\n    %s:%d: in ", ar->short_src, ar->currentline);
+	luaL_addvalue(b);
+	if (strcmp(ar->what, "main") == 0)
+		lua_pushliteral(L, "the main chunk");
+	else if (ar->name)
+		lua_pushfstring(L, "%s '%s'", ar->namewhat, ar->name);
+	else
+		lua_pushfstring(L, "the function of line %d", ar->linedefined);
+	luaL_addvalue(b);
+}
+
+/* The number of calls on the stack: by halves, for to find a frame takes as many steps.
+ */
+static int count_frames(lua_State *of)
+{
+	lua_Debug ar;
+	int low = 0, high = 1;
+
+	while (lua_getstack(of, high, &ar)) {
+		low = high;
+		high *= 2;
+	}
+	while (low < high) {
+		int middle = (low + high) / 2;
+
+		if (lua_getstack(of, middle, &ar))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return high;
+}
+
+void error_traceback(lua_State *L, lua_State *of)
+{
+	int n = count_frames(of);
+	lua_Debug ar;
+	luaL_Buffer b;
+
+	luaL_buffinit(L, &b);
+	for (int level = 0; level < n && lua_getstack(of, level, &ar); level++) {
+		if (level == TRACE_HALF && n - level > TRACE_HALF) {
+			level = n - TRACE_HALF;
+			luaL_addstring(&b, "\n    ...");
+			continue;
+		}
+		lua_getinfo(of, "Sln", &ar);
+		if (is_script(&ar))
+			add_frame(&b, &ar);
+	}
+	luaL_pushresult(&b);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_error.h - the error object that every failed wait raises, and tracebacks.
+ * An error object is a table with the metatable "haplua.Error" and the fields kind, code,
+ * command, reply, target, and seconds or signal where they apply. Functions here may
+ * raise. */
+#ifndef HAP_LUA_ERROR_H
+#define HAP_LUA_ERROR_H
+
+#include "base/buf.h"
+
+#include <lua.h>
+#include <stdbool.h>
+
+#define ERROR_OBJECT "haplua.Error"
+
+/* What an error object is made from; what is empty or 0 leaves its field out. */
+struct error_about {
+	struct span command; /* as it was, or would have been, sent */
+	struct span reply;   /* HAProxy's words */
+	const char *target;
+	double seconds;  /* timeout: the time that was given */
+	size_t limit;    /* HAP_ELIMIT: bytes of an answer */
+	int signal;      /* interrupted: the signal that did it */
+	size_t done;     /* commands of the same call that HAProxy accepted */
+	size_t index;    /* the command's place in the call, from 1 */
+	size_t in_doubt; /* changes that were sent, and may have been carried out */
+};
+
+/* Make the metatable; pushes a table with `is`, `new` and `visible`. [-0, +1]
+ */
+int luaopen_haplua_error(lua_State *L);
+
+/* Push the error object for a code. [-0, +1] */
+void error_push(lua_State *L, int rc, const struct error_about *about);
+
+/* Raise it. */
+int error_raise(lua_State *L, int rc, const struct error_about *about);
+
+/* Set `in_doubt` of the value at `index`, if that is an error object about no command of
+ * its own. [-0, +0] */
+void error_in_doubt(lua_State *L, int index, size_t in_doubt);
+
+/* Raise an argument error with the script's own line before it, not the host's. */
+int error_misuse(lua_State *L, const char *format, ...);
+
+/* Push a traceback that names the script's lines only. [-0, +1] */
+void error_traceback(lua_State *L, lua_State *of);
+
+/* Push `s` with control bytes made visible, cut to about `max` bytes. What HAProxy or a
+ * pattern says must not steer the terminal of whoever reads it. [-0, +1] */
+void error_push_visible(lua_State *L, struct span s, size_t max);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * target.c - making and freeing targets; the gate itself is worked by request.c. */
+#include "net/target.h"
+#include "protocol/command.h"
+#include "base/err.h"
+
+#include <stdlib.h>
+
+/* A first line that reaches HAProxy 2.2 or 2.6 in three pieces can stall it for good. A
+ * local socket takes 15,000 bytes whole; over TCP only what fits one segment surely
+ * arrives as one piece, and this is what every path that carries IPv6 has room for after
+ * its headers. A longer command of its own is measured when it is connected (whole.h). */
+#define TCP_LINE_MAX 1200
+#define ANSWER_MAX   (256u << 20)
+#define TIMEOUT      5.0
+
+static char *copy(struct span s)
+{
+	char *p = malloc(s.n + 1);
+
+	if (p) {
+		memcpy(p, s.p, s.n);
+		p[s.n] = '\0';
+	}
+	return p;
+}
+
+int target_new(struct target **out, struct span address, struct span route,
+	       const struct permit *permit, struct clock *clock, uv_loop_t *loop)
+{
+	struct address where;
+	int rc = address_parse(&where, address);
+
+	if (rc == 0 && route.n > 0 && !address_route(route))
+		rc = HAP_EPROCESS;
+	if (rc < 0)
+		return rc;
+	struct target *t = calloc(1, sizeof *t);
+
+	if (!t)
+		return HAP_ENOMEM;
+	t->refs = 1;
+	t->name = copy(address);
+	t->route = copy(route.n ? route : SPAN_LIT(""));
+	t->address = where;
+	t->permit = permit;
+	t->clock = clock;
+	t->loop = loop;
+	t->timeout = TIMEOUT;
+	t->line_max = where.kind == ADDRESS_TCP ? TCP_LINE_MAX : HAP_COMMAND_MAX;
+	t->answer_max = ANSWER_MAX;
+	t->busy_max = TARGET_BUSY_MAX;
+	if (!t->name || !t->route) {
+		target_unref(t);
+		return HAP_ENOMEM;
+	}
+	*out = t;
+	return 0;
+}
+
+struct target *target_ref(struct target *t)
+{
+	t->refs++;
+	return t;
+}
+
+void target_unref(struct target *t)
+{
+	if (--t->refs > 0)
+		return;
+	free(t->name);
+	free(t->route);
+	free(t);
+}

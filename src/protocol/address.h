@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * address.h - HAProxy's own address syntax for a Runtime API socket.
+ * Pure: nothing is resolved or opened. Forms: `/path`, `./path`, `unix@/path`,
+ * `unix@path`, `abns@name`, `ipv4@host:port`, `ipv6@[host]:port`, `ipv6@host:port`,
+ * `tcp@host:port`, `[host]:port`, `host:port`. A bare word with a '/' in it is a path;
+ * environment variables are not expanded. */
+#ifndef HAP_ADDRESS_H
+#define HAP_ADDRESS_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+
+enum address_kind { ADDRESS_UNIX, ADDRESS_TCP };
+enum address_family { ADDRESS_ANY, ADDRESS_IPV4, ADDRESS_IPV6 };
+
+struct address {
+	enum address_kind kind;
+	enum address_family family; /* TCP: which the prefix asked for */
+	char path[108]; /* unix: NUL-terminated; with the abstract flag, the name */
+	bool abstract;  /* unix: abns@, a Linux abstract name */
+	char host[256]; /* TCP: name or number, without brackets */
+	char port[8];   /* TCP: decimal, 1 to 65535 */
+};
+
+/* Read `text` into *out. 0, HAP_EADDRESS, HAP_EPATH (a path that does not fit: libuv
+ * would silently cut it), or HAP_ENUL. */
+int address_parse(struct address *out, struct span text);
+
+/* Is `route` one word that names a process of the master CLI, such as "@1", "@!4711" or
+ * "@master"? It is put before each command as it stands. */
+bool address_route(struct span route);
+
+#endif

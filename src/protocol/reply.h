@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * reply.h - what a whole reply means: success or refusal, and rows and values.
+ * Pure: no sockets, no Lua, no clock. The one place that knows HAProxy's texts. Severity
+ * alone cannot be trusted (an unknown command has that of a success, a failed `set server
+ * addr` that of a warning), so each known command has a grammar for its success. */
+#ifndef HAP_REPLY_H
+#define HAP_REPLY_H
+
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum reply_shape {
+	REPLY_ANY,   /* no grammar known: whatever is not a known refusal */
+	REPLY_EMPTY, /* success is an empty body, nothing else */
+	REPLY_TEXT,  /* success is a text that begins with one of `begins`; any text, if
+			that is NULL */
+	REPLY_DUMP,  /* success is data: no severity prefix, and the same of `begins` */
+};
+
+enum {
+	REPLY_CHANGES = 1, /* the command changes HAProxy: held back by a dry run */
+	REPLY_RAW = 2, /* the body may hold raw bytes of others, or an LF too many or too
+			  few: last of a line */
+	REPLY_SHORT = 4, /* some version leaves out the closing empty line; RAW as well */
+	REPLY_CLOSES =
+		8, /* ends or alters the session (quit, prompt, @1, ...): never sent */
+	REPLY_BARE = 16, /* may be an empty body although it is a text or a dump */
+	REPLY_NUMBER =
+		32, /* HAProxy takes a last word that is no number for 0, in silence */
+};
+
+struct reply_grammar {
+	const char *command; /* its first words, one space between them; "*" is any */
+	enum reply_shape shape;
+	unsigned flags;
+	/* Alternatives separated by '|', or NULL. In `begins` a '*' is any bytes. */
+	const char *begins;
+	const char *unless; /* a text that holds one of these is a refusal after all */
+};
+
+/* The grammar for a command, by its words (unescaped; an @version word after add, show,
+ * clear, commit or prepare acl|map does not count). The longest entry that matches wins.
+ * Never NULL: a command that is not known is REPLY_ANY and counts as one that changes
+ * HAProxy. */
+const struct reply_grammar *reply_grammar(const struct span *words, size_t n);
+
+/* Each grammar by its number, from 0; NULL behind the last. For who goes through all. */
+const struct reply_grammar *reply_grammar_at(size_t i);
+
+/* Judge a reply. `severity` tells whether `set severity-output number` was in force;
+ * `whole` is from frame_last(), true for the others. 0: success, and *text is the body
+ * without severity prefix and final LF. HAP_EREFUSED, HAP_EDENIED or HAP_EWORKER:
+ * *text is what HAProxy said. HAP_EPROTOCOL: the reply is cut or does not match the
+ * command's grammar; *text is what came. */
+int reply_check(const struct reply_grammar *g, struct span reply, bool whole,
+		bool severity, struct span *text);
+
+/* Reading rows. All readers take checked text and advance *rest; nothing is copied or
+ * allocated. 1: *out is set. 0: no more. HAP_EPROTOCOL: a row does not match. */
+
+/* One list of `show acl` or `show map`. */
+struct reply_list {
+	int64_t id;       /* the number after '#' */
+	struct span file; /* the name given with -f, or empty */
+	struct span text; /* HAProxy's description, versions left out */
+	bool versioned; /* the three below were there: HAProxy has transactions (2.4+) */
+	uint64_t curr_ver, next_ver, entry_cnt;
+};
+int reply_list_next(struct span *rest, struct reply_list *out);
+
+/* One entry of `show acl REF` or `show map REF`. A pattern may hold LF: a line that does
+ * not begin with "0x<hex> " belongs to the entry before it. `pattern` is all after the
+ * first space; for a map, reply_entry_pair() parts it. */
+struct reply_entry {
+	struct span ref; /* "0x55..." */
+	struct span pattern;
+};
+int reply_entry_next(struct span *rest, struct reply_entry *out);
+void reply_entry_pair(struct span pattern, struct span *key, struct span *value);
+
+/* One line of `get acl` or `get map`: one for each match method that uses the list. */
+struct reply_match {
+	bool found;
+	bool sensitive;      /* case */
+	struct span type;    /* "reg", "str", ...; "method" where HAProxy prints
+				unknown(0x...) */
+	struct span index;   /* "tree" or "list"; empty when nothing matched */
+	struct span pattern; /* ACL: the entry; map: the key */
+	struct span value;   /* map only */
+	bool map;
+};
+int reply_match_next(struct span *rest, struct reply_match *out);
+
+/* Columns of `show servers state`, `show servers conn` (space-separated) and `show stat`
+ * (CSV). reply_columns() reads the header line(s): for `servers state` the leading format
+ * number line too. At most REPLY_COLUMNS_MAX names (HAP_EPROTOCOL over it); an empty
+ * text has none (0). A CSV header's closing comma is no column. `show servers conn` has
+ * the header words "bkname/svname bkid/svid addr port - purge_delay ...": names are kept
+ * as HAProxy prints them ("-" too). */
+enum { REPLY_COLUMNS_MAX = 512 };
+struct reply_columns {
+	size_t n;
+	char sep; /* ' ' or ',' */
+	struct span name[REPLY_COLUMNS_MAX];
+};
+int reply_columns(struct span *rest, struct reply_columns *out);
+
+/* The fields of the next row, into fields[REPLY_COLUMNS_MAX]; *n is how many there are
+ * (space-separated rows may have fewer or more than the header names: idle_per_thr). An
+ * empty line ends the rows. A quoted CSV field is given with its quotes; reply_unquote()
+ * undoes them. */
+int reply_row_next(struct span *rest, const struct reply_columns *c, struct span *fields,
+		   size_t *n);
+
+/* Append the value of a CSV field to `out`, quotes undone. 0 or HAP_ENOMEM. */
+int reply_unquote(struct buf *out, struct span field);
+
+/* "Name: value" lines of `show info`. */
+int reply_pair_next(struct span *rest, struct span *name, struct span *value);
+
+/* One line of `show sess`: "0xPTR: key=value key=value ...". `fields` is the rest of the
+ * line, to be read with reply_field_next(); lines of `show sess` that have another form
+ * are skipped. */
+int reply_session_next(struct span *rest, struct span *ref, struct span *fields);
+int reply_field_next(struct span *fields, struct span *name, struct span *value);
+
+/* A decimal integer that fits int64_t, the whole span and nothing else. */
+bool reply_integer(struct span s, int64_t *out);
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_globals.c - strict globals, require(), and load() with a script's own globals. */
+#include "run/globals.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
+#include "run/modules.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* Registry: the set of folders that scripts lie in, one but in a test. */
+#define FOLDERS "haplua.folders"
+
+/* Globals. A name that was never defined is an error where it is read, so that a misspelt
+ * one cannot pass for nil. The host's names are looked up when they are first used, which
+ * keeps the start short. */
+
+static const struct {
+	const char *name, *module;
+	bool whole; /* the module itself, not a field of it */
+} host_names[] = {
+	{"send", "haproxy", false},      {"acl_add", "haproxy", false},
+	{"acl_clear", "haproxy", false}, {"acl_get", "haproxy", false},
+	{"servers", "haproxy", false},   {"haproxy", "haproxy", true},
+	{"task", "task", true},          {"run", "run", true},
+};
+
+/* Does a file lie in the folder of a script? */
+static bool is_beside(lua_State *L, const char *path)
+{
+	bool found = false;
+
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, FOLDERS);
+	for (lua_pushnil(L); !found && lua_next(L, -2); lua_pop(L, 1)) {
+		size_t n;
+		const char *folder = lua_tolstring(L, -2, &n);
+
+		found = (n == 1 && *folder == '.' && !strchr(path, '/')) ||
+			(strncmp(path, folder, n) == 0 && path[n] == '/');
+	}
+	lua_pop(L, found ? 2 : 1);
+	return found;
+}
+
+/* Is the function that asks another's: C code, or a library that lies elsewhere than the
+ * script? Those may look whether a global is there, and define some. */
+static bool is_foreign(lua_State *L)
+{
+	lua_Debug ar;
+
+	if (!lua_getstack(L, 1, &ar) || !lua_getinfo(L, "S", &ar))
+		return true;
+	if (ar.source[0] == '@')
+		return !is_beside(L, ar.source + 1);
+	return *ar.what == 'C' || strcmp(ar.source, "=?") == 0; /* "=?": lua-argparse */
+}
+
+static bool push_host_name(lua_State *L, const char *name)
+{
+	for (size_t i = 0; i < sizeof host_names / sizeof *host_names; i++) {
+		if (strcmp(name, host_names[i].name) != 0)
+			continue;
+		lua_getglobal(L, "require");
+		lua_pushstring(L, host_names[i].module);
+		lua_call(L, 1, 1);
+		if (!host_names[i].whole)
+			lua_getfield(L, -1, name);
+		return true;
+	}
+	return false;
+}
+
+/* __index of the globals; upvalue 1: the table behind these, or nil */
+static int strict_index(lua_State *L)
+{
+	if (lua_istable(L, lua_upvalueindex(1))) {
+		lua_pushvalue(L, 2);
+		if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+			return 1;
+	}
+	if (lua_type(L, 2) != LUA_TSTRING)
+		return 0;
+	const char *name = lua_tostring(L, 2);
+
+	if (!push_host_name(L, name))
+		return is_foreign(L) ? 0 : luaL_error(L, "undefined name '%s'", name);
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, -2);
+	lua_rawset(L, 1);
+	return 1;
+}
+
+/* __newindex: a script's top level defines globals, its functions only use them. */
+static int strict_newindex(lua_State *L)
+{
+	lua_Debug ar;
+
+	if (lua_type(L, 2) == LUA_TSTRING && lua_getstack(L, 1, &ar) &&
+	    lua_getinfo(L, "S", &ar) && strcmp(ar.what, "Lua") == 0 && !is_foreign(L))
+		return luaL_error(L,
+				  "assignment to the undefined name '%s' (a missing "
+				  "'local'?)",
+				  lua_tostring(L, 2));
+	lua_settop(L, 3);
+	lua_rawset(L, 1);
+	return 0;
+}
+
+void lua_globals_strict(lua_State *L, int behind)
+{
+	lua_createtable(L, 0, 2);
+	if (behind)
+		lua_pushvalue(L, behind);
+	else
+		lua_pushnil(L);
+	lua_pushcclosure(L, strict_index, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, strict_newindex);
+	lua_setfield(L, -2, "__newindex");
+	lua_setmetatable(L, -2);
+}
+
+/* Modules. */
+
+static int load_module(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	for (const struct module *m = modules; m->name; m++) {
+		if (strcmp(m->name, name) != 0)
+			continue;
+		if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK)
+			return lua_error(L);
+		lua_pushliteral(L, "compiled in");
+		return 2;
+	}
+	lua_pushfstring(L, "no module '%s' is compiled in", name);
+	return 1;
+}
+
+/* Ours come after package.preload and before any file, so that a stray file cannot
+ * stand in for a part of the host. */
+static void add_searcher(lua_State *L)
+{
+	lua_getglobal(L, LUA_LOADLIBNAME);
+	lua_getfield(L, -1, "searchers");
+	for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+		lua_rawgeti(L, -1, i);
+		lua_rawseti(L, -2, i + 1);
+	}
+	lua_pushcfunction(L, load_module);
+	lua_rawseti(L, -2, 2);
+	lua_pop(L, 2);
+}
+
+void lua_globals_folder(lua_State *L, const char *script)
+{
+	const char *slash = strrchr(script, '/');
+	int top = lua_gettop(L);
+
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, FOLDERS);
+	const char *folder = lua_pushlstring(L, slash ? script : ".",
+					     slash ? (size_t)(slash - script) : 1);
+
+	lua_pushvalue(L, -1);
+	if (lua_rawget(L, top + 1) == LUA_TNIL) {
+		lua_pushvalue(L, top + 2);
+		lua_pushboolean(L, true);
+		lua_rawset(L, top + 1);
+		lua_getglobal(L, LUA_LOADLIBNAME);
+		lua_getfield(L, -1, "path");
+		lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder,
+				lua_tostring(L, -1));
+		lua_setfield(L, -3, "path");
+	}
+	lua_settop(L, top);
+}
+
+static const luaL_Reg preloaded[] = {
+	{"haplua.core", luaopen_haplua_core},
+	{"haplua.error", luaopen_haplua_error},
+	{"haplua.file", luaopen_haplua_file},
+	{"haplua.process", luaopen_haplua_process},
+	{"haplua.reply", luaopen_haplua_reply},
+	{"haplua.sqlite", luaopen_haplua_sqlite},
+	{"haplua.task", luaopen_haplua_task},
+	{"haplua.terminal", luaopen_haplua_terminal},
+	{"haplua.virtual", luaopen_haplua_virtual},
+	{"haplua.watch", luaopen_haplua_watch},
+	{"haplua.recurrence", luaopen_haplua_recurrence},
+	{"run", luaopen_haplua_run},
+	{NULL, NULL},
+};
+
+/* Take `what` out of the search path `field` of the table package. */
+static void cut_path(lua_State *L, const char *field, const char *what)
+{
+	lua_getglobal(L, LUA_LOADLIBNAME);
+	lua_getfield(L, -1, field);
+	luaL_gsub(L, lua_tostring(L, -1), what, "");
+	lua_setfield(L, -3, field);
+	lua_pop(L, 2);
+}
+
+void lua_globals_setup(lua_State *L)
+{
+	luaL_openlibs(L);
+	/* A script's modules lie beside it. Lua's own "." would let whoever may write to
+	 * the folder that one happens to be in step in for a system's module. */
+	cut_path(L, "path", ";./?.lua;./?/init.lua");
+	cut_path(L, "cpath", ";./?.so");
+	luaopen_haplua_coroutine(L);
+	luaL_requiref(L, "haplua.error", luaopen_haplua_error, 0);
+	lua_settop(L, 0);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+	luaL_setfuncs(L, preloaded, 0);
+	lua_pop(L, 1);
+	add_searcher(L);
+	lua_pushglobaltable(L);
+	lua_globals_strict(L, 0);
+	lua_pop(L, 1);
+}
+
+/* load(), loadfile() and dofile() as Lua has them, but that the chunk's globals are the
+ * script's (upvalue 2), unless others were given. */
+
+/* Upvalue 1: Lua's own function; 3: where it takes the chunk's globals. */
+static int load_here(lua_State *L)
+{
+	bool given = lua_gettop(L) >= lua_tointeger(L, lua_upvalueindex(3));
+
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	if (!given && lua_isfunction(L, 1)) {
+		lua_pushvalue(L, lua_upvalueindex(2));
+		if (!lua_setupvalue(L, 1, 1))
+			lua_pop(L, 1);
+	}
+	return lua_gettop(L);
+}
+
+static int do_here_k(lua_State *L, int status, lua_KContext context)
+{
+	(void)status, (void)context;
+	return lua_gettop(L) - 1;
+}
+
+static int do_here(lua_State *L)
+{
+	lua_settop(L, 1);
+	if (luaL_loadfile(L, luaL_optstring(L, 1, NULL)) != LUA_OK)
+		return lua_error(L);
+	lua_pushvalue(L, lua_upvalueindex(2));
+	if (!lua_setupvalue(L, 2, 1))
+		lua_pop(L, 1);
+	lua_callk(L, 0, LUA_MULTRET, 0, do_here_k);
+	return do_here_k(L, LUA_OK, 0);
+}
+
+void lua_globals_loaders(lua_State *L)
+{
+	static const struct {
+		const char *name;
+		lua_CFunction function;
+		int at;
+	} loaders[] = {{"load", load_here, 4},
+		       {"loadfile", load_here, 3},
+		       {"dofile", do_here, 0}};
+
+	for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++) {
+		lua_getglobal(L, loaders[i].name);
+		lua_pushvalue(L, -2);
+		lua_pushinteger(L, loaders[i].at);
+		lua_pushcclosure(L, loaders[i].function, 3);
+		lua_setfield(L, -2, loaders[i].name);
+	}
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * policy.c - running a script, once for each target.
+ * For each target a root task spawns the script as its only child, waits for its end,
+ * says on standard error what went wrong, and knows the exit status. */
+#include "run/policy.h"
+#include "base/err.h"
+#include "sched/host.h"
+#include "os/signals.h"
+#include "luakit/error.h"
+#include "run/globals.h"
+#include "bindings/haproxy/core.h"
+#include "run/script.h"
+#include "luakit/types.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One target's run of the script. */
+struct run {
+	struct policy *policy; /* borrowed */
+	const char *socket;
+	struct task *script;  /* borrowed: the box lies on the root's stack */
+	int status;           /* exit status: once ended, or what os.exit() was given */
+	bool ended, exited;   /* exited: by os.exit() */
+	bool untold;          /* failed, and nobody has been told why */
+	struct task *waiting; /* in haproxy.barrier(), or NULL */
+	size_t round;         /* barriers passed */
+};
+
+struct policy {
+	struct host *host;             /* borrowed */
+	const struct options *options; /* borrowed */
+	FILE *out, *err;               /* borrowed: where its scripts print */
+	struct run *runs;              /* owned */
+	int n;
+	int signo; /* what policy_stop() stands for, or 0 */
+};
+
+/* Exit status of a run. */
+
+static int status_of_kind(const char *kind, lua_State *L, int error, int signo)
+{
+	if (strcmp(kind, "unreachable") == 0 || strcmp(kind, "timeout") == 0)
+		return EXIT_UNREACHABLE;
+	if (strcmp(kind, "interrupted") == 0 &&
+	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
+		return 128 + (int)lua_tointeger(L, -1);
+	if (strcmp(kind, "interrupted") == 0 && signo)
+		return 128 + signo;
+	return EXIT_FAILED;
+}
+
+/* From the error at index `error`; `other` is for what is no error object, `signo` what
+ * interrupted it, if no real signal did. [-0, +0] */
+static int status_of_error(lua_State *L, int error, int other, int signo)
+{
+	int top = lua_gettop(L), status = other;
+
+	if (lua_istable(L, error) && lua_getmetatable(L, error)) {
+		luaL_getmetatable(L, ERROR_OBJECT);
+		if (lua_rawequal(L, -1, -2) &&
+		    lua_getfield(L, error, "kind") == LUA_TSTRING)
+			status = status_of_kind(lua_tostring(L, -1), L, error, signo);
+	}
+	lua_settop(L, top);
+	return status;
+}
+
+/* From what the script returned: an integer is its exit status. */
+static int status_of_result(lua_State *L, int result)
+{
+	if (!lua_isinteger(L, result))
+		return EXIT_DONE;
+	lua_Integer status = lua_tointeger(L, result);
+
+	return status >= 0 && status <= 255 ? (int)status : EXIT_FAILED;
+}
+
+/* The worst of several is the highest, but that a dry run's 4 is no failure. */
+static int worse(int a, int b)
+{
+	if (a == EXIT_WOULD_CHANGE || b == EXIT_WOULD_CHANGE)
+		return a == EXIT_DONE || b == EXIT_DONE || a == b ? EXIT_WOULD_CHANGE
+		       : a == EXIT_WOULD_CHANGE                   ? b
+								  : a;
+	return a > b ? a : b;
+}
+
+/* Telling what went wrong. The stack of the root task: */
+enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_FAULT, SLOT_TRACE, SLOT_ADVICE };
+
+/* (error) -> its text. For a protected call: a script's __tostring may do anything. */
+static int text_of_error(lua_State *L)
+{
+	size_t n;
+	const char *text = luaL_tolstring(L, 1, &n);
+
+	error_push_visible(L, (struct span){text, n}, SIZE_MAX);
+	return 1;
+}
+
+/* Tell of the error at `index`, counted from the bottom. Does not raise, also when there
+ * is no memory. */
+static void print_error(lua_State *L, int index, FILE *err)
+{
+	int top = lua_gettop(L);
+
+	lua_pushcfunction(L, text_of_error);
+	lua_pushvalue(L, index);
+	if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+		fprintf(err, "haplua: %s\n", lua_tostring(L, -1));
+	else
+		fprintf(err, "haplua: an error that has no text (a %s)\n",
+			luaL_typename(L, index));
+	lua_settop(L, top);
+}
+
+static int report_k(lua_State *L, int status, lua_KContext context)
+{
+	struct run *run = (struct run *)context;
+	bool marked = run->policy->n > 1;
+	FILE *err = run->policy->err;
+
+	if (status != LUA_OK && status != LUA_YIELD) {
+		lua_settop(L, SLOT_TRACE);
+		lua_pushnil(L);
+	}
+	fflush(stdout);
+	if (marked)
+		fprintf(err, "%s: ", run->socket);
+	print_error(L, SLOT_FAULT, err);
+	run->untold = false;
+	if (lua_isstring(L, SLOT_ADVICE))
+		fprintf(err, "%s\n", lua_tostring(L, SLOT_ADVICE));
+	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
+		fprintf(err, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
+	return 0;
+}
+
+/* Ask the library what to do about it. It may look around, so it may wait. */
+static int report(lua_State *L, struct run *run)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "haplua.host.advice");
+	int status = lua_pcall(L, 1, 1, 0);
+
+	if (status == LUA_OK) {
+		lua_pushvalue(L, SLOT_FAULT);
+		status = lua_pcallk(L, 1, 1, 0, (lua_KContext)run, report_k);
+	}
+	return report_k(L, status, (lua_KContext)run);
+}
+
+/* A run has ended: who waits at the barrier must know. */
+static void end_run(struct run *run)
+{
+	struct policy *p = run->policy;
+
+	run->ended = true;
+	if (run->status == EXIT_DONE && p->host->would_change)
+		run->status = EXIT_WOULD_CHANGE;
+	for (int i = 0; i < p->n; i++)
+		if (p->runs[i].waiting)
+			task_wake(p->runs[i].waiting);
+}
+
+static int run_k(lua_State *L, int status, lua_KContext context)
+{
+	struct run *run = lua_touserdata(L, SLOT_RUN);
+	struct task *script = run->script;
+
+	(void)status, (void)context;
+	if (script->state != TASK_DONE) {
+		task_wait_for(task_of(L), script);
+		return task_park_quietly(L, 0, run_k);
+	}
+	run->untold = script->failed && !run->exited;
+	if (!script->failed && !run->exited) {
+		luaL_checkstack(script->L, 1, NULL);
+		lua_settop(script->L, lua_gettop(script->L) ? 1 : 0);
+		run->status = status_of_result(script->L, 1);
+	}
+	if (script->failed && !run->exited) {
+		for (int i = 1; i <= 2; i++) {
+			lua_pushvalue(script->L, i);
+			lua_xmove(script->L, L, 1);
+		}
+		run->status =
+			status_of_error(L, SLOT_FAULT, EXIT_FAILED, run->policy->signo);
+	}
+	end_run(run);
+	return lua_gettop(L) >= SLOT_FAULT ? report(L, run) : 0;
+}
+
+/* The function of a root task: (run, chunk, args...) */
+static int run_main(lua_State *L)
+{
+	struct run *run = lua_touserdata(L, SLOT_RUN);
+
+	run->script = task_spawn(L, &run->policy->host->scheduler, task_of(L),
+				 lua_gettop(L) - 2);
+	run->script->asked = true;
+	return run_k(L, LUA_OK, 0);
+}
+
+/* What scripts call. */
+
+static struct run *run_of(lua_State *L)
+{
+	struct task *t = task_of(L);
+
+	while (t->parent)
+		t = t->parent;
+	return t->owner;
+}
+
+/* os.exit([status]): ends the run of the calling task, cleanups first. */
+static int exit_run(lua_State *L)
+{
+	struct run *run = run_of(L);
+	int status = lua_isnoneornil(L, 1) ? EXIT_DONE
+		     : lua_isboolean(L, 1)
+			     ? (lua_toboolean(L, 1) ? EXIT_DONE : EXIT_FAILED)
+			     : (int)luaL_checkinteger(L, 1) & 255;
+
+	if (!run->exited) /* the first says why the script ends */
+		run->status = status;
+	run->exited = true;
+	task_cancel(run->script);
+	return task_end(L);
+}
+
+/* Has every run come to barrier number `round`, or passed it? -1: one never will. */
+static int barrier_state(const struct policy *p, size_t round)
+{
+	int missing = 0;
+
+	for (int i = 0; i < p->n; i++) {
+		const struct run *run = &p->runs[i];
+
+		if (run->round > round)
+			continue;
+		if (run->ended)
+			return -1;
+		missing += run->waiting == NULL || run->round < round;
+	}
+	return missing == 0;
+}
+
+static int barrier_leave(lua_State *L)
+{
+	run_of(L)->waiting = NULL;
+	return 0;
+}
+
+static int barrier_k(lua_State *L, int status, lua_KContext context)
+{
+	struct run *run = run_of(L);
+	struct policy *p = run->policy;
+	int state = barrier_state(p, run->round);
+
+	(void)status, (void)context;
+	if (state == 0)
+		return task_park(L, 0, barrier_k);
+	if (state < 0)
+		return error_raise(L, HAP_EBARRIER, NULL);
+	run->round++;
+	for (int i = 0; i < p->n; i++)
+		if (p->runs[i].waiting)
+			task_wake(p->runs[i].waiting);
+	return 0;
+}
+
+/* haproxy.barrier(): wait until every target's run has come to it. */
+static int barrier(lua_State *L)
+{
+	struct run *run = run_of(L);
+
+	if (run->waiting)
+		return error_misuse(L, "another task of this run waits at the barrier");
+	lua_settop(L, 0);
+	lua_newuserdatauv(L, 0, 0);
+	luaL_setmetatable(L, "haplua.Barrier");
+	lua_toclose(L, 1);
+	run->waiting = task_of(L);
+	return barrier_k(L, LUA_OK, 0);
+}
+
+/* haplua.core's several() -> does the script run for more than one target? */
+static int several(lua_State *L)
+{
+	lua_pushboolean(L, run_of(L)->policy->n > 1);
+	return 1;
+}
+
+/* Setting up. Under a protected call. */
+
+/* Start a run: pushes the box of its root task. [-0, +1] */
+static void start_run(lua_State *L, struct run *run)
+{
+	const struct options *o = run->policy->options;
+	struct task *root;
+
+	lua_pushcfunction(L, run_main);
+	lua_pushlightuserdata(L, run);
+	int n = lua_script_load(L, o, run->socket);
+
+	root = task_spawn(L, &run->policy->host->scheduler, NULL, n + 2);
+	root->owner = run;
+	task_set_target(root,
+			lua_target_open(L, span_of(run->socket), span_of(o->route)));
+	lua_pop(L, 1);
+}
+
+struct policy *policy_new(struct host *host, const struct options *options, FILE *out,
+			  FILE *err)
+{
+	struct policy *p = malloc(sizeof *p);
+
+	if (!p)
+		return NULL;
+	*p = (struct policy){host, options, out, err, NULL, options->n_sockets, 0};
+	p->runs = calloc((size_t)p->n, sizeof *p->runs);
+	if (!p->runs) {
+		free(p);
+		return NULL;
+	}
+	for (int i = 0; i < p->n; i++)
+		p->runs[i] = (struct run){
+			.policy = p,
+			.socket = options->sockets[i],
+			.status = EXIT_FAILED,
+			.untold = true,
+		};
+	return p;
+}
+
+void policy_free(struct policy *p)
+{
+	if (p)
+		free(p->runs);
+	free(p);
+}
+
+void policy_start(lua_State *L, struct policy *p)
+{
+	luaL_checkstack(L, p->n + 4, "too many targets");
+	for (int i = 0; i < p->n; i++)
+		start_run(L, &p->runs[i]);
+}
+
+void policy_stop(struct policy *p, int signo)
+{
+	p->signo = signo;
+	for (int i = 0; i < p->n; i++)
+		if (!p->runs[i].ended && p->runs[i].script)
+			task_cancel(p->runs[i].script);
+}
+
+int policy_status(const struct policy *p)
+{
+	int status = EXIT_DONE;
+
+	for (int i = 0; i < p->n; i++)
+		status = worse(status, p->runs[i].status);
+	return status;
+}
+
+FILE *policy_stream(lua_State *L, bool err)
+{
+	const struct policy *p = run_of(L)->policy;
+
+	return err ? p->err : p->out;
+}
+
+static int set_up(lua_State *L)
+{
+	struct policy *p = lua_touserdata(L, 1);
+
+	lua_globals_setup(L);
+	luaL_newmetatable(L, "haplua.Barrier");
+	lua_pushcfunction(L, barrier_leave);
+	lua_setfield(L, -2, "__close");
+	lua_getglobal(L, LUA_OSLIBNAME);
+	lua_pushcfunction(L, exit_run);
+	lua_setfield(L, -2, "exit");
+	luaL_requiref(L, "haplua.core", luaopen_haplua_core, 0);
+	lua_pushcfunction(L, barrier);
+	lua_setfield(L, -2, "barrier");
+	lua_pushcfunction(L, several);
+	lua_setfield(L, -2, "several");
+	luaL_requiref(L, "haplua.task", luaopen_haplua_task,
+		      0); /* boxes need their types */
+	if (p->options->test)
+		luaL_requiref(L, "haplua.virtual", luaopen_haplua_virtual, 0);
+	lua_settop(L, 1);
+	policy_start(L, p);
+	return 0;
+}
+
+static int run_all(struct policy *p)
+{
+	lua_State *L = p->host->L;
+
+	lua_pushcfunction(L, set_up);
+	lua_pushlightuserdata(L, p);
+	int rc = lua_pcall(L, 1, 0, 0);
+
+	if (rc != LUA_OK) {
+		print_error(L, 1, stderr);
+		return rc == LUA_ERRMEM ? EXIT_FAILED
+					: status_of_error(L, 1, EXIT_USAGE, 0);
+	}
+	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
+	rc = host_loop(p->host);
+
+	if (rc < 0) {
+		fprintf(stderr, "haplua: %s\n", err_text(rc));
+		return EXIT_FAILED;
+	}
+	for (int i = 0; i < p->n; i++)
+		if (p->runs[i].untold)
+			fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
+	return policy_status(p);
+}
+
+/* What was printed must have arrived: a full disk is no success. */
+static int flush_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("haplua: standard output");
+	return status == EXIT_DONE ? EXIT_FAILED : status;
+}
+
+int policy_run(const struct options *options)
+{
+	struct host host;
+	int status = EXIT_FAILED, rc = host_start(&host, options);
+
+	if (rc == 0) {
+		struct policy *p = policy_new(&host, options, stdout, stderr);
+
+		rc = p ? 0 : HAP_ENOMEM;
+		if (p)
+			status = flush_output(run_all(p));
+		host_stop(&host);
+		policy_free(p);
+	}
+	if (rc < 0)
+		fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));
+	int signo = interrupt_signal();
+
+	if (signo && status == 128 + signo) { /* so that a shell sees what ended us */
+		signal(signo, SIG_DFL);
+		raise(signo);
+	}
+	return status;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_test.c - the table `haplua.virtual`, for `haplua test` alone: time that stands
+ * still until nothing is left to do at its instant, and a Lua function in the place of
+ * every HAProxy. lua/haplua/test.lua makes the module haplua.test of it; lua_test_run.c
+ * runs scripts. Requests wait in a queue and are answered between two rounds of tasks, so
+ * that the function is called by the host, never from within a script's call. */
+#include "run/virtual.h"
+#include "base/err.h"
+#include "sched/host.h"
+#include "os/signals.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
+#include "net/request.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+
+#define TEST_BOX   "haplua.VirtualTime"
+#define SETTLE_BOX "haplua.Settle"
+/* Registry: the function that answers. */
+#define ANSWER "haplua.answer"
+
+/* A task that waits for everything else. Lies in a userdata, closed however it ends. */
+struct settle {
+	struct test *test; /* NULL: not in its list */
+	struct task *task;
+	struct settle *next;
+	bool step; /* first let the time go on to the next timer */
+	bool moved, over;
+};
+
+struct test {
+	struct host_test base;
+	struct buf queue;        /* of struct request *, a reference each */
+	struct settle *settling; /* borrowed list */
+	struct task *guarded;    /* counted: cancelled once `limit` has come; or NULL */
+	uint64_t limit;          /* real monotonic instant */
+	bool late;               /* it has come */
+};
+
+static struct test *test_of(struct host *host)
+{
+	return CONTAINER_OF(host->test, struct test, base);
+}
+
+/* Answering. */
+
+static void stand_in(struct request *r)
+{
+	struct clock *c = r->target->clock;
+	struct test *t = test_of(CONTAINER_OF(c, struct host, clock));
+
+	request_ref(r);
+	if (buf_add(&t->queue, &r, sizeof r) < 0)
+		request_answer(r, (struct span){0}, HAP_ENOMEM);
+}
+
+static int code_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		int rc;
+	} codes[] = {{"ECONNREFUSED", -ECONNREFUSED},
+		     {"ENOENT", -ENOENT},
+		     {"ECONNRESET", -ECONNRESET},
+		     {"EACCES", -EACCES}};
+
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		if (strcmp(name, codes[i].name) == 0)
+			return codes[i].rc;
+	return -EIO;
+}
+
+/* (request *) -> calls fn(address, bytes, put_off), which returns the answer's bytes; or
+ * nil, seconds to ask again after; or nil, nil, the name of a system error. */
+static int answer(lua_State *L)
+{
+	struct request **box = lua_touserdata(L, 1), *r = *box;
+	struct span bytes = {NULL, 0};
+	double seconds = 0;
+	int rc = 0;
+
+	if (lua_getfield(L, LUA_REGISTRYINDEX, ANSWER) == LUA_TFUNCTION) {
+		lua_pushstring(L, r->target->name);
+		lua_pushlstring(L, r->out.p, r->out.n);
+		lua_pushboolean(L, r->put_off);
+		lua_call(L, 3, 3);
+	} else {
+		lua_settop(L, 3);
+		lua_pushliteral(L, "ENOENT");
+	}
+	if (lua_type(L, 2) == LUA_TSTRING)
+		bytes.p = lua_tolstring(L, 2, &bytes.n);
+	else if (!lua_isnil(L, 3))
+		seconds = luaL_checknumber(L, 3);
+	else
+		rc = code_of(luaL_checkstring(L, 4));
+	*box = NULL;
+	if (rc == 0 && !bytes.p)
+		request_ask_later(r, clock_after(r->target->clock, seconds));
+	else
+		request_answer(r, bytes, rc);
+	return 0;
+}
+
+static void serve_one(lua_State *L, struct request *r)
+{
+	lua_pushcfunction(L, answer);
+	lua_pushlightuserdata(L, &r);
+	if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+		fprintf(stderr, "haplua: the fake HAProxy failed: %s\n",
+			lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+	if (r)
+		request_answer(r, (struct span){0}, -EIO);
+}
+
+static void let_go(struct test *t)
+{
+	if (t->guarded)
+		task_unref(t->guarded);
+	t->guarded = NULL;
+}
+
+static void serve(struct host *host)
+{
+	struct test *t = test_of(host);
+
+	for (size_t i = 0; i < t->queue.n; i += sizeof(struct request *)) {
+		struct request *r;
+
+		memcpy(&r, t->queue.p + i, sizeof r); /* answers may add to the queue */
+		serve_one(host->L, r);
+	}
+	t->queue.n = 0;
+	if (t->guarded && uv_hrtime() >= t->limit) {
+		t->late = true;
+		task_cancel(t->guarded);
+		let_go(t);
+	}
+}
+
+/* Time. */
+
+static void settle_leave(struct settle *s)
+{
+	if (!s->test)
+		return;
+	struct settle **link = &s->test->settling;
+
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
+	s->test = NULL;
+}
+
+/* Wake whoever waited for nothing but this moment. Returns whether there was one. */
+static bool wake_settled(struct test *t, bool last)
+{
+	bool woken = false;
+
+	for (struct settle *s = t->settling, *next; s; s = next) {
+		next = s->next;
+		if (s->step && !last)
+			continue;
+		s->over = woken = true;
+		settle_leave(s);
+		task_wake(s->task);
+	}
+	return woken;
+}
+
+/* Look for signals, and for I/O that nobody waits for. */
+static void look(struct host *host)
+{
+	uv_ref((uv_handle_t *)&host->before_sleep);
+	uv_run(&host->loop, UV_RUN_NOWAIT);
+	uv_unref((uv_handle_t *)&host->before_sleep);
+}
+
+static bool still(struct host *host)
+{
+	struct test *t = test_of(host);
+	uint64_t next = clock_next(&host->clock);
+
+	look(host);
+	if (host->scheduler.first)
+		return true;
+	if (next <= clock_now(&host->clock)) { /* as task.sleep(0) */
+		clock_advance(&host->clock, next);
+		return true;
+	}
+	if (wake_settled(t, false))
+		return true;
+	if (next == CLOCK_NEVER)
+		return wake_settled(t, true);
+	for (struct settle *s = t->settling; s; s = s->next) {
+		s->step = false;
+		s->moved = true;
+	}
+	clock_advance(&host->clock, next);
+	return true;
+}
+
+/* What scripts call. */
+
+static int settle_close(lua_State *L)
+{
+	settle_leave(luaL_checkudata(L, 1, SETTLE_BOX));
+	return 0;
+}
+
+static int settle_k(lua_State *L, int status, lua_KContext context)
+{
+	struct settle *s = lua_touserdata(L, 1);
+
+	(void)status, (void)context;
+	if (!s->over)
+		return task_park(L, 0, settle_k);
+	lua_pushboolean(L, s->moved);
+	return 1;
+}
+
+static int settle(lua_State *L, bool step)
+{
+	struct test *t = test_of(host_of(L));
+	struct task *task = task_of(L);
+
+	lua_settop(L, 0);
+	struct settle *s = lua_newuserdatauv(L, sizeof *s, 0);
+
+	*s = (struct settle){.task = task, .step = step};
+	luaL_setmetatable(L, SETTLE_BOX);
+	lua_toclose(L, 1);
+	s->test = t;
+	s->next = t->settling;
+	t->settling = s;
+	return settle_k(L, LUA_OK, 0);
+}
+
+/* settle(): wait until there is nothing left to do at this instant */
+static int lvirtual_settle(lua_State *L)
+{
+	return settle(L, false);
+}
+
+/* step() -> did time go on? Waits until nothing is left to do, has the clock go on to the
+ * next timer, and waits until nothing is left to do then. */
+static int lvirtual_step(lua_State *L)
+{
+	return settle(L, true);
+}
+
+/* next() -> seconds until the next timer, or nil */
+static int lvirtual_next(lua_State *L)
+{
+	const struct clock *c = &host_of(L)->clock;
+	uint64_t next = clock_next(c), now = clock_now(c);
+
+	if (next == CLOCK_NEVER)
+		return 0;
+	lua_pushnumber(L, next > now ? (lua_Number)(next - now) / CLOCK_SECOND : 0);
+	return 1;
+}
+
+/* clock(wall): set the wall clock, as a person would: no timer moves */
+static int lvirtual_clock(lua_State *L)
+{
+	struct clock *c = &host_of(L)->clock;
+	lua_Number wall = luaL_checknumber(L, 1);
+
+	luaL_argcheck(L, fabs(wall) < 9e9, 1, "seconds since 1970 expected");
+	clock_manual(c, clock_now(c), (int64_t)(wall * (double)CLOCK_SECOND));
+	return 0;
+}
+
+/* answer(fn): who answers requests from now on; nil: nobody is there */
+static int lvirtual_answer(lua_State *L)
+{
+	lua_settop(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, ANSWER);
+	return 0;
+}
+
+/* guard(task, seconds): cancel it when so much real time has passed, however little the
+ * virtual clock shows. guard() ends this -> was it cancelled? */
+static int lvirtual_guard(lua_State *L)
+{
+	struct test *t = test_of(host_of(L));
+
+	let_go(t);
+	if (lua_isnone(L, 1)) {
+		lua_pushboolean(L, t->late);
+		return 1;
+	}
+	t->late = false;
+	struct task *task = task_check(L, 1);
+	lua_Number seconds = luaL_checknumber(L, 2);
+
+	t->limit = uv_hrtime() + (uint64_t)(seconds * (double)CLOCK_SECOND);
+	t->guarded = task;
+	task->refs++;
+	return 0;
+}
+
+/* abandon(task): a root's, as if its process had been killed */
+static int lvirtual_abandon(lua_State *L)
+{
+	struct task *task = task_check(L, 1), *root = task_of(L);
+
+	while (root->parent)
+		root = root->parent;
+	luaL_argcheck(L, !task->parent && task != root, 1, "another run's task expected");
+	task_abandon(task);
+	return 0;
+}
+
+static int test_gc(lua_State *L)
+{
+	struct test *t = luaL_checkudata(L, 1, TEST_BOX);
+	struct host *host = host_of(L);
+
+	host->test = NULL;
+	let_go(t);
+	for (size_t i = 0; i < t->queue.n; i += sizeof(struct request *)) {
+		struct request *r;
+
+		memcpy(&r, t->queue.p + i, sizeof r);
+		request_ask_later(r, CLOCK_NEVER);
+	}
+	buf_free(&t->queue);
+	return 0;
+}
+
+/* Begin: from now on time is virtual. */
+static void begin(lua_State *L)
+{
+	struct host *host = host_of(L);
+	struct test *t = lua_newuserdatauv(L, sizeof *t, 0);
+	uint64_t now = clock_now(&host->clock);
+
+	*t = (struct test){.base = {serve, still, stand_in}};
+	luaL_setmetatable(L, TEST_BOX);
+	lua_setfield(L, LUA_REGISTRYINDEX, TEST_BOX ".box");
+	clock_manual(&host->clock, now, clock_wall(&host->clock));
+	host->test = &t->base;
+}
+
+static const luaL_Reg library[] = {
+	{"settle", lvirtual_settle},
+	{"step", lvirtual_step},
+	{"next", lvirtual_next},
+	{"clock", lvirtual_clock},
+	{"answer", lvirtual_answer},
+	{"guard", lvirtual_guard},
+	{"abandon", lvirtual_abandon},
+	{"start", lua_test_start},
+	{"load", lua_test_load},
+	{"write", lua_test_write},
+	{NULL, NULL},
+};
+
+int luaopen_haplua_virtual(lua_State *L)
+{
+	if (!host_of(L)->options->test)
+		return luaL_error(L, "haplua.test is there under `haplua test` only");
+	lua_table_box(L, TEST_BOX, test_gc);
+	lua_table_box(L, SETTLE_BOX, settle_close);
+	lua_test_types(L);
+	if (!host_of(L)->test)
+		begin(L);
+	luaL_newlib(L, library);
+	return 1;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_test_run.c - runs of a script within `haplua test`: policy.c's own, with what they
+ * print kept in memory. A run's box is anchored in the registry until it is closed, since
+ * its tasks point into it. */
+#include "base/err.h"
+#include "luakit/error.h"
+#include "run/script.h"
+#include "luakit/types.h"
+#include "run/virtual.h"
+#include "run/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_BOX "haplua.TestRun"
+
+/* A stream into memory. */
+struct kept {
+	FILE *file;
+	char *p;
+	size_t n;
+};
+
+struct test_run {
+	struct options options; /* its strings are in the box's user value */
+	const char **sockets;   /* owned */
+	char **args;            /* owned */
+	struct kept out, err;
+	struct policy *policy; /* owned */
+};
+
+static struct test_run *check(lua_State *L)
+{
+	return luaL_checkudata(L, 1, RUN_BOX);
+}
+
+static bool open_kept(struct kept *k)
+{
+	k->file = open_memstream(&k->p, &k->n);
+	return k->file != NULL;
+}
+
+static void close_kept(struct kept *k)
+{
+	if (k->file)
+		fclose(k->file);
+	free(k->p);
+	*k = (struct kept){0};
+}
+
+static int run_gc(lua_State *L)
+{
+	struct test_run *r = check(L);
+
+	policy_free(r->policy);
+	r->policy = NULL;
+	close_kept(&r->out);
+	close_kept(&r->err);
+	free(r->sockets);
+	free(r->args);
+	r->sockets = NULL;
+	r->args = NULL;
+	return 0;
+}
+
+/* The strings of the list at `index`, which stay its own. NULL: no memory. */
+static char **vector(lua_State *L, int index, int *count)
+{
+	lua_Integer n = luaL_len(L, index);
+	char **v = calloc((size_t)n + 1, sizeof *v);
+
+	for (lua_Integer i = 0; v && i < n; i++) {
+		lua_rawgeti(L, index, i + 1);
+		v[i] = (char *)lua_tostring(L, -1);
+		lua_pop(L, 1);
+	}
+	*count = (int)n;
+	return v;
+}
+
+static void check_strings(lua_State *L, int index)
+{
+	luaL_checktype(L, index, LUA_TTABLE);
+	for (lua_Integer i = luaL_len(L, index); i > 0; i--) {
+		if (lua_rawgeti(L, index, i) != LUA_TSTRING)
+			luaL_error(L, "start: a list of strings expected");
+		lua_pop(L, 1);
+	}
+}
+
+/* start(script, args, sockets) -> Run, a Task for each socket. Raises a string where
+ * there is no such script. */
+int lua_test_start(lua_State *L)
+{
+	const char *script = luaL_checkstring(L, 1);
+
+	check_strings(L, 2);
+	check_strings(L, 3);
+	lua_settop(L, 3);
+	struct test_run *r = lua_newuserdatauv(L, sizeof *r, 3);
+
+	*r = (struct test_run){.options = *host_of(L)->options};
+	luaL_setmetatable(L, RUN_BOX);
+	for (int i = 1; i <= 3; i++) {
+		lua_pushvalue(L, i);
+		lua_setiuservalue(L, 4, i);
+	}
+	r->args = vector(L, 2, &r->options.n_args);
+	r->sockets = (const char **)vector(L, 3, &r->options.n_sockets);
+	r->options.args = r->args;
+	r->options.sockets = r->sockets;
+	r->options.script = script;
+	r->options.chunk = NULL;
+	r->options.test = false;
+	if (r->args && r->sockets && open_kept(&r->out) && open_kept(&r->err))
+		r->policy = policy_new(host_of(L), &r->options, r->out.file, r->err.file);
+	if (!r->policy)
+		return error_raise(L, HAP_ENOMEM, NULL);
+	lua_pushvalue(L, 4);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, r);
+	policy_start(L, r->policy);
+	return 1 + r->options.n_sockets;
+}
+
+static int push_kept(lua_State *L, struct kept *k)
+{
+	if (!k->file)
+		return luaL_error(L, "the run is closed");
+	fflush(k->file);
+	lua_pushlstring(L, k->p, k->n);
+	return 1;
+}
+
+/* run:out() -> what it has printed so far */
+static int run_out(lua_State *L)
+{
+	return push_kept(L, &check(L)->out);
+}
+
+/* run:err() -> the same for standard error */
+static int run_err(lua_State *L)
+{
+	return push_kept(L, &check(L)->err);
+}
+
+/* run:status() -> the exit status, once its tasks have ended */
+static int run_status(lua_State *L)
+{
+	luaL_argcheck(L, check(L)->policy, 1, "the run is closed");
+	lua_pushinteger(L, policy_status(check(L)->policy));
+	return 1;
+}
+
+/* run:stop(signo): interrupt it. Does not wait for its end. */
+static int run_stop(lua_State *L)
+{
+	luaL_argcheck(L, check(L)->policy, 1, "the run is closed");
+	policy_stop(check(L)->policy, (int)luaL_checkinteger(L, 2));
+	return 0;
+}
+
+/* run:close(): once its tasks have ended */
+static int run_close(lua_State *L)
+{
+	struct test_run *r = check(L);
+
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, r);
+	return run_gc(L);
+}
+
+/* load(path, globals) -> the file as a function; its globals are made strict */
+int lua_test_load(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	lua_settop(L, 2);
+	lua_script_file(L, path);
+	return 1;
+}
+
+/* write(text [, to standard error?]): print where the running script does */
+int lua_test_write(lua_State *L)
+{
+	size_t n;
+	const char *text = luaL_checklstring(L, 1, &n);
+
+	fwrite(text, 1, n, policy_stream(L, lua_toboolean(L, 2)));
+	return 0;
+}
+
+void lua_test_types(lua_State *L)
+{
+	static const luaL_Reg methods[] = {{"out", run_out},       {"err", run_err},
+					   {"status", run_status}, {"stop", run_stop},
+					   {"close", run_close},   {NULL, NULL}};
+	static const luaL_Reg meta[] = {{"__gc", run_gc}, {NULL, NULL}};
+
+	lua_table_type(L, RUN_BOX, methods, meta);
+}

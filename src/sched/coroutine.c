@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lua_coroutine.c - coroutine.resume, wrap and yield that know of tasks.
+ * A call that waits works inside a script's own coroutines (an iterator that sleeps,
+ * say): the wait passes through resume() up to the task, and the wake comes down the same
+ * way. */
+#include "os/signals.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
+#include "sched/task.h"
+
+#include <lualib.h>
+
+/* Does a task wait inside `co`? Then only that task may go on with it: a coroutine that
+ * stands at a yield of the script's own, or has ended, runs for no task. */
+static bool is_waiting(lua_State *co)
+{
+	return lua_status(co) == LUA_YIELD && task_get(co);
+}
+
+/* Resume `co` and move what it yields or returns to L: the number of values. -1: it
+ * failed, the error is still on its stack. A wait inside parks the whole task, and k goes
+ * on. */
+static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
+{
+	struct task *t = task_get(L);
+	lua_State *before = interrupt_running(co);
+	int n = 0;
+
+	task_lend(co, t);
+	int rc = lua_resume(co, L, nargs, &n);
+
+	interrupt_running(before);
+	if (t &&
+	    t->state == TASK_PARKED) { /* a wait inside, not a yield of the script's */
+		lua_pop(co, n);
+		if (!lua_isyieldable(L)) {
+			t->state = TASK_RUNNING;
+			lua_resetthread(co); /* whom it waits for must not wake t */
+			return error_misuse(
+				L, "this call waits, which is not possible inside a "
+				   "callback of C (sort, gsub, require, ...)");
+		}
+		return lua_yieldk(L, 0, (lua_KContext)co, k);
+	}
+	task_lend(co, NULL);
+	if (t && t->strikes > 0) /* the hook stands in the coroutine that just ended */
+		interrupt_again(L, t->patience);
+	if (rc != LUA_OK && rc != LUA_YIELD)
+		return -1;
+	luaL_checkstack(L, n + 1, "too many results");
+	lua_xmove(co, L, n);
+	return n;
+}
+
+/* May `co` be resumed? Else push why not. */
+static bool can_resume(lua_State *L, lua_State *co)
+{
+	int status = lua_status(co);
+	lua_Debug ar;
+
+	if ((status == LUA_YIELD && !is_waiting(co)) ||
+	    (status == LUA_OK && !lua_getstack(co, 0, &ar) && lua_gettop(co) > 0 &&
+	     co != L))
+		return true;
+	bool alive = is_waiting(co) ||
+		     (status == LUA_OK && (co == L || lua_getstack(co, 0, &ar)));
+
+	lua_pushstring(L, alive ? "cannot resume non-suspended coroutine"
+				: "cannot resume dead coroutine");
+	return false;
+}
+
+static int resume_end(lua_State *L, lua_State *co, int n)
+{
+	bool ok = n >= 0;
+
+	if (!ok) {
+		lua_xmove(co, L, 1);
+		n = 1;
+	}
+	lua_pushboolean(L, ok);
+	lua_insert(L, -1 - n);
+	return n + 1;
+}
+
+static int resume_k(lua_State *L, int status, lua_KContext context)
+{
+	(void)status;
+	return resume_end(L, (lua_State *)context,
+			  resumed(L, (lua_State *)context, 0, resume_k));
+}
+
+static int co_resume(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, 1);
+	int n = lua_gettop(L) - 1;
+
+	luaL_argexpected(L, co, 1, "coroutine");
+	if (!can_resume(L, co)) {
+		lua_pushboolean(L, false);
+		lua_insert(L, -2);
+		return 2;
+	}
+	if (!lua_checkstack(co, n))
+		return luaL_error(L, "too many arguments to resume");
+	lua_xmove(L, co, n);
+	return resume_end(L, co, resumed(L, co, n, resume_k));
+}
+
+static int wrap_end(lua_State *L, lua_State *co, int n)
+{
+	if (n >= 0)
+		return n;
+	lua_resetthread(co); /* runs its pending <close>; the error stays on its stack */
+	lua_xmove(co, L, 1);
+	return lua_error(L);
+}
+
+static int wrap_k(lua_State *L, int status, lua_KContext context)
+{
+	lua_State *co = (lua_State *)context;
+
+	(void)status;
+	return wrap_end(L, co, resumed(L, co, 0, wrap_k));
+}
+
+static int wrapped(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+	int n = lua_gettop(L);
+
+	if (!can_resume(L, co))
+		return lua_error(L);
+	if (!lua_checkstack(co, n))
+		return luaL_error(L, "too many arguments to resume");
+	lua_xmove(L, co, n);
+	return wrap_end(L, co, resumed(L, co, n, wrap_k));
+}
+
+static int co_wrap(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_State *co = lua_newthread(L);
+
+	lua_pushvalue(L, 1);
+	lua_xmove(L, co, 1);
+	lua_pushcclosure(L, wrapped, 1);
+	return 1;
+}
+
+static int co_yield (lua_State *L)
+{
+	struct task *t = task_get(L);
+
+	if (t && t->L == L)
+		return error_misuse(L, "attempt to yield from outside a coroutine");
+	return lua_yield(L, lua_gettop(L));
+}
+
+/* Lua's own status() and close() with what they cannot know: a coroutine in which a task
+ * waits is not suspended. Upvalue 1: Lua's own function. */
+
+static int call_own(lua_State *L)
+{
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	return lua_gettop(L);
+}
+
+static int co_status(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, 1);
+
+	if (!co || !is_waiting(co))
+		return call_own(L);
+	lua_pushliteral(L, "normal");
+	return 1;
+}
+
+static int co_close(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, 1);
+
+	if (co && is_waiting(co))
+		return luaL_error(L, "cannot close a normal coroutine");
+	return call_own(L);
+}
+
+static const luaL_Reg mended[] = {
+	{"resume", co_resume},
+	{"wrap", co_wrap},
+	{"yield", co_yield },
+	{NULL, NULL},
+};
+
+static const luaL_Reg wrapped_up[] = {
+	{"status", co_status},
+	{"close", co_close},
+	{NULL, NULL},
+};
+
+int luaopen_haplua_coroutine(lua_State *L)
+{
+	lua_getglobal(L, LUA_COLIBNAME);
+	luaL_setfuncs(L, mended, 0);
+	for (const luaL_Reg *f = wrapped_up; f->name; f++) {
+		lua_getfield(L, -1, f->name);
+		lua_pushcclosure(L, f->func, 1);
+		lua_setfield(L, -2, f->name);
+	}
+	return 1;
+}

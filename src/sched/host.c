@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * host.c - start, turn, ordered shutdown: everything that is there before a script is. */
+#include "sched/host.h"
+#include "base/err.h"
+#include "os/signals.h"
+#include "net/target.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Files that are no connections: the loop's, the script's, children's pipes. */
+#define SPARE_FILES 128
+
+struct host *host_of(lua_State *L)
+{
+	void *host;
+
+	lua_getallocf(L, &host);
+	return host;
+}
+
+static void *allocate(void *host, void *p, size_t old, size_t size)
+{
+	(void)host, (void)old;
+	if (size == 0) {
+		free(p);
+		return NULL;
+	}
+	return realloc(p, size);
+}
+
+/* Only a fault of the host's own gets here: scripts run protected. */
+static int panic(lua_State *L)
+{
+	const char *text = lua_tostring(L, -1);
+
+	fprintf(stderr, "haplua: internal error: %s\n", text ? text : "(no message)");
+	return 0;
+}
+
+static void on_signal(void *owner, int signo)
+{
+	struct host *host = owner;
+
+	(void)signo;
+	scheduler_interrupt(&host->scheduler, HAP_EINTERRUPTED);
+}
+
+/* Running and shutting down. */
+
+/* libuv runs its timers before it sleeps: those may have woken a task. */
+static void on_before_sleep(uv_prepare_t *handle)
+{
+	struct host *host = handle->data;
+
+	if (host->scheduler.first)
+		uv_stop(&host->loop);
+}
+
+/* One turn of the loop, when every ready task has run once. */
+static void turn(struct host *host)
+{
+	bool ready = host->scheduler.first;
+
+	if (uv_run(&host->loop, ready ? UV_RUN_NOWAIT : UV_RUN_ONCE) || ready ||
+	    host->scheduler.first)
+		return;
+	if (!host->test || !host->test->still(host))
+		scheduler_interrupt(&host->scheduler, HAP_EDEADLOCK);
+}
+
+int host_loop(struct host *host)
+{
+	int rc = interrupt_start(&host->loop, on_signal, task_hook, host);
+
+	if (rc < 0)
+		return rc;
+	while (host->scheduler.alive > 0) {
+		scheduler_run(&host->scheduler);
+		if (host->test)
+			host->test->serve(host);
+		if (host->scheduler.alive > 0)
+			turn(host);
+	}
+	interrupt_stop();
+	return 0;
+}
+
+/* With the loop open: make everything else. */
+static int start(struct host *host)
+{
+	int rc = clock_init(&host->clock, &host->loop);
+
+	uv_prepare_init(&host->loop, &host->before_sleep);
+	host->before_sleep.data = host;
+	uv_prepare_start(&host->before_sleep, on_before_sleep);
+	uv_unref((uv_handle_t *)&host->before_sleep);
+	host->L = rc == 0 ? lua_newstate(allocate, host) : NULL;
+	if (rc == 0 && !host->L)
+		rc = HAP_ENOMEM;
+	if (rc < 0)
+		return rc;
+	lua_atpanic(host->L, panic);
+	/* Most runs are over before there is anything worth collecting: let the heap grow
+	 * to ten times what it is now before the first real cycle. */
+	lua_gc(host->L, LUA_GCINC, 1000, 0, 0);
+	lua_gc(host->L, LUA_GCCOLLECT);
+	scheduler_init(&host->scheduler, host->L, &host->clock);
+	return 0;
+}
+
+/* Boxes close what they hold; then the loop sees every handle closed. */
+void host_stop(struct host *host)
+{
+	if (host->L)
+		lua_close(host->L);
+	clock_close(&host->clock);
+	scheduler_close(&host->scheduler);
+	uv_close((uv_handle_t *)&host->before_sleep, NULL);
+	uv_run(&host->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&host->loop);
+}
+
+/* libuv aborts where it cannot grow its table of descriptors. This says why. */
+static void *reallocate(void *p, size_t size)
+{
+	void *moved = realloc(p, size);
+
+	if (!moved && size > 0) {
+		fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
+		exit(EXIT_FAILURE);
+	}
+	return moved;
+}
+
+/* Many targets need more descriptors than a process is given to begin with. No more than
+ * that is asked for: children inherit the limit. */
+static void raise_limit(const struct options *o)
+{
+	rlim_t need = (rlim_t)o->n_sockets * TARGET_BUSY_MAX + SPARE_FILES;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+		return;
+	limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int host_start(struct host *host, const struct options *options)
+{
+	raise_limit(options);
+	*host = (struct host){.options = options};
+	uv_replace_allocator(malloc, reallocate, calloc, free);
+	int rc = uv_loop_init(&host->loop);
+
+	if (rc < 0)
+		return rc;
+	signal(SIGPIPE, SIG_IGN);
+	rc = start(host);
+	if (rc < 0)
+		host_stop(host);
+	return rc;
+}
