@@ -196,7 +196,7 @@ fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, each at m
 .PHONY: lint format format-check
 lint: $(BIN) format-check ## what compilers and luacheck say about style
 	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
-	$(Q)sh tests/layers.sh
+	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tally.c - a hash table with open addressing, never more than half full. */
+ * multiset.c - a hash table with open addressing, never more than half full. */
 #include "base/multiset.h"
 #include "base/err.h"
 
@@ -16,7 +16,7 @@ static uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint32_t hash_of(const struct tally *t, struct span text)
+static uint32_t hash_of(const struct multiset *t, struct span text)
 {
 	uint64_t h = t->seed ^ text.n, word;
 
@@ -32,11 +32,11 @@ static uint32_t hash_of(const struct tally *t, struct span text)
 }
 
 /* The slot that has the text, or the free one that it would get. */
-static uint32_t *find(const struct tally *t, struct span text, uint32_t hash)
+static uint32_t *find(const struct multiset *t, struct span text, uint32_t hash)
 {
 	for (size_t i = hash & t->mask;; i = (i + 1) & t->mask) {
 		uint32_t *slot = &t->slots[i];
-		const struct tally_text *has = &t->texts[*slot - (*slot > 0)];
+		const struct multiset_text *has = &t->texts[*slot - (*slot > 0)];
 
 		if (*slot == 0 ||
 		    (has->hash == hash &&
@@ -45,7 +45,7 @@ static uint32_t *find(const struct tally *t, struct span text, uint32_t hash)
 	}
 }
 
-int tally_start(struct tally *t, size_t most, uint64_t seed)
+int multiset_start(struct multiset *t, size_t most, uint64_t seed)
 {
 	size_t slots = 2;
 
@@ -61,7 +61,7 @@ int tally_start(struct tally *t, size_t most, uint64_t seed)
 	return t->texts && t->slots ? 0 : HAP_ENOMEM;
 }
 
-int tally_add(struct tally *t, struct span text)
+int multiset_add(struct multiset *t, struct span text)
 {
 	uint32_t hash = hash_of(t, text), *slot = find(t, text, hash);
 
@@ -74,12 +74,12 @@ int tally_add(struct tally *t, struct span text)
 
 	if (rc < 0)
 		return rc;
-	t->texts[t->n++] = (struct tally_text){at, text.n, hash, 1};
+	t->texts[t->n++] = (struct multiset_text){at, text.n, hash, 1};
 	*slot = (uint32_t)t->n;
 	return 0;
 }
 
-bool tally_take(struct tally *t, struct span text)
+bool multiset_take(struct multiset *t, struct span text)
 {
 	uint32_t slot = *find(t, text, hash_of(t, text));
 
@@ -89,10 +89,10 @@ bool tally_take(struct tally *t, struct span text)
 	return true;
 }
 
-void tally_free(struct tally *t)
+void multiset_free(struct multiset *t)
 {
 	buf_free(&t->bytes);
 	free(t->texts);
 	free(t->slots);
-	*t = (struct tally){0};
+	*t = (struct multiset){0};
 }

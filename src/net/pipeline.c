@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * exchange.c - packing a series of commands into lines, and reading the replies back. */
+ * pipeline.c - packing a series of commands into lines, and reading the replies back. */
 #include "net/pipeline.h"
 #include "base/err.h"
 
@@ -11,7 +11,7 @@
 #define GLIMPSE_MAX 16384
 
 /* Begin the next line, empty but for the host's own commands. */
-static int start_batch(struct exchange *x)
+static int start_batch(struct pipeline *x)
 {
 	struct target *t = x->target;
 	int rc = batch_start(&x->batch, span_of(t->route), t->line_max);
@@ -21,17 +21,17 @@ static int start_batch(struct exchange *x)
 	return rc;
 }
 
-int exchange_start(struct exchange *x, struct target *target, double timeout)
+int pipeline_start(struct pipeline *x, struct target *target, double timeout)
 {
 	x->target = target_ref(target);
 	x->timeout = timeout;
 	return start_batch(x);
 }
 
-int exchange_add(struct exchange *x, struct span command,
+int pipeline_add(struct pipeline *x, struct span command,
 		 const struct reply_grammar *grammar)
 {
-	struct exchange_mark mark = {x->bytes.n + command.n, grammar};
+	struct pipeline_mark mark = {x->bytes.n + command.n, grammar};
 	int rc = batch_check(&x->batch, command);
 
 	if (rc == 0)
@@ -50,19 +50,19 @@ int exchange_add(struct exchange *x, struct span command,
 	return 0;
 }
 
-int exchange_payload(struct exchange *x, struct span payload)
+int pipeline_payload(struct pipeline *x, struct span payload)
 {
-	int rc = permit_check(x->target->permit, exchange_command(x, 0), true);
+	int rc = permit_check(x->target->permit, pipeline_command(x, 0), true);
 
 	return rc < 0 ? rc : buf_add_span(&x->payload, payload);
 }
 
-static const struct exchange_mark *mark_of(const struct exchange *x, size_t index)
+static const struct pipeline_mark *mark_of(const struct pipeline *x, size_t index)
 {
-	return (const struct exchange_mark *)x->marks.p + index;
+	return (const struct pipeline_mark *)x->marks.p + index;
 }
 
-struct span exchange_command(const struct exchange *x, size_t index)
+struct span pipeline_command(const struct pipeline *x, size_t index)
 {
 	size_t begin = index ? mark_of(x, index - 1)->end : 0;
 
@@ -71,14 +71,14 @@ struct span exchange_command(const struct exchange *x, size_t index)
 
 /* Does the next command's reply end its line? One that is RAW need not be the last where
  * it could be asked for again. */
-static bool closes_line(const struct exchange *x, unsigned flags)
+static bool closes_line(const struct pipeline *x, unsigned flags)
 {
 	return (flags & REPLY_RAW) && (x->changes || x->apart || (flags & REPLY_SHORT));
 }
 
 /* Put as many commands as fit on a line. *joined: a RAW reply is not the last. 0 or a
  * failure of batch_add(). */
-static int pack(struct exchange *x, bool *joined)
+static int pack(struct pipeline *x, bool *joined)
 {
 	int rc = start_batch(x);
 	bool raw = false;
@@ -87,13 +87,13 @@ static int pack(struct exchange *x, bool *joined)
 	if (rc < 0)
 		return rc;
 	if (x->payload.n > 0) {
-		rc = batch_add_payload(&x->batch, exchange_command(x, x->next),
+		rc = batch_add_payload(&x->batch, pipeline_command(x, x->next),
 				       buf_span(&x->payload));
 		x->next += rc > 0;
 		return rc < 0 ? rc : 0;
 	}
 	while (x->next < x->n) {
-		rc = batch_add(&x->batch, exchange_command(x, x->next));
+		rc = batch_add(&x->batch, pipeline_command(x, x->next));
 		if (rc <= 0)
 			break;
 		unsigned flags = mark_of(x, x->next)->grammar->flags;
@@ -106,10 +106,10 @@ static int pack(struct exchange *x, bool *joined)
 	return rc < 0 ? rc : 0;
 }
 
-static int send_line(struct exchange *x)
+static int send_line(struct pipeline *x)
 {
-	struct exchange_line *line =
-		&x->lines[(x->oldest + x->under_way) % EXCHANGE_WINDOW];
+	struct pipeline_line *line =
+		&x->lines[(x->oldest + x->under_way) % PIPELINE_WINDOW];
 	int rc = pack(x, &line->joined);
 
 	if (rc == 0)
@@ -128,9 +128,9 @@ static int send_line(struct exchange *x)
 }
 
 /* Have as many requests under way as may be. */
-static int send_lines(struct exchange *x)
+static int send_lines(struct pipeline *x)
 {
-	size_t window = x->changes ? 1 : EXCHANGE_WINDOW;
+	size_t window = x->changes ? 1 : PIPELINE_WINDOW;
 	int rc = 0;
 
 	while (rc == 0 && x->next < x->n && x->under_way < window)
@@ -138,15 +138,15 @@ static int send_lines(struct exchange *x)
 	return rc;
 }
 
-static void drop_line(struct exchange *x)
+static void drop_line(struct pipeline *x)
 {
 	request_drop(x->lines[x->oldest].request);
-	x->oldest = (x->oldest + 1) % EXCHANGE_WINDOW;
+	x->oldest = (x->oldest + 1) % PIPELINE_WINDOW;
 	x->under_way--;
 }
 
 /* Has an answer come in which the ends of the replies cannot be told for sure? */
-static bool is_ambiguous(struct exchange_line *line)
+static bool is_ambiguous(struct pipeline_line *line)
 {
 	struct request *r = line->request;
 
@@ -157,7 +157,7 @@ static bool is_ambiguous(struct exchange_line *line)
 }
 
 /* Ask anew for what has no reply yet, with each RAW one the last of its line. */
-static int ask_apart(struct exchange *x)
+static int ask_apart(struct pipeline *x)
 {
 	while (x->under_way > 0)
 		drop_line(x);
@@ -168,7 +168,7 @@ static int ask_apart(struct exchange *x)
 
 /* Cut the next reply off what has come. 1: *reply; 0: more is needed; <0, and *reply is
  * what there is instead. */
-static int cut(struct exchange_line *line, struct span *reply, bool *whole)
+static int cut(struct pipeline_line *line, struct span *reply, bool *whole)
 {
 	struct request *r = line->request;
 	struct span answer = buf_span(&r->in);
@@ -191,7 +191,7 @@ static int cut(struct exchange_line *line, struct span *reply, bool *whole)
 }
 
 /* The same, with the replies to the host's own commands taken off: they are empty. */
-static int cut_answer(struct exchange_line *line, struct span *reply, bool *whole)
+static int cut_answer(struct pipeline_line *line, struct span *reply, bool *whole)
 {
 	for (;;) {
 		int rc = cut(line, reply, whole);
@@ -206,7 +206,7 @@ static int cut_answer(struct exchange_line *line, struct span *reply, bool *whol
 
 /* An answer that cannot be cut may be one text that refuses the whole line: a process
  * that the master does not know, say. */
-static int judge_uncut(const struct exchange *x, struct span *text)
+static int judge_uncut(const struct pipeline *x, struct span *text)
 {
 	int rc = reply_check(reply_grammar(NULL, 0), *text, true, !x->target->route[0],
 			     text);
@@ -214,12 +214,12 @@ static int judge_uncut(const struct exchange *x, struct span *text)
 	return rc < 0 ? rc : HAP_EPROTOCOL;
 }
 
-static bool changes(const struct exchange *x, size_t index)
+static bool changes(const struct pipeline *x, size_t index)
 {
 	return mark_of(x, index)->grammar->flags & REPLY_CHANGES;
 }
 
-size_t exchange_in_doubt(const struct exchange *x)
+size_t pipeline_in_doubt(const struct pipeline *x)
 {
 	size_t n = 0;
 
@@ -236,17 +236,17 @@ static bool leaves_doubt(int rc)
 	return rc != HAP_EREFUSED && rc != HAP_EDENIED && rc != HAP_EWORKER;
 }
 
-int exchange_next(struct exchange *x, struct exchange_reply *out)
+int pipeline_next(struct pipeline *x, struct pipeline_reply *out)
 {
 	struct span reply;
 	bool whole;
 	int rc;
 
-	*out = (struct exchange_reply){.index = x->answered};
+	*out = (struct pipeline_reply){.index = x->answered};
 	if (x->under_way > 0 && x->lines[x->oldest].frame.left == 0)
 		drop_line(x);
 	if (x->answered == x->n)
-		return EXCHANGE_END;
+		return PIPELINE_END;
 	rc = send_lines(x);
 	if (rc == 0 && is_ambiguous(&x->lines[x->oldest]))
 		rc = ask_apart(x);
@@ -254,28 +254,28 @@ int exchange_next(struct exchange *x, struct exchange_reply *out)
 		return rc;
 	rc = cut_answer(&x->lines[x->oldest], &reply, &whole);
 	if (rc == 0)
-		return EXCHANGE_WAIT;
-	out->command = exchange_command(x, x->answered);
+		return PIPELINE_WAIT;
+	out->command = pipeline_command(x, x->answered);
 	out->text = reply;
 	if (rc == HAP_EPROTOCOL)
 		rc = judge_uncut(x, &out->text);
 	if (rc < 0) {
-		out->in_doubt = leaves_doubt(rc) ? exchange_in_doubt(x) : 0;
+		out->in_doubt = leaves_doubt(rc) ? pipeline_in_doubt(x) : 0;
 		return rc;
 	}
 	out->rc = reply_check(mark_of(x, x->answered)->grammar, reply, whole,
 			      !x->target->route[0], &out->text);
 	out->in_doubt = out->rc == HAP_EPROTOCOL && changes(x, x->answered);
 	x->answered++;
-	return EXCHANGE_REPLY;
+	return PIPELINE_REPLY;
 }
 
-void exchange_stop(struct exchange *x)
+void pipeline_stop(struct pipeline *x)
 {
 	x->n = x->next;
 }
 
-void exchange_free(struct exchange *x)
+void pipeline_free(struct pipeline *x)
 {
 	while (x->under_way > 0)
 		drop_line(x);
@@ -285,5 +285,5 @@ void exchange_free(struct exchange *x)
 	buf_free(&x->bytes);
 	buf_free(&x->marks);
 	buf_free(&x->payload);
-	*x = (struct exchange){0};
+	*x = (struct pipeline){0};
 }

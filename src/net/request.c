@@ -32,8 +32,8 @@ static void begin(struct request *r)
 {
 	r->target->busy++;
 	r->state = REQUEST_CONNECTING;
-	if (r->target->stand_in)
-		r->target->stand_in(r);
+	if (r->target->fake_transport)
+		r->target->fake_transport(r);
 	else
 		request_connect(r);
 }
@@ -219,7 +219,7 @@ static void write_some(struct request *r)
 void request_write(struct request *r)
 {
 	bool local = r->target->address.kind == ADDRESS_UNIX;
-	int rc = whole_prepare(r->fd, local, buf_span(&r->out));
+	int rc = single_write_prepare(r->fd, local, buf_span(&r->out));
 
 	if (rc < 0)
 		request_finish(r, rc);
@@ -248,7 +248,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* Stand-ins. */
 
-/* As RETRY_SECONDS, but a stand-in's time costs nothing and its retries do. */
+/* As RETRY_SECONDS, but a fake transport's time costs nothing and its retries do. */
 #define STAND_IN_RETRY_SECONDS 0.02
 
 struct request *request_ref(struct request *r)
@@ -261,7 +261,7 @@ static void on_retry(struct timer *t)
 {
 	struct request *r = CONTAINER_OF(t, struct request, retry);
 
-	r->target->stand_in(r);
+	r->target->fake_transport(r);
 }
 
 static void ask_again(struct request *r, uint64_t at)

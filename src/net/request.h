@@ -34,7 +34,7 @@ struct request {
 	struct addrinfo *found, *trying; /* owned list; the one being tried */
 	struct timer deadline, retry;
 	bool repeatable;        /* set before the start: sent twice is no harm */
-	bool put_off;           /* by a stand-in, once */
+	bool put_off;           /* by a fake transport, once */
 	uint64_t refused_until; /* 0 until a local socket has no listener */
 	int lacks;              /* while it waits for a descriptor: -EMFILE, -ENFILE */
 	struct request *next;   /* in the target's queue */
@@ -54,14 +54,15 @@ int request_new(struct request **out, struct target *target, struct buf *line);
 void request_start(struct request *r, uint64_t deadline, void (*wake)(void *),
 		   void *owner);
 
-/* For a target's stand-in: hold the request until it is answered. */
+/* For a target's fake transport: hold the request until it is answered. */
 struct request *request_ref(struct request *r);
 
 /* Let go of it: these bytes are the whole answer, or the connection failed with `rc` (a
  * local socket's ECONNREFUSED or ENOENT is tried again for a while, as a real one's). */
 void request_answer(struct request *r, struct span answer, int rc);
 
-/* Let go of it: its target's stand-in is asked again at `at` (CLOCK_NEVER: not at all).
+/* Let go of it: its target's fake transport is asked again at `at` (CLOCK_NEVER: not at
+ * all).
  */
 void request_ask_later(struct request *r, uint64_t at);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * whole.c - the room in a local socket's buffer, and the size of a segment. */
+ * single_write.c - the room in a local socket's buffer, and the size of a segment. */
 #include "net/single_write.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ static int prepare_local(int fd, size_t n)
 	return room / 2 < half ? UV_EMSGSIZE : 0;
 }
 
-int whole_prepare(int fd, bool local, struct span bytes)
+int single_write_prepare(int fd, bool local, struct span bytes)
 {
 	size_t segment = 0;
 

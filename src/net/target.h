@@ -38,7 +38,7 @@ struct target {
 	/* Who answers instead of a socket, under `haplua test`; NULL: a socket does.
 	 * Takes a reference with request_ref() and lets it go with request_answer() or
 	 * request_ask_later(), from outside of this call. */
-	void (*stand_in)(struct request *r);
+	void (*fake_transport)(struct request *r);
 	/* Told of the bytes that pass, for -v; NULL: nobody listens. */
 	void (*trace)(const struct target *t, enum target_way way, struct span bytes);
 };

@@ -47,7 +47,7 @@ static struct test *test_of(struct host *host)
 
 /* Answering. */
 
-static void stand_in(struct request *r)
+static void fake_transport(struct request *r)
 {
 	struct clock *c = r->target->clock;
 	struct test *t = test_of(CONTAINER_OF(c, struct host, clock));
@@ -342,7 +342,7 @@ static void begin(lua_State *L)
 	struct test *t = lua_newuserdatauv(L, sizeof *t, 0);
 	uint64_t now = clock_now(&host->clock);
 
-	*t = (struct test){.base = {serve, still, stand_in}};
+	*t = (struct test){.base = {serve, still, fake_transport}};
 	luaL_setmetatable(L, TEST_BOX);
 	lua_setfield(L, LUA_REGISTRYINDEX, TEST_BOX ".box");
 	clock_manual(&host->clock, now, clock_wall(&host->clock));

@@ -38,7 +38,7 @@ struct host_test {
 	void (*serve)(struct host *host);
 	/* Nothing is ready and no I/O is under way: returns whether it changed that. */
 	bool (*still)(struct host *host);
-	void (*stand_in)(struct request *r); /* of every target */
+	void (*fake_transport)(struct request *r); /* of every target */
 };
 
 struct host {

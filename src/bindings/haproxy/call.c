@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * lua_call.c - the ways to send commands to a target: send, batch, each.
- * arguments -> encoded commands -> exchange -> Lua values. */
+ * arguments -> encoded commands -> pipeline -> Lua values. */
 #include "bindings/haproxy/call.h"
 #include "base/err.h"
 #include "net/pipeline.h"
@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#define EXCHANGE_BOX "haplua.Exchange"
+#define PIPELINE_BOX "haplua.Exchange"
 
 /* Stack of every call that sends: arguments, then what is made on the way. */
 enum {
@@ -32,7 +32,7 @@ enum {
 enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
 
 struct call {
-	struct exchange x;
+	struct pipeline x;
 	struct buf scratch;                  /* one command while it is encoded */
 	const struct reply_grammar *grammar; /* of the command that was added last */
 	lua_Integer done;                    /* commands that HAProxy accepted */
@@ -46,10 +46,10 @@ struct target *lua_call_target(lua_State *L, int index)
 /* Told why, too: a signal or a deadline does not know what was under way. */
 static int call_close(lua_State *L)
 {
-	struct call *c = luaL_checkudata(L, 1, EXCHANGE_BOX);
-	size_t in_doubt = exchange_in_doubt(&c->x);
+	struct call *c = luaL_checkudata(L, 1, PIPELINE_BOX);
+	size_t in_doubt = pipeline_in_doubt(&c->x);
 
-	exchange_free(&c->x);
+	pipeline_free(&c->x);
 	buf_free(&c->scratch);
 	if (in_doubt && lua_gettop(L) > 1)
 		error_in_doubt(L, 2, in_doubt);
@@ -68,7 +68,7 @@ static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 			     "'%s' changes the connection itself, and haplua uses a "
 			     "fresh one for each request; nothing was sent",
 			     g->command);
-	rc = exchange_add(&c->x, buf_span(&c->scratch), g);
+	rc = pipeline_add(&c->x, buf_span(&c->scratch), g);
 	if (lua_permit_denied(rc))
 		lua_permit_raise(L, c->x.target, buf_span(&c->scratch), rc);
 	if (rc < 0)
@@ -132,20 +132,20 @@ static struct call *start(lua_State *L)
 	struct call *c = lua_newuserdatauv(L, sizeof *c, 0);
 
 	*c = (struct call){0};
-	luaL_setmetatable(L, EXCHANGE_BOX);
+	luaL_setmetatable(L, PIPELINE_BOX);
 	lua_toclose(L, SLOT_BOX);
 	c->x.wake = task_wake;
 	c->x.owner = task;
-	if (exchange_start(&c->x, t, timeout) < 0)
+	if (pipeline_start(&c->x, t, timeout) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
 	return c;
 }
 
 static void push_error(lua_State *L, const struct call *c, int rc,
-		       const struct exchange_reply *reply)
+		       const struct pipeline_reply *reply)
 {
 	struct error_about about = {
-		.command = exchange_command(&c->x, reply->index),
+		.command = pipeline_command(&c->x, reply->index),
 		.reply = reply->text,
 		.target = c->x.target->name,
 		.seconds = c->x.timeout,
@@ -166,11 +166,11 @@ static int raise_first(lua_State *L, const struct call *c)
 	return lua_error(L);
 }
 
-static void take(lua_State *L, struct call *c, const struct exchange_reply *reply,
+static void take(lua_State *L, struct call *c, const struct pipeline_reply *reply,
 		 enum mode mode)
 {
 	if (reply->rc < 0) {
-		exchange_stop(&c->x);
+		pipeline_stop(&c->x);
 		if (!lua_isnil(L, SLOT_ERROR))
 			return;
 		push_error(L, c, reply->rc, reply);
@@ -210,17 +210,17 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 {
 	struct call *c = lua_touserdata(L, SLOT_BOX);
 	enum mode mode = (enum mode)context;
-	struct exchange_reply reply;
+	struct pipeline_reply reply;
 	int rc;
 
 	(void)status;
 	for (;;) {
-		rc = exchange_next(&c->x, &reply);
-		if (rc != EXCHANGE_REPLY)
+		rc = pipeline_next(&c->x, &reply);
+		if (rc != PIPELINE_REPLY)
 			break;
 		take(L, c, &reply, mode);
 	}
-	if (rc == EXCHANGE_WAIT)
+	if (rc == PIPELINE_WAIT)
 		return task_park(L, context, call_k);
 	if (rc < 0) {
 		push_error(L, c, rc, &reply);
@@ -235,9 +235,9 @@ static int pretend(lua_State *L, struct call *c, enum mode mode)
 {
 	host_of(L)->would_change = true;
 	for (size_t i = 0; i < c->x.n; i++) {
-		struct exchange_reply reply = {.index = i};
+		struct pipeline_reply reply = {.index = i};
 
-		error_push_visible(L, exchange_command(&c->x, i), SIZE_MAX);
+		error_push_visible(L, pipeline_command(&c->x, i), SIZE_MAX);
 		printf("would send to %s: %s\n", c->x.target->name, lua_tostring(L, -1));
 		lua_pop(L, 1);
 		take(L, c, &reply, mode);
@@ -274,10 +274,10 @@ int lua_call_send(lua_State *L)
 		int rc = check_payload(c->grammar, payload);
 
 		if (rc == 0)
-			rc = exchange_payload(&c->x, payload);
+			rc = pipeline_payload(&c->x, payload);
 		if (lua_permit_denied(rc))
 			return lua_permit_raise(L, c->x.target,
-						exchange_command(&c->x, 0), rc);
+						pipeline_command(&c->x, 0), rc);
 		if (rc < 0)
 			return lua_words_misuse(L, "payload", 0, rc);
 	}
@@ -367,5 +367,5 @@ int lua_call_permit(lua_State *L)
 
 void lua_call_types(lua_State *L)
 {
-	lua_table_box(L, EXCHANGE_BOX, call_close);
+	lua_table_box(L, PIPELINE_BOX, call_close);
 }

@@ -114,7 +114,7 @@ struct target *lua_target_open(lua_State *L, struct span address, struct span ro
 	if (host->options->trace)
 		(*box)->trace = trace;
 	if (host->test)
-		(*box)->stand_in = host->test->stand_in;
+		(*box)->fake_transport = host->test->fake_transport;
 	return *box;
 }
 

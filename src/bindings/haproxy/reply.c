@@ -258,11 +258,11 @@ static int lreply_same(lua_State *L)
 	return 1;
 }
 
-#define TALLY_BOX "haplua.Tally"
+#define MULTISET_BOX "haplua.Tally"
 
-static int tally_close(lua_State *L)
+static int multiset_close(lua_State *L)
 {
-	tally_free(luaL_checkudata(L, 1, TALLY_BOX));
+	multiset_free(luaL_checkudata(L, 1, MULTISET_BOX));
 	return 0;
 }
 
@@ -282,23 +282,23 @@ static struct span push_wanted(lua_State *L, bool map, lua_Integer i)
 	return text;
 }
 
-/* Push a tally of the wanted entries. [-0, +1] */
-static struct tally *push_tally(lua_State *L, lua_Integer n)
+/* Push a multiset of the wanted entries. [-0, +1] */
+static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 {
-	struct tally *t = lua_newuserdatauv(L, sizeof *t, 0);
+	struct multiset *t = lua_newuserdatauv(L, sizeof *t, 0);
 	bool map = !lua_isnil(L, 3);
 	uint64_t seed;
 
-	*t = (struct tally){0};
-	luaL_setmetatable(L, TALLY_BOX);
+	*t = (struct multiset){0};
+	luaL_setmetatable(L, MULTISET_BOX);
 	int rc = uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
 
 	if (rc == 0)
-		rc = tally_start(t, (size_t)n, seed);
+		rc = multiset_start(t, (size_t)n, seed);
 	for (lua_Integer i = 1; rc == 0 && i <= n; i++) {
 		struct span text = push_wanted(L, map, i);
 
-		rc = text.p ? tally_add(t, text) : 0;
+		rc = text.p ? multiset_add(t, text) : 0;
 		lua_pop(L, 1);
 	}
 	if (rc < 0)
@@ -317,11 +317,11 @@ static int lreply_compare(lua_State *L)
 
 	lua_settop(L, 3);
 	if (rest.n > 0) {
-		struct tally *wanted = push_tally(L, n);
+		struct multiset *wanted = push_multiset(L, n);
 
 		lua_toclose(L, 4);
 		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
-			matched += tally_take(wanted, entry.pattern);
+			matched += multiset_take(wanted, entry.pattern);
 		if (rc < 0)
 			return lua_value_mismatch(L, rest);
 	}
@@ -341,7 +341,7 @@ static const luaL_Reg library[] = {
 int luaopen_haplua_reply(lua_State *L)
 {
 	lua_table_box(L, "haplua.Buf", buf_close);
-	lua_table_box(L, TALLY_BOX, tally_close);
+	lua_table_box(L, MULTISET_BOX, multiset_close);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -361,7 +361,7 @@ describe("a target", function()
         haproxy.connect(address)
       end)
       assert.equal("string", type(err), address)
-      assert.matches("exchange_test.lua", err)
+      assert.matches("pipeline_test.lua", err)
     end
     assert.matches("string expected", failure(haproxy.connect))
     assert.matches("unknown option 'time'", failure(haproxy.connect, "/x", { time = 1 }))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_tally.c - counting texts, against a count by looking at each. */
+ * test_multiset.c - counting texts, against a count by looking at each. */
 /* link: --wrap=malloc --wrap=realloc --wrap=calloc */
 #include "unit.h"
 #include "base/err.h"
@@ -39,23 +39,23 @@ void *__wrap_realloc(void *p, size_t n)
 
 static void a_text_is_there_as_often_as_it_was_added(void **state)
 {
-	struct tally t = {0};
+	struct multiset t = {0};
 
 	(void)state;
-	assert_int_equal(tally_start(&t, 4, 1), 0);
-	assert_false(tally_take(&t, SPAN_LIT("a")));
-	assert_int_equal(tally_add(&t, SPAN_LIT("a")), 0);
-	assert_int_equal(tally_add(&t, SPAN_LIT("")), 0);
-	assert_int_equal(tally_add(&t, SPAN_LIT("a")), 0);
-	assert_int_equal(tally_add(&t, SPAN_LIT("a\0")), 0);
-	assert_true(tally_take(&t, SPAN_LIT("a")));
-	assert_true(tally_take(&t, SPAN_LIT("a")));
-	assert_false(tally_take(&t, SPAN_LIT("a")));
-	assert_true(tally_take(&t, (struct span){NULL, 0}));
-	assert_false(tally_take(&t, SPAN_LIT("")));
-	assert_true(tally_take(&t, SPAN_LIT("a\0")));
-	assert_false(tally_take(&t, SPAN_LIT("b")));
-	tally_free(&t);
+	assert_int_equal(multiset_start(&t, 4, 1), 0);
+	assert_false(multiset_take(&t, SPAN_LIT("a")));
+	assert_int_equal(multiset_add(&t, SPAN_LIT("a")), 0);
+	assert_int_equal(multiset_add(&t, SPAN_LIT("")), 0);
+	assert_int_equal(multiset_add(&t, SPAN_LIT("a")), 0);
+	assert_int_equal(multiset_add(&t, SPAN_LIT("a\0")), 0);
+	assert_true(multiset_take(&t, SPAN_LIT("a")));
+	assert_true(multiset_take(&t, SPAN_LIT("a")));
+	assert_false(multiset_take(&t, SPAN_LIT("a")));
+	assert_true(multiset_take(&t, (struct span){NULL, 0}));
+	assert_false(multiset_take(&t, SPAN_LIT("")));
+	assert_true(multiset_take(&t, SPAN_LIT("a\0")));
+	assert_false(multiset_take(&t, SPAN_LIT("b")));
+	multiset_free(&t);
 }
 
 /* The i-th of many texts, of every length up to 40; some are the same. */
@@ -73,11 +73,11 @@ static void many_are_counted_with_every_seed(void **state)
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 20; seed++) {
-		struct tally t = {0};
+		struct multiset t = {0};
 
-		assert_int_equal(tally_start(&t, N, seed * 0x123456789abcdefU), 0);
+		assert_int_equal(multiset_start(&t, N, seed * 0x123456789abcdefU), 0);
 		for (unsigned i = 0; i < N; i += 2)
-			assert_int_equal(tally_add(&t, text_of(store, i)), 0);
+			assert_int_equal(multiset_add(&t, text_of(store, i)), 0);
 		for (unsigned i = 0; i < N; i++) {
 			unsigned there = 0, before = 0;
 
@@ -87,45 +87,45 @@ static void many_are_counted_with_every_seed(void **state)
 			for (unsigned k = 0; k < i; k++)
 				before += (unsigned)span_equal(text_of(store, i),
 							       text_of(other, k));
-			assert_int_equal(tally_take(&t, text_of(store, i)),
+			assert_int_equal(multiset_take(&t, text_of(store, i)),
 					 before < there);
 		}
-		tally_free(&t);
+		multiset_free(&t);
 	}
 }
 
 static void one_of_no_texts_has_none(void **state)
 {
-	struct tally t = {0};
+	struct multiset t = {0};
 
 	(void)state;
-	assert_int_equal(tally_start(&t, 0, 7), 0);
-	assert_false(tally_take(&t, SPAN_LIT("a")));
-	tally_free(&t);
-	tally_free(&t);
+	assert_int_equal(multiset_start(&t, 0, 7), 0);
+	assert_false(multiset_take(&t, SPAN_LIT("a")));
+	multiset_free(&t);
+	multiset_free(&t);
 }
 
 static void without_memory_there_is_a_code(void **state)
 {
-	struct tally t = {0};
+	struct multiset t = {0};
 
 	(void)state;
-	assert_int_equal(tally_start(&t, SIZE_MAX, 7), HAP_ELIMIT);
-	tally_free(&t);
+	assert_int_equal(multiset_start(&t, SIZE_MAX, 7), HAP_ELIMIT);
+	multiset_free(&t);
 	for (int i = 1; i <= 2; i++) {
 		starved = i;
-		assert_int_equal(tally_start(&t, 1, 7), HAP_ENOMEM);
+		assert_int_equal(multiset_start(&t, 1, 7), HAP_ENOMEM);
 		starved = 0;
-		tally_free(&t);
+		multiset_free(&t);
 	}
-	assert_int_equal(tally_start(&t, 1, 7), 0);
+	assert_int_equal(multiset_start(&t, 1, 7), 0);
 	starved = 1;
-	assert_int_equal(tally_add(&t, SPAN_LIT("a")), HAP_ENOMEM);
+	assert_int_equal(multiset_add(&t, SPAN_LIT("a")), HAP_ENOMEM);
 	starved = 0;
-	assert_false(tally_take(&t, SPAN_LIT("a")));
-	assert_int_equal(tally_add(&t, SPAN_LIT("a")), 0);
-	assert_true(tally_take(&t, SPAN_LIT("a")));
-	tally_free(&t);
+	assert_false(multiset_take(&t, SPAN_LIT("a")));
+	assert_int_equal(multiset_add(&t, SPAN_LIT("a")), 0);
+	assert_true(multiset_take(&t, SPAN_LIT("a")));
+	multiset_free(&t);
 }
 
 int main(void)
