@@ -153,7 +153,7 @@ bench: $(BIN) $(B)/packages-bench ## measure, and write the tables of docs/perfo
 bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## the same for the keeper: reloads, rest
 	$(Q)sh tests/bench/bench.sh $(B) keep
 
-SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZE := -O1 -g -DHAP_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 # With REAL=1 these run check-real, too; TESTS names a part of it. Under valgrind only the program that runs
 # the tests is watched, not those that it starts; the sanitizers are in all.
 asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1

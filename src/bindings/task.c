@@ -5,18 +5,19 @@
 #include "sched/host.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
-#include "sched/task.h"
+#include "sched/cancel.h"
+#include "sched/deadline.h"
 
 #include <lauxlib.h>
 
-#define SLEEP_BOX "haplua.Sleep"
-#define SCOPE_BOX "haplua.Deadline"
+#define SLEEP_BOX    "haplua.Sleep"
+#define DEADLINE_BOX "haplua.Deadline"
 
 /* task.spawn(fn, ...) -> Task. Begins when the caller waits next. */
 static int ltask_spawn(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TFUNCTION);
-	task_spawn(L, &host_of(L)->scheduler, task_of(L), lua_gettop(L) - 1);
+	scheduler_spawn(L, &host_of(L)->scheduler, task_of(L), lua_gettop(L) - 1);
 	return 1;
 }
 
@@ -37,7 +38,7 @@ static int ltask_wait(lua_State *L)
 /* task:cancel(): its waits raise `interrupted`. Does not wait for its end. */
 static int ltask_cancel(lua_State *L)
 {
-	task_cancel(task_check(L, 1));
+	cancel_task(task_check(L, 1));
 	return 0;
 }
 
@@ -55,14 +56,13 @@ static int ltask_close_k(lua_State *L, int status, lua_KContext context)
 	(void)status, (void)context;
 	if (t->state == TASK_DONE)
 		return 0;
-	task_wait_for(task_of(L), t);
-	return task_park_quietly(L, 0, ltask_close_k);
+	return task_park_quietly(L, t, 0, ltask_close_k);
 }
 
 /* <close>: cancel, and wait for the end. */
 static int ltask_close(lua_State *L)
 {
-	task_cancel(task_check(L, 1));
+	cancel_task(task_check(L, 1));
 	lua_settop(L, 1);
 	return ltask_close_k(L, LUA_OK, 0);
 }
@@ -216,46 +216,46 @@ static int ltask_sleep_until(lua_State *L)
 
 /* Deadlines. */
 
-static int scope_close(lua_State *L)
+static int deadline_close(lua_State *L)
 {
-	scope_leave(luaL_checkudata(L, 1, SCOPE_BOX));
+	deadline_leave(luaL_checkudata(L, 1, DEADLINE_BOX));
 	return 0;
 }
 
 static int ltask_deadline_k(lua_State *L, int status, lua_KContext context)
 {
-	struct scope *s = lua_touserdata(L, 1);
-	bool fired = s->fired;
+	struct deadline *d = lua_touserdata(L, 1);
+	bool is_error = status != LUA_OK && status != LUA_YIELD;
 
 	(void)context;
-	if (fired && (status == LUA_OK || status == LUA_YIELD) && s->delivered) {
-		/* The function swallowed the error and went on: too late all the same. */
-		struct error_about about = {.seconds = s->seconds};
-
-		scope_leave(s);
-		return error_raise(L, HAP_ETIMEOUT, &about);
-	}
-	scope_leave(s);
-	if (status != LUA_OK && status != LUA_YIELD)
+	deadline_leave(d);
+	if (is_error)
 		return lua_error(L);
+	if (d->raised) /* the function swallowed the error and went on */
+		return error_raise(L, HAP_ETIMEOUT,
+				   &(struct error_about){.seconds = d->seconds});
 	return lua_gettop(L) - 1;
 }
 
 /* task.deadline(seconds, fn, ...) -> what fn returns. When the time is over, fn's wait
- * raises `timeout`; its cleanups may wait for 5 seconds more. */
+ * raises `timeout`, or its next instruction where it does not wait; its cleanups may wait
+ * for 5 seconds more. */
 static int ltask_deadline(lua_State *L)
 {
 	lua_Number seconds = luaL_checknumber(L, 1);
-	struct task *t = task_of(L);
 
 	luaL_argcheck(L, seconds >= 0, 1, "seconds, 0 or more, expected");
 	luaL_checktype(L, 2, LUA_TFUNCTION);
-	struct scope *s = lua_newuserdatauv(L, sizeof *s, 0);
+	task_of(L);
+	struct deadline *d = lua_newuserdatauv(L, sizeof *d, 1);
 
-	s->task = NULL;
-	luaL_setmetatable(L, SCOPE_BOX);
+	d->s = NULL;
+	luaL_setmetatable(L, DEADLINE_BOX);
+	lua_pushthread(L); /* the deadline knows its coroutine */
+	lua_setiuservalue(L, -2, 1);
 	lua_replace(L, 1);
-	if (scope_enter(s, t, seconds) < 0)
+	lua_toclose(L, 1); /* coroutine.close() ends it, too */
+	if (deadline_enter(d, L, seconds) < 0)
 		return error_raise(L, HAP_ENOMEM, NULL);
 	int status =
 		lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, ltask_deadline_k);
@@ -306,7 +306,7 @@ int luaopen_haplua_task(lua_State *L)
 {
 	lua_table_type(L, TASK_BOX, methods, meta);
 	lua_table_box(L, SLEEP_BOX, sleep_close);
-	lua_table_box(L, SCOPE_BOX, scope_close);
+	lua_table_box(L, DEADLINE_BOX, deadline_close);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -153,6 +153,8 @@ void clock_unset(struct clock *c, struct timer *t)
 	struct timer *last = c->heap[--c->n];
 
 	t->slot = 0;
+	if (c->n == 0) /* a timer that nobody waits for must not keep the loop alive */
+		uv_timer_stop(&c->wake);
 	if (last == t)
 		return;
 	if (i > 0 && c->heap[(i - 1) / 2]->at > last->at)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * interrupt.c - handlers for SIGINT, SIGTERM, SIGHUP and the alarm of a deadline.
- * lua_sethook() is the one function of Lua that may be called from a signal handler. */
+ * signals.c - handlers for SIGINT, SIGTERM, SIGHUP and SIGALRM. */
 #include "os/signals.h"
 
 #include <errno.h>
@@ -9,85 +8,81 @@
 #include <sys/time.h>
 #include <time.h>
 
-#define SAME_BLOW_MS 100
+#define DUPLICATE_MS 100
 
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-enum { SIGNALS = sizeof signals / sizeof *signals };
+static const int caught_signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS = sizeof caught_signals / sizeof *caught_signals };
 
 static struct {
 	uv_async_t async;
-	void (*on_signal)(void *owner, int signo);
-	lua_Hook hook;
-	void *owner;
+	struct signals_user user;
 	struct sigaction before[SIGNALS], before_alarm;
-	volatile sig_atomic_t signo, typed, told;
+	volatile sig_atomic_t signo, typed, reported;
 	bool alarm; /* it may ring yet */
 	struct timespec since;
-	lua_State *volatile running;
 } state;
-
-static void set_hook(void)
-{
-	lua_State *L = state.running;
-
-	if (L)
-		lua_sethook(L, state.hook,
-			    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
-}
 
 /* timeout(1) and some shells send a signal to the process and to its group: these two, a
  * moment apart, are one. */
-static bool same_blow(const struct timespec *now)
+static bool is_duplicate_signal(const struct timespec *now)
 {
 	long ms = (now->tv_sec - state.since.tv_sec) * 1000 +
 		  (now->tv_nsec - state.since.tv_nsec) / 1000000;
 
-	return ms < SAME_BLOW_MS;
+	return state.signo && ms < DUPLICATE_MS;
 }
 
-static void on_caught(int signo, siginfo_t *info, void *context)
+static void handle(int signo, const siginfo_t *info)
 {
-	int saved = errno;
 	struct timespec now;
 
-	(void)context;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (state.signo && same_blow(&now))
+	if (is_duplicate_signal(&now))
 		return;
-	if (state.signo) {
+	if (state.signo) { /* the second: end by it, without cleanups */
 		signal(signo, SIG_DFL);
 		raise(signo);
 	}
 	state.since = now;
 	state.signo = signo;
 	state.typed = info->si_code == SI_KERNEL;
-	set_hook();
+	state.user.in_handler();
 	uv_async_send(&state.async);
+}
+
+static void on_caught(int signo, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	(void)context;
+	handle(signo, info);
 	errno = saved;
 }
 
 static void on_alarm(int signo)
 {
+	int saved = errno;
+
 	(void)signo;
-	set_hook();
+	state.user.in_handler();
+	errno = saved;
 }
 
-void interrupt_flush(void)
+void signals_flush(void)
 {
-	if (state.signo && !state.told) {
-		state.told = 1;
-		state.on_signal(state.owner, state.signo);
+	if (state.signo && !state.reported) {
+		state.reported = 1;
+		state.user.on_signal(state.user.owner, state.signo);
 	}
 }
 
 static void on_async(uv_async_t *handle)
 {
 	(void)handle;
-	interrupt_flush();
+	signals_flush();
 }
 
-int interrupt_start(uv_loop_t *loop, void (*on_signal)(void *owner, int signo),
-		    lua_Hook hook, void *owner)
+int signals_start(uv_loop_t *loop, const struct signals_user *user)
 {
 	struct sigaction caught = {.sa_sigaction = on_caught,
 				   .sa_flags = SA_SIGINFO | SA_RESTART};
@@ -97,46 +92,36 @@ int interrupt_start(uv_loop_t *loop, void (*on_signal)(void *owner, int signo),
 	if (rc < 0)
 		return rc;
 	uv_unref((uv_handle_t *)&state.async);
-	state.on_signal = on_signal;
-	state.hook = hook;
-	state.owner = owner;
-	state.signo = state.typed = state.told = 0;
+	state.user = *user;
+	state.signo = state.typed = state.reported = 0;
 	for (int i = 0; i < SIGNALS; i++) {
-		sigaction(signals[i], NULL, &state.before[i]);
+		sigaction(caught_signals[i], NULL, &state.before[i]);
 		if (state.before[i].sa_handler != SIG_IGN)
-			sigaction(signals[i], &caught, NULL);
+			sigaction(caught_signals[i], &caught, NULL);
 	}
 	sigaction(SIGALRM, &rung, &state.before_alarm);
 	return 0;
 }
 
-void interrupt_stop(void)
+void signals_stop(void)
 {
 	for (int i = 0; i < SIGNALS; i++)
-		sigaction(signals[i], &state.before[i], NULL);
+		sigaction(caught_signals[i], &state.before[i], NULL);
 	sigaction(SIGALRM, &state.before_alarm, NULL);
 	uv_close((uv_handle_t *)&state.async, NULL);
 }
 
-int interrupt_signal(void)
+int signals_caught(void)
 {
 	return state.signo;
 }
 
-bool interrupt_typed(void)
+bool signals_typed(void)
 {
 	return state.typed;
 }
 
-lua_State *interrupt_running(lua_State *L)
-{
-	lua_State *before = state.running;
-
-	state.running = L;
-	return before;
-}
-
-void interrupt_alarm(double seconds)
+void signals_alarm(double seconds)
 {
 	struct itimerval it = {0};
 
@@ -151,21 +136,4 @@ void interrupt_alarm(double seconds)
 			it.it_value.tv_usec = 999999;
 	}
 	setitimer(ITIMER_REAL, &it, NULL);
-}
-
-/* One instruction may call the hook twice, for the count and for the line: the second
- * time the mask is what the first has set. */
-bool interrupt_is_again(lua_State *L, const lua_Debug *ar)
-{
-	return !(lua_gethookmask(L) & LUA_MASKLINE) && ar->event != LUA_HOOKLINE;
-}
-
-void interrupt_again(lua_State *L, int instructions)
-{
-	if (instructions > 0)
-		lua_sethook(L, state.hook,
-			    LUA_MASKCOUNT | (instructions == 1 ? LUA_MASKCALL : 0),
-			    instructions);
-	else
-		lua_sethook(L, NULL, 0, 0);
 }

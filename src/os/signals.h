@@ -1,49 +1,42 @@
 /* SPDX-License-Identifier: MIT
  *
- * interrupt.h - how a signal reaches a script, even one that never waits.
- * Signals are the process's, so this module is the one place with static state. A handler
- * only marks, wakes the loop and asks the running coroutine to call a hook at its next
- * instruction, as the `lua` program does. */
-#ifndef HAP_INTERRUPT_H
-#define HAP_INTERRUPT_H
+ * signals.h - SIGINT, SIGTERM, SIGHUP, and an alarm for those who compute.
+ * Signals belong to the process, so this module is one of the two places with static
+ * state. It knows no Lua: its user says what is to be done inside a handler. */
+#ifndef HAP_SIGNALS_H
+#define HAP_SIGNALS_H
 
-#include <lua.h>
 #include <stdbool.h>
 #include <uv.h>
 
-/* Catch SIGINT, SIGTERM and SIGHUP (those that were not ignored when the program began).
- * `on_signal` is called from the loop, once for each signal; `hook` runs inside the
- * running coroutine, and may raise. A second signal of any of these kinds ends the
- * process by that signal. 0 or UV_*. */
-int interrupt_start(uv_loop_t *loop, void (*on_signal)(void *owner, int signo),
-		    lua_Hook hook, void *owner);
+struct signals_user {
+	/* Called once for each signal, from the loop or from signals_flush(). */
+	void (*on_signal)(void *owner, int signo);
+	/* Called inside the handler of a signal or an alarm: only what signal-safety(7)
+	 * allows. */
+	void (*in_handler)(void);
+	void *owner;
+};
+
+/* Catch SIGINT, SIGTERM and SIGHUP (those that were not ignored when the program began)
+ * and SIGALRM. A second signal, later than a tenth of a second after the first, ends the
+ * process. 0 or UV_*. */
+int signals_start(uv_loop_t *loop, const struct signals_user *user);
 
 /* Put the handlers back and close the handle; the loop must run once more. */
-void interrupt_stop(void);
+void signals_stop(void);
 
-/* The signal that arrived, or 0. */
-int interrupt_signal(void);
-
-/* Tell `on_signal` now, if it has not been told: for the hook, while the loop stands
- * still. */
-void interrupt_flush(void);
+/* The signal that was caught, or 0. */
+int signals_caught(void);
 
 /* Was it typed at the terminal? Then every process of the foreground group has it. */
-bool interrupt_typed(void);
+bool signals_typed(void);
 
-/* Tell which coroutine Lua runs now (NULL: none); returns the one before. Whoever resumes
- * a coroutine says so before, and puts the former back after. */
-lua_State *interrupt_running(lua_State *L);
+/* Call `on_signal` now where the loop has not done so: for whoever keeps the loop from
+ * turning. */
+void signals_flush(void);
 
-/* Have the hook called in the running coroutine when `seconds` of real time have passed;
- * 0 calls this off. */
-void interrupt_alarm(double seconds);
-
-/* Have the hook called in this coroutine after that many instructions; 1: or at the next
- * call; 0: no more. */
-void interrupt_again(lua_State *L, int instructions);
-
-/* Within the hook: was it that which called it? Otherwise it was a signal. */
-bool interrupt_is_again(lua_State *L, const lua_Debug *ar);
+/* Have an alarm ring after `seconds` of real time; 0 calls it off. */
+void signals_alarm(double seconds);
 
 #endif

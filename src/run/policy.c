@@ -5,6 +5,7 @@
  * says on standard error what went wrong, and knows the exit status. */
 #include "run/policy.h"
 #include "base/err.h"
+#include "sched/cancel.h"
 #include "sched/host.h"
 #include "os/signals.h"
 #include "luakit/error.h"
@@ -175,8 +176,7 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 
 	(void)status, (void)context;
 	if (script->state != TASK_DONE) {
-		task_wait_for(task_of(L), script);
-		return task_park_quietly(L, 0, run_k);
+		return task_park_quietly(L, script, 0, run_k);
 	}
 	run->untold = script->failed && !run->exited;
 	if (!script->failed && !run->exited) {
@@ -201,9 +201,9 @@ static int run_main(lua_State *L)
 {
 	struct run *run = lua_touserdata(L, SLOT_RUN);
 
-	run->script = task_spawn(L, &run->policy->host->scheduler, task_of(L),
-				 lua_gettop(L) - 2);
-	run->script->asked = true;
+	run->script = scheduler_spawn(L, &run->policy->host->scheduler, task_of(L),
+				      lua_gettop(L) - 2);
+	run->script->heard = true; /* by report() */
 	return run_k(L, LUA_OK, 0);
 }
 
@@ -230,8 +230,8 @@ static int exit_run(lua_State *L)
 	if (!run->exited) /* the first says why the script ends */
 		run->status = status;
 	run->exited = true;
-	task_cancel(run->script);
-	return task_end(L);
+	cancel_task(run->script);
+	return cancel_self(L);
 }
 
 /* Has every run come to barrier number `round`, or passed it? -1: one never will. */
@@ -309,7 +309,7 @@ static void start_run(lua_State *L, struct run *run)
 	lua_pushlightuserdata(L, run);
 	int n = lua_script_load(L, o, run->socket);
 
-	root = task_spawn(L, &run->policy->host->scheduler, NULL, n + 2);
+	root = scheduler_spawn(L, &run->policy->host->scheduler, NULL, n + 2);
 	root->owner = run;
 	task_set_target(root,
 			lua_target_open(L, span_of(run->socket), span_of(o->route)));
@@ -358,7 +358,7 @@ void policy_stop(struct policy *p, int signo)
 	p->signo = signo;
 	for (int i = 0; i < p->n; i++)
 		if (!p->runs[i].ended && p->runs[i].script)
-			task_cancel(p->runs[i].script);
+			cancel_task(p->runs[i].script);
 }
 
 int policy_status(const struct policy *p)
@@ -453,7 +453,7 @@ int policy_run(const struct options *options)
 	}
 	if (rc < 0)
 		fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));
-	int signo = interrupt_signal();
+	int signo = signals_caught();
 
 	if (signo && status == 128 + signo) { /* so that a shell sees what ended us */
 		signal(signo, SIG_DFL);

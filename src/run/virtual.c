@@ -7,6 +7,7 @@
  * that the function is called by the host, never from within a script's call. */
 #include "run/virtual.h"
 #include "base/err.h"
+#include "sched/cancel.h"
 #include "sched/host.h"
 #include "os/signals.h"
 #include "luakit/error.h"
@@ -138,7 +139,7 @@ static void serve(struct host *host)
 	t->queue.n = 0;
 	if (t->guarded && uv_hrtime() >= t->limit) {
 		t->late = true;
-		task_cancel(t->guarded);
+		cancel_task(t->guarded);
 		let_go(t);
 	}
 }
@@ -314,7 +315,7 @@ static int lvirtual_abandon(lua_State *L)
 	while (root->parent)
 		root = root->parent;
 	luaL_argcheck(L, !task->parent && task != root, 1, "another run's task expected");
-	task_abandon(task);
+	scheduler_abandon(task);
 	return 0;
 }
 

@@ -1,282 +1,261 @@
 /* SPDX-License-Identifier: MIT
  *
- * task_due.c - what ends a task before it ends by itself: interruption, deadlines, a
- * child's failure. Others only mark a task (and wake it); the error is raised by the task
- * itself, at its next wait, or by the hook where it never waits. */
+ * cancel.c - marking tasks, raising in them, and the grace that follows. */
 #include "sched/cancel.h"
 #include "base/err.h"
-#include "os/signals.h"
 #include "luakit/error.h"
+#include "os/signals.h"
 
 #include <lauxlib.h>
 
-/* How long a task that was told to end may go on with its cleanups before every wait of
- * it raises again. */
-#define GRACE_SECONDS 5.0
+/* The causes that are in force in a task are its active_error and its raised deadlines.
+ */
 
-/* Instructions: a tenth of a second or so, time enough for cleanups that compute. */
-#define LONG_PATIENCE 10000000
-
-/* What is to be raised in a task. */
-
-static struct scope *scope_due(const struct task *t)
+static uint64_t grace_from_now(const struct task *t)
 {
-	for (struct scope *s = t->scope; s; s = s->outer)
-		if (s->fired && !s->delivered)
-			return s;
-	return NULL;
+	return clock_after(t->s->clock, CANCEL_GRACE_SECONDS);
+}
+
+static uint64_t first_grace_end(const struct task *t)
+{
+	uint64_t end = t->active_error ? t->active_grace_end : CLOCK_NEVER;
+
+	for (const struct deadline *d = t->deadlines; d; d = d->outer)
+		if (d->raised && d->grace_end < end)
+			end = d->grace_end;
+	return end;
+}
+
+static bool has_expired(const struct task *t, uint64_t end)
+{
+	return end != CLOCK_NEVER && end <= clock_now(t->s->clock);
 }
 
 static void on_grace_end(struct timer *timer)
 {
-	struct task *t = CONTAINER_OF(timer, struct task, grace);
-
-	t->doomed = true;
-	task_wake(t);
+	task_wake(CONTAINER_OF(timer, struct task, grace));
 }
 
-/* After how many instructions the hook raises again what was just raised. A script that
- * goes on computing may have eaten it with pcall(), in a loop whose body takes every
- * raise: so in turns a long time, for cleanups, and ever longer bursts of raises one
- * after the other, which get out of as many nested loops. */
-static void lose_patience(struct task *t)
+/* Set the end of every grace that runs. */
+static void set_grace_ends(struct task *t, uint64_t end)
 {
-	if (t->burst > 0) {
-		t->burst--;
-		t->patience = 1;
-	} else {
-		t->burst = ++t->strikes;
-		t->patience = LONG_PATIENCE;
-	}
+	if (t->active_error)
+		t->active_grace_end = end;
+	for (struct deadline *d = t->deadlines; d; d = d->outer)
+		if (d->raised)
+			d->grace_end = end;
 }
 
-/* `rc` is about to be raised in L. From now on the task has GRACE_SECONDS, then it is
- * raised again at each wait. */
-static void begin_grace(lua_State *L, struct task *t, int rc)
+void cancel_arm_grace(struct task *t)
 {
+	uint64_t end = first_grace_end(t);
 	struct clock *c = t->s->clock;
 
-	t->last_raised = rc;
-	lose_patience(t);
-	interrupt_again(L, t->patience);
-	if (!t->doomed && t->grace.slot == 0 &&
-	    clock_set(c, &t->grace, clock_after(c, GRACE_SECONDS), on_grace_end) < 0)
-		t->doomed = true;
+	if (end == CLOCK_NEVER || has_expired(t, end))
+		clock_unset(c, &t->grace);
+	else if ((t->grace.slot == 0 || t->grace.at != end) &&
+		 clock_set(c, &t->grace, end, on_grace_end) < 0)
+		set_grace_ends(t, clock_now(c)); /* no memory for a timer: no time */
 }
 
-void task_renew_grace(struct task *t)
+void cancel_renew_grace(struct task *t)
 {
-	struct clock *c = t->s->clock;
-
-	if (t->grace.slot == 0 && !t->doomed)
+	if (first_grace_end(t) == CLOCK_NEVER)
 		return;
-	t->doomed =
-		clock_set(c, &t->grace, clock_after(c, GRACE_SECONDS), on_grace_end) < 0;
+	set_grace_ends(t, grace_from_now(t));
+	cancel_arm_grace(t);
 }
 
-void task_end_grace(struct task *t)
+void cancel_forget(struct task *t)
 {
+	t->pending_error = t->active_error = 0;
 	clock_unset(t->s->clock, &t->grace);
-	t->doomed = false;
-	t->strikes = t->burst = 0;
-	t->last_raised = 0;
 }
 
-/* Push the error that a task ended with, to be raised in `t`; its traceback goes with it.
- * A failed task leaves two values on its stack, the error and the traceback. [-0, +1] */
-void task_push_error_of(lua_State *L, struct task *t, struct task *ended)
+/* Raising in a task. */
+
+/* The error that is to be raised now, which counts as raised from here on: HAP_E*, or 0.
+ * *d is the deadline that HAP_ETIMEOUT is about. */
+static int take_due(struct task *t, struct deadline **d)
 {
-	task_push(L, t);
-	for (int i = 1; i <= 2; i++) {
-		if (!lua_checkstack(ended->L, 1))
-			luaL_error(L, "stack overflow");
-		lua_pushvalue(ended->L, i);
-		lua_xmove(ended->L, L, 1);
+	if (t->pending_error) {
+		t->active_error = t->pending_error;
+		t->active_grace_end = grace_from_now(t);
+		t->pending_error = 0;
+		return t->active_error;
 	}
-	lua_setiuservalue(L, -3, BOX_TRACE);
-	lua_pushvalue(L, -1);
-	lua_setiuservalue(L, -3, BOX_ERROR);
+	for (*d = t->deadlines; *d; *d = (*d)->outer) {
+		if ((*d)->fired && !(*d)->raised) {
+			(*d)->raised = true;
+			(*d)->grace_end = grace_from_now(t);
+			return HAP_ETIMEOUT;
+		}
+	}
+	if (t->active_error && has_expired(t, t->active_grace_end))
+		return t->active_error;
+	for (*d = t->deadlines; *d; *d = (*d)->outer)
+		if ((*d)->raised && has_expired(t, (*d)->grace_end))
+			return HAP_ETIMEOUT;
+	return 0;
+}
+
+/* Push the error object of active_error: the same one each time, by which the parent sees
+ * that a failure is no news. [-0, +1] */
+static void push_cancellation(lua_State *L, struct task *t, bool is_new)
+{
+	struct error_about about = {0};
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, t->anchor);
+	if (lua_getiuservalue(L, -1, BOX_CANCELLATION) == LUA_TNIL || is_new) {
+		lua_pop(L, 1);
+		if (t->active_error == HAP_EINTERRUPTED && !t->cancelled)
+			about.signal = signals_caught();
+		error_push(L, t->active_error, &about);
+		lua_pushvalue(L, -1);
+		lua_setiuservalue(L, -3, BOX_CANCELLATION);
+	}
 	lua_remove(L, -2);
 }
 
-/* Push what is due, if anything. Returns whether. [-0, +(0|1)] */
-bool task_push_due(lua_State *L, struct task *t)
+bool cancel_push(lua_State *L, struct task *t)
 {
-	struct scope *s = scope_due(t);
-	struct error_about about = {0};
-	int rc = t->pending;
+	struct deadline *d = NULL;
+	bool is_new = t->pending_error;
+	int rc;
 
 	luaL_checkstack(L, 6, NULL);
-	if (rc || t->doomed) {
-		rc = rc ? rc : t->last_raised;
-		t->pending = 0;
-		if (rc == HAP_EINTERRUPTED && !t->cancelled)
-			about.signal = interrupt_signal();
-	} else if (s) {
-		s->delivered = true;
-		t->last_seconds = s->seconds;
-		rc = HAP_ETIMEOUT;
-	} else if (t->broken) {
-		struct task *child = t->broken;
-
-		t->broken = NULL;
-		task_push_error_of(L, t, child);
-		task_unref(child);
-		return true;
-	} else {
+	rc = take_due(t, &d);
+	if (rc == 0)
 		return false;
-	}
-	if (rc == HAP_ETIMEOUT)
-		about.seconds = t->last_seconds;
-	begin_grace(L, t, rc);
-	error_push(L, rc, &about);
-	t->told = lua_topointer(L, -1);
+	cancel_arm_grace(t);
+	if (d)
+		error_push(L, rc, &(struct error_about){.seconds = d->seconds});
+	else
+		push_cancellation(L, t, is_new);
+	cancel_enter(L, t);
+	cancel_watch(t);
 	return true;
 }
 
-/* Ending one from outside. */
+/* Marking tasks. */
 
-static void interrupt_task(struct task *t, int rc)
-{
-	if (t->state == TASK_DONE)
-		return;
-	if (t->last_raised != rc)
-		t->pending = rc;
-	for (struct task *child = t->children; child; child = child->next)
-		interrupt_task(child, rc);
-	task_wake(t);
-}
-
-void scheduler_interrupt(struct scheduler *s, int rc)
-{
-	for (struct task *root = s->roots; root; root = root->next)
-		for (struct task *t = root->children; t; t = t->next)
-			interrupt_task(t, rc);
-}
-
-void task_cancel(struct task *t)
+void cancel_task(struct task *t)
 {
 	if (t->state == TASK_DONE || t->cancelled)
 		return;
 	t->cancelled = true;
-	if (t->last_raised != HAP_EINTERRUPTED)
-		t->pending = HAP_EINTERRUPTED;
+	if (t->active_error != HAP_EINTERRUPTED)
+		t->pending_error = HAP_EINTERRUPTED;
 	task_wake(t);
 }
 
-int task_end(lua_State *L)
+int cancel_self(lua_State *L)
 {
-	struct task *t = task_of(L);
+	struct task *t = task_current(L);
 
-	task_cancel(t);
-	t->pending = HAP_EINTERRUPTED;
-	task_push_due(L, t);
+	cancel_task(t);
+	t->pending_error = HAP_EINTERRUPTED;
+	cancel_push(L, t);
 	return lua_error(L);
 }
 
-/* Has a parent's deadline passed, and the parent cannot be told because `t` goes on
- * computing? */
+static void mark(struct task *t, int rc)
+{
+	if (t->active_error != rc)
+		t->pending_error = rc;
+	for (struct task *child = t->children; child; child = child->next)
+		mark(child, rc);
+	task_wake(t);
+}
+
+void cancel_all(struct scheduler *s, int rc)
+{
+	for (struct task *root = s->roots; root; root = root->next)
+		for (struct task *t = root->children; t; t = t->next)
+			mark(t, rc);
+}
+
+/* A task that computes: the hook. */
+
+static lua_State *volatile running;
+
+lua_State *cancel_set_running(lua_State *L)
+{
+	lua_State *before = running;
+
+	running = L;
+	return before;
+}
+
+/* Has a deadline of a parent passed? The parent cannot raise it while `t` computes. */
 static bool parent_is_late(const struct task *t, uint64_t now)
 {
 	for (const struct task *up = t->parent; up; up = up->parent)
-		for (const struct scope *s = up->scope; s; s = s->outer)
-			if (!s->delivered && s->timer.at <= now)
+		for (const struct deadline *d = up->deadlines; d; d = d->outer)
+			if (!d->raised && d->timer.at <= now)
 				return true;
 	return false;
 }
 
-/* The first thing after a raise of a burst is a call: of a `__close`, so the raise got
- * out of its loop. It may also be xpcall()'s handler, which is why later bursts do not
- * look. */
-static bool is_cleanup(const struct task *t, const lua_Debug *ar)
+/* While a task computes, the loop runs no timers: look at the time here. A hook that has
+ * nothing to raise takes itself off; a late signal costs no more than that. */
+static void on_hook(lua_State *L, lua_Debug *ar)
 {
-	return ar->event == LUA_HOOKCALL && t->patience == 1 && t->strikes <= 2;
-}
-
-/* A signal has no patience: the alarm of a deadline that a wait has raised already may
- * ring late, and breaks no cleanup off. */
-void task_hook(lua_State *L, lua_Debug *ar)
-{
-	struct task *t = task_get(L);
-	bool is_again = interrupt_is_again(L, ar);
+	struct task *t = task_current(L);
 	uint64_t now;
 
-	interrupt_again(L, 0);
+	(void)ar;
+	lua_sethook(L, NULL, 0, 0);
 	if (!t)
 		return;
-	if (is_cleanup(t, ar)) {
-		t->patience = LONG_PATIENCE;
-		interrupt_again(L, t->patience);
-		return;
-	}
-	interrupt_flush();
+	signals_flush();
 	now = clock_now(t->s->clock);
-	for (struct scope *s = t->scope; s; s = s->outer)
-		s->fired = s->fired || s->timer.at <= now;
-	if (parent_is_late(t, now))
-		task_cancel(t);
-	if (t->strikes > 0 && t->pending == 0 && is_again)
-		t->pending = t->last_raised;
-	if ((t->pending || scope_due(t)) && task_push_due(L, t))
+	for (struct deadline *d = t->deadlines; d; d = d->outer)
+		d->fired = d->fired || d->timer.at <= now;
+	if (!t->cancelled && parent_is_late(t, now))
+		cancel_task(t);
+	if (cancel_push(L, t))
 		lua_error(L);
-	if (t->strikes > 0)
-		interrupt_again(L, t->patience);
+	cancel_watch(t);
 }
 
-/* Deadlines. */
-
-/* A script that never waits gives the loop no chance to run a timer: ask for a signal
- * when the first deadline passes, of this task or of a parent. */
-void task_watch(const struct task *t)
+void cancel_stop_running(void)
 {
-	const struct clock *clock = t->s->clock;
-	uint64_t now = clock_now(clock), at = CLOCK_NEVER;
+	lua_State *L = running;
 
-	for (; t; t = t->parent)
-		for (const struct scope *s = t->scope; s; s = s->outer)
-			if (!s->delivered && s->timer.at < at)
-				at = s->timer.at;
-	if (at == CLOCK_NEVER || clock->manual)
-		return;
-	interrupt_alarm(at > now ? (double)(at - now) / (double)CLOCK_SECOND : 1e-6);
+	if (L)
+		lua_sethook(L, on_hook,
+			    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
-static void on_scope_end(struct timer *timer)
+void cancel_enter(lua_State *L, const struct task *t)
 {
-	struct scope *s = CONTAINER_OF(timer, struct scope, timer);
-
-	s->fired = true;
-	task_wake(s->task);
+	if (has_expired(t, first_grace_end(t)))
+		lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
 }
 
-int scope_enter(struct scope *s, struct task *t, double seconds)
+/* The first instant, after now, at which something in `t` becomes due. */
+static uint64_t next_due(const struct task *t, uint64_t now)
 {
-	struct clock *c = t->s->clock;
+	uint64_t at = first_grace_end(t);
 
-	*s = (struct scope){.outer = t->scope, .task = t, .seconds = seconds};
-	int rc = clock_set(c, &s->timer, clock_after(c, seconds), on_scope_end);
-
-	if (rc < 0)
-		return rc;
-	t->scope = s;
-	task_watch(t);
-	return 0;
-}
-
-void scope_leave(struct scope *s)
-{
-	struct task *t = s->task;
-
-	if (!t)
-		return;
-	clock_unset(t->s->clock, &s->timer);
-	for (struct scope **link = &t->scope; *link; link = &(*link)->outer) {
-		if (*link == s) {
-			*link = s->outer;
-			break;
-		}
+	if (at <= now)
+		at = CLOCK_NEVER; /* every instruction raises already */
+	for (const struct task *up = t; up; up = up->parent) {
+		for (const struct deadline *d = up->deadlines; d; d = d->outer)
+			if (!d->raised && d->timer.at < at)
+				at = d->timer.at;
+		if (t->cancelled)
+			break; /* what a parent's deadline would bring about */
 	}
-	if (s->delivered && t->last_raised == HAP_ETIMEOUT)
-		task_end_grace(t);
-	s->task = NULL;
+	return at;
+}
+
+void cancel_watch(const struct task *t)
+{
+	uint64_t now = clock_now(t->s->clock), at = next_due(t, now);
+
+	if (at == CLOCK_NEVER || t->s->clock->manual)
+		return;
+	signals_alarm(at > now ? (double)(at - now) / (double)CLOCK_SECOND : 1e-6);
 }

@@ -4,10 +4,10 @@
  * A call that waits works inside a script's own coroutines (an iterator that sleeps,
  * say): the wait passes through resume() up to the task, and the wake comes down the same
  * way. */
-#include "os/signals.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
-#include "sched/task.h"
+#include "sched/cancel.h"
+#include "sched/deadline.h"
 
 #include <lualib.h>
 
@@ -15,7 +15,33 @@
  * stands at a yield of the script's own, or has ended, runs for no task. */
 static bool is_waiting(lua_State *co)
 {
-	return lua_status(co) == LUA_YIELD && task_get(co);
+	return lua_status(co) == LUA_YIELD && task_current(co);
+}
+
+/* `co` begins to run for `t`, which may be NULL; L resumes it. A wait inside passes
+ * through L, so it is refused where L cannot yield. */
+static void enter(lua_State *L, lua_State *co, struct task *t)
+{
+	task_set_current(co, t);
+	if (!t)
+		return;
+	deadline_resume(co, t);
+	cancel_enter(co, t);
+	t->unyieldable += !lua_isyieldable(L);
+}
+
+/* `co` has come back to L, by a wait of the task or of its own. */
+static void leave(lua_State *L, lua_State *co, struct task *t)
+{
+	if (t)
+		t->unyieldable -= !lua_isyieldable(L);
+	if (t && t->state == TASK_PARKED)
+		return;
+	task_set_current(co, NULL);
+	if (t) {
+		deadline_suspend(co, t);
+		cancel_enter(L, t);
+	}
 }
 
 /* Resume `co` and move what it yields or returns to L: the number of values. -1: it
@@ -23,29 +49,19 @@ static bool is_waiting(lua_State *co)
  * on. */
 static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
 {
-	struct task *t = task_get(L);
-	lua_State *before = interrupt_running(co);
+	struct task *t = task_current(L);
+	lua_State *before = cancel_set_running(co);
 	int n = 0;
 
-	task_lend(co, t);
+	enter(L, co, t);
 	int rc = lua_resume(co, L, nargs, &n);
 
-	interrupt_running(before);
-	if (t &&
-	    t->state == TASK_PARKED) { /* a wait inside, not a yield of the script's */
+	leave(L, co, t);
+	cancel_set_running(before);
+	if (t && t->state == TASK_PARKED) {
 		lua_pop(co, n);
-		if (!lua_isyieldable(L)) {
-			t->state = TASK_RUNNING;
-			lua_resetthread(co); /* whom it waits for must not wake t */
-			return error_misuse(
-				L, "this call waits, which is not possible inside a "
-				   "callback of C (sort, gsub, require, ...)");
-		}
 		return lua_yieldk(L, 0, (lua_KContext)co, k);
 	}
-	task_lend(co, NULL);
-	if (t && t->strikes > 0) /* the hook stands in the coroutine that just ended */
-		interrupt_again(L, t->patience);
 	if (rc != LUA_OK && rc != LUA_YIELD)
 		return -1;
 	luaL_checkstack(L, n + 1, "too many results");
@@ -151,7 +167,7 @@ static int co_wrap(lua_State *L)
 
 static int co_yield (lua_State *L)
 {
-	struct task *t = task_get(L);
+	struct task *t = task_current(L);
 
 	if (t && t->L == L)
 		return error_misuse(L, "attempt to yield from outside a coroutine");

@@ -3,8 +3,9 @@
  * host.c - start, turn, ordered shutdown: everything that is there before a script is. */
 #include "sched/host.h"
 #include "base/err.h"
-#include "os/signals.h"
 #include "net/target.h"
+#include "os/signals.h"
+#include "sched/cancel.h"
 
 #include <lauxlib.h>
 #include <signal.h>
@@ -48,7 +49,7 @@ static void on_signal(void *owner, int signo)
 	struct host *host = owner;
 
 	(void)signo;
-	scheduler_interrupt(&host->scheduler, HAP_EINTERRUPTED);
+	cancel_all(&host->scheduler, HAP_EINTERRUPTED);
 }
 
 /* Running and shutting down. */
@@ -71,12 +72,13 @@ static void turn(struct host *host)
 	    host->scheduler.first)
 		return;
 	if (!host->test || !host->test->still(host))
-		scheduler_interrupt(&host->scheduler, HAP_EDEADLOCK);
+		cancel_all(&host->scheduler, HAP_EDEADLOCK);
 }
 
 int host_loop(struct host *host)
 {
-	int rc = interrupt_start(&host->loop, on_signal, task_hook, host);
+	struct signals_user user = {on_signal, cancel_stop_running, host};
+	int rc = signals_start(&host->loop, &user);
 
 	if (rc < 0)
 		return rc;
@@ -87,7 +89,7 @@ int host_loop(struct host *host)
 		if (host->scheduler.alive > 0)
 			turn(host);
 	}
-	interrupt_stop();
+	signals_stop();
 	return 0;
 }
 

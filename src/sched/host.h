@@ -7,7 +7,7 @@
 
 #include "os/clock.h"
 #include "protocol/permit.h"
-#include "sched/task.h"
+#include "sched/scheduler.h"
 
 #include <lua.h>
 #include <stdbool.h>

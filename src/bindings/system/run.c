@@ -219,7 +219,7 @@ static int run_close_k(lua_State *L, int status, lua_KContext context)
 
 	(void)status, (void)context;
 	if (!r->child->exited)
-		return task_park_quietly(L, 0, run_close_k);
+		return task_park_quietly(L, NULL, 0, run_close_k);
 	let_go(r);
 	return 0;
 }
@@ -229,13 +229,13 @@ static int run_close_k(lua_State *L, int status, lua_KContext context)
 static int run_close(lua_State *L)
 {
 	struct lrun *r = luaL_checkudata(L, 1, RUN_BOX);
-	int signo = interrupt_signal();
+	int signo = signals_caught();
 
 	if (!r->child)
 		return 0;
 	if (r->child->exited || !lua_isyieldable(L))
 		return run_gc(L);
-	if (!(signo && interrupt_typed()))
+	if (!(signo && signals_typed()))
 		child_kill(r->child, signo ? signo : SIGTERM);
 	if (clock_set(r->clock, &r->kill, clock_after(r->clock, KILL_SECONDS), on_kill) <
 	    0)
