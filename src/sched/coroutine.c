@@ -3,7 +3,8 @@
  * lua_coroutine.c - coroutine.resume, wrap and yield that know of tasks.
  * A call that waits works inside a script's own coroutines (an iterator that sleeps,
  * say): the wait passes through resume() up to the task, and the wake comes down the same
- * way. */
+ * way. A coroutine that fails is closed at once, as Lua's wrap() does it: a wait that was
+ * broken off must not leave a timer or a connection behind. */
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "sched/cancel.h"
@@ -62,8 +63,10 @@ static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
 		lua_pop(co, n);
 		return lua_yieldk(L, 0, (lua_KContext)co, k);
 	}
-	if (rc != LUA_OK && rc != LUA_YIELD)
+	if (rc != LUA_OK && rc != LUA_YIELD) {
+		lua_resetthread(co); /* keeps the error on its stack */
 		return -1;
+	}
 	luaL_checkstack(L, n + 1, "too many results");
 	lua_xmove(co, L, n);
 	return n;
@@ -128,7 +131,6 @@ static int wrap_end(lua_State *L, lua_State *co, int n)
 {
 	if (n >= 0)
 		return n;
-	lua_resetthread(co); /* runs its pending <close>; the error stays on its stack */
 	lua_xmove(co, L, 1);
 	return lua_error(L);
 }
