@@ -78,12 +78,15 @@ void cancel_forget(struct task *t)
  * *d is the deadline that HAP_ETIMEOUT is about. */
 static int take_due(struct task *t, struct deadline **d)
 {
-	if (t->pending_error) {
-		t->active_error = t->pending_error;
+	int rc = t->pending_error;
+
+	t->pending_error = 0;
+	if (rc == HAP_EINTERRUPTED) {
+		t->active_error = rc;
 		t->active_grace_end = grace_from_now(t);
-		t->pending_error = 0;
-		return t->active_error;
 	}
+	if (rc)
+		return rc;
 	for (*d = t->deadlines; *d; *d = (*d)->outer) {
 		if ((*d)->fired && !(*d)->raised) {
 			(*d)->raised = true;
@@ -99,20 +102,21 @@ static int take_due(struct task *t, struct deadline **d)
 	return 0;
 }
 
-/* Push the error object of active_error: the same one each time, by which the parent sees
- * that a failure is no news. [-0, +1] */
-static void push_cancellation(lua_State *L, struct task *t, bool is_new)
+/* Push the error object of an interruption, the same one each time, or of a deadlock: its
+ * parent recognises it. [-0, +1] */
+static void push_kept(lua_State *L, struct task *t, int rc)
 {
+	int slot = rc == HAP_EINTERRUPTED ? BOX_INTERRUPTED : BOX_DEADLOCK;
 	struct error_about about = {0};
 
 	lua_rawgeti(L, LUA_REGISTRYINDEX, t->anchor);
-	if (lua_getiuservalue(L, -1, BOX_CANCELLATION) == LUA_TNIL || is_new) {
+	if (lua_getiuservalue(L, -1, slot) == LUA_TNIL || rc != HAP_EINTERRUPTED) {
 		lua_pop(L, 1);
-		if (t->active_error == HAP_EINTERRUPTED && !t->cancelled)
+		if (rc == HAP_EINTERRUPTED && !t->cancelled)
 			about.signal = signals_caught();
-		error_push(L, t->active_error, &about);
+		error_push(L, rc, &about);
 		lua_pushvalue(L, -1);
-		lua_setiuservalue(L, -3, BOX_CANCELLATION);
+		lua_setiuservalue(L, -3, slot);
 	}
 	lua_remove(L, -2);
 }
@@ -120,18 +124,17 @@ static void push_cancellation(lua_State *L, struct task *t, bool is_new)
 bool cancel_push(lua_State *L, struct task *t)
 {
 	struct deadline *d = NULL;
-	bool is_new = t->pending_error;
-	int rc;
 
 	luaL_checkstack(L, 6, NULL);
-	rc = take_due(t, &d);
+	int rc = take_due(t, &d);
+
 	if (rc == 0)
 		return false;
 	cancel_arm_grace(t);
 	if (d)
 		error_push(L, rc, &(struct error_about){.seconds = d->seconds});
 	else
-		push_cancellation(L, t, is_new);
+		push_kept(L, t, rc);
 	cancel_enter(L, t);
 	cancel_watch(t);
 	return true;

@@ -263,21 +263,21 @@ static int task_main(lua_State *L)
 	return returned_k(L, status, 0);
 }
 
-/* Has the error of a failed task been raised by cancel_push() alone? Then its parent
- * knows. */
-static bool is_cancellation(const struct task *t)
+/* Is the error of a failed task one that its parent got as well? */
+static bool is_known_to_parent(const struct task *t)
 {
 	lua_State *L = t->s->L;
 	bool is = false;
 
-	if (!t->active_error || !lua_checkstack(L, 3))
-		return false;
 	push_box(L, t);
-	lua_getiuservalue(L, -1, BOX_CANCELLATION);
 	lua_pushvalue(t->L, 1);
 	lua_xmove(t->L, L, 1);
-	is = lua_rawequal(L, -1, -2);
-	lua_pop(L, 3);
+	for (int i = BOX_INTERRUPTED; !is && i <= BOX_DEADLOCK; i++) {
+		lua_getiuservalue(L, -2, i);
+		is = !lua_isnil(L, -1) && lua_rawequal(L, -1, -2);
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 2);
 	return is;
 }
 
@@ -305,7 +305,7 @@ static void drop_failed_children(struct task *t)
 static void on_end(struct task *t)
 {
 	struct task *parent = t->parent;
-	bool is_news = t->failed && !t->heard && parent && !is_cancellation(t);
+	bool is_news = t->failed && !t->heard && parent && !is_known_to_parent(t);
 
 	t->state = TASK_DONE;
 	t->s->running = NULL;

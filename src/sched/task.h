@@ -78,8 +78,9 @@ struct task {
 	bool queued;
 
 	bool cancelled;    /* by cancel_task(), not by a signal */
-	int pending_error; /* HAP_E* to raise at the next wait, or 0 */
-	int active_error;  /* HAP_E* that was raised and ends the task, or 0 */
+	int pending_error; /* to raise at the next wait: HAP_EINTERRUPTED or
+			    * HAP_EDEADLOCK; 0: nothing */
+	int active_error;  /* HAP_EINTERRUPTED was raised, and ends the task; or 0 */
 	uint64_t active_grace_end;
 	struct timer grace;         /* set for the first end of a grace */
 	struct deadline *deadlines; /* in force, innermost first */
@@ -101,11 +102,13 @@ struct scheduler {
 
 /* User values of a task's box. */
 enum {
-	BOX_THREAD = 1,   /* the task's coroutine */
-	BOX_TRACE,        /* traceback of BOX_ERROR */
-	BOX_ERROR,        /* the last error that began in this task or was raised in it */
-	BOX_CANCELLATION, /* the error object of active_error: no news to the parent */
-	BOX_VALUES = BOX_CANCELLATION
+	BOX_THREAD = 1, /* the task's coroutine */
+	BOX_TRACE,      /* traceback of BOX_ERROR */
+	BOX_ERROR,      /* the last error that began in this task or was raised in it */
+	/* What was raised in the parent as well: a failure with it is no news there. */
+	BOX_INTERRUPTED, /* the error object of active_error */
+	BOX_DEADLOCK,    /* that of the last deadlock */
+	BOX_VALUES = BOX_DEADLOCK
 };
 
 /* The task that runs in coroutine L, also one of the script's own; NULL: none does. */

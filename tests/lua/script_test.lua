@@ -386,18 +386,28 @@ describe("a signal", function()
     assert.equal("closed\tinterrupted", ran.out)
   end)
 
-  it("ends a loop that eats errors, in a coroutine, in a task", function()
+  it("ends a loop in a coroutine and in a task, cleanups first", function()
     for _, loop in ipairs({
-      "while true do pcall(function() while true do end end) end",
-      "while true do pcall(error, 'x') end",
       "coroutine.wrap(function() while true do end end)()",
-      "while true do coroutine.wrap(function() pcall(function() while true do end end) end)() end",
       "task.spawn(function() while true do end end):wait()",
       "task.spawn(function() while true do end end) task.sleep(3600)",
     }) do
       local ran = support.signalled({ "TERM" }, CLOSE .. 'local _ <close> = close("closed") ready() ' .. loop)
       assert.equal(143, ran.status, loop)
       assert.matches("closed", ran.out, loop)
+    end
+  end)
+
+  it("ends a loop that eats errors once the time for cleanups is over", function()
+    for _, loop in ipairs({
+      "while true do pcall(function() while true do end end) end",
+      "while true do pcall(error, 'x') end",
+      "while true do xpcall(function() while true do end end, function() for _ = 1, 10 do end end) end",
+      "while true do coroutine.wrap(function() pcall(function() while true do end end) end)() end",
+      "local function nest(n) while true do pcall(n > 0 and nest or error, n - 1) end end nest(100)",
+    }) do
+      local ran = support.signalled({ "TERM" }, "ready() " .. loop)
+      assert.equal(143, ran.status, loop)
     end
   end)
 
