@@ -125,13 +125,13 @@ local function guarded(seconds, fn, ...)
   local worker <close> = task.spawn(fn, ...)
   virtual.guard(worker, seconds)
   local ok, problem = pcall(worker.wait, worker)
-  if not worker:done() then -- the wait itself was broken off, as in a deadlock
-    worker:cancel()
-    pcall(worker.wait, worker)
-  end
   local late = virtual.guard()
   if type(problem) == "table" and problem.signal then
     error(problem, 0) -- Ctrl-C ends it all
+  end
+  if not ok then -- where the wait itself was broken off, the worker's own error counts
+    worker:cancel()
+    ok, problem = pcall(worker.wait, worker)
   end
   pcall(finish)
   if late then
