@@ -73,10 +73,14 @@ $(B)/modules.o: $(B)/modules.c
 $(B)/packages-%: tests/packages.sh
 	$(Q)mkdir -p $(B) && sh tests/packages.sh $* && touch $@
 
+# All but main(): a test program takes out of it what it calls.
+$(B)/libhaplua.a: $(filter-out $(B)/main.o,$(OBJECTS))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
 # A test program is linked with the wraps that its marker comment asks for.
-$(B)/test_%: tests/unit/test_%.c $(PURE:%=$(B)/%.o) | $(B)/packages-check
+$(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a | $(B)/packages-check
 	@echo "CC   $<"
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(PURE:%=$(B)/%.o) \
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
 
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) | $(B)/packages-fuzz

@@ -233,17 +233,20 @@ void cancel_stop_running(void)
 
 void cancel_enter(lua_State *L, const struct task *t)
 {
-	if (has_expired(t, first_grace_end(t)))
+	bool is_clear = !t->active_error && !t->deadlines; /* as a rule */
+
+	if (!is_clear && has_expired(t, first_grace_end(t)))
 		lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
 }
 
-/* The first instant, after now, at which something in `t` becomes due. */
-static uint64_t next_due(const struct task *t, uint64_t now)
+/* The first instant at which something in `t` becomes due; an end of a grace that is over
+ * counts no more, since every instruction raises then. */
+static uint64_t next_due(const struct task *t)
 {
 	uint64_t at = first_grace_end(t);
 
-	if (at <= now)
-		at = CLOCK_NEVER; /* every instruction raises already */
+	if (has_expired(t, at))
+		at = CLOCK_NEVER;
 	for (const struct task *up = t; up; up = up->parent) {
 		for (const struct deadline *d = up->deadlines; d; d = d->outer)
 			if (!d->raised && d->timer.at < at)
@@ -256,9 +259,11 @@ static uint64_t next_due(const struct task *t, uint64_t now)
 
 void cancel_watch(const struct task *t)
 {
-	uint64_t now = clock_now(t->s->clock), at = next_due(t, now);
+	uint64_t at = next_due(t);
 
 	if (at == CLOCK_NEVER || t->s->clock->manual)
 		return;
+	uint64_t now = clock_now(t->s->clock);
+
 	signals_alarm(at > now ? (double)(at - now) / (double)CLOCK_SECOND : 1e-6);
 }

@@ -19,25 +19,19 @@ static bool is_waiting(lua_State *co)
 	return lua_status(co) == LUA_YIELD && task_current(co);
 }
 
-/* `co` begins to run for `t`, which may be NULL; L resumes it. A wait inside passes
- * through L, so it is refused where L cannot yield. */
-static void enter(lua_State *L, lua_State *co, struct task *t)
+/* `co` begins to run for `t`; L resumes it. */
+static void enter(lua_State *co, struct task *t)
 {
 	task_set_current(co, t);
-	if (!t)
-		return;
-	deadline_resume(co, t);
-	cancel_enter(co, t);
-	t->unyieldable += !lua_isyieldable(L);
+	if (t) {
+		deadline_resume(co, t);
+		cancel_enter(co, t);
+	}
 }
 
-/* `co` has come back to L, by a wait of the task or of its own. */
+/* `co` has come back to L by a yield of its own, or has ended. */
 static void leave(lua_State *L, lua_State *co, struct task *t)
 {
-	if (t)
-		t->unyieldable -= !lua_isyieldable(L);
-	if (t && t->state == TASK_PARKED)
-		return;
 	task_set_current(co, NULL);
 	if (t) {
 		deadline_suspend(co, t);
@@ -52,17 +46,23 @@ static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
 {
 	struct task *t = task_current(L);
 	lua_State *before = cancel_set_running(co);
+	/* A wait inside passes through L, and is refused where L cannot yield. */
+	bool barred = t && !lua_isyieldable(L);
 	int n = 0;
 
-	enter(L, co, t);
+	enter(co, t);
+	if (barred)
+		t->unyieldable++;
 	int rc = lua_resume(co, L, nargs, &n);
 
-	leave(L, co, t);
+	if (barred)
+		t->unyieldable--;
 	cancel_set_running(before);
 	if (t && t->state == TASK_PARKED) {
 		lua_pop(co, n);
 		return lua_yieldk(L, 0, (lua_KContext)co, k);
 	}
+	leave(L, co, t);
 	if (rc != LUA_OK && rc != LUA_YIELD) {
 		lua_resetthread(co); /* keeps the error on its stack */
 		return -1;
