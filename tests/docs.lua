@@ -8,7 +8,7 @@
 local program = assert(arg[1], "usage: lua5.4 tests/docs.lua HAPLUA")
 
 -- Names that look like ours and are not: a policy of the reader, and options of other programs.
-local foreign_paths = { ["scripts/sundays.lua"] = true }
+local foreign_paths = { ["scripts/sundays.lua"] = true, ["scripts/NAME.lua"] = true }
 local foreign_options = {}
 for option in ([[
   --rm --now              docker, systemctl
@@ -43,8 +43,8 @@ end
 --- The documents, and files whose comments are documentation: path -> text.
 local function read_pages()
   local pages = {}
-  local paths = output_of("ls *.md docs/*.* docs/types/*.lua scripts/*.lua packaging/*")
-  for path in paths:gsub("[^\n]+%.png\n", ""):gmatch("[^\n]+") do
+  local globs = "*.md docs/*.md docs/*.1 docs/*.cfg docs/*.conf docs/types/*.lua scripts/*.lua packaging/*"
+  for path in output_of("ls " .. globs):gmatch("[^\n]+") do
     pages[path] = read(path)
   end
   return pages
