@@ -1,5 +1,5 @@
-# haplua - GNU make. `make help` lists the targets. What a target needs and is missing is
-# installed through apt-get by tests/packages.sh.
+# haplua - GNU make. `make help` lists the targets. tests/packages.sh installs the packages that a target needs
+# through apt-get.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -13,19 +13,19 @@ WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(if $(CI),-We
 PKGS   := lua5.4 libuv sqlite3
 DEFS   := -DHAPLUA_VERSION='"$(VERSION)"'
 
-# B holds what is built; another folder for each kind of build.
+# B is the folder for built files. Each kind of build has a folder of its own.
 B   ?= build
 BIN ?= haplua
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
 	$(shell pkg-config --cflags $(PKGS))
-# Lua, libuv and SQLite are the distribution's, linked in as its own lua5.4 links Lua: to find and bind
-# two more shared libraries is a seventh of a start (docs/performance.md). The whole of Lua's
-# interface is there for C modules. SHARED=1 links the shared libraries instead.
+# Lua, libuv and SQLite are linked from the distribution's static archives, as its own lua5.4 links Lua: to find and
+# bind two more shared libraries takes a seventh of a start (docs/performance.md). All of Lua's interface is exported
+# for C modules. SHARED=1 links the shared libraries instead.
 PARTS = $(if $(SHARED),$(shell pkg-config --libs $(PKGS)),-Wl,--export-dynamic-symbol=lua_* \
 	-Wl,--export-dynamic-symbol=luaL_* -Wl,--export-dynamic-symbol=luaopen_* \
 	-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -l:libsqlite3.a -lpthread -ldl)
-# Names are bound at the start: safer, and faster than one by one. The other two keep down the
-# pages that a start touches: SQLite's tables are full of addresses.
+# `now` binds all names at the start, which is safer, and faster than one by one. The last two options reduce the
+# pages of memory that a start touches: SQLite's tables are full of addresses.
 ALL_LIBS = -Wl,-z,relro,-z,now,-z,pack-relative-relocs,-z,noseparate-code $(LDFLAGS) $(PARTS) -lm
 
 Q := $(if $(V),,@)
@@ -33,7 +33,7 @@ Q := $(if $(V),,@)
 OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c')) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
-# No socket, no Lua: what unit tests and fuzzers link.
+# The modules without sockets and without Lua, which unit tests and fuzzers link.
 PURE    := base/buf base/err base/multiset os/clock \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -54,7 +54,7 @@ $(B)/%.o: src/%.c | $(B)/packages-build
 	@echo "CC   $<"
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# main.c tells the version, and is compiled anew when that is another.
+# main.c contains the version, so it is compiled again when the version changes.
 $(B)/main.o: $(B)/version
 $(B)/version: always
 	$(Q)mkdir -p $(B) && echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
@@ -77,7 +77,7 @@ $(B)/packages-%: tests/packages.sh
 $(B)/libhaplua.a: $(filter-out $(B)/main.o,$(OBJECTS))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# A test program is linked with the wraps that its marker comment asks for.
+# A comment `link: --wrap=...` in a test program names the linker options that it needs.
 $(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a | $(B)/packages-check
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
@@ -106,74 +106,74 @@ $(PRELOADED):
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
 .PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page
-check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests but the slow ones
+check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
 
-check-unit: $(UNITS) ## the codecs and the clock
+check-unit: $(UNITS) ## unit tests in C
 	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
 
-check-lua: $(BIN) $(B)/fake ## the host and the library, against a scripted HAProxy
+check-lua: $(BIN) $(B)/fake ## test the host and the library against a scripted HAProxy
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua $(or $(LUA_TESTS),tests/lua)
 
-check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## against a real HAProxy ($$HAPROXY)
+check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY)
 	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUNNER) \
 		./$(BIN) tests/lua/run.lua $(or $(TESTS),tests/real)
 
-check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## killed at every system call
+check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## kill haplua at every system call of a change
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
 
-check-versions: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## check-real on HAProxy 2.2, 2.6, 3.0, 3.2
+check-versions: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## run check-real on HAProxy 2.2, 2.6, 3.0, 3.2
 	$(Q)LUA=$(LUA) sh tests/versions_check.sh $(B) $(HAPROXIES)
 
-# tests/stall.c says what can be set. Left out is what looks at the clock a hundred thousand times.
-check-stalls: $(BIN) $(B)/stall.so ## check-lua and check-real on a machine that stalls; STALL_EVERY, STALL_MOST, STALL_SEED
+# tests/stall.c describes the variables. Tests that read the clock a hundred thousand times are left out.
+check-stalls: $(BIN) $(B)/stall.so ## run check-lua and check-real on a machine that stalls; STALL_EVERY, STALL_MOST, STALL_SEED
 	$(Q)seed=$${STALL_SEED:-$$$$}; echo "STALL_SEED=$$seed"; \
 		$(MAKE) RUNNER="env LD_PRELOAD=$(abspath $(B)/stall.so) STALL_SEED=$$seed STALL_FIRST=$$$$" \
 		TEST_SECONDS=$(or $(TEST_SECONDS),1200) LUA_TESTS='$(or $(LUA_TESTS),$(UNHURRIED))' check-lua check-real
 
-check-windows: $(BIN) $(B)/packages-window ## time windows, against Python's zoneinfo and dateutil
+check-windows: $(BIN) $(B)/packages-window ## compare time windows with Python's zoneinfo and dateutil
 	$(Q)/usr/bin/python3 tests/window/oracle.py ./$(BIN) $(QUESTIONS)
 
 check-windows-briefly:
 	$(Q)$(MAKE) -s check-windows QUESTIONS=$(or $(QUESTIONS),2000)
 
-check-page: $(BIN) $(B)/app $(B)/packages-browser ## the maintenance page in headless Chromium
+check-page: $(BIN) $(B)/app $(B)/packages-browser ## test the maintenance page in headless Chromium
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/browser
 
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua
-check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## a selection of the faults
+check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inject a selection of the faults
 	$(Q)$(FAULTS) --step=41 --slow=0 --kinds=cut,gone,close,reset,repeat,again,delay
 
-faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## harm at every byte of every conversation
+faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## inject faults at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
 .PHONY: demo bench bench-keep asan valgrind oom fuzz fuzz-corpus
-demo: $(BIN) $(B)/app $(B)/packages-demo ## see it work: on, what a visitor sees, off
+demo: $(BIN) $(B)/app $(B)/packages-demo ## show maintenance on a private HAProxy: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
 bench: $(BIN) $(B)/packages-bench ## measure, and write the tables of docs/performance.md
 	$(Q)LUA=$(LUA) sh tests/bench/bench.sh $(B)
 
-bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## the same for the keeper: reloads, rest
+bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## measure the resident policy: reloads, idle cost
 	$(Q)sh tests/bench/bench.sh $(B) keep
 
 SANITIZE := -O1 -g -DHAP_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-# With REAL=1 these run check-real, too; TESTS names a part of it. Under valgrind only the program that runs
-# the tests is watched, not those that it starts; the sanitizers are in all.
-asan: ## check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
+# With REAL=1 these targets run check-real, too; TESTS names a part of it. valgrind watches only the program that runs
+# the tests, not the programs that it starts; the sanitizers are compiled into all of them.
+asan: ## run check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
 	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900 check-unit check-lua \
 		$(if $(REAL),check-real)
 
-valgrind: $(BIN) $(B)/packages-check ## check-unit and check-lua under valgrind; REAL=1
+valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgrind; REAL=1
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
 		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)
 
-# Its objects count the lines that run; B/coverage/*.gcov then show them.
+# These objects count the lines that run; B/coverage/*.gcov show the counts.
 COVERAGE := -O0 -g --coverage -fprofile-update=atomic
 COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \
 	LDFLAGS='-Wl,--wrap=raise tests/coverage.c'
 .PHONY: coverage
-coverage: ## which lines of src/ the tests run; those of the codecs by unit tests alone; REAL=1
+coverage: ## show the lines of src/ that tests run; for the codecs, unit tests alone; REAL=1
 	$(Q)rm -f $(B)/coverage/*.gcda
 	$(Q)$(COVERED) check-unit
 	$(Q)sh tests/coverage.sh $(B)/coverage 100 $(filter-out clock,$(PURE))
@@ -181,11 +181,11 @@ coverage: ## which lines of src/ the tests run; those of the codecs by unit test
 	$(Q)GCOV_ERROR_FILE=/dev/null $(COVERED) check-lua $(if $(REAL),check-real)
 	$(Q)sh tests/coverage.sh $(B)/coverage 90
 
-oom: $(BIN) $(B)/fake ## fail every allocation in turn
+oom: $(BIN) $(B)/fake ## let every allocation fail in turn
 	$(Q)BUILD=$(B) sh tests/oom.sh
 
-# New inputs go to B/corpus-NAME; what belongs into tests/fuzz/corpus, which is small: make fuzz-corpus.
-fuzz: $(FUZZERS) $(BIN) ## every fuzzer: SECONDS=60 for each codec and for HAProxy, a fifth for each Lua function
+# New inputs go to B/corpus-NAME. `make fuzz-corpus` selects the few that belong into tests/fuzz/corpus.
+fuzz: $(FUZZERS) $(BIN) ## run every fuzzer: SECONDS=60 for each codec and for HAProxy, a fifth for each Lua function
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
 			tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
@@ -193,25 +193,26 @@ fuzz: $(FUZZERS) $(BIN) ## every fuzzer: SECONDS=60 for each codec and for HAPro
 	$(Q)ulimit -v 4000000; timeout -s KILL $$(($(SECONDS) * 10 + 300)) \
 		./$(BIN) tests/fuzz/lua_fuzz.lua $$(($(SECONDS) / 5 + 1))
 
-fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, each at most 300 bytes
+fuzz-corpus: $(FUZZERS) ## add inputs that reach more code to tests/fuzz/corpus, each at most 300 bytes
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
 .PHONY: lint format format-check
-lint: $(BIN) format-check ## what compilers and luacheck say about style
+lint: $(BIN) format-check ## check style, layers and docs
 	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
 	$(Q)$(LUA) tests/layers.lua
+	$(Q)$(LUA) tests/docs.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
 
-format: ## clang-format
+format: ## format the C files with clang-format
 	$(Q)clang-format -i $(SOURCES)
 
 format-check:
 	$(Q)! command -v clang-format >/dev/null || clang-format --dry-run -Werror $(SOURCES)
 
 .PHONY: install uninstall clean help
-install: all ## into DESTDIR PREFIX
+install: all ## install into DESTDIR PREFIX
 	$(Q)install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/haplua
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/scripts $(DESTDIR)$(PREFIX)/share/man/man1
 	$(Q)install -m 644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/haplua/scripts
@@ -224,15 +225,15 @@ install: all ## into DESTDIR PREFIX
 	$(Q)install -m 644 docs/haplua.1 $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
 	$(Q)cp -r lua docs/types $(DESTDIR)$(PREFIX)/share/haplua
 
-uninstall: ## what install put there
+uninstall: ## remove what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/haplua
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/haplua $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
 
-clean: ## what was built
+clean: ## remove what was built
 	$(Q)rm -rf $(B) $(BIN)
 
-help: ## this list
+help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
 
 -include $(OBJECTS:.o=.d)

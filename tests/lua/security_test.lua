@@ -337,40 +337,6 @@ describe("what the journal tells", function()
   end)
 end)
 
-describe("docs/security.md", function()
-  it("names tests that there are", function()
-    local files = {
-      L = "tests/lua/security_test.lua", M = "tests/lua/limits_test.lua", R = "tests/real/security_test.lua",
-      U = "tests/unit/test_permit.c",
-    }
-    local texts, named = {}, 0
-    local page <close> = assert(io.open("docs/security.md"))
-    for line in page:lines() do
-      local tail = line:match("^|.*|(.-)|$") or line
-      local at, file = 1, nil
-      while true do
-        local first, last, name = tail:find('"([^"]+)"', at)
-        if not first then
-          break
-        end
-        for word in tail:sub(at, first):gmatch("[%w/_.]+") do
-          file = files[word] or word:match("^tests/.*%.%w+$") or file
-        end
-        if file then
-          if not texts[file] then
-            local f <close> = assert(io.open(file))
-            texts[file] = f:read("a"):gsub("_", " ")
-          end
-          assert.truthy(texts[file]:find(name:gsub("_", " "), 1, true), name .. " is not in " .. file)
-          named = named + 1
-        end
-        at = last + 1
-      end
-    end
-    assert.is_true(named > 30, named)
-  end)
-end)
-
 describe("a link", function()
   it("to a socket is followed, as for any program", function()
     local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
