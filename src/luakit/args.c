@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_common.c - what the tables for files, processes and journals share. */
+ * args.c - what the tables for files, processes and journals share. */
 #include "luakit/args.h"
 #include "base/err.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
-int lua_failure(lua_State *L, int rc, const char *what)
+int args_failure(lua_State *L, int rc, const char *what)
 {
 	lua_pushnil(L);
 	if (what)
@@ -18,7 +18,7 @@ int lua_failure(lua_State *L, int rc, const char *what)
 	return 3;
 }
 
-const char *lua_path_check(lua_State *L, int index)
+const char *args_path(lua_State *L, int index)
 {
 	size_t n;
 	const char *path = luaL_checklstring(L, index, &n);
@@ -28,7 +28,7 @@ const char *lua_path_check(lua_State *L, int index)
 	return path;
 }
 
-void lua_options_check(lua_State *L, int index, const char *const *known)
+void args_options(lua_State *L, int index, const char *const *known)
 {
 	if (lua_isnoneornil(L, index))
 		return;
@@ -47,7 +47,7 @@ void lua_options_check(lua_State *L, int index, const char *const *known)
 	}
 }
 
-mode_t lua_options_mode(lua_State *L, int index, mode_t absent)
+mode_t args_mode(lua_State *L, int index, mode_t absent)
 {
 	unsigned mode = 0;
 	size_t n;

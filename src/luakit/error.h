@@ -3,8 +3,8 @@
  * error.h - the error object that every failed wait raises, and tracebacks.
  * An error object is a table with the metatable "haplua.Error"; docs/types/error.lua
  * lists its fields, base/err.c its kinds. Functions here may raise. */
-#ifndef HAP_LUA_ERROR_H
-#define HAP_LUA_ERROR_H
+#ifndef HAP_LUAKIT_ERROR_H
+#define HAP_LUAKIT_ERROR_H
 
 #include "base/buf.h"
 

@@ -308,7 +308,7 @@ static void start_run(lua_State *L, struct run *run)
 
 	lua_pushcfunction(L, run_main);
 	lua_pushlightuserdata(L, run);
-	int n = lua_script_load(L, o, run->socket);
+	int n = script_load(L, o, run->socket);
 
 	root = task_spawn(L, &run->policy->host->scheduler, NULL, n + 2);
 	root->owner = run;
@@ -382,7 +382,7 @@ static int set_up(lua_State *L)
 {
 	struct policy *p = lua_touserdata(L, 1);
 
-	lua_globals_setup(L);
+	globals_setup(L);
 	luaL_newmetatable(L, "haplua.Barrier");
 	lua_pushcfunction(L, barrier_leave);
 	lua_setfield(L, -2, "__close");

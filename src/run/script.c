@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_script.c - scripts: finding and loading them. */
+ * script.c - scripts: finding and loading them. */
 #include "run/script.h"
 #include "run/globals.h"
 
@@ -95,7 +95,7 @@ static void load_file(lua_State *L, const char *script)
 
 	if (access(path, R_OK) != 0)
 		luaL_error(L, "cannot read %s: %s", path, strerror(errno));
-	lua_globals_folder(L, path);
+	globals_folder(L, path);
 	rc = luaL_loadfile(L, path);
 	if (rc != LUA_OK)
 		lua_error(L);
@@ -116,15 +116,15 @@ static void load_chunk(lua_State *L, const struct options *options)
 	int rc = LUA_OK;
 
 	if (options->chunk) {
-		lua_globals_folder(L, "./");
+		globals_folder(L, "./");
 		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
 	} else if (builtin(options)) {
-		lua_globals_folder(L, "./");
+		globals_folder(L, "./");
 		lua_getglobal(L, "require");
 		lua_pushstring(L, builtin(options));
 		lua_call(L, 1, 1);
 	} else if (strcmp(options->script, "-") == 0) {
-		lua_globals_folder(L, "./");
+		globals_folder(L, "./");
 		rc = luaL_loadfile(L, NULL);
 	} else {
 		load_file(L, options->script);
@@ -182,12 +182,12 @@ static void mark_output(lua_State *L, const char *socket)
 	lua_call(L, 2, 0);
 }
 
-void lua_script_file(lua_State *L, const char *path)
+void script_file(lua_State *L, const char *path)
 {
-	lua_globals_loaders(L);
+	globals_loaders(L);
 	lua_pushglobaltable(L);
 	lua_insert(L, -2);
-	lua_globals_strict(L, lua_gettop(L) - 1);
+	globals_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
 	load_file(L, path);
 	lua_insert(L, -2);
@@ -195,7 +195,7 @@ void lua_script_file(lua_State *L, const char *path)
 		lua_pop(L, 1);
 }
 
-int lua_script_load(lua_State *L, const struct options *options, const char *socket)
+int script_load(lua_State *L, const struct options *options, const char *socket)
 {
 	push_script(L, options);
 	if (socket == options->sockets[options->n_sockets - 1]) { /* the last one */
@@ -209,12 +209,12 @@ int lua_script_load(lua_State *L, const struct options *options, const char *soc
 	lua_setfield(L, -2, "arg");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "_G");
-	lua_globals_loaders(L);
+	globals_loaders(L);
 	if (options->n_sockets > 1)
 		mark_output(L, socket);
 	lua_pushglobaltable(L);
 	lua_insert(L, -2);
-	lua_globals_strict(L, lua_gettop(L) - 1);
+	globals_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
 	/* A chunk's first upvalue is its _ENV; a module is no chunk and makes its own. */
 	if (builtin(options) || !lua_setupvalue(L, -2, 1))

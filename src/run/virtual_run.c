@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_test_run.c - runs of a script within `haplua test`: policy.c's own, with what they
+ * virtual_run.c - runs of a script within `haplua test`: policy.c's own, with what they
  * print kept in memory. A run's box is anchored in the registry until it is closed, since
  * its tasks point into it. */
 #include "base/err.h"
@@ -91,7 +91,7 @@ static void check_strings(lua_State *L, int index)
 
 /* start(script, args, sockets) -> Run, a Task for each socket. Raises a string where
  * there is no such script. */
-int lua_test_start(lua_State *L)
+int virtual_start(lua_State *L)
 {
 	const char *script = luaL_checkstring(L, 1);
 
@@ -171,18 +171,18 @@ static int run_close(lua_State *L)
 }
 
 /* load(path, globals) -> the file as a function; its globals are made strict */
-int lua_test_load(lua_State *L)
+int virtual_load(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_settop(L, 2);
-	lua_script_file(L, path);
+	script_file(L, path);
 	return 1;
 }
 
 /* write(text [, to standard error?]): print where the running script does */
-int lua_test_write(lua_State *L)
+int virtual_write(lua_State *L)
 {
 	size_t n;
 	const char *text = luaL_checklstring(L, 1, &n);
@@ -191,12 +191,12 @@ int lua_test_write(lua_State *L)
 	return 0;
 }
 
-void lua_test_types(lua_State *L)
+void virtual_types(lua_State *L)
 {
 	static const luaL_Reg methods[] = {{"out", run_out},       {"err", run_err},
 					   {"status", run_status}, {"stop", run_stop},
 					   {"close", run_close},   {NULL, NULL}};
 	static const luaL_Reg meta[] = {{"__gc", run_gc}, {NULL, NULL}};
 
-	lua_table_type(L, RUN_BOX, methods, meta);
+	types_object(L, RUN_BOX, methods, meta);
 }

@@ -367,5 +367,5 @@ int lua_call_permit(lua_State *L)
 
 void lua_call_types(lua_State *L)
 {
-	lua_table_box(L, PIPELINE_BOX, call_close);
+	types_box(L, PIPELINE_BOX, call_close);
 }

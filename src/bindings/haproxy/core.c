@@ -202,7 +202,7 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_core(lua_State *L)
 {
-	lua_table_type(L, TARGET_BOX, methods, meta);
+	types_object(L, TARGET_BOX, methods, meta);
 	lua_call_types(L);
 	lua_words_types(L);
 	luaL_newlib(L, library);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
+ * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
  * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
  */
 #include "base/err.h"
@@ -13,7 +13,7 @@
 
 static void set_span(lua_State *L, const char *name, struct span s)
 {
-	lua_value_push_text(L, s);
+	value_push_text(L, s);
 	lua_setfield(L, -2, name);
 }
 
@@ -26,7 +26,7 @@ static void set_integer(lua_State *L, const char *name, uint64_t i)
 /* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
 static int lreply_lists(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
+	struct span rest = value_text(L, 1);
 	struct reply_list list;
 	int rc;
 
@@ -44,14 +44,14 @@ static int lreply_lists(lua_State *L)
 		}
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 /* entries(text) -> {pattern, ...}, {reference, ...}
  * With a true second argument, for maps: {key, ...}, {reference, ...}, {value, ...} */
 static int lreply_entries(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), key, value;
+	struct span rest = value_text(L, 1), key, value;
 	bool map = lua_toboolean(L, 2);
 	struct reply_entry entry;
 	int rc;
@@ -64,23 +64,23 @@ static int lreply_entries(lua_State *L)
 		key = entry.pattern;
 		if (map) {
 			reply_entry_pair(entry.pattern, &key, &value);
-			lua_value_push_text(L, value);
+			value_push_text(L, value);
 			lua_rawseti(L, 4, n);
 		}
-		lua_value_push_text(L, key);
+		value_push_text(L, key);
 		lua_rawseti(L, 2, n);
-		lua_value_push_text(L, entry.ref);
+		value_push_text(L, entry.ref);
 		lua_rawseti(L, 3, n);
 	}
 	lua_settop(L, map ? 4 : 3);
-	return rc < 0 ? lua_value_mismatch(L, rest) : map ? 3 : 2;
+	return rc < 0 ? value_mismatch(L, rest) : map ? 3 : 2;
 }
 
 /* matches(text) -> a list, one row for each match method that uses the list:
  * {type=, case=, pattern=, index=, value=}; pattern is nil where nothing matched. */
 static int lreply_matches(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
+	struct span rest = value_text(L, 1);
 	struct reply_match m;
 	int rc;
 
@@ -100,7 +100,7 @@ static int lreply_matches(lua_State *L)
 			set_span(L, "value", m.value);
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 static void push_field(lua_State *L, struct span name, struct span field)
@@ -108,7 +108,7 @@ static void push_field(lua_State *L, struct span name, struct span field)
 	struct buf *plain;
 
 	if (field.n == 0 || field.p[0] != '"') {
-		lua_value_push_named(L, name, field);
+		value_push_named(L, name, field);
 		return;
 	}
 	plain = lua_newuserdatauv(L, sizeof *plain, 0);
@@ -116,7 +116,7 @@ static void push_field(lua_State *L, struct span name, struct span field)
 	luaL_setmetatable(L, "haplua.Buf");
 	if (reply_unquote(plain, field) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
-	lua_value_push_text(L, buf_span(plain));
+	value_push_text(L, buf_span(plain));
 	buf_free(plain);
 	lua_remove(L, -2);
 }
@@ -143,7 +143,7 @@ static void set_list(lua_State *L, const struct reply_columns *columns,
 {
 	size_t first = columns->n - 1;
 
-	lua_value_push_text(
+	value_push_text(
 		L,
 		(struct span){columns->name[first].p,
 			      (size_t)((const char *)memchr(columns->name[first].p, '[',
@@ -151,7 +151,7 @@ static void set_list(lua_State *L, const struct reply_columns *columns,
 				       columns->name[first].p)});
 	lua_newtable(L);
 	for (size_t i = first; i < n; i++) {
-		lua_value_push(L, fields[i]);
+		value_push(L, fields[i]);
 		lua_rawseti(L, -2, (lua_Integer)(i - first + 1));
 	}
 	lua_rawset(L, -3);
@@ -161,7 +161,7 @@ static void set_list(lua_State *L, const struct reply_columns *columns,
  * conn` */
 static int lreply_rows(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
+	struct span rest = value_text(L, 1);
 	struct span fields[REPLY_COLUMNS_MAX];
 	struct reply_columns columns;
 	size_t n, plain;
@@ -170,10 +170,10 @@ static int lreply_rows(lua_State *L)
 	lua_settop(L, 1);
 	lua_newtable(L);
 	if (rc < 0)
-		return lua_value_mismatch(L, rest);
+		return value_mismatch(L, rest);
 	luaL_checkstack(L, (int)columns.n + 8, NULL);
 	for (size_t i = 0; i < columns.n; i++)
-		lua_value_push_text(L, columns.name[i]);
+		value_push_text(L, columns.name[i]);
 	plain = columns.n;
 	if (plain > 0 &&
 	    memchr(columns.name[plain - 1].p, '[', columns.name[plain - 1].n))
@@ -188,28 +188,28 @@ static int lreply_rows(lua_State *L)
 		lua_rawseti(L, 2, row);
 	}
 	lua_settop(L, 2);
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 /* pairs(text) -> {Name = value, ...}, for `show info` */
 static int lreply_pairs(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), name, value;
+	struct span rest = value_text(L, 1), name, value;
 	int rc;
 
 	lua_newtable(L);
 	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
-		lua_value_push_text(L, name);
-		lua_value_push_named(L, name, value);
+		value_push_text(L, name);
+		value_push_named(L, name, value);
 		lua_rawset(L, 2);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 /* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */
 static int lreply_sessions(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), ref, fields, name, value;
+	struct span rest = value_text(L, 1), ref, fields, name, value;
 	int rc;
 
 	lua_newtable(L);
@@ -218,20 +218,20 @@ static int lreply_sessions(lua_State *L)
 		lua_createtable(L, 0, 16);
 		set_span(L, "ref", ref);
 		while (reply_field_next(&fields, &name, &value) > 0) {
-			lua_value_push_text(L, name);
-			lua_value_push_named(L, name, value);
+			value_push_text(L, name);
+			value_push_named(L, name, value);
 			lua_rawset(L, -3);
 		}
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 /* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
  * this order? Reads the text without making anything of it: it may hold ten thousand. */
 static int lreply_same(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), key, value, want;
+	struct span rest = value_text(L, 1), key, value, want;
 	struct reply_entry entry;
 	lua_Integer n = luaL_len(L, 2), i;
 	bool map, equal = true;
@@ -253,7 +253,7 @@ static int lreply_same(lua_State *L)
 		lua_settop(L, 3);
 	}
 	if (rc < 0)
-		return lua_value_mismatch(L, rest);
+		return value_mismatch(L, rest);
 	lua_pushboolean(L, equal && i == n + 1);
 	return 1;
 }
@@ -310,7 +310,7 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
  * besides, in whatever order: duplicates count */
 static int lreply_compare(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
+	struct span rest = value_text(L, 1);
 	lua_Integer n = luaL_len(L, 2), there = 0, matched = 0;
 	struct reply_entry entry;
 	int rc;
@@ -323,7 +323,7 @@ static int lreply_compare(lua_State *L)
 		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
 			matched += multiset_take(wanted, entry.pattern);
 		if (rc < 0)
-			return lua_value_mismatch(L, rest);
+			return value_mismatch(L, rest);
 	}
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
@@ -335,13 +335,13 @@ static const luaL_Reg library[] = {
 	{"matches", lreply_matches}, {"rows", lreply_rows},
 	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
 	{"same", lreply_same},       {"compare", lreply_compare},
-	{"servers", lua_servers},    {NULL, NULL},
+	{"servers", lreply_servers}, {NULL, NULL},
 };
 
 int luaopen_haplua_reply(lua_State *L)
 {
-	lua_table_box(L, "haplua.Buf", buf_close);
-	lua_table_box(L, MULTISET_BOX, multiset_close);
+	types_box(L, "haplua.Buf", buf_close);
+	types_box(L, MULTISET_BOX, multiset_close);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_servers.c - `show servers state` as rows that are read when they are looked at.
+ * servers.c - `show servers state` as rows that are read when they are looked at.
  * These are the longest lists there are, and a script mostly looks at few fields of few
  * rows. So a row is a table that knows where its line begins, and a field is read from
  * there when it is asked for; pairs() makes an ordinary table of it. */
@@ -88,9 +88,9 @@ static void push_row_field(lua_State *L, struct span line, lua_Integer column)
 		if (!line_field(line, column % FIELD_TEXT, &field))
 			lua_pushnil(L);
 		else if (text && !(field.n == 1 && field.p[0] == '-'))
-			lua_value_push_text(L, field);
+			value_push_text(L, field);
 		else
-			lua_value_push(L, field);
+			value_push(L, field);
 		return;
 	}
 	lua_getfield(L, lua_upvalueindex(UP_COLUMNS),
@@ -147,8 +147,8 @@ static void push_columns(lua_State *L, const struct reply_columns *columns)
 {
 	lua_createtable(L, 0, (int)columns->n + 2);
 	for (size_t i = 0; i < columns->n; i++) {
-		lua_value_push_text(L, columns->name[i]);
-		lua_pushinteger(L, (lua_Integer)i + (lua_value_is_text(columns->name[i])
+		value_push_text(L, columns->name[i]);
+		lua_pushinteger(L, (lua_Integer)i + (value_is_text(columns->name[i])
 							     ? FIELD_TEXT
 							     : 0));
 		lua_rawset(L, -3);
@@ -184,15 +184,15 @@ static bool is_row_of(struct span line, size_t columns)
 
 /* servers(text) -> the rows of `show servers state`: its columns, and `admin` and
  * `operational` in words */
-int lua_servers(lua_State *L)
+int lreply_servers(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), line;
+	struct span rest = value_text(L, 1), line;
 	const char *begin = rest.p;
 	struct reply_columns columns;
 
 	lua_settop(L, 1);
 	if (reply_columns(&rest, &columns) < 0)
-		return lua_value_mismatch(L, rest);
+		return value_mismatch(L, rest);
 	push_row_metatable(L, &columns);
 	lua_createtable(L, (int)(rest.n / 64), 0);
 	for (lua_Integer row = 1; rest.n > 0; row++) {
@@ -205,7 +205,7 @@ int lua_servers(lua_State *L)
 		if (line.n == 0)
 			break;
 		if (!is_row_of(line, columns.n))
-			return lua_value_mismatch(L, line);
+			return value_mismatch(L, line);
 		lua_createtable(L, 0, 1);
 		lua_pushinteger(L, at);
 		lua_rawsetp(L, -2, &at_key);

@@ -147,5 +147,5 @@ int lua_words_check(lua_State *L)
 
 void lua_words_types(lua_State *L)
 {
-	lua_table_box(L, BUFFER_BOX, buffer_close);
+	types_box(L, BUFFER_BOX, buffer_close);
 }

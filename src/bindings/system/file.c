@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_file.c - the table `haplua.file`: files replaced as a whole, locks, and what is to
+ * file.c - the table `haplua.file`: files replaced as a whole, locks, and what is to
  * be known of a file. */
 #include "base/err.h"
 #include "os/file.h"
@@ -29,7 +29,7 @@
 static int done(lua_State *L, int rc, const char *path)
 {
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -38,12 +38,12 @@ static int done(lua_State *L, int rc, const char *path)
 static int lfile_replace(lua_State *L)
 {
 	static const char *const known[] = {"mode", NULL};
-	const char *path = lua_path_check(L, 1), *what;
+	const char *path = args_path(L, 1), *what;
 	struct span text;
 
 	text.p = luaL_checklstring(L, 2, &text.n);
-	lua_options_check(L, 3, known);
-	int rc = file_replace(path, text, lua_options_mode(L, 3, 0644), &what);
+	args_options(L, 3, known);
+	int rc = file_replace(path, text, args_mode(L, 3, 0644), &what);
 
 	if (rc < 0 && what)
 		path = lua_pushfstring(L, "%s: %s", path, what);
@@ -60,7 +60,7 @@ static int bytes_close(lua_State *L)
  * cut must not pass for the file. */
 static int lfile_read(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	lua_Integer limit = luaL_optinteger(L, 2, READ_MAX);
 
 	luaL_argcheck(L, limit >= 0, 2, "a number of bytes expected");
@@ -72,7 +72,7 @@ static int lfile_read(lua_State *L)
 	int rc = file_read(path, (size_t)limit, b);
 
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushlstring(L, b->n ? b->p : "", b->n);
 	return 1;
 }
@@ -105,7 +105,7 @@ static int64_t check_slot(lua_State *L)
 /* lock(path, slot) -> Lock | nil, message, code; "BUSY" when it is held. */
 static int lfile_lock(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	int64_t slot = check_slot(L);
 	struct lock *lock = lua_newuserdatauv(L, sizeof *lock, 0);
 
@@ -118,7 +118,7 @@ static int lfile_lock(lua_State *L)
 		return 1;
 	}
 	if (rc != UV_EBUSY)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushnil(L);
 	lua_pushfstring(L, "%s: the lock is held", path);
 	lua_pushliteral(L, "BUSY");
@@ -128,11 +128,11 @@ static int lfile_lock(lua_State *L)
 /* locked(path, slot) -> boolean | nil, message, code */
 static int lfile_locked(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	int rc = file_locked(path, check_slot(L));
 
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushboolean(L, rc);
 	return 1;
 }
@@ -189,13 +189,13 @@ static void set_owner(lua_State *L, const struct stat *st)
  * code. Of the link itself if `link` is true. Opens nothing: no watch sees it. */
 static int lfile_info(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	int flags = lua_toboolean(L, 2) ? AT_SYMLINK_NOFOLLOW : 0;
 	struct stat st;
 	char mode[8];
 
 	if (fstatat(AT_FDCWD, path, &st, flags) < 0)
-		return lua_failure(L, -errno, path);
+		return args_failure(L, -errno, path);
 	lua_createtable(L, 0, 12);
 	set_owner(L, &st);
 	snprintf(mode, sizeof mode, "%04o", (unsigned)st.st_mode & 07777);
@@ -216,11 +216,11 @@ static int lfile_info(lua_State *L)
  * costs thirty system calls. */
 static int lfile_id(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return lua_failure(L, -errno, path);
+		return args_failure(L, -errno, path);
 	lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st.st_dev, (LUAI_UACINT)st.st_ino);
 	return 1;
 }
@@ -228,11 +228,11 @@ static int lfile_id(lua_State *L)
 /* real(path) -> absolute path without links | nil, message, code */
 static int lfile_real(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	char real[PATH_MAX];
 
 	if (!realpath(path, real))
-		return lua_failure(L, -errno, path);
+		return args_failure(L, -errno, path);
 	lua_pushstring(L, real);
 	return 1;
 }
@@ -240,12 +240,12 @@ static int lfile_real(lua_State *L)
 /* link(path) -> what a link says | nil, message, code */
 static int lfile_link(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	char text[PATH_MAX];
 	ssize_t n = readlink(path, text, sizeof text);
 
 	if (n < 0 || n == sizeof text)
-		return lua_failure(L, n < 0 ? -errno : UV_ENAMETOOLONG, path);
+		return args_failure(L, n < 0 ? -errno : UV_ENAMETOOLONG, path);
 	lua_pushlstring(L, text, (size_t)n);
 	return 1;
 }
@@ -255,10 +255,10 @@ static int lfile_link(lua_State *L)
 static int lfile_folder(lua_State *L)
 {
 	static const char *const known[] = {"mode", NULL};
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 
-	lua_options_check(L, 2, known);
-	return done(L, file_folder(path, lua_options_mode(L, 2, 0750)), path);
+	args_options(L, 2, known);
+	return done(L, file_folder(path, args_mode(L, 2, 0750)), path);
 }
 
 static int list_close(lua_State *L)
@@ -274,7 +274,7 @@ static int list_close(lua_State *L)
 /* list(path) -> the names in a folder, in no order | nil, message, code */
 static int lfile_list(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	DIR **folder = lua_newuserdatauv(L, sizeof *folder, 0);
 	lua_Integer n = 0;
 
@@ -283,7 +283,7 @@ static int lfile_list(lua_State *L)
 	lua_toclose(L, -1);
 	*folder = opendir(path);
 	if (!*folder)
-		return lua_failure(L, -errno, path);
+		return args_failure(L, -errno, path);
 	lua_newtable(L);
 	for (const struct dirent *e; (e = readdir(*folder));) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
@@ -315,9 +315,9 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_file(lua_State *L)
 {
-	lua_table_type(L, LOCK_BOX, methods, meta);
-	lua_table_box(L, BYTES_BOX, bytes_close);
-	lua_table_box(L, LIST_BOX, list_close);
+	types_object(L, LOCK_BOX, methods, meta);
+	types_box(L, BYTES_BOX, bytes_close);
+	types_box(L, LIST_BOX, list_close);
 	luaL_newlib(L, library);
 	return 1;
 }

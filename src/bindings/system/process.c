@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_process.c - the table `haplua.process`: this process, who started it, and the
+ * process.c - the table `haplua.process`: this process, who started it, and the
  * service manager over it (the protocol of sd_notify(3)). */
 #include "base/err.h"
 #include "luakit/args.h"
@@ -120,8 +120,8 @@ static int lprocess_notify(lua_State *L)
 	int rc = address && *address ? send_notice(address, text, n) : 0;
 
 	if (rc < 0)
-		return lua_failure(L, rc,
-				   lua_pushfstring(L, "$NOTIFY_SOCKET '%s'", address));
+		return args_failure(L, rc,
+				    lua_pushfstring(L, "$NOTIFY_SOCKET '%s'", address));
 	lua_pushboolean(L, address && *address);
 	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_recurrence.c - the table `haplua.recurrence`: the days that an RFC 5545 recurrence
+ * recurrence.c - the table `haplua.recurrence`: the days that an RFC 5545 recurrence
  * rule gives, by libical. It is looked for when a script first asks for a rule, not
  * linked: most never do, and libical brings ICU's tables with it. It is only asked for
  * days, in no zone; times and zones are lua/haplua/ical/rule.lua's. */
@@ -141,7 +141,7 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_recurrence(lua_State *L)
 {
-	lua_table_type(L, DAYS_BOX, methods, meta);
+	types_object(L, DAYS_BOX, methods, meta);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_run.c - run{...}: a child process, waited for like everything else. */
+ * run.c - run{...}: a child process, waited for like everything else. */
 #include "os/child.h"
 #include "base/err.h"
 #include "sched/host.h"
@@ -342,7 +342,7 @@ int luaopen_haplua_run(lua_State *L)
 		{"__gc", run_gc}, {"__close", run_close}, {NULL, NULL}};
 	static const luaL_Reg none[] = {{NULL, NULL}};
 
-	lua_table_type(L, RUN_BOX, none, meta);
+	types_object(L, RUN_BOX, none, meta);
 	lua_pushcfunction(L, lrun_run);
 	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_sqlite.c - the table `haplua.sqlite`: a database file, one statement at a time.
+ * sqlite.c - the table `haplua.sqlite`: a database file, one statement at a time.
  * A database's box keeps its prepared statements, by their text, in a table that is its
  * user value; each is a box of its own. Pragmas are the business of the library above. */
 #include "base/err.h"
@@ -103,11 +103,11 @@ static int configure(sqlite3 *db)
 static int lsqlite_open(lua_State *L)
 {
 	static const char *const known[] = {"mode", "readonly", NULL};
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	bool readonly = false;
 
-	lua_options_check(L, 2, known);
-	mode_t mode = lua_options_mode(L, 2, 0640);
+	args_options(L, 2, known);
+	mode_t mode = args_mode(L, 2, 0640);
 
 	if (!lua_isnoneornil(L, 2)) {
 		lua_getfield(L, 2, "readonly");
@@ -124,7 +124,7 @@ static int lsqlite_open(lua_State *L)
 	int rc = readonly ? UV_EEXIST : file_create(path, mode);
 
 	if (rc < 0 && rc != UV_EEXIST) {
-		lua_failure(L, rc, path);
+		args_failure(L, rc, path);
 		lua_pushliteral(L, "CANTOPEN");
 		lua_replace(L, -2);
 		return 3;
@@ -379,8 +379,8 @@ int luaopen_haplua_sqlite(lua_State *L)
 		{"__gc", statement_gc}, {"__close", statement_close}, {NULL, NULL}};
 	static const luaL_Reg none[] = {{NULL, NULL}};
 
-	lua_table_type(L, DATABASE_BOX, methods, meta);
-	lua_table_type(L, STATEMENT_BOX, none, statement);
+	types_object(L, DATABASE_BOX, methods, meta);
+	types_object(L, STATEMENT_BOX, none, statement);
 	luaL_newlib(L, library);
 	return 1;
 }

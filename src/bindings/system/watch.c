@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_watch.c - the table `haplua.watch`: wait until something happens to a file. */
+ * watch.c - the table `haplua.watch`: wait until something happens to a file. */
 #include "base/err.h"
 #include "sched/host.h"
 #include "luakit/args.h"
@@ -45,7 +45,7 @@ static int lwatch_open(lua_State *L)
 
 	if (rc == 0 && host_of(L)->clock.manual) /* listening holds up no virtual time */
 		uv_unref((uv_handle_t *)&lw->watch->poll);
-	return rc < 0 ? lua_failure(L, rc, "inotify") : 1;
+	return rc < 0 ? args_failure(L, rc, "inotify") : 1;
 }
 
 /* A task that waits meanwhile is told. */
@@ -66,14 +66,14 @@ static int lwatch_close(lua_State *L)
 static int lwatch_add(lua_State *L)
 {
 	struct lwatch *lw = check_open(L);
-	const char *path = lua_path_check(L, 2);
+	const char *path = args_path(L, 2);
 	int rc = watch_add(lw->watch, path);
 
 	if (rc == UV_ENOSPC)
 		path = lua_pushfstring(L, "%s: fs.inotify.max_user_watches is reached",
 				       path);
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -194,8 +194,8 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_watch(lua_State *L)
 {
-	lua_table_type(L, WATCH_BOX, methods, meta);
-	lua_table_box(L, WAIT_BOX, wait_close);
+	types_object(L, WATCH_BOX, methods, meta);
+	types_box(L, WAIT_BOX, wait_close);
 	luaL_newlib(L, library);
 	return 1;
 }
