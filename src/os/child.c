@@ -16,7 +16,6 @@ static void unref(struct child *c)
 		return;
 	for (int i = 0; i < 3; i++)
 		buf_free(&c->got[i]);
-	buf_free(&c->input);
 	free(c);
 }
 
@@ -52,7 +51,7 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
 	(void)suggested;
 	*room = uv_buf_init(NULL, 0);
 	if (buf_reserve(b, READ_MIN) == 0)
-		*room = uv_buf_init(b->p + b->n, (unsigned)(b->cap - b->n));
+		*room = (uv_buf_t){b->p + b->n, b->cap - b->n};
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
@@ -125,7 +124,7 @@ static int open_streams(struct child *c, uv_loop_t *loop, const struct child_opt
 }
 
 /* Begin to feed and to read. */
-static int use_streams(struct child *c)
+static int use_streams(struct child *c, struct span input)
 {
 	int rc = 0;
 
@@ -133,7 +132,8 @@ static int use_streams(struct child *c)
 		if (c->used[i])
 			rc = uv_read_start((uv_stream_t *)&c->pipe[i], on_room, on_read);
 	if (rc == 0 && c->used[0]) {
-		uv_buf_t bytes = uv_buf_init(c->input.p, (unsigned)c->input.n);
+		/* uv_buf_init() takes the length as an unsigned int. */
+		uv_buf_t bytes = {(char *)input.p, input.n};
 
 		c->write.data = c;
 		rc = uv_write(&c->write, (uv_stream_t *)&c->pipe[0], &bytes, 1,
@@ -161,10 +161,8 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 		return HAP_ENOMEM;
 	c->refs = 1;
 	c->process.data = c;
-	int rc = buf_add_span(&c->input, options->input);
+	int rc = open_streams(c, loop, options, io);
 
-	if (rc == 0)
-		rc = open_streams(c, loop, options, io);
 	if (rc == 0) {
 		rc = uv_spawn(loop, &c->process, &o);
 		c->refs++; /* the handle must be closed even when it failed */
@@ -172,9 +170,8 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 			uv_close((uv_handle_t *)&c->process, on_closed);
 	}
 	if (rc == 0)
-		rc = use_streams(c);
+		rc = use_streams(c, options->input);
 	if (rc < 0) {
-		child_kill(c, SIGKILL);
 		child_drop(c);
 		return rc;
 	}
@@ -200,10 +197,8 @@ void child_drop(struct child *c)
 	c->wake = NULL;
 	for (int i = 0; i < 3; i++)
 		close_pipe(c, i);
-	/* A child that runs on must not keep the loop alive. Its exit is still waited for
-	 * by the handle, which holds a reference until then. */
-	if (!c->exited && uv_is_active((uv_handle_t *)&c->process))
-		uv_close((uv_handle_t *)&c->process, on_closed);
-	c->exited = true;
+	/* on_exited() closes the handle of the process, which holds a reference. Closed
+	 * before, the process would stay a zombie. */
+	child_kill(c, SIGKILL);
 	unref(c);
 }

@@ -2,6 +2,7 @@
  *
  * script.c - scripts: finding and loading them. */
 #include "run/script.h"
+#include "os/file.h"
 #include "run/globals.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Registry: the script, compiled, where there are several targets. */
@@ -25,22 +25,13 @@ static bool push_in(lua_State *L, const char *folder, const char *name)
 	return false;
 }
 
-/* Is it there, and does nobody write to it but root and us? */
-static bool is_ours(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
-	       !(st.st_mode & S_IWOTH);
-}
-
-/* The same in ./scripts. Whoever may write to the folder that one happens to be in must
- * not choose what a name means. */
+/* Push the path of NAME.lua in ./scripts, if that is there. Whoever may write to the
+ * folder that one happens to be in must not choose what a name means. [-0, +(0|1)] */
 static bool push_here(lua_State *L, const char *name)
 {
-	if (!is_ours("./scripts") || !push_in(L, "./scripts", name))
+	if (!file_is_ours("./scripts") || !push_in(L, "./scripts", name))
 		return false;
-	if (is_ours(lua_tostring(L, -1)))
+	if (file_is_ours(lua_tostring(L, -1)))
 		return true;
 	lua_pop(L, 1);
 	return false;
@@ -82,7 +73,7 @@ static void push_path(lua_State *L, const char *script)
 		luaL_error(L,
 			   "no script '%s': looked for %s.lua in ./scripts and among the "
 			   "installed scripts (a path has a '/' or ends in .lua; "
-			   "./scripts counts if it is yours or root's alone)",
+			   "./scripts counts if only you or root may write it)",
 			   script, script);
 }
 
