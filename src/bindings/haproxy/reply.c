@@ -4,6 +4,7 @@
  * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
  */
 #include "base/err.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/value.h"
@@ -233,7 +234,7 @@ static int lreply_same(lua_State *L)
 {
 	struct span rest = value_text(L, 1), key, value, want;
 	struct reply_entry entry;
-	lua_Integer n = luaL_len(L, 2), i;
+	lua_Integer n = args_length(L, 2, "keys"), i;
 	bool map, equal = true;
 	int rc = 1;
 
@@ -311,7 +312,7 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 static int lreply_compare(lua_State *L)
 {
 	struct span rest = value_text(L, 1);
-	lua_Integer n = luaL_len(L, 2), there = 0, matched = 0;
+	lua_Integer n = args_length(L, 2, "keys"), there = 0, matched = 0;
 	struct reply_entry entry;
 	int rc;
 

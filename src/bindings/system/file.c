@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * file.c - the table `haplua.file`: files replaced as a whole, locks, and what is to
- * be known of a file. */
+ * file.c - the table `haplua.file`: files replaced as a whole, locks, and what the system
+ * knows of a file. */
 #include "base/err.h"
 #include "os/file.h"
 #include "luakit/args.h"
 #include "luakit/types.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -22,8 +21,7 @@
 
 #define LOCK_BOX  "haplua.Lock"
 #define BYTES_BOX "haplua.Bytes"
-#define LIST_BOX  "haplua.List"
-/* What file.read() takes, if it is not told: no configuration comes near it. */
+/* The limit of file.read() in bytes, where none is given: no configuration comes near. */
 #define READ_MAX (256 << 20)
 
 static int done(lua_State *L, int rc, const char *path)
@@ -34,16 +32,23 @@ static int done(lua_State *L, int rc, const char *path)
 	return 1;
 }
 
+/* Push the option `mode` of the table at `index`, and read it. [-0, +1] */
+static mode_t push_mode(lua_State *L, int index, mode_t absent)
+{
+	static const struct args_option known[] = {{"mode", ARGS_STRING}, {NULL, 0}};
+
+	args_push_options(L, index, known, 0);
+	return args_mode(L, -1, absent);
+}
+
 /* replace(path, text [, {mode = "0644"}]) -> true | nil, message, code */
 static int lfile_replace(lua_State *L)
 {
-	static const char *const known[] = {"mode", NULL};
 	const char *path = args_path(L, 1), *what;
 	struct span text;
 
 	text.p = luaL_checklstring(L, 2, &text.n);
-	args_options(L, 3, known);
-	int rc = file_replace(path, text, args_mode(L, 3, 0644), &what);
+	int rc = file_replace(path, text, push_mode(L, 3, 0644), &what);
 
 	if (rc < 0 && what)
 		path = lua_pushfstring(L, "%s: %s", path, what);
@@ -56,19 +61,26 @@ static int bytes_close(lua_State *L)
 	return 0;
 }
 
-/* read(path [, limit]) -> text | nil, message, code. Over the limit is "EFBIG": what is
- * cut must not pass for the file. */
+/* Push a box with an empty buffer, which is freed at the end of the call. [-0, +1] */
+static struct buf *push_bytes(lua_State *L)
+{
+	struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+
+	*b = (struct buf){0};
+	luaL_setmetatable(L, BYTES_BOX);
+	lua_toclose(L, -1);
+	return b;
+}
+
+/* read(path [, limit]) -> text | nil, message, code. "EFBIG": the file has more bytes
+ * than the limit; a part of it is never returned. */
 static int lfile_read(lua_State *L)
 {
 	const char *path = args_path(L, 1);
 	lua_Integer limit = luaL_optinteger(L, 2, READ_MAX);
 
 	luaL_argcheck(L, limit >= 0, 2, "a number of bytes expected");
-	struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
-
-	*b = (struct buf){0};
-	luaL_setmetatable(L, BYTES_BOX);
-	lua_toclose(L, -1);
+	struct buf *b = push_bytes(L);
 	int rc = file_read(path, (size_t)limit, b);
 
 	if (rc < 0)
@@ -137,7 +149,7 @@ static int lfile_locked(lua_State *L)
 	return 1;
 }
 
-/* What is to be known. */
+/* The fields of file.info(). */
 
 static const char *type_name(mode_t mode)
 {
@@ -169,24 +181,28 @@ static void set_integer(lua_State *L, const char *name, lua_Integer value)
 	lua_setfield(L, -2, name);
 }
 
-/* user, group, owner; "?" for one without a name. Their text is getpwuid()'s, until it is
- * called again. */
+/* Set uid, gid, user, group, owner; "?" for a number without a name. getpwuid() and
+ * getgrgid() return static memory, which a script's finalizer may overwrite: each name is
+ * pushed at once. */
 static void set_owner(lua_State *L, const struct stat *st)
 {
 	const struct passwd *user = getpwuid(st->st_uid);
+
+	lua_pushstring(L, user ? user->pw_name : "?");
 	const struct group *group = getgrgid(st->st_gid);
 
+	lua_pushstring(L, group ? group->gr_name : "?");
+	lua_pushfstring(L, "%s:%s", lua_tostring(L, -2), lua_tostring(L, -1));
+	lua_setfield(L, -4, "owner");
+	lua_setfield(L, -3, "group");
+	lua_setfield(L, -2, "user");
 	set_integer(L, "uid", st->st_uid);
 	set_integer(L, "gid", st->st_gid);
-	set_string(L, "user", user ? user->pw_name : "?");
-	set_string(L, "group", group ? group->gr_name : "?");
-	lua_pushfstring(L, "%s:%s", user ? user->pw_name : "?",
-			group ? group->gr_name : "?");
-	lua_setfield(L, -2, "owner");
 }
 
 /* info(path [, link]) -> {owner = "haproxy:haproxy", mode = "0600", ...} | nil, message,
- * code. Of the link itself if `link` is true. Opens nothing: no watch sees it. */
+ * code. True for `link` asks for the link itself. Does not open the file: a watch does
+ * not notice. */
 static int lfile_info(lua_State *L)
 {
 	const char *path = args_path(L, 1);
@@ -212,8 +228,8 @@ static int lfile_info(lua_State *L)
 	return 1;
 }
 
-/* id(path) -> "DEVICE:INODE" | nil, message, code. What info() tells of who owns a file
- * costs thirty system calls. */
+/* id(path) -> "DEVICE:INODE" | nil, message, code. One system call; the names of info()
+ * cost thirty. */
 static int lfile_id(lua_State *L)
 {
 	const char *path = args_path(L, 1);
@@ -250,45 +266,28 @@ static int lfile_link(lua_State *L)
 	return 1;
 }
 
-/* folder(path [, {mode = "0750"}]) -> true | nil, message, code; "EEXIST" when there is
- * anything. */
+/* folder(path [, {mode = "0750"}]) -> true | nil, message, code; "EEXIST" where the path
+ * exists, as whatever it is. */
 static int lfile_folder(lua_State *L)
 {
-	static const char *const known[] = {"mode", NULL};
 	const char *path = args_path(L, 1);
 
-	args_options(L, 2, known);
-	return done(L, file_folder(path, args_mode(L, 2, 0750)), path);
-}
-
-static int list_close(lua_State *L)
-{
-	DIR **folder = luaL_checkudata(L, 1, LIST_BOX);
-
-	if (*folder)
-		closedir(*folder);
-	*folder = NULL;
-	return 0;
+	return done(L, file_folder(path, push_mode(L, 2, 0750)), path);
 }
 
 /* list(path) -> the names in a folder, in no order | nil, message, code */
 static int lfile_list(lua_State *L)
 {
 	const char *path = args_path(L, 1);
-	DIR **folder = lua_newuserdatauv(L, sizeof *folder, 0);
+	struct buf *names = push_bytes(L);
+	int rc = file_list(path, names);
 	lua_Integer n = 0;
 
-	*folder = NULL;
-	luaL_setmetatable(L, LIST_BOX);
-	lua_toclose(L, -1);
-	*folder = opendir(path);
-	if (!*folder)
-		return args_failure(L, -errno, path);
+	if (rc < 0)
+		return args_failure(L, rc, path);
 	lua_newtable(L);
-	for (const struct dirent *e; (e = readdir(*folder));) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		lua_pushstring(L, e->d_name);
+	for (size_t at = 0; at < names->n; at += strlen(names->p + at) + 1) {
+		lua_pushstring(L, names->p + at);
 		lua_rawseti(L, -2, ++n);
 	}
 	return 1;
@@ -317,7 +316,6 @@ int luaopen_haplua_file(lua_State *L)
 {
 	types_object(L, LOCK_BOX, methods, meta);
 	types_box(L, BYTES_BOX, bytes_close);
-	types_box(L, LIST_BOX, list_close);
 	luaL_newlib(L, library);
 	return 1;
 }
