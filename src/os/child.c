@@ -32,7 +32,7 @@ static void close_pipe(struct child *c, int i)
 	uv_close((uv_handle_t *)&c->pipe[i], on_closed);
 }
 
-static void tell(struct child *c)
+static void wake_owner(struct child *c)
 {
 	if (c->wake)
 		c->wake(c->owner);
@@ -68,7 +68,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
 		c->rc = n == UV_ENOBUFS ? HAP_ENOMEM : (int)n;
 	if (n < 0 || c->rc < 0)
 		close_pipe(c, i);
-	tell(c);
+	wake_owner(c);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -87,7 +87,7 @@ static void on_exited(uv_process_t *process, int64_t status, int signo)
 	c->status = status;
 	c->signal = signo;
 	uv_close((uv_handle_t *)process, on_closed);
-	tell(c);
+	wake_owner(c);
 }
 
 static int open_pipe(struct child *c, uv_loop_t *loop, int i, uv_stdio_container_t *io)
@@ -142,8 +142,7 @@ static int use_streams(struct child *c, struct span input)
 	return rc;
 }
 
-int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options,
-		void (*wake)(void *), void *owner)
+int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options)
 {
 	uv_stdio_container_t io[3];
 	uv_process_options_t o = {
@@ -175,8 +174,6 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 		child_drop(c);
 		return rc;
 	}
-	c->wake = wake;
-	c->owner = owner;
 	*out = c;
 	return 0;
 }

@@ -35,14 +35,14 @@ struct child {
 	bool exited;       /* `status` and `signal` are set */
 	int64_t status;
 	int signal;
-	void (*wake)(void *owner);
+	void (*wake)(void *owner); /* called from the loop when bytes came or the process
+				    * ended; NULL at the start, the user sets it */
 	void *owner;
 };
 
 /* Start a process. 0 and the caller's reference in *out, or a failure (UV_ENOENT: no such
- * program). `wake` is called from the loop when bytes came or the process ended. */
-int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options,
-		void (*wake)(void *), void *owner);
+ * program). */
+int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options);
 
 /* Has it exited, and has everything been read? */
 bool child_ended(const struct child *c);

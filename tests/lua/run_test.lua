@@ -234,6 +234,30 @@ describe("a program that os.execute or io.popen starts", function()
   end)
 end)
 
+describe("a function that gets a child's lines", function()
+  it("may yield from a coroutine that goes on in another task", function()
+    local co
+    local first = task.spawn(function()
+      co = coroutine.create(function()
+        return run({
+          "sh", "-c", "echo a; sleep 0.1; echo b; sleep 0.1; exit 5",
+          stdout = function(line)
+            coroutine.yield(line)
+          end,
+        })
+      end)
+      return select(2, coroutine.resume(co))
+    end)
+    assert.equal("a", first:wait())
+    first = nil
+    collectgarbage()
+    collectgarbage()
+    task.sleep(0.2) -- the child writes while no task runs the coroutine
+    assert.are.same({ true, "b" }, { coroutine.resume(co) })
+    assert.are.same({ true, 5 }, { coroutine.resume(co) })
+  end)
+end)
+
 describe("a child whose call cannot wait", function()
   it("is not started", function()
     local folder <close> = support.folder()

@@ -34,7 +34,8 @@ static struct child *start(const struct child_options *options)
 {
 	struct child *c;
 
-	assert_int_equal(child_start(&c, &loop, options, on_wake, NULL), 0);
+	assert_int_equal(child_start(&c, &loop, options), 0);
+	c->wake = on_wake;
 	return c;
 }
 
@@ -59,7 +60,7 @@ static void a_program_that_is_not_there_leaves_nothing(void **state)
 	struct child *c;
 
 	(void)state;
-	assert_int_equal(child_start(&c, &loop, &o, on_wake, NULL), UV_ENOENT);
+	assert_int_equal(child_start(&c, &loop, &o), UV_ENOENT);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }

@@ -10,8 +10,6 @@
 #include "bindings/haproxy/value.h"
 #include "base/multiset.h"
 
-#include <uv.h>
-
 static void set_span(lua_State *L, const char *name, struct span s)
 {
 	value_push_text(L, s);
@@ -259,7 +257,7 @@ static int lreply_same(lua_State *L)
 	return 1;
 }
 
-#define MULTISET_BOX "haplua.Tally"
+#define MULTISET_BOX "haplua.Multiset"
 
 static int multiset_close(lua_State *L)
 {
@@ -292,7 +290,7 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 
 	*t = (struct multiset){0};
 	luaL_setmetatable(L, MULTISET_BOX);
-	int rc = uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+	int rc = multiset_seed(&seed);
 
 	if (rc == 0)
 		rc = multiset_start(t, (size_t)n, seed);

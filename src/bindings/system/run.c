@@ -187,11 +187,21 @@ static int run_gc(lua_State *L)
 	return 0;
 }
 
+/* Have the child wake the running task, which is about to park (NULL: nobody). A
+ * function that gets lines may yield from a coroutine of the script's, which then
+ * outlives the task, or goes on in another. */
+static void set_owner(struct child *c, struct task *t)
+{
+	c->wake = t ? task_wake : NULL;
+	c->owner = t;
+}
+
 static int run_close_k(lua_State *L, int status, lua_KContext context)
 {
 	struct lrun *r = lua_touserdata(L, 1);
 
 	(void)status, (void)context;
+	set_owner(r->child, task_of(L));
 	if (!r->child->exited)
 		return task_park_quietly(L, 0, run_close_k);
 	return run_gc(L);
@@ -262,10 +272,13 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 
 	(void)status, (void)context;
 	lua_settop(L, SLOT_BOX);
+	set_owner(c, NULL);
 	while (push_line(L, r, 1, SLOT_STDOUT) || push_line(L, r, 2, SLOT_STDERR))
 		lua_callk(L, 1, 0, 0, run_k);
-	if (!child_ended(c))
+	if (!child_ended(c)) {
+		set_owner(c, task_of(L));
 		return task_park(L, 0, run_k);
+	}
 	if (c->rc < 0)
 		return error_raise(L, c->rc, NULL);
 	lua_pushinteger(L, c->signal ? 128 + c->signal : c->status);
@@ -293,8 +306,8 @@ static struct lrun *push_box(lua_State *L)
 static int lrun_run(lua_State *L)
 {
 	struct child_options o = {0};
-	struct task *t = task_of(L);
 
+	task_of(L); /* raises outside of a task */
 	luaL_checktype(L, SLOT_OPTIONS, LUA_TTABLE);
 	lua_settop(L, SLOT_OPTIONS);
 	int n = args_length(L, SLOT_OPTIONS, "arguments");
@@ -316,7 +329,7 @@ static int lrun_run(lua_State *L)
 	if (!lua_isyieldable(L))
 		return task_park(L, 0, run_k); /* raises, before there is a child */
 	fflush(NULL); /* what was printed before comes before what it prints */
-	int rc = child_start(&r->child, &host_of(L)->loop, &o, task_wake, t);
+	int rc = child_start(&r->child, &host_of(L)->loop, &o);
 
 	if (rc < 0)
 		return error_misuse(L, "cannot start '%s': %s", o.argv[0], err_text(rc));

@@ -326,8 +326,8 @@ static void push_row(lua_State *L, sqlite3_stmt *s)
  */
 static int ldatabase_run(lua_State *L)
 {
-	struct database *d = check_open(L);
 	int given = lua_gettop(L) - 2;
+	struct database *d = check_open(L);
 	int rc = push_statement(L, d), at = lua_gettop(L);
 	struct statement *st = lua_touserdata(L, at);
 
@@ -359,13 +359,13 @@ static int ldatabase_run(lua_State *L)
 	return 2;
 }
 
-/* db:script(sql) -> true | nil, message, code. Several statements; none of them gives
- * anything back. It stops at the first failure, and rolls nothing back. */
+/* db:script(sql) -> true | nil, message, code. Runs several statements, and returns no
+ * rows. Stops at the first failure, and rolls nothing back. */
 static int ldatabase_script(lua_State *L)
 {
-	struct database *d = check_open(L);
 	size_t n;
 	const char *sql = luaL_checklstring(L, 2, &n);
+	struct database *d = check_open(L);
 
 	luaL_argcheck(L, strlen(sql) == n, 2, "SQL expected");
 	int rc = sqlite3_exec(d->db, sql, NULL, NULL, NULL);
