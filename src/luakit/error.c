@@ -409,9 +409,10 @@ static void push_where(lua_State *L)
 					inner.name ? ": " : "");
 			return;
 		}
-		/* Called through pcall(), a function has no name, and that is none of it.
-		 */
-		if (ar.name && strstr(ar.name, "pcall"))
+		/* A function that pcall() calls has pcall's name, a metamethod its
+		 * event's. */
+		if (ar.name &&
+		    (strstr(ar.name, "pcall") || strcmp(ar.namewhat, "metamethod") == 0))
 			ar.name = NULL;
 		inner = ar;
 	}

@@ -7,6 +7,7 @@
 #include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
+#include "bindings/haproxy/fields.h"
 #include "bindings/haproxy/value.h"
 #include "base/multiset.h"
 
@@ -22,14 +23,27 @@ static void set_integer(lua_State *L, const char *name, uint64_t i)
 	lua_setfield(L, -2, name);
 }
 
+/* Pop a row, give it the metatable at 3, and make it number `n` of the list at 2. [-1,
+ * +0] */
+static void add_row(lua_State *L, lua_Integer n)
+{
+	lua_pushvalue(L, 3);
+	lua_setmetatable(L, -2);
+	lua_rawseti(L, 2, n);
+}
+
 /* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
 static int lreply_lists(lua_State *L)
 {
+	static const char *const fields[] = {"id",       "file",      "text", "curr_ver",
+					     "next_ver", "entry_cnt", NULL};
 	struct span rest = value_text(L, 1);
 	struct reply_list list;
 	int rc;
 
+	lua_settop(L, 1);
 	lua_newtable(L);
+	fields_metatable_of(L, fields);
 	for (lua_Integer n = 1; (rc = reply_list_next(&rest, &list)) > 0; n++) {
 		lua_createtable(L, 0, 6);
 		set_integer(L, "id", (uint64_t)list.id);
@@ -41,8 +55,9 @@ static int lreply_lists(lua_State *L)
 			set_integer(L, "next_ver", list.next_ver);
 			set_integer(L, "entry_cnt", list.entry_cnt);
 		}
-		lua_rawseti(L, 2, n);
+		add_row(L, n);
 	}
+	lua_settop(L, 2);
 	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
@@ -79,11 +94,15 @@ static int lreply_entries(lua_State *L)
  * {type=, case=, pattern=, index=, value=}; pattern is nil where nothing matched. */
 static int lreply_matches(lua_State *L)
 {
+	static const char *const fields[] = {"type",  "case",  "found", "pattern",
+					     "index", "value", NULL};
 	struct span rest = value_text(L, 1);
 	struct reply_match m;
 	int rc;
 
+	lua_settop(L, 1);
 	lua_newtable(L);
+	fields_metatable_of(L, fields);
 	for (lua_Integer n = 1; (rc = reply_match_next(&rest, &m)) > 0; n++) {
 		lua_createtable(L, 0, 5);
 		set_span(L, "type", m.type);
@@ -97,8 +116,9 @@ static int lreply_matches(lua_State *L)
 		}
 		if (m.found && m.map)
 			set_span(L, "value", m.value);
-		lua_rawseti(L, 2, n);
+		add_row(L, n);
 	}
+	lua_settop(L, 2);
 	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
@@ -126,28 +146,38 @@ static int buf_close(lua_State *L)
 	return 0;
 }
 
-/* Set fields[i] under its column's name, which lies on the stack at 3 + i. [-0, +0] */
+/* Stack of rows(): the text, the list, the metatable of its rows, the columns' names. */
+enum { SLOT_TEXT = 1, SLOT_ROWS, SLOT_META, SLOT_NAMES };
+
+/* Push the metatable of the rows, and then the columns' names. [-0, +(1+n)] */
+static void push_columns(lua_State *L, const struct reply_columns *columns)
+{
+	luaL_checkstack(L, (int)columns->n + LUA_MINSTACK, NULL);
+	lua_createtable(L, 0, (int)columns->n);
+	for (size_t i = 0; i < columns->n; i++) {
+		value_push_text(L, columns->name[i]);
+		lua_pushboolean(L, true);
+		lua_rawset(L, SLOT_META);
+	}
+	fields_metatable(L);
+	for (size_t i = 0; i < columns->n; i++)
+		value_push_text(L, columns->name[i]);
+}
+
+/* Set fields[i] under its column's name. The row is on the top. [-0, +0] */
 static void set_column(lua_State *L, const struct reply_columns *columns,
 		       const struct span *fields, size_t i)
 {
-	lua_pushvalue(L, 3 + (int)i);
+	lua_pushvalue(L, SLOT_NAMES + (int)i);
 	push_field(L, columns->name[i], fields[i]);
 	lua_rawset(L, -3);
 }
 
-/* "idle_per_thr[4]" stands for as many fields as there are threads: they become a list.
- */
-static void set_list(lua_State *L, const struct reply_columns *columns,
-		     const struct span *fields, size_t n)
+/* Set the last column's name to the list of all fields from `first` on. The row is on the
+ * top. [-0, +0] */
+static void set_list(lua_State *L, const struct span *fields, size_t first, size_t n)
 {
-	size_t first = columns->n - 1;
-
-	value_push_text(
-		L,
-		(struct span){columns->name[first].p,
-			      (size_t)((const char *)memchr(columns->name[first].p, '[',
-							    columns->name[first].n) -
-				       columns->name[first].p)});
+	lua_pushvalue(L, SLOT_NAMES + (int)first);
 	lua_newtable(L);
 	for (size_t i = first; i < n; i++) {
 		value_push(L, fields[i]);
@@ -156,53 +186,71 @@ static void set_list(lua_State *L, const struct reply_columns *columns,
 	lua_rawset(L, -3);
 }
 
+/* Is the last column a list? "idle_per_thr[4]" stands for one field a thread; cuts its
+ * name before the bracket. */
+static bool cut_list(struct reply_columns *columns)
+{
+	if (columns->n == 0)
+		return false;
+	struct span *last = &columns->name[columns->n - 1];
+	const char *bracket = memchr(last->p, '[', last->n);
+
+	if (bracket)
+		last->n = (size_t)(bracket - last->p);
+	return bracket != NULL;
+}
+
 /* rows(text) -> a list of tables by column name, for `show stat` (CSV) and `show servers
- * conn` */
+ * conn`. A field that is no column raises. */
 static int lreply_rows(lua_State *L)
 {
-	struct span rest = value_text(L, 1);
+	struct span rest = value_text(L, SLOT_TEXT);
 	struct span fields[REPLY_COLUMNS_MAX];
 	struct reply_columns columns;
-	size_t n, plain;
+	size_t n;
 	int rc = reply_columns(&rest, &columns);
 
-	lua_settop(L, 1);
-	lua_newtable(L);
+	lua_settop(L, SLOT_TEXT);
 	if (rc < 0)
 		return value_mismatch(L, rest);
-	luaL_checkstack(L, (int)columns.n + 8, NULL);
-	for (size_t i = 0; i < columns.n; i++)
-		value_push_text(L, columns.name[i]);
-	plain = columns.n;
-	if (plain > 0 &&
-	    memchr(columns.name[plain - 1].p, '[', columns.name[plain - 1].n))
-		plain--;
+	bool has_list = cut_list(&columns);
+	size_t plain = columns.n - has_list;
+
+	lua_newtable(L);
+	push_columns(L, &columns);
 	for (lua_Integer row = 1; (rc = reply_row_next(&rest, &columns, fields, &n)) > 0;
 	     row++) {
 		lua_createtable(L, 0, (int)columns.n);
 		for (size_t i = 0; i < n && i < plain; i++)
 			set_column(L, &columns, fields, i);
-		if (plain < columns.n)
-			set_list(L, &columns, fields, n);
-		lua_rawseti(L, 2, row);
+		if (has_list)
+			set_list(L, fields, plain, n);
+		add_row(L, row);
 	}
-	lua_settop(L, 2);
+	lua_settop(L, SLOT_ROWS);
 	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
-/* pairs(text) -> {Name = value, ...}, for `show info` */
+/* pairs(text) -> {Name = value, ...}, for `show info`. A name that is not there raises.
+ */
 static int lreply_pairs(lua_State *L)
 {
 	struct span rest = value_text(L, 1), name, value;
 	int rc;
 
+	lua_settop(L, 1);
 	lua_newtable(L);
 	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
 		value_push_text(L, name);
 		value_push_named(L, name, value);
 		lua_rawset(L, 2);
 	}
-	return rc < 0 ? value_mismatch(L, rest) : 1;
+	if (rc < 0)
+		return value_mismatch(L, rest);
+	lua_pushnil(L);
+	fields_metatable(L);
+	lua_setmetatable(L, 2);
+	return 1;
 }
 
 /* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */

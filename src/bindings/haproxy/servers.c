@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * servers.c - `show servers state` as rows that are read when they are looked at.
- * These are the longest lists there are, and a script mostly looks at few fields of few
- * rows. So a row is a table that knows where its line begins, and a field is read from
- * there when it is asked for; pairs() makes an ordinary table of it. */
-#include "luakit/types.h"
+ * servers.c - `show servers state` as rows that are read when a script uses them.
+ * These are the longest answers, and a script mostly uses few fields of few rows. So a
+ * row is a table that holds where its line begins, and __index reads a field from there;
+ * pairs() fills the row first. */
+#include "bindings/haproxy/fields.h"
 #include "bindings/haproxy/value.h"
+
+#include <lauxlib.h>
 
 /* Key of a row's place in the dump: nothing that a script can write. */
 static const char at_key;
@@ -113,13 +115,15 @@ static int row_index(lua_State *L)
 	struct span line = row_line(L);
 
 	lua_pushvalue(L, 2);
-	if (!line.p || lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
-		return 0;
+	if (lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
+		return fields_missing(L, 2, lua_upvalueindex(UP_COLUMNS));
+	if (!line.p)
+		return 0; /* pairs() has left it out, as HAProxy leaves it empty */
 	push_row_field(L, line, lua_tointeger(L, -1));
 	return 1;
 }
 
-/* Fill the row: from then on it is a table like others. */
+/* Fill the row, which then holds its fields as any table does. */
 static int row_pairs(lua_State *L)
 {
 	struct span line = row_line(L);
