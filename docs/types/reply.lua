@@ -2,6 +2,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Texts of replies to tables (src/bindings/haproxy/reply.c). Each raises `protocol` for a text that is not of its form.
+-- The rows of lists(), matches(), rows(), pairs() and servers() raise where a script reads a field that they do not
+-- have; a field that HAProxy leaves empty, or that only other versions have, is nil.
 
 local reply = {}
 
@@ -50,7 +52,7 @@ function reply.same(text, keys, values) end
 ---@return integer lacking, integer surplus
 function reply.compare(text, keys, values) end
 
---- `show servers state`: rows that read a field when it is looked at.
+--- `show servers state`: rows that read a field when a script uses it; pairs() reads all.
 ---@param text string
 ---@return haplua.Server[]
 function reply.servers(text) end

@@ -5,6 +5,7 @@
 #include "base/err.h"
 
 #include <stdlib.h>
+#include <uv.h>
 
 #define TEXTS_MAX ((size_t)1 << 30)
 
@@ -43,6 +44,11 @@ static uint32_t *find(const struct multiset *t, struct span text, uint32_t hash)
 		     span_equal((struct span){t->bytes.p + has->at, has->n}, text)))
 			return slot;
 	}
+}
+
+int multiset_seed(uint64_t *seed)
+{
+	return uv_random(NULL, NULL, seed, sizeof *seed, 0, NULL);
 }
 
 int multiset_start(struct multiset *t, size_t most, uint64_t seed)

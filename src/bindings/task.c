@@ -304,9 +304,9 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_task(lua_State *L)
 {
-	lua_table_type(L, TASK_BOX, methods, meta);
-	lua_table_box(L, SLEEP_BOX, sleep_close);
-	lua_table_box(L, DEADLINE_BOX, deadline_close);
+	types_object(L, TASK_BOX, methods, meta);
+	types_box(L, SLEEP_BOX, sleep_close);
+	types_box(L, DEADLINE_BOX, deadline_close);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_common.c - what the tables for files, processes and journals share. */
+ * args.c - arguments that several bindings take. */
 #include "luakit/args.h"
 #include "base/err.h"
+#include "luakit/error.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
-int lua_failure(lua_State *L, int rc, const char *what)
+/* No table has more options than this. */
+#define OPTIONS_MAX 16
+#define LENGTH_MAX  (1 << 30)
+
+int args_failure(lua_State *L, int rc, const char *what)
 {
 	lua_pushnil(L);
 	if (what)
@@ -18,7 +23,7 @@ int lua_failure(lua_State *L, int rc, const char *what)
 	return 3;
 }
 
-const char *lua_path_check(lua_State *L, int index)
+const char *args_path(lua_State *L, int index)
 {
 	size_t n;
 	const char *path = luaL_checklstring(L, index, &n);
@@ -28,40 +33,100 @@ const char *lua_path_check(lua_State *L, int index)
 	return path;
 }
 
-void lua_options_check(lua_State *L, int index, const char *const *known)
+int args_length(lua_State *L, int index, const char *what)
 {
-	if (lua_isnoneornil(L, index))
-		return;
-	luaL_checktype(L, index, LUA_TTABLE);
-	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-		const char *key =
-			lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-		size_t i = 0;
+	lua_Integer n = luaL_len(L, index);
 
-		while (key && known[i] && strcmp(key, known[i]) != 0)
-			i++;
-		if (!key || !known[i])
-			luaL_argerror(L, index,
-				      lua_pushfstring(L, "unknown option '%s'",
-						      luaL_tolstring(L, -2, NULL)));
+	if (n < 0 || n > LENGTH_MAX)
+		error_misuse(L, "%s: a list expected, and not one of length %I", what,
+			     (LUAI_UACINT)n);
+	return (int)n;
+}
+
+static int unknown_option(lua_State *L, const char *name, const struct args_option *known)
+{
+	const char *names[OPTIONS_MAX + 1];
+	size_t n = 0;
+
+	do {
+		names[n] = known[n].name;
+	} while (names[n++]);
+	return error_unknown(L, "option", name, names);
+}
+
+/* Raise: the value at -1 of this option has another type. */
+static void wrong_type(lua_State *L, const struct args_option *option)
+{
+	int top = lua_gettop(L), given = lua_type(L, -1);
+
+	luaL_checkstack(L, 8, NULL);
+	lua_pushliteral(L, "");
+	for (int type = LUA_TBOOLEAN; type <= LUA_TFUNCTION; type++) {
+		if (!(option->types & 1u << type))
+			continue;
+		lua_pushfstring(L, "%s%s%s", lua_tostring(L, top + 1),
+				*lua_tostring(L, top + 1) ? " or " : "a ",
+				lua_typename(L, type));
+		lua_replace(L, top + 1);
+	}
+	error_misuse(L, "%s: %s expected, got %s", option->name, lua_tostring(L, top + 1),
+		     lua_typename(L, given));
+}
+
+/* Raise where the key at -2 is no known option. */
+static void check_key(lua_State *L, const struct args_option *known, lua_Integer list)
+{
+	if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 &&
+	    lua_tointeger(L, -2) <= list)
+		return;
+	if (lua_type(L, -2) != LUA_TSTRING) {
+		lua_pop(L, 1);
+		unknown_option(L, luaL_tolstring(L, -1, NULL), known);
+	}
+	const char *name = lua_tostring(L, -2);
+	const struct args_option *option = known;
+
+	while (option->name && strcmp(option->name, name) != 0)
+		option++;
+	if (!option->name)
+		unknown_option(L, name, known);
+}
+
+void args_push_options(lua_State *L, int index, const struct args_option *known,
+		       lua_Integer list)
+{
+	bool given = !lua_isnoneornil(L, index);
+
+	if (given) {
+		luaL_checktype(L, index, LUA_TTABLE);
+		for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+			check_key(L, known, list);
+	}
+	luaL_checkstack(L, OPTIONS_MAX + LUA_MINSTACK, NULL);
+	for (; known->name; known++) {
+		if (given) {
+			lua_pushstring(L, known->name);
+			lua_rawget(L, index);
+			if (!lua_isnil(L, -1) && !(known->types & 1u << lua_type(L, -1)))
+				wrong_type(L, known);
+		} else {
+			lua_pushnil(L);
+		}
 	}
 }
 
-mode_t lua_options_mode(lua_State *L, int index, mode_t absent)
+mode_t args_mode(lua_State *L, int index, mode_t absent)
 {
 	unsigned mode = 0;
 	size_t n;
 
-	if (lua_isnoneornil(L, index))
+	if (lua_isnil(L, index))
 		return absent;
-	int type = lua_getfield(L, index, "mode");
-	const char *text = type == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+	const char *text = lua_tolstring(L, index, &n);
 
-	lua_pop(L, 1);
-	if (type == LUA_TNIL)
-		return absent;
-	luaL_argcheck(L, text && n >= 3 && n <= 4 && strspn(text, "01234567") == n, index,
-		      "mode: three or four octal digits in a string expected, \"0640\"");
+	if (n < 3 || n > 4 || strspn(text, "01234567") != n)
+		error_misuse(L, "mode: three or four octal digits in a string expected, "
+				"such as \"0640\"");
 	for (size_t i = 0; i < n; i++)
 		mode = mode * 8 + (unsigned)(text[i] - '0');
 	return (mode_t)mode;

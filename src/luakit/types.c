@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_tables.c - making types of userdata. */
+ * types.c - making types of userdata. */
 #include "luakit/types.h"
 
-void lua_table_type(lua_State *L, const char *name, const luaL_Reg *methods,
-		    const luaL_Reg *meta)
+void types_object(lua_State *L, const char *name, const luaL_Reg *methods,
+		  const luaL_Reg *meta)
 {
 	luaL_newmetatable(L, name);
 	luaL_setfuncs(L, meta, 0);
@@ -16,7 +16,7 @@ void lua_table_type(lua_State *L, const char *name, const luaL_Reg *methods,
 	lua_pop(L, 1);
 }
 
-void lua_table_box(lua_State *L, const char *name, lua_CFunction close)
+void types_box(lua_State *L, const char *name, lua_CFunction close)
 {
 	luaL_newmetatable(L, name);
 	lua_pushcfunction(L, close);

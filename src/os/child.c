@@ -16,7 +16,6 @@ static void unref(struct child *c)
 		return;
 	for (int i = 0; i < 3; i++)
 		buf_free(&c->got[i]);
-	buf_free(&c->input);
 	free(c);
 }
 
@@ -33,7 +32,7 @@ static void close_pipe(struct child *c, int i)
 	uv_close((uv_handle_t *)&c->pipe[i], on_closed);
 }
 
-static void tell(struct child *c)
+static void wake_owner(struct child *c)
 {
 	if (c->wake)
 		c->wake(c->owner);
@@ -52,7 +51,7 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
 	(void)suggested;
 	*room = uv_buf_init(NULL, 0);
 	if (buf_reserve(b, READ_MIN) == 0)
-		*room = uv_buf_init(b->p + b->n, (unsigned)(b->cap - b->n));
+		*room = (uv_buf_t){b->p + b->n, b->cap - b->n};
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
@@ -69,7 +68,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *room)
 		c->rc = n == UV_ENOBUFS ? HAP_ENOMEM : (int)n;
 	if (n < 0 || c->rc < 0)
 		close_pipe(c, i);
-	tell(c);
+	wake_owner(c);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -88,7 +87,7 @@ static void on_exited(uv_process_t *process, int64_t status, int signo)
 	c->status = status;
 	c->signal = signo;
 	uv_close((uv_handle_t *)process, on_closed);
-	tell(c);
+	wake_owner(c);
 }
 
 static int open_pipe(struct child *c, uv_loop_t *loop, int i, uv_stdio_container_t *io)
@@ -125,7 +124,7 @@ static int open_streams(struct child *c, uv_loop_t *loop, const struct child_opt
 }
 
 /* Begin to feed and to read. */
-static int use_streams(struct child *c)
+static int use_streams(struct child *c, struct span input)
 {
 	int rc = 0;
 
@@ -133,7 +132,8 @@ static int use_streams(struct child *c)
 		if (c->used[i])
 			rc = uv_read_start((uv_stream_t *)&c->pipe[i], on_room, on_read);
 	if (rc == 0 && c->used[0]) {
-		uv_buf_t bytes = uv_buf_init(c->input.p, (unsigned)c->input.n);
+		/* uv_buf_init() takes the length as an unsigned int. */
+		uv_buf_t bytes = {(char *)input.p, input.n};
 
 		c->write.data = c;
 		rc = uv_write(&c->write, (uv_stream_t *)&c->pipe[0], &bytes, 1,
@@ -142,8 +142,7 @@ static int use_streams(struct child *c)
 	return rc;
 }
 
-int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options,
-		void (*wake)(void *), void *owner)
+int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options)
 {
 	uv_stdio_container_t io[3];
 	uv_process_options_t o = {
@@ -161,10 +160,8 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 		return HAP_ENOMEM;
 	c->refs = 1;
 	c->process.data = c;
-	int rc = buf_add_span(&c->input, options->input);
+	int rc = open_streams(c, loop, options, io);
 
-	if (rc == 0)
-		rc = open_streams(c, loop, options, io);
 	if (rc == 0) {
 		rc = uv_spawn(loop, &c->process, &o);
 		c->refs++; /* the handle must be closed even when it failed */
@@ -172,14 +169,11 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 			uv_close((uv_handle_t *)&c->process, on_closed);
 	}
 	if (rc == 0)
-		rc = use_streams(c);
+		rc = use_streams(c, options->input);
 	if (rc < 0) {
-		child_kill(c, SIGKILL);
 		child_drop(c);
 		return rc;
 	}
-	c->wake = wake;
-	c->owner = owner;
 	*out = c;
 	return 0;
 }
@@ -200,10 +194,8 @@ void child_drop(struct child *c)
 	c->wake = NULL;
 	for (int i = 0; i < 3; i++)
 		close_pipe(c, i);
-	/* A child that runs on must not keep the loop alive. Its exit is still waited for
-	 * by the handle, which holds a reference until then. */
-	if (!c->exited && uv_is_active((uv_handle_t *)&c->process))
-		uv_close((uv_handle_t *)&c->process, on_closed);
-	c->exited = true;
+	/* on_exited() closes the handle of the process, which holds a reference. Closed
+	 * before, the process would stay a zombie. */
+	child_kill(c, SIGKILL);
 	unref(c);
 }

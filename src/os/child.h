@@ -2,7 +2,8 @@
  *
  * child.h - one child process and the pipes to it.
  * Knows no Lua. No shell: the words are the arguments. Counted inside: memory goes when
- * the caller has let go and the last handle is closed. */
+ * the caller has let go and the last handle is closed. Failures are UV_* or HAP_ENOMEM.
+ */
 #ifndef HAP_CHILD_H
 #define HAP_CHILD_H
 
@@ -17,7 +18,8 @@ struct child_options {
 	char **argv;       /* NULL-terminated; argv[0] is looked up in PATH */
 	char **env;        /* NULL: this process's */
 	const char *cwd;   /* NULL: this process's */
-	struct span input; /* written to its standard input, which is then closed */
+	struct span input; /* written to its standard input, which is then closed;
+			    * borrowed until child_drop() */
 	bool has_input;    /* false: standard input is inherited */
 	enum child_stream out, err;
 };
@@ -28,20 +30,19 @@ struct child {
 	uv_pipe_t pipe[3]; /* standard input, output, error; those that are `used` */
 	bool used[3];
 	uv_write_t write;
-	struct buf input;  /* owned */
 	struct buf got[3]; /* owned: what was captured; [0] is not used */
 	int rc;            /* 0, or why its output could not be read to the end */
 	bool exited;       /* `status` and `signal` are set */
 	int64_t status;
 	int signal;
-	void (*wake)(void *owner);
+	void (*wake)(void *owner); /* called from the loop when bytes came or the process
+				    * ended; NULL at the start, the user sets it */
 	void *owner;
 };
 
-/* Start a process. 0 and the caller's reference in *out, or UV_* (UV_ENOENT: no such
- * program) or HAP_ENOMEM. `wake` is called from the loop when bytes came or it ended. */
-int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options,
-		void (*wake)(void *), void *owner);
+/* Start a process. 0 and the caller's reference in *out, or a failure (UV_ENOENT: no such
+ * program). */
+int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options);
 
 /* Has it exited, and has everything been read? */
 bool child_ended(const struct child *c);
@@ -49,8 +50,8 @@ bool child_ended(const struct child *c);
 /* Send a signal, unless it has exited. */
 void child_kill(struct child *c, int signo);
 
-/* Let go of the caller's reference. A child that still runs is left running, its pipes
- * closed. */
+/* Let go of the caller's reference. Closes the pipes, and kills a child that still runs
+ * with SIGKILL; the loop stays alive until it has waited for it. */
 void child_drop(struct child *c);
 
 #endif

@@ -4,9 +4,14 @@
 #include "os/file.h"
 #include "base/err.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define LOCK_MODE 0640
@@ -35,8 +40,68 @@ int file_folder(const char *path, mode_t mode)
 	return rc;
 }
 
-/* Reading. The size that a file claims is not asked: in /proc it is 0. */
+/* Whose a file is. */
 
+static bool is_private_group(gid_t gid, uid_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+	const struct group *group = user && user->pw_gid == gid ? getgrgid(gid) : NULL;
+
+	if (!group || strcmp(group->gr_name, user->pw_name) != 0)
+		return false;
+	for (char **member = group->gr_mem; *member; member++)
+		if (strcmp(*member, user->pw_name) != 0)
+			return false;
+	return true;
+}
+
+static bool is_our_uid(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+bool file_is_ours(const char *path)
+{
+	struct stat link, st;
+
+	if (lstat(path, &link) < 0 || stat(path, &st) < 0)
+		return false;
+	if (!is_our_uid(link.st_uid) || !is_our_uid(st.st_uid) || st.st_mode & S_IWOTH)
+		return false;
+	if (!(st.st_mode & S_IWGRP))
+		return true;
+	/* Where there is an access list, the bits of the group are its mask. */
+	if (getxattr(path, "system.posix_acl_access", NULL, 0) >= 0)
+		return false;
+	return is_private_group(st.st_gid, st.st_uid) ||
+	       is_private_group(st.st_gid, geteuid());
+}
+
+/* Reading. */
+
+int file_list(const char *path, struct buf *names)
+{
+	DIR *folder = opendir(path);
+	int rc = 0;
+
+	if (!folder)
+		return -errno;
+	while (rc == 0) {
+		errno = 0; /* readdir() returns NULL at the end, too */
+		const struct dirent *e = readdir(folder);
+
+		if (!e) {
+			rc = -errno;
+			break;
+		}
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			rc = buf_add(names, e->d_name, strlen(e->d_name) + 1);
+	}
+	closedir(folder);
+	return rc;
+}
+
+/* Does not ask for the size of the file: in /proc that is 0. */
 static int read_all(int fd, size_t limit, struct buf *out)
 {
 	struct stat st;

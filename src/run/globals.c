@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_globals.c - strict globals, require(), and load() with a script's own globals. */
+ * globals.c - strict globals, require(), and load() with a script's own globals. */
 #include "run/globals.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
@@ -109,7 +109,7 @@ static int strict_newindex(lua_State *L)
 	return 0;
 }
 
-void lua_globals_strict(lua_State *L, int behind)
+void globals_strict(lua_State *L, int behind)
 {
 	lua_createtable(L, 0, 2);
 	if (behind)
@@ -156,7 +156,7 @@ static void add_searcher(lua_State *L)
 	lua_pop(L, 2);
 }
 
-void lua_globals_folder(lua_State *L, const char *script)
+void globals_folder(lua_State *L, const char *script)
 {
 	const char *slash = strrchr(script, '/');
 	int top = lua_gettop(L);
@@ -205,7 +205,7 @@ static void cut_path(lua_State *L, const char *field, const char *what)
 	lua_pop(L, 2);
 }
 
-void lua_globals_setup(lua_State *L)
+void globals_setup(lua_State *L)
 {
 	luaL_openlibs(L);
 	/* A script's modules lie beside it. Lua's own "." would let whoever may write to
@@ -220,7 +220,7 @@ void lua_globals_setup(lua_State *L)
 	lua_pop(L, 1);
 	add_searcher(L);
 	lua_pushglobaltable(L);
-	lua_globals_strict(L, 0);
+	globals_strict(L, 0);
 	lua_pop(L, 1);
 }
 
@@ -261,7 +261,7 @@ static int do_here(lua_State *L)
 	return do_here_k(L, LUA_OK, 0);
 }
 
-void lua_globals_loaders(lua_State *L)
+void globals_loaders(lua_State *L)
 {
 	static const struct {
 		const char *name;

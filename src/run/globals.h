@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_globals.h - what a state and its scripts have as globals, and where require()
+ * globals.h - what a state and its scripts have as globals, and where require()
  * looks. Functions here may raise. */
-#ifndef HAP_LUA_GLOBALS_H
-#define HAP_LUA_GLOBALS_H
+#ifndef HAP_GLOBALS_H
+#define HAP_GLOBALS_H
 
 #include <lua.h>
 
 /* Fit out a fresh state: standard libraries, the host's tables, strict globals, and where
  * require() looks. [-0, +0] */
-void lua_globals_setup(lua_State *L);
+void globals_setup(lua_State *L);
 
 /* Make the table on the top strict; `behind` is the index of the table to look in first,
  * or 0. [-0, +0] */
-void lua_globals_strict(lua_State *L, int behind);
+void globals_strict(lua_State *L, int behind);
 
 /* Let require() find modules that lie beside the script, and know them later. [-0, +0] */
-void lua_globals_folder(lua_State *L, const char *script);
+void globals_folder(lua_State *L, const char *script);
 
 /* Put load(), loadfile() and dofile() into the globals on the top: their chunks have
  * these. [-0, +0] */
-void lua_globals_loaders(lua_State *L);
+void globals_loaders(lua_State *L);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_script.c - scripts: finding and loading them. */
+ * script.c - scripts: finding and loading them. */
 #include "run/script.h"
+#include "os/file.h"
 #include "run/globals.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Registry: the script, compiled, where there are several targets. */
@@ -25,22 +25,13 @@ static bool push_in(lua_State *L, const char *folder, const char *name)
 	return false;
 }
 
-/* Is it there, and does nobody write to it but root and us? */
-static bool is_ours(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) &&
-	       !(st.st_mode & S_IWOTH);
-}
-
-/* The same in ./scripts. Whoever may write to the folder that one happens to be in must
- * not choose what a name means. */
+/* Push the path of NAME.lua in ./scripts, if that is there. Whoever may write to the
+ * folder that one happens to be in must not choose what a name means. [-0, +(0|1)] */
 static bool push_here(lua_State *L, const char *name)
 {
-	if (!is_ours("./scripts") || !push_in(L, "./scripts", name))
+	if (!file_is_ours("./scripts") || !push_in(L, "./scripts", name))
 		return false;
-	if (is_ours(lua_tostring(L, -1)))
+	if (file_is_ours(lua_tostring(L, -1)))
 		return true;
 	lua_pop(L, 1);
 	return false;
@@ -82,7 +73,7 @@ static void push_path(lua_State *L, const char *script)
 		luaL_error(L,
 			   "no script '%s': looked for %s.lua in ./scripts and among the "
 			   "installed scripts (a path has a '/' or ends in .lua; "
-			   "./scripts counts if it is yours or root's alone)",
+			   "./scripts counts if only you or root may write it)",
 			   script, script);
 }
 
@@ -95,7 +86,7 @@ static void load_file(lua_State *L, const char *script)
 
 	if (access(path, R_OK) != 0)
 		luaL_error(L, "cannot read %s: %s", path, strerror(errno));
-	lua_globals_folder(L, path);
+	globals_folder(L, path);
 	rc = luaL_loadfile(L, path);
 	if (rc != LUA_OK)
 		lua_error(L);
@@ -116,15 +107,15 @@ static void load_chunk(lua_State *L, const struct options *options)
 	int rc = LUA_OK;
 
 	if (options->chunk) {
-		lua_globals_folder(L, "./");
+		globals_folder(L, "./");
 		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
 	} else if (builtin(options)) {
-		lua_globals_folder(L, "./");
+		globals_folder(L, "./");
 		lua_getglobal(L, "require");
 		lua_pushstring(L, builtin(options));
 		lua_call(L, 1, 1);
 	} else if (strcmp(options->script, "-") == 0) {
-		lua_globals_folder(L, "./");
+		globals_folder(L, "./");
 		rc = luaL_loadfile(L, NULL);
 	} else {
 		load_file(L, options->script);
@@ -182,12 +173,12 @@ static void mark_output(lua_State *L, const char *socket)
 	lua_call(L, 2, 0);
 }
 
-void lua_script_file(lua_State *L, const char *path)
+void script_file(lua_State *L, const char *path)
 {
-	lua_globals_loaders(L);
+	globals_loaders(L);
 	lua_pushglobaltable(L);
 	lua_insert(L, -2);
-	lua_globals_strict(L, lua_gettop(L) - 1);
+	globals_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
 	load_file(L, path);
 	lua_insert(L, -2);
@@ -195,7 +186,7 @@ void lua_script_file(lua_State *L, const char *path)
 		lua_pop(L, 1);
 }
 
-int lua_script_load(lua_State *L, const struct options *options, const char *socket)
+int script_load(lua_State *L, const struct options *options, const char *socket)
 {
 	push_script(L, options);
 	if (socket == options->sockets[options->n_sockets - 1]) { /* the last one */
@@ -209,12 +200,12 @@ int lua_script_load(lua_State *L, const struct options *options, const char *soc
 	lua_setfield(L, -2, "arg");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "_G");
-	lua_globals_loaders(L);
+	globals_loaders(L);
 	if (options->n_sockets > 1)
 		mark_output(L, socket);
 	lua_pushglobaltable(L);
 	lua_insert(L, -2);
-	lua_globals_strict(L, lua_gettop(L) - 1);
+	globals_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
 	/* A chunk's first upvalue is its _ENV; a module is no chunk and makes its own. */
 	if (builtin(options) || !lua_setupvalue(L, -2, 1))

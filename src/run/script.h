@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_script.h - a script as a function with globals and arguments of its own.
+ * script.h - a script as a function with globals and arguments of its own.
  * Functions here may raise. */
-#ifndef HAP_LUA_SCRIPT_H
-#define HAP_LUA_SCRIPT_H
+#ifndef HAP_SCRIPT_H
+#define HAP_SCRIPT_H
 
 #include "sched/host.h"
 
@@ -11,12 +11,12 @@
 
 /* Make the table on the top strict globals, and push in its place the file as a function
  * that has them. Raises a string when it cannot be read or does not compile. [-1, +1] */
-void lua_script_file(lua_State *L, const char *path);
+void script_file(lua_State *L, const char *path);
 
 /* Push the script as a function with globals of its own, and then its arguments. Returns
  * how many arguments. Where there are several targets, what it prints is marked with
  * `socket`. Raises a string when there is no such script or it does not compile. [-0,
  * +(1+n)] */
-int lua_script_load(lua_State *L, const struct options *options, const char *socket);
+int script_load(lua_State *L, const struct options *options, const char *socket);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_test.c - the table `haplua.virtual`, for `haplua test` alone: time that stands
+ * virtual.c - the table `haplua.virtual`, for `haplua test` alone: time that stands
  * still until nothing is left to do at its instant, and a Lua function in the place of
- * every HAProxy. lua/haplua/test.lua makes the module haplua.test of it; lua_test_run.c
+ * every HAProxy. lua/haplua/test.lua makes the module haplua.test of it; virtual_run.c
  * runs scripts. Requests wait in a queue and are answered between two rounds of tasks, so
  * that the function is called by the host, never from within a script's call. */
 #include "run/virtual.h"
@@ -358,9 +358,9 @@ static const luaL_Reg library[] = {
 	{"answer", lvirtual_answer},
 	{"guard", lvirtual_guard},
 	{"abandon", lvirtual_abandon},
-	{"start", lua_test_start},
-	{"load", lua_test_load},
-	{"write", lua_test_write},
+	{"start", virtual_start},
+	{"load", virtual_load},
+	{"write", virtual_write},
 	{NULL, NULL},
 };
 
@@ -368,9 +368,9 @@ int luaopen_haplua_virtual(lua_State *L)
 {
 	if (!host_of(L)->options->test)
 		return luaL_error(L, "haplua.test is there under `haplua test` only");
-	lua_table_box(L, TEST_BOX, test_gc);
-	lua_table_box(L, SETTLE_BOX, settle_close);
-	lua_test_types(L);
+	types_box(L, TEST_BOX, test_gc);
+	types_box(L, SETTLE_BOX, settle_close);
+	virtual_types(L);
 	if (!host_of(L)->test)
 		begin(L);
 	luaL_newlib(L, library);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_test_run.c - runs of a script within `haplua test`: policy.c's own, with what they
+ * virtual_run.c - runs of a script within `haplua test`: policy.c's own, with what they
  * print kept in memory. A run's box is anchored in the registry until it is closed, since
  * its tasks point into it. */
 #include "base/err.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "run/script.h"
 #include "luakit/types.h"
@@ -64,50 +65,49 @@ static int run_gc(lua_State *L)
 	return 0;
 }
 
-/* The strings of the list at `index`, which stay its own. NULL: no memory. */
-static char **vector(lua_State *L, int index, int *count)
+/* Replace the list at `index` by a copy, which no script can change, and make a vector of
+ * its strings. NULL: no memory. */
+static char **copy_vector(lua_State *L, int index, const char *what, int *count)
 {
-	lua_Integer n = luaL_len(L, index);
+	luaL_checktype(L, index, LUA_TTABLE);
+	int n = args_length(L, index, what);
+
+	lua_createtable(L, n, 0);
+	for (int i = 1; i <= n; i++) {
+		if (lua_rawgeti(L, index, i) != LUA_TSTRING)
+			error_misuse(L, "%s: a list of strings expected", what);
+		lua_rawseti(L, -2, i);
+	}
+	lua_replace(L, index);
 	char **v = calloc((size_t)n + 1, sizeof *v);
 
-	for (lua_Integer i = 0; v && i < n; i++) {
+	for (int i = 0; v && i < n; i++) {
 		lua_rawgeti(L, index, i + 1);
 		v[i] = (char *)lua_tostring(L, -1);
 		lua_pop(L, 1);
 	}
-	*count = (int)n;
+	*count = n;
 	return v;
-}
-
-static void check_strings(lua_State *L, int index)
-{
-	luaL_checktype(L, index, LUA_TTABLE);
-	for (lua_Integer i = luaL_len(L, index); i > 0; i--) {
-		if (lua_rawgeti(L, index, i) != LUA_TSTRING)
-			luaL_error(L, "start: a list of strings expected");
-		lua_pop(L, 1);
-	}
 }
 
 /* start(script, args, sockets) -> Run, a Task for each socket. Raises a string where
  * there is no such script. */
-int lua_test_start(lua_State *L)
+int virtual_start(lua_State *L)
 {
 	const char *script = luaL_checkstring(L, 1);
 
-	check_strings(L, 2);
-	check_strings(L, 3);
 	lua_settop(L, 3);
 	struct test_run *r = lua_newuserdatauv(L, sizeof *r, 3);
 
 	*r = (struct test_run){.options = *host_of(L)->options};
 	luaL_setmetatable(L, RUN_BOX);
+	r->args = copy_vector(L, 2, "args", &r->options.n_args);
+	r->sockets = (const char **)copy_vector(L, 3, "sockets", &r->options.n_sockets);
+	luaL_argcheck(L, r->options.n_sockets > 0, 3, "a socket expected");
 	for (int i = 1; i <= 3; i++) {
 		lua_pushvalue(L, i);
 		lua_setiuservalue(L, 4, i);
 	}
-	r->args = vector(L, 2, &r->options.n_args);
-	r->sockets = (const char **)vector(L, 3, &r->options.n_sockets);
 	r->options.args = r->args;
 	r->options.sockets = r->sockets;
 	r->options.script = script;
@@ -171,18 +171,18 @@ static int run_close(lua_State *L)
 }
 
 /* load(path, globals) -> the file as a function; its globals are made strict */
-int lua_test_load(lua_State *L)
+int virtual_load(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 
 	luaL_checktype(L, 2, LUA_TTABLE);
 	lua_settop(L, 2);
-	lua_script_file(L, path);
+	script_file(L, path);
 	return 1;
 }
 
 /* write(text [, to standard error?]): print where the running script does */
-int lua_test_write(lua_State *L)
+int virtual_write(lua_State *L)
 {
 	size_t n;
 	const char *text = luaL_checklstring(L, 1, &n);
@@ -191,12 +191,12 @@ int lua_test_write(lua_State *L)
 	return 0;
 }
 
-void lua_test_types(lua_State *L)
+void virtual_types(lua_State *L)
 {
 	static const luaL_Reg methods[] = {{"out", run_out},       {"err", run_err},
 					   {"status", run_status}, {"stop", run_stop},
 					   {"close", run_close},   {NULL, NULL}};
 	static const luaL_Reg meta[] = {{"__gc", run_gc}, {NULL, NULL}};
 
-	lua_table_type(L, RUN_BOX, methods, meta);
+	types_object(L, RUN_BOX, methods, meta);
 }

@@ -153,6 +153,13 @@ static void raise_limit(const struct options *o)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A write to a closed pipe fails with EPIPE. Unlike SIG_IGN, a handler is not inherited
+ * by the programs that os.execute() and io.popen() start. */
+static void on_broken_pipe(int signo)
+{
+	(void)signo;
+}
+
 int host_start(struct host *host, const struct options *options)
 {
 	raise_limit(options);
@@ -162,7 +169,10 @@ int host_start(struct host *host, const struct options *options)
 
 	if (rc < 0)
 		return rc;
-	signal(SIGPIPE, SIG_IGN);
+	sigaction(
+		SIGPIPE,
+		&(struct sigaction){.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART},
+		NULL);
 	rc = start(host);
 	if (rc < 0)
 		host_stop(host);

@@ -31,7 +31,10 @@ struct task *task_of(lua_State *L)
 
 struct task *task_check(lua_State *L, int index)
 {
-	return *(struct task **)luaL_checkudata(L, index, TASK_BOX);
+	struct task *t = *(struct task **)luaL_checkudata(L, index, TASK_BOX);
+
+	luaL_argcheck(L, t, index, "the collector has taken this task");
+	return t;
 }
 
 static void push_box(lua_State *L, const struct task *t)
@@ -106,12 +109,19 @@ static int unpark_quietly_k(lua_State *L, int status, lua_KContext context)
 	return k(L, status, t->context);
 }
 
+bool task_can_wait(lua_State *L)
+{
+	const struct task *t = task_current(L);
+
+	return t && lua_isyieldable(L) && t->unyieldable == 0;
+}
+
 /* The running task, if it can wait here; else raise. */
 static struct task *waiting_task(lua_State *L)
 {
 	struct task *t = task_of(L);
 
-	if (!lua_isyieldable(L) || t->unyieldable > 0)
+	if (!task_can_wait(L))
 		error_misuse(L, "this call waits, which is not possible inside a "
 				"callback of C (sort, gsub, require, ...)");
 	return t;

@@ -31,6 +31,10 @@ struct task *scheduler_spawn(lua_State *L, struct scheduler *s, struct task *par
 /* The task that runs on L. Raises where none does. */
 struct task *task_of(lua_State *L);
 
+/* Can the task that runs on L wait here? Not inside a callback of C or a finalizer. Does
+ * not raise. */
+bool task_can_wait(lua_State *L);
+
 /* Park the running task, and go on in k(L, LUA_YIELD, context) once it was woken. What is
  * to be raised (cancellation, deadline, a failed child) is raised before parking and
  * before k. Raises, too, where Lua cannot yield: inside a callback of C or a finalizer.
@@ -55,7 +59,8 @@ int task_join(lua_State *L, struct task *t);
  * hold. Does not raise. */
 void scheduler_abandon(struct task *root);
 
-/* The task in the box at `index`; raises for anything else. */
+/* The task in the box at `index`; raises for anything else, and in a finalizer that runs
+ * after the box's own. */
 struct task *task_check(lua_State *L, int index);
 
 #endif

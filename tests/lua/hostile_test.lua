@@ -10,4 +10,33 @@ describe("what leaves haplua", function()
     assert.same({ 0, "" }, { ran.status, ran.err }, ran.out)
     assert.truthy(ran.out:find("\n32 passed, 0 failed, 0 skipped ", 1, true), ran.out)
   end)
+
+  it("is refused where it is no list", function()
+    local core, reply = require("haplua.core"), require("haplua.reply")
+    local target = core.open("/nowhere")
+    for _, length in ipairs({ -1, math.mininteger, math.maxinteger }) do
+      local list = setmetatable({}, {
+        __len = function()
+          return length
+        end,
+        __index = function()
+          return "x"
+        end,
+      })
+      local calls = {
+        command = { core.encode, list },
+        values = { target.each, target, { "add", "acl", "#1" }, list },
+        commands = { target.batch, target, list },
+        arguments = { run, list },
+        keys = { reply.compare, "0x1 a\n", list },
+      }
+      for name, call in pairs(calls) do
+        support.refused(name .. ": a list expected, and not one of length " .. ("%d"):format(length):gsub("%-", "%%-"),
+          table.unpack(call))
+      end
+      support.refused("values: a list expected", core.check, list)
+      support.refused("keys: a list expected", reply.same, "0x1 a\n", list)
+      support.refused("command: a list expected", target.send, target, list)
+    end
+  end)
 end)

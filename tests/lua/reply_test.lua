@@ -20,7 +20,6 @@ describe("the rows of servers()", function()
     local row = reply.servers(STATE .. "3 app 1 12 127.0.0.1 2 0 1\n")[1]
     assert.same({ "app", "12", 3, "ready", "running", 1 },
       { row.be_name, row.srv_name, row.be_id, row.admin, row.operational, row.srv_uweight })
-    assert.is_nil(row.nope)
     assert.is_nil(rawget(row, "be_name"))
   end)
 
@@ -35,7 +34,6 @@ describe("the rows of servers()", function()
       srv_admin_state = 1, srv_uweight = 256, admin = "maint", operational = "stopped",
     }, found)
     assert.equal("app", row.be_name)
-    assert.is_nil(row.nope)
     row.mine = 1
     local n = 0
     for _ in pairs(row) do
@@ -66,6 +64,59 @@ describe("rows of `show stat`", function()
     local rows = reply.rows('# pxname,svname,scur,last_chk,\nfe,FRONTEND,0,,\napp,s1,1,"* OK,1 ""x""",\n')
     assert.same({ { pxname = "fe", svname = "FRONTEND", scur = 0 },
       { pxname = "app", svname = "s1", scur = 1, last_chk = '* OK,1 "x"' } }, rows)
+  end)
+end)
+
+describe("a field that no such row has", function()
+  local stat = reply.rows("# pxname,svname,qcur,scur,last_chk,\nfe,FRONTEND,,0,,\n")[1]
+  local rows = {
+    { "be_nmae", "be_name", reply.servers(STATE .. "3 app 1 a1 127.0.0.1 2 0 1\n")[1] },
+    { "operatoinal", "operational", reply.servers(STATE .. "3 app 1 a1 127.0.0.1 2 0 1\n")[1] },
+    { "pxnam", "pxname", stat },
+    { "idel_per_thr", "idle_per_thr", reply.rows("# bkname/svname addr idle_per_thr[2]\na/b 1 2 3\n")[1] },
+    { "MaxConn", "Maxconn", reply.pairs("Name: HAProxy\nMaxconn: 10\n") },
+    { "cur_ver", "curr_ver", reply.lists("1 (/a) pattern loaded from file '/a' used by map at file 'x' line 1\n")[1] },
+    { "patterns", "pattern", reply.matches("type=str, case=sensitive, match=no")[1] },
+  }
+
+  it("raises, with the one that was meant", function()
+    for _, case in ipairs(rows) do
+      local wrong, right, row = table.unpack(case)
+      support.refused("^[^:]*:%d+: unknown field '" .. wrong .. "'; did you mean '" .. right .. "'%?$", function()
+        return row[wrong]
+      end)
+    end
+    support.refused("unknown field 'nothing_like_it'$", function()
+      return stat.nothing_like_it
+    end)
+  end)
+
+  it("raises, too, once pairs() has gone through the row", function()
+    for _, case in ipairs(rows) do
+      assert.is_function((pairs(case[3])))
+      support.refused("did you mean '" .. case[2], function()
+        return case[3][case[1]]
+      end)
+    end
+  end)
+
+  it("is nil where HAProxy leaves it empty, or only other versions have it, or it is no name", function()
+    assert.same({}, { stat.qcur, stat.last_chk, stat.srid, stat.h3_data, stat[1], stat[true] })
+    local row = reply.servers(STATE .. "- app 1 a1 127.0.0.1 2 0 1\n")[1]
+    assert.same({}, { row.be_id, row.srv_use_ssl, row[1] })
+    assert.equal("app", row.be_name)
+    for _ in pairs(row) do
+      assert.same({}, { row.be_id, row.srv_use_ssl, row[1] })
+    end
+    assert.is_nil(reply.pairs("Name: HAProxy\n").Start_time_sec)
+    assert.is_nil(reply.matches("type=str, case=sensitive, match=no")[1].value)
+  end)
+
+  it("does not raise where it was set, or where rawget() looks", function()
+    local row = reply.servers(STATE .. "3 app 1 a1 127.0.0.1 2 0 1\n")[1]
+    row.mine = 1
+    assert.equal(1, row.mine)
+    assert.is_nil(rawget(row, "other"))
   end)
 end)
 

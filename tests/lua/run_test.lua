@@ -119,6 +119,10 @@ describe("run", function()
     assert.matches("argument: .*with it", failure(run, { "a\0b" }))
     assert.matches("argument: .*got table", failure(run, { "a", {} }))
     assert.matches("unknown option 'output'", failure(run, { "true", output = "x" }))
+    assert.matches("unknown option 'stdot'; did you mean 'stdout'%?$", failure(run, { "true", stdot = "null" }))
+    assert.matches("unknown option '3'", failure(run, { "true", [3] = "x" }))
+    assert.matches("stdout: a string or function expected, got boolean$", failure(run, { "true", stdout = true }))
+    assert.matches("cwd: a string expected, got table$", failure(run, { "true", cwd = {} }))
     assert.matches("stdout is .* not 'x'", failure(run, { "true", stdout = "x" }))
     assert.matches("stderr: .*got boolean", failure(run, { "true", stderr = true }))
     assert.matches("env: a table expected", failure(run, { "true", env = "A=1" }))
@@ -205,5 +209,62 @@ describe("a child whose task is ended", function()
     ]])
     assert.equal(128 + 1, ran.status)
     assert.equal("closed", ran.out)
+  end)
+end)
+
+describe("a program that os.execute or io.popen starts", function()
+  it("ends by SIGPIPE as others do", function()
+    local script = [[kill -PIPE $$; echo "goes on"]]
+    local pipe = io.popen(("sh -c '%s'"):format(script))
+    assert.equal("", pipe:read("a"))
+    pipe:close()
+    local _, how, status = os.execute(("sh -c '%s'"):format(script))
+    assert.equal(13, how == "signal" and status or status - 128)
+  end)
+
+  it("leaves haplua alone where it closes its end of a pipe", function()
+    local pipe = io.popen("exec 0<&-; echo closed >/dev/null", "w")
+    pipe:setvbuf("no")
+    local failed
+    for _ = 1, 1000 do
+      failed = failed or select(2, pipe:write(("x"):rep(65536)))
+    end
+    assert.matches("Broken pipe", failed)
+    pipe:close()
+  end)
+end)
+
+describe("a function that gets a child's lines", function()
+  it("may yield from a coroutine that goes on in another task", function()
+    local co
+    local first = task.spawn(function()
+      co = coroutine.create(function()
+        return run({
+          "sh", "-c", "echo a; sleep 0.1; echo b; sleep 0.1; exit 5",
+          stdout = function(line)
+            coroutine.yield(line)
+          end,
+        })
+      end)
+      return select(2, coroutine.resume(co))
+    end)
+    assert.equal("a", first:wait())
+    first = nil
+    collectgarbage()
+    collectgarbage()
+    task.sleep(0.2) -- the child writes while no task runs the coroutine
+    assert.are.same({ true, "b" }, { coroutine.resume(co) })
+    assert.are.same({ true, 5 }, { coroutine.resume(co) })
+  end)
+end)
+
+describe("a child whose call cannot wait", function()
+  it("is not started", function()
+    local folder <close> = support.folder()
+    local problem = failure(string.gsub, "x", "x", function()
+      run({ "touch", folder.path .. "/started" })
+    end)
+    assert.matches("this call waits, which is not possible", problem)
+    assert.is_nil((io.open(folder.path .. "/started")))
   end)
 end)

@@ -235,6 +235,50 @@ describe("a database", function()
     assert.equal(0, ok(db:run("pragma trusted_schema"))[1].trusted_schema)
   end)
 
+  -- A finalizer of the script runs within a call that allocates. Where it runs depends on how far the collector
+  -- is: so it is tried with other amounts of garbage before.
+  it("raises where a finalizer closes it during a call", function()
+    local function close_during(call, garbage)
+      local db = ok(sqlite.open(path))
+      ok(db:run("select 1"))
+      collectgarbage()
+      collectgarbage("stop")
+      local _ = setmetatable({}, { __gc = function() db:close() end })
+      _ = nil
+      for _ = 1, garbage do
+        _ = {}
+      end
+      collectgarbage("restart")
+      local pause, step = collectgarbage("setpause", 0), collectgarbage("setstepmul", 1000)
+      local done, problem = pcall(call, db)
+      collectgarbage("setpause", pause)
+      collectgarbage("setstepmul", step)
+      local closed = tostring(db) == "database: closed"
+      db:close()
+      assert.is_true(done or tostring(problem):find("the database %a+ closed") ~= nil, tostring(problem))
+      return closed and not done
+    end
+
+    local db <close> = ok(sqlite.open(path))
+    ok(db:script("create table long (a, b)"))
+    for i = 1, 50 do
+      ok(db:run("insert into long values (?, ?)", i, ("x"):rep(100)))
+    end
+    local interrupted = 0
+    for garbage = 0, 2000, 10 do
+      interrupted = interrupted + (close_during(function(d)
+        return ok(d:run("select a, b from long"))
+      end, garbage) and 1 or 0)
+      close_during(function(d)
+        return ok(d:run("select 1"))
+      end, garbage)
+      close_during(function(d)
+        return ok(d:run("select ?, ? -- " .. garbage, 1, "x"))
+      end, garbage)
+    end
+    assert.is_true(interrupted > 0)
+  end)
+
   it("refuses misuse", function()
     local db = ok(sqlite.open(path))
     refused("one SQL statement", db.run, db, "select 1; select 2")
@@ -244,7 +288,7 @@ describe("a database", function()
     refused("1 parameters expected, got 2", db.run, db, "select ?", 1, nil)
     refused("nil, boolean, number or string", db.run, db, "select ?", {})
     refused("unknown option 'modus'", sqlite.open, path, { modus = "0600" })
-    refused("octal", sqlite.open, path, { mode = 640 })
+    refused("mode: a string expected, got number", sqlite.open, path, { mode = 640 })
     refused("octal", sqlite.open, path, { mode = "0888" })
     refused("a path", sqlite.open, "")
     assert.same({ { ["1"] = 1 } }, (db:run("select 1; -- and no more\n ; ")))

@@ -260,6 +260,32 @@ describe("task:wait", function()
     assert.matches("parent", parent:wait())
   end)
 
+  it("and other calls raise in a finalizer that runs after the handle's own", function()
+    -- Used to crash: a finalizer may use what died in the same cycle.
+    local failures = {}
+    task
+      .spawn(function()
+        local t
+        setmetatable({}, {
+          __gc = function()
+            for _, name in ipairs({ "wait", "cancel", "done" }) do
+              failures[#failures + 1] = failure(t[name], t)
+            end
+            failures[#failures + 1] = failure(tostring, t)
+          end,
+        })
+        t = task.spawn(function() end)
+        t:wait()
+      end)
+      :wait()
+    collectgarbage()
+    collectgarbage()
+    assert.equal(4, #failures)
+    for _, err in ipairs(failures) do
+      assert.matches("collector has taken", err)
+    end
+  end)
+
   it("wants a task", function()
     local t = task.spawn(function() end)
     assert.matches("haplua.Task expected", failure(t.wait, 1))

@@ -105,6 +105,16 @@ static void one_of_no_texts_has_none(void **state)
 	multiset_free(&t);
 }
 
+static void seeds_differ(void **state)
+{
+	uint64_t a = 0, b = 0;
+
+	(void)state;
+	assert_int_equal(multiset_seed(&a), 0);
+	assert_int_equal(multiset_seed(&b), 0);
+	assert_true(a != b);
+}
+
 static void without_memory_there_is_a_code(void **state)
 {
 	struct multiset t = {0};
@@ -134,6 +144,7 @@ int main(void)
 		cmocka_unit_test(a_text_is_there_as_often_as_it_was_added),
 		cmocka_unit_test(many_are_counted_with_every_seed),
 		cmocka_unit_test(one_of_no_texts_has_none),
+		cmocka_unit_test(seeds_differ),
 		cmocka_unit_test(without_memory_there_is_a_code),
 	};
 

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "net/pipeline.h"
 #include "sched/host.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "bindings/haproxy/permit.h"
 #include "luakit/types.h"
@@ -290,10 +291,10 @@ int lua_call_send(lua_State *L)
 int lua_call_batch(lua_State *L)
 {
 	struct call *c = start(L);
-	lua_Integer n;
+	int n;
 
 	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
-	n = luaL_len(L, SLOT_COMMAND);
+	n = args_length(L, SLOT_COMMAND, "commands");
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, SLOT_COMMAND, i);
 		add_command(L, c, -1);
@@ -338,7 +339,7 @@ int lua_call_each(lua_State *L)
 	luaL_checktype(L, SLOT_MORE, LUA_TTABLE);
 	size_t head = lua_words_push(L, SLOT_COMMAND, words);
 	const struct reply_grammar *g = reply_grammar(words, head);
-	lua_Integer n = luaL_len(L, SLOT_MORE);
+	int n = args_length(L, SLOT_MORE, "values");
 
 	if (head + 1 + !lua_isnil(L, SLOT_TAILS) > HAP_WORDS_MAX)
 		lua_words_misuse(L, "command", 0, HAP_EWORDS);
@@ -367,5 +368,5 @@ int lua_call_permit(lua_State *L)
 
 void lua_call_types(lua_State *L)
 {
-	lua_table_box(L, PIPELINE_BOX, call_close);
+	types_box(L, PIPELINE_BOX, call_close);
 }

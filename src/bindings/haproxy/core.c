@@ -83,15 +83,6 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 	}
 }
 
-static void push_target(lua_State *L, struct target *t)
-{
-	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
-
-	*box = NULL;
-	luaL_setmetatable(L, TARGET_BOX);
-	*box = target_ref(t);
-}
-
 struct target *lua_target_open(lua_State *L, struct span address, struct span route)
 {
 	struct host *host = host_of(L);
@@ -144,8 +135,11 @@ static int lcore_open(lua_State *L)
 static int lcore_current(lua_State *L)
 {
 	struct task *t = task_of(L);
+	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
 
-	push_target(L, t->target);
+	*box = NULL;
+	luaL_setmetatable(L, TARGET_BOX);
+	*box = target_ref(t->target); /* last: a finalizer may call use() */
 	return 1;
 }
 
@@ -202,7 +196,7 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_core(lua_State *L)
 {
-	lua_table_type(L, TARGET_BOX, methods, meta);
+	types_object(L, TARGET_BOX, methods, meta);
 	lua_call_types(L);
 	lua_words_types(L);
 	luaL_newlib(L, library);

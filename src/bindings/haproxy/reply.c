@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
+ * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
  * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
  */
 #include "base/err.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
+#include "bindings/haproxy/fields.h"
 #include "bindings/haproxy/value.h"
 #include "base/multiset.h"
 
-#include <uv.h>
-
 static void set_span(lua_State *L, const char *name, struct span s)
 {
-	lua_value_push_text(L, s);
+	value_push_text(L, s);
 	lua_setfield(L, -2, name);
 }
 
@@ -23,14 +23,27 @@ static void set_integer(lua_State *L, const char *name, uint64_t i)
 	lua_setfield(L, -2, name);
 }
 
+/* Pop a row, give it the metatable at 3, and make it number `n` of the list at 2. [-1,
+ * +0] */
+static void add_row(lua_State *L, lua_Integer n)
+{
+	lua_pushvalue(L, 3);
+	lua_setmetatable(L, -2);
+	lua_rawseti(L, 2, n);
+}
+
 /* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
 static int lreply_lists(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
+	static const char *const fields[] = {"id",       "file",      "text", "curr_ver",
+					     "next_ver", "entry_cnt", NULL};
+	struct span rest = value_text(L, 1);
 	struct reply_list list;
 	int rc;
 
+	lua_settop(L, 1);
 	lua_newtable(L);
+	fields_metatable_of(L, fields);
 	for (lua_Integer n = 1; (rc = reply_list_next(&rest, &list)) > 0; n++) {
 		lua_createtable(L, 0, 6);
 		set_integer(L, "id", (uint64_t)list.id);
@@ -42,16 +55,17 @@ static int lreply_lists(lua_State *L)
 			set_integer(L, "next_ver", list.next_ver);
 			set_integer(L, "entry_cnt", list.entry_cnt);
 		}
-		lua_rawseti(L, 2, n);
+		add_row(L, n);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	lua_settop(L, 2);
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 /* entries(text) -> {pattern, ...}, {reference, ...}
  * With a true second argument, for maps: {key, ...}, {reference, ...}, {value, ...} */
 static int lreply_entries(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), key, value;
+	struct span rest = value_text(L, 1), key, value;
 	bool map = lua_toboolean(L, 2);
 	struct reply_entry entry;
 	int rc;
@@ -64,27 +78,31 @@ static int lreply_entries(lua_State *L)
 		key = entry.pattern;
 		if (map) {
 			reply_entry_pair(entry.pattern, &key, &value);
-			lua_value_push_text(L, value);
+			value_push_text(L, value);
 			lua_rawseti(L, 4, n);
 		}
-		lua_value_push_text(L, key);
+		value_push_text(L, key);
 		lua_rawseti(L, 2, n);
-		lua_value_push_text(L, entry.ref);
+		value_push_text(L, entry.ref);
 		lua_rawseti(L, 3, n);
 	}
 	lua_settop(L, map ? 4 : 3);
-	return rc < 0 ? lua_value_mismatch(L, rest) : map ? 3 : 2;
+	return rc < 0 ? value_mismatch(L, rest) : map ? 3 : 2;
 }
 
 /* matches(text) -> a list, one row for each match method that uses the list:
  * {type=, case=, pattern=, index=, value=}; pattern is nil where nothing matched. */
 static int lreply_matches(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
+	static const char *const fields[] = {"type",  "case",  "found", "pattern",
+					     "index", "value", NULL};
+	struct span rest = value_text(L, 1);
 	struct reply_match m;
 	int rc;
 
+	lua_settop(L, 1);
 	lua_newtable(L);
+	fields_metatable_of(L, fields);
 	for (lua_Integer n = 1; (rc = reply_match_next(&rest, &m)) > 0; n++) {
 		lua_createtable(L, 0, 5);
 		set_span(L, "type", m.type);
@@ -98,9 +116,10 @@ static int lreply_matches(lua_State *L)
 		}
 		if (m.found && m.map)
 			set_span(L, "value", m.value);
-		lua_rawseti(L, 2, n);
+		add_row(L, n);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	lua_settop(L, 2);
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 static void push_field(lua_State *L, struct span name, struct span field)
@@ -108,7 +127,7 @@ static void push_field(lua_State *L, struct span name, struct span field)
 	struct buf *plain;
 
 	if (field.n == 0 || field.p[0] != '"') {
-		lua_value_push_named(L, name, field);
+		value_push_named(L, name, field);
 		return;
 	}
 	plain = lua_newuserdatauv(L, sizeof *plain, 0);
@@ -116,7 +135,7 @@ static void push_field(lua_State *L, struct span name, struct span field)
 	luaL_setmetatable(L, "haplua.Buf");
 	if (reply_unquote(plain, field) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
-	lua_value_push_text(L, buf_span(plain));
+	value_push_text(L, buf_span(plain));
 	buf_free(plain);
 	lua_remove(L, -2);
 }
@@ -127,89 +146,117 @@ static int buf_close(lua_State *L)
 	return 0;
 }
 
-/* Set fields[i] under its column's name, which lies on the stack at 3 + i. [-0, +0] */
+/* Stack of rows(): the text, the list, the metatable of its rows, the columns' names. */
+enum { SLOT_TEXT = 1, SLOT_ROWS, SLOT_META, SLOT_NAMES };
+
+/* Push the metatable of the rows, and then the columns' names. [-0, +(1+n)] */
+static void push_columns(lua_State *L, const struct reply_columns *columns)
+{
+	luaL_checkstack(L, (int)columns->n + LUA_MINSTACK, NULL);
+	lua_createtable(L, 0, (int)columns->n);
+	for (size_t i = 0; i < columns->n; i++) {
+		value_push_text(L, columns->name[i]);
+		lua_pushboolean(L, true);
+		lua_rawset(L, SLOT_META);
+	}
+	fields_metatable(L);
+	for (size_t i = 0; i < columns->n; i++)
+		value_push_text(L, columns->name[i]);
+}
+
+/* Set fields[i] under its column's name. The row is on the top. [-0, +0] */
 static void set_column(lua_State *L, const struct reply_columns *columns,
 		       const struct span *fields, size_t i)
 {
-	lua_pushvalue(L, 3 + (int)i);
+	lua_pushvalue(L, SLOT_NAMES + (int)i);
 	push_field(L, columns->name[i], fields[i]);
 	lua_rawset(L, -3);
 }
 
-/* "idle_per_thr[4]" stands for as many fields as there are threads: they become a list.
- */
-static void set_list(lua_State *L, const struct reply_columns *columns,
-		     const struct span *fields, size_t n)
+/* Set the last column's name to the list of all fields from `first` on. The row is on the
+ * top. [-0, +0] */
+static void set_list(lua_State *L, const struct span *fields, size_t first, size_t n)
 {
-	size_t first = columns->n - 1;
-
-	lua_value_push_text(
-		L,
-		(struct span){columns->name[first].p,
-			      (size_t)((const char *)memchr(columns->name[first].p, '[',
-							    columns->name[first].n) -
-				       columns->name[first].p)});
+	lua_pushvalue(L, SLOT_NAMES + (int)first);
 	lua_newtable(L);
 	for (size_t i = first; i < n; i++) {
-		lua_value_push(L, fields[i]);
+		value_push(L, fields[i]);
 		lua_rawseti(L, -2, (lua_Integer)(i - first + 1));
 	}
 	lua_rawset(L, -3);
 }
 
+/* Is the last column a list? "idle_per_thr[4]" stands for one field a thread; cuts its
+ * name before the bracket. */
+static bool cut_list(struct reply_columns *columns)
+{
+	if (columns->n == 0)
+		return false;
+	struct span *last = &columns->name[columns->n - 1];
+	const char *bracket = memchr(last->p, '[', last->n);
+
+	if (bracket)
+		last->n = (size_t)(bracket - last->p);
+	return bracket != NULL;
+}
+
 /* rows(text) -> a list of tables by column name, for `show stat` (CSV) and `show servers
- * conn` */
+ * conn`. A field that is no column raises. */
 static int lreply_rows(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
+	struct span rest = value_text(L, SLOT_TEXT);
 	struct span fields[REPLY_COLUMNS_MAX];
 	struct reply_columns columns;
-	size_t n, plain;
+	size_t n;
 	int rc = reply_columns(&rest, &columns);
 
-	lua_settop(L, 1);
-	lua_newtable(L);
+	lua_settop(L, SLOT_TEXT);
 	if (rc < 0)
-		return lua_value_mismatch(L, rest);
-	luaL_checkstack(L, (int)columns.n + 8, NULL);
-	for (size_t i = 0; i < columns.n; i++)
-		lua_value_push_text(L, columns.name[i]);
-	plain = columns.n;
-	if (plain > 0 &&
-	    memchr(columns.name[plain - 1].p, '[', columns.name[plain - 1].n))
-		plain--;
+		return value_mismatch(L, rest);
+	bool has_list = cut_list(&columns);
+	size_t plain = columns.n - has_list;
+
+	lua_newtable(L);
+	push_columns(L, &columns);
 	for (lua_Integer row = 1; (rc = reply_row_next(&rest, &columns, fields, &n)) > 0;
 	     row++) {
 		lua_createtable(L, 0, (int)columns.n);
 		for (size_t i = 0; i < n && i < plain; i++)
 			set_column(L, &columns, fields, i);
-		if (plain < columns.n)
-			set_list(L, &columns, fields, n);
-		lua_rawseti(L, 2, row);
+		if (has_list)
+			set_list(L, fields, plain, n);
+		add_row(L, row);
 	}
-	lua_settop(L, 2);
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	lua_settop(L, SLOT_ROWS);
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
-/* pairs(text) -> {Name = value, ...}, for `show info` */
+/* pairs(text) -> {Name = value, ...}, for `show info`. A name that is not there raises.
+ */
 static int lreply_pairs(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), name, value;
+	struct span rest = value_text(L, 1), name, value;
 	int rc;
 
+	lua_settop(L, 1);
 	lua_newtable(L);
 	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
-		lua_value_push_text(L, name);
-		lua_value_push_named(L, name, value);
+		value_push_text(L, name);
+		value_push_named(L, name, value);
 		lua_rawset(L, 2);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	if (rc < 0)
+		return value_mismatch(L, rest);
+	lua_pushnil(L);
+	fields_metatable(L);
+	lua_setmetatable(L, 2);
+	return 1;
 }
 
 /* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */
 static int lreply_sessions(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), ref, fields, name, value;
+	struct span rest = value_text(L, 1), ref, fields, name, value;
 	int rc;
 
 	lua_newtable(L);
@@ -218,22 +265,22 @@ static int lreply_sessions(lua_State *L)
 		lua_createtable(L, 0, 16);
 		set_span(L, "ref", ref);
 		while (reply_field_next(&fields, &name, &value) > 0) {
-			lua_value_push_text(L, name);
-			lua_value_push_named(L, name, value);
+			value_push_text(L, name);
+			value_push_named(L, name, value);
 			lua_rawset(L, -3);
 		}
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? lua_value_mismatch(L, rest) : 1;
+	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
 /* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
  * this order? Reads the text without making anything of it: it may hold ten thousand. */
 static int lreply_same(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), key, value, want;
+	struct span rest = value_text(L, 1), key, value, want;
 	struct reply_entry entry;
-	lua_Integer n = luaL_len(L, 2), i;
+	lua_Integer n = args_length(L, 2, "keys"), i;
 	bool map, equal = true;
 	int rc = 1;
 
@@ -253,12 +300,12 @@ static int lreply_same(lua_State *L)
 		lua_settop(L, 3);
 	}
 	if (rc < 0)
-		return lua_value_mismatch(L, rest);
+		return value_mismatch(L, rest);
 	lua_pushboolean(L, equal && i == n + 1);
 	return 1;
 }
 
-#define MULTISET_BOX "haplua.Tally"
+#define MULTISET_BOX "haplua.Multiset"
 
 static int multiset_close(lua_State *L)
 {
@@ -291,7 +338,7 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 
 	*t = (struct multiset){0};
 	luaL_setmetatable(L, MULTISET_BOX);
-	int rc = uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+	int rc = multiset_seed(&seed);
 
 	if (rc == 0)
 		rc = multiset_start(t, (size_t)n, seed);
@@ -310,8 +357,8 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
  * besides, in whatever order: duplicates count */
 static int lreply_compare(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1);
-	lua_Integer n = luaL_len(L, 2), there = 0, matched = 0;
+	struct span rest = value_text(L, 1);
+	lua_Integer n = args_length(L, 2, "keys"), there = 0, matched = 0;
 	struct reply_entry entry;
 	int rc;
 
@@ -323,7 +370,7 @@ static int lreply_compare(lua_State *L)
 		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
 			matched += multiset_take(wanted, entry.pattern);
 		if (rc < 0)
-			return lua_value_mismatch(L, rest);
+			return value_mismatch(L, rest);
 	}
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
@@ -335,13 +382,13 @@ static const luaL_Reg library[] = {
 	{"matches", lreply_matches}, {"rows", lreply_rows},
 	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
 	{"same", lreply_same},       {"compare", lreply_compare},
-	{"servers", lua_servers},    {NULL, NULL},
+	{"servers", lreply_servers}, {NULL, NULL},
 };
 
 int luaopen_haplua_reply(lua_State *L)
 {
-	lua_table_box(L, "haplua.Buf", buf_close);
-	lua_table_box(L, MULTISET_BOX, multiset_close);
+	types_box(L, "haplua.Buf", buf_close);
+	types_box(L, MULTISET_BOX, multiset_close);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_servers.c - `show servers state` as rows that are read when they are looked at.
- * These are the longest lists there are, and a script mostly looks at few fields of few
- * rows. So a row is a table that knows where its line begins, and a field is read from
- * there when it is asked for; pairs() makes an ordinary table of it. */
-#include "luakit/types.h"
+ * servers.c - `show servers state` as rows that are read when a script uses them.
+ * These are the longest answers, and a script mostly uses few fields of few rows. So a
+ * row is a table that holds where its line begins, and __index reads a field from there;
+ * pairs() fills the row first. */
+#include "bindings/haproxy/fields.h"
 #include "bindings/haproxy/value.h"
+
+#include <lauxlib.h>
 
 /* Key of a row's place in the dump: nothing that a script can write. */
 static const char at_key;
@@ -88,9 +90,9 @@ static void push_row_field(lua_State *L, struct span line, lua_Integer column)
 		if (!line_field(line, column % FIELD_TEXT, &field))
 			lua_pushnil(L);
 		else if (text && !(field.n == 1 && field.p[0] == '-'))
-			lua_value_push_text(L, field);
+			value_push_text(L, field);
 		else
-			lua_value_push(L, field);
+			value_push(L, field);
 		return;
 	}
 	lua_getfield(L, lua_upvalueindex(UP_COLUMNS),
@@ -113,13 +115,15 @@ static int row_index(lua_State *L)
 	struct span line = row_line(L);
 
 	lua_pushvalue(L, 2);
-	if (!line.p || lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
-		return 0;
+	if (lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
+		return fields_missing(L, 2, lua_upvalueindex(UP_COLUMNS));
+	if (!line.p)
+		return 0; /* pairs() has left it out, as HAProxy leaves it empty */
 	push_row_field(L, line, lua_tointeger(L, -1));
 	return 1;
 }
 
-/* Fill the row: from then on it is a table like others. */
+/* Fill the row, which then holds its fields as any table does. */
 static int row_pairs(lua_State *L)
 {
 	struct span line = row_line(L);
@@ -147,8 +151,8 @@ static void push_columns(lua_State *L, const struct reply_columns *columns)
 {
 	lua_createtable(L, 0, (int)columns->n + 2);
 	for (size_t i = 0; i < columns->n; i++) {
-		lua_value_push_text(L, columns->name[i]);
-		lua_pushinteger(L, (lua_Integer)i + (lua_value_is_text(columns->name[i])
+		value_push_text(L, columns->name[i]);
+		lua_pushinteger(L, (lua_Integer)i + (value_is_text(columns->name[i])
 							     ? FIELD_TEXT
 							     : 0));
 		lua_rawset(L, -3);
@@ -184,15 +188,15 @@ static bool is_row_of(struct span line, size_t columns)
 
 /* servers(text) -> the rows of `show servers state`: its columns, and `admin` and
  * `operational` in words */
-int lua_servers(lua_State *L)
+int lreply_servers(lua_State *L)
 {
-	struct span rest = lua_value_check(L, 1), line;
+	struct span rest = value_text(L, 1), line;
 	const char *begin = rest.p;
 	struct reply_columns columns;
 
 	lua_settop(L, 1);
 	if (reply_columns(&rest, &columns) < 0)
-		return lua_value_mismatch(L, rest);
+		return value_mismatch(L, rest);
 	push_row_metatable(L, &columns);
 	lua_createtable(L, (int)(rest.n / 64), 0);
 	for (lua_Integer row = 1; rest.n > 0; row++) {
@@ -205,7 +209,7 @@ int lua_servers(lua_State *L)
 		if (line.n == 0)
 			break;
 		if (!is_row_of(line, columns.n))
-			return lua_value_mismatch(L, line);
+			return value_mismatch(L, line);
 		lua_createtable(L, 0, 1);
 		lua_pushinteger(L, at);
 		lua_rawsetp(L, -2, &at_key);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_value.c - fields of a reply as Lua values: integers, text, nil. */
+ * value.c - fields of a reply as Lua values: integers, text, nil. */
 #include "bindings/haproxy/value.h"
 #include "base/err.h"
 #include "luakit/error.h"
 
 #include <lauxlib.h>
 
-struct span lua_value_check(lua_State *L, int index)
+struct span value_text(lua_State *L, int index)
 {
 	struct span s;
 
@@ -15,20 +15,20 @@ struct span lua_value_check(lua_State *L, int index)
 	return s;
 }
 
-int lua_value_mismatch(lua_State *L, struct span rest)
+int value_mismatch(lua_State *L, struct span rest)
 {
 	struct error_about about = {.reply = rest};
 
 	return error_raise(L, HAP_EPROTOCOL, &about);
 }
 
-void lua_value_push_text(lua_State *L, struct span s)
+void value_push_text(lua_State *L, struct span s)
 {
 	lua_pushlstring(L, s.n ? s.p : "", s.n);
 }
 
 /* A number becomes an integer, "-" and nothing at all become nil. */
-void lua_value_push(lua_State *L, struct span s)
+void value_push(lua_State *L, struct span s)
 {
 	int64_t i;
 
@@ -37,11 +37,11 @@ void lua_value_push(lua_State *L, struct span s)
 	else if (reply_integer(s, &i))
 		lua_pushinteger(L, i);
 	else
-		lua_value_push_text(L, s);
+		value_push_text(L, s);
 }
 
 /* Fields that are text whatever they look like: a server may be called 007. */
-bool lua_value_is_text(struct span name)
+bool value_is_text(struct span name)
 {
 	static const char *const names[] = {
 		"be_name",
@@ -77,11 +77,10 @@ bool lua_value_is_text(struct span name)
 }
 
 /* The value of the field `name`. */
-void lua_value_push_named(lua_State *L, struct span name, struct span value)
+void value_push_named(lua_State *L, struct span name, struct span value)
 {
-	if (lua_value_is_text(name) && value.n > 0 &&
-	    !(value.n == 1 && value.p[0] == '-'))
-		lua_value_push_text(L, value);
+	if (value_is_text(name) && value.n > 0 && !(value.n == 1 && value.p[0] == '-'))
+		value_push_text(L, value);
 	else
-		lua_value_push(L, value);
+		value_push(L, value);
 }

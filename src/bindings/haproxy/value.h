@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_value.h - fields of a reply as Lua values, for lua_reply.c and lua_servers.c.
+ * value.h - fields of a reply as Lua values, for reply.c and servers.c.
  * Functions here may raise. */
-#ifndef HAP_LUA_VALUE_H
-#define HAP_LUA_VALUE_H
+#ifndef HAP_VALUE_H
+#define HAP_VALUE_H
 
 #include "protocol/reply.h"
 
@@ -11,22 +11,25 @@
 #include <stdbool.h>
 
 /* The text of a reply, given as argument `index`. */
-struct span lua_value_check(lua_State *L, int index);
+struct span value_text(lua_State *L, int index);
 
 /* Raise `protocol`: the text does not read as the reply that it should be, from `rest`
  * on. */
-int lua_value_mismatch(lua_State *L, struct span rest);
+int value_mismatch(lua_State *L, struct span rest);
 
 /* Push the bytes as they are. [-0, +1] */
-void lua_value_push_text(lua_State *L, struct span s);
+void value_push_text(lua_State *L, struct span s);
 
 /* Push a number as an integer, "-" and nothing at all as nil. [-0, +1] */
-void lua_value_push(lua_State *L, struct span s);
+void value_push(lua_State *L, struct span s);
 
 /* Is the field `name` text whatever it looks like? A server may be called 007. */
-bool lua_value_is_text(struct span name);
+bool value_is_text(struct span name);
 
 /* Push the value of the field `name`. [-0, +1] */
-void lua_value_push_named(lua_State *L, struct span name, struct span value);
+void value_push_named(lua_State *L, struct span name, struct span value);
+
+/* The function haplua.reply.servers(), in servers.c. */
+int lreply_servers(lua_State *L);
 
 #endif

@@ -4,6 +4,7 @@
 #include "bindings/haproxy/words.h"
 #include "protocol/command.h"
 #include "base/err.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 
@@ -33,11 +34,11 @@ struct span lua_words_at(lua_State *L, int index, const char *what, lua_Integer 
 
 size_t lua_words_push(lua_State *L, int index, struct span *words)
 {
-	lua_Integer n = luaL_len(L, index);
+	int n = args_length(L, index, "command");
 
 	if (n > HAP_WORDS_MAX)
 		lua_words_misuse(L, "command", 0, HAP_EWORDS);
-	luaL_checkstack(L, (int)n + 8, NULL);
+	luaL_checkstack(L, n + 8, NULL);
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, index, i);
 		words[i - 1] = lua_words_at(L, -1, "word", i);
@@ -112,10 +113,10 @@ int lua_words_ref(lua_State *L)
 
 static void check_values(lua_State *L, int index, struct buf *scratch)
 {
-	lua_Integer n;
+	int n;
 
 	luaL_checktype(L, index, LUA_TTABLE);
-	n = luaL_len(L, index);
+	n = args_length(L, index, "values");
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, index, i);
 		struct span word = lua_words_at(L, -1, "value", i);
@@ -147,5 +148,5 @@ int lua_words_check(lua_State *L)
 
 void lua_words_types(lua_State *L)
 {
-	lua_table_box(L, BUFFER_BOX, buffer_close);
+	types_box(L, BUFFER_BOX, buffer_close);
 }

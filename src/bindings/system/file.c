@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_file.c - the table `haplua.file`: files replaced as a whole, locks, and what is to
- * be known of a file. */
+ * file.c - the table `haplua.file`: files replaced as a whole, locks, and what the system
+ * knows of a file. */
 #include "base/err.h"
 #include "os/file.h"
 #include "luakit/args.h"
 #include "luakit/types.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -22,28 +21,34 @@
 
 #define LOCK_BOX  "haplua.Lock"
 #define BYTES_BOX "haplua.Bytes"
-#define LIST_BOX  "haplua.List"
-/* What file.read() takes, if it is not told: no configuration comes near it. */
+/* The limit of file.read() in bytes, where none is given: no configuration comes near. */
 #define READ_MAX (256 << 20)
 
 static int done(lua_State *L, int rc, const char *path)
 {
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushboolean(L, true);
 	return 1;
+}
+
+/* Push the option `mode` of the table at `index`, and read it. [-0, +1] */
+static mode_t push_mode(lua_State *L, int index, mode_t absent)
+{
+	static const struct args_option known[] = {{"mode", ARGS_STRING}, {NULL, 0}};
+
+	args_push_options(L, index, known, 0);
+	return args_mode(L, -1, absent);
 }
 
 /* replace(path, text [, {mode = "0644"}]) -> true | nil, message, code */
 static int lfile_replace(lua_State *L)
 {
-	static const char *const known[] = {"mode", NULL};
-	const char *path = lua_path_check(L, 1), *what;
+	const char *path = args_path(L, 1), *what;
 	struct span text;
 
 	text.p = luaL_checklstring(L, 2, &text.n);
-	lua_options_check(L, 3, known);
-	int rc = file_replace(path, text, lua_options_mode(L, 3, 0644), &what);
+	int rc = file_replace(path, text, push_mode(L, 3, 0644), &what);
 
 	if (rc < 0 && what)
 		path = lua_pushfstring(L, "%s: %s", path, what);
@@ -56,23 +61,30 @@ static int bytes_close(lua_State *L)
 	return 0;
 }
 
-/* read(path [, limit]) -> text | nil, message, code. Over the limit is "EFBIG": what is
- * cut must not pass for the file. */
-static int lfile_read(lua_State *L)
+/* Push a box with an empty buffer, which is freed at the end of the call. [-0, +1] */
+static struct buf *push_bytes(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
-	lua_Integer limit = luaL_optinteger(L, 2, READ_MAX);
-
-	luaL_argcheck(L, limit >= 0, 2, "a number of bytes expected");
 	struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
 
 	*b = (struct buf){0};
 	luaL_setmetatable(L, BYTES_BOX);
 	lua_toclose(L, -1);
+	return b;
+}
+
+/* read(path [, limit]) -> text | nil, message, code. "EFBIG": the file has more bytes
+ * than the limit; a part of it is never returned. */
+static int lfile_read(lua_State *L)
+{
+	const char *path = args_path(L, 1);
+	lua_Integer limit = luaL_optinteger(L, 2, READ_MAX);
+
+	luaL_argcheck(L, limit >= 0, 2, "a number of bytes expected");
+	struct buf *b = push_bytes(L);
 	int rc = file_read(path, (size_t)limit, b);
 
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushlstring(L, b->n ? b->p : "", b->n);
 	return 1;
 }
@@ -105,7 +117,7 @@ static int64_t check_slot(lua_State *L)
 /* lock(path, slot) -> Lock | nil, message, code; "BUSY" when it is held. */
 static int lfile_lock(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	int64_t slot = check_slot(L);
 	struct lock *lock = lua_newuserdatauv(L, sizeof *lock, 0);
 
@@ -118,7 +130,7 @@ static int lfile_lock(lua_State *L)
 		return 1;
 	}
 	if (rc != UV_EBUSY)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushnil(L);
 	lua_pushfstring(L, "%s: the lock is held", path);
 	lua_pushliteral(L, "BUSY");
@@ -128,16 +140,16 @@ static int lfile_lock(lua_State *L)
 /* locked(path, slot) -> boolean | nil, message, code */
 static int lfile_locked(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	int rc = file_locked(path, check_slot(L));
 
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushboolean(L, rc);
 	return 1;
 }
 
-/* What is to be known. */
+/* The fields of file.info(). */
 
 static const char *type_name(mode_t mode)
 {
@@ -169,33 +181,37 @@ static void set_integer(lua_State *L, const char *name, lua_Integer value)
 	lua_setfield(L, -2, name);
 }
 
-/* user, group, owner; "?" for one without a name. Their text is getpwuid()'s, until it is
- * called again. */
+/* Set uid, gid, user, group, owner; "?" for a number without a name. getpwuid() and
+ * getgrgid() return static memory, which a script's finalizer may overwrite: each name is
+ * pushed at once. */
 static void set_owner(lua_State *L, const struct stat *st)
 {
 	const struct passwd *user = getpwuid(st->st_uid);
+
+	lua_pushstring(L, user ? user->pw_name : "?");
 	const struct group *group = getgrgid(st->st_gid);
 
+	lua_pushstring(L, group ? group->gr_name : "?");
+	lua_pushfstring(L, "%s:%s", lua_tostring(L, -2), lua_tostring(L, -1));
+	lua_setfield(L, -4, "owner");
+	lua_setfield(L, -3, "group");
+	lua_setfield(L, -2, "user");
 	set_integer(L, "uid", st->st_uid);
 	set_integer(L, "gid", st->st_gid);
-	set_string(L, "user", user ? user->pw_name : "?");
-	set_string(L, "group", group ? group->gr_name : "?");
-	lua_pushfstring(L, "%s:%s", user ? user->pw_name : "?",
-			group ? group->gr_name : "?");
-	lua_setfield(L, -2, "owner");
 }
 
 /* info(path [, link]) -> {owner = "haproxy:haproxy", mode = "0600", ...} | nil, message,
- * code. Of the link itself if `link` is true. Opens nothing: no watch sees it. */
+ * code. True for `link` asks for the link itself. Does not open the file: a watch does
+ * not notice. */
 static int lfile_info(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	int flags = lua_toboolean(L, 2) ? AT_SYMLINK_NOFOLLOW : 0;
 	struct stat st;
 	char mode[8];
 
 	if (fstatat(AT_FDCWD, path, &st, flags) < 0)
-		return lua_failure(L, -errno, path);
+		return args_failure(L, -errno, path);
 	lua_createtable(L, 0, 12);
 	set_owner(L, &st);
 	snprintf(mode, sizeof mode, "%04o", (unsigned)st.st_mode & 07777);
@@ -212,15 +228,15 @@ static int lfile_info(lua_State *L)
 	return 1;
 }
 
-/* id(path) -> "DEVICE:INODE" | nil, message, code. What info() tells of who owns a file
- * costs thirty system calls. */
+/* id(path) -> "DEVICE:INODE" | nil, message, code. One system call; the names of info()
+ * cost thirty. */
 static int lfile_id(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return lua_failure(L, -errno, path);
+		return args_failure(L, -errno, path);
 	lua_pushfstring(L, "%I:%I", (LUAI_UACINT)st.st_dev, (LUAI_UACINT)st.st_ino);
 	return 1;
 }
@@ -228,11 +244,11 @@ static int lfile_id(lua_State *L)
 /* real(path) -> absolute path without links | nil, message, code */
 static int lfile_real(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	char real[PATH_MAX];
 
 	if (!realpath(path, real))
-		return lua_failure(L, -errno, path);
+		return args_failure(L, -errno, path);
 	lua_pushstring(L, real);
 	return 1;
 }
@@ -240,55 +256,38 @@ static int lfile_real(lua_State *L)
 /* link(path) -> what a link says | nil, message, code */
 static int lfile_link(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 	char text[PATH_MAX];
 	ssize_t n = readlink(path, text, sizeof text);
 
 	if (n < 0 || n == sizeof text)
-		return lua_failure(L, n < 0 ? -errno : UV_ENAMETOOLONG, path);
+		return args_failure(L, n < 0 ? -errno : UV_ENAMETOOLONG, path);
 	lua_pushlstring(L, text, (size_t)n);
 	return 1;
 }
 
-/* folder(path [, {mode = "0750"}]) -> true | nil, message, code; "EEXIST" when there is
- * anything. */
+/* folder(path [, {mode = "0750"}]) -> true | nil, message, code; "EEXIST" where the path
+ * exists, as whatever it is. */
 static int lfile_folder(lua_State *L)
 {
-	static const char *const known[] = {"mode", NULL};
-	const char *path = lua_path_check(L, 1);
+	const char *path = args_path(L, 1);
 
-	lua_options_check(L, 2, known);
-	return done(L, file_folder(path, lua_options_mode(L, 2, 0750)), path);
-}
-
-static int list_close(lua_State *L)
-{
-	DIR **folder = luaL_checkudata(L, 1, LIST_BOX);
-
-	if (*folder)
-		closedir(*folder);
-	*folder = NULL;
-	return 0;
+	return done(L, file_folder(path, push_mode(L, 2, 0750)), path);
 }
 
 /* list(path) -> the names in a folder, in no order | nil, message, code */
 static int lfile_list(lua_State *L)
 {
-	const char *path = lua_path_check(L, 1);
-	DIR **folder = lua_newuserdatauv(L, sizeof *folder, 0);
+	const char *path = args_path(L, 1);
+	struct buf *names = push_bytes(L);
+	int rc = file_list(path, names);
 	lua_Integer n = 0;
 
-	*folder = NULL;
-	luaL_setmetatable(L, LIST_BOX);
-	lua_toclose(L, -1);
-	*folder = opendir(path);
-	if (!*folder)
-		return lua_failure(L, -errno, path);
+	if (rc < 0)
+		return args_failure(L, rc, path);
 	lua_newtable(L);
-	for (const struct dirent *e; (e = readdir(*folder));) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		lua_pushstring(L, e->d_name);
+	for (size_t at = 0; at < names->n; at += strlen(names->p + at) + 1) {
+		lua_pushstring(L, names->p + at);
 		lua_rawseti(L, -2, ++n);
 	}
 	return 1;
@@ -315,9 +314,8 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_file(lua_State *L)
 {
-	lua_table_type(L, LOCK_BOX, methods, meta);
-	lua_table_box(L, BYTES_BOX, bytes_close);
-	lua_table_box(L, LIST_BOX, list_close);
+	types_object(L, LOCK_BOX, methods, meta);
+	types_box(L, BYTES_BOX, bytes_close);
 	luaL_newlib(L, library);
 	return 1;
 }

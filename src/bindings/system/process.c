@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_process.c - the table `haplua.process`: this process, who started it, and the
+ * process.c - the table `haplua.process`: this process, who started it, and the
  * service manager over it (the protocol of sd_notify(3)). */
 #include "base/err.h"
 #include "luakit/args.h"
@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* What the kernel says of a process that nobody has logged in for. */
+/* The kernel's login uid of a process outside of any login. */
 #define NO_LOGIN 4294967295u
 
 /* pid() -> integer */
@@ -35,12 +35,12 @@ static int lprocess_identity(lua_State *L)
 {
 	struct passwd *user = getpwuid(geteuid());
 
-	lua_pushfstring(L, "%s (uid %d)", user ? user->pw_name : "a user without name",
-			(int)geteuid());
+	lua_pushfstring(L, "%s (uid %I)", user ? user->pw_name : "a user without name",
+			(LUAI_UACINT)geteuid());
 	return 1;
 }
 
-/* The state of a process in /proc: 'R', 'S', 'Z', ...; 0 if that cannot be told. */
+/* The state of a process in /proc: 'R', 'S', 'Z', ...; 0 where /proc does not say. */
 static char state_of(lua_Integer pid)
 {
 	char path[64], line[512], state = 0;
@@ -59,7 +59,8 @@ static char state_of(lua_Integer pid)
 	return state;
 }
 
-/* alive(pid) -> boolean. One that has ended, and that nobody has waited for, is not. */
+/* alive(pid) -> boolean. False for a zombie: a process that has ended, and whose parent
+ * has not waited for it. */
 static int lprocess_alive(lua_State *L)
 {
 	lua_Integer pid = luaL_checkinteger(L, 1);
@@ -120,8 +121,8 @@ static int lprocess_notify(lua_State *L)
 	int rc = address && *address ? send_notice(address, text, n) : 0;
 
 	if (rc < 0)
-		return lua_failure(L, rc,
-				   lua_pushfstring(L, "$NOTIFY_SOCKET '%s'", address));
+		return args_failure(L, rc,
+				    lua_pushfstring(L, "$NOTIFY_SOCKET '%s'", address));
 	lua_pushboolean(L, address && *address);
 	return 1;
 }
@@ -139,8 +140,8 @@ static long long number(const char *text)
 	return *end || errno ? -1 : n;
 }
 
-/* watchdog() -> the seconds within which WATCHDOG=1 is expected, again and again, or
- * nil */
+/* watchdog() -> the seconds within which the service manager expects the next WATCHDOG=1,
+ * or nil where it expects none */
 static int lprocess_watchdog(lua_State *L)
 {
 	long long microseconds = number(getenv("WATCHDOG_USEC"));
@@ -169,8 +170,9 @@ static const char *name_of(uid_t uid)
 	return user ? user->pw_name : NULL;
 }
 
-/* Who has logged in, and acts through sudo or su: the kernel keeps that from the login
- * on. Else who called sudo, which the environment says. NULL: nobody is known. */
+/* The user who has logged in, also where the process acts as another through sudo or su:
+ * the kernel's login uid, else the environment's SUDO_USER. NULL: not known. Static
+ * memory, until the next call of getpwuid(). */
 static const char *login_name(void)
 {
 	unsigned uid = NO_LOGIN;
@@ -188,7 +190,8 @@ static const char *login_name(void)
 	return name && *name ? name : NULL;
 }
 
-/* person() -> {user = the one that this process acts as, uid=, host=, login=} */
+/* person() -> {user=, uid=, host=, login=}: the user that this process acts as (the
+ * number where it has no name), the machine, and the user who has logged in, or nil */
 static int lprocess_person(lua_State *L)
 {
 	struct utsname host;

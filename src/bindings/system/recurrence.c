@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_recurrence.c - the table `haplua.recurrence`: the days that an RFC 5545 recurrence
- * rule gives, by libical. It is looked for when a script first asks for a rule, not
- * linked: most never do, and libical brings ICU's tables with it. It is only asked for
- * days, in no zone; times and zones are lua/haplua/ical/rule.lua's. */
+ * recurrence.c - the table `haplua.recurrence`: the days that an RFC 5545 recurrence
+ * rule gives, by libical. It is opened when a script first asks for a rule, and not
+ * linked: most scripts never ask, and libical brings ICU's tables with it. libical only
+ * computes days, in no zone; lua/haplua/ical/rule.lua does times and zones. */
 #include "sched/host.h"
 #include "luakit/types.h"
 
@@ -88,15 +88,25 @@ static int days_next(lua_State *L)
 	return 0;
 }
 
+/* A part of a date, 1 to `most`. */
+static int check_part(lua_State *L, int index, lua_Integer most)
+{
+	lua_Integer part = luaL_checkinteger(L, index);
+
+	luaL_argcheck(L, part >= 1 && part <= most, index, "a part of a date expected");
+	return (int)part;
+}
+
 /* days(rule, year, month, day) -> an object with next(): the days of a rule that begins
- * on this day. nil, message, code: the rule is none, or there is no libical. */
+ * on this day. nil, message, code: "EINVAL" where libical does not take the rule,
+ * "ENOENT" where libical is not installed. */
 static int lrecurrence_days(lua_State *L)
 {
 	const char *text = luaL_checkstring(L, 1);
 	struct icaltimetype start = {
-		.year = (int)luaL_checkinteger(L, 2),
-		.month = (int)luaL_checkinteger(L, 3),
-		.day = (int)luaL_checkinteger(L, 4),
+		.year = check_part(L, 2, 9999),
+		.month = check_part(L, 3, 12),
+		.day = check_part(L, 4, 31),
 		.is_date = 1,
 	};
 	struct days *d = lua_newuserdatauv(L, sizeof *d, 0);
@@ -141,7 +151,7 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_recurrence(lua_State *L)
 {
-	lua_table_type(L, DAYS_BOX, methods, meta);
+	types_object(L, DAYS_BOX, methods, meta);
 	luaL_newlib(L, library);
 	return 1;
 }

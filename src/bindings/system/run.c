@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_run.c - run{...}: a child process, waited for like everything else. */
+ * run.c - run{...}: a child process, waited for like everything else. */
 #include "os/child.h"
 #include "base/err.h"
 #include "sched/host.h"
 #include "os/signals.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 
@@ -12,67 +13,56 @@
 #include <string.h>
 
 #define RUN_BOX "haplua.Run"
-/* How long a child has between the polite signal and the other one. */
+/* How long a child has to end after a signal, before it gets SIGKILL. */
 #define KILL_SECONDS 5.0
 
-enum { SLOT_OPTIONS = 1, SLOT_BOX };
+/* Stack of run{}: the argument, the options' values, the box, then what is made on the
+ * way. */
+enum {
+	SLOT_OPTIONS = 1,
+	SLOT_STDIN,
+	SLOT_STDOUT,
+	SLOT_STDERR,
+	SLOT_ENV,
+	SLOT_CWD,
+	SLOT_BOX
+};
+
+static const struct args_option known[] = {
+	{"stdin", ARGS_STRING | ARGS_NUMBER},
+	{"stdout", ARGS_STRING | ARGS_FUNCTION},
+	{"stderr", ARGS_STRING | ARGS_FUNCTION},
+	{"env", ARGS_TABLE},
+	{"cwd", ARGS_STRING},
+	{NULL, 0},
+};
 
 struct lrun {
 	struct child *child; /* one reference, or NULL */
-	struct clock *clock;
+	struct clock *clock; /* borrowed */
 	struct timer kill;
-	size_t told[3]; /* bytes of each stream that the script's function has had */
+	size_t passed[3]; /* bytes of each stream that the script's function has got */
 };
 
 /* Options. */
 
-static enum child_stream check_stream(lua_State *L, const char *name,
-				      enum child_stream absent)
+/* What becomes of the stream `name`, whose option is at `index`. */
+static enum child_stream check_stream(lua_State *L, int index, const char *name)
 {
-	static const char *const names[] = {"inherit", "null", "capture"};
-	enum child_stream stream = absent;
-	int type = lua_getfield(L, SLOT_OPTIONS, name);
+	static const char *const names[] = {[CHILD_INHERIT] = "inherit",
+					    [CHILD_NULL] = "null",
+					    [CHILD_CAPTURE] = "capture"};
 
-	if (type == LUA_TFUNCTION) {
-		stream = CHILD_CAPTURE;
-	} else if (type == LUA_TSTRING) {
-		const char *s = lua_tostring(L, -1);
-		int i = 0;
-
-		while (i < 3 && strcmp(s, names[i]) != 0)
-			i++;
-		if (i == 3)
-			error_misuse(L,
-				     "%s is 'inherit', 'null', 'capture' or a "
-				     "function, not '%s'",
-				     name, s);
-		stream = (enum child_stream)i;
-	} else if (type != LUA_TNIL) {
-		error_misuse(L, "%s: a string or function expected, got %s", name,
-			     lua_typename(L, type));
-	}
-	lua_pop(L, 1);
-	return stream;
-}
-
-static void check_keys(lua_State *L)
-{
-	static const char *const known[] = {"stdin", "stdout", "stderr", "env", "cwd"};
-
-	lua_pushnil(L);
-	while (lua_next(L, SLOT_OPTIONS)) {
-		bool ok = lua_isinteger(L, -2);
-
-		for (size_t i = 0; i < sizeof known / sizeof *known && !ok; i++)
-			ok = lua_type(L, -2) == LUA_TSTRING &&
-			     strcmp(lua_tostring(L, -2), known[i]) == 0;
-		if (!ok) {
-			lua_pop(L, 1);
-			error_misuse(L, "unknown option '%s'",
-				     luaL_tolstring(L, -1, NULL));
-		}
-		lua_pop(L, 1);
-	}
+	if (lua_isnil(L, index))
+		return CHILD_INHERIT;
+	if (lua_isfunction(L, index))
+		return CHILD_CAPTURE;
+	for (int i = CHILD_INHERIT; i <= CHILD_CAPTURE; i++)
+		if (strcmp(lua_tostring(L, index), names[i]) == 0)
+			return (enum child_stream)i;
+	error_misuse(L, "%s is 'inherit', 'null', 'capture' or a function, not '%s'",
+		     name, lua_tostring(L, index));
+	return CHILD_INHERIT;
 }
 
 /* Push a word that C can take: a string without NUL. */
@@ -87,18 +77,14 @@ static const char *check_word(lua_State *L, const char *what)
 	return s;
 }
 
-/* The words of the command, as a vector in a userdata; they stay on the stack. [-0,
+/* The `n` words of the command, as a vector in a userdata; they stay on the stack. [-0,
  * +many] */
-static char **push_argv(lua_State *L)
+static char **push_argv(lua_State *L, int n)
 {
-	lua_Integer n = luaL_len(L, SLOT_OPTIONS);
-
-	if (n < 1)
-		error_misuse(L, "a list with the program and its arguments expected");
-	luaL_checkstack(L, (int)n + 10, "too many arguments");
+	luaL_checkstack(L, n + LUA_MINSTACK, "too many arguments");
 	char **argv = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *argv, 0);
 
-	for (lua_Integer i = 1; i <= n; i++) {
+	for (int i = 1; i <= n; i++) {
 		lua_geti(L, SLOT_OPTIONS, i);
 		argv[i - 1] = (char *)check_word(L, "argument");
 	}
@@ -120,67 +106,61 @@ static void check_name(lua_State *L, int index)
 			     name);
 }
 
-/* What goes to the child's standard input, if anything; it stays on the stack. [-0, +1]
- */
-static bool push_input(lua_State *L, struct span *input)
+/* Push the changes that the option `env` asks for as a table of "NAME=VALUE" strings, and
+ * false for a variable that is unset, by name; returns how many. A copy: the script's own
+ * table may change while the environment is made. [-0, +1] */
+static size_t push_changes(lua_State *L)
 {
-	int type = lua_getfield(L, SLOT_OPTIONS, "stdin");
+	size_t n = 0;
 
-	if (type == LUA_TNIL)
-		return false;
-	if (type != LUA_TSTRING && type != LUA_TNUMBER)
-		error_misuse(L, "stdin: a string expected, got %s",
-			     lua_typename(L, type));
-	input->p = lua_tolstring(L, -1, &input->n);
-	return true;
+	lua_newtable(L);
+	int changes = lua_gettop(L);
+
+	for (lua_pushnil(L); lua_next(L, SLOT_ENV); lua_pop(L, 1)) {
+		check_name(L, -2);
+		lua_pushvalue(L, -2);
+		if (!lua_isboolean(L, -2) || lua_toboolean(L, -2)) {
+			lua_pushvalue(L, -2);
+			lua_pushfstring(L, "%s=%s", lua_tostring(L, -2),
+					check_word(L, "env"));
+			lua_replace(L, -2);
+		} else {
+			lua_pushboolean(L, false);
+		}
+		lua_rawset(L, changes);
+		n++;
+	}
+	return n;
 }
 
 extern char **environ;
 
-/* This process's environment with the changes that `env` asks for (false unsets). [-0,
- * +many] */
+/* This process's environment with the changes that `env` asks for, as a vector in a
+ * userdata; its strings stay on the stack. NULL: no changes. [-0, +(0|2)] */
 static char **push_env(lua_State *L)
 {
 	size_t have = 0, n = 0;
-	int type = lua_getfield(L, SLOT_OPTIONS, "env");
 
-	if (type == LUA_TNIL)
+	if (lua_isnil(L, SLOT_ENV))
 		return NULL;
-	if (type != LUA_TTABLE)
-		error_misuse(L, "env: a table expected, got %s", lua_typename(L, type));
+	size_t changes = push_changes(L);
 	int table = lua_gettop(L);
 
 	while (environ[have])
 		have++;
-	for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-		n++;
-	luaL_checkstack(L, (int)n + 10, "too many variables");
-	char **env = lua_newuserdatauv(L, (have + n + 1) * sizeof *env, 0);
+	char **env = lua_newuserdatauv(L, (have + changes + 1) * sizeof *env, 0);
 
-	n = 0;
 	for (size_t i = 0; i < have; i++) {
-		const char *equals = strchr(environ[i], '=');
+		size_t name = strcspn(environ[i], "=");
 
-		lua_pushlstring(L, environ[i],
-				equals ? (size_t)(equals - environ[i])
-				       : strlen(environ[i]));
-		if (lua_gettable(L, table) == LUA_TNIL)
+		lua_pushlstring(L, environ[i], name);
+		if (lua_rawget(L, table) == LUA_TNIL)
 			env[n++] = environ[i];
 		lua_pop(L, 1);
 	}
-	lua_pushnil(L);
-	while (lua_next(L, table)) {
-		check_name(L, -2);
-		if (lua_isboolean(L, -1) && !lua_toboolean(L, -1)) {
-			lua_pop(L, 1);
-			continue;
-		}
-		check_word(L, "env");
-		lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
-		env[n++] = (char *)lua_tostring(L, -1);
-		lua_insert(L, -3); /* the new string stays, below the pair */
-		lua_pop(L, 1);
-	}
+	for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+		if (lua_type(L, -1) == LUA_TSTRING)
+			env[n++] = (char *)lua_tostring(L, -1); /* the table holds it */
 	env[n] = NULL;
 	return env;
 }
@@ -194,23 +174,26 @@ static void on_kill(struct timer *timer)
 	child_kill(r->child, SIGKILL);
 }
 
-static void let_go(struct lrun *r)
-{
-	if (!r->child)
-		return;
-	clock_unset(r->clock, &r->kill);
-	child_drop(r->child);
-	r->child = NULL;
-}
-
+/* Let go of the child, which SIGKILL ends if it still runs. */
 static int run_gc(lua_State *L)
 {
 	struct lrun *r = luaL_checkudata(L, 1, RUN_BOX);
 
-	if (r->child)
-		child_kill(r->child, SIGKILL);
-	let_go(r);
+	if (!r->child)
+		return 0;
+	clock_unset(r->clock, &r->kill);
+	child_drop(r->child);
+	r->child = NULL;
 	return 0;
+}
+
+/* Have the child wake the running task, which is about to park (NULL: nobody). A
+ * function that gets lines may yield from a coroutine of the script's, which then
+ * outlives the task, or goes on in another. */
+static void set_owner(struct child *c, struct task *t)
+{
+	c->wake = t ? task_wake : NULL;
+	c->owner = t;
 }
 
 static int run_close_k(lua_State *L, int status, lua_KContext context)
@@ -218,14 +201,15 @@ static int run_close_k(lua_State *L, int status, lua_KContext context)
 	struct lrun *r = lua_touserdata(L, 1);
 
 	(void)status, (void)context;
+	set_owner(r->child, task_of(L));
 	if (!r->child->exited)
 		return task_park_quietly(L, NULL, 0, run_close_k);
-	let_go(r);
-	return 0;
+	return run_gc(L);
 }
 
-/* The call ends early: the child gets the signal that this process got, else SIGTERM, and
- * is waited for. One typed at the terminal it has had already. */
+/* Where the call ends early, the child gets the signal that this process got, else
+ * SIGTERM, and the task waits for its end. A signal typed at the terminal went to the
+ * child, too. Where the task cannot wait, SIGKILL ends the child. */
 static int run_close(lua_State *L)
 {
 	struct lrun *r = luaL_checkudata(L, 1, RUN_BOX);
@@ -233,7 +217,7 @@ static int run_close(lua_State *L)
 
 	if (!r->child)
 		return 0;
-	if (r->child->exited || !lua_isyieldable(L))
+	if (r->child->exited || !task_can_wait(L))
 		return run_gc(L);
 	if (!(signo && signals_typed()))
 		child_kill(r->child, signo ? signo : SIGTERM);
@@ -246,42 +230,36 @@ static int run_close(lua_State *L)
 
 /* Running. */
 
-/* Push the next whole line (or, once the stream has ended, the rest) that the script's
- * function for it has not had. Returns whether. [-0, +(0|2)] */
-static bool push_line(lua_State *L, struct lrun *r, int i, const char *name)
+/* Push the function at `slot`, and the next line of stream `i` that it has not got: a
+ * whole one, or the rest once the stream has ended. Returns whether. [-0, +(0|2)] */
+static bool push_line(lua_State *L, struct lrun *r, int i, int slot)
 {
 	struct buf *got = &r->child->got[i];
-	struct span rest = {got->p + r->told[i], got->n - r->told[i]}, line;
+	struct span rest = {got->p + r->passed[i], got->n - r->passed[i]}, line;
 
-	if (rest.n == 0)
+	if (rest.n == 0 || !lua_isfunction(L, slot))
 		return false;
-	if (lua_getfield(L, SLOT_OPTIONS, name) != LUA_TFUNCTION) {
-		lua_pop(L, 1);
-		return false;
-	}
 	if (!span_line(&rest, &line)) {
-		if (r->child->used[i]) {
-			lua_pop(L, 1);
+		if (r->child->used[i])
 			return false;
-		}
 		line = rest;
 		rest.n = 0;
 	}
+	lua_pushvalue(L, slot);
 	lua_pushlstring(L, line.p, line.n);
-	r->told[i] = got->n - rest.n;
-	if (r->told[i] == got->n)
-		r->told[i] = got->n = 0;
+	r->passed[i] = got->n - rest.n;
+	if (r->passed[i] == got->n)
+		r->passed[i] = got->n = 0;
 	return true;
 }
 
-static void push_captured(lua_State *L, const struct lrun *r, int i, const char *name)
+/* Push what stream `i` has written, or nil where the option at `slot` does not ask for
+ * it. [-0, +1] */
+static void push_captured(lua_State *L, const struct lrun *r, int i, int slot)
 {
-	bool captured = lua_getfield(L, SLOT_OPTIONS, name) == LUA_TSTRING &&
-			strcmp(lua_tostring(L, -1), "capture") == 0;
 	const struct buf *got = &r->child->got[i];
 
-	lua_pop(L, 1);
-	if (captured)
+	if (lua_isstring(L, slot) && strcmp(lua_tostring(L, slot), "capture") == 0)
 		lua_pushlstring(L, got->n ? got->p : "", got->n);
 	else
 		lua_pushnil(L);
@@ -294,42 +272,64 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 
 	(void)status, (void)context;
 	lua_settop(L, SLOT_BOX);
-	while (push_line(L, r, 1, "stdout") || push_line(L, r, 2, "stderr"))
+	set_owner(c, NULL);
+	while (push_line(L, r, 1, SLOT_STDOUT) || push_line(L, r, 2, SLOT_STDERR))
 		lua_callk(L, 1, 0, 0, run_k);
-	if (!child_ended(c))
+	if (!child_ended(c)) {
+		set_owner(c, task_of(L));
 		return task_park(L, 0, run_k);
+	}
 	if (c->rc < 0)
 		return error_raise(L, c->rc, NULL);
 	lua_pushinteger(L, c->signal ? 128 + c->signal : c->status);
-	push_captured(L, r, 1, "stdout");
-	push_captured(L, r, 2, "stderr");
+	push_captured(L, r, 1, SLOT_STDOUT);
+	push_captured(L, r, 2, SLOT_STDERR);
 	return 3;
 }
 
-/* run{program, arguments..., stdin=, stdout=, stderr=, env=, cwd=} -> status, stdout,
- * stderr No shell. `status` is 128 + n for a child that signal n ended. */
-static int lrun_run(lua_State *L)
+/* Push the box, which keeps the input for as long as the child may read it. [-0, +1] */
+static struct lrun *push_box(lua_State *L)
 {
-	struct child_options o = {0};
-	struct task *t = task_of(L);
-
-	luaL_checktype(L, SLOT_OPTIONS, LUA_TTABLE);
-	lua_settop(L, SLOT_OPTIONS);
-	struct lrun *r = lua_newuserdatauv(L, sizeof *r, 0);
+	struct lrun *r = lua_newuserdatauv(L, sizeof *r, 1);
 
 	*r = (struct lrun){.clock = &host_of(L)->clock};
 	luaL_setmetatable(L, RUN_BOX);
+	lua_tostring(L, SLOT_STDIN); /* makes a string of a number, in its slot */
+	lua_pushvalue(L, SLOT_STDIN);
+	lua_setiuservalue(L, SLOT_BOX, 1);
 	lua_toclose(L, SLOT_BOX);
-	check_keys(L);
-	o.out = check_stream(L, "stdout", CHILD_INHERIT);
-	o.err = check_stream(L, "stderr", CHILD_INHERIT);
-	o.argv = push_argv(L);
+	return r;
+}
+
+/* run{program, arguments..., stdin=, stdout=, stderr=, env=, cwd=} -> status, stdout,
+ * stderr. No shell. `status` is 128 + n for a child that signal n ended. */
+static int lrun_run(lua_State *L)
+{
+	struct child_options o = {0};
+
+	task_of(L); /* raises outside of a task */
+	luaL_checktype(L, SLOT_OPTIONS, LUA_TTABLE);
+	lua_settop(L, SLOT_OPTIONS);
+	int n = args_length(L, SLOT_OPTIONS, "arguments");
+
+	if (n == 0)
+		error_misuse(L, "a list with the program and its arguments expected");
+	args_push_options(L, SLOT_OPTIONS, known, n);
+	struct lrun *r = push_box(L);
+
+	o.out = check_stream(L, SLOT_STDOUT, "stdout");
+	o.err = check_stream(L, SLOT_STDERR, "stderr");
+	o.argv = push_argv(L, n);
 	o.env = push_env(L);
-	if (lua_getfield(L, SLOT_OPTIONS, "cwd") != LUA_TNIL)
-		o.cwd = check_word(L, "cwd");
-	o.has_input = push_input(L, &o.input);
+	lua_pushvalue(L, SLOT_CWD);
+	o.cwd = lua_isnil(L, -1) ? NULL : check_word(L, "cwd");
+	o.has_input = !lua_isnil(L, SLOT_STDIN);
+	if (o.has_input)
+		o.input.p = lua_tolstring(L, SLOT_STDIN, &o.input.n);
+	if (!task_can_wait(L))
+		return task_park(L, 0, run_k); /* raises, before there is a child */
 	fflush(NULL); /* what was printed before comes before what it prints */
-	int rc = child_start(&r->child, &host_of(L)->loop, &o, task_wake, t);
+	int rc = child_start(&r->child, &host_of(L)->loop, &o);
 
 	if (rc < 0)
 		return error_misuse(L, "cannot start '%s': %s", o.argv[0], err_text(rc));
@@ -342,7 +342,7 @@ int luaopen_haplua_run(lua_State *L)
 		{"__gc", run_gc}, {"__close", run_close}, {NULL, NULL}};
 	static const luaL_Reg none[] = {{NULL, NULL}};
 
-	lua_table_type(L, RUN_BOX, none, meta);
+	types_object(L, RUN_BOX, none, meta);
 	lua_pushcfunction(L, lrun_run);
 	return 1;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_sqlite.c - the table `haplua.sqlite`: a database file, one statement at a time.
+ * sqlite.c - the table `haplua.sqlite`: a database file, one statement at a time.
  * A database's box keeps its prepared statements, by their text, in a table that is its
- * user value; each is a box of its own. Pragmas are the business of the library above. */
+ * user value; each is a box of its own. The library above sets pragmas.
+ * Any allocation of Lua's may run a finalizer of the script, which may close the database
+ * that a call works on. The statement of that call stays until the call ends, and keeps
+ * the connection alive (sqlite3_close_v2()); the call then raises. */
 #include "base/err.h"
 #include "os/file.h"
 #include "luakit/args.h"
@@ -26,9 +29,9 @@ struct database {
 };
 
 struct statement {
-	sqlite3_stmt *s; /* owned; NULL once its database is closed */
-	bool cached;
-	bool busy; /* a call walks over its rows */
+	sqlite3_stmt *s; /* owned; NULL once its database is closed, unless it is busy */
+	bool cached;     /* it outlives the call that uses it */
+	bool busy;       /* a call uses it */
 };
 
 /* Failures. */
@@ -47,8 +50,8 @@ static const char *code_name(int rc)
 	return primary < sizeof names / sizeof *names ? names[primary] : "ERROR";
 }
 
-/* Return nil, message, "BUSY". The system's reason is said where there is one. `db` may
- * be NULL. */
+/* Return nil, message, "BUSY". The message has the system's reason where there is one.
+ * `db` may be NULL. */
 static int failure(lua_State *L, sqlite3 *db, int rc)
 {
 	const char *text = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
@@ -68,6 +71,7 @@ static int failure(lua_State *L, sqlite3 *db, int rc)
 
 /* Databases. */
 
+/* The open database in argument 1. */
 static struct database *check_open(lua_State *L)
 {
 	struct database *d = luaL_checkudata(L, 1, DATABASE_BOX);
@@ -77,7 +81,7 @@ static struct database *check_open(lua_State *L)
 }
 
 /* Safe settings that no file can change, and cheap closing: what is in the WAL stays
- * there, for the next who opens. */
+ * there for the next process that opens the file. */
 static int configure(sqlite3 *db)
 {
 	static const struct {
@@ -102,17 +106,14 @@ static int configure(sqlite3 *db)
  * SQLite. */
 static int lsqlite_open(lua_State *L)
 {
-	static const char *const known[] = {"mode", "readonly", NULL};
-	const char *path = lua_path_check(L, 1);
-	bool readonly = false;
+	static const struct args_option known[] = {
+		{"mode", ARGS_STRING}, {"readonly", ARGS_BOOLEAN}, {NULL, 0}};
+	const char *path = args_path(L, 1);
 
-	lua_options_check(L, 2, known);
-	mode_t mode = lua_options_mode(L, 2, 0640);
+	args_push_options(L, 2, known, 0);
+	mode_t mode = args_mode(L, -2, 0640);
+	bool readonly = lua_toboolean(L, -1);
 
-	if (!lua_isnoneornil(L, 2)) {
-		lua_getfield(L, 2, "readonly");
-		readonly = lua_toboolean(L, -1);
-	}
 	if (*path != '/')
 		path = lua_pushfstring(L, "./%s", path);
 	struct database *d = lua_newuserdatauv(L, sizeof *d, 1);
@@ -124,7 +125,7 @@ static int lsqlite_open(lua_State *L)
 	int rc = readonly ? UV_EEXIST : file_create(path, mode);
 
 	if (rc < 0 && rc != UV_EEXIST) {
-		lua_failure(L, rc, path);
+		args_failure(L, rc, path);
 		lua_pushliteral(L, "CANTOPEN");
 		lua_replace(L, -2);
 		return 3;
@@ -138,7 +139,8 @@ static int lsqlite_open(lua_State *L)
 	return rc == SQLITE_OK ? 1 : failure(L, d->db, rc);
 }
 
-/* Finalizes what is prepared: else SQLite would keep the file open. */
+/* Finalize the prepared statements, without which SQLite would keep the file open. One
+ * that a call uses is finalized when that call ends. */
 static int database_close(lua_State *L)
 {
 	struct database *d = luaL_checkudata(L, 1, DATABASE_BOX);
@@ -150,10 +152,12 @@ static int database_close(lua_State *L)
 		for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
 			struct statement *st = lua_touserdata(L, -1);
 
+			st->cached = false;
+			if (st->busy)
+				continue;
 			sqlite3_finalize(st->s);
 			st->s = NULL;
 		}
-	/* One that a call walks over this very moment ends the database when it ends. */
 	sqlite3_close_v2(d->db);
 	d->db = NULL;
 	return 0;
@@ -179,7 +183,7 @@ static int statement_gc(lua_State *L)
 	return 0;
 }
 
-/* A call is over, however it ended. */
+/* The end of a call that used the statement, whichever way it ended. */
 static int statement_close(lua_State *L)
 {
 	struct statement *st = luaL_checkudata(L, 1, STATEMENT_BOX);
@@ -212,29 +216,16 @@ static bool is_blank(struct database *d, const char *sql, const char *end)
 	return true;
 }
 
-/* Push the statement for the text at 2: the one that is kept, or a new one, which is
- * kept. Returns SQLITE_OK or SQLite's code. [-0, +1] */
-static int push_statement(lua_State *L, struct database *d)
+/* Push a new, busy statement for the SQL text at 2, which has `n` bytes. SQLITE_OK or
+ * SQLite's code. [-0, +1] */
+static int push_new(lua_State *L, struct database *d, size_t n, bool keep)
 {
-	size_t n;
-	const char *sql = luaL_checklstring(L, 2, &n), *rest;
+	struct statement *st = lua_newuserdatauv(L, sizeof *st, 0);
+	const char *sql = lua_tostring(L, 2), *rest;
 
-	luaL_argcheck(L, strlen(sql) == n && n < 1 << 20, 2, "SQL expected");
-	lua_getiuservalue(L, 1, 1);
-	lua_pushvalue(L, 2);
-	lua_rawget(L, -2);
-	struct statement *st = lua_touserdata(L, -1);
-
-	if (st && !st->busy) {
-		lua_remove(L, -2);
-		return SQLITE_OK;
-	}
-	lua_pop(L, 1);
-	bool keep = !st && d->cached < CACHE_MAX;
-
-	st = lua_newuserdatauv(L, sizeof *st, 0);
-	*st = (struct statement){0};
+	*st = (struct statement){.busy = true};
 	luaL_setmetatable(L, STATEMENT_BOX);
+	check_open(L);
 	int rc = sqlite3_prepare_v3(d->db, sql, (int)n + 1,
 				    keep ? SQLITE_PREPARE_PERSISTENT : 0, &st->s, &rest);
 
@@ -242,14 +233,41 @@ static int push_statement(lua_State *L, struct database *d)
 		return rc;
 	luaL_argcheck(L, st->s && is_blank(d, rest, sql + n), 2,
 		      "one SQL statement expected");
-	if (keep) {
-		lua_pushvalue(L, 2);
-		lua_pushvalue(L, -2);
-		lua_rawset(L, -4);
-		d->cached++;
-		st->cached = true;
-	}
+	return SQLITE_OK;
+}
+
+/* Push the statement for the text at 2, and make it busy: the one that is kept, or a new
+ * one, which is kept. SQLITE_OK or SQLite's code. [-0, +1] */
+static int push_statement(lua_State *L, struct database *d)
+{
+	size_t n;
+	const char *sql = luaL_checklstring(L, 2, &n);
+
+	luaL_argcheck(L, strlen(sql) == n && n < 1 << 20, 2, "SQL expected");
+	lua_getiuservalue(L, 1, 1);
+	lua_pushvalue(L, 2);
+	lua_rawget(L, -2);
+	struct statement *st = lua_touserdata(L, -1);
+
 	lua_remove(L, -2);
+	if (st && !st->busy) {
+		st->busy = true;
+		return SQLITE_OK;
+	}
+	lua_pop(L, 1);
+	bool keep = !st && d->cached < CACHE_MAX;
+	int rc = push_new(L, d, n, keep);
+
+	if (rc != SQLITE_OK || !keep)
+		return rc;
+	st = lua_touserdata(L, -1);
+	lua_getiuservalue(L, 1, 1);
+	lua_pushvalue(L, 2);
+	lua_pushvalue(L, -3);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+	st->cached = true;
+	d->cached++;
 	return SQLITE_OK;
 }
 
@@ -303,28 +321,29 @@ static void push_row(lua_State *L, sqlite3_stmt *s)
 	}
 }
 
-/* db:run(sql, ...) -> rows, changes | nil, message, code. Rows lists a table for each,
- * by the names of the columns; `changes` counts the rows that it wrote. */
+/* db:run(sql, ...) -> rows, changes | nil, message, code. `rows` lists a table for each
+ * row, by the names of the columns; `changes` counts the rows that the statement wrote.
+ */
 static int ldatabase_run(lua_State *L)
 {
-	struct database *d = check_open(L);
 	int given = lua_gettop(L) - 2;
+	struct database *d = check_open(L);
 	int rc = push_statement(L, d), at = lua_gettop(L);
 	struct statement *st = lua_touserdata(L, at);
 
 	if (rc != SQLITE_OK)
 		return failure(L, d->db, rc);
+	lua_toclose(L, at);
+	sqlite3 *db = sqlite3_db_handle(st->s); /* valid as long as the statement */
+
 	if (given != sqlite3_bind_parameter_count(st->s))
 		return error_misuse(L, "%d parameters expected, got %d",
 				    sqlite3_bind_parameter_count(st->s), given);
-	st->busy = true;
-	lua_toclose(L, at);
 	for (int i = 1; i <= given && rc == SQLITE_OK; i++)
 		rc = bind_value(L, st->s, i, i + 2);
-	sqlite3_int64 before = sqlite3_total_changes64(d->db), n = 0;
-
 	lua_newtable(L);
-	/* A finalizer of the script's, run by a collection on the way, may close it. */
+	sqlite3_int64 before = sqlite3_total_changes64(db), n = 0;
+
 	while (d->db && rc == SQLITE_OK && (rc = sqlite3_step(st->s)) == SQLITE_ROW) {
 		push_row(L, st->s);
 		lua_rawseti(L, -2, ++n);
@@ -333,20 +352,20 @@ static int ldatabase_run(lua_State *L)
 	if (!d->db)
 		return error_misuse(L, "the database was closed");
 	if (rc != SQLITE_DONE)
-		return failure(L, d->db, rc);
-	bool changed = sqlite3_total_changes64(d->db) != before;
+		return failure(L, db, rc);
+	bool changed = sqlite3_total_changes64(db) != before;
 
-	lua_pushinteger(L, changed ? sqlite3_changes64(d->db) : 0);
+	lua_pushinteger(L, changed ? sqlite3_changes64(db) : 0);
 	return 2;
 }
 
-/* db:script(sql) -> true | nil, message, code. Several statements; none of them gives
- * anything back. It stops at the first failure, and rolls nothing back. */
+/* db:script(sql) -> true | nil, message, code. Runs several statements, and returns no
+ * rows. Stops at the first failure, and rolls nothing back. */
 static int ldatabase_script(lua_State *L)
 {
-	struct database *d = check_open(L);
 	size_t n;
 	const char *sql = luaL_checklstring(L, 2, &n);
+	struct database *d = check_open(L);
 
 	luaL_argcheck(L, strlen(sql) == n, 2, "SQL expected");
 	int rc = sqlite3_exec(d->db, sql, NULL, NULL, NULL);
@@ -379,8 +398,8 @@ int luaopen_haplua_sqlite(lua_State *L)
 		{"__gc", statement_gc}, {"__close", statement_close}, {NULL, NULL}};
 	static const luaL_Reg none[] = {{NULL, NULL}};
 
-	lua_table_type(L, DATABASE_BOX, methods, meta);
-	lua_table_type(L, STATEMENT_BOX, none, statement);
+	types_object(L, DATABASE_BOX, methods, meta);
+	types_object(L, STATEMENT_BOX, none, statement);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_terminal.c - the table `haplua.terminal`: lines from the person at the prompt.
+ * terminal.c - the table `haplua.terminal`: lines from the person at the prompt.
  * libedit gives editing and history. It is looked for when the prompt starts, not linked:
  * a script never needs it, and without it the terminal's own line editing must do. */
 #include "base/err.h"
@@ -186,7 +186,7 @@ static const luaL_Reg library[] = {
 
 int luaopen_haplua_terminal(lua_State *L)
 {
-	lua_table_box(L, READER_BOX, reader_close);
+	types_box(L, READER_BOX, reader_close);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_watch.c - the table `haplua.watch`: wait until something happens to a file. */
+ * watch.c - the table `haplua.watch`: wait until something happens to a file. */
 #include "base/err.h"
 #include "sched/host.h"
 #include "luakit/args.h"
@@ -15,17 +15,19 @@ enum { SLOT_SELF = 1, SLOT_SECONDS, SLOT_WAIT };
 
 struct lwatch {
 	struct watch *watch; /* owned; NULL: closed */
-	struct task *waiter; /* borrowed: the one that waits */
+	struct task *waiter; /* borrowed: the task that waits, or NULL */
 };
 
 /* One wait under way. Lies in a userdata that is closed however the call ends. */
 struct wait {
-	struct lwatch *of; /* in SLOT_SELF; NULL: closed */
-	struct clock *clock;
+	struct lwatch *of;   /* borrowed: in SLOT_SELF; NULL: the wait is over */
+	struct clock *clock; /* borrowed */
 	struct timer timer;
 	bool over;
 };
 
+/* The open watch in argument 1. Called last: any conversion or allocation may run a
+ * finalizer that closes it. */
 static struct lwatch *check_open(lua_State *L)
 {
 	struct lwatch *lw = luaL_checkudata(L, SLOT_SELF, WATCH_BOX);
@@ -45,10 +47,10 @@ static int lwatch_open(lua_State *L)
 
 	if (rc == 0 && host_of(L)->clock.manual) /* listening holds up no virtual time */
 		uv_unref((uv_handle_t *)&lw->watch->poll);
-	return rc < 0 ? lua_failure(L, rc, "inotify") : 1;
+	return rc < 0 ? args_failure(L, rc, "inotify") : 1;
 }
 
-/* A task that waits meanwhile is told. */
+/* Wakes the task that waits, which raises. */
 static int lwatch_close(lua_State *L)
 {
 	struct lwatch *lw = luaL_checkudata(L, 1, WATCH_BOX);
@@ -65,15 +67,14 @@ static int lwatch_close(lua_State *L)
 /* watch:add(path) -> true | nil, message, code */
 static int lwatch_add(lua_State *L)
 {
-	struct lwatch *lw = check_open(L);
-	const char *path = lua_path_check(L, 2);
-	int rc = watch_add(lw->watch, path);
+	const char *path = args_path(L, 2);
+	int rc = watch_add(check_open(L)->watch, path);
 
 	if (rc == UV_ENOSPC)
 		path = lua_pushfstring(L, "%s: fs.inotify.max_user_watches is reached",
 				       path);
 	if (rc < 0)
-		return lua_failure(L, rc, path);
+		return args_failure(L, rc, path);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -90,7 +91,8 @@ static void push_event(lua_State *L, const char *path, const char *what)
 	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
-/* Push the list of what has happened, if anything has. [-0, +(0|1)] */
+/* Push the list of the events that were read. Returns whether there are any. A finalizer
+ * may close the watch meanwhile; its memory stays until the loop turns. [-0, +(0|1)] */
 static bool push_events(lua_State *L, struct watch *w)
 {
 	static const char *const names[] = {"opened", "changed", "created", "removed",
@@ -126,8 +128,7 @@ static int wait_close(lua_State *L)
 	if (wait->of->watch)
 		watch_disarm(wait->of->watch);
 	wait->of->waiter = NULL;
-	wait->of =
-		NULL; /* collected later, it must not touch a wait that came after it */
+	wait->of = NULL; /* the collector must not end a wait that came after this one */
 	return 0;
 }
 
@@ -152,26 +153,28 @@ static int lwatch_wait_k(lua_State *L, int status, lua_KContext context)
 	return rc < 0 ? error_raise(L, rc, NULL) : task_park(L, 0, lwatch_wait_k);
 }
 
-/* watch:wait([seconds]) -> {{path=, what=}...}, or nil when the time is over. Parks in
- * any case: events that never end must not keep the others from their turn. */
+/* watch:wait([seconds]) -> {{path=, what=}...}, or nil when the time is over. Always
+ * parks: events that never end must not keep other tasks from their turn. */
 static int lwatch_wait(lua_State *L)
 {
-	struct lwatch *lw = check_open(L);
 	lua_Number seconds = luaL_optnumber(L, SLOT_SECONDS, -1);
 	bool timed = !lua_isnoneornil(L, SLOT_SECONDS);
 	struct task *t = task_of(L);
 
 	luaL_argcheck(L, !timed || seconds >= 0, SLOT_SECONDS,
 		      "seconds, 0 or more, expected");
-	if (lw->waiter)
-		return error_misuse(L, "another task waits for this watch");
 	lua_settop(L, SLOT_SECONDS);
 	struct wait *wait = lua_newuserdatauv(L, sizeof *wait, 0);
 
-	*wait = (struct wait){.of = lw, .clock = &host_of(L)->clock};
+	*wait = (struct wait){.clock = &host_of(L)->clock};
 	luaL_setmetatable(L, WAIT_BOX);
-	lw->waiter = t;
 	lua_toclose(L, SLOT_WAIT);
+	struct lwatch *lw = check_open(L);
+
+	if (lw->waiter)
+		return error_misuse(L, "another task waits for this watch");
+	wait->of = lw;
+	lw->waiter = t;
 	if (timed && clock_set(wait->clock, &wait->timer,
 			       clock_after(wait->clock, seconds), on_over) < 0)
 		return error_raise(L, HAP_ENOMEM, NULL);
@@ -194,8 +197,8 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_watch(lua_State *L)
 {
-	lua_table_type(L, WATCH_BOX, methods, meta);
-	lua_table_box(L, WAIT_BOX, wait_close);
+	types_object(L, WATCH_BOX, methods, meta);
+	types_box(L, WAIT_BOX, wait_close);
 	luaL_newlib(L, library);
 	return 1;
 }
