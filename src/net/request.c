@@ -26,11 +26,11 @@ void request_unref(struct request *r)
 	free(r);
 }
 
-/* The gate: at most busy_max connections to one target. */
+/* The gate: at most connections_max connections to one target. */
 
 static void begin(struct request *r)
 {
-	r->target->busy++;
+	r->target->connections++;
 	r->state = REQUEST_CONNECTING;
 	if (r->target->fake_transport)
 		r->target->fake_transport(r);
@@ -38,11 +38,11 @@ static void begin(struct request *r)
 		request_connect(r);
 }
 
-static void gate_enter(struct request *r)
+static void queue_or_begin(struct request *r)
 {
 	struct target *t = r->target;
 
-	if (t->busy < t->busy_max) {
+	if (t->connections < t->connections_max) {
 		begin(r);
 		return;
 	}
@@ -55,7 +55,7 @@ static void gate_enter(struct request *r)
 	t->last = r;
 }
 
-static void gate_remove(struct request *r)
+static void queue_remove(struct request *r)
 {
 	struct target *t = r->target;
 	struct request *before = NULL;
@@ -73,15 +73,15 @@ static void gate_remove(struct request *r)
 }
 
 /* A connection has ended: let the oldest waiting request through. */
-static void gate_pass(struct target *t)
+static void connection_ended(struct target *t)
 {
 	struct request *r = t->first;
 
-	t->busy--;
+	t->connections--;
 	if (!r)
 		return;
 	r->refs++;
-	gate_remove(r);
+	queue_remove(r);
 	begin(r);
 	request_unref(r);
 }
@@ -121,9 +121,9 @@ void request_finish(struct request *r, int rc)
 	if (t->trace && r->in.n > 0)
 		t->trace(t, TARGET_RECEIVED, buf_span(&r->in));
 	if (was == REQUEST_QUEUED)
-		gate_remove(r);
+		queue_remove(r);
 	else if (was != REQUEST_NEW)
-		gate_pass(t);
+		connection_ended(t);
 	if (r->wake)
 		r->wake(r->owner);
 	request_unref(r);
@@ -246,10 +246,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	request_unref(r);
 }
 
-/* Stand-ins. */
+/* Fake transports. */
 
 /* As RETRY_SECONDS, but a fake transport's time costs nothing and its retries do. */
-#define STAND_IN_RETRY_SECONDS 0.02
+#define FAKE_RETRY_SECONDS 0.02
 
 struct request *request_ref(struct request *r)
 {
@@ -291,7 +291,7 @@ void request_answer(struct request *r, struct span answer, int rc)
 		return;
 	}
 	if (rc < 0 && t->address.kind == ADDRESS_UNIX && request_may_pass(r, rc)) {
-		ask_again(r, clock_after(t->clock, STAND_IN_RETRY_SECONDS));
+		ask_again(r, clock_after(t->clock, FAKE_RETRY_SECONDS));
 		return;
 	}
 	if (rc == 0)
@@ -333,7 +333,7 @@ void request_start(struct request *r, uint64_t deadline, void (*wake)(void *),
 	if (rc < 0)
 		request_finish(r, rc);
 	else
-		gate_enter(r);
+		queue_or_begin(r);
 	r->wake = wake;
 	r->owner = owner;
 }

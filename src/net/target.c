@@ -51,7 +51,7 @@ int target_new(struct target **out, struct span address, struct span route,
 	t->timeout = TIMEOUT;
 	t->line_max = where.kind == ADDRESS_TCP ? TCP_LINE_MAX : HAP_COMMAND_MAX;
 	t->answer_max = ANSWER_MAX;
-	t->busy_max = TARGET_BUSY_MAX;
+	t->connections_max = TARGET_CONNECTIONS_MAX;
 	if (!t->name || !t->route) {
 		target_unref(t);
 		return HAP_ENOMEM;

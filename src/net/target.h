@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 /* Connections to one HAProxy at once. */
-#define TARGET_BUSY_MAX 4
+#define TARGET_CONNECTIONS_MAX 4
 
 struct request;
 
@@ -30,11 +30,11 @@ struct target {
 	struct clock *clock;         /* borrowed: outlives every target */
 	uv_loop_t *loop;             /* borrowed, likewise */
 	const struct permit *permit; /* borrowed, likewise: what may be changed */
-	double timeout;     /* seconds for one request, its wait at the gate included */
-	size_t line_max;    /* bytes of a request line that joins commands */
-	size_t answer_max;  /* bytes of an answer; more is HAP_ELIMIT */
-	int busy, busy_max; /* connections open; how many may be */
-	struct request *first, *last; /* waiting at the gate, one reference each */
+	double timeout;    /* seconds for one request, its wait at the gate included */
+	size_t line_max;   /* bytes of a request line that joins commands */
+	size_t answer_max; /* bytes of an answer; more is HAP_ELIMIT */
+	int connections, connections_max; /* connections open; how many may be */
+	struct request *first, *last;     /* waiting at the gate, one reference each */
 	/* Who answers instead of a socket, under `haplua test`; NULL: a socket does.
 	 * Takes a reference with request_ref() and lets it go with request_answer() or
 	 * request_ask_later(), from outside of this call. */

@@ -198,11 +198,11 @@ int batch_start(struct batch *b, struct span route, size_t limit)
 	*b = (struct batch){
 		.bytes = bytes,
 		.route = route,
-		.lead = route.n > 0 ? 0 : 1,
-		.head = route.n > 0 ? 0 : sizeof severity - 1,
+		.prelude_replies = route.n > 0 ? 0 : 1,
+		.prelude_bytes = route.n > 0 ? 0 : sizeof severity - 1,
 		.limit = limit < HAP_COMMAND_MAX ? limit : HAP_COMMAND_MAX,
 	};
-	return b->lead ? buf_add_str(&b->bytes, severity) : 0;
+	return b->prelude_replies ? buf_add_str(&b->bytes, severity) : 0;
 }
 
 int batch_timeout(struct batch *b, double seconds)
@@ -217,8 +217,8 @@ int batch_timeout(struct batch *b, double seconds)
 	int rc = buf_add(&b->bytes, text, (size_t)n);
 
 	if (rc == 0) {
-		b->lead++;
-		b->head = b->bytes.n;
+		b->prelude_replies++;
+		b->prelude_bytes = b->bytes.n;
 	}
 	return rc;
 }
@@ -243,7 +243,7 @@ static bool has_route(struct span command)
  * batch_add() does. */
 static int batch_fits(const struct batch *b, struct span command, size_t more)
 {
-	size_t first = b->head + (b->head > 0);
+	size_t first = b->prelude_bytes + (b->prelude_bytes > 0);
 	size_t size = command.n + more + (b->route.n ? b->route.n + 1 : 0);
 
 	if (b->route.n > 0 && has_route(command))
@@ -258,7 +258,7 @@ static int batch_fits(const struct batch *b, struct span command, size_t more)
 
 int batch_check(const struct batch *b, struct span command)
 {
-	struct batch empty = {.route = b->route, .head = b->head};
+	struct batch empty = {.route = b->route, .prelude_bytes = b->prelude_bytes};
 	int rc = batch_fits(&empty, command, 1 + (size_t)ends_in_cr(command));
 
 	return rc < 0 ? rc : 0;

@@ -49,12 +49,12 @@ int command_split(struct buf *store, struct span text, struct span *words, size_
 /* One request: `set severity-output number` and then commands, joined by ';' on one line.
  * {0} and batch_start() make one ready; batch_free() may always be called. */
 struct batch {
-	struct buf bytes;  /* owned: the line so far, no LF before batch_finish() */
-	struct span route; /* borrowed: "@1" for the master CLI, or empty */
-	size_t count;      /* commands on the line, the host's own not counted */
-	size_t lead;       /* replies to the host's own commands, which come first */
-	size_t head;       /* bytes of those commands */
-	size_t limit;      /* the most bytes of the line */
+	struct buf bytes;       /* owned: the line so far, no LF before batch_finish() */
+	struct span route;      /* borrowed: "@1" for the master CLI, or empty */
+	size_t count;           /* commands on the line, the host's own not counted */
+	size_t prelude_replies; /* replies to the host's own commands, which come first */
+	size_t prelude_bytes;   /* bytes of those commands */
+	size_t limit;           /* the most bytes of the line */
 	bool closed; /* nothing may follow: a payload was added, or the caller says so
 			because the last command's reply is RAW (reply.h) */
 };

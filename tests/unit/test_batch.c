@@ -16,7 +16,7 @@ static void severity_leads_every_line(void **state)
 
 	(void)state;
 	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
-	assert_int_equal(b.lead, 1);
+	assert_int_equal(b.prelude_replies, 1);
 	assert_int_equal(batch_add(&b, SPAN_LIT("show info")), 1);
 	assert_int_equal(batch_add(&b, SPAN_LIT("add acl #1 a")), 1);
 	assert_int_equal(b.count, 2);
@@ -33,13 +33,13 @@ static void a_patient_line_tells_haproxy(void **state)
 	(void)state;
 	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
 	assert_int_equal(batch_timeout(&b, 59.2), 0);
-	assert_int_equal(b.lead, 2);
+	assert_int_equal(b.prelude_replies, 2);
 	assert_int_equal(batch_add(&b, SPAN_LIT("wait 50s")), 1);
 	assert_int_equal(batch_finish(&b), 0);
 	assert_text(buf_span(&b.bytes), LEAD ";set timeout cli 60;wait 50s\n");
 	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX), 0);
 	assert_int_equal(batch_timeout(&b, 60), 0);
-	assert_int_equal(b.lead, 0);
+	assert_int_equal(b.prelude_replies, 0);
 	assert_int_equal(batch_add(&b, SPAN_LIT("wait 50s")), 1);
 	assert_text(buf_span(&b.bytes), "@1 wait 50s");
 	batch_free(&b);
@@ -53,7 +53,7 @@ static void a_route_precedes_every_command(void **state)
 
 	(void)state;
 	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX), 0);
-	assert_int_equal(b.lead, 0);
+	assert_int_equal(b.prelude_replies, 0);
 	assert_int_equal(batch_add(&b, SPAN_LIT("show info")), 1);
 	for (size_t i = 0; i < sizeof astray / sizeof *astray; i++)
 		assert_int_equal(batch_add(&b, span_of(astray[i])), HAP_EROUTE);

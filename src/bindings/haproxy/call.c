@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#define PIPELINE_BOX "haplua.Exchange"
+#define PIPELINE_BOX "haplua.Pipeline"
 
 /* Stack of every call that sends: arguments, then what is made on the way. */
 enum {
@@ -32,7 +32,7 @@ enum {
 enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
 
 struct call {
-	struct pipeline x;
+	struct pipeline pipeline;
 	struct buf scratch;                  /* one command while it is encoded */
 	const struct reply_grammar *grammar; /* of the command that was added last */
 	lua_Integer done;                    /* commands that HAProxy accepted */
@@ -47,9 +47,9 @@ struct target *lua_call_target(lua_State *L, int index)
 static int call_close(lua_State *L)
 {
 	struct call *c = luaL_checkudata(L, 1, PIPELINE_BOX);
-	size_t in_doubt = pipeline_in_doubt(&c->x);
+	size_t in_doubt = pipeline_in_doubt(&c->pipeline);
 
-	pipeline_free(&c->x);
+	pipeline_free(&c->pipeline);
 	buf_free(&c->scratch);
 	if (in_doubt && lua_gettop(L) > 1)
 		error_in_doubt(L, 2, in_doubt);
@@ -68,9 +68,9 @@ static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
 			     "'%s' changes the connection itself, and haplua uses a "
 			     "fresh one for each request; nothing was sent",
 			     g->command);
-	rc = pipeline_add(&c->x, buf_span(&c->scratch), g);
+	rc = pipeline_add(&c->pipeline, buf_span(&c->scratch), g);
 	if (lua_permit_denied(rc))
-		lua_permit_raise(L, c->x.target, buf_span(&c->scratch), rc);
+		lua_permit_raise(L, c->pipeline.target, buf_span(&c->scratch), rc);
 	if (rc < 0)
 		lua_words_misuse(L, what, n, rc);
 	c->grammar = g;
@@ -134,9 +134,9 @@ static struct call *start(lua_State *L)
 	*c = (struct call){0};
 	luaL_setmetatable(L, PIPELINE_BOX);
 	lua_toclose(L, SLOT_BOX);
-	c->x.wake = task_wake;
-	c->x.owner = task;
-	if (pipeline_start(&c->x, t, timeout) < 0)
+	c->pipeline.wake = task_wake;
+	c->pipeline.owner = task;
+	if (pipeline_start(&c->pipeline, t, timeout) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
 	return c;
 }
@@ -145,15 +145,15 @@ static void push_error(lua_State *L, const struct call *c, int rc,
 		       const struct pipeline_reply *reply)
 {
 	struct error_about about = {
-		.command = pipeline_command(&c->x, reply->index),
+		.command = pipeline_command(&c->pipeline, reply->index),
 		.reply = reply->text,
-		.target = c->x.target->name,
-		.seconds = c->x.timeout,
-		.limit = c->x.target->answer_max,
+		.target = c->pipeline.target->name,
+		.seconds = c->pipeline.timeout,
+		.limit = c->pipeline.target->answer_max,
 		.in_doubt = reply->in_doubt,
 	};
 
-	if (c->x.n > 1)
+	if (c->pipeline.n > 1)
 		about.index = reply->index + 1;
 	error_push(L, rc, &about);
 }
@@ -170,7 +170,7 @@ static void take(lua_State *L, struct call *c, const struct pipeline_reply *repl
 		 enum mode mode)
 {
 	if (reply->rc < 0) {
-		pipeline_stop(&c->x);
+		pipeline_stop(&c->pipeline);
 		if (!lua_isnil(L, SLOT_ERROR))
 			return;
 		push_error(L, c, reply->rc, reply);
@@ -178,7 +178,7 @@ static void take(lua_State *L, struct call *c, const struct pipeline_reply *repl
 		return;
 	}
 	c->done++;
-	bool last = reply->index + 1 == c->x.n;
+	bool last = reply->index + 1 == c->pipeline.n;
 
 	if (mode == MODE_TEXT || mode == MODE_TEXTS || (mode == MODE_EACH && last)) {
 		lua_pushlstring(L, reply->text.n ? reply->text.p : "", reply->text.n);
@@ -215,7 +215,7 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 
 	(void)status;
 	for (;;) {
-		rc = pipeline_next(&c->x, &reply);
+		rc = pipeline_next(&c->pipeline, &reply);
 		if (rc != PIPELINE_REPLY)
 			break;
 		take(L, c, &reply, mode);
@@ -234,11 +234,12 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 static int pretend(lua_State *L, struct call *c, enum mode mode)
 {
 	host_of(L)->would_change = true;
-	for (size_t i = 0; i < c->x.n; i++) {
+	for (size_t i = 0; i < c->pipeline.n; i++) {
 		struct pipeline_reply reply = {.index = i};
 
-		error_push_visible(L, pipeline_command(&c->x, i), SIZE_MAX);
-		printf("would send to %s: %s\n", c->x.target->name, lua_tostring(L, -1));
+		error_push_visible(L, pipeline_command(&c->pipeline, i), SIZE_MAX);
+		printf("would send to %s: %s\n", c->pipeline.target->name,
+		       lua_tostring(L, -1));
 		lua_pop(L, 1);
 		take(L, c, &reply, mode);
 	}
@@ -249,7 +250,7 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 {
 	lua_newtable(L);
 	lua_pushnil(L);
-	if (host_of(L)->options->dry_run && c->x.changes)
+	if (host_of(L)->options->dry_run && c->pipeline.changes)
 		return pretend(L, c, mode);
 	return call_k(L, LUA_OK, mode);
 }
@@ -274,10 +275,10 @@ int lua_call_send(lua_State *L)
 		int rc = check_payload(c->grammar, payload);
 
 		if (rc == 0)
-			rc = pipeline_payload(&c->x, payload);
+			rc = pipeline_payload(&c->pipeline, payload);
 		if (lua_permit_denied(rc))
-			return lua_permit_raise(L, c->x.target,
-						pipeline_command(&c->x, 0), rc);
+			return lua_permit_raise(L, c->pipeline.target,
+						pipeline_command(&c->pipeline, 0), rc);
 		if (rc < 0)
 			return lua_words_misuse(L, "payload", 0, rc);
 	}
