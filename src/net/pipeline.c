@@ -28,8 +28,7 @@ int pipeline_start(struct pipeline *p, struct target *target, double timeout)
 	return start_line(p);
 }
 
-int pipeline_add(struct pipeline *p, struct span command,
-		 const struct reply_grammar *grammar)
+int pipeline_add(struct pipeline *p, struct span command, const struct grammar *grammar)
 {
 	struct pipeline_entry entry = {p->bytes.n + command.n, grammar};
 	int rc = batch_check(&p->batch, command);
@@ -46,7 +45,7 @@ int pipeline_add(struct pipeline *p, struct span command,
 		return rc;
 	}
 	p->n++;
-	p->changes = p->changes || (grammar->flags & REPLY_CHANGES);
+	p->changes = p->changes || (grammar->flags & GRAMMAR_CHANGES);
 	return 0;
 }
 
@@ -73,8 +72,8 @@ struct span pipeline_command(const struct pipeline *p, size_t index)
  * it could be asked for again. */
 static bool closes_line(const struct pipeline *p, unsigned flags)
 {
-	return (flags & REPLY_RAW) &&
-	       (p->changes || p->raw_alone || (flags & REPLY_SHORT));
+	return (flags & GRAMMAR_RAW) &&
+	       (p->changes || p->raw_alone || (flags & GRAMMAR_SHORT));
 }
 
 /* Put as many commands as fit on a line. *raw_inside: a RAW reply is not the last. 0 or a
@@ -101,7 +100,7 @@ static int pack(struct pipeline *p, bool *raw_inside)
 
 		p->batch.closed = closes_line(p, flags);
 		*raw_inside = raw;
-		raw = raw || (flags & REPLY_RAW);
+		raw = raw || (flags & GRAMMAR_RAW);
 		p->next++;
 	}
 	return rc < 0 ? rc : 0;
@@ -209,7 +208,7 @@ static int cut_answer(struct pipeline_line *line, struct span *reply, bool *whol
  * that the master does not know, say. */
 static int judge_uncut(const struct pipeline *p, struct span *text)
 {
-	int rc = reply_check(reply_grammar(NULL, 0), *text, true, !p->target->route[0],
+	int rc = reply_check(grammar_find(NULL, 0), *text, true, !p->target->route[0],
 			     text);
 
 	return rc < 0 ? rc : HAP_EPROTOCOL;
@@ -217,7 +216,7 @@ static int judge_uncut(const struct pipeline *p, struct span *text)
 
 static bool changes(const struct pipeline *p, size_t index)
 {
-	return entry_of(p, index)->grammar->flags & REPLY_CHANGES;
+	return entry_of(p, index)->grammar->flags & GRAMMAR_CHANGES;
 }
 
 size_t pipeline_in_doubt(const struct pipeline *p)

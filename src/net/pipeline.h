@@ -45,7 +45,7 @@ struct pipeline {
 
 struct pipeline_entry {
 	size_t end; /* of the command in `bytes` */
-	const struct reply_grammar *grammar;
+	const struct grammar *grammar;
 };
 
 struct pipeline_reply {
@@ -63,8 +63,7 @@ int pipeline_start(struct pipeline *p, struct target *target, double timeout);
 
 /* Append an encoded command. 0, HAP_ENOMEM, or why it can never be sent: HAP_ELONG,
  * HAP_EROUTE, HAP_EREADONLY, HAP_EONLY. */
-int pipeline_add(struct pipeline *p, struct span command,
-		 const struct reply_grammar *grammar);
+int pipeline_add(struct pipeline *p, struct span command, const struct grammar *grammar);
 
 /* Give the last command added a payload; it must be the only one. 0, HAP_ENOMEM,
  * HAP_EREADONLY, HAP_EONLY. */

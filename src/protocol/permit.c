@@ -126,9 +126,9 @@ static bool within(const struct permit *p, const struct span *words, size_t n,
 /* A `show` of a name that is not known may be somebody's own, written in Lua. */
 static bool only_reads(const struct span *words, size_t n)
 {
-	const struct reply_grammar *g = reply_grammar(words, n);
+	const struct grammar *g = grammar_find(words, n);
 
-	return !(g->flags & REPLY_CHANGES) && strcmp(g->command, "show") != 0;
+	return !(g->flags & GRAMMAR_CHANGES) && strcmp(g->command, "show") != 0;
 }
 
 int permit_check(const struct permit *p, struct span command, bool payload)

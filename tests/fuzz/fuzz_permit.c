@@ -56,11 +56,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	CHECK(copy);
 	memcpy(copy, text.p, text.n);
 	model_split(&seen, copy, text.n);
-	const struct reply_grammar *g = reply_grammar(seen.words, seen.n);
+	const struct grammar *g = grammar_find(seen.words, seen.n);
 
 	CHECK(read_rc == 0 || read_rc == HAP_EREADONLY);
 	CHECK(only_rc == 0 || only_rc == HAP_EONLY);
-	CHECK(read_rc != 0 || (!payload && !(g->flags & REPLY_CHANGES)));
+	CHECK(read_rc != 0 || (!payload && !(g->flags & GRAMMAR_CHANGES)));
 	CHECK(read_rc != 0 || only_rc == 0);
 	CHECK(only_rc != 0 || read_rc == 0 || stays_within(&seen));
 	free(copy);

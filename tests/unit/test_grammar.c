@@ -8,12 +8,12 @@
 
 #include <stdio.h>
 
-static const struct reply_grammar *grammar_of(const char *command)
+static const struct grammar *grammar_of(const char *command)
 {
 	struct span words[HAP_WORDS_MAX];
 	struct buf store = {0};
 	int n = command_split(&store, span_of(command), words, HAP_WORDS_MAX);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)n);
+	const struct grammar *g = grammar_find(words, (size_t)n);
 
 	buf_free(&store);
 	return g;
@@ -51,13 +51,13 @@ static void the_longest_grammar_wins(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_string_equal(grammar_of(cases[i].command)->command,
 				    cases[i].grammar);
-	assert_non_null(reply_grammar(NULL, 0));
-	assert_string_equal(reply_grammar(&(struct span){NULL, 0}, 1)->command, "");
+	assert_non_null(grammar_find(NULL, 0));
+	assert_string_equal(grammar_find(&(struct span){NULL, 0}, 1)->command, "");
 	assert_string_equal(
-		reply_grammar((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2)->command,
+		grammar_find((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2)->command,
 		"show");
 	assert_string_equal(
-		reply_grammar(
+		grammar_find(
 			(struct span[]){SPAN_LIT("show"), SPAN_LIT("acl"), {NULL, 0}}, 3)
 			->command,
 		"show acl *");
@@ -134,10 +134,10 @@ static void what_reads_is_known_to_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
-		if (grammar_of(reads[i])->flags & REPLY_CHANGES)
+		if (grammar_of(reads[i])->flags & GRAMMAR_CHANGES)
 			fail_msg("%s counts as a change", reads[i]);
 	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
-		if (!(grammar_of(changes[i])->flags & REPLY_CHANGES))
+		if (!(grammar_of(changes[i])->flags & GRAMMAR_CHANGES))
 			fail_msg("%s does not count as a change", changes[i]);
 }
 
@@ -162,10 +162,10 @@ static void what_alters_the_session_is_known(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof closes / sizeof *closes; i++)
-		if (!(grammar_of(closes[i])->flags & REPLY_CLOSES))
+		if (!(grammar_of(closes[i])->flags & GRAMMAR_CLOSES))
 			fail_msg("%s may be sent", closes[i]);
-	assert_false(grammar_of("quitx")->flags & REPLY_CLOSES);
-	assert_false(grammar_of("set anon global-key 1")->flags & REPLY_CLOSES);
+	assert_false(grammar_of("quitx")->flags & GRAMMAR_CLOSES);
+	assert_false(grammar_of("set anon global-key 1")->flags & GRAMMAR_CLOSES);
 }
 
 /* What answers with an LF too few on some version spoils the framing of what follows. */
@@ -216,10 +216,10 @@ static void what_may_end_short_is_last_on_its_line(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof lasts / sizeof *lasts; i++)
-		if (!(grammar_of(lasts[i])->flags & REPLY_RAW))
+		if (!(grammar_of(lasts[i])->flags & GRAMMAR_RAW))
 			fail_msg("%s may be followed", lasts[i]);
 	for (size_t i = 0; i < sizeof joined / sizeof *joined; i++)
-		if (grammar_of(joined[i])->flags & (REPLY_RAW | REPLY_SHORT))
+		if (grammar_of(joined[i])->flags & (GRAMMAR_RAW | GRAMMAR_SHORT))
 			fail_msg("%s may not be followed", joined[i]);
 }
 
@@ -234,19 +234,19 @@ static void numbers_taken_for_0_are_known(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		if (!(grammar_of(numbers[i])->flags & REPLY_NUMBER))
+		if (!(grammar_of(numbers[i])->flags & GRAMMAR_NUMBER))
 			fail_msg("%s needs a number", numbers[i]);
-	assert_false(grammar_of("set server b/s weight 50%")->flags & REPLY_NUMBER);
+	assert_false(grammar_of("set server b/s weight 50%")->flags & GRAMMAR_NUMBER);
 }
 
 /* Each is found by its own words, and takes its own beginnings for a success. */
 static void every_grammar_is_reached(void **state)
 {
-	const struct reply_grammar *g;
+	const struct grammar *g;
 	size_t n = 0;
 
 	(void)state;
-	for (; (g = reply_grammar_at(n)); n++) {
+	for (; (g = grammar_at(n)); n++) {
 		struct span rest = span_of(g->begins ? g->begins : ""), begin, text;
 
 		if (grammar_of(g->command) != g)
@@ -264,7 +264,7 @@ static void every_grammar_is_reached(void **state)
 		}
 	}
 	assert_true(n > 100);
-	assert_null(reply_grammar_at(n + 1));
+	assert_null(grammar_at(n + 1));
 }
 
 int main(void)

@@ -14,12 +14,12 @@ struct reply_case {
 	const char *text;
 };
 
-static const struct reply_grammar *grammar_of(const char *command)
+static const struct grammar *grammar_of(const char *command)
 {
 	struct span words[HAP_WORDS_MAX];
 	struct buf store = {0};
 	int n = command_split(&store, span_of(command), words, HAP_WORDS_MAX);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)n);
+	const struct grammar *g = grammar_find(words, (size_t)n);
 
 	buf_free(&store);
 	return g;

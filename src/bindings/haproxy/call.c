@@ -33,9 +33,9 @@ enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
 
 struct call {
 	struct pipeline pipeline;
-	struct buf scratch;                  /* one command while it is encoded */
-	const struct reply_grammar *grammar; /* of the command that was added last */
-	lua_Integer done;                    /* commands that HAProxy accepted */
+	struct buf scratch;            /* one command while it is encoded */
+	const struct grammar *grammar; /* of the command that was added last */
+	lua_Integer done;              /* commands that HAProxy accepted */
 };
 
 struct target *lua_call_target(lua_State *L, int index)
@@ -58,12 +58,12 @@ static int call_close(lua_State *L)
 
 /* Commands. Everything is encoded, and refused if need be, before anything is sent. */
 
-static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
-		const char *what, lua_Integer n)
+static void add(lua_State *L, struct call *c, const struct grammar *g, const char *what,
+		lua_Integer n)
 {
 	int rc;
 
-	if (g->flags & REPLY_CLOSES)
+	if (g->flags & GRAMMAR_CLOSES)
 		error_misuse(L,
 			     "'%s' changes the connection itself, and haplua uses a "
 			     "fresh one for each request; nothing was sent",
@@ -81,7 +81,7 @@ static void add_list(lua_State *L, struct call *c, int index)
 	struct span words[HAP_WORDS_MAX];
 	int top = lua_gettop(L);
 	size_t n = lua_words_push(L, lua_absindex(L, index), words);
-	const struct reply_grammar *g = reply_grammar(words, n);
+	const struct grammar *g = grammar_find(words, n);
 
 	lua_words_encode(L, &c->scratch, words, n);
 	lua_words_number(L, g, words[n - 1]);
@@ -100,7 +100,7 @@ static void add_string(lua_State *L, struct call *c, int index)
 	rc = command_split(&c->scratch, text, words, HAP_WORDS_MAX);
 	if (rc < 0)
 		lua_words_misuse(L, "command", 0, rc);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)rc);
+	const struct grammar *g = grammar_find(words, (size_t)rc);
 
 	lua_words_number(L, g, words[rc - 1]);
 	c->scratch.n = 0;
@@ -255,7 +255,7 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 	return call_k(L, LUA_OK, mode);
 }
 
-static int check_payload(const struct reply_grammar *g, struct span payload)
+static int check_payload(const struct grammar *g, struct span payload)
 {
 	/* It takes one, on every version, but reads it in a way that nobody means. */
 	if (strcmp(g->command, "add acl") == 0)
@@ -305,8 +305,8 @@ int lua_call_batch(lua_State *L)
 
 /* Add the i-th command of each(): the head, which is the scratch up to `begin`, and its
  * value, or two. */
-static void add_value(lua_State *L, struct call *c, size_t begin,
-		      const struct reply_grammar *g, lua_Integer i)
+static void add_value(lua_State *L, struct call *c, size_t begin, const struct grammar *g,
+		      lua_Integer i)
 {
 	struct span words[2];
 	size_t n = 0;
@@ -338,7 +338,7 @@ int lua_call_each(lua_State *L)
 	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
 	luaL_checktype(L, SLOT_MORE, LUA_TTABLE);
 	size_t head = lua_words_push(L, SLOT_COMMAND, words);
-	const struct reply_grammar *g = reply_grammar(words, head);
+	const struct grammar *g = grammar_find(words, head);
 	lua_Integer n = luaL_len(L, SLOT_MORE);
 
 	if (head + 1 + !lua_isnil(L, SLOT_TAILS) > HAP_WORDS_MAX)

@@ -56,11 +56,11 @@ void lua_words_encode(lua_State *L, struct buf *out, const struct span *words, s
 		lua_words_misuse(L, "word", (lua_Integer)bad + 1, rc);
 }
 
-void lua_words_number(lua_State *L, const struct reply_grammar *g, struct span last)
+void lua_words_number(lua_State *L, const struct grammar *g, struct span last)
 {
 	int64_t value;
 
-	if ((g->flags & REPLY_NUMBER) && !reply_integer(last, &value))
+	if ((g->flags & GRAMMAR_NUMBER) && !reply_integer(last, &value))
 		lua_words_misuse(L, "command", 0, HAP_ENUMBER);
 }
 

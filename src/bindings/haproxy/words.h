@@ -27,7 +27,7 @@ size_t lua_words_push(lua_State *L, int index, struct span *words);
 void lua_words_encode(lua_State *L, struct buf *out, const struct span *words, size_t n);
 
 /* Raise where HAProxy would take the command's last word for 0 and say nothing. */
-void lua_words_number(lua_State *L, const struct reply_grammar *g, struct span last);
+void lua_words_number(lua_State *L, const struct grammar *g, struct span last);
 
 /* The list of words at `index`, encoded, for as long as the box that is pushed. [-0,
  * +1..] */
