@@ -28,32 +28,27 @@ int pipeline_start(struct pipeline *p, struct target *target, double timeout)
 	return start_line(p);
 }
 
-int pipeline_add(struct pipeline *p, struct span command, const struct grammar *grammar)
+int pipeline_add(struct pipeline *p, const struct command *c)
 {
-	struct pipeline_entry entry = {p->bytes.n + command.n, grammar};
-	int rc = batch_check(&p->batch, command);
+	struct pipeline_entry entry = {p->bytes.n + c->text.n, c->grammar};
+	size_t bytes = p->bytes.n;
+	int rc = batch_check(&p->batch, c);
 
 	if (rc == 0)
-		rc = permit_check(p->target->permit, command, false);
+		rc = permit_check(p->target->permit, c);
+	if (rc == 0)
+		rc = buf_add_span(&p->bytes, c->text);
+	if (rc == 0)
+		rc = buf_add_span(&p->payload, c->payload);
 	if (rc == 0)
 		rc = buf_add(&p->entries, &entry, sizeof entry);
-	if (rc < 0)
-		return rc;
-	rc = buf_add_span(&p->bytes, command);
 	if (rc < 0) {
-		p->entries.n -= sizeof entry;
+		p->bytes.n = bytes;
 		return rc;
 	}
 	p->n++;
-	p->changes = p->changes || (grammar->flags & GRAMMAR_CHANGES);
+	p->changes = p->changes || (c->grammar->flags & GRAMMAR_CHANGES);
 	return 0;
-}
-
-int pipeline_payload(struct pipeline *p, struct span payload)
-{
-	int rc = permit_check(p->target->permit, pipeline_command(p, 0), true);
-
-	return rc < 0 ? rc : buf_add_span(&p->payload, payload);
 }
 
 static const struct pipeline_entry *entry_of(const struct pipeline *p, size_t index)
@@ -68,8 +63,8 @@ struct span pipeline_command(const struct pipeline *p, size_t index)
 	return (struct span){p->bytes.p + begin, entry_of(p, index)->end - begin};
 }
 
-/* Does the next command's reply end its line? One that is RAW need not be the last where
- * it could be asked for again. */
+/* Does a command with these flags end its line? One that is RAW need not be the last
+ * where it could be asked for again. */
 static bool closes_line(const struct pipeline *p, unsigned flags)
 {
 	return (flags & GRAMMAR_RAW) &&
@@ -84,21 +79,14 @@ static int pack(struct pipeline *p, bool *raw_inside)
 	bool raw = false;
 
 	*raw_inside = false;
-	if (rc < 0)
-		return rc;
-	if (p->payload.n > 0) {
-		rc = batch_add_payload(&p->batch, pipeline_command(p, p->next),
-				       buf_span(&p->payload));
-		p->next += rc > 0;
-		return rc < 0 ? rc : 0;
-	}
-	while (p->next < p->n) {
-		rc = batch_add(&p->batch, pipeline_command(p, p->next));
+	while (rc >= 0 && p->next < p->n) {
+		rc = batch_add(&p->batch, pipeline_command(p, p->next),
+			       buf_span(&p->payload));
 		if (rc <= 0)
 			break;
 		unsigned flags = entry_of(p, p->next)->grammar->flags;
 
-		p->batch.closed = closes_line(p, flags);
+		p->batch.closed = p->batch.closed || closes_line(p, flags);
 		*raw_inside = raw;
 		raw = raw || (flags & GRAMMAR_RAW);
 		p->next++;

@@ -7,7 +7,7 @@
 #ifndef HAP_PIPELINE_H
 #define HAP_PIPELINE_H
 
-#include "protocol/command.h"
+#include "protocol/batch.h"
 #include "protocol/frame.h"
 #include "protocol/reply.h"
 #include "net/request.h"
@@ -61,13 +61,10 @@ enum { PIPELINE_WAIT = 0, PIPELINE_REPLY, PIPELINE_END };
 /* Begin a series; {0} before. 0 or HAP_ENOMEM; either way pipeline_free() must follow. */
 int pipeline_start(struct pipeline *p, struct target *target, double timeout);
 
-/* Append an encoded command. 0, HAP_ENOMEM, or why it can never be sent: HAP_ELONG,
- * HAP_EROUTE, HAP_EREADONLY, HAP_EONLY. */
-int pipeline_add(struct pipeline *p, struct span command, const struct grammar *grammar);
-
-/* Give the last command added a payload; it must be the only one. 0, HAP_ENOMEM,
+/* Append a command; one that has a payload must be the only one. Its bytes are copied.
+ * 0, HAP_ENOMEM, or why it can never be sent: a failure of batch_check(), or
  * HAP_EREADONLY, HAP_EONLY. */
-int pipeline_payload(struct pipeline *p, struct span payload);
+int pipeline_add(struct pipeline *p, const struct command *c);
 
 struct span pipeline_command(const struct pipeline *p, size_t index);
 

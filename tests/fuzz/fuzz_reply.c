@@ -152,8 +152,8 @@ enum { SEVERITY = 1, BY_NUMBER = 2, BEGUN = 4 };
 /* The grammar that the input asks for; its command is cut off. NULL: none. */
 static const struct grammar *choose(struct span *input, bool by_number)
 {
-	struct span line, words[HAP_WORDS_MAX];
-	struct buf store = {0};
+	struct command c = {0};
+	struct span line;
 	size_t total = 0;
 
 	if (by_number) {
@@ -164,13 +164,11 @@ static const struct grammar *choose(struct span *input, bool by_number)
 	}
 	if (!span_line(input, &line))
 		return NULL;
-	int count = command_split(&store, line, words, HAP_WORDS_MAX);
-
-	CHECK(count >= 0);
-	const struct grammar *g = grammar_find(words, (size_t)count);
+	int rc = command_from_text(&c, line);
+	const struct grammar *g = rc == 0 ? c.grammar : grammar_find(NULL, 0);
 
 	CHECK(g);
-	buf_free(&store);
+	command_free(&c);
 	return g;
 }
 

@@ -33,9 +33,8 @@ enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
 
 struct call {
 	struct pipeline pipeline;
-	struct buf scratch;            /* one command while it is encoded */
-	const struct grammar *grammar; /* of the command that was added last */
-	lua_Integer done;              /* commands that HAProxy accepted */
+	struct command command; /* the one that is being added */
+	lua_Integer done;       /* commands that HAProxy accepted */
 };
 
 struct target *lua_call_target(lua_State *L, int index)
@@ -50,71 +49,45 @@ static int call_close(lua_State *L)
 	size_t in_doubt = pipeline_in_doubt(&c->pipeline);
 
 	pipeline_free(&c->pipeline);
-	buf_free(&c->scratch);
+	command_free(&c->command);
 	if (in_doubt && lua_gettop(L) > 1)
 		error_in_doubt(L, 2, in_doubt);
 	return 0;
 }
 
-/* Commands. Everything is encoded, and refused if need be, before anything is sent. */
+/* Commands. Every command is made, and refused if need be, before anything is sent. */
 
-static void add(lua_State *L, struct call *c, const struct grammar *g, const char *what,
-		lua_Integer n)
+/* Add the command in c->command, which messages call `what` number `n`. */
+static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 {
+	const struct command *command = &c->command;
 	int rc;
 
-	if (g->flags & GRAMMAR_CLOSES)
+	if (command->grammar->flags & GRAMMAR_CLOSES)
 		error_misuse(L,
 			     "'%s' changes the connection itself, and haplua uses a "
 			     "fresh one for each request; nothing was sent",
-			     g->command);
-	rc = pipeline_add(&c->pipeline, buf_span(&c->scratch), g);
-	if (lua_permit_denied(rc))
-		lua_permit_raise(L, c->pipeline.target, buf_span(&c->scratch), rc);
+			     command->grammar->command);
+	words_check_number(L, command);
+	rc = pipeline_add(&c->pipeline, command);
+	if (permit_denied(rc))
+		permit_raise(L, c->pipeline.target, command, rc);
 	if (rc < 0)
-		lua_words_misuse(L, what, n, rc);
-	c->grammar = g;
+		words_misuse(L, what, n, rc);
 }
 
-static void add_list(lua_State *L, struct call *c, int index)
+/* Add the command at `index`, with the payload at index `payload`; 0: it has none. */
+static void add_command(lua_State *L, struct call *c, int index, int payload)
 {
-	struct span words[HAP_WORDS_MAX];
-	int top = lua_gettop(L);
-	size_t n = lua_words_push(L, lua_absindex(L, index), words);
-	const struct grammar *g = grammar_find(words, n);
+	int top = lua_gettop(L), rc = 0;
 
-	lua_words_encode(L, &c->scratch, words, n);
-	lua_words_number(L, g, words[n - 1]);
-	add(L, c, g, "command", 0);
+	words_command(L, &c->command, index);
+	if (payload)
+		rc = command_payload(&c->command, words_at(L, payload, "payload", 1));
+	if (rc < 0)
+		words_misuse(L, "payload", 0, rc);
+	add(L, c, payload ? "payload" : "command", 0);
 	lua_settop(L, top);
-}
-
-static void add_string(lua_State *L, struct call *c, int index)
-{
-	struct span words[HAP_WORDS_MAX];
-	struct span text = lua_words_at(L, index, "command", 1);
-	int rc = command_check(text);
-
-	if (rc < 0)
-		lua_words_misuse(L, "command", 0, rc);
-	rc = command_split(&c->scratch, text, words, HAP_WORDS_MAX);
-	if (rc < 0)
-		lua_words_misuse(L, "command", 0, rc);
-	const struct grammar *g = grammar_find(words, (size_t)rc);
-
-	lua_words_number(L, g, words[rc - 1]);
-	c->scratch.n = 0;
-	if (buf_add_span(&c->scratch, text) < 0)
-		error_raise(L, HAP_ENOMEM, NULL);
-	add(L, c, g, "command", 0);
-}
-
-static void add_command(lua_State *L, struct call *c, int index)
-{
-	if (lua_istable(L, index))
-		add_list(L, c, index);
-	else
-		add_string(L, c, index);
 }
 
 /* Calling. */
@@ -255,102 +228,68 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 	return call_k(L, LUA_OK, mode);
 }
 
-static int check_payload(const struct grammar *g, struct span payload)
-{
-	/* It takes one, on every version, but reads it in a way that nobody means. */
-	if (strcmp(g->command, "add acl") == 0)
-		return HAP_ENOLINES;
-	return strcmp(g->command, "add map") == 0 ? command_pairs_check(payload)
-						  : command_payload_check(payload);
-}
-
 /* target:send(command [, payload [, nil, timeout]]) -> the reply's text */
 int lua_call_send(lua_State *L)
 {
 	struct call *c = start(L);
 
-	add_command(L, c, SLOT_COMMAND);
-	if (!lua_isnil(L, SLOT_MORE)) {
-		struct span payload = lua_words_at(L, SLOT_MORE, "payload", 1);
-		int rc = check_payload(c->grammar, payload);
-
-		if (rc == 0)
-			rc = pipeline_payload(&c->pipeline, payload);
-		if (lua_permit_denied(rc))
-			return lua_permit_raise(L, c->pipeline.target,
-						pipeline_command(&c->pipeline, 0), rc);
-		if (rc < 0)
-			return lua_words_misuse(L, "payload", 0, rc);
-	}
+	add_command(L, c, SLOT_COMMAND, lua_isnil(L, SLOT_MORE) ? 0 : SLOT_MORE);
 	return go(L, c, MODE_TEXT);
 }
 
 /* target:batch(commands [, nil, nil, timeout]) -> a list of texts. Raises at the first
- * refusal, after the replies of the same line were read; `done` tells how many were
- * accepted. */
+ * refusal, after the replies of the same line were read; `done` says how many commands
+ * HAProxy accepted. */
 int lua_call_batch(lua_State *L)
 {
 	struct call *c = start(L);
-	lua_Integer n;
+	lua_Integer n = words_length(L, SLOT_COMMAND, "commands");
 
-	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
-	n = luaL_len(L, SLOT_COMMAND);
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, SLOT_COMMAND, i);
-		add_command(L, c, -1);
+		add_command(L, c, -1, 0);
 		lua_pop(L, 1);
 	}
 	return go(L, c, MODE_TEXTS);
 }
 
-/* Add the i-th command of each(): the head, which is the scratch up to `begin`, and its
- * value, or two. */
-static void add_value(lua_State *L, struct call *c, size_t begin, const struct grammar *g,
-		      lua_Integer i)
+/* Add the i-th command of each(): the head, and its value, or two. */
+static void add_value(lua_State *L, struct call *c, lua_Integer i)
 {
 	struct span words[2];
 	size_t n = 0;
 
 	lua_geti(L, SLOT_MORE, i);
-	words[n++] = lua_words_at(L, -1, "value", i);
+	words[n++] = words_at(L, -1, "value", i);
 	if (!lua_isnil(L, SLOT_TAILS)) {
 		lua_geti(L, SLOT_TAILS, i);
-		words[n++] = lua_words_at(L, -1, "value", i);
+		words[n++] = words_at(L, -1, "value", i);
 	}
-	lua_words_number(L, g, words[n - 1]);
-	c->scratch.n = begin;
-	int rc = command_more(&c->scratch, words, n, NULL);
+	int rc = command_more(&c->command, words, n, NULL);
 
 	if (rc < 0)
-		lua_words_misuse(L, "value", i, rc);
-	add(L, c, g, "value", i);
+		words_misuse(L, rc == HAP_EWORDS ? "command" : "value",
+			     rc == HAP_EWORDS ? 0 : i, rc);
+	add(L, c, "value", i);
 	lua_pop(L, (int)n);
 }
 
-/* target:each(head, values [, tails [, timeout]]) -> how many
+/* target:each(head, values [, tails [, timeout [, last]]]) -> how many, the last reply
  * Sends the words of `head` with one value behind them, and one of `tails`, for each
- * value. */
+ * value; then the command `last`, if there is one. */
 int lua_call_each(lua_State *L)
 {
-	struct span words[HAP_WORDS_MAX];
+	struct span head[HAP_WORDS_MAX];
 	struct call *c = start(L);
+	size_t n_head = words_push(L, SLOT_COMMAND, head);
+	lua_Integer n = words_length(L, SLOT_MORE, "values");
 
-	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
-	luaL_checktype(L, SLOT_MORE, LUA_TTABLE);
-	size_t head = lua_words_push(L, SLOT_COMMAND, words);
-	const struct grammar *g = grammar_find(words, head);
-	lua_Integer n = luaL_len(L, SLOT_MORE);
-
-	if (head + 1 + !lua_isnil(L, SLOT_TAILS) > HAP_WORDS_MAX)
-		lua_words_misuse(L, "command", 0, HAP_EWORDS);
-	lua_words_encode(L, &c->scratch, words, head);
-	size_t begin = c->scratch.n;
-
+	words_encode(L, &c->command, head, n_head);
 	for (lua_Integer i = 1; i <= n; i++)
-		add_value(L, c, begin, g, i);
+		add_value(L, c, i);
 	lua_settop(L, SLOT_BOX);
 	if (!lua_isnil(L, SLOT_LAST))
-		add_command(L, c, SLOT_LAST);
+		add_command(L, c, SLOT_LAST, 0);
 	return go(L, c, MODE_EACH);
 }
 
@@ -358,12 +297,13 @@ int lua_call_each(lua_State *L)
 int lua_call_permit(lua_State *L)
 {
 	const struct target *t = lua_call_target(L, 1);
-	struct span command = lua_words_command(L, 2);
-	int rc = permit_check(t->permit, command, false);
+	struct command *c = words_push_command(L);
 
-	if (lua_permit_denied(rc))
-		return lua_permit_raise(L, t, command, rc);
-	return rc < 0 ? error_raise(L, rc, NULL) : 0;
+	words_length(L, 2, "command");
+	words_command(L, c, 2);
+	int rc = permit_check(t->permit, c);
+
+	return permit_denied(rc) ? permit_raise(L, t, c, rc) : 0;
 }
 
 void lua_call_types(lua_State *L)
