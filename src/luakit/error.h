@@ -2,8 +2,8 @@
  *
  * lua_error.h - the error object that every failed wait raises, and tracebacks.
  * An error object is a table with the metatable "haplua.Error" and the fields kind, code,
- * command, reply, target, and seconds or signal where they apply. Functions here may
- * raise. */
+ * command, reply, target, phase, and seconds or signal where they apply. Functions here
+ * may raise. */
 #ifndef HAP_LUA_ERROR_H
 #define HAP_LUA_ERROR_H
 
@@ -19,12 +19,13 @@ struct error_about {
 	struct span command; /* as it was, or would have been, sent */
 	struct span reply;   /* HAProxy's words */
 	const char *target;
-	double seconds;  /* timeout: the time that was given */
-	size_t limit;    /* HAP_ELIMIT: bytes of an answer */
-	int signal;      /* interrupted: the signal that did it */
-	size_t done;     /* commands of the same call that HAProxy accepted */
-	size_t index;    /* the command's place in the call, from 1 */
-	size_t in_doubt; /* changes that were sent, and may have been carried out */
+	double seconds;    /* timeout: the time that was given */
+	size_t limit;      /* HAP_ELIMIT: bytes of an answer */
+	int signal;        /* interrupted: the signal that did it */
+	size_t done;       /* commands of the same call that HAProxy accepted */
+	size_t index;      /* the command's place in the call, from 1 */
+	size_t in_doubt;   /* changes that were sent, and may have been carried out */
+	const char *phase; /* where a request was when it failed (net/request.h) */
 };
 
 /* Make the metatable; pushes a table with `is`, `new` and `visible`. [-0, +1]

@@ -196,8 +196,7 @@ static int cut_answer(struct pipeline_line *line, struct span *reply, bool *whol
  * that the master does not know, say. */
 static int judge_uncut(const struct pipeline *p, struct span *text)
 {
-	int rc = reply_check(grammar_find(NULL, 0), *text, true, !p->target->route[0],
-			     text);
+	int rc = reply_check(&grammar_unknown, *text, true, !p->target->route[0], text);
 
 	return rc < 0 ? rc : HAP_EPROTOCOL;
 }
@@ -224,6 +223,19 @@ static bool leaves_doubt(int rc)
 	return rc != HAP_EREFUSED && rc != HAP_EDENIED && rc != HAP_EWORKER;
 }
 
+/* The oldest line has failed, or its answer cannot be cut: say what is known of it.
+ * Returns the code, which may be another than `rc`. */
+static int give_up(const struct pipeline *p, int rc, struct pipeline_reply *out)
+{
+	out->phase = p->lines[p->oldest].request->phase;
+	if (rc == HAP_EPROTOCOL)
+		rc = judge_uncut(p, &out->text);
+	if (rc == HAP_EPROTOCOL)
+		out->phase = "read";
+	out->in_doubt = leaves_doubt(rc) ? pipeline_in_doubt(p) : 0;
+	return rc;
+}
+
 int pipeline_next(struct pipeline *p, struct pipeline_reply *out)
 {
 	struct span reply;
@@ -245,12 +257,8 @@ int pipeline_next(struct pipeline *p, struct pipeline_reply *out)
 		return PIPELINE_WAIT;
 	out->command = pipeline_command(p, p->answered);
 	out->text = reply;
-	if (rc == HAP_EPROTOCOL)
-		rc = judge_uncut(p, &out->text);
-	if (rc < 0) {
-		out->in_doubt = leaves_doubt(rc) ? pipeline_in_doubt(p) : 0;
-		return rc;
-	}
+	if (rc < 0)
+		return give_up(p, rc, out);
 	out->rc = reply_check(entry_of(p, p->answered)->grammar, reply, whole,
 			      !p->target->route[0], &out->text);
 	out->in_doubt = out->rc == HAP_EPROTOCOL && changes(p, p->answered);

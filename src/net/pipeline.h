@@ -54,6 +54,8 @@ struct pipeline_reply {
 	struct span text;    /* the body, or HAProxy's words when rc < 0 */
 	int rc;          /* reply_check()'s judgement; text borrows until the next call */
 	size_t in_doubt; /* rc < 0: changes that HAProxy may have carried out or not */
+	const char *phase; /* of a request that failed (request.h), "read" for an answer
+			      that was cut; else NULL */
 };
 
 enum { PIPELINE_WAIT = 0, PIPELINE_REPLY, PIPELINE_END };

@@ -71,13 +71,13 @@ static int add_words(struct command *c, const struct span *words, size_t n, size
 	return c->n > 0 ? 0 : HAP_EEMPTY;
 }
 
-/* All words are there: what is left to be known of the command. */
-static int finish(struct command *c, struct span text)
+/* Find the row of the command. True: with more words it would be the same row. */
+static bool look_up(struct command *c)
 {
-	c->text = text;
-	c->payload = (struct span){0};
-	c->grammar = grammar_find(c->words, c->n);
-	return 0;
+	bool more;
+
+	c->grammar = grammar_find(c->words, c->n, &more);
+	return !more;
 }
 
 static int append(struct command *c, const struct span *words, size_t n, size_t *bad)
@@ -90,7 +90,9 @@ static int append(struct command *c, const struct span *words, size_t n, size_t 
 		rc = buf_add_byte(&c->bytes, ' ');
 	if (rc < 0 && bad)
 		*bad = at;
-	return rc < 0 ? rc : finish(c, buf_span(&c->bytes));
+	c->text = buf_span(&c->bytes);
+	c->payload = (struct span){0};
+	return rc;
 }
 
 int command_from_words(struct command *c, const struct span *words, size_t n, size_t *bad)
@@ -99,6 +101,7 @@ int command_from_words(struct command *c, const struct span *words, size_t n, si
 	c->bytes.n = 0;
 	int rc = append(c, words, n, bad);
 
+	c->head_decides = look_up(c);
 	c->head_n = c->n;
 	c->head_bytes = c->end;
 	return rc;
@@ -108,7 +111,11 @@ int command_more(struct command *c, const struct span *words, size_t n, size_t *
 {
 	c->n = c->head_n;
 	c->bytes.n = c->head_bytes;
-	return append(c, words, n, bad);
+	int rc = append(c, words, n, bad);
+
+	if (!c->head_decides)
+		look_up(c);
+	return rc;
 }
 
 /* Bytes to words. */
@@ -198,7 +205,12 @@ int command_from_text(struct command *c, struct span text)
 		return HAP_EEMPTY;
 	if (has_mark(text))
 		return HAP_EMARK;
-	return ends_in_lone_backslash(text) ? HAP_EESCAPE : finish(c, text);
+	if (ends_in_lone_backslash(text))
+		return HAP_EESCAPE;
+	c->text = text;
+	c->payload = (struct span){0};
+	look_up(c);
+	return 0;
 }
 
 /* Payloads. */

@@ -27,6 +27,7 @@ struct command {
 	size_t n;                         /* words */
 	size_t end;                       /* of the last word, in `text` */
 	size_t head_n, head_bytes;        /* what command_more() keeps */
+	bool head_decides;                /* the row is the same with more words */
 	struct buf bytes; /* owned: `text` where words were given, else the words */
 };
 

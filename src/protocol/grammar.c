@@ -188,7 +188,7 @@ static const struct grammar grammars[] = {
 	{"show proc", NONE, REPLY_DUMP, 0, "#<PID>", NULL},
 };
 
-static const struct grammar unknown = {"", NONE, REPLY_ANY, C | S, NULL, NULL};
+const struct grammar grammar_unknown = {"", NONE, REPLY_ANY, C | S, NULL, NULL};
 
 /* Does `word` match the grammar's word at p, which may end in '*' for any bytes? Returns
  * where the grammar's next word begins, or its end; NULL: no. */
@@ -201,28 +201,36 @@ static const char *match_word(const char *p, struct span word)
 	return *p == ' ' ? p + 1 : *p ? NULL : p;
 }
 
-/* How many words of a command this grammar's words match; 0: not this grammar. */
-static size_t match_words(const struct grammar *g, const struct span *words, size_t n)
+/* How many words of a command this row matches; 0: not this row. Sets *more where the row
+ * has words behind the command's last. */
+static size_t match_words(const struct grammar *g, const struct span *words, size_t n,
+			  bool *more)
 {
 	const char *p = g->command;
-	size_t i = 0;
 
-	/* Most are dismissed by a look: no grammar's first word begins with '*'. */
-	if (n == 0 || words->n == 0 || *words->p != *p)
-		return 0;
-	do
-		p = i < n ? match_word(p, words[i++]) : NULL;
-	while (p && *p);
-	return p ? i : 0;
+	for (size_t i = 0;;) {
+		p = match_word(p, words[i++]);
+		if (!p || !*p)
+			return p ? i : 0;
+		if (i == n) {
+			*more = true;
+			return 0;
+		}
+	}
 }
 
-const struct grammar *grammar_find(const struct span *words, size_t n)
+const struct grammar *grammar_find(const struct span *words, size_t n, bool *more)
 {
-	const struct grammar *best = &unknown;
+	const struct grammar *best = &grammar_unknown;
+	char first = n > 0 && words->n > 0 ? *words->p : '\0';
 	size_t most = 0;
 
-	for (size_t i = 0; i < sizeof grammars / sizeof *grammars; i++) {
-		size_t matched = match_words(&grammars[i], words, n);
+	*more = false;
+	for (size_t i = 0; first && i < sizeof grammars / sizeof *grammars; i++) {
+		/* Most are dismissed by a look: no row's first word begins with '*'. */
+		if (*grammars[i].command != first)
+			continue;
+		size_t matched = match_words(&grammars[i], words, n, more);
 
 		if (matched > most) {
 			most = matched;

@@ -65,9 +65,12 @@ struct grammar {
 };
 
 /* Find the row of a command by its words, which are unescaped. The row that matches most
- * words wins. A command that is not known has a row, too: REPLY_ANY, CHANGES. Never
- * returns NULL; the row is static. */
-const struct grammar *grammar_find(const struct span *words, size_t n);
+ * words wins; grammar_unknown where none does. *more: with more words it could be another
+ * row. */
+const struct grammar *grammar_find(const struct span *words, size_t n, bool *more);
+
+/* The row of every command that is not known: it may change HAProxy. */
+extern const struct grammar grammar_unknown;
 
 /* The row with number i, from 0; NULL behind the last. For tests that visit all rows. */
 const struct grammar *grammar_at(size_t i);

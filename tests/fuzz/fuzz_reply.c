@@ -165,7 +165,7 @@ static const struct grammar *choose(struct span *input, bool by_number)
 	if (!span_line(input, &line))
 		return NULL;
 	int rc = command_from_text(&c, line);
-	const struct grammar *g = rc == 0 ? c.grammar : grammar_find(NULL, 0);
+	const struct grammar *g = rc == 0 ? c.grammar : &grammar_unknown;
 
 	CHECK(g);
 	command_free(&c);

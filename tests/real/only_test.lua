@@ -67,7 +67,8 @@ describe("--only, whatever is sent", function()
     end
     all[map] = s.target:send("show map " .. map):gsub("0x%x+", "")
     for _, row in ipairs(s.target:servers()) do
-      all[row.be_name .. "/" .. row.srv_name] = table.concat({ tostring(row.srv_addr), row.srv_admin_state, row.srv_uweight }, " ")
+      local what = { tostring(row.srv_addr), row.srv_admin_state, row.srv_uweight }
+      all[row.be_name .. "/" .. row.srv_name] = table.concat(what, " ")
     end
     for _, row in ipairs(s.target:stat("frontend-http")) do
       all["stat " .. row.svname] = tostring(row.status) .. " " .. tostring(row.slim)

@@ -409,6 +409,9 @@ static void more_words_are_as_if_they_had_been_there(void **state)
 	assert_string_equal(parts.grammar->command, "show");
 	assert_int_equal(command_more(&parts, words + 1, 1, NULL), 0);
 	assert_string_equal(parts.grammar->command, "show acl");
+	words[1] = SPAN_LIT("map");
+	assert_int_equal(command_more(&parts, words + 1, 1, NULL), 0);
+	assert_string_equal(parts.grammar->command, "show map");
 	command_free(&all);
 	command_free(&parts);
 }

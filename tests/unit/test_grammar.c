@@ -12,7 +12,7 @@ static const struct grammar *grammar_of(const char *text)
 {
 	struct command c = {0};
 	int rc = command_from_text(&c, span_of(text));
-	const struct grammar *g = rc == 0 ? c.grammar : grammar_find(NULL, 0);
+	const struct grammar *g = rc == 0 ? c.grammar : &grammar_unknown;
 
 	command_free(&c);
 	return g;
@@ -50,16 +50,44 @@ static void the_longest_grammar_wins(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_string_equal(grammar_of(cases[i].command)->command,
 				    cases[i].grammar);
-	assert_non_null(grammar_find(NULL, 0));
-	assert_string_equal(grammar_find(&(struct span){NULL, 0}, 1)->command, "");
+}
+
+static const struct grammar *find(const struct span *words, size_t n, bool more)
+{
+	bool got;
+	const struct grammar *g = grammar_find(words, n, &got);
+
+	assert_int_equal(got, more);
+	return g;
+}
+
+static void odd_words_have_a_row(void **state)
+{
+	const struct span words[] = {SPAN_LIT("show"), SPAN_LIT("acl"), {NULL, 0}};
+
+	(void)state;
+	assert_ptr_equal(find(NULL, 0, false), &grammar_unknown);
+	assert_ptr_equal(find(words + 2, 1, false), &grammar_unknown);
+	assert_string_equal(find(words, 3, false)->command, "show acl *");
 	assert_string_equal(
-		grammar_find((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2)->command,
+		find((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2, false)->command,
 		"show");
-	assert_string_equal(
-		grammar_find(
-			(struct span[]){SPAN_LIT("show"), SPAN_LIT("acl"), {NULL, 0}}, 3)
-			->command,
-		"show acl *");
+}
+
+/* Whether further words could lead to another row. */
+static void a_head_decides_or_not(void **state)
+{
+	const struct span add[] = {SPAN_LIT("add"), SPAN_LIT("acl"), SPAN_LIT("#1")};
+	const struct span set[] = {SPAN_LIT("set"), SPAN_LIT("server"), SPAN_LIT("a/b"),
+				   SPAN_LIT("state")};
+
+	(void)state;
+	find(add, 1, true);
+	find(add, 2, false);
+	find(add, 3, false);
+	find(set, 2, true);
+	find(set, 3, true);
+	find(set, 4, false);
 }
 
 static void what_reads_is_known_to_read(void **state)
@@ -270,6 +298,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_longest_grammar_wins),
+		cmocka_unit_test(odd_words_have_a_row),
+		cmocka_unit_test(a_head_decides_or_not),
 		cmocka_unit_test(every_grammar_is_reached),
 		cmocka_unit_test(what_reads_is_known_to_read),
 		cmocka_unit_test(what_alters_the_session_is_known),

@@ -18,7 +18,7 @@ static const struct grammar *grammar_of(const char *text)
 {
 	struct command c = {0};
 	int rc = command_from_text(&c, span_of(text));
-	const struct grammar *g = rc == 0 ? c.grammar : grammar_find(NULL, 0);
+	const struct grammar *g = rc == 0 ? c.grammar : &grammar_unknown;
 
 	command_free(&c);
 	return g;

@@ -124,6 +124,7 @@ static void push_error(lua_State *L, const struct call *c, int rc,
 		.seconds = c->pipeline.timeout,
 		.limit = c->pipeline.target->answer_max,
 		.in_doubt = reply->in_doubt,
+		.phase = reply->phase,
 	};
 
 	if (c->pipeline.n > 1)
