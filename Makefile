@@ -39,7 +39,7 @@ PURE    := base/buf base/err base/multiset base/typo os/clock \
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
-PRELOADED := $(B)/disk.so $(B)/shift.so $(B)/stall.so
+PRELOADED := $(B)/disk.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
 SOURCES := $(shell find src tests -name '*.[ch]')
 
@@ -101,6 +101,7 @@ $(HELPERS):
 $(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
 $(B)/shift.so: tests/fault/shift.c | $(B)/packages-build
 $(B)/stall.so: tests/stall.c | $(B)/packages-build
+$(B)/names.so: tests/names.c | $(B)/packages-build
 $(PRELOADED):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
@@ -111,7 +112,7 @@ check: check-unit check-lua check-windows-briefly check-real check-faults lint #
 check-unit: $(UNITS) ## unit tests in C
 	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
 
-check-lua: $(BIN) $(B)/fake ## test the host and the library against a scripted HAProxy
+check-lua: $(BIN) $(B)/fake $(B)/names.so ## test the host and the library against a scripted HAProxy
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua $(or $(LUA_TESTS),tests/lua)
 
 check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY)

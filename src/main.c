@@ -107,17 +107,20 @@ static size_t size(const char *text)
 	return (size_t)n << shift;
 }
 
+static struct permit_ref only[ONLY_MAX];
+
 /* Returns as take() does. */
 static int add_only(struct permit *p, const char *ref)
 {
-	if (!permit_ref(ref))
+	if (p->n_only == ONLY_MAX)
+		return usage("too many references for --only", NULL);
+	if (!permit_ref(&only[p->n_only], ref))
 		return usage(
 			"--only takes '#ID', a file name, BACKEND/SERVER or BACKEND, "
 			"not ",
 			ref);
-	if (p->n_only == ONLY_MAX)
-		return usage("too many references for --only", NULL);
-	p->only[p->n_only++] = ref;
+	p->only = only;
+	p->n_only++;
 	return -1;
 }
 
@@ -204,8 +207,7 @@ static void hold_standard_streams(void)
 int main(int argc, char **argv)
 {
 	static const char *sockets[SOCKETS_MAX];
-	static const char *only[ONLY_MAX];
-	struct options o = {.sockets = sockets, .route = "", .permit = {.only = only}};
+	struct options o = {.sockets = sockets, .route = ""};
 	int option, status;
 
 	hold_standard_streams();

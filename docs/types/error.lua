@@ -24,6 +24,7 @@ M.kinds = {}
 ---@field reply string?  HAProxy's words
 ---@field target string?  its address
 ---@field code string?  unreachable: "ENOENT", "ECONNREFUSED", ...
+---@field phase "queue"|"resolve"|"connect"|"write"|"read"|nil  where the request was when it failed
 ---@field signal integer?  interrupted: by this one
 ---@field index integer?  the command's place in a call that has several
 ---@field done integer?  commands of the call that were accepted

@@ -35,6 +35,9 @@ const char *args_path(lua_State *L, int index)
 
 int args_length(lua_State *L, int index, const char *what)
 {
+	if (!lua_istable(L, index))
+		error_misuse(L, "%s: a list expected, got %s", what,
+			     luaL_typename(L, index));
 	lua_Integer n = luaL_len(L, index);
 
 	if (n < 0 || n > LENGTH_MAX)

@@ -304,15 +304,35 @@ int luaopen_haplua_error(lua_State *L)
 	return 1;
 }
 
+/* What has not happened in time, by the phase; words that end before the seconds. */
+static const char *timed_out(const struct error_about *about)
+{
+	static const struct {
+		const char *phase, *text;
+	} phases[] = {
+		{"queue", "no connection came free within"},
+		{"resolve", "the name was not resolved within"},
+		{"connect", "no connection within"},
+		{"write", "the request was not taken within"},
+	};
+
+	for (size_t i = 0; about->phase && i < sizeof phases / sizeof *phases; i++)
+		if (strcmp(phases[i].phase, about->phase) == 0)
+			return phases[i].text;
+	return "no answer within";
+}
+
 static void push_message(lua_State *L, int rc, const struct error_about *about)
 {
 	char text[64];
 
 	if (rc == HAP_ETIMEOUT && about->seconds > 0) {
-		snprintf(text, sizeof text,
-			 about->command.p ? "no answer within %g s"
-					  : "the deadline of %g s is over",
-			 about->seconds);
+		if (about->command.p)
+			snprintf(text, sizeof text, "%s %g s", timed_out(about),
+				 about->seconds);
+		else
+			snprintf(text, sizeof text, "the deadline of %g s is over",
+				 about->seconds);
 		lua_pushstring(L, text);
 	} else if (rc == HAP_ELIMIT && about->limit > 0) {
 		snprintf(text, sizeof text, "the answer is over %zu bytes (--max-reply)",
@@ -362,6 +382,10 @@ void error_push(lua_State *L, int rc, const struct error_about *about)
 	if (about->target) {
 		lua_pushstring(L, about->target);
 		lua_setfield(L, -2, "target");
+	}
+	if (about->phase) {
+		lua_pushstring(L, about->phase);
+		lua_setfield(L, -2, "phase");
 	}
 	set_integer(L, "signal", (size_t)about->signal);
 	set_integer(L, "index", about->index);

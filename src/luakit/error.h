@@ -18,12 +18,13 @@ struct error_about {
 	struct span command; /* as it was, or would have been, sent */
 	struct span reply;   /* HAProxy's words */
 	const char *target;
-	double seconds;  /* timeout: the time that was given */
-	size_t limit;    /* HAP_ELIMIT: bytes of an answer */
-	int signal;      /* interrupted: the signal that did it */
-	size_t done;     /* commands of the same call that HAProxy accepted */
-	size_t index;    /* the command's place in the call, from 1 */
-	size_t in_doubt; /* changes that were sent, and may have been carried out */
+	double seconds;    /* timeout: the time that was given */
+	size_t limit;      /* HAP_ELIMIT: bytes of an answer */
+	int signal;        /* interrupted: the signal that did it */
+	size_t done;       /* commands of the same call that HAProxy accepted */
+	size_t index;      /* the command's place in the call, from 1 */
+	size_t in_doubt;   /* changes that were sent, and may have been carried out */
+	const char *phase; /* where a request was when it failed (net/request.h) */
 };
 
 /* Make the metatable, and push the table that docs/types/error.lua describes. [-0, +1] */

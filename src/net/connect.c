@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * request_connect.c - a request's way to an open connection: look-up, one address after
- * the other, and patience with a local socket that is not listened to for a moment. */
+ * connect.c - attempts to connect, each with a socket of its own. */
 #include "net/connect.h"
 #include "base/err.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
-/* How soon to try again when a local socket's backlog is full, or nobody listens. */
+/* When to try again after a failure that may pass. */
 #define RETRY_SECONDS 0.002
 /* How long a local socket may be without a listener: for a moment while a new worker
  * takes it over, and for as long as the master reads its configuration at a reload. */
@@ -21,205 +20,219 @@
 /* How long its file may be away: a new worker renames the old one, then its own. */
 #define MISSING_SECONDS 0.05
 
-/* Are there no descriptors left? Other requests' may come free. */
+/* Are there no descriptors left? Others may close theirs. */
 static bool is_full(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE;
 }
 
-static void try_unix(struct request *r);
-static void try_address(struct request *r);
-
-static void on_retry(struct timer *t)
+bool connect_may_pass(struct connection *c, int rc)
 {
-	struct request *r = CONTAINER_OF(t, struct request, retry);
+	bool local = c->address->kind == ADDRESS_UNIX;
 
-	request_disconnect(r);
-	r->lacks = 0;
-	if (r->target->address.kind == ADDRESS_UNIX)
-		try_unix(r);
-	else
-		try_address(r);
+	if (is_full(rc))
+		return true;
+	if (!local || (rc != -ECONNREFUSED && rc != -ECONNRESET && rc != -ENOENT))
+		return local && rc == -EAGAIN;
+	if (c->passes_until == 0)
+		c->passes_until = clock_after(c->clock, rc == -ENOENT ? MISSING_SECONDS
+								      : REFUSED_SECONDS);
+	return clock_now(c->clock) < c->passes_until;
 }
 
-/* Wait a moment, because of `rc`, and try again. 0: it will be. */
-static int try_later(struct request *r, int rc)
+static void on_poll_closed(uv_handle_t *handle)
 {
-	struct clock *c = r->target->clock;
-
-	r->lacks = is_full(rc) ? rc : 0;
-	return clock_set(c, &r->retry, clock_after(c, RETRY_SECONDS), on_retry);
+	free(handle);
 }
 
-/* Open a socket and begin to connect it. 0: connected or under way; else -errno. */
-static int open_socket(struct request *r, const struct sockaddr *sa, socklen_t n)
+static void close_socket(struct connection *c)
 {
-	r->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (r->fd < 0)
-		return -errno;
-	if (connect(r->fd, sa, n) == 0 || errno == EINPROGRESS)
-		return 0;
-	return -errno;
+	if (c->poll)
+		uv_close((uv_handle_t *)c->poll, on_poll_closed);
+	if (c->fd >= 0)
+		close(c->fd);
+	c->poll = NULL;
+	c->fd = -1;
 }
 
-/* Hand the socket to the loop. 0 or UV_*. */
-static int open_poll(struct request *r)
+/* Make the handle of the socket. 0, UV_*, HAP_ENOMEM. */
+static int open_poll(struct connection *c)
 {
 	uv_poll_t *poll = malloc(sizeof *poll);
-
-	if (!poll)
-		return HAP_ENOMEM;
-	int rc = uv_poll_init(r->target->loop, poll, r->fd);
+	int rc = poll ? uv_poll_init(c->loop, poll, c->fd) : HAP_ENOMEM;
 
 	if (rc < 0) {
 		free(poll);
 		return rc;
 	}
-	poll->data = r;
-	r->poll = poll;
+	poll->data = c;
+	c->poll = poll;
 	return 0;
 }
 
-bool request_may_pass(struct request *r, int rc)
+/* Open a socket and begin to connect it. CONNECT_DONE, CONNECT_PENDING, UV_*,
+ * HAP_ENOMEM. */
+static int open_socket(struct connection *c, const struct sockaddr *sa, socklen_t n)
 {
-	struct clock *c = r->target->clock;
+	c->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		return -errno;
+	int rc = connect(c->fd, sa, n) == 0 ? CONNECT_DONE
+		 : errno == EINPROGRESS     ? CONNECT_PENDING
+					    : -errno;
+	int opened = rc < 0 ? rc : open_poll(c);
 
-	if (rc != -ECONNREFUSED && rc != -ECONNRESET && rc != -ENOENT)
-		return rc == -EAGAIN || is_full(rc);
-	if (r->refused_until == 0)
-		r->refused_until =
-			clock_after(c, rc == -ENOENT ? MISSING_SECONDS : REFUSED_SECONDS);
-	return clock_now(c) < r->refused_until;
+	return opened < 0 ? opened : rc;
 }
 
-static void try_unix(struct request *r)
+static int try_unix(struct connection *c)
 {
-	const struct address *a = &r->target->address;
+	const struct address *a = c->address;
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	size_t n = strlen(a->path);
 
 	/* An abstract name begins with a NUL; HAProxy's abns@ fills it up with NULs,
 	 * which count. */
-	memcpy(sa.sun_path + a->abstract, a->path, n);
-	int rc = open_socket(r, (struct sockaddr *)&sa, sizeof sa);
-
-	if (request_may_pass(r, rc)) {
-		rc = try_later(r, rc);
-		if (rc == 0)
-			return;
-	}
-	if (rc == 0)
-		rc = open_poll(r);
-	if (rc < 0)
-		request_finish(r, rc);
-	else
-		request_write(r);
+	memcpy(sa.sun_path + a->abstract, a->path, strlen(a->path));
+	return open_socket(c, (struct sockaddr *)&sa, sizeof sa);
 }
 
-static void try_address(struct request *r)
-{
-	int rc;
+static void on_writable(uv_poll_t *poll, int status, int events);
 
-	for (;; r->trying = r->trying->ai_next) {
-		rc = open_socket(r, r->trying->ai_addr, r->trying->ai_addrlen);
-		if (rc == 0 || is_full(rc) || !r->trying->ai_next)
+/* Try c->trying and the addresses behind it, until one can be waited for. */
+static int try_addresses(struct connection *c)
+{
+	int rc, on = 1;
+
+	for (;; c->trying = c->trying->ai_next) {
+		rc = open_socket(c, c->trying->ai_addr, c->trying->ai_addrlen);
+		if (rc >= 0 || is_full(rc) || !c->trying->ai_next)
 			break;
-		request_disconnect(r);
-	}
-	if (is_full(rc)) {
-		rc = try_later(r, rc);
-		if (rc == 0)
-			return;
-	}
-	if (rc == 0) {
-		int on = 1;
-
-		setsockopt(r->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-		rc = open_poll(r);
+		close_socket(c);
 	}
 	if (rc < 0)
-		request_finish(r, rc);
-	else
-		request_wait_for(r, REQUEST_CONNECTING, UV_WRITABLE);
+		return rc;
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	int started = rc == CONNECT_PENDING
+			      ? uv_poll_start(c->poll, UV_WRITABLE, on_writable)
+			      : 0;
+
+	return started < 0 ? started : rc;
 }
 
-static void on_found(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
-{
-	struct request *r = CONTAINER_OF(lookup, struct request, lookup);
+static void attempt_ended(struct connection *c, int rc);
+static int attempt(struct connection *c);
 
-	r->found = found;
-	r->trying = found;
-	if (r->state != REQUEST_DONE) {
-		if (status < 0)
-			request_finish(r, status);
-		else
-			try_address(r);
-	}
-	request_unref(r);
+static void on_retry(struct timer *t)
+{
+	struct connection *c = CONTAINER_OF(t, struct connection, retry);
+
+	c->lacks = 0;
+	attempt_ended(c, attempt(c));
 }
 
-static void look_up(struct request *r)
+static void on_writable(uv_poll_t *poll, int status, int events)
 {
-	static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
-	const struct address *a = &r->target->address;
-	struct addrinfo hints = {
-		.ai_family = families[a->family],
-		.ai_socktype = SOCK_STREAM,
-		.ai_flags = AI_NUMERICSERV,
-	};
-
-	/* A number needs no thread that waits for an answer. */
-	hints.ai_flags |= AI_NUMERICHOST;
-	if (getaddrinfo(a->host, a->port, &hints, &r->found) == 0) {
-		r->trying = r->found;
-		try_address(r);
-		return;
-	}
-	hints.ai_flags = AI_NUMERICSERV;
-	r->state = REQUEST_RESOLVING;
-	int rc = uv_getaddrinfo(r->target->loop, &r->lookup, on_found, a->host, a->port,
-				&hints);
-
-	if (rc < 0) {
-		r->state = REQUEST_CONNECTING; /* there is no look-up to cancel */
-		request_finish(r, rc);
-		return;
-	}
-	r->refs++;
-}
-
-void request_connected(struct request *r)
-{
+	struct connection *c = poll->data;
 	int error = 0;
 	socklen_t n = sizeof error;
 
-	getsockopt(r->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+	(void)events;
+	/* libuv says EBADF for whatever is wrong with a socket: the socket says it
+	 * better. */
+	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+	if (error == 0 && status < 0)
+		error = -status;
 	if (error == 0) {
-		request_write(r);
-	} else if (r->trying && r->trying->ai_next) {
-		request_disconnect(r);
-		r->trying = r->trying->ai_next;
-		try_address(r);
+		c->done(c, CONNECT_DONE);
+		return;
+	}
+	close_socket(c);
+	if (c->trying->ai_next) {
+		c->trying = c->trying->ai_next;
+		attempt_ended(c, attempt(c));
 	} else {
-		request_finish(r, -error);
+		c->done(c, -error);
 	}
 }
 
-void request_connect(struct request *r)
+static void on_found(void *owner, int rc, struct addrinfo *found)
 {
-	if (r->target->address.kind == ADDRESS_UNIX)
-		try_unix(r);
-	else
-		look_up(r);
+	struct connection *c = owner;
+
+	c->lookup = NULL;
+	c->resolves = rc < 0;
+	c->found = c->trying = found;
+	attempt_ended(c, rc < 0 ? rc : attempt(c));
 }
 
-bool request_connect_again(struct request *r, int rc)
+static int look_up(struct connection *c)
 {
-	if (!r->repeatable || r->target->address.kind != ADDRESS_UNIX ||
-	    rc != -ECONNRESET || r->in.n > 0 || !request_may_pass(r, rc))
-		return false;
-	request_disconnect(r);
-	r->written = 0;
-	try_unix(r);
-	return true;
+	/* A number needs no thread that waits for an answer. */
+	if (lookup_number(c->address, &c->found) == 0) {
+		c->trying = c->found;
+		return try_addresses(c);
+	}
+	c->resolves = true;
+	int rc = lookup_start(&c->lookup, c->loop, c->address, on_found, c);
+
+	return rc < 0 ? rc : CONNECT_PENDING;
+}
+
+/* Try to connect; later once more, if the failure may pass. Returns as connect_start().
+ */
+static int attempt(struct connection *c)
+{
+	int rc = c->address->kind == ADDRESS_UNIX ? try_unix(c)
+		 : c->trying                      ? try_addresses(c)
+						  : look_up(c);
+
+	if (rc >= 0)
+		return rc;
+	close_socket(c);
+	if (!connect_may_pass(c, rc))
+		return rc;
+	c->lacks = is_full(rc) ? rc : 0;
+	rc = clock_set(c->clock, &c->retry, clock_after(c->clock, RETRY_SECONDS),
+		       on_retry);
+	return rc < 0 ? rc : CONNECT_PENDING;
+}
+
+/* Say what an attempt from the loop has come to, unless it goes on. */
+static void attempt_ended(struct connection *c, int rc)
+{
+	if (rc != CONNECT_PENDING)
+		c->done(c, rc);
+}
+
+void connect_init(struct connection *c, const struct address *address,
+		  struct clock *clock, uv_loop_t *loop,
+		  void (*done)(struct connection *c, int rc))
+{
+	*c = (struct connection){
+		.address = address, .clock = clock, .loop = loop, .done = done, .fd = -1};
+}
+
+int connect_start(struct connection *c)
+{
+	return attempt(c);
+}
+
+int connect_again(struct connection *c, int rc)
+{
+	if (!connect_may_pass(c, rc))
+		return rc;
+	close_socket(c);
+	return attempt(c);
+}
+
+void connect_close(struct connection *c)
+{
+	clock_unset(c->clock, &c->retry);
+	if (c->lookup)
+		lookup_cancel(c->lookup);
+	c->lookup = NULL;
+	close_socket(c);
+	if (c->found)
+		freeaddrinfo(c->found);
+	c->found = c->trying = NULL;
 }

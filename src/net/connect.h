@@ -1,41 +1,58 @@
 /* SPDX-License-Identifier: MIT
  *
- * request_connect.h - what request.c and request_connect.c need of each other; everybody
- * else includes request.h. */
-#ifndef HAP_REQUEST_CONNECT_H
-#define HAP_REQUEST_CONNECT_H
+ * connect.h - an address to a connected socket: look-up, one address after the other, and
+ * new attempts where a local socket has no listener for a moment.
+ * Owns the socket and its handle. The struct is memory of its user; once connect_close()
+ * has returned, nothing refers to it. */
+#ifndef HAP_CONNECT_H
+#define HAP_CONNECT_H
 
-#include "net/request.h"
+#include "net/lookup.h"
+#include "os/clock.h"
+#include "protocol/address.h"
 
-/* Connect; then comes request_write(), or request_finish() with why not. */
-void request_connect(struct request *r);
+#include <stdbool.h>
 
-/* The socket that was REQUEST_CONNECTING is ready: write, try the next address, or
- * finish. */
-void request_connected(struct request *r);
+struct connection {
+	const struct address *address; /* borrowed */
+	struct clock *clock;           /* borrowed */
+	uv_loop_t *loop;               /* borrowed */
+	/* Called from the loop, once for each CONNECT_PENDING. `rc` is CONNECT_DONE, or
+	 * why there is no connection: UV_*, HAP_ENOMEM. */
+	void (*done)(struct connection *c, int rc);
+	int fd;          /* owned: a non-blocking socket, or -1 */
+	uv_poll_t *poll; /* for `fd`; its `data` is c. Owned while open, then by its close
+			    callback. After CONNECT_DONE its events are the user's */
+	int lacks; /* while it waits for a descriptor that comes free: -EMFILE, -ENFILE */
+	struct lookup *lookup; /* under way, or NULL */
+	bool resolves;         /* the host's name is being looked up, or was not found */
+	struct addrinfo *found, *trying; /* owned list; the one being tried */
+	struct timer retry;
+	uint64_t passes_until; /* connect_may_pass(); 0: nothing has failed yet */
+};
 
-/* A local socket that is reset before it gave an answer was closed with our request in it
- * unread: at a reload, the old worker's queue goes that way. But what stands between us
- * and HAProxy may have passed a part of it on, and the first commands of a line run
- * before the rest is there. So only what does no harm twice is sent again. Returns
- * whether it is. */
-bool request_connect_again(struct request *r, int rc);
+enum { CONNECT_DONE = 0, CONNECT_PENDING = 1 };
 
-/* May this failure of a local socket be over in a moment? */
-bool request_may_pass(struct request *r, int rc);
+/* Make a connection that is closed. */
+void connect_init(struct connection *c, const struct address *address,
+		  struct clock *clock, uv_loop_t *loop,
+		  void (*done)(struct connection *c, int rc));
 
-/* The connection is there: write, then read. */
-void request_write(struct request *r);
+/* Begin to connect. CONNECT_DONE: c->fd is connected. CONNECT_PENDING: `done` will be
+ * called, never from within this call. <0: as `done`. */
+int connect_start(struct connection *c);
 
-/* Wait in this state for the socket to be readable or writable. */
-void request_wait_for(struct request *r, enum request_state state, int events);
+/* The connection that was made has failed with `rc`. Connect once more if
+ * connect_may_pass(). Returns as connect_start(), or `rc`. */
+int connect_again(struct connection *c, int rc);
 
-/* Close the socket, if there is one. */
-void request_disconnect(struct request *r);
+/* May this failure be over in a moment? It may where a local socket's queue is full or
+ * descriptors are scarce; and, for a while after the first time, where a local socket has
+ * no listener, is missing or resets the connection, as at a reload of HAProxy. */
+bool connect_may_pass(struct connection *c, int rc);
 
-/* The end, from whatever state, with the outcome `rc`. */
-void request_finish(struct request *r, int rc);
-
-void request_unref(struct request *r);
+/* Close the socket, or break off what is under way. May be called in any state. `done` is
+ * not called. */
+void connect_close(struct connection *c);
 
 #endif

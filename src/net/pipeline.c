@@ -6,143 +6,131 @@
 
 /* A longer deadline than this needs a longer one of HAProxy's, too: `stats timeout` is 10
  * s by default, and some sites set it lower. */
-#define PATIENCE_SECONDS 5.0
+#define STATS_TIMEOUT_SECONDS 5.0
 /* How much an error tells of an answer that broke off. */
-#define GLIMPSE_MAX 16384
+#define ERROR_REPLY_MAX 16384
 
 /* Begin the next line, empty but for the host's own commands. */
-static int start_batch(struct pipeline *x)
+static int start_line(struct pipeline *p)
 {
-	struct target *t = x->target;
-	int rc = batch_start(&x->batch, span_of(t->route), t->line_max);
+	struct target *t = p->target;
+	int rc = batch_start(&p->batch, span_of(t->route), t->line_max);
 
-	if (rc == 0 && x->timeout > PATIENCE_SECONDS)
-		rc = batch_timeout(&x->batch, x->timeout);
+	if (rc == 0 && p->timeout > STATS_TIMEOUT_SECONDS)
+		rc = batch_timeout(&p->batch, p->timeout);
 	return rc;
 }
 
-int pipeline_start(struct pipeline *x, struct target *target, double timeout)
+int pipeline_start(struct pipeline *p, struct target *target, double timeout)
 {
-	x->target = target_ref(target);
-	x->timeout = timeout;
-	return start_batch(x);
+	p->target = target_ref(target);
+	p->timeout = timeout;
+	return start_line(p);
 }
 
-int pipeline_add(struct pipeline *x, struct span command,
-		 const struct reply_grammar *grammar)
+int pipeline_add(struct pipeline *p, const struct command *c)
 {
-	struct pipeline_mark mark = {x->bytes.n + command.n, grammar};
-	int rc = batch_check(&x->batch, command);
+	struct pipeline_entry entry = {p->bytes.n + c->text.n, c->grammar};
+	size_t bytes = p->bytes.n;
+	int rc = batch_check(&p->batch, c);
 
 	if (rc == 0)
-		rc = permit_check(x->target->permit, command, false);
+		rc = permit_check(p->target->permit, c);
 	if (rc == 0)
-		rc = buf_add(&x->marks, &mark, sizeof mark);
-	if (rc < 0)
-		return rc;
-	rc = buf_add_span(&x->bytes, command);
+		rc = buf_add_span(&p->bytes, c->text);
+	if (rc == 0)
+		rc = buf_add_span(&p->payload, c->payload);
+	if (rc == 0)
+		rc = buf_add(&p->entries, &entry, sizeof entry);
 	if (rc < 0) {
-		x->marks.n -= sizeof mark;
+		p->bytes.n = bytes;
 		return rc;
 	}
-	x->n++;
-	x->changes = x->changes || (grammar->flags & REPLY_CHANGES);
+	p->n++;
+	p->changes = p->changes || (c->grammar->flags & GRAMMAR_CHANGES);
 	return 0;
 }
 
-int pipeline_payload(struct pipeline *x, struct span payload)
+static const struct pipeline_entry *entry_of(const struct pipeline *p, size_t index)
 {
-	int rc = permit_check(x->target->permit, pipeline_command(x, 0), true);
-
-	return rc < 0 ? rc : buf_add_span(&x->payload, payload);
+	return (const struct pipeline_entry *)p->entries.p + index;
 }
 
-static const struct pipeline_mark *mark_of(const struct pipeline *x, size_t index)
+struct span pipeline_command(const struct pipeline *p, size_t index)
 {
-	return (const struct pipeline_mark *)x->marks.p + index;
+	size_t begin = index ? entry_of(p, index - 1)->end : 0;
+
+	return (struct span){p->bytes.p + begin, entry_of(p, index)->end - begin};
 }
 
-struct span pipeline_command(const struct pipeline *x, size_t index)
+/* Does a command with these flags end its line? One that is RAW need not be the last
+ * where it could be asked for again. */
+static bool closes_line(const struct pipeline *p, unsigned flags)
 {
-	size_t begin = index ? mark_of(x, index - 1)->end : 0;
-
-	return (struct span){x->bytes.p + begin, mark_of(x, index)->end - begin};
+	return (flags & GRAMMAR_RAW) &&
+	       (p->changes || p->raw_alone || (flags & GRAMMAR_SHORT));
 }
 
-/* Does the next command's reply end its line? One that is RAW need not be the last where
- * it could be asked for again. */
-static bool closes_line(const struct pipeline *x, unsigned flags)
-{
-	return (flags & REPLY_RAW) && (x->changes || x->apart || (flags & REPLY_SHORT));
-}
-
-/* Put as many commands as fit on a line. *joined: a RAW reply is not the last. 0 or a
+/* Put as many commands as fit on a line. *raw_inside: a RAW reply is not the last. 0 or a
  * failure of batch_add(). */
-static int pack(struct pipeline *x, bool *joined)
+static int pack(struct pipeline *p, bool *raw_inside)
 {
-	int rc = start_batch(x);
+	int rc = start_line(p);
 	bool raw = false;
 
-	*joined = false;
-	if (rc < 0)
-		return rc;
-	if (x->payload.n > 0) {
-		rc = batch_add_payload(&x->batch, pipeline_command(x, x->next),
-				       buf_span(&x->payload));
-		x->next += rc > 0;
-		return rc < 0 ? rc : 0;
-	}
-	while (x->next < x->n) {
-		rc = batch_add(&x->batch, pipeline_command(x, x->next));
+	*raw_inside = false;
+	while (rc >= 0 && p->next < p->n) {
+		rc = batch_add(&p->batch, pipeline_command(p, p->next),
+			       buf_span(&p->payload));
 		if (rc <= 0)
 			break;
-		unsigned flags = mark_of(x, x->next)->grammar->flags;
+		unsigned flags = entry_of(p, p->next)->grammar->flags;
 
-		x->batch.closed = closes_line(x, flags);
-		*joined = raw;
-		raw = raw || (flags & REPLY_RAW);
-		x->next++;
+		p->batch.closed = p->batch.closed || closes_line(p, flags);
+		*raw_inside = raw;
+		raw = raw || (flags & GRAMMAR_RAW);
+		p->next++;
 	}
 	return rc < 0 ? rc : 0;
 }
 
-static int send_line(struct pipeline *x)
+static int send_line(struct pipeline *p)
 {
 	struct pipeline_line *line =
-		&x->lines[(x->oldest + x->under_way) % PIPELINE_WINDOW];
-	int rc = pack(x, &line->joined);
+		&p->lines[(p->oldest + p->under_way) % PIPELINE_WINDOW];
+	int rc = pack(p, &line->raw_inside);
 
 	if (rc == 0)
-		rc = batch_finish(&x->batch);
+		rc = batch_finish(&p->batch);
 	if (rc == 0)
-		rc = request_new(&line->request, x->target, &x->batch.bytes);
+		rc = request_new(&line->request, p->target, &p->batch.bytes);
 	if (rc < 0)
 		return rc;
-	line->request->repeatable = !x->changes;
-	line->lead = x->batch.lead;
-	frame_start(&line->frame, x->batch.lead + x->batch.count);
-	x->under_way++;
-	request_start(line->request, clock_after(x->target->clock, x->timeout), x->wake,
-		      x->owner);
+	line->request->repeatable = !p->changes;
+	line->prelude_replies = p->batch.prelude_replies;
+	frame_start(&line->frame, p->batch.prelude_replies + p->batch.count);
+	p->under_way++;
+	request_start(line->request, clock_after(p->target->clock, p->timeout), p->wake,
+		      p->owner);
 	return 0;
 }
 
 /* Have as many requests under way as may be. */
-static int send_lines(struct pipeline *x)
+static int send_lines(struct pipeline *p)
 {
-	size_t window = x->changes ? 1 : PIPELINE_WINDOW;
+	size_t window = p->changes ? 1 : PIPELINE_WINDOW;
 	int rc = 0;
 
-	while (rc == 0 && x->next < x->n && x->under_way < window)
-		rc = send_line(x);
+	while (rc == 0 && p->next < p->n && p->under_way < window)
+		rc = send_line(p);
 	return rc;
 }
 
-static void drop_line(struct pipeline *x)
+static void drop_line(struct pipeline *p)
 {
-	request_drop(x->lines[x->oldest].request);
-	x->oldest = (x->oldest + 1) % PIPELINE_WINDOW;
-	x->under_way--;
+	request_drop(p->lines[p->oldest].request);
+	p->oldest = (p->oldest + 1) % PIPELINE_WINDOW;
+	p->under_way--;
 }
 
 /* Has an answer come in which the ends of the replies cannot be told for sure? */
@@ -150,20 +138,20 @@ static bool is_ambiguous(struct pipeline_line *line)
 {
 	struct request *r = line->request;
 
-	if (!line->joined || r->state != REQUEST_DONE || r->rc < 0)
+	if (!line->raw_inside || r->state != REQUEST_DONE || r->rc < 0)
 		return false;
-	line->joined = !frame_is_plain(&line->frame, buf_span(&r->in));
-	return line->joined;
+	line->raw_inside = !frame_is_plain(&line->frame, buf_span(&r->in));
+	return line->raw_inside;
 }
 
 /* Ask anew for what has no reply yet, with each RAW one the last of its line. */
-static int ask_apart(struct pipeline *x)
+static int ask_raw_alone(struct pipeline *p)
 {
-	while (x->under_way > 0)
-		drop_line(x);
-	x->apart = true;
-	x->next = x->answered;
-	return send_lines(x);
+	while (p->under_way > 0)
+		drop_line(p);
+	p->raw_alone = true;
+	p->next = p->answered;
+	return send_lines(p);
 }
 
 /* Cut the next reply off what has come. 1: *reply; 0: more is needed; <0, and *reply is
@@ -174,15 +162,15 @@ static int cut(struct pipeline_line *line, struct span *reply, bool *whole)
 	struct span answer = buf_span(&r->in);
 
 	*whole = true;
-	if (!line->joined && frame_next(&line->frame, answer, reply))
+	if (!line->raw_inside && frame_next(&line->frame, answer, reply))
 		return 1;
 	if (r->state != REQUEST_DONE)
 		return 0;
 	*reply = (struct span){answer.p + line->frame.at, answer.n - line->frame.at};
 	if (r->rc < 0) {
 		/* What came instead is there to be looked at, not to be worked with. */
-		if (reply->n > GLIMPSE_MAX)
-			reply->n = GLIMPSE_MAX;
+		if (reply->n > ERROR_REPLY_MAX)
+			reply->n = ERROR_REPLY_MAX;
 		return r->rc;
 	}
 	int rc = frame_last(&line->frame, answer, reply, whole);
@@ -196,9 +184,9 @@ static int cut_answer(struct pipeline_line *line, struct span *reply, bool *whol
 	for (;;) {
 		int rc = cut(line, reply, whole);
 
-		if (rc <= 0 || line->lead == 0)
+		if (rc <= 0 || line->prelude_replies == 0)
 			return rc;
-		line->lead--;
+		line->prelude_replies--;
 		if (reply->n > 0)
 			return HAP_EPROTOCOL;
 	}
@@ -206,27 +194,26 @@ static int cut_answer(struct pipeline_line *line, struct span *reply, bool *whol
 
 /* An answer that cannot be cut may be one text that refuses the whole line: a process
  * that the master does not know, say. */
-static int judge_uncut(const struct pipeline *x, struct span *text)
+static int judge_uncut(const struct pipeline *p, struct span *text)
 {
-	int rc = reply_check(reply_grammar(NULL, 0), *text, true, !x->target->route[0],
-			     text);
+	int rc = reply_check(&grammar_unknown, *text, true, !p->target->route[0], text);
 
 	return rc < 0 ? rc : HAP_EPROTOCOL;
 }
 
-static bool changes(const struct pipeline *x, size_t index)
+static bool changes(const struct pipeline *p, size_t index)
 {
-	return mark_of(x, index)->grammar->flags & REPLY_CHANGES;
+	return entry_of(p, index)->grammar->flags & GRAMMAR_CHANGES;
 }
 
-size_t pipeline_in_doubt(const struct pipeline *x)
+size_t pipeline_in_doubt(const struct pipeline *p)
 {
 	size_t n = 0;
 
-	if (x->under_way == 0 || x->lines[x->oldest].request->written == 0)
+	if (p->under_way == 0 || p->lines[p->oldest].request->written == 0)
 		return 0;
-	for (size_t i = x->answered; i < x->next; i++)
-		n += changes(x, i);
+	for (size_t i = p->answered; i < p->next; i++)
+		n += changes(p, i);
 	return n;
 }
 
@@ -236,54 +223,63 @@ static bool leaves_doubt(int rc)
 	return rc != HAP_EREFUSED && rc != HAP_EDENIED && rc != HAP_EWORKER;
 }
 
-int pipeline_next(struct pipeline *x, struct pipeline_reply *out)
+/* The oldest line has failed, or its answer cannot be cut: say what is known of it.
+ * Returns the code, which may be another than `rc`. */
+static int give_up(const struct pipeline *p, int rc, struct pipeline_reply *out)
+{
+	out->phase = p->lines[p->oldest].request->phase;
+	if (rc == HAP_EPROTOCOL)
+		rc = judge_uncut(p, &out->text);
+	if (rc == HAP_EPROTOCOL)
+		out->phase = "read";
+	out->in_doubt = leaves_doubt(rc) ? pipeline_in_doubt(p) : 0;
+	return rc;
+}
+
+int pipeline_next(struct pipeline *p, struct pipeline_reply *out)
 {
 	struct span reply;
 	bool whole;
 	int rc;
 
-	*out = (struct pipeline_reply){.index = x->answered};
-	if (x->under_way > 0 && x->lines[x->oldest].frame.left == 0)
-		drop_line(x);
-	if (x->answered == x->n)
+	*out = (struct pipeline_reply){.index = p->answered};
+	if (p->under_way > 0 && p->lines[p->oldest].frame.left == 0)
+		drop_line(p);
+	if (p->answered == p->n)
 		return PIPELINE_END;
-	rc = send_lines(x);
-	if (rc == 0 && is_ambiguous(&x->lines[x->oldest]))
-		rc = ask_apart(x);
+	rc = send_lines(p);
+	if (rc == 0 && is_ambiguous(&p->lines[p->oldest]))
+		rc = ask_raw_alone(p);
 	if (rc < 0)
 		return rc;
-	rc = cut_answer(&x->lines[x->oldest], &reply, &whole);
+	rc = cut_answer(&p->lines[p->oldest], &reply, &whole);
 	if (rc == 0)
 		return PIPELINE_WAIT;
-	out->command = pipeline_command(x, x->answered);
+	out->command = pipeline_command(p, p->answered);
 	out->text = reply;
-	if (rc == HAP_EPROTOCOL)
-		rc = judge_uncut(x, &out->text);
-	if (rc < 0) {
-		out->in_doubt = leaves_doubt(rc) ? pipeline_in_doubt(x) : 0;
-		return rc;
-	}
-	out->rc = reply_check(mark_of(x, x->answered)->grammar, reply, whole,
-			      !x->target->route[0], &out->text);
-	out->in_doubt = out->rc == HAP_EPROTOCOL && changes(x, x->answered);
-	x->answered++;
+	if (rc < 0)
+		return give_up(p, rc, out);
+	out->rc = reply_check(entry_of(p, p->answered)->grammar, reply, whole,
+			      !p->target->route[0], &out->text);
+	out->in_doubt = out->rc == HAP_EPROTOCOL && changes(p, p->answered);
+	p->answered++;
 	return PIPELINE_REPLY;
 }
 
-void pipeline_stop(struct pipeline *x)
+void pipeline_stop(struct pipeline *p)
 {
-	x->n = x->next;
+	p->n = p->next;
 }
 
-void pipeline_free(struct pipeline *x)
+void pipeline_free(struct pipeline *p)
 {
-	while (x->under_way > 0)
-		drop_line(x);
-	if (x->target)
-		target_unref(x->target);
-	batch_free(&x->batch);
-	buf_free(&x->bytes);
-	buf_free(&x->marks);
-	buf_free(&x->payload);
-	*x = (struct pipeline){0};
+	while (p->under_way > 0)
+		drop_line(p);
+	if (p->target)
+		target_unref(p->target);
+	batch_free(&p->batch);
+	buf_free(&p->bytes);
+	buf_free(&p->entries);
+	buf_free(&p->payload);
+	*p = (struct pipeline){0};
 }

@@ -7,7 +7,7 @@
 #ifndef HAP_PIPELINE_H
 #define HAP_PIPELINE_H
 
-#include "protocol/command.h"
+#include "protocol/batch.h"
 #include "protocol/frame.h"
 #include "protocol/reply.h"
 #include "net/request.h"
@@ -19,21 +19,23 @@
 struct pipeline_line {
 	struct request *request; /* one reference */
 	struct frame frame;
-	size_t lead; /* replies to the host's own commands that are still to come */
-	bool joined; /* a RAW reply stands before others: not cut before it is whole */
+	size_t prelude_replies; /* replies to the host's own commands that are still to
+				   come */
+	bool raw_inside; /* a RAW reply stands before others: not cut before it is whole
+			  */
 };
 
 struct pipeline {
 	struct target *target; /* counted; NULL: not begun */
 	double timeout;        /* seconds for each request */
 	struct buf bytes;      /* owned: the encoded commands, one after the other */
-	struct buf marks;      /* owned: a struct pipeline_mark for each */
+	struct buf entries;    /* owned: a struct pipeline_entry for each */
 	struct buf payload;    /* owned: for the only command; no byte: none */
 	size_t n;              /* commands */
 	size_t next;           /* the first command that is not on a line yet */
 	size_t answered;       /* replies given out */
 	bool changes;       /* a command changes HAProxy: one request after the other */
-	bool apart;         /* a RAW reply is the last of its line, as it was ambiguous */
+	bool raw_alone;     /* a RAW reply is the last of its line, as it was ambiguous */
 	struct batch batch; /* the line being packed */
 	struct pipeline_line lines[PIPELINE_WINDOW]; /* a ring, oldest at `oldest` */
 	size_t oldest, under_way;
@@ -41,9 +43,9 @@ struct pipeline {
 	void *owner;
 };
 
-struct pipeline_mark {
+struct pipeline_entry {
 	size_t end; /* of the command in `bytes` */
-	const struct reply_grammar *grammar;
+	const struct grammar *grammar;
 };
 
 struct pipeline_reply {
@@ -52,37 +54,35 @@ struct pipeline_reply {
 	struct span text;    /* the body, or HAProxy's words when rc < 0 */
 	int rc;          /* reply_check()'s judgement; text borrows until the next call */
 	size_t in_doubt; /* rc < 0: changes that HAProxy may have carried out or not */
+	const char *phase; /* of a request that failed (request.h), "read" for an answer
+			      that was cut; else NULL */
 };
 
 enum { PIPELINE_WAIT = 0, PIPELINE_REPLY, PIPELINE_END };
 
 /* Begin a series; {0} before. 0 or HAP_ENOMEM; either way pipeline_free() must follow. */
-int pipeline_start(struct pipeline *x, struct target *target, double timeout);
+int pipeline_start(struct pipeline *p, struct target *target, double timeout);
 
-/* Append an encoded command. 0, HAP_ENOMEM, or why it can never be sent: HAP_ELONG,
- * HAP_EROUTE, HAP_EREADONLY, HAP_EONLY. */
-int pipeline_add(struct pipeline *x, struct span command,
-		 const struct reply_grammar *grammar);
-
-/* Give the last command added a payload; it must be the only one. 0, HAP_ENOMEM,
+/* Append a command; one that has a payload must be the only one. Its bytes are copied.
+ * 0, HAP_ENOMEM, or why it can never be sent: a failure of batch_check(), or
  * HAP_EREADONLY, HAP_EONLY. */
-int pipeline_payload(struct pipeline *x, struct span payload);
+int pipeline_add(struct pipeline *p, const struct command *c);
 
-struct span pipeline_command(const struct pipeline *x, size_t index);
+struct span pipeline_command(const struct pipeline *p, size_t index);
 
 /* Go on. PIPELINE_REPLY: *out is the next reply. PIPELINE_WAIT: `wake` will be called.
  * PIPELINE_END: all were given out. <0: the request failed; out->index is the first
  * command without a reply, out->text what came instead of one, out->in_doubt how many
  * changes may have been carried out. After a failure no more commands are sent. */
-int pipeline_next(struct pipeline *x, struct pipeline_reply *out);
+int pipeline_next(struct pipeline *p, struct pipeline_reply *out);
 
 /* How many commands that change HAProxy were sent, or begun to be, and have no reply. */
-size_t pipeline_in_doubt(const struct pipeline *x);
+size_t pipeline_in_doubt(const struct pipeline *p);
 
 /* Send no further line; replies to the present one are still given out. */
-void pipeline_stop(struct pipeline *x);
+void pipeline_stop(struct pipeline *p);
 
 /* Let go of everything; a request under way is broken off. May be called twice. */
-void pipeline_free(struct pipeline *x);
+void pipeline_free(struct pipeline *p);
 
 #endif

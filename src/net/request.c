@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * request.c - a small state machine over one non-blocking socket; request_connect.c opens
- * it.
- * Its way: gate -> (look-up) -> connect -> write -> (half-close) -> read -> done. */
-#include "net/connect.h"
+ * request.c - a small state machine over one non-blocking socket.
+ * Its way: queue -> connect -> write -> (half-close) -> read -> done. */
+#include "net/request.h"
 #include "base/err.h"
 #include "net/single_write.h"
 
@@ -13,41 +12,36 @@
 #include <unistd.h>
 
 #define READ_MIN 4096
+/* How soon a fake transport is asked again: its time costs nothing, and asking does. */
+#define FAKE_RETRY_SECONDS 0.02
 
-void request_unref(struct request *r)
+struct request *request_ref(struct request *r)
+{
+	r->refs++;
+	return r;
+}
+
+static void request_unref(struct request *r)
 {
 	if (--r->refs > 0)
 		return;
 	buf_free(&r->out);
 	buf_free(&r->in);
-	if (r->found)
-		uv_freeaddrinfo(r->found);
 	target_unref(r->target);
 	free(r);
 }
 
-/* The gate: at most busy_max connections to one target. */
+/* The connection limit. */
 
-static void begin(struct request *r)
-{
-	r->target->busy++;
-	r->state = REQUEST_CONNECTING;
-	if (r->target->fake_transport)
-		r->target->fake_transport(r);
-	else
-		request_connect(r);
-}
+static void begin(struct request *r);
 
-static void gate_enter(struct request *r)
+static void queue_add(struct request *r)
 {
 	struct target *t = r->target;
 
-	if (t->busy < t->busy_max) {
-		begin(r);
-		return;
-	}
 	r->state = REQUEST_QUEUED;
-	r->refs++;
+	request_ref(r);
+	r->before = t->last;
 	if (t->last)
 		t->last->next = r;
 	else
@@ -55,75 +49,77 @@ static void gate_enter(struct request *r)
 	t->last = r;
 }
 
-static void gate_remove(struct request *r)
+static void queue_remove(struct request *r)
 {
 	struct target *t = r->target;
-	struct request *before = NULL;
 
-	for (struct request *q = t->first; q != r; q = q->next)
-		before = q;
-	if (before)
-		before->next = r->next;
+	if (r->before)
+		r->before->next = r->next;
 	else
 		t->first = r->next;
-	if (t->last == r)
-		t->last = before;
-	r->next = NULL;
+	if (r->next)
+		r->next->before = r->before;
+	else
+		t->last = r->before;
+	r->next = r->before = NULL;
 	request_unref(r);
 }
 
-/* A connection has ended: let the oldest waiting request through. */
-static void gate_pass(struct target *t)
+/* A connection has ended: begin the oldest requests of the queue. One that fails at once
+ * ends a connection, too; the loop that is under way then takes the next. */
+static void connection_ended(struct target *t)
 {
-	struct request *r = t->first;
-
-	t->busy--;
-	if (!r)
+	t->connections--;
+	if (t->drains)
 		return;
-	r->refs++;
-	gate_remove(r);
-	begin(r);
-	request_unref(r);
+	t->drains = true;
+	target_ref(t);
+	while (t->first && t->connections < t->connections_max) {
+		struct request *r = request_ref(t->first);
+
+		queue_remove(r);
+		begin(r);
+		request_unref(r);
+	}
+	t->drains = false;
+	target_unref(t);
 }
 
 /* The end, from whatever state. */
 
-static void on_poll_closed(uv_handle_t *handle)
+static const char *phase_of(const struct request *r)
 {
-	free(handle);
+	static const char *const phases[] = {
+		[REQUEST_QUEUED] = "queue",  [REQUEST_CONNECTING] = "connect",
+		[REQUEST_WRITING] = "write", [REQUEST_READING] = "read",
+		[REQUEST_DONE] = NULL,
+	};
+
+	if (r->state == REQUEST_CONNECTING && r->connection.resolves)
+		return "resolve";
+	return phases[r->state];
 }
 
-void request_disconnect(struct request *r)
-{
-	if (r->poll)
-		uv_close((uv_handle_t *)r->poll, on_poll_closed);
-	if (r->fd >= 0)
-		close(r->fd);
-	r->poll = NULL;
-	r->fd = -1;
-}
-
-void request_finish(struct request *r, int rc)
+static void finish(struct request *r, int rc)
 {
 	enum request_state was = r->state;
 	struct target *t = r->target;
 
 	if (was == REQUEST_DONE)
 		return;
-	r->refs++; /* whoever is told may drop the last other reference */
+	request_ref(r); /* `wake` may drop the last other reference */
+	r->phase = rc < 0 ? phase_of(r) : NULL;
 	r->state = REQUEST_DONE;
 	r->rc = rc;
 	clock_unset(t->clock, &r->deadline);
-	clock_unset(t->clock, &r->retry);
-	request_disconnect(r);
-	if (was == REQUEST_RESOLVING)
-		uv_cancel((uv_req_t *)&r->lookup);
+	clock_unset(t->clock, &r->fake_retry);
+	connect_close(&r->connection);
 	if (t->trace && r->in.n > 0)
 		t->trace(t, TARGET_RECEIVED, buf_span(&r->in));
 	if (was == REQUEST_QUEUED)
-		gate_remove(r);
+		queue_remove(r);
 	else if (was != REQUEST_NEW)
-		gate_pass(t);
+		connection_ended(t);
 	if (r->wake)
 		r->wake(r->owner);
 	request_unref(r);
@@ -132,134 +128,166 @@ void request_finish(struct request *r, int rc)
 static void on_deadline(struct timer *t)
 {
 	struct request *r = CONTAINER_OF(t, struct request, deadline);
+	int lacks = r->connection.lacks;
 
-	request_finish(r, r->lacks < 0 ? r->lacks : HAP_ETIMEOUT);
+	finish(r, lacks < 0 ? lacks : HAP_ETIMEOUT);
 }
 
 /* Reading and writing. */
 
+static void on_connected(struct connection *c, int rc);
+
+/* A local socket that is reset before it gave an answer was closed with our request in it
+ * unread: at a reload, the old worker's queue goes that way. But what stands between us
+ * and HAProxy may have passed a part of it on, and the first commands of a line run
+ * before the rest is there. So only what does no harm twice is sent again. */
+static void read_failed(struct request *r, int rc)
+{
+	if (!r->repeatable || rc != -ECONNRESET || r->in.n > 0) {
+		finish(r, rc);
+		return;
+	}
+	r->written = 0;
+	int again = connect_again(&r->connection, rc);
+
+	if (again >= 0)
+		r->state = REQUEST_CONNECTING;
+	on_connected(&r->connection, again);
+}
+
+/* Make room for more of the answer, but for no more than one byte over the limit, which
+ * is enough to know. 0: no room. */
+static size_t make_room(struct request *r)
+{
+	size_t more = r->in.n > READ_MIN ? r->in.n : READ_MIN;
+	size_t left = r->target->answer_max - r->in.n + 1;
+
+	if (r->in.cap - r->in.n < READ_MIN && buf_reserve(&r->in, more) < 0)
+		return 0;
+	return r->in.cap - r->in.n < left ? r->in.cap - r->in.n : left;
+}
+
 static void read_some(struct request *r)
 {
-	for (;;) {
-		size_t more = r->in.n > READ_MIN ? r->in.n : READ_MIN;
+	ssize_t n, room;
 
+	do {
 		if (r->in.n > r->target->answer_max) {
-			request_finish(r, HAP_ELIMIT);
+			finish(r, HAP_ELIMIT);
 			return;
 		}
-		if (r->in.cap - r->in.n < READ_MIN && buf_reserve(&r->in, more) < 0) {
-			request_finish(r, HAP_ENOMEM);
+		room = (ssize_t)make_room(r);
+		if (room == 0) {
+			finish(r, HAP_ENOMEM);
 			return;
 		}
-		/* One byte over the limit is enough to know. */
-		size_t left = r->target->answer_max - r->in.n + 1;
-		size_t room = r->in.cap - r->in.n < left ? r->in.cap - r->in.n : left;
-		ssize_t n = read(r->fd, r->in.p + r->in.n, room);
-
+		do
+			n = read(r->connection.fd, r->in.p + r->in.n, (size_t)room);
+		while (n < 0 && errno == EINTR);
 		if (n == 0) {
-			request_finish(r, 0);
+			finish(r, 0);
 			return;
 		}
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0 && errno != EAGAIN) {
-			int rc = -errno;
-
-			if (!request_connect_again(r, rc))
-				request_finish(r, rc);
+			read_failed(r, -errno);
 			return;
 		}
 		if (n > 0)
 			r->in.n += (size_t)n;
-		if (n < (ssize_t)room)
-			break;
-	}
+	} while (n == room);
 	if (r->wake)
 		r->wake(r->owner);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
-void request_wait_for(struct request *r, enum request_state state, int events)
+/* Wait in this state for the socket to be readable or writable. */
+static void wait_for(struct request *r, enum request_state state, int events)
 {
 	r->state = state;
-	int rc = uv_poll_start(r->poll, events, on_ready);
+	int rc = uv_poll_start(r->connection.poll, events, on_ready);
 
 	if (rc < 0)
-		request_finish(r, rc);
+		finish(r, rc);
 }
 
 static void write_some(struct request *r)
 {
 	while (r->written < r->out.n) {
-		ssize_t n = send(r->fd, r->out.p + r->written, r->out.n - r->written,
-				 MSG_NOSIGNAL);
+		ssize_t n = send(r->connection.fd, r->out.p + r->written,
+				 r->out.n - r->written, MSG_NOSIGNAL);
 
 		if (n >= 0) {
 			r->written += (size_t)n;
 		} else if (errno == EAGAIN) {
-			request_wait_for(r, REQUEST_WRITING, UV_WRITABLE);
+			wait_for(r, REQUEST_WRITING, UV_WRITABLE);
 			return;
 		} else if (errno == EPIPE || errno == ECONNRESET) {
 			break; /* the answer, if there is one, says why */
 		} else if (errno != EINTR) {
-			request_finish(r, -errno);
+			finish(r, -errno);
 			return;
 		}
 	}
 	/* The master CLI does not close after its answer unless it is told that this was
 	 * all. A worker closes by itself, and a half-close would break off its `wait`. */
 	if (r->target->route[0])
-		shutdown(r->fd, SHUT_WR);
+		shutdown(r->connection.fd, SHUT_WR);
 	if (r->target->trace)
 		r->target->trace(r->target, TARGET_SENT, buf_span(&r->out));
-	request_wait_for(r, REQUEST_READING, UV_READABLE);
+	wait_for(r, REQUEST_READING, UV_READABLE);
 }
 
-void request_write(struct request *r)
+static void on_connected(struct connection *c, int rc)
 {
+	struct request *r = CONTAINER_OF(c, struct request, connection);
 	bool local = r->target->address.kind == ADDRESS_UNIX;
-	int rc = single_write_prepare(r->fd, local, buf_span(&r->out));
 
+	if (rc == CONNECT_PENDING)
+		return;
+	if (rc == CONNECT_DONE) {
+		r->state = REQUEST_WRITING;
+		rc = single_write_prepare(c->fd, local, buf_span(&r->out));
+	}
 	if (rc < 0)
-		request_finish(r, rc);
+		finish(r, rc);
 	else
 		write_some(r);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
-	struct request *r = poll->data;
+	struct connection *c = poll->data;
+	struct request *r = CONTAINER_OF(c, struct request, connection);
 
 	(void)events;
 	/* libuv says EBADF for whatever is wrong with a socket: the socket says it
 	 * better. */
-	r->refs++;
-	if (r->state == REQUEST_CONNECTING)
-		request_connected(r);
-	else if (r->state == REQUEST_WRITING)
+	request_ref(r);
+	if (r->state == REQUEST_WRITING)
 		write_some(r);
 	else if (r->state == REQUEST_READING)
 		read_some(r);
-	if (status < 0 && r->poll == poll)
-		request_finish(r, status);
+	if (status < 0 && c->poll == poll)
+		finish(r, status);
 	request_unref(r);
 }
 
-/* Stand-ins. */
-
-/* As RETRY_SECONDS, but a fake transport's time costs nothing and its retries do. */
-#define STAND_IN_RETRY_SECONDS 0.02
-
-struct request *request_ref(struct request *r)
+static void begin(struct request *r)
 {
-	r->refs++;
-	return r;
+	r->target->connections++;
+	r->state = REQUEST_CONNECTING;
+	if (r->target->fake_transport)
+		r->target->fake_transport(r);
+	else
+		on_connected(&r->connection, connect_start(&r->connection));
 }
 
-static void on_retry(struct timer *t)
+/* What a fake transport calls. */
+
+static void on_fake_retry(struct timer *t)
 {
-	struct request *r = CONTAINER_OF(t, struct request, retry);
+	struct request *r = CONTAINER_OF(t, struct request, fake_retry);
 
 	r->target->fake_transport(r);
 }
@@ -269,9 +297,9 @@ static void ask_again(struct request *r, uint64_t at)
 	int rc = 0;
 
 	if (r->state != REQUEST_DONE && at != CLOCK_NEVER)
-		rc = clock_set(r->target->clock, &r->retry, at, on_retry);
+		rc = clock_set(r->target->clock, &r->fake_retry, at, on_fake_retry);
 	if (rc < 0)
-		request_finish(r, rc);
+		finish(r, rc);
 	request_unref(r);
 }
 
@@ -279,6 +307,8 @@ void request_ask_later(struct request *r, uint64_t at)
 {
 	r->put_off = true;
 	r->written = r->out.n;
+	if (r->state != REQUEST_DONE)
+		r->state = REQUEST_READING;
 	ask_again(r, at);
 }
 
@@ -290,8 +320,8 @@ void request_answer(struct request *r, struct span answer, int rc)
 		request_unref(r);
 		return;
 	}
-	if (rc < 0 && t->address.kind == ADDRESS_UNIX && request_may_pass(r, rc)) {
-		ask_again(r, clock_after(t->clock, STAND_IN_RETRY_SECONDS));
+	if (rc < 0 && connect_may_pass(&r->connection, rc)) {
+		ask_again(r, clock_after(t->clock, FAKE_RETRY_SECONDS));
 		return;
 	}
 	if (rc == 0)
@@ -302,11 +332,11 @@ void request_answer(struct request *r, struct span answer, int rc)
 		rc = HAP_ELIMIT;
 	if (rc == 0)
 		rc = buf_add_span(&r->in, answer);
-	request_finish(r, rc);
+	finish(r, rc);
 	request_unref(r);
 }
 
-/* The public face. */
+/* What everybody else calls. */
 
 int request_new(struct request **out, struct target *target, struct buf *line)
 {
@@ -315,8 +345,9 @@ int request_new(struct request **out, struct target *target, struct buf *line)
 	if (!r)
 		return HAP_ENOMEM;
 	r->refs = 1;
-	r->fd = -1;
 	r->target = target_ref(target);
+	connect_init(&r->connection, &target->address, target->clock, target->loop,
+		     on_connected);
 	r->out = *line;
 	*line = (struct buf){0};
 	*out = r;
@@ -326,14 +357,17 @@ int request_new(struct request **out, struct target *target, struct buf *line)
 void request_start(struct request *r, uint64_t deadline, void (*wake)(void *),
 		   void *owner)
 {
+	struct target *t = r->target;
 	int rc = 0;
 
 	if (deadline != CLOCK_NEVER)
-		rc = clock_set(r->target->clock, &r->deadline, deadline, on_deadline);
+		rc = clock_set(t->clock, &r->deadline, deadline, on_deadline);
 	if (rc < 0)
-		request_finish(r, rc);
+		finish(r, rc);
+	else if (t->first || t->connections >= t->connections_max)
+		queue_add(r);
 	else
-		gate_enter(r);
+		begin(r);
 	r->wake = wake;
 	r->owner = owner;
 }
@@ -341,6 +375,6 @@ void request_start(struct request *r, uint64_t deadline, void (*wake)(void *),
 void request_drop(struct request *r)
 {
 	r->wake = NULL;
-	request_finish(r, HAP_EINTERRUPTED);
+	finish(r, HAP_EINTERRUPTED);
 	request_unref(r);
 }

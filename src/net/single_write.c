@@ -11,7 +11,7 @@
 
 /* What the smallest buffer of a local socket takes in one piece: Linux makes none of
  * less than twice 2048 bytes and an overhead. */
-#define SURELY_WHOLE 2048
+#define SMALL_WRITE 2048
 /* Linux passes half of the buffer on as a piece, less this. */
 #define OVERHEAD 64
 
@@ -48,7 +48,7 @@ int single_write_prepare(int fd, bool local, struct span bytes)
 	size_t segment = 0;
 
 	if (local)
-		return bytes.n > SURELY_WHOLE ? prepare_local(fd, bytes.n) : 0;
+		return bytes.n > SMALL_WRITE ? prepare_local(fd, bytes.n) : 0;
 	const char *end = memchr(bytes.p, '\n', bytes.n);
 	size_t line = end ? (size_t)(end - bytes.p) + 1 : bytes.n;
 	int rc = get(fd, IPPROTO_TCP, TCP_MAXSEG, &segment);

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * target.c - making and freeing targets; the gate itself is worked by request.c. */
+ * target.c - making and freeing targets. */
 #include "net/target.h"
 #include "protocol/command.h"
 #include "base/err.h"
 
 #include <stdlib.h>
 
-/* A first line that reaches HAProxy 2.2 or 2.6 in three pieces can stall it for good. A
- * local socket takes 15,000 bytes whole; over TCP only what fits one segment surely
- * arrives as one piece, and this is what every path that carries IPv6 has room for after
- * its headers. A longer command of its own is measured when it is connected
- * (single_write.h). */
+/* Over TCP commands are joined to a line that surely fits one segment: every path that
+ * carries IPv6 has room for so much behind its headers. Why a line must arrive in one
+ * piece, and what is done about longer commands: single_write.h. */
 #define TCP_LINE_MAX 1200
 #define ANSWER_MAX   (256u << 20)
 #define TIMEOUT      5.0
@@ -51,7 +49,7 @@ int target_new(struct target **out, struct span address, struct span route,
 	t->timeout = TIMEOUT;
 	t->line_max = where.kind == ADDRESS_TCP ? TCP_LINE_MAX : HAP_COMMAND_MAX;
 	t->answer_max = ANSWER_MAX;
-	t->busy_max = TARGET_BUSY_MAX;
+	t->connections_max = TARGET_CONNECTIONS_MAX;
 	if (!t->name || !t->route) {
 		target_unref(t);
 		return HAP_ENOMEM;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * target.h - one HAProxy process: its address, its limits, and the gate to it.
- * HAProxy serves ten clients of its sockets at once (`stats maxconn`), so a target lets a
- * few requests through at a time and keeps the others in a queue, oldest first.
- * Knows nothing of Lua or of what requests mean. Counted: every request and every box in
- * Lua holds a reference. */
+ * target.h - one HAProxy process: its address, its limits, and its connection limit.
+ * HAProxy serves ten clients of its sockets at once (`stats maxconn`), so a target has a
+ * few connections open at a time; request.c keeps further requests in a queue, oldest
+ * first.
+ * Free of Lua and of what requests mean. Counted: every request and every box in Lua
+ * holds a reference. */
 #ifndef HAP_TARGET_H
 #define HAP_TARGET_H
 
@@ -15,8 +16,8 @@
 
 #include <stdbool.h>
 
-/* Connections to one HAProxy at once. */
-#define TARGET_BUSY_MAX 4
+/* The connection limit. */
+#define TARGET_CONNECTIONS_MAX 4
 
 struct request;
 
@@ -30,22 +31,23 @@ struct target {
 	struct clock *clock;         /* borrowed: outlives every target */
 	uv_loop_t *loop;             /* borrowed, likewise */
 	const struct permit *permit; /* borrowed, likewise: what may be changed */
-	double timeout;     /* seconds for one request, its wait at the gate included */
-	size_t line_max;    /* bytes of a request line that joins commands */
-	size_t answer_max;  /* bytes of an answer; more is HAP_ELIMIT */
-	int busy, busy_max; /* connections open; how many may be */
-	struct request *first, *last; /* waiting at the gate, one reference each */
-	/* Who answers instead of a socket, under `haplua test`; NULL: a socket does.
+	double timeout;    /* seconds for one request, its wait at the gate included */
+	size_t line_max;   /* bytes of a request line that joins commands */
+	size_t answer_max; /* bytes of an answer; more is HAP_ELIMIT */
+	int connections, connections_max; /* open; how many may be */
+	struct request *first, *last;     /* the queue, one reference each */
+	bool drains;                      /* a loop takes requests off the queue */
+	/* Answers in the place of a socket under `haplua test`; NULL: a socket does.
 	 * Takes a reference with request_ref() and lets it go with request_answer() or
 	 * request_ask_later(), from outside of this call. */
 	void (*fake_transport)(struct request *r);
-	/* Told of the bytes that pass, for -v; NULL: nobody listens. */
+	/* Shows the bytes that are sent and received, for -v; or NULL. */
 	void (*trace)(const struct target *t, enum target_way way, struct span bytes);
 };
 
-/* Make a target for an address in HAProxy's syntax. `route` may be empty. 0 and a
- * reference in *out; HAP_EADDRESS, HAP_EPATH, HAP_EPROCESS, HAP_ENUL,
- * HAP_ENOMEM. Nothing is opened. */
+/* Make a target for an address in HAProxy's syntax; both spans are copied. `route` may be
+ * empty. 0 and a reference in *out; HAP_EADDRESS, HAP_EPATH, HAP_EPROCESS, HAP_ENUL,
+ * HAP_ENOMEM. Opens nothing. */
 int target_new(struct target **out, struct span address, struct span route,
 	       const struct permit *permit, struct clock *clock, uv_loop_t *loop);
 

@@ -1,58 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * permit.c - the commands that stay within one reference, and which word names it. */
+ * permit.c - the kinds of references, and whether a command stays within one. */
 #include "protocol/permit.h"
-#include "protocol/command.h"
 #include "base/err.h"
-#include "protocol/reply.h"
-
-enum {
-	LIST = 1,      /* the reference is an ACL or a map */
-	SERVER = 2,    /* it is BACKEND/SERVER */
-	VERSION = 4,   /* "@7" may stand before it */
-	PAYLOAD = 8,   /* lines may follow */
-	PROPERTY = 16, /* the word behind it says what is set */
-};
-
-/* Each has two words, and then the reference. Whatever else changes HAProxy is outside of
- * every reference. */
-static const struct {
-	const char *verb, *noun;
-	unsigned flags;
-} confined[] = {
-	{"add", "acl", LIST | VERSION},
-	{"add", "map", LIST | VERSION | PAYLOAD},
-	{"clear", "acl", LIST | VERSION},
-	{"clear", "map", LIST | VERSION},
-	{"commit", "acl", LIST | VERSION},
-	{"commit", "map", LIST | VERSION},
-	{"del", "acl", LIST},
-	{"del", "map", LIST},
-	{"prepare", "acl", LIST},
-	{"prepare", "map", LIST},
-	{"set", "map", LIST},
-	{"disable", "agent", SERVER},
-	{"disable", "health", SERVER},
-	{"disable", "server", SERVER},
-	{"enable", "agent", SERVER},
-	{"enable", "health", SERVER},
-	{"enable", "server", SERVER},
-	{"set", "server", SERVER | PROPERTY},
-	{"set", "weight", SERVER},
-};
-
-/* What `set server` may set. Not its name: it would be another reference's then. */
-static const char *const properties[] = {
-	"addr",       "agent", "agent-addr", "agent-port", "agent-send", "check-addr",
-	"check-port", "fqdn",  "health",     "ssl",        "state",      "weight",
-};
-
-#define COUNT(table) (sizeof(table) / sizeof *(table))
-
-static bool is(struct span word, const char *text)
-{
-	return span_equal(word, span_of(text));
-}
 
 static bool is_digits(struct span s)
 {
@@ -62,100 +12,98 @@ static bool is_digits(struct span s)
 	return s.n > 0;
 }
 
-static unsigned flags_of(const struct span *words, size_t n)
+/* "#4" */
+static bool is_number(struct span s)
 {
-	for (size_t i = 0; n >= 2 && i < COUNT(confined); i++)
-		if (is(words[0], confined[i].verb) && is(words[1], confined[i].noun))
-			return confined[i].flags;
-	return 0;
+	return s.n > 0 && *s.p == '#' && is_digits((struct span){s.p + 1, s.n - 1});
 }
 
-static bool is_property(struct span word)
+/* HAProxy takes these bytes in the name of a proxy or a server, and no others. */
+static bool is_name(const char *s, size_t n)
 {
-	for (size_t i = 0; i < COUNT(properties); i++)
-		if (is(word, properties[i]))
-			return true;
-	return false;
+	static const char bytes[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-_.:";
+
+	return n > 0 && strspn(s, bytes) >= n;
 }
 
-/* References are compared as they are written: a second name of the same list, or the
- * same number written otherwise, is not the reference. */
-static bool has_list(const struct permit *p, struct span ref)
+bool permit_ref(struct permit_ref *out, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	struct span backend = {text, slash ? (size_t)(slash - text) : strlen(text)};
+	struct span server = span_of(slash ? slash + 1 : "");
+	bool named = is_name(backend.p, backend.n);
+
+	*out = (struct permit_ref){.text = text};
+	if (!slash && is_number(backend))
+		out->kinds = PERMIT_LIST;
+	else if (*text && *text != '#' && *text != '@')
+		out->kinds = PERMIT_LIST | (named && !slash ? PERMIT_BACKEND : 0);
+	/* HAProxy ends a backend's name at the first '/', and takes "#4" for its number.
+	 */
+	if (slash && (named || is_number(backend)) &&
+	    (is_name(server.p, server.n) || is_number(server)))
+		out->kinds |= PERMIT_SERVER;
+	return out->kinds != 0;
+}
+
+/* References are compared as they are written: another name of the same list, or the same
+ * number written otherwise, is not the reference. */
+static bool is_ref(const struct permit_ref *ref, struct span word, unsigned kind)
+{
+	return (ref->kinds & kind) && span_equal(word, span_of(ref->text));
+}
+
+static bool has_list(const struct permit *p, struct span word)
 {
 	for (int i = 0; i < p->n_only; i++)
-		if (is(ref, p->only[i]))
+		if (is_ref(&p->only[i], word, PERMIT_LIST))
 			return true;
 	return false;
 }
 
-/* HAProxy ends a backend's name at the first '/'. */
-static bool has_server(const struct permit *p, struct span ref)
+static bool has_server(const struct permit *p, struct span word)
 {
-	struct span rest = ref, backend;
+	struct span rest = word, backend;
 
-	if (!memchr(ref.p, '/', ref.n) || !span_word(&rest, '/', &backend) || rest.n == 0)
-		return false;
+	span_word(&rest, '/', &backend);
 	for (int i = 0; i < p->n_only; i++)
-		if (is(ref, p->only[i]) || is(backend, p->only[i]))
+		if (is_ref(&p->only[i], word, PERMIT_SERVER) ||
+		    (rest.n > 0 && is_ref(&p->only[i], backend, PERMIT_BACKEND)))
 			return true;
 	return false;
 }
 
-static bool within(const struct permit *p, const struct span *words, size_t n,
-		   bool payload)
+static bool stays_within(const struct permit *p, const struct command *c)
 {
-	unsigned flags = flags_of(words, n);
-	size_t at = 2;
+	enum grammar_names names = c->grammar->names;
+	struct span word = c->n > 2 ? c->words[2] : (struct span){0};
 
-	if (flags == 0 || (payload && !(flags & PAYLOAD)))
+	if (c->payload.p && !(c->grammar->flags & GRAMMAR_PAIRS))
 		return false;
-	if (n > at && words[at].n > 0 && *words[at].p == '@') {
-		struct span version = {words[at].p + 1, words[at].n - 1};
-
-		if (!(flags & VERSION) || !is_digits(version))
+	if (names == NAMES_LIST_AT && word.n > 0 && *word.p == '@') {
+		if (!is_digits((struct span){word.p + 1, word.n - 1}) || c->n == 3)
 			return false;
-		at++;
+		word = c->words[3];
 	}
-	if (n <= at)
-		return false;
-	if (flags & PROPERTY && (n <= at + 1 || !is_property(words[at + 1])))
-		return false;
-	return flags & LIST ? has_list(p, words[at]) : has_server(p, words[at]);
+	if (names == NAMES_SERVER)
+		return has_server(p, word);
+	return names != NAMES_NONE && has_list(p, word);
 }
 
-/* A `show` of a name that is not known may be somebody's own, written in Lua. */
-static bool only_reads(const struct span *words, size_t n)
+/* A `show` of a name that haplua does not know may be a command written in Lua. */
+static bool only_reads(const struct command *c)
 {
-	const struct reply_grammar *g = reply_grammar(words, n);
-
-	return !(g->flags & REPLY_CHANGES) && strcmp(g->command, "show") != 0;
+	return !c->payload.p && !(c->grammar->flags & GRAMMAR_CHANGES) &&
+	       strcmp(c->grammar->command, "show") != 0;
 }
 
-int permit_check(const struct permit *p, struct span command, bool payload)
+int permit_check(const struct permit *p, const struct command *c)
 {
-	struct span words[HAP_WORDS_MAX];
-	struct buf store = {0};
-	int rc = 0;
-
-	if (!p->read_only && p->n_only == 0)
+	if (only_reads(c))
 		return 0;
-	int n = command_split(&store, command, words, HAP_WORDS_MAX);
-
-	if (n < 0) {
-		rc = n;
-	} else if (payload || !only_reads(words, (size_t)n)) {
-		if (p->read_only)
-			rc = HAP_EREADONLY;
-		else if (!within(p, words, (size_t)n, payload))
-			rc = HAP_EONLY;
-	}
-	buf_free(&store);
-	return rc;
-}
-
-bool permit_ref(const char *ref)
-{
-	if (*ref == '#')
-		return is_digits(span_of(ref + 1));
-	return *ref && *ref != '@';
+	if (p->read_only)
+		return HAP_EREADONLY;
+	return p->n_only == 0 || stays_within(p, c) ? 0 : HAP_EONLY;
 }

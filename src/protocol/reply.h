@@ -7,56 +7,18 @@
 #ifndef HAP_REPLY_H
 #define HAP_REPLY_H
 
-#include "base/buf.h"
+#include "protocol/grammar.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum reply_shape {
-	REPLY_ANY,   /* no grammar known: whatever is not a known refusal */
-	REPLY_EMPTY, /* success is an empty body, nothing else */
-	REPLY_TEXT,  /* success is a text that begins with one of `begins`; any text, if
-			that is NULL */
-	REPLY_DUMP,  /* success is data: no severity prefix, and the same of `begins` */
-};
-
-enum {
-	REPLY_CHANGES = 1, /* the command changes HAProxy: held back by a dry run */
-	REPLY_RAW = 2, /* the body may hold raw bytes of others, or an LF too many or too
-			  few: last of a line */
-	REPLY_SHORT = 4, /* some version leaves out the closing empty line; RAW as well */
-	REPLY_CLOSES =
-		8, /* ends or alters the session (quit, prompt, @1, ...): never sent */
-	REPLY_BARE = 16, /* may be an empty body although it is a text or a dump */
-	REPLY_NUMBER =
-		32, /* HAProxy takes a last word that is no number for 0, in silence */
-};
-
-struct reply_grammar {
-	const char *command; /* its first words, one space between them; "*" is any */
-	enum reply_shape shape;
-	unsigned flags;
-	/* Alternatives separated by '|', or NULL. In `begins` a '*' is any bytes. */
-	const char *begins;
-	const char *unless; /* a text that holds one of these is a refusal after all */
-};
-
-/* The grammar for a command, by its words (unescaped; an @version word after add, show,
- * clear, commit or prepare acl|map does not count). The longest entry that matches wins.
- * Never NULL: a command that is not known is REPLY_ANY and counts as one that changes
- * HAProxy. */
-const struct reply_grammar *reply_grammar(const struct span *words, size_t n);
-
-/* Each grammar by its number, from 0; NULL behind the last. For who goes through all. */
-const struct reply_grammar *reply_grammar_at(size_t i);
 
 /* Judge a reply. `severity` tells whether `set severity-output number` was in force;
  * `whole` is from frame_last(), true for the others. 0: success, and *text is the body
  * without severity prefix and final LF. HAP_EREFUSED, HAP_EDENIED or HAP_EWORKER:
  * *text is what HAProxy said. HAP_EPROTOCOL: the reply is cut or does not match the
  * command's grammar; *text is what came. */
-int reply_check(const struct reply_grammar *g, struct span reply, bool whole,
-		bool severity, struct span *text);
+int reply_check(const struct grammar *g, struct span reply, bool whole, bool severity,
+		struct span *text);
 
 /* Reading rows. All readers take checked text and advance *rest; nothing is copied or
  * allocated. 1: *out is set. 0: no more. HAP_EPROTOCOL: a row does not match. */

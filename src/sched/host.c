@@ -144,7 +144,7 @@ static void *reallocate(void *p, size_t size)
  * that is asked for: children inherit the limit. */
 static void raise_limit(const struct options *o)
 {
-	rlim_t need = (rlim_t)o->n_sockets * TARGET_BUSY_MAX + SPARE_FILES;
+	rlim_t need = (rlim_t)o->n_sockets * TARGET_CONNECTIONS_MAX + SPARE_FILES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)

@@ -130,7 +130,7 @@ static void read_everything(struct span text)
 	CHECK(!reply_integer(text, &value) || text.n > 0);
 }
 
-static void check_verdict(const struct reply_grammar *g, struct span reply, bool whole,
+static void check_verdict(const struct grammar *g, struct span reply, bool whole,
 			  bool severity)
 {
 	struct span text = {NULL, 0};
@@ -143,39 +143,37 @@ static void check_verdict(const struct reply_grammar *g, struct span reply, bool
 	if (rc == 0) {
 		CHECK(g->shape != REPLY_EMPTY || reply.n == 0);
 		CHECK(!severity || reply.n < 5 || memcmp(reply.p, "[3]: ", 5) != 0);
-		CHECK(whole || g->flags & REPLY_SHORT || reply.n == 0);
+		CHECK(whole || g->flags & GRAMMAR_SHORT || reply.n == 0);
 	}
 }
 
 enum { SEVERITY = 1, BY_NUMBER = 2, BEGUN = 4 };
 
 /* The grammar that the input asks for; its command is cut off. NULL: none. */
-static const struct reply_grammar *choose(struct span *input, bool by_number)
+static const struct grammar *choose(struct span *input, bool by_number)
 {
-	struct span line, words[HAP_WORDS_MAX];
-	struct buf store = {0};
+	struct command c = {0};
+	struct span line;
 	size_t total = 0;
 
 	if (by_number) {
-		while (reply_grammar_at(total))
+		while (grammar_at(total))
 			total++;
 		CHECK(total <= 256);
-		return reply_grammar_at(fuzz_byte(input) % total);
+		return grammar_at(fuzz_byte(input) % total);
 	}
 	if (!span_line(input, &line))
 		return NULL;
-	int count = command_split(&store, line, words, HAP_WORDS_MAX);
-
-	CHECK(count >= 0);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)count);
+	int rc = command_from_text(&c, line);
+	const struct grammar *g = rc == 0 ? c.grammar : &grammar_unknown;
 
 	CHECK(g);
-	buf_free(&store);
+	command_free(&c);
 	return g;
 }
 
 /* One of the grammar's beginnings, and the reply behind it. */
-static void begin(struct buf *out, const struct reply_grammar *g, struct span *input)
+static void begin(struct buf *out, const struct grammar *g, struct span *input)
 {
 	struct span rest = span_of(g->begins ? g->begins : ""), one = rest;
 
@@ -187,12 +185,12 @@ static void begin(struct buf *out, const struct reply_grammar *g, struct span *i
 static void try_one(struct span input)
 {
 	uint8_t how = fuzz_byte(&input);
-	const struct reply_grammar *g = choose(&input, how & BY_NUMBER);
+	const struct grammar *g = choose(&input, how & BY_NUMBER);
 	struct buf reply = {0};
 
 	if (!g)
 		return;
-	CHECK(!(g->flags & REPLY_SHORT) || g->flags & REPLY_RAW);
+	CHECK(!(g->flags & GRAMMAR_SHORT) || g->flags & GRAMMAR_RAW);
 	if (how & BEGUN)
 		begin(&reply, g, &input);
 	else
@@ -208,7 +206,7 @@ static void try_each_grammar(void)
 {
 	static const char *const ends[] = {"\n", "", " x\n", "\n[3]: no\n"};
 
-	for (size_t i = 0; reply_grammar_at(i); i++)
+	for (size_t i = 0; grammar_at(i); i++)
 		for (int how = BY_NUMBER; how < 8; how = (how + 1) | BY_NUMBER)
 			for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
 				char input[32];

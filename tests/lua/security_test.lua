@@ -153,6 +153,21 @@ describe("--only", function()
     end
   end)
 
+  it("takes the number of a list for no backend's, and a backend's for no list's", function()
+    for command, references in pairs({
+      ["disable server #4/o1"] = { "#4", "#4/o2", "#4/#1" }, ["add acl #4 x"] = { "#4/o1", "4" },
+      ["disable server /x/o1"] = { "/x" }, ["disable server two\\ words/o1"] = { "two words" },
+    }) do
+      for _, reference in ipairs(references) do
+        local ran, got = changed_by(("send %q"):format(command), "--only", reference)
+        assert.same({ 1 }, { ran.status, got }, command .. " " .. reference)
+        assert.truthy(ran.err:find("--only refuses", 1, true))
+      end
+    end
+    local ran, got = changed_by("send 'disable server #4/o1'", "--only", "#4/o1")
+    assert.same({ 0, "set severity-output number;disable server #4/o1\\n" }, { ran.status, got })
+  end)
+
   it("goes by the name as it is written, for a list may have two", function()
     for _, reference in ipairs({ "#01", "x.lst", "./x.lst", "#0" }) do
       local ran, got = changed_by(('acl_add(%q, "x")'):format(reference), "--only", "#1", "--only", "/x.lst")
@@ -169,7 +184,7 @@ describe("--only", function()
   end)
 
   it("takes no reference that would never match", function()
-    for _, reference in ipairs({ "", "#", "#x", "#0x10", "@1" }) do
+    for _, reference in ipairs({ "", "#", "#x", "#0x10", "@1", "#4/", "#x/o1" }) do
       local ran = support.haplua({ "--only", reference, "-e", "" })
       assert.equal(2, ran.status)
       assert.truthy(ran.err:find("--only takes", 1, true))

@@ -9,6 +9,16 @@
 #include "base/err.h"
 #include "model.h"
 
+/* Make a command of a text, and free it again. */
+static int check(struct span text)
+{
+	struct command c = {0};
+	int rc = command_from_text(&c, text);
+
+	command_free(&c);
+	return rc;
+}
+
 /* One word. */
 
 static void plain_words_are_sent_as_they_are(void **state)
@@ -83,23 +93,27 @@ static void words_are_joined_by_one_space(void **state)
 {
 	struct span words[] = {SPAN_LIT("add"), SPAN_LIT("acl"), SPAN_LIT("#9999"),
 			       SPAN_LIT("^/a b$")};
-	struct buf out = {0};
+	struct command c = {0};
 
 	(void)state;
-	assert_int_equal(command_words(&out, words, 4, NULL), 0);
-	assert_text(buf_span(&out), "add acl #9999 ^/a\\ b$");
-	buf_free(&out);
+	assert_int_equal(command_from_words(&c, words, 4, NULL), 0);
+	assert_text(c.text, "add acl #9999 ^/a\\ b$");
+	assert_int_equal(c.n, 4);
+	assert_text(c.words[3], "^/a b$");
+	assert_string_equal(c.grammar->command, "add acl");
+	assert_null(c.payload.p);
+	command_free(&c);
 }
 
 static void a_last_cr_is_kept_from_being_eaten(void **state)
 {
 	struct span words[] = {SPAN_LIT("add"), SPAN_LIT("x\r")};
-	struct buf out = {0};
+	struct command c = {0};
 
 	(void)state;
-	assert_int_equal(command_words(&out, words, 2, NULL), 0);
-	assert_text(buf_span(&out), "add x\r ");
-	buf_free(&out);
+	assert_int_equal(command_from_words(&c, words, 2, NULL), 0);
+	assert_text(c.text, "add x\r ");
+	command_free(&c);
 }
 
 static void the_word_at_fault_is_named(void **state)
@@ -107,35 +121,32 @@ static void the_word_at_fault_is_named(void **state)
 	struct span many[HAP_WORDS_MAX + 1],
 		words[3] = {SPAN_LIT("add"), SPAN_LIT("acl")};
 	static char text[HAP_COMMAND_MAX];
-	struct buf out = {0};
+	struct command c = {0};
 	size_t bad = 99;
 
 	(void)state;
-	assert_int_equal(buf_add_str(&out, "kept"), 0);
 	words[2] = SPAN_LIT("a\nb");
-	assert_int_equal(command_words(&out, words, 3, &bad), HAP_ENEWLINE);
+	assert_int_equal(command_from_words(&c, words, 3, &bad), HAP_ENEWLINE);
 	assert_int_equal(bad, 2);
 	words[1] = SPAN_LIT("");
-	assert_int_equal(command_words(&out, words, 3, &bad), HAP_EEMPTY);
+	assert_int_equal(command_from_words(&c, words, 3, &bad), HAP_EEMPTY);
 	assert_int_equal(bad, 1);
-	assert_int_equal(command_words(&out, words, 0, &bad), HAP_EEMPTY);
+	assert_int_equal(command_from_words(&c, words, 0, &bad), HAP_EEMPTY);
 	assert_int_equal(bad, 0);
 	for (size_t i = 0; i <= HAP_WORDS_MAX; i++)
 		many[i] = SPAN_LIT("w");
-	assert_int_equal(command_words(&out, many, HAP_WORDS_MAX + 1, &bad), HAP_EWORDS);
+	assert_int_equal(command_from_words(&c, many, HAP_WORDS_MAX + 1, &bad),
+			 HAP_EWORDS);
 	assert_int_equal(bad, HAP_WORDS_MAX);
 	memset(text, 'x', sizeof text);
 	words[1] = (struct span){text, sizeof text - 3};
-	assert_int_equal(command_words(&out, words, 2, &bad), HAP_ELONG);
+	assert_int_equal(command_from_words(&c, words, 2, &bad), HAP_ELONG);
 	assert_int_equal(bad, 1);
-	assert_text(buf_span(&out), "kept");
-	out.n = 0;
-	assert_int_equal(command_words(&out, many, HAP_WORDS_MAX, &bad), 0);
-	out.n = 0;
+	assert_int_equal(command_from_words(&c, many, HAP_WORDS_MAX, &bad), 0);
 	words[1].n--;
-	assert_int_equal(command_words(&out, words, 2, &bad), 0);
-	assert_int_equal(out.n, HAP_COMMAND_MAX);
-	buf_free(&out);
+	assert_int_equal(command_from_words(&c, words, 2, &bad), 0);
+	assert_int_equal(c.text.n, HAP_COMMAND_MAX);
+	command_free(&c);
 }
 
 /* Whole commands given by users. */
@@ -162,9 +173,8 @@ static void commands_that_may_be_sent(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		if (command_check(span_of(cases[i])) != 0)
-			fail_msg("\"%s\" gave %d", cases[i],
-				 command_check(span_of(cases[i])));
+		if (check(span_of(cases[i])) != 0)
+			fail_msg("\"%s\" gave %d", cases[i], check(span_of(cases[i])));
 }
 
 static void commands_that_may_not(void **state)
@@ -208,15 +218,15 @@ static void commands_that_may_not(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct span text = span_of(cases[i].text);
 		char *p = exact_copy(text);
-		int rc = command_check((struct span){p, text.n});
+		int rc = check((struct span){p, text.n});
 
 		if (rc != cases[i].rc)
 			fail_msg("\"%s\" gave %d, not %d", cases[i].text, rc,
 				 cases[i].rc);
 		free(p);
 	}
-	assert_int_equal(command_check(SPAN_LIT("show\0info")), HAP_ENUL);
-	assert_int_equal(command_check((struct span){NULL, 0}), HAP_EEMPTY);
+	assert_int_equal(check(SPAN_LIT("show\0info")), HAP_ENUL);
+	assert_int_equal(check((struct span){NULL, 0}), HAP_EEMPTY);
 }
 
 static void a_command_has_at_most_64_words_and_15000_bytes(void **state)
@@ -225,34 +235,30 @@ static void a_command_has_at_most_64_words_and_15000_bytes(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof text);
-	assert_int_equal(command_check((struct span){text, HAP_COMMAND_MAX}), 0);
-	assert_int_equal(command_check((struct span){text, sizeof text}), HAP_ELONG);
+	assert_int_equal(check((struct span){text, HAP_COMMAND_MAX}), 0);
+	assert_int_equal(check((struct span){text, sizeof text}), HAP_ELONG);
 	for (size_t i = 1; i < 2 * HAP_WORDS_MAX; i += 2)
 		text[i] = ' ';
-	assert_int_equal(command_check((struct span){text, 2 * HAP_WORDS_MAX}), 0);
-	assert_int_equal(command_check((struct span){text, 2 * HAP_WORDS_MAX + 1}),
-			 HAP_EWORDS);
+	assert_int_equal(check((struct span){text, 2 * HAP_WORDS_MAX}), 0);
+	assert_int_equal(check((struct span){text, 2 * HAP_WORDS_MAX + 1}), HAP_EWORDS);
 }
 
 static void splitting_undoes_the_escapes(void **state)
 {
-	struct span words[4];
-	struct buf store = {0};
+	struct command c = {0};
 
 	(void)state;
-	assert_int_equal(
-		command_split(&store, SPAN_LIT("  a\\ b\t\\\\ \\c\\;\r "), words, 4), 3);
-	assert_text(words[0], "a b");
-	assert_text(words[1], "\\");
-	assert_text(words[2], "c;\r");
-	assert_int_equal(command_split(&store, SPAN_LIT("a b c"), words, 2), 2);
-	assert_text(words[1], "b");
-	assert_int_equal(command_split(&store, SPAN_LIT(""), words, 2), 0);
-	assert_int_equal(command_split(&store, SPAN_LIT("a\\"), words, 2), 1);
-	assert_text(words[0], "a");
-	buf_free(&store);
+	assert_int_equal(command_from_text(&c, SPAN_LIT("  a\\ b\t\\\\ \\c\\;\r ")), 0);
+	assert_int_equal(c.n, 3);
+	assert_text(c.words[0], "a b");
+	assert_text(c.words[1], "\\");
+	assert_text(c.words[2], "c;\r");
+	assert_text(c.text, "  a\\ b\t\\\\ \\c\\;\r ");
+	assert_int_equal(command_from_text(&c, SPAN_LIT("s\\how acl x")), 0);
+	assert_string_equal(c.grammar->command, "show acl *");
+	command_free(&c);
 	oom_at = 1;
-	assert_int_equal(command_split(&store, SPAN_LIT("a"), words, 2), HAP_ENOMEM);
+	assert_int_equal(command_from_text(&c, SPAN_LIT("a")), HAP_ENOMEM);
 	oom_at = 0;
 }
 
@@ -309,24 +315,23 @@ static void check_encoded(const struct span *words, size_t n, struct span line)
 static void any_words_come_out_as_they_went_in(void **state)
 {
 	static char bytes[12 * 200];
-	struct span words[12], again[12];
-	struct buf out = {0}, store = {0};
+	struct command made = {0}, again = {0};
+	struct span words[12];
 
 	(void)state;
 	random_state = 20260801;
 	for (int round = 0; round < 20000; round++) {
 		size_t n = random_words(words, bytes);
 
-		out.n = 0;
-		assert_int_equal(command_words(&out, words, n, NULL), 0);
-		check_encoded(words, n, buf_span(&out));
-		assert_int_equal(command_check(buf_span(&out)), 0);
-		assert_int_equal(command_split(&store, buf_span(&out), again, 12), n);
+		assert_int_equal(command_from_words(&made, words, n, NULL), 0);
+		check_encoded(words, n, made.text);
+		assert_int_equal(command_from_text(&again, made.text), 0);
+		assert_int_equal(again.n, n);
 		for (size_t i = 0; i < n; i++)
-			assert_span(again[i], words[i]);
+			assert_span(again.words[i], words[i]);
 	}
-	buf_free(&out);
-	buf_free(&store);
+	command_free(&made);
+	command_free(&again);
 }
 
 /* And what users write themselves: no text that is let through is more than a command. */
@@ -342,7 +347,7 @@ static void no_accepted_text_is_two_commands(void **state)
 
 		for (size_t i = 0; i < n; i++)
 			text[i] = spice[random_below(sizeof spice - 1)];
-		if (command_check((struct span){text, n}) < 0)
+		if (check((struct span){text, n}) < 0)
 			continue;
 		assert_int_equal(model_end(text, n), n);
 		assert_false(model_marked_old(text, n));
@@ -352,7 +357,7 @@ static void no_accepted_text_is_two_commands(void **state)
 }
 
 /* Fail each allocation in turn. */
-static void no_memory_leaves_the_words_before(void **state)
+static void no_memory_is_a_failure(void **state)
 {
 	struct span words[] = {SPAN_LIT("add"), SPAN_LIT("acl"), SPAN_LIT("a b c\r")};
 	static char text[9000];
@@ -361,38 +366,54 @@ static void no_memory_leaves_the_words_before(void **state)
 	memset(text, 'x', sizeof text);
 	words[1] = (struct span){text, sizeof text};
 	for (size_t at = 1; at < 4; at++) {
-		struct buf out = {0};
-		size_t bad = 9;
+		struct command c = {0};
 
 		oom_at = at;
-		int rc = command_words(&out, words, 3, &bad);
+		int rc = command_from_words(&c, words, 3, NULL);
 
 		assert_int_equal(rc, oom_at ? 0 : HAP_ENOMEM);
-		assert_true(oom_at || out.n == 0);
 		oom_at = 0;
-		buf_free(&out);
+		command_free(&c);
 	}
 }
 
 static void more_words_are_as_if_they_had_been_there(void **state)
 {
-	struct span words[] = {SPAN_LIT("add"), SPAN_LIT("map"), SPAN_LIT("a b"),
+	struct span words[] = {SPAN_LIT("add"), SPAN_LIT("map\r"), SPAN_LIT("a b"),
 			       SPAN_LIT("c\r")};
-	struct buf all = {0}, parts = {0};
+	struct span many[HAP_WORDS_MAX];
+	struct command all = {0}, parts = {0};
 	size_t bad = 0;
 
 	(void)state;
-	assert_int_equal(command_words(&all, words, 4, NULL), 0);
-	assert_int_equal(command_words(&parts, words, 2, NULL), 0);
-	assert_int_equal(command_more(&parts, words + 2, 2, NULL), 0);
-	assert_span(buf_span(&parts), buf_span(&all));
+	assert_int_equal(command_from_words(&all, words, 4, NULL), 0);
+	assert_int_equal(command_from_words(&parts, words, 2, NULL), 0);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(command_more(&parts, words + 2, 2, NULL), 0);
+		assert_span(parts.text, all.text);
+		assert_int_equal(parts.n, 4);
+	}
 	words[3] = SPAN_LIT("\n");
-	parts.n = strlen("add map");
 	assert_int_equal(command_more(&parts, words + 2, 2, &bad), HAP_ENEWLINE);
 	assert_int_equal(bad, 1);
-	assert_text(buf_span(&parts), "add map");
-	buf_free(&all);
-	buf_free(&parts);
+	assert_int_equal(command_more(&parts, words + 2, 1, NULL), 0);
+	assert_text(parts.text, "add map\r a\\ b");
+	for (size_t i = 0; i < HAP_WORDS_MAX; i++)
+		many[i] = SPAN_LIT("w");
+	assert_int_equal(command_more(&parts, many, HAP_WORDS_MAX - 2, NULL), 0);
+	assert_int_equal(command_more(&parts, many, HAP_WORDS_MAX - 1, NULL), HAP_EWORDS);
+	/* What command_more() finds is looked up with all words. */
+	words[0] = SPAN_LIT("show");
+	words[1] = SPAN_LIT("acl");
+	assert_int_equal(command_from_words(&parts, words, 1, NULL), 0);
+	assert_string_equal(parts.grammar->command, "show");
+	assert_int_equal(command_more(&parts, words + 1, 1, NULL), 0);
+	assert_string_equal(parts.grammar->command, "show acl");
+	words[1] = SPAN_LIT("map");
+	assert_int_equal(command_more(&parts, words + 1, 1, NULL), 0);
+	assert_string_equal(parts.grammar->command, "show map");
+	command_free(&all);
+	command_free(&parts);
 }
 
 int main(void)
@@ -411,7 +432,7 @@ int main(void)
 		cmocka_unit_test(splitting_undoes_the_escapes),
 		cmocka_unit_test(any_words_come_out_as_they_went_in),
 		cmocka_unit_test(no_accepted_text_is_two_commands),
-		cmocka_unit_test(no_memory_leaves_the_words_before),
+		cmocka_unit_test(no_memory_is_a_failure),
 	};
 
 	return cmocka_run_group_tests_name("command", tests, NULL, NULL);

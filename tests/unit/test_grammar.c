@@ -8,14 +8,13 @@
 
 #include <stdio.h>
 
-static const struct reply_grammar *grammar_of(const char *command)
+static const struct grammar *grammar_of(const char *text)
 {
-	struct span words[HAP_WORDS_MAX];
-	struct buf store = {0};
-	int n = command_split(&store, span_of(command), words, HAP_WORDS_MAX);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)n);
+	struct command c = {0};
+	int rc = command_from_text(&c, span_of(text));
+	const struct grammar *g = rc == 0 ? c.grammar : &grammar_unknown;
 
-	buf_free(&store);
+	command_free(&c);
 	return g;
 }
 
@@ -51,16 +50,44 @@ static void the_longest_grammar_wins(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_string_equal(grammar_of(cases[i].command)->command,
 				    cases[i].grammar);
-	assert_non_null(reply_grammar(NULL, 0));
-	assert_string_equal(reply_grammar(&(struct span){NULL, 0}, 1)->command, "");
+}
+
+static const struct grammar *find(const struct span *words, size_t n, bool more)
+{
+	bool got;
+	const struct grammar *g = grammar_find(words, n, &got);
+
+	assert_int_equal(got, more);
+	return g;
+}
+
+static void odd_words_have_a_row(void **state)
+{
+	const struct span words[] = {SPAN_LIT("show"), SPAN_LIT("acl"), {NULL, 0}};
+
+	(void)state;
+	assert_ptr_equal(find(NULL, 0, false), &grammar_unknown);
+	assert_ptr_equal(find(words + 2, 1, false), &grammar_unknown);
+	assert_string_equal(find(words, 3, false)->command, "show acl *");
 	assert_string_equal(
-		reply_grammar((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2)->command,
+		find((struct span[]){SPAN_LIT("show"), {NULL, 0}}, 2, false)->command,
 		"show");
-	assert_string_equal(
-		reply_grammar(
-			(struct span[]){SPAN_LIT("show"), SPAN_LIT("acl"), {NULL, 0}}, 3)
-			->command,
-		"show acl *");
+}
+
+/* Whether further words could lead to another row. */
+static void a_head_decides_or_not(void **state)
+{
+	const struct span add[] = {SPAN_LIT("add"), SPAN_LIT("acl"), SPAN_LIT("#1")};
+	const struct span set[] = {SPAN_LIT("set"), SPAN_LIT("server"), SPAN_LIT("a/b"),
+				   SPAN_LIT("state")};
+
+	(void)state;
+	find(add, 1, true);
+	find(add, 2, false);
+	find(add, 3, false);
+	find(set, 2, true);
+	find(set, 3, true);
+	find(set, 4, false);
 }
 
 static void what_reads_is_known_to_read(void **state)
@@ -134,10 +161,10 @@ static void what_reads_is_known_to_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
-		if (grammar_of(reads[i])->flags & REPLY_CHANGES)
+		if (grammar_of(reads[i])->flags & GRAMMAR_CHANGES)
 			fail_msg("%s counts as a change", reads[i]);
 	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
-		if (!(grammar_of(changes[i])->flags & REPLY_CHANGES))
+		if (!(grammar_of(changes[i])->flags & GRAMMAR_CHANGES))
 			fail_msg("%s does not count as a change", changes[i]);
 }
 
@@ -162,10 +189,10 @@ static void what_alters_the_session_is_known(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof closes / sizeof *closes; i++)
-		if (!(grammar_of(closes[i])->flags & REPLY_CLOSES))
+		if (!(grammar_of(closes[i])->flags & GRAMMAR_CLOSES))
 			fail_msg("%s may be sent", closes[i]);
-	assert_false(grammar_of("quitx")->flags & REPLY_CLOSES);
-	assert_false(grammar_of("set anon global-key 1")->flags & REPLY_CLOSES);
+	assert_false(grammar_of("quitx")->flags & GRAMMAR_CLOSES);
+	assert_false(grammar_of("set anon global-key 1")->flags & GRAMMAR_CLOSES);
 }
 
 /* What answers with an LF too few on some version spoils the framing of what follows. */
@@ -216,10 +243,10 @@ static void what_may_end_short_is_last_on_its_line(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof lasts / sizeof *lasts; i++)
-		if (!(grammar_of(lasts[i])->flags & REPLY_RAW))
+		if (!(grammar_of(lasts[i])->flags & GRAMMAR_RAW))
 			fail_msg("%s may be followed", lasts[i]);
 	for (size_t i = 0; i < sizeof joined / sizeof *joined; i++)
-		if (grammar_of(joined[i])->flags & (REPLY_RAW | REPLY_SHORT))
+		if (grammar_of(joined[i])->flags & (GRAMMAR_RAW | GRAMMAR_SHORT))
 			fail_msg("%s may not be followed", joined[i]);
 }
 
@@ -234,19 +261,19 @@ static void numbers_taken_for_0_are_known(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-		if (!(grammar_of(numbers[i])->flags & REPLY_NUMBER))
+		if (!(grammar_of(numbers[i])->flags & GRAMMAR_NUMBER))
 			fail_msg("%s needs a number", numbers[i]);
-	assert_false(grammar_of("set server b/s weight 50%")->flags & REPLY_NUMBER);
+	assert_false(grammar_of("set server b/s weight 50%")->flags & GRAMMAR_NUMBER);
 }
 
 /* Each is found by its own words, and takes its own beginnings for a success. */
 static void every_grammar_is_reached(void **state)
 {
-	const struct reply_grammar *g;
+	const struct grammar *g;
 	size_t n = 0;
 
 	(void)state;
-	for (; (g = reply_grammar_at(n)); n++) {
+	for (; (g = grammar_at(n)); n++) {
 		struct span rest = span_of(g->begins ? g->begins : ""), begin, text;
 
 		if (grammar_of(g->command) != g)
@@ -264,13 +291,15 @@ static void every_grammar_is_reached(void **state)
 		}
 	}
 	assert_true(n > 100);
-	assert_null(reply_grammar_at(n + 1));
+	assert_null(grammar_at(n + 1));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_longest_grammar_wins),
+		cmocka_unit_test(odd_words_have_a_row),
+		cmocka_unit_test(a_head_decides_or_not),
 		cmocka_unit_test(every_grammar_is_reached),
 		cmocka_unit_test(what_reads_is_known_to_read),
 		cmocka_unit_test(what_alters_the_session_is_known),

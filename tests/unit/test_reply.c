@@ -14,14 +14,13 @@ struct reply_case {
 	const char *text;
 };
 
-static const struct reply_grammar *grammar_of(const char *command)
+static const struct grammar *grammar_of(const char *text)
 {
-	struct span words[HAP_WORDS_MAX];
-	struct buf store = {0};
-	int n = command_split(&store, span_of(command), words, HAP_WORDS_MAX);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)n);
+	struct command c = {0};
+	int rc = command_from_text(&c, span_of(text));
+	const struct grammar *g = rc == 0 ? c.grammar : &grammar_unknown;
 
-	buf_free(&store);
+	command_free(&c);
 	return g;
 }
 

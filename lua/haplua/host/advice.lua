@@ -12,6 +12,7 @@ local visible = require("haplua.error").visible
 ---@class haplua.Failure
 ---@field error table  the error object
 ---@field path string?  the target, where it is a socket file
+---@field host string?  the target's host, where it is one
 ---@field target haplua.Target
 
 local function config_line(path)
@@ -23,9 +24,6 @@ local function lines(...)
 end
 
 local function no_socket(failure)
-  if not failure.path then
-    return "does the host's name stand in DNS or /etc/hosts?"
-  end
   return lines(
     "is HAProxy running, and is this the path of its `stats socket`? Its configuration needs, under `global`:",
     config_line(failure.path),
@@ -90,13 +88,37 @@ local function in_doubt(failure)
   return "HAProxy may have done what it was sent: look before it is sent again" .. (look and ", with\n  " .. look or "")
 end
 
+local function no_name(failure)
+  return lines(
+    "the host's name was not found: does it stand in DNS or /etc/hosts?",
+    ("look with: getent ahosts %s"):format(failure.host or "NAME"))
+end
+
+local function no_name_server(failure)
+  return lines(
+    "no name server has answered (/etc/resolv.conf names them); nothing was sent to HAProxy",
+    ("look with: getent ahosts %s; or give the host's number instead of its name"):format(failure.host or "NAME"))
+end
+
+local function no_way(failure)
+  return failure.path and "is HAProxy running? Look with: systemctl status haproxy"
+    or "no answer from that host: is it up, and does a firewall between let this port through?"
+end
+
+local function connection_lost()
+  return lines(
+    "HAProxy closed the connection before it answered: it may have been stopped or reloaded just now",
+    "look with: systemctl status haproxy")
+end
+
+-- By the system's name for the failure.
 local unreachable = {
   EMSGSIZE = in_pieces,
   EMFILE = too_many_files,
   ENFILE = too_many_files,
   ENOENT = no_socket,
   ENOTDIR = no_socket,
-  EAI_NONAME = no_socket,
+  EAI_AGAIN = no_name_server,
   EACCES = not_permitted,
   EPERM = not_permitted,
   ECONNREFUSED = connection_refused,
@@ -105,11 +127,31 @@ local unreachable = {
   end,
 }
 
-local function timed_out()
-  return lines(
-    "HAProxy accepted the connection but did not answer. Its ten connections may be taken (`stats maxconn`),",
-    "or it is too busy: look who holds the socket with `ss -xp`, or give it longer with -t SECONDS")
-end
+-- By the phase in which the request failed, for other failures.
+local unreachable_in = { resolve = no_name, connect = no_way, write = connection_lost, read = connection_lost }
+
+-- By the phase in which the time was over.
+local timed_out_in = {
+  queue = function()
+    return lines(
+      "a run has 4 connections to a HAProxy at a time, and those that came before got no answer. It may be too busy,",
+      "or its ten connections taken (`stats maxconn`): look who holds the socket with `ss -xp`")
+  end,
+  resolve = no_name_server,
+  connect = function(failure)
+    return failure.path and lines(
+      "HAProxy does not take new connections from the socket's queue, which is full: it is stopped, or too busy.",
+      "Look with `ss -xl`, or give it longer with -t SECONDS") or no_way(failure)
+  end,
+  write = function()
+    return "the connection was made, but HAProxy did not read the whole request: it is stopped, or too busy"
+  end,
+  read = function()
+    return lines(
+      "the connection was made, but HAProxy did not answer. Its ten connections may be taken (`stats maxconn`),",
+      "or it is too busy: look who holds the socket with `ss -xp`, or give it longer with -t SECONDS")
+  end,
+}
 
 local function level_too_low(failure)
   return lines(
@@ -179,7 +221,8 @@ return function(problem)
   local failure = {
     error = problem,
     target = target,
-    path = address:match("^unix@(.*)") or address:match("^[./].*"),
+    path = address:match("^unix@(.*)") or address:match("^[^@]*/.*"),
+    host = address:gsub("^%w+@", ""):match("^%[?(.-)%]?:%d+$"),
   }
   local text = problem.advice
   if text then
@@ -187,9 +230,10 @@ return function(problem)
   elseif problem.target and problem.target ~= address then
     return nil
   elseif problem.kind == "unreachable" then
-    text = unreachable[problem.code] and unreachable[problem.code](failure)
+    local say = unreachable[problem.code] or unreachable_in[problem.phase]
+    text = say and say(failure)
   elseif problem.kind == "timeout" and problem.target then
-    text = timed_out()
+    text = (timed_out_in[problem.phase] or timed_out_in.read)(failure)
   elseif problem.kind == "denied" then
     text = level_too_low(failure)
   elseif problem.kind == "refused" then

@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-#define PIPELINE_BOX "haplua.Exchange"
+#define PIPELINE_BOX "haplua.Pipeline"
 
 /* Stack of every call that sends: arguments, then what is made on the way. */
 enum {
@@ -33,10 +33,9 @@ enum {
 enum mode { MODE_TEXT, MODE_TEXTS, MODE_EACH };
 
 struct call {
-	struct pipeline x;
-	struct buf scratch;                  /* one command while it is encoded */
-	const struct reply_grammar *grammar; /* of the command that was added last */
-	lua_Integer done;                    /* commands that HAProxy accepted */
+	struct pipeline pipeline;
+	struct command command; /* the one that is being added */
+	lua_Integer done;       /* commands that HAProxy accepted */
 };
 
 struct target *lua_call_target(lua_State *L, int index)
@@ -48,74 +47,48 @@ struct target *lua_call_target(lua_State *L, int index)
 static int call_close(lua_State *L)
 {
 	struct call *c = luaL_checkudata(L, 1, PIPELINE_BOX);
-	size_t in_doubt = pipeline_in_doubt(&c->x);
+	size_t in_doubt = pipeline_in_doubt(&c->pipeline);
 
-	pipeline_free(&c->x);
-	buf_free(&c->scratch);
+	pipeline_free(&c->pipeline);
+	command_free(&c->command);
 	if (in_doubt && lua_gettop(L) > 1)
 		error_in_doubt(L, 2, in_doubt);
 	return 0;
 }
 
-/* Commands. Everything is encoded, and refused if need be, before anything is sent. */
+/* Commands. Every command is made, and refused if need be, before anything is sent. */
 
-static void add(lua_State *L, struct call *c, const struct reply_grammar *g,
-		const char *what, lua_Integer n)
+/* Add the command in c->command, which messages call `what` number `n`. */
+static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 {
+	const struct command *command = &c->command;
 	int rc;
 
-	if (g->flags & REPLY_CLOSES)
+	if (command->grammar->flags & GRAMMAR_CLOSES)
 		error_misuse(L,
 			     "'%s' changes the connection itself, and haplua uses a "
 			     "fresh one for each request; nothing was sent",
-			     g->command);
-	rc = pipeline_add(&c->x, buf_span(&c->scratch), g);
-	if (lua_permit_denied(rc))
-		lua_permit_raise(L, c->x.target, buf_span(&c->scratch), rc);
+			     command->grammar->command);
+	words_check_number(L, command);
+	rc = pipeline_add(&c->pipeline, command);
+	if (permit_denied(rc))
+		permit_raise(L, c->pipeline.target, command, rc);
 	if (rc < 0)
-		lua_words_misuse(L, what, n, rc);
-	c->grammar = g;
+		words_misuse(L, what, n, rc);
 }
 
-static void add_list(lua_State *L, struct call *c, int index)
+/* Add the command at `index`, with the payload at index `payload`; 0: it has none. */
+static void add_command(lua_State *L, struct call *c, int index, int payload)
 {
-	struct span words[HAP_WORDS_MAX];
-	int top = lua_gettop(L);
-	size_t n = lua_words_push(L, lua_absindex(L, index), words);
-	const struct reply_grammar *g = reply_grammar(words, n);
+	int top = lua_gettop(L), rc = 0;
 
-	lua_words_encode(L, &c->scratch, words, n);
-	lua_words_number(L, g, words[n - 1]);
-	add(L, c, g, "command", 0);
+	words_command(L, &c->command, index);
+	if (payload)
+		rc = command_payload(&c->command, words_at(L, payload, "payload", 1));
+	if (rc < 0)
+		words_misuse(L, "payload", 0, rc);
+	add(L, c, payload ? "payload" : "command", 0);
 	lua_settop(L, top);
-}
-
-static void add_string(lua_State *L, struct call *c, int index)
-{
-	struct span words[HAP_WORDS_MAX];
-	struct span text = lua_words_at(L, index, "command", 1);
-	int rc = command_check(text);
-
-	if (rc < 0)
-		lua_words_misuse(L, "command", 0, rc);
-	rc = command_split(&c->scratch, text, words, HAP_WORDS_MAX);
-	if (rc < 0)
-		lua_words_misuse(L, "command", 0, rc);
-	const struct reply_grammar *g = reply_grammar(words, (size_t)rc);
-
-	lua_words_number(L, g, words[rc - 1]);
-	c->scratch.n = 0;
-	if (buf_add_span(&c->scratch, text) < 0)
-		error_raise(L, HAP_ENOMEM, NULL);
-	add(L, c, g, "command", 0);
-}
-
-static void add_command(lua_State *L, struct call *c, int index)
-{
-	if (lua_istable(L, index))
-		add_list(L, c, index);
-	else
-		add_string(L, c, index);
 }
 
 /* Calling. */
@@ -135,9 +108,9 @@ static struct call *start(lua_State *L)
 	*c = (struct call){0};
 	luaL_setmetatable(L, PIPELINE_BOX);
 	lua_toclose(L, SLOT_BOX);
-	c->x.wake = task_wake;
-	c->x.owner = task;
-	if (pipeline_start(&c->x, t, timeout) < 0)
+	c->pipeline.wake = task_wake;
+	c->pipeline.owner = task;
+	if (pipeline_start(&c->pipeline, t, timeout) < 0)
 		error_raise(L, HAP_ENOMEM, NULL);
 	return c;
 }
@@ -146,15 +119,16 @@ static void push_error(lua_State *L, const struct call *c, int rc,
 		       const struct pipeline_reply *reply)
 {
 	struct error_about about = {
-		.command = pipeline_command(&c->x, reply->index),
+		.command = pipeline_command(&c->pipeline, reply->index),
 		.reply = reply->text,
-		.target = c->x.target->name,
-		.seconds = c->x.timeout,
-		.limit = c->x.target->answer_max,
+		.target = c->pipeline.target->name,
+		.seconds = c->pipeline.timeout,
+		.limit = c->pipeline.target->answer_max,
 		.in_doubt = reply->in_doubt,
+		.phase = reply->phase,
 	};
 
-	if (c->x.n > 1)
+	if (c->pipeline.n > 1)
 		about.index = reply->index + 1;
 	error_push(L, rc, &about);
 }
@@ -171,7 +145,7 @@ static void take(lua_State *L, struct call *c, const struct pipeline_reply *repl
 		 enum mode mode)
 {
 	if (reply->rc < 0) {
-		pipeline_stop(&c->x);
+		pipeline_stop(&c->pipeline);
 		if (!lua_isnil(L, SLOT_ERROR))
 			return;
 		push_error(L, c, reply->rc, reply);
@@ -179,7 +153,7 @@ static void take(lua_State *L, struct call *c, const struct pipeline_reply *repl
 		return;
 	}
 	c->done++;
-	bool last = reply->index + 1 == c->x.n;
+	bool last = reply->index + 1 == c->pipeline.n;
 
 	if (mode == MODE_TEXT || mode == MODE_TEXTS || (mode == MODE_EACH && last)) {
 		lua_pushlstring(L, reply->text.n ? reply->text.p : "", reply->text.n);
@@ -216,7 +190,7 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 
 	(void)status;
 	for (;;) {
-		rc = pipeline_next(&c->x, &reply);
+		rc = pipeline_next(&c->pipeline, &reply);
 		if (rc != PIPELINE_REPLY)
 			break;
 		take(L, c, &reply, mode);
@@ -235,11 +209,12 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 static int pretend(lua_State *L, struct call *c, enum mode mode)
 {
 	host_of(L)->would_change = true;
-	for (size_t i = 0; i < c->x.n; i++) {
+	for (size_t i = 0; i < c->pipeline.n; i++) {
 		struct pipeline_reply reply = {.index = i};
 
-		error_push_visible(L, pipeline_command(&c->x, i), SIZE_MAX);
-		printf("would send to %s: %s\n", c->x.target->name, lua_tostring(L, -1));
+		error_push_visible(L, pipeline_command(&c->pipeline, i), SIZE_MAX);
+		printf("would send to %s: %s\n", c->pipeline.target->name,
+		       lua_tostring(L, -1));
 		lua_pop(L, 1);
 		take(L, c, &reply, mode);
 	}
@@ -250,18 +225,9 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 {
 	lua_newtable(L);
 	lua_pushnil(L);
-	if (host_of(L)->options->dry_run && c->x.changes)
+	if (host_of(L)->options->dry_run && c->pipeline.changes)
 		return pretend(L, c, mode);
 	return call_k(L, LUA_OK, mode);
-}
-
-static int check_payload(const struct reply_grammar *g, struct span payload)
-{
-	/* It takes one, on every version, but reads it in a way that nobody means. */
-	if (strcmp(g->command, "add acl") == 0)
-		return HAP_ENOLINES;
-	return strcmp(g->command, "add map") == 0 ? command_pairs_check(payload)
-						  : command_payload_check(payload);
 }
 
 /* target:send(command [, payload [, nil, timeout]]) -> the reply's text */
@@ -269,88 +235,63 @@ int lua_call_send(lua_State *L)
 {
 	struct call *c = start(L);
 
-	add_command(L, c, SLOT_COMMAND);
-	if (!lua_isnil(L, SLOT_MORE)) {
-		struct span payload = lua_words_at(L, SLOT_MORE, "payload", 1);
-		int rc = check_payload(c->grammar, payload);
-
-		if (rc == 0)
-			rc = pipeline_payload(&c->x, payload);
-		if (lua_permit_denied(rc))
-			return lua_permit_raise(L, c->x.target,
-						pipeline_command(&c->x, 0), rc);
-		if (rc < 0)
-			return lua_words_misuse(L, "payload", 0, rc);
-	}
+	add_command(L, c, SLOT_COMMAND, lua_isnil(L, SLOT_MORE) ? 0 : SLOT_MORE);
 	return go(L, c, MODE_TEXT);
 }
 
 /* target:batch(commands [, nil, nil, timeout]) -> a list of texts. Raises at the first
- * refusal, after the replies of the same line were read; `done` tells how many were
- * accepted. */
+ * refusal, after the replies of the same line were read; `done` says how many commands
+ * HAProxy accepted. */
 int lua_call_batch(lua_State *L)
 {
 	struct call *c = start(L);
-	int n;
+	int n = args_length(L, SLOT_COMMAND, "commands");
 
-	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
-	n = args_length(L, SLOT_COMMAND, "commands");
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, SLOT_COMMAND, i);
-		add_command(L, c, -1);
+		add_command(L, c, -1, 0);
 		lua_pop(L, 1);
 	}
 	return go(L, c, MODE_TEXTS);
 }
 
-/* Add the i-th command of each(): the head, which is the scratch up to `begin`, and its
- * value, or two. */
-static void add_value(lua_State *L, struct call *c, size_t begin,
-		      const struct reply_grammar *g, lua_Integer i)
+/* Add the i-th command of each(): the head, and its value, or two. */
+static void add_value(lua_State *L, struct call *c, lua_Integer i)
 {
 	struct span words[2];
 	size_t n = 0;
 
 	lua_geti(L, SLOT_MORE, i);
-	words[n++] = lua_words_at(L, -1, "value", i);
+	words[n++] = words_at(L, -1, "value", i);
 	if (!lua_isnil(L, SLOT_TAILS)) {
 		lua_geti(L, SLOT_TAILS, i);
-		words[n++] = lua_words_at(L, -1, "value", i);
+		words[n++] = words_at(L, -1, "value", i);
 	}
-	lua_words_number(L, g, words[n - 1]);
-	c->scratch.n = begin;
-	int rc = command_more(&c->scratch, words, n, NULL);
+	int rc = command_more(&c->command, words, n, NULL);
 
 	if (rc < 0)
-		lua_words_misuse(L, "value", i, rc);
-	add(L, c, g, "value", i);
+		words_misuse(L, rc == HAP_EWORDS ? "command" : "value",
+			     rc == HAP_EWORDS ? 0 : i, rc);
+	add(L, c, "value", i);
 	lua_pop(L, (int)n);
 }
 
-/* target:each(head, values [, tails [, timeout]]) -> how many
+/* target:each(head, values [, tails [, timeout [, last]]]) -> how many, the last reply
  * Sends the words of `head` with one value behind them, and one of `tails`, for each
- * value. */
+ * value; then the command `last`, if there is one. */
 int lua_call_each(lua_State *L)
 {
-	struct span words[HAP_WORDS_MAX];
+	struct span head[HAP_WORDS_MAX];
 	struct call *c = start(L);
-
-	luaL_checktype(L, SLOT_COMMAND, LUA_TTABLE);
-	luaL_checktype(L, SLOT_MORE, LUA_TTABLE);
-	size_t head = lua_words_push(L, SLOT_COMMAND, words);
-	const struct reply_grammar *g = reply_grammar(words, head);
+	size_t n_head = words_push(L, SLOT_COMMAND, head);
 	int n = args_length(L, SLOT_MORE, "values");
 
-	if (head + 1 + !lua_isnil(L, SLOT_TAILS) > HAP_WORDS_MAX)
-		lua_words_misuse(L, "command", 0, HAP_EWORDS);
-	lua_words_encode(L, &c->scratch, words, head);
-	size_t begin = c->scratch.n;
-
+	words_encode(L, &c->command, head, n_head);
 	for (lua_Integer i = 1; i <= n; i++)
-		add_value(L, c, begin, g, i);
+		add_value(L, c, i);
 	lua_settop(L, SLOT_BOX);
 	if (!lua_isnil(L, SLOT_LAST))
-		add_command(L, c, SLOT_LAST);
+		add_command(L, c, SLOT_LAST, 0);
 	return go(L, c, MODE_EACH);
 }
 
@@ -358,12 +299,13 @@ int lua_call_each(lua_State *L)
 int lua_call_permit(lua_State *L)
 {
 	const struct target *t = lua_call_target(L, 1);
-	struct span command = lua_words_command(L, 2);
-	int rc = permit_check(t->permit, command, false);
+	struct command *c = words_push_command(L);
 
-	if (lua_permit_denied(rc))
-		return lua_permit_raise(L, t, command, rc);
-	return rc < 0 ? error_raise(L, rc, NULL) : 0;
+	args_length(L, 2, "command");
+	words_command(L, c, 2);
+	int rc = permit_check(t->permit, c);
+
+	return permit_denied(rc) ? permit_raise(L, t, c, rc) : 0;
 }
 
 void lua_call_types(lua_State *L)

@@ -171,11 +171,11 @@ static int lcore_would(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lua_words_check},  {"ref", lua_words_ref},
+	{"check", lwords_check},     {"ref", lwords_ref},
 	{"permit", lua_call_permit}, {"open", lcore_open},
 	{"current", lcore_current},  {"use", lcore_use},
 	{"would", lcore_would},      {"dry_run", lcore_dry_run},
-	{"encode", lua_words_bytes}, {NULL, NULL},
+	{"encode", lwords_encode},   {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {
@@ -198,7 +198,7 @@ int luaopen_haplua_core(lua_State *L)
 {
 	types_object(L, TARGET_BOX, methods, meta);
 	lua_call_types(L);
-	lua_words_types(L);
+	words_types(L);
 	luaL_newlib(L, library);
 	luaL_getmetatable(L, TARGET_BOX);
 	lua_getfield(L, -1, "__index");

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_permit.c - what a refusal of --read-only or --only says. */
+ * permit.c - what a refusal of --read-only or --only says. */
 #include "bindings/haproxy/permit.h"
 #include "base/err.h"
 #include "luakit/error.h"
 
 #include <lauxlib.h>
 
-bool lua_permit_denied(int rc)
+bool permit_denied(int rc)
 {
 	return rc == HAP_EREADONLY || rc == HAP_EONLY;
 }
@@ -24,15 +24,15 @@ static void push_advice(lua_State *L, const struct permit *p, int rc)
 	luaL_addstring(&b, "this run may change ");
 	for (int i = 0; i < p->n_only; i++) {
 		luaL_addstring(&b, i > 0 ? ", " : "");
-		luaL_addstring(&b, p->only[i]);
+		luaL_addstring(&b, p->only[i].text);
 	}
 	luaL_addstring(&b, " alone, by that name; --only REF allows more");
 	luaL_pushresult(&b);
 }
 
-int lua_permit_raise(lua_State *L, const struct target *t, struct span command, int rc)
+int permit_raise(lua_State *L, const struct target *t, const struct command *c, int rc)
 {
-	struct error_about about = {.command = command, .target = t->name};
+	struct error_about about = {.command = c->text, .target = t->name};
 
 	error_push(L, rc, &about);
 	push_advice(L, t->permit, rc);

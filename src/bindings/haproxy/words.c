@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_words.c - Lua values -> the words and bytes of commands. Nothing here sends. */
+ * words.c - Lua values to the words of commands. */
 #include "bindings/haproxy/words.h"
-#include "protocol/command.h"
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
+#include "protocol/reply.h"
 
-#define BUFFER_BOX "haplua.Buffer"
+#define COMMAND_BOX "haplua.Command"
 
-int lua_words_misuse(lua_State *L, const char *what, lua_Integer index, int rc)
+int words_misuse(lua_State *L, const char *what, lua_Integer index, int rc)
 {
 	if (rc == HAP_ENOMEM)
 		return error_raise(L, rc, NULL);
@@ -20,7 +20,7 @@ int lua_words_misuse(lua_State *L, const char *what, lua_Integer index, int rc)
 	return error_misuse(L, "%s: %s; nothing was sent", what, err_text(rc));
 }
 
-struct span lua_words_at(lua_State *L, int index, const char *what, lua_Integer n)
+struct span words_at(lua_State *L, int index, const char *what, lua_Integer n)
 {
 	struct span s = {NULL, 0};
 
@@ -32,78 +32,83 @@ struct span lua_words_at(lua_State *L, int index, const char *what, lua_Integer 
 	return s;
 }
 
-size_t lua_words_push(lua_State *L, int index, struct span *words)
+size_t words_push(lua_State *L, int index, struct span *words)
 {
 	int n = args_length(L, index, "command");
 
 	if (n > HAP_WORDS_MAX)
-		lua_words_misuse(L, "command", 0, HAP_EWORDS);
+		words_misuse(L, "command", 0, HAP_EWORDS);
 	luaL_checkstack(L, n + 8, NULL);
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, index, i);
-		words[i - 1] = lua_words_at(L, -1, "word", i);
+		words[i - 1] = words_at(L, -1, "word", i);
 	}
 	return (size_t)n;
 }
 
-void lua_words_encode(lua_State *L, struct buf *out, const struct span *words, size_t n)
+void words_encode(lua_State *L, struct command *c, const struct span *words, size_t n)
 {
 	size_t bad = 0;
-
-	out->n = 0;
-	int rc = command_words(out, words, n, &bad);
+	int rc = command_from_words(c, words, n, &bad);
 
 	if (rc < 0)
-		lua_words_misuse(L, "word", (lua_Integer)bad + 1, rc);
+		words_misuse(L, "word", (lua_Integer)bad + 1, rc);
 }
 
-void lua_words_number(lua_State *L, const struct reply_grammar *g, struct span last)
+void words_command(lua_State *L, struct command *c, int index)
+{
+	struct span words[HAP_WORDS_MAX];
+
+	index = lua_absindex(L, index);
+	if (lua_istable(L, index)) {
+		words_encode(L, c, words, words_push(L, index, words));
+		return;
+	}
+	int rc = command_from_text(c, words_at(L, index, "command", 1));
+
+	if (rc < 0)
+		words_misuse(L, "command", 0, rc);
+}
+
+void words_check_number(lua_State *L, const struct command *c)
 {
 	int64_t value;
 
-	if ((g->flags & REPLY_NUMBER) && !reply_integer(last, &value))
-		lua_words_misuse(L, "command", 0, HAP_ENUMBER);
+	if ((c->grammar->flags & GRAMMAR_NUMBER) &&
+	    !reply_integer(c->words[c->n - 1], &value))
+		words_misuse(L, "command", 0, HAP_ENUMBER);
 }
 
-static int buffer_close(lua_State *L)
+static int command_close(lua_State *L)
 {
-	buf_free(luaL_checkudata(L, 1, BUFFER_BOX));
+	command_free(luaL_checkudata(L, 1, COMMAND_BOX));
 	return 0;
 }
 
-/* A buffer that is freed with the box that is pushed. [-0, +1] */
-static struct buf *push_buffer(lua_State *L)
+struct command *words_push_command(lua_State *L)
 {
-	struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+	struct command *c = lua_newuserdatauv(L, sizeof *c, 0);
 
-	*b = (struct buf){0};
-	luaL_setmetatable(L, BUFFER_BOX);
-	return b;
-}
-
-struct span lua_words_command(lua_State *L, int index)
-{
-	struct span words[HAP_WORDS_MAX];
-	struct buf *b;
-
-	luaL_checktype(L, index, LUA_TTABLE);
-	b = push_buffer(L);
-	lua_words_encode(L, b, words, lua_words_push(L, index, words));
-	return buf_span(b);
+	*c = (struct command){0};
+	luaL_setmetatable(L, COMMAND_BOX);
+	return c;
 }
 
 /* encode(words) -> the bytes that a list of words is sent as */
-int lua_words_bytes(lua_State *L)
+int lwords_encode(lua_State *L)
 {
-	struct span command = lua_words_command(L, 1);
+	struct command *c;
 
-	lua_pushlstring(L, command.p, command.n);
+	args_length(L, 1, "command");
+	c = words_push_command(L);
+	words_command(L, c, 1);
+	lua_pushlstring(L, c->text.p, c->text.n);
 	return 1;
 }
 
 /* ref(value): raise unless it is a string. A list of words with nil at its end would be
- * one word shorter, and the word after it taken for the reference. */
-int lua_words_ref(lua_State *L)
+ * one word shorter, and HAProxy would take the word behind it for the reference. */
+int lwords_ref(lua_State *L)
 {
 	if (lua_type(L, 1) != LUA_TSTRING)
 		error_misuse(L, "'#ID' or a file name expected, got %s; nothing was sent",
@@ -113,40 +118,37 @@ int lua_words_ref(lua_State *L)
 
 static void check_values(lua_State *L, int index, struct buf *scratch)
 {
-	int n;
+	int n = args_length(L, index, "values");
 
-	luaL_checktype(L, index, LUA_TTABLE);
-	n = args_length(L, index, "values");
 	for (lua_Integer i = 1; i <= n; i++) {
 		lua_geti(L, index, i);
-		struct span word = lua_words_at(L, -1, "value", i);
+		struct span word = words_at(L, -1, "value", i);
 
 		scratch->n = 0;
 		int rc = command_word(scratch, word);
 
 		if (rc < 0)
-			lua_words_misuse(L, "value", i, rc);
+			words_misuse(L, "value", i, rc);
 		if (word.n > HAP_COMMAND_MAX)
-			lua_words_misuse(L, "value", i, HAP_ELONG);
+			words_misuse(L, "value", i, HAP_ELONG);
 		lua_pop(L, 1);
 	}
 }
 
-/* check(values [, values]): raise unless each can be sent, before anything is done with
- * any */
-int lua_words_check(lua_State *L)
+/* check(values [, values]): raise unless each value can be sent as a word */
+int lwords_check(lua_State *L)
 {
-	struct buf *scratch;
+	struct command *scratch;
 
 	lua_settop(L, 2);
-	scratch = push_buffer(L);
-	check_values(L, 1, scratch);
+	scratch = words_push_command(L);
+	check_values(L, 1, &scratch->bytes);
 	if (!lua_isnil(L, 2))
-		check_values(L, 2, scratch);
+		check_values(L, 2, &scratch->bytes);
 	return 0;
 }
 
-void lua_words_types(lua_State *L)
+void words_types(lua_State *L)
 {
-	types_box(L, BUFFER_BOX, buffer_close);
+	types_box(L, COMMAND_BOX, command_close);
 }

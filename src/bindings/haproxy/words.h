@@ -1,44 +1,48 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_words.h - the words of commands: Lua values -> spans and bytes. What HAProxy could
- * not take, or would take for something else, is raised as an error that says which word
- * it is, and that nothing was sent. */
-#ifndef HAP_LUA_WORDS_H
-#define HAP_LUA_WORDS_H
+ * words.h - Lua values to the words of commands. What HAProxy could not take, or would
+ * take for something else, is raised as an argument error that names the word and says
+ * that nothing was sent. Nothing here sends. */
+#ifndef HAP_BINDINGS_WORDS_H
+#define HAP_BINDINGS_WORDS_H
 
-#include "base/buf.h"
-#include "protocol/reply.h"
+#include "protocol/command.h"
 
 #include <lua.h>
 
-/* Raise what a failure code of command.h means of `what`: "word", "value", ... and its
- * number, from 1; 0 where there is but one. HAP_ENOMEM is raised as that. */
-int lua_words_misuse(lua_State *L, const char *what, lua_Integer index, int rc);
+/* Raise what a failure code of command.h means for `what` ("word", "value", ...) number
+ * `index`, from 1; 0 where there is only one. HAP_ENOMEM raises a memory error. */
+int words_misuse(lua_State *L, const char *what, lua_Integer index, int rc);
 
-/* The string or number at `index`, the n-th `what`, for as long as it stays there. A
- * number is turned into a string in place. [-0, +0] */
-struct span lua_words_at(lua_State *L, int index, const char *what, lua_Integer n);
+/* The string or number at `index`, the n-th `what`. The span is valid while the value
+ * stays in its slot; a number is turned into a string there. [-0, +0] */
+struct span words_at(lua_State *L, int index, const char *what, lua_Integer n);
 
-/* Push the words of the list at `index` and gather them in `words`, of HAP_WORDS_MAX.
- * Returns how many. [-0, +n] */
-size_t lua_words_push(lua_State *L, int index, struct span *words);
+/* Push the words of the list at `index`, put them in `words` (HAP_WORDS_MAX), and return
+ * how many there are. They are valid while they stay on the stack. [-0, +n] */
+size_t words_push(lua_State *L, int index, struct span *words);
 
-/* Encode a command in the place of what `out` held. [-0, +0] */
-void lua_words_encode(lua_State *L, struct buf *out, const struct span *words, size_t n);
+/* Make a command of the value at `index`: a list of words, or a text that is sent as it
+ * stands. Its words are valid while the value and what is pushed stay on the stack.
+ * [-0, +n] */
+void words_command(lua_State *L, struct command *c, int index);
 
-/* Raise where HAProxy would take the command's last word for 0 and say nothing. */
-void lua_words_number(lua_State *L, const struct reply_grammar *g, struct span last);
+/* Make a command of n words, which must stay on the stack. [-0, +0] */
+void words_encode(lua_State *L, struct command *c, const struct span *words, size_t n);
 
-/* The list of words at `index`, encoded, for as long as the box that is pushed. [-0,
- * +1..] */
-struct span lua_words_command(lua_State *L, int index);
+/* Raise where HAProxy would take the command's last word for 0 and answer with success.
+ */
+void words_check_number(lua_State *L, const struct command *c);
 
-/* Make the metatable that the functions of this file need. [-0, +0] */
-void lua_words_types(lua_State *L);
+/* Push a box that frees the command with it, which is {0} at first. [-0, +1] */
+struct command *words_push_command(lua_State *L);
 
-/* Three functions of haplua.core; lua_words.c says what each takes and returns. */
-int lua_words_bytes(lua_State *L);
-int lua_words_ref(lua_State *L);
-int lua_words_check(lua_State *L);
+/* Make the metatable of that box. [-0, +0] */
+void words_types(lua_State *L);
+
+/* Functions of haplua.core; words.c says what each takes and returns. */
+int lwords_encode(lua_State *L);
+int lwords_ref(lua_State *L);
+int lwords_check(lua_State *L);
 
 #endif
