@@ -297,6 +297,15 @@ function M.parse_with_argparse(spec, words)
   return parse(spec, words, read_with_argparse)
 end
 
+--- Run a command line of haplua's own, from the script of its name: cli.main("maint", arg, print).
+---@param name string  of a file in lua/haplua/cmd
+---@param words string[]  usually `arg`
+---@param print function  the script's own, which marks its lines where there are several targets
+---@return integer? status
+function M.main(name, words, print)
+  return require("haplua.cmd." .. name)(words, print)
+end
+
 --- The same, the short way only: nil where it is not sure.
 function M.parse_shortly(spec, words)
   return parse(spec, words, read)

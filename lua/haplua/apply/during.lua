@@ -4,7 +4,9 @@
 -- unless somebody else has changed it meanwhile. maintenance.during() is how scripts call it.
 
 local haproxy = require("haproxy")
-local maintenance = require("haplua.maintenance")
+local change = require("haplua.apply.change")
+local context = require("haplua.apply.context")
+local plan = require("haplua.apply.plan")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
 local time = require("haplua.task").time
@@ -51,20 +53,20 @@ end
 
 --- Is what we put there still there? What the keeper has ended, when it was over, is ours to restore, too: what was
 -- there before comes back.
-local function is_ours(change, live, wanted)
-  if wanted and change.id then
-    return wanted.id == change.id or wanted.action == "expire" and wanted.before == change.id, wanted
+local function is_ours(made, live, wanted)
+  if wanted and made.id then
+    return wanted.id == made.id or wanted.action == "expire" and wanted.before == made.id, wanted
   end
-  return table.concat(live.patterns, "\n") == table.concat(change.patterns, "\n")
+  return table.concat(live.patterns, "\n") == table.concat(made.patterns, "\n")
 end
 
 --- That what there was before be again.
 local function as_before(c, before, live)
   local old = before.wanted
   if old and old.ends and old.ends <= time() then
-    return maintenance.intent_of(c, { patterns = {} }, live)
+    return plan.from_entry(c, { patterns = {} }, live)
   elseif old then
-    return maintenance.intent_of(c, old, live)
+    return plan.from_entry(c, old, live)
   end
   return {
     patterns = before.patterns, bypass = live.bypass and before.passing, info = before.info or { keys = {}, values = {} },
@@ -73,9 +75,9 @@ local function as_before(c, before, live)
 end
 
 ---@return haplua.Change?  nil: somebody else has changed it meanwhile, and it was left
-local function restore(c, before, change)
-  return maintenance.alter(c, "restore", function(live, wanted)
-    local ours, other = is_ours(change, live, wanted)
+local function restore(c, before, made)
+  return change.alter(c, "restore", function(live, wanted)
+    local ours, other = is_ours(made, live, wanted)
     if not ours then
       io.stderr:write(("haplua: %s was changed meanwhile%s: it is left as it is\n"):format(c.switch.acl,
         other and " by " .. (other.login or other.user) or ""))
@@ -88,8 +90,8 @@ end
 --- Take back what attempts at run() may have left, when none is made any more.
 ---@param options haplua.MaintenanceOptions  with the `tried` of those
 function M.give_up(options)
-  local c, first = maintenance.context(options), options.tried.before
-  return first and maintenance.alter(c, "restore", function(live, wanted)
+  local c, first = context.open(options), options.tried.before
+  return first and change.alter(c, "restore", function(live, wanted)
     local left = wanted and wanted.action == options.action or may_be_left(first, live, wanted, options)
     return left and as_before(c, first, live) or nil
   end)
@@ -98,20 +100,20 @@ end
 --- As maintenance.during(), which documents it.
 function M.run(options, fn, done)
   options = setmetatable({ attended = true, action = options.action or "during" }, { __index = options })
-  local c = maintenance.context(options)
+  local c = context.open(options)
   local before = remember(c, options)
   if options.tried then
     options.tried.before = before
   end
-  local change = maintenance.on(options)
+  local made = change.on(options)
   local _ <close> = setmetatable({}, {
     __close = function()
       local ok, restored = pcall(function()
-        return not haproxy.dry_run() and restore(c, before, change)
+        return not haproxy.dry_run() and restore(c, before, made)
       end)
       if not ok and type(restored) == "table" then
         restored.again = function()
-          return restore(c, before, change)
+          return restore(c, before, made)
         end
       end
       if not ok then
@@ -121,7 +123,7 @@ function M.run(options, fn, done)
       end
     end,
   })
-  return fn(change)
+  return fn(made)
 end
 
 return M

@@ -2,7 +2,7 @@
 --
 --- What is so: first HAProxy's own word, then the journal's story, then where the two disagree.
 
-local maintenance = require("haplua.maintenance")
+local enumerate = require("haplua.apply.result").enumerate
 local moment = require("haplua.time.instant")
 local switch = require("haplua.haproxy.switch")
 local time = require("haplua.task").time
@@ -49,7 +49,7 @@ end
 
 --- Why HAProxy's list is not what is wanted: another process, or another hand.
 local function difference(live, wanted)
-  local what = #wanted.patterns > 0 and "on for " .. maintenance.enumerate(wanted.patterns) or "off"
+  local what = #wanted.patterns > 0 and "on for " .. enumerate(wanted.patterns) or "off"
   if not wanted.outcome then
     return nil
   elseif not wanted.worker or switch.is_same_process(live, wanted) then
@@ -96,8 +96,8 @@ local function bypass(wanted, live)
   if should and live.passing and #wanted.patterns > 0 and not same(should, live.passing) then
     return {
       kind = "bypass",
-      text = ("passing should be: %s; HAProxy has: %s"):format(maintenance.enumerate(should),
-        maintenance.enumerate(live.passing)),
+      text = ("passing should be: %s; HAProxy has: %s"):format(enumerate(should),
+        enumerate(live.passing)),
       advice = "maint on sets it anew",
     }
   end
@@ -190,14 +190,14 @@ end
 
 function Status.__tostring(status)
   local text = ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
-    maintenance.enumerate(status.patterns))
+    enumerate(status.patterns))
   if status.wanted and same(status.wanted.patterns, status.patterns) then
     text = text .. journals_story(status.wanted)
   elseif status.told then
     text = text .. story(status.told, status.told.since, ", as visitors are told")
   end
   if status.on and status.passing and #status.passing > 0 then
-    text = text .. "\n  passing: " .. maintenance.enumerate(status.passing)
+    text = text .. "\n  passing: " .. enumerate(status.passing)
   end
   for _, disagreement in ipairs(status.disagreements) do
     text = text .. ("\n  but %s\n      %s"):format(visible(disagreement.text), disagreement.advice)
@@ -267,7 +267,7 @@ end
 ---@param entry haplua.Entry
 ---@return string
 function M.line(entry)
-  local what = #entry.patterns > 0 and maintenance.enumerate(entry.patterns) or "-"
+  local what = #entry.patterns > 0 and enumerate(entry.patterns) or "-"
   local extra = {}
   if entry.reason then
     extra[#extra + 1] = ("reason: %s"):format(entry.reason)

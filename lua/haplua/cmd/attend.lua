@@ -2,8 +2,9 @@
 --
 --- `maint on --wait`: stay while maintenance lasts, with a countdown on a terminal, and end it.
 
+local context = require("haplua.apply.context")
+local during = require("haplua.apply.during")
 local haproxy = require("haproxy")
-local maintenance = require("haplua.maintenance")
 local moment = require("haplua.time.instant")
 local task = require("haplua.task")
 
@@ -26,8 +27,8 @@ end
 --- Put maintenance on, stay until its end, and restore what was there before.
 ---@param options haplua.MaintenanceOptions
 return function(options)
-  local c = maintenance.context(options)
-  maintenance.during(setmetatable({ action = "on" }, { __index = options }), function(change)
+  local c = context.open(options)
+  during.run(setmetatable({ action = "on" }, { __index = options }), function(change)
     options.print(change)
     io.stdout:flush()
     while not haproxy.dry_run() and task.time() < options.ends do

@@ -4,11 +4,12 @@
 -- Changes nothing. Each check gives one line: ok, note (worth knowing), warn (will hurt one day) or
 -- fail (does not work), and what to do.
 
+local context = require("haplua.apply.context")
 local config = require("haplua.store.config")
+local enumerate = require("haplua.apply.result").enumerate
 local file = require("haplua.file")
 local list = require("haplua.haproxy.list")
 local listfile = require("haplua.haproxy.list_file")
-local maintenance = require("haplua.maintenance")
 local moment = require("haplua.time.instant")
 local scope = require("haplua.plan.scope")
 local status = require("haplua.apply.status")
@@ -109,7 +110,7 @@ function checks.configuration(e)
       end
     end
     e.options.readonly = true
-    e.c = maintenance.context(setmetatable({ journal = false }, { __index = e.options }), true)
+    e.c = context.open(setmetatable({ journal = false }, { __index = e.options }), true)
   end)
   if not ok then
     add(e, "fail", "configuration", tostring(problem), type(problem) == "table" and problem.advice or nil)
@@ -153,7 +154,7 @@ function checks.effect(e)
   probe = ok and probe or "/"
   local found = list.match(e.c.target:acl_test(e.c.switch.acl, probe))
   add(e, "ok", "effect", ("maintenance is %s: %s; HAProxy says that %s %s"):format(on and "on" or "off",
-    maintenance.enumerate(live.patterns), probe, found and "matches" or "does not match"))
+    enumerate(live.patterns), probe, found and "matches" or "does not match"))
   local text = live.state.list and live.state.list.text or ""
   local path, line = text:match("file '([^']*)' line (%d+)")
   if not path then
@@ -233,7 +234,7 @@ function checks.bypass(e)
     add(e, "note", "bypass", "there is no list of clients that pass", "docs/haproxy.cfg shows one")
     return
   end
-  add(e, "ok", "bypass", ("%s: %s"):format(live.bypass, maintenance.enumerate(live.passing)))
+  add(e, "ok", "bypass", ("%s: %s"):format(live.bypass, enumerate(live.passing)))
   for _, entry in ipairs(live.passing) do
     -- HAProxy holds an IPv4 client's address against an IPv6 network as ::a.b.c.d
     if entry:find("/0$") or entry:find("^::/") then
@@ -244,7 +245,7 @@ end
 
 --- The journal, and what it has to say.
 function checks.journal(e)
-  local ok, c = pcall(maintenance.context, e.options, true)
+  local ok, c = pcall(context.open, e.options, true)
   if not ok then
     add(e, "fail", "journal", tostring(c), type(c) == "table" and c.advice or nil)
     return

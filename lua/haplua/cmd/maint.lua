@@ -90,7 +90,7 @@ end
 
 function commands.log(args, asked)
   local status = require("haplua.apply.status")
-  local c = maintenance.context(asked, true)
+  local c = require("haplua.apply.context").open(asked, true)
   if not c.journal then
     error(require("haplua.error").new({
       kind = "journal",

@@ -6,10 +6,13 @@
 -- second whether the lists are as it left them, and every few milliseconds for a while after the
 -- configuration was opened. It ends what has expired, and finishes what was broken off.
 
+local change = require("haplua.apply.change")
 local config = require("haplua.store.config")
+local context = require("haplua.apply.context")
+local enumerate = require("haplua.apply.result").enumerate
 local is_error = require("haplua.error").is
-local maintenance = require("haplua.maintenance")
 local moment = require("haplua.time.instant")
+local plan = require("haplua.apply.plan")
 local process = require("haplua.process")
 local status = require("haplua.apply.status")
 local switch = require("haplua.haproxy.switch")
@@ -73,11 +76,11 @@ end
 
 --- Have HAProxy be again as the journal wants it.
 local function put_back(c, live, wanted, why)
-  maintenance.carry_out(c, live, maintenance.intent_of(c, wanted, live))
+  change.carry_out(c, live, plan.from_entry(c, wanted, live))
   c.journal:note(row_of(c, wanted, "keep"), "done")
   c.journal:finish(wanted.id, live)
   say(c, "%s; %s is again %s, as %s wanted at %s", why, c.switch.acl,
-    #wanted.patterns > 0 and "on for " .. maintenance.enumerate(wanted.patterns) or "off",
+    #wanted.patterns > 0 and "on for " .. enumerate(wanted.patterns) or "off",
     status.who(wanted), moment.text(wanted.time))
 end
 
@@ -90,7 +93,7 @@ end
 ---@param wish {patterns: string[], bypass: string[]?, reason: string?, since: number?, ends: number?}
 local function enact(c, live, action, wish)
   local id = c.journal:begin(row_of(c, wish, action))
-  maintenance.carry_out(c, live, maintenance.intent_of(c, wish, live))
+  change.carry_out(c, live, plan.from_entry(c, wish, live))
   c.journal:finish(id, live)
 end
 
@@ -106,7 +109,7 @@ local function by_hand(c, live, wanted)
   if switch.look(c.target, c.switch).seen ~= live.seen then
     return
   end
-  local now = ("%s matches %s"):format(c.switch.acl, maintenance.enumerate(live.patterns))
+  local now = ("%s matches %s"):format(c.switch.acl, enumerate(live.patterns))
   if c.switch.by_hand == "undo" then
     put_back(c, live, wanted, ("somebody had changed it by hand: %s"):format(now))
     return
@@ -358,7 +361,7 @@ end
 ---@param options haplua.MaintenanceOptions
 ---@return integer status  128 + the signal's number
 function M.run(options)
-  local c = maintenance.context(options)
+  local c = context.open(options)
   c.print = options.print or print
   if not c.journal then
     error(require("haplua.error").new({

@@ -4,10 +4,12 @@
 -- What was there before a window comes back at its end. Ended early by `maint off`, or replaced by somebody, it is
 -- left alone until the next occurrence. Before a window opens it is tried whether it could.
 
+local change = require("haplua.apply.change")
+local config = require("haplua.store.config")
+local context = require("haplua.apply.context")
+local during = require("haplua.apply.during")
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
-local config = require("haplua.store.config")
-local maintenance = require("haplua.maintenance")
 local moment = require("haplua.time.instant")
 local task = require("haplua.task")
 local window = require("haplua.window")
@@ -121,7 +123,7 @@ end
 
 --- Would it open? Says what is in the way.
 function Runner:try(occurrence, when)
-  local ok, problem = pcall(maintenance.check, options_for(self.plan, occurrence))
+  local ok, problem = pcall(change.check, options_for(self.plan, occurrence))
   if not ok then
     warn("%s the window %s could not open: %s", when, name_of(occurrence), tolerate(problem))
   end
@@ -144,11 +146,11 @@ function Runner:was_left(c, occurrence)
 end
 
 --- Stay while it is open, also when the clock is set back before it. False: somebody has changed it meanwhile.
-function Runner:stay(c, occurrence, change)
+function Runner:stay(c, occurrence, made)
   while task.time() < occurrence.closes and task.time() >= occurrence.opens - BACK do
     task.sleep_until(math.min(occurrence.closes, task.time() + LOOK))
     local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
-    if wanted and change.id and wanted.id ~= change.id and wanted.action ~= "expire" then
+    if wanted and made.id and wanted.id ~= made.id and wanted.action ~= "expire" then
       return false
     end
     if self:refresh() then
@@ -157,7 +159,7 @@ function Runner:stay(c, occurrence, change)
         return true
       elseif open.closes ~= occurrence.closes then
         occurrence.closes = open.closes
-        change.id = maintenance.on(options_for(self.plan, occurrence)).id
+        made.id = change.on(options_for(self.plan, occurrence)).id
         self:say("%s: the window %s is open until %s now", c.name, name_of(occurrence), moment.text(occurrence.closes))
       end
     end
@@ -170,17 +172,17 @@ end
 function Runner:attend(occurrence, tried)
   local options = options_for(self.plan, occurrence)
   options.tried = tried
-  local c = maintenance.context(options)
+  local c = context.open(options)
   local left = self:was_left(c, occurrence)
   if left then
     self:say("%s: the window %s %s: it stays so until the next", c.name, name_of(occurrence), left)
     return
   end
   local over
-  maintenance.during(options, function(change)
+  during.run(options, function(made)
     self:say("%s: the window %s is open until %s\n  %s", c.name, name_of(occurrence),
-      occurrence.closes < math.huge and moment.text(occurrence.closes) or "further notice", tostring(change))
-    over = self:stay(c, occurrence, change)
+      occurrence.closes < math.huge and moment.text(occurrence.closes) or "further notice", tostring(made))
+    over = self:stay(c, occurrence, made)
   end, function(restored)
     self:say("%s: the window %s is %s\n  %s", c.name, name_of(occurrence), over and "closed" or "left", tostring(restored))
   end)
@@ -226,7 +228,7 @@ function Runner:hold(occurrence)
     local options = options_for(self.plan, occurrence)
     options.tried = tried
     self:close_late(occurrence, { again = function()
-      require("haplua.apply.during").give_up(options)
+      during.give_up(options)
     end })
   end
 end
