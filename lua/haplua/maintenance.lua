@@ -164,7 +164,7 @@ end
 
 -- Changing.
 
----@class haplua.Intent: haplua.Wish
+---@class haplua.Intent: haplua.switch.Plan
 ---@field whole boolean?  everything: the probe must match
 ---@field reason string?
 ---@field since number?
@@ -198,7 +198,7 @@ local function warn(form, ...)
 end
 
 --- The same, written down before and after.
----@param make fun(live: haplua.Live, before: haplua.Entry?): haplua.Intent
+---@param make fun(live: haplua.switch.State, before: haplua.Entry?): haplua.Intent
 local function write_down(c, action, make)
   local journal = c.journal
   local _ <close> = journal:lock(c.name, c.switch.acl)
@@ -231,7 +231,7 @@ end
 --- Look, decide, change: under the lock, and written down, where there is a journal.
 ---@param c haplua.Context
 ---@param action string
----@param make fun(live: haplua.Live, before: haplua.Entry?): haplua.Intent?  nil: nothing shall be done
+---@param make fun(live: haplua.switch.State, before: haplua.Entry?): haplua.Intent?  nil: nothing shall be done
 ---@return haplua.Change?
 function M.alter(c, action, make)
   if c.journal and not haproxy.dry_run() then
@@ -345,7 +345,7 @@ end
 --- Make HAProxy be as a journal's entry wants it: after a reload, or when a change was broken off.
 ---@param c haplua.Context
 ---@param entry haplua.Entry
----@param live haplua.Live
+---@param live haplua.switch.State
 ---@return haplua.Intent
 function M.intent_of(c, entry, live)
   if #entry.patterns == 0 then
