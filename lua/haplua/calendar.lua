@@ -4,8 +4,8 @@
 
 local civil = require("haplua.time.civil")
 local ical = require("haplua.ical.text")
-local in_order = require("haplua.time.in_order")
-local patience = require("haplua.time.search_limit")
+local sorted_merge = require("haplua.time.sorted_merge")
+local search_limit = require("haplua.time.search_limit")
 local recur = require("haplua.ical.recurrence")
 local rules = require("haplua.ical.rule")
 local zones = require("haplua.zone")
@@ -354,7 +354,7 @@ local function occurrences_of(event, zone, from)
   for _, rule in ipairs(event.length > 0 and event.rules or {}) do
     iterators[#iterators + 1] = recurring(event, rule, zone, from, left_out_between)
   end
-  local occurrences, names = in_order(iterators), { event.name }
+  local occurrences, names = sorted_merge(iterators), { event.name }
   return function()
     while true do
       local opens, closes = occurrences()
@@ -399,7 +399,7 @@ local function source_of(book, match)
       -- its own length, not the longest, says how far back it must be looked at
       iterators[i] = occurrences_of(event, zone, from + source.length - event.length)
     end
-    return in_order(iterators)
+    return sorted_merge(iterators)
   end
   return source
 end
@@ -415,7 +415,7 @@ end
 ---@return haplua.window.Source  for window.new(); raises `refused`
 function M.parse(text, options)
   local book = new_book()
-  patience.begin()
+  search_limit.begin()
   add_file(book, text, options and options.name or "calendar")
   return source_of(book, options and options.match)
 end
@@ -446,7 +446,7 @@ end
 ---@return haplua.window.Source  raises `refused`
 function M.read(path, options)
   local book = new_book()
-  patience.begin()
+  search_limit.begin()
   for _, name in ipairs(files_of(path)) do
     local text, problem = require("haplua.file").read(name, ical.SIZE_MAX)
     if not text then

@@ -5,8 +5,8 @@
 -- occurrence:wait() look at the clock.
 
 local civil = require("haplua.time.civil")
-local in_order = require("haplua.time.in_order")
-local patience = require("haplua.time.search_limit")
+local sorted_merge = require("haplua.time.sorted_merge")
+local search_limit = require("haplua.time.search_limit")
 local windowspec = require("haplua.window.spec")
 local zones = require("haplua.zone")
 
@@ -202,7 +202,7 @@ local function without_days(occurrences, except)
         last = opens
         return opens, closes, day, names
       end
-      patience.spend(1, some_names, names)
+      search_limit.spend(1, some_names, names)
     end
   end
 end
@@ -245,7 +245,7 @@ local function merged(occurrences)
         opens = nil
         return first, math.huge, add()
       end
-      patience.spend(1, some_names, names)
+      search_limit.spend(1, some_names, names)
       last = closes > last and closes or last
       add(names)
     end
@@ -267,7 +267,7 @@ local function cut(occurrences, holes)
         end
       end
       while filled and filled <= opens do
-        patience.spend(1, some_names, whose)
+        search_limit.spend(1, some_names, whose)
         hole, filled, whose = holes()
       end
       local from, to = opens, closes
@@ -292,7 +292,7 @@ local function from_instant(window, instant)
     local from = window.zone:civil(instant) - source.length - SLACK
     iterators[i] = without_days(source.starting(window.zone, from), window.except)
   end
-  local occurrences = merged(in_order(iterators))
+  local occurrences = merged(sorted_merge(iterators))
   return window.holes and cut(occurrences, from_instant(window.holes, instant)) or occurrences
 end
 
@@ -302,7 +302,7 @@ end
 function Window:occurrences(from)
   local instant, back = math.floor(from), SLACK // 8
   local occurrences, opens, closes, names
-  patience.begin()
+  search_limit.begin()
   repeat
     back = math.min(back * 8, ENDLESS)
     -- what opens after this was found whole
@@ -318,7 +318,7 @@ function Window:occurrences(from)
   local zone, found = self.zone, opens ~= nil
   return function()
     if not found then
-      patience.begin()
+      search_limit.begin()
       opens, closes, names = occurrences()
     end
     found = false

@@ -109,7 +109,9 @@ local targets = {
   },
 
   ["window.new"] = {
-    modules = { "haplua.window", "haplua.time.in_order", "haplua.zone", "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil" },
+    modules = {
+      "haplua.window", "haplua.time.sorted_merge", "haplua.zone", "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil",
+    },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-04:00",
       "2026-12-01T02:00/2026-12-01T04:00",
@@ -134,7 +136,7 @@ local targets = {
   },
 
   ["calendar.parse"] = {
-    modules = { "haplua.calendar", "haplua.ical.text", "haplua.time.in_order", "haplua.ical.recurrence" },
+    modules = { "haplua.calendar", "haplua.ical.text", "haplua.time.sorted_merge", "haplua.ical.recurrence" },
     words = {
       "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:maint\r\nDTSTART;TZID=Europe/Paris:20261201T220000\r\n"
         .. "DTEND;TZID=Europe/Paris:20261202T000000\r\nRRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE:20261208T210000Z\r\n"

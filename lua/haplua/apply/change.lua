@@ -39,7 +39,7 @@ local function warn(form, ...)
 end
 
 --- The same, written down before and after.
----@param make fun(live: haplua.Live, before: haplua.Entry?): haplua.Intent
+---@param make fun(live: haplua.switch.State, before: haplua.Entry?): haplua.Intent
 local function write_down(c, action, make)
   local journal = c.journal
   local _ <close> = journal:lock(c.name, c.switch.acl)
@@ -72,7 +72,7 @@ end
 --- Look, decide, change: under the lock, and written down, where there is a journal.
 ---@param c haplua.Context
 ---@param action string
----@param make fun(live: haplua.Live, before: haplua.Entry?): haplua.Intent?  nil: nothing shall be done
+---@param make fun(live: haplua.switch.State, before: haplua.Entry?): haplua.Intent?  nil: nothing shall be done
 ---@return haplua.Change?
 function M.alter(c, action, make)
   if c.journal and not haproxy.dry_run() then

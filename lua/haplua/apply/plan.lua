@@ -10,7 +10,7 @@ local time = require("haplua.task").time
 
 local M = {}
 
----@class haplua.Intent: haplua.Wish
+---@class haplua.Intent: haplua.switch.Plan
 ---@field whole boolean?  everything: the probe must match
 ---@field reason string?
 ---@field since number?
@@ -85,7 +85,7 @@ end
 --- Make HAProxy be as a journal's entry wants it: after a reload, or when a change was broken off.
 ---@param c haplua.Context
 ---@param entry haplua.Entry
----@param live haplua.Live
+---@param live haplua.switch.State
 ---@return haplua.Intent
 function M.from_entry(c, entry, live)
   if #entry.patterns == 0 then

@@ -130,7 +130,7 @@ end
 
 --- Where HAProxy, its files and the journal disagree.
 ---@param c haplua.Context
----@param live haplua.Live
+---@param live haplua.switch.State
 ---@param wanted haplua.Entry?
 ---@return haplua.Disagreement[]
 function M.disagreements(c, live, wanted)
@@ -148,7 +148,7 @@ function M.disagreements(c, live, wanted)
     end
     add(expired(#wanted.patterns > 0 and wanted.ends, live, true))
   else
-    local told = switch.told(live)
+    local told = switch.announced(live)
     if c.journal and #live.patterns > 0 then
       add({
         kind = "by hand",
@@ -257,7 +257,7 @@ function M.status(c)
     worker = live.worker,
     version = live.version,
     wanted = wanted,
-    told = not wanted and #live.patterns > 0 and switch.told(live) or nil,
+    told = not wanted and #live.patterns > 0 and switch.announced(live) or nil,
     disagreements = M.disagreements(c, live, wanted),
     no_journal = c.no_journal,
   }, Status)

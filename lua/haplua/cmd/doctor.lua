@@ -29,7 +29,7 @@ local M = {}
 ---@field findings haplua.Finding[]
 ---@field options haplua.MaintenanceOptions
 ---@field c haplua.Context?
----@field live haplua.Live?
+---@field live haplua.switch.State?
 ---@field all haplua.List[]?  the ACLs that there are
 ---@field stop boolean?  no more can be looked at
 

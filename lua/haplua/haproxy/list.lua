@@ -329,7 +329,7 @@ local function plan_swap(target, kind, ref, wanted)
   core.would(target, ("commit %s @NEW %s"):format(kind, ref))
 end
 
----@class haplua.ListState
+---@class haplua.list.State
 ---@field list haplua.List?  nil: HAProxy takes the name, but does not list it
 ---@field text string  the reply of `show acl REF`, for reply.entries()
 ---@field asked string?
@@ -337,7 +337,7 @@ end
 
 --- All that is to be known of a list before it is changed, in as few requests as can be.
 ---@param ask? string  a value to test, too
----@return haplua.ListState
+---@return haplua.list.State
 function M.state(target, kind, ref, ask)
   local texts = target:batch({ { "show", kind }, { "show", kind, ref }, ask and { "get", kind, ref, ask } })
   return {
@@ -429,8 +429,8 @@ local function is_worth_another(target, problem, begin)
   return (problem.kind == "refused" or problem.kind == "protocol") and reloaded(target, begin)
 end
 
----@class haplua.ReplaceOptions
----@field state haplua.ListState?  as just read
+---@class haplua.list.Options
+---@field state haplua.list.State?  as just read
 ---@field ask string?  a value to test afterwards
 ---@field before_commit function?
 
@@ -443,7 +443,7 @@ end
 -- there is nothing to change; a dry run does not call it.
 ---@param keys string[]
 ---@param values? string[]  maps
----@param options? haplua.ReplaceOptions
+---@param options? haplua.list.Options
 ---@return integer added, integer removed, table[]? tests  what `get acl` then says of `ask`
 function M.replace(target, kind, ref, keys, values, options)
   core.check(keys, values)

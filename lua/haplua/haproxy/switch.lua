@@ -19,9 +19,9 @@ local BYPASS = "#9998"
 -- Two instants of one process may be told so many seconds apart.
 local SLACK = 2
 
----@class haplua.Live
+---@class haplua.switch.State
 ---@field seen string  the text of all its lists, as fingerprint() has it
----@field state haplua.ListState  of the ACL
+---@field state haplua.list.State  of the ACL
 ---@field patterns string[]
 ---@field method string  "reg", "beg", ...
 ---@field kind string?  what the ACL looks at: "path", "base", "host", "address"
@@ -99,7 +99,7 @@ end
 --- All that is to be known of a switch, in one request.
 ---@param target haplua.Target
 ---@param switch haplua.Switch
----@return haplua.Live
+---@return haplua.switch.State
 function M.look(target, switch)
   local lists = shows(switch)
   local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
@@ -133,7 +133,7 @@ end
 -- HAProxy 2.2 tells for how long it is up, and leaves out what it was stopped for. When it began, counted back from
 -- a wall clock, is another instant when that clock is set. But the process of a change was there when it was asked,
 -- and another one of the same number began later.
----@param live haplua.Live
+---@param live haplua.switch.State
 ---@param entry haplua.Entry
 function M.is_same_process(live, entry)
   if entry.worker ~= live.worker then
@@ -171,9 +171,9 @@ function M.info(since, ends, reason)
 end
 
 --- What a map tells of a maintenance, whoever filled it; nil: nothing.
----@param live haplua.Live
+---@param live haplua.switch.State
 ---@return {since: integer?, ends: integer?, reason: string?}?
-function M.told(live)
+function M.announced(live)
   local found = {}
   for i, key in ipairs(live.info and live.info.keys or {}) do
     found[key] = found[key] or live.info.values[i] -- HAProxy, too, takes the first
@@ -181,13 +181,13 @@ function M.told(live)
   local function instant(key)
     return found[key] and #found[key] <= 11 and math.tointeger(tonumber(found[key]:match("^%d+$"))) or nil
   end
-  local told = { since = instant("since"), ends = instant("until"), reason = found.reason }
-  return next(told) and told or nil
+  local announced = { since = instant("since"), ends = instant("until"), reason = found.reason }
+  return next(announced) and announced or nil
 end
 
 -- Changing.
 
----@class haplua.Step
+---@class haplua.switch.ListChange
 ---@field kind "acl"|"map"
 ---@field ref string
 ---@field keys string[]
@@ -196,20 +196,20 @@ end
 ---@field old_values string[]?
 ---@field main boolean?  the ACL that decides
 
----@return haplua.Step[]
-local function plan(switch, live, wish)
-  local main = { kind = "acl", ref = switch.acl, keys = wish.patterns, old_keys = live.patterns, main = true }
-  local bypass = live.bypass and wish.bypass and {
-    kind = "acl", ref = live.bypass, keys = wish.bypass, old_keys = live.passing,
+---@return haplua.switch.ListChange[]
+local function changes(switch, live, wanted)
+  local main = { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, main = true }
+  local bypass = live.bypass and wanted.bypass and {
+    kind = "acl", ref = live.bypass, keys = wanted.bypass, old_keys = live.passing,
   }
   local info = live.info and {
-    kind = "map", ref = switch.info, keys = wish.info.keys, values = wish.info.values,
+    kind = "map", ref = switch.info, keys = wanted.info.keys, values = wanted.info.values,
     old_keys = live.info.keys, old_values = live.info.values,
   }
   local steps = {}
   -- nobody who may pass is sent away in between, and nobody is let in who may not
   local first, last = { bypass or false, info or false, main }, { main, info or false, bypass or false }
-  for _, step in ipairs(#wish.patterns > 0 and first or last) do
+  for _, step in ipairs(#wanted.patterns > 0 and first or last) do
     steps[#steps + 1] = step or nil
   end
   return steps
@@ -270,27 +270,27 @@ local function roll_back(undo, problem)
   end
 end
 
----@class haplua.Wish
+---@class haplua.switch.Plan
 ---@field patterns string[]  none: off
 ---@field probe string?  a value that must match then
 ---@field bypass string[]?
 ---@field info {keys: string[], values: string[]}
 
----@class haplua.Applied
+---@class haplua.switch.Result
 ---@field added integer
 ---@field removed integer
 ---@field tests table[]?  what `get acl` says of the probe
 ---@field others integer  entries added to and removed from the other lists
 
 --- Make HAProxy and the files be as wished, step by step; when a step fails, the steps before it are undone.
----@param live haplua.Live  as just seen
----@param wish haplua.Wish
+---@param live haplua.switch.State  as just seen
+---@param wanted haplua.switch.Plan
 ---@param options {together: boolean?}  together: with several targets, all or none
----@return haplua.Applied
-function M.apply(target, switch, live, wish, options)
-  local undo, applied = {}, { others = 0 }
+---@return haplua.switch.Result
+function M.apply(target, switch, live, wanted, options)
+  local undo, result = {}, { others = 0 }
   local ok, problem = pcall(function()
-    for _, step in ipairs(plan(switch, live, wish)) do
+    for _, step in ipairs(changes(switch, live, wanted)) do
       -- before the step: on HAProxy 2.2 one that is refused may be done in part
       undo[#undo + 1] = not core.dry_run() and {
         back = function()
@@ -299,16 +299,16 @@ function M.apply(target, switch, live, wish, options)
       } or nil
       local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
         state = step.main and live.state or nil,
-        ask = step.main and wish.probe or nil,
+        ask = step.main and wanted.probe or nil,
         before_commit = before_commit(target, switch, step, undo, options),
       })
       if core.dry_run() then
         would_write(target, switch, step)
       end
       if step.main then
-        applied.added, applied.removed, applied.tests = added, removed, tests
+        result.added, result.removed, result.tests = added, removed, tests
       else
-        applied.others = applied.others + added + removed
+        result.others = result.others + added + removed
       end
     end
   end)
@@ -319,11 +319,11 @@ function M.apply(target, switch, live, wish, options)
     end
     error(problem, 0)
   end
-  return applied
+  return result
 end
 
 --- Raise unless this user can replace the files of a switch.
----@param live haplua.Live
+---@param live haplua.switch.State
 function M.check_files(target, switch, live)
   for _, ref in ipairs({ switch.acl, live.bypass or switch.acl, switch.info or switch.acl }) do
     local path, listfile = file_of(target, switch, ref)

@@ -7,7 +7,7 @@
 -- for hours where a rule gives nothing.
 
 local civil = require("haplua.time.civil")
-local patience = require("haplua.time.search_limit")
+local search_limit = require("haplua.time.search_limit")
 local rules = require("haplua.ical.rule")
 
 local M = {}
@@ -46,7 +46,7 @@ end
 local function searched(rule, fn, ...)
   local before = os.clock()
   local found, problem, code = fn(...)
-  patience.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
+  search_limit.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
   return found, problem, code
 end
 
@@ -167,7 +167,7 @@ local function by_weeks(rule, start, from)
       if week > last then
         return nil
       end
-      patience.spend(7, rules.text, rule)
+      search_limit.spend(7, rules.text, rule)
       days = days_of_week(rule, week, wanted, months)
     end
     return days[i], times
@@ -200,7 +200,7 @@ local function by_first_step(rule, start, unit, step)
         for i = 1, more and 0 or #offsets do
           times[#times + 1] = time + offsets[i]
         end
-        patience.spend(1, rules.text, rule)
+        search_limit.spend(1, rules.text, rule)
         time = time + (more or step)
       end
       known[first] = times
@@ -224,7 +224,7 @@ local function by_steps(rule, start, from)
       if day > last then
         return nil
       end
-      patience.spend(1, rules.text, rule)
+      search_limit.spend(1, rules.text, rule)
       local times = (not passes or passes(day)) and times_from(time % DAY)
       if times and times[1] then
         return day, times
@@ -268,7 +268,7 @@ local function by_week_numbers(rule, start, from)
       if year > last then
         return nil
       end
-      patience.spend(100, rules.text, rule)
+      search_limit.spend(100, rules.text, rule)
       days = days_of_year()
     end
     return days[i], times
@@ -380,7 +380,7 @@ function M.runs(rule, start, from, zone, reach, whole)
       finish = (first + finish) // 2
     end
     i = finish + 1
-    patience.spend(1, rules.text, rule)
+    search_limit.spend(1, rules.text, rule)
     return midnight + times[first], midnight + times[finish]
   end
 end

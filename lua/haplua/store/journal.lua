@@ -395,7 +395,7 @@ function Journal:note(change, outcome)
 end
 
 --- Write down that a change is done. Not forced to the disk: after a loss of power it counts as broken off.
----@param live? haplua.Live|{worker: integer, started: integer, asked: string?}  the HAProxy process
+---@param live? haplua.switch.State|{worker: integer, started: integer, asked: string?}  the HAProxy process
 function Journal:finish(id, live)
   live = live or {}
   self:synchronous("NORMAL")

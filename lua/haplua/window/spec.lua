@@ -37,7 +37,7 @@ local integers, date = civil.integers, reader.date
 -- Once.
 
 ---@return integer civil, integer? offset, integer at
-local function moment(r)
+local function date_time(r)
   local at = r.at
   local day = date(r)
   if not day then
@@ -51,7 +51,7 @@ end
 local function once(r)
   local spec = { kind = "once" }
   local place = r.at
-  spec.from, spec.from_offset = moment(r)
+  spec.from, spec.from_offset = date_time(r)
   spec.elapsed = reader.for_duration(r)
   if spec.elapsed then
     return spec
@@ -65,7 +65,7 @@ local function once(r)
   end
   skip(r)
   local to, at
-  to, spec.to_offset, at = moment(r)
+  to, spec.to_offset, at = date_time(r)
   if (spec.from_offset == nil) ~= (spec.to_offset == nil) then
     refuse(r, at, "the start and the end both have an offset from UTC, or neither")
   end
@@ -287,7 +287,7 @@ end
 ---@return integer instant  raises `refused`
 function M.instant(text, zone)
   local r = { text = text, at = 1 }
-  local civil_time, offset = moment(r)
+  local civil_time, offset = date_time(r)
   reader.expect_end(r)
   return offset and civil_time - offset or zone:first(civil_time)
 end
