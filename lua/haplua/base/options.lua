@@ -162,6 +162,15 @@ function M.check(call, given, spec)
   end
 end
 
+--- What is wrong with a table of options that no call of a script gave; nil: nothing.
+---@param given any
+---@param spec table<any, haplua.options.Kind>
+---@return string?
+function M.problem(given, spec)
+  local kind = M.record(spec)
+  return not kind.fits(given) and require("haplua.base.misuse").text(fits, "options", given, kind) or nil
+end
+
 --- Raise unless an argument is of a kind.
 ---@param call string
 ---@param name string  the argument, for the error: "patterns"
