@@ -1,119 +1,114 @@
 -- SPDX-License-Identifier: MIT
 --
---- Change a switch: look, decide, write down what is wanted, change HAProxy and its files, write down the outcome.
+--- Change a switch: look, make a plan, write it down, change HAProxy and its files, write down the outcome.
 
 local context = require("haplua.apply.context")
 local haproxy = require("haproxy")
 local list = require("haplua.haproxy.list")
-local plan = require("haplua.apply.plan")
-local result = require("haplua.apply.result")
+local plans = require("haplua.apply.plan")
+local results = require("haplua.apply.result")
 local switch = require("haplua.haproxy.switch")
 
 local M = {}
 
---- Change HAProxy and its files; look that the whole site is what was asked for.
----@param intent haplua.Intent
----@return haplua.Change
-function M.carry_out(c, live, intent)
-  local applied = switch.apply(c.target, c.switch, live, intent, { together = true })
-  local confirmed = list.match(applied.tests or {})
-  if intent.whole and applied.tests and not confirmed then
-    c.target:mistrust(("get acl %s %s"):format(c.switch.acl, intent.probe),
-      "no match, although every request should match")
+--- Change HAProxy and its files as planned. Where the plan is for every request, HAProxy must say that `probe`
+-- matches. The journal is not written.
+---@param c haplua.Context
+---@param state haplua.switch.State
+---@param plan haplua.Plan  becomes the result
+---@return haplua.Result
+function M.carry_out(c, state, plan)
+  local outcome = switch.apply(c.target, c.switch, state, plan, { together = true })
+  local matched = list.match(outcome.tests or {})
+  if plan.whole and outcome.tests and not matched then
+    c.target:mistrust(("get acl %s %s"):format(c.switch.acl, plan.probe), "no match, although every request should match")
   end
-  return result.new({
-    acl = c.switch.acl,
-    patterns = intent.patterns,
-    added = applied.added,
-    removed = applied.removed,
-    others = applied.others,
-    confirmed = confirmed and intent.probe or nil,
-    reason = intent.reason,
-    ends = intent.ends,
-    passing = intent.bypass,
-  })
+  plan.confirmed = matched and plan.probe or nil
+  return results.of(plan, outcome)
 end
 
 local function warn(form, ...)
   io.stderr:write("haplua: ", form:format(...), "\n")
 end
 
---- The same, written down before and after.
----@param make fun(live: haplua.switch.State, before: haplua.Entry?): haplua.Intent
-local function write_down(c, action, make)
+--- Look, plan and change under the switch's lock. The plan is in the journal before HAProxy is asked for anything,
+-- and the outcome afterwards.
+---@param make fun(state: haplua.switch.State, before: haplua.Entry?): haplua.Plan?
+---@return haplua.Result?
+local function change_and_record(c, make)
   local journal = c.journal
   local _ <close> = journal:lock(c.name, c.switch.acl)
-  local live = switch.look(c.target, c.switch)
+  local state = switch.look(c.target, c.switch)
   local before = journal:wanted(c.name, c.switch.acl)
-  local intent = make(live, before)
-  if not intent then
+  local plan = make(state, before)
+  if not plan then
     return nil
   end
-  local id = journal:begin({
-    target = c.name, acl = c.switch.acl, switch = c.switch.name, action = action, patterns = intent.patterns,
-    bypass = intent.bypass, reason = intent.reason, since = intent.since, ends = intent.ends,
-  })
-  local ok, change = pcall(M.carry_out, c, live, intent)
+  local id = journal:begin(plan)
+  local ok, result = pcall(M.carry_out, c, state, plan)
   if not ok then
-    local noted, problem = pcall(journal.undo, journal, id, tostring(change))
-    if not noted then
+    local recorded, problem = pcall(journal.undo, journal, id, tostring(result))
+    if not recorded then
       warn("%s", tostring(problem))
     end
-    error(change, 0)
+    error(result, 0)
   end
-  local noted, problem = pcall(journal.finish, journal, id, live)
-  if not noted then
-    warn("the change is done, but not its outcome written down: %s", tostring(problem))
+  local recorded, problem = pcall(journal.finish, journal, id, state)
+  if not recorded then
+    warn("the change is done, but the journal does not have its outcome: %s", tostring(problem))
   end
-  change.id, change.before = id, before
-  return change
+  result.id, result.before = id, before
+  return result
 end
 
---- Look, decide, change: under the lock, and written down, where there is a journal.
+--- Look, plan, change; with the journal where there is one, except in a dry run.
 ---@param c haplua.Context
----@param action string
----@param make fun(live: haplua.switch.State, before: haplua.Entry?): haplua.Intent?  nil: nothing shall be done
----@return haplua.Change?
-function M.alter(c, action, make)
+---@param make fun(state: haplua.switch.State, before: haplua.Entry?): haplua.Plan?  nil: change nothing
+---@return haplua.Result?
+function M.change(c, make)
   if c.journal and not haproxy.dry_run() then
-    return write_down(c, action, make)
+    return change_and_record(c, make)
   elseif c.no_journal and not haproxy.dry_run() then
     warn("this is in no journal (%s): nothing puts it back after a reload", c.no_journal)
   end
-  local live = switch.look(c.target, c.switch)
-  local intent = make(live)
-  return intent and M.carry_out(c, live, intent)
+  local state = switch.look(c.target, c.switch)
+  local plan = make(state)
+  return plan and M.carry_out(c, state, plan)
 end
 
---- Put the whole site, or a part of it, under maintenance. What was so before is replaced.
----@param options haplua.MaintenanceOptions
----@return haplua.Change
-function M.on(options)
-  plan.check_reason(options.reason)
-  local c = context.open(options)
-  plan.check_end(c, options)
-  return M.alter(c, options.action or "on", function(live, before)
-    return plan.from_options(c, options, live, before)
+--- Put the whole site, or a part of it, under maintenance, in place of the maintenance before.
+---@param request haplua.Request
+---@param action string?  the journal's word for it; "on"
+---@param attended boolean?  the calling process ends the maintenance: an end needs no resident policy
+---@return haplua.Result
+function M.on(request, action, attended)
+  plans.check_reason(request.reason)
+  local c = context.open(request)
+  if not attended then
+    plans.check_end(c, request)
+  end
+  return M.change(c, function(state, before)
+    return plans.of_request(c, action or "on", request, state, before)
   end)
 end
 
---- Could `on` be carried out now? Asks HAProxy, and changes nothing.
----@param options haplua.MaintenanceOptions
-function M.check(options)
-  plan.check_reason(options.reason)
-  local c = context.open(options, true)
-  local live = switch.look(c.target, c.switch)
-  plan.from_options(c, options, live)
-  switch.check_files(c.target, c.switch, live)
+--- Raise what on() would raise before its first change. Asks HAProxy, and changes nothing.
+---@param request haplua.Request
+function M.check(request)
+  plans.check_reason(request.reason)
+  local c = context.open(request, true)
+  local state = switch.look(c.target, c.switch)
+  plans.of_request(c, "on", request, state)
+  switch.check_files(c.target, c.switch, state)
 end
 
---- End it: the ACL matches nothing any more.
----@param options haplua.MaintenanceOptions
----@return haplua.Change
-function M.off(options)
-  local c = context.open(options)
-  return M.alter(c, options.action or "off", function(live)
-    return plan.nothing(c, live)
+--- End the maintenance: the ACL matches nothing afterwards.
+---@param request haplua.Request
+---@return haplua.Result
+function M.off(request)
+  local c = context.open(request)
+  return M.change(c, function(state)
+    return plans.of(c, "off", { patterns = {} }, state)
   end)
 end
 

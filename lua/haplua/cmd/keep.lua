@@ -2,22 +2,18 @@
 --
 --- The command line of scripts/keep.lua.
 
+local options = require("haplua.cmd.maint_options")
+
 local spec = {
   name = "keep",
   help = "Hold HAProxy to what the journal wants.",
-  options = {
-    { "--config", value = "FILE", help = "the configuration (default $HAPLUA_CONFIG, else /etc/haplua/config.lua)" },
-    { "--journal", value = "FILE", help = "the journal (default $HAPLUA_JOURNAL, else /var/lib/haplua/journal.db)" },
-    { "--no-file", help = "leave the ACLs' files alone" },
-  },
+  options = options.only("--config", "--journal", "--no-file"),
+  check = options.check,
 }
 
 ---@param words string[]
----@param print function  the script's own
+---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer status
 return function(words, print)
-  local args = require("haplua.cli").parse(spec, words)
-  return require("haplua.keep.keeper").run({
-    config = args.config, journal = args.journal, file = not args.no_file, print = print,
-  })
+  return require("haplua.keep.keeper").run(options.request(require("haplua.cli").parse(spec, words)), print)
 end

@@ -11,11 +11,11 @@ local calendar = {
 }
 local at = {
   { "--at", value = "TIME", help = "instead of now: 2026-12-01T02:00 in the zone, or with Z or +01:00" },
-  { "--json", help = "for programs" },
+  options.json,
 }
-local resident = options.with(options.with(options.place, options.scope), {
+local resident = options.join(options.join(options.place, options.scope), {
   { "--lead", value = "MINUTES", default = "10", convert = show.minutes,
-    help = "try so long before an opening whether it could open (default 10)" },
+    help = "check so long before an opening that it can open (default 10)" },
 })
 
 local spec = {
@@ -28,31 +28,31 @@ local spec = {
     { "--match", value = "TEXT", help = "of a calendar, only the events with this text in their summary" },
   },
   commands = {
-    { "run", args = "spec", options = options.with(calendar, resident),
-      help = "resident: maintenance while one is open (with none given: those of the configuration)" },
+    { "run", args = "spec", options = options.join(calendar, resident),
+      help = "Stay, and keep maintenance on while a window is open (with none given: those of the configuration)." },
     { "calendar", arg = { "file", value = "FILE.ics|DIR", help = "a calendar, or a folder of them" }, args = "files",
-      options = resident, help = "resident: likewise, by calendars, which are read again when they change" },
-    { "next", args = "spec", help = "the coming occurrences, in the zone and in UTC", options = options.with(
-      options.with(calendar, at), {
+      options = resident, help = "The same by calendars, which are read again when they change." },
+    { "next", args = "spec", help = "Show the next occurrences, in the zone and in UTC.", options = options.join(
+      options.join(calendar, at), {
         { "-n", value = "NUMBER", default = "5", convert = cli.count, help = "how many (default 5)" },
       }) },
-    { "check", args = "spec", options = options.with(calendar, at),
-      help = "is it open now? exit status 0: open, 1: closed" },
+    { "check", args = "spec", options = options.join(calendar, at),
+      help = "Show whether a window is open. Exit status 0: open, 1: closed." },
   },
   check = options.check,
 }
 
 ---@param words string[]
----@param print function  the script's own
+---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer? status
 return function(words, print)
   local args = cli.parse(spec, words)
   if args.command == "next" then
     local asked, instant = show.ask(args)
-    return show.next(asked, instant, args.n, args.json)
+    return show.next(asked, instant, args.n, args.json, print)
   elseif args.command == "check" then
     local asked, instant = show.ask(args)
-    return show.check(asked, instant, args.json)
+    return show.check(asked, instant, args.json, print)
   end
-  return require("haplua.keep.window_run").run(show.plans(args, options.read(args, print)))
+  return require("haplua.keep.window_run").run(show.plans(args, options.request(args)), print)
 end
