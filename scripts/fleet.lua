@@ -15,7 +15,7 @@ local args = cli.parse({
   name = "fleet",
   help = "The same maintenance on several HAProxys, everywhere or nowhere.",
   options = {
-    { "--acl", value = "REF", default = os.getenv("HAPLUA_ACL") or "#9999",
+    { "--acl", value = "REF", default = (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999",
       help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
   },
   commands = {

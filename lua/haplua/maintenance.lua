@@ -28,7 +28,7 @@ local M = {}
 ---@field bypass string[]?  networks whose clients pass. Default: the configuration's `allow`
 ---@field reason string?  one line, for the journal and the visitors
 ---@field ends number?  the end, in seconds since 1970; needs scripts/keep.lua, or `attended`
----@field attended boolean?  on() only: the script itself ends the maintenance
+---@field attended boolean?  the script itself ends the maintenance; during() does so anyway
 
 local text = options.where("a text that is not empty", function(value)
   return type(value) == "string" and value ~= ""
@@ -42,14 +42,10 @@ local place = {
   switch = text, acl = text, config = text, journal = options.any(text, options.one_of(false)), file = "boolean",
 }
 local request = {
-  patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant,
+  patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, attended = "boolean",
 }
-local attended_request = { attended = "boolean" }
 for name, kind in pairs(place) do
   request[name] = kind
-end
-for name, kind in pairs(request) do
-  attended_request[name] = kind
 end
 
 --- Put the whole site, or a part of it, under maintenance, in place of the maintenance before, bypass, reason and
@@ -57,7 +53,7 @@ end
 ---@param asked haplua.Request
 ---@return haplua.Result
 function M.on(asked)
-  options.check("maintenance.on", asked, attended_request)
+  options.check("maintenance.on", asked, request)
   return change.on(asked, "on", asked.attended)
 end
 
