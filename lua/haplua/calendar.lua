@@ -8,7 +8,7 @@ local sorted_merge = require("haplua.time.sorted_merge")
 local search_limit = require("haplua.time.search_limit")
 local recur = require("haplua.ical.recurrence")
 local rules = require("haplua.ical.rule")
-local zones = require("haplua.zone")
+local zones = require("haplua.time.zone")
 
 local M = {}
 

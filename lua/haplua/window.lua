@@ -8,7 +8,7 @@ local civil = require("haplua.time.civil")
 local sorted_merge = require("haplua.time.sorted_merge")
 local search_limit = require("haplua.time.search_limit")
 local windowspec = require("haplua.window.spec")
-local zones = require("haplua.zone")
+local zones = require("haplua.time.zone")
 
 local M = {}
 

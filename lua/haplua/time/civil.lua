@@ -2,7 +2,7 @@
 --
 --- Dates and times of day as a calendar on the wall has them, in integers and without a zone.
 -- A *civil* time is the number of seconds from 1970-01-01 00:00 to it on such a wall; a day is the number
--- of days to it. haplua.zone turns civil times into instants and back.
+-- of days to it. haplua.time.zone turns civil times into instants and back.
 
 local M = {}
 
