@@ -4,7 +4,7 @@
 -- which it is printed. docs/windows.md has the grammar. Knows no zone and no clock.
 
 local civil = require("haplua.time.civil")
-local reader = require("haplua.window.reader")
+local reader = require("haplua.time.reader")
 
 local M = {}
 
@@ -36,22 +36,10 @@ local integers, date = civil.integers, reader.date
 
 -- Once.
 
----@return integer civil, integer? offset, integer at
-local function date_time(r)
-  local at = r.at
-  local day = date(r)
-  if not day then
-    refuse(r, at, "a date such as 2026-12-01 is expected here")
-  elseif not take(r, "()[Tt ]") then
-    refuse(r, r.at, "at what time? 'T02:00' or the like is expected here")
-  end
-  return day * DAY + reader.time_of_day(r), reader.offset(r), at
-end
-
 local function once(r)
   local spec = { kind = "once" }
   local place = r.at
-  spec.from, spec.from_offset = date_time(r)
+  spec.from, spec.from_offset = reader.date_time(r)
   spec.elapsed = reader.for_duration(r)
   if spec.elapsed then
     return spec
@@ -59,13 +47,13 @@ local function once(r)
   skip(r)
   if not take(r, "()/") then
     local ahead = r.text:sub(place, r.at - 1)
-    local hint = ahead:match("[+-]%d%d:%d%d$")
+    local hint = ahead:match("[+-]%d%d:?%d%d$")
     refuse(r, r.at, "when does it end? '/%sT04:00' or 'for 2h' is expected here%s",
       civil.date_text(spec.from // DAY), hint and (" ('%s' is read as an offset from UTC)"):format(hint) or "")
   end
   skip(r)
   local to, at
-  to, spec.to_offset, at = date_time(r)
+  to, spec.to_offset, at = reader.date_time(r)
   if (spec.from_offset == nil) ~= (spec.to_offset == nil) then
     refuse(r, at, "the start and the end both have an offset from UTC, or neither")
   end
@@ -252,11 +240,11 @@ end
 ---@param text string
 ---@return haplua.window.Spec  raises `refused`, with the place marked in `advice`
 function M.parse(text)
-  local r = { text = text, at = 1 }
+  local r = { what = "window", text = text, at = 1 }
   skip(r)
   local spec
   if #text > 2000 then
-    refuse({ text = text:sub(1, 40) .. "..." }, 1, "that is too long")
+    refuse({ what = "window", text = text:sub(1, 40) .. "..." }, 1, "that is too long")
   elseif r.at > #text then
     refuse(r, 1, "nothing stands here: 'Sun 02:00-04:00' would be a window")
   elseif see(r, "[Dd][Tt][Ss][Tt][Aa][Rr][Tt]") then
@@ -273,25 +261,6 @@ function M.parse(text)
   return setmetatable(spec, Spec)
 end
 
---- Read a duration, "4h" or "1h30m".
----@return integer seconds  raises `refused`
-function M.duration(text)
-  local r = { text = text, at = 1 }
-  local seconds = reader.duration(r)
-  reader.expect_end(r)
-  return seconds
-end
-
---- Read an instant, "2026-12-01T02:00", "...Z" or "...+01:00"; without an offset it is the zone's.
----@param zone haplua.Zone
----@return integer instant  raises `refused`
-function M.instant(text, zone)
-  local r = { text = text, at = 1 }
-  local civil_time, offset = date_time(r)
-  reader.expect_end(r)
-  return offset and civil_time - offset or zone:first(civil_time)
-end
-
 -- Days that are left out.
 
 ---@class haplua.window.Days
@@ -303,7 +272,7 @@ end
 -- like no day.
 ---@return haplua.window.Days?  raises `refused`
 function M.days(text)
-  local r = { text = text, at = 1 }
+  local r = { what = "window", text = text, at = 1 }
   skip(r)
   local yearly = not see(r, "%d%d%d%d%-") and see(r, "%d%d%-%d%d")
   local function one()
