@@ -1,25 +1,62 @@
 -- SPDX-License-Identifier: MIT
 --
 --- The module `haproxy`: HAProxy's Runtime API as function calls.
--- Every function here acts on the script's target; each is a method, too, of the object that
--- haproxy.connect() returns. They wait only inside their own task, and raise an error object
--- where HAProxy refuses, cannot be reached, or answers something else than it should.
--- What depends on HAProxy's version is in lua/haplua/haproxy/list.lua (ACLs and maps).
+-- Each function acts on the script's target, and is a method of the object that haproxy.connect() returns. A
+-- function that waits needs a task around it. It raises an error object where HAProxy refuses, cannot be reached, or
+-- answers something unexpected; and a text that names the argument where an argument is wrong, before it sends
+-- anything. haplua.haproxy.list replaces the content of ACLs and maps, differently for each version of HAProxy.
 
 local core = require("haplua.core")
+local options = require("haplua.base.options")
 local reply = require("haplua.reply")
 local list = require("haplua.haproxy.list")
+
+local argument = options.argument
 
 ---@class haplua.Target
 local Target = core.methods
 
---- Arguments that may come one by one or as one list.
-local function gather(...)
-  local first = ...
-  if type(first) == "table" and select("#", ...) == 1 then
-    return first
+local words = options.list("word")
+
+local function optional(call, name, value)
+  if value ~= nil then
+    argument(call, name, value, "word")
   end
-  return { ... }
+end
+
+--- Arguments that a script gives one by one or as one list.
+local function gather(call, what, ...)
+  local given = table.pack(...)
+  if given.n > 0 and given[given.n] == nil then
+    argument(call, "the last of the " .. what, nil, "word")
+  elseif given.n == 1 and type(given[1]) == "table" then
+    given = given[1]
+  else
+    given.n = nil
+  end
+  argument(call, what, given, words)
+  return given
+end
+
+local map_rows = options.list(options.record({ key = "word", value = "word" }, { "key", "value" }))
+local map_values = options.where("a table of texts by their keys, or a list of { key =, value = }", function(value)
+  for key, text in pairs(type(value) == "table" and value or { {} }) do
+    if type(key) ~= "string" or not options.fits("word", text) then
+      return false
+    end
+  end
+  return true
+end)
+
+--- The keys and values of a map's entries, or of one entry.
+local function entries_of(call, key, value)
+  if type(key) == "table" then
+    argument(call, "entries", key, key[1] ~= nil and map_rows or map_values)
+  else
+    argument(call, "key", key, "word")
+    argument(call, "value", value, "word")
+  end
+  return list.entries(key, value)
 end
 
 local function results(...)
@@ -32,20 +69,20 @@ local OfList = setmetatable({}, {
   __newindex = function(_, name, method)
     Target[name] = function(target, ref, ...)
       core.ref(ref)
-      return results(method(target, ref, ...)) -- no tail call: misuse is told with this function's name
+      return results(method(target, ref, ...)) -- no tail call: an argument error names this function
     end
   end,
 })
 
 -- ACLs.
 
---- Add patterns to an ACL. When HAProxy refuses one, others may be in place: the error's `index` says
--- which was refused, `done` how many were taken. acl_replace() is all or nothing.
+--- Add patterns to an ACL. When HAProxy refuses one, others may be in place: the error's `index` is that of
+-- the first refused, `done` is the number of those added. acl_replace() adds all or none.
 ---@param ref string  "#9999" (from -u) or the file name given with -f
 ---@param ... string|string[]  patterns
 ---@return integer added
 function OfList:acl_add(ref, ...)
-  return (self:each({ "add", "acl", ref }, gather(...)))
+  return (self:each({ "add", "acl", ref }, gather("acl_add", "patterns", ...)))
 end
 
 --- Remove every pattern, in one step where HAProxy has transactions (2.4).
@@ -56,9 +93,9 @@ function OfList:acl_clear(ref)
   return removed
 end
 
---- Ask HAProxy whether a value matches. Without a value: the patterns.
+--- Ask HAProxy whether a value matches. Without a value, return the patterns.
 ---@param ref string
----@param value? string  a path, an address, ...: what the ACL's fetch would give
+---@param value? string  what the ACL's fetch would give: a path, an address
 ---@return {pattern: string, type: string, case: string, index: string}|string[]|nil match  nil: nothing matches
 function OfList:acl_get(ref, value)
   if value == nil then
@@ -71,14 +108,17 @@ function OfList:acl_get(ref, value)
   return match
 end
 
---- The same, with one row for each match method that uses the ACL, also for those that do not
--- match: this is how HAProxy tells an ACL's type.
----@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
+--- Ask HAProxy whether a value matches, by each match method that uses the ACL. HAProxy shows an ACL's type in
+-- no other way.
+---@param ref string
+---@param value string
+---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[] rows  one for each method
 function OfList:acl_test(ref, value)
+  argument("acl_test", "value", value, "word")
   return reply.matches(self:send({ "get", "acl", ref, value }))
 end
 
---- The patterns of an ACL, in HAProxy's order. Without a reference: the ACLs that there are.
+--- The patterns of an ACL, in HAProxy's order. Without a reference, the ACLs that HAProxy has.
 ---@param ref? string
 ---@return string[]|haplua.List[]
 function Target:acl_list(ref)
@@ -88,29 +128,29 @@ function Target:acl_list(ref)
   return (list.read(self, "acl", ref))
 end
 
---- Remove patterns, each with all its duplicates. One that is not there is refused.
+--- Remove patterns, each with all its duplicates. HAProxy refuses one that the ACL does not have.
 ---@return integer removed
 function OfList:acl_del(ref, ...)
-  return list.remove(self, "acl", ref, gather(...))
+  return list.remove(self, "acl", ref, gather("acl_del", "patterns", ...))
 end
 
---- Replace the content of an ACL in one step: no request sees it empty, half-filled, or with
--- a pattern missing that is in both the old and the new content. HAProxy 2.2 has no such step;
--- there what is new is added before what is old is removed. Sends no change when nothing changes.
+--- Replace the content of an ACL in one step: no request sees it empty, half-filled, or without
+-- a pattern that is in both the old and the new content. HAProxy 2.2 has no such step;
+-- there haplua adds the new patterns before it removes the old ones. Changes nothing where nothing differs.
 ---@param ref string
 ---@param patterns string[]
 ---@return integer added, integer removed
 function OfList:acl_replace(ref, patterns)
+  argument("acl_replace", "patterns", patterns, words)
   local added, removed = list.replace(self, "acl", ref, patterns)
   return added, removed
 end
 
--- Maps. Entries are given as {key = value, ...} or, where the order or duplicates matter, as
--- {{key=, value=}, ...}.
+-- Maps. Entries are {key = value, ...} or, where the order or duplicates matter, {{key=, value=}, ...}.
 
 ---@alias haplua.Entries table<string, string>|{key: string, value: string}[]
 
---- The entries of a map, in HAProxy's order. Without a reference: the maps that there are.
+--- The entries of a map, in HAProxy's order. Without a reference, the maps that HAProxy has.
 ---@return {key: string, value: string}[]|haplua.List[]
 function Target:map_list(ref)
   if ref == nil then
@@ -123,9 +163,10 @@ function Target:map_list(ref)
   return keys
 end
 
---- Look a key up as HAProxy would.
+--- Look a key up as HAProxy does for a request.
 ---@return string? value, {key: string, type: string, case: string, index: string}? match
 function OfList:map_get(ref, key)
+  argument("map_get", "key", key, "word")
   local match = list.match(reply.matches(self:send({ "get", "map", ref, key })))
   if match then
     return match.value, { key = match.pattern, type = match.type, case = match.case, index = match.index }
@@ -133,24 +174,25 @@ function OfList:map_get(ref, key)
   return nil
 end
 
---- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.
+--- Add one entry, map_add(ref, key, value), or several, map_add(ref, entries). A key that the map has gets a
+-- second entry.
 ---@return integer added
 function OfList:map_add(ref, key, value)
-  local keys, values = list.entries(key, value)
+  local keys, values = entries_of("map_add", key, value)
   return (self:each({ "add", "map", ref }, keys, values))
 end
 
---- Change the value of a key, wherever it stands. A key that is not there is refused.
+--- Change the value of a key in each of its entries. HAProxy refuses a key that the map does not have.
 ---@return integer changed
 function OfList:map_set(ref, key, value)
-  local keys, values = list.entries(key, value)
+  local keys, values = entries_of("map_set", key, value)
   return (self:each({ "set", "map", ref }, keys, values))
 end
 
---- Remove keys, each with all its duplicates. One that is not there is refused.
+--- Remove keys, each with all its duplicates. HAProxy refuses one that the map does not have.
 ---@return integer removed
 function OfList:map_del(ref, ...)
-  return list.remove(self, "map", ref, gather(...))
+  return list.remove(self, "map", ref, gather("map_del", "keys", ...))
 end
 
 ---@return integer removed
@@ -163,34 +205,53 @@ end
 ---@param entries haplua.Entries
 ---@return integer added, integer removed
 function OfList:map_replace(ref, entries)
-  local keys, values = list.entries(entries)
+  argument("map_replace", "entries", entries, "table")
+  local keys, values = entries_of("map_replace", entries)
   local added, removed = list.replace(self, "map", ref, keys, values)
   return added, removed
 end
 
 -- Servers, statistics, the process.
 
---- `show servers state`: a row for each server, fields named as HAProxy names them, numbers as integers, and
--- `admin` ("ready", "drain", "maint") and `operational` ("stopped", "starting", "running", "stopping")
--- in words. A field is read when it is looked at; pairs() reads them all.
+--- `show servers state`: a row for each server. Fields have HAProxy's names, numbers are integers; `admin`
+-- ("ready", "drain", "maint") and `operational` ("stopped", "starting", "running", "stopping") are haplua's words.
+-- A field is read when the script looks at it; pairs() reads them all.
 ---@param backend? string
 ---@return table[] rows
 function Target:servers(backend)
+  optional("servers", "backend", backend)
   return reply.servers(self:send({ "show", "servers", "state", backend }))
 end
 
---- `show servers conn`: connections per server.
+--- `show servers conn`: the connections of each server.
 ---@param backend? string
 ---@return table[] rows  fields named as HAProxy names them
 function Target:servers_conn(backend)
+  optional("servers_conn", "backend", backend)
   return reply.rows(self:send({ "show", "servers", "conn", backend }))
 end
 
-local server_options = { server = true, state = true, weight = true, addr = true, port = true, timeout = true }
+local server_options = {
+  server = options.where("a text such as 'backend/server'", function(value)
+    return type(value) == "string" and value:find("^[^/]+/[^/]+$") ~= nil
+  end),
+  state = options.one_of("ready", "drain", "maint"),
+  weight = options.where("an integer from 0 to 256, or a percentage such as '50%'", function(value)
+    local text = math.type(value) == "integer" and tostring(value) or type(value) == "string" and value or ""
+    local digits, percent = text:match("^(%d%d?%d?%d?)(%%?)$")
+    return digits ~= nil and (percent ~= "" or tonumber(digits) <= 256)
+  end),
+  addr = options.where("an IPv4 or IPv6 address", function(value)
+    return type(value) == "string" and require("haplua.haproxy.inet").text(value) ~= nil
+  end),
+  -- HAProxy takes 16 bits of any number
+  port = options.where("an integer from 1 to 65535", function(value)
+    return math.type(value) == "integer" and value >= 1 and value <= 65535
+  end),
+}
 
---- What `show servers state` says of one server.
-local function server_row(target, server)
-  local backend, name = server:match("^(.-)/(.*)$")
+--- A server's row of `show servers state`.
+local function server_row(target, backend, name)
   for _, row in ipairs(target:servers(backend)) do
     if tostring(row.srv_name) == name then
       return row
@@ -198,21 +259,37 @@ local function server_row(target, server)
   end
 end
 
---- Does HAProxy show what was asked for? Returns the field that does not, or nil.
+--- The commands that make a server as wanted: the address first, so that the state comes into force last.
+local function server_commands(want)
+  local commands = {}
+  local function add(option, ...)
+    if want[option] then
+      commands[#commands + 1] = { "set", "server", want.server, option, want[option], ... }
+    end
+  end
+  add("addr", want.port and "port", want.port)
+  add("weight")
+  add("state")
+  return commands
+end
+
+--- The field of a server's row that is not as wanted, and what it is. nil: all are.
 local function disagreement(row, want)
-  local states = { ready = "ready", drain = "drain", maint = "maint" }
-  if want.state and row.admin ~= states[want.state] then
-    return "state", row.admin
-  elseif want.weight and math.type(want.weight) == "integer" and row.srv_uweight ~= want.weight then
-    return "weight", row.srv_uweight
-  elseif want.addr and row.srv_addr ~= want.addr and row.srv_addr ~= require("haplua.haproxy.inet").text(want.addr) then
-    return "addr", row.srv_addr
-  elseif want.port and row.srv_port ~= want.port then
-    return "port", row.srv_port
+  local percent = math.tointeger(tonumber(tostring(want.weight):match("^(%d+)%%$")))
+  local wanted = {
+    admin = want.state,
+    srv_uweight = percent and math.min(256, percent * row.srv_iweight // 100) or math.tointeger(tonumber(want.weight)),
+    srv_addr = want.addr and require("haplua.haproxy.inet").text(want.addr),
+    srv_port = want.port,
+  }
+  for _, field in ipairs({ "admin", "srv_uweight", "srv_addr", "srv_port" }) do
+    if wanted[field] and row[field] ~= wanted[field] then
+      return field, row[field]
+    end
   end
 end
 
---- Send commands that do no harm twice: once more when the connection is reset, as at a reload.
+--- Send commands that may be carried out twice: once more when HAProxy resets the connection, as at a reload.
 local function batch_again(target, commands)
   local ok, problem = pcall(target.batch, target, commands)
   if ok then
@@ -223,66 +300,50 @@ local function batch_again(target, commands)
   target:batch(commands)
 end
 
+-- HAProxy 3.0 changes an address a moment after its answer. So many looks, 10 ms apart, wait for it.
+local LOOKS = 100
+
 --- Change a server, and read back that it is changed.
 ---@param want {server: string, state: "ready"|"drain"|"maint"|nil, weight: integer|string|nil, addr: string?, port: integer?}
----  server is "backend/server"; weight 0 to 256 or "50%"
----@return table row  of `show servers state`, as servers() gives it
+---  server is "backend/server"; weight 0 to 256 or "50%"; port goes with addr
+---@return table row  of `show servers state`, as servers() returns it; raises `protocol` where it is not as wanted
 function Target:server_set(want)
-  for key in pairs(want) do
-    if not server_options[key] then
-      error(("server_set: unknown option '%s'"):format(tostring(key)), 2)
-    end
-  end
-  local server = want.server
-  if type(server) ~= "string" or not server:find("^[^/]+/[^/]+$") then
-    error("server_set: server: 'backend/server' expected", 2)
-  end
-  -- HAProxy would take 16 bits of any number
-  if want.port and (math.type(want.port) ~= "integer" or want.port < 1 or want.port > 65535) then
-    error("server_set: port: an integer from 1 to 65535 expected", 2)
-  end
-  local commands = {}
-  if want.addr then
-    commands[#commands + 1] =
-      { "set", "server", server, "addr", want.addr, want.port and "port", want.port }
-  end
-  if want.weight then
-    commands[#commands + 1] = { "set", "server", server, "weight", want.weight }
-  end
-  if want.state then
-    commands[#commands + 1] = { "set", "server", server, "state", want.state }
-  end
-  if #commands == 0 then
-    error("server_set: state, weight or addr expected", 2)
+  options.check("server_set", want, server_options)
+  argument("server_set", "option 'server'", want.server, server_options.server)
+  local commands = server_commands(want)
+  if want.port and not want.addr then
+    options.misuse("server_set", "option 'port' needs 'addr': HAProxy changes a port with its address, which servers() shows")
+  elseif #commands == 0 then
+    options.misuse("server_set", "state, weight or addr expected")
   end
   batch_again(self, commands)
-  local row = server_row(self, server)
-  local field, found = disagreement(row or {}, want)
-  -- HAProxy 3.0 changes an address a moment after it said so
-  local patience = 100
-  while field and not core.dry_run() and patience > 0 do
-    patience = patience - 1
+  local backend, name = want.server:match("^(.*)/(.*)$")
+  local row, field, found
+  for _ = 1, core.dry_run() and 1 or LOOKS do
+    row, field, found = server_row(self, backend, name), nil, nil
+    if row then
+      field, found = disagreement(row, want)
+    end
+    if core.dry_run() or row and not field then
+      return row
+    end
     require("haplua.task").sleep(0.01)
-    row = server_row(self, server)
-    field, found = disagreement(row or {}, want)
   end
-  if field and not core.dry_run() then
-    self:mistrust("set server " .. server, ("%s is %s afterwards"):format(field, tostring(found)))
-  end
-  return row
+  self:mistrust("set server " .. want.server, ("%s is %s afterwards"):format(field or "the server", tostring(found or "gone")))
 end
 
 --- `show stat`: a row for each frontend, backend, server and listener.
----@param proxy? string  only this one. HAProxy itself would show all for a name that it does not know
+---@param proxy? string  only this one; none for a name that HAProxy does not know
 ---@return table[] rows
 function Target:stat(proxy)
+  optional("stat", "proxy", proxy)
   local rows = reply.rows(self:send("show stat"))
   if not proxy then
     return rows
   end
   local found = {}
   for _, row in ipairs(rows) do
-    if tostring(row.pxname) == proxy then
+    if tostring(row.pxname) == tostring(proxy) then
       found[#found + 1] = row
     end
   end
@@ -295,8 +356,8 @@ function Target:info()
   return reply.pairs(self:send("show info"))
 end
 
---- The streams that HAProxy serves now.
----@return table[] rows  ref, and the fields that this version prints (src, fe, be, srv, age, ...)
+--- `show sess`: the streams that HAProxy serves now.
+---@return table[] rows  ref, and the fields that this version of HAProxy prints: src, fe, be, srv, age and more
 function Target:sessions()
   return reply.sessions(self:send("show sess"))
 end
@@ -312,7 +373,7 @@ function Target:version()
   return text, math.tointeger(major), math.tointeger(minor)
 end
 
--- The first version with a feature (docs/protocol.md, "Versions").
+-- The first version of HAProxy with a feature (docs/protocol.md, "Versions").
 local since = {
   transactions = { 2, 4 },
   dynamic_servers = { 2, 4 },
@@ -323,28 +384,25 @@ local since = {
   echo = { 3, 1 },
 }
 
---- Can this HAProxy do that?
+local feature_names = options.one_of(
+  "transactions", "dynamic_servers", "show_version", "reload", "wait", "virtual_lists", "echo")
+
+--- Does this version of HAProxy have a feature?
 ---@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"
 ---@return boolean
 function Target:has(feature)
-  local first = since[feature]
-  if not first then
-    local known = {}
-    for name in pairs(since) do
-      known[#known + 1] = name
-    end
-    table.sort(known)
-    error(("has: unknown feature '%s' (known: %s)"):format(tostring(feature), table.concat(known, ", ")), 2)
-  end
-  local _, major, minor = self:version()
+  argument("has", "feature", feature, feature_names)
+  local first, _, major, minor = since[feature], self:version()
   return major > first[1] or major == first[1] and minor >= first[2]
 end
 
---- Raise: HAProxy's answer is not to be trusted.
+--- Raise `protocol`: HAProxy's answer is not what its documentation promises, or a change is not there.
+---@param command string
+---@param found string  what HAProxy answered instead
 function Target:mistrust(command, found)
   error(require("haplua.error").new({
     kind = "protocol",
-    message = "HAProxy did not do what it was told",
+    message = "HAProxy did not do what the command says",
     command = command,
     reply = found,
     target = tostring(self),
@@ -354,29 +412,37 @@ end
 ---@class haproxy: haplua.Target
 local M = { barrier = core.barrier }
 
---- Another target, with all of the above as methods. Opens nothing by itself: each request has its
+local connect_options = {
+  via = "text",
+  timeout = options.where("seconds, more than 0", function(value)
+    return options.fits("number", value) and value > 0 and value < math.huge
+  end),
+  max_reply = options.where("a number of bytes, more than 0", function(value)
+    return math.type(value) == "integer" and value > 0
+  end),
+}
+
+--- Another target, with all functions of this module that send as methods. Opens nothing: each request has its
 -- own connection.
 ---@param address string  in HAProxy's syntax
----@param options? {via: string?, timeout: number?, max_reply: integer?}
----  via: the process behind a master CLI, "@1"; max_reply: bytes, over which an answer is refused
+---@param given? {via: string?, timeout: number?, max_reply: integer?}
+---  via: the process behind a master CLI, "@1"; timeout: seconds for each request; max_reply: bytes of an answer, at
+---  most
 ---@return haplua.Target
-function M.connect(address, options)
-  options = options or {}
-  for key in pairs(options) do
-    if key ~= "via" and key ~= "timeout" and key ~= "max_reply" then
-      error(("connect: unknown option '%s'"):format(tostring(key)), 2)
-    end
-  end
-  return core.open(address, options.via, options.timeout, options.max_reply)
+function M.connect(address, given)
+  given = given or {}
+  argument("connect", "address", address, "text")
+  options.check("connect", given, connect_options)
+  return core.open(address, given.via, given.timeout, given.max_reply)
 end
 
---- The script's target: where the functions of this module go.
+--- The target on which the functions of this module act.
 ---@return haplua.Target
 function M.target()
   return core.current()
 end
 
---- Is this a dry run? Then nothing that changes HAProxy is sent, and it answers as if it were.
+--- Is this a dry run? A dry run prints the commands that change HAProxy and sends none of them; each succeeds.
 ---@return boolean
 function M.dry_run()
   return core.dry_run()

@@ -9,7 +9,7 @@ local M = {}
 local texts = {
   text = { "a text", "texts" }, word = { "a text or a number", "texts" }, number = { "a number", "numbers" },
   integer = { "an integer", "integers" }, boolean = { "true or false", "booleans" },
-  ["function"] = { "a function", "functions" }, table = { "a table", "tables" },
+  ["function"] = { "a function", "functions" }, table = { "a table", "tables" }, value = { "a value", "values" },
 }
 
 -- Does a value fit a kind? haplua.base.options requires this module and passes its function to raise().
@@ -77,7 +77,7 @@ end
 local function unknown(name, value, spec, noun)
   local names = sorted_names(spec)
   if type(name) ~= "string" then
-    return ("%s %s has no name; the names are %s"):format(noun, shown(value), joined(names, " and "))
+    return ("%s %s, %s, has no name; the names are %s"):format(noun, tostring(name), shown(value), joined(names, " and "))
   end
   local near = nearest(name, names)
   return ("no %s '%s'; %s"):format(noun, visible(name),
@@ -149,23 +149,31 @@ function problem(what, value, kind)
     end
   end
   local text = ("%s must be %s, not %s"):format(what, describe(kind), shown(value))
+  local near = kind.values and type(value) == "string" and nearest(value, kind.values)
   if kind.element and fits(kind.element, value) then
-    text = text .. (type(value) == "string" and ": write { %q }" or ": write { %s }"):format(value)
+    text = text .. (type(value) == "string" and ": write { %q }" or ": write { %s }"):format(
+      type(value) == "function" and "the function" or value)
   elseif type(value) == "table" and #value == 1 and fits(kind, value[1]) then
     text = text .. ": write it without braces"
+  elseif near then
+    text = text .. ("; did you mean '%s'?"):format(near)
   end
   return text
 end
 
---- "FILE:LINE: " of the script's call: the innermost frame with a line. The modules of haplua have none.
-local function where()
-  local level = 4
+--- Raise a text with "FILE:LINE: " of the script's call before it: of the innermost frame that has a line. The
+-- modules of haplua have none.
+---@param call string
+---@param text string
+function M.misuse(call, text)
+  local level = 3
   local info = debug.getinfo(level, "Sl")
   while info and (info.currentline <= 0 or info.source:find("^=") and info.source ~= "=stdin" and info.source ~= "=-e") do
     level = level + 1
     info = debug.getinfo(level, "Sl")
   end
-  return info and ("%s:%d: "):format(info.short_src, info.currentline) or ""
+  local where = info and ("%s:%d: "):format(info.short_src, info.currentline) or ""
+  error(("%s%s: %s"):format(where, call, text), 0)
 end
 
 --- Raise the error for a value that is not of a kind.
@@ -184,7 +192,7 @@ function M.raise(test, call, what, value, kind)
   else
     text = problem(what, value, kind)
   end
-  error(("%s%s: %s"):format(where(), call, text), 0)
+  M.misuse(call, text)
 end
 
 return M

@@ -12,7 +12,7 @@
 local M = {}
 
 --- What a value may be: a name below, or what a function below returns.
----@alias haplua.options.Kind "text"|"word"|"number"|"integer"|"boolean"|"function"|"table"|haplua.options.Made
+---@alias haplua.options.Kind "text"|"word"|"number"|"integer"|"boolean"|"function"|"table"|"value"|haplua.options.Made
 
 ---@class haplua.options.Made
 ---@field fits fun(value: any): boolean
@@ -38,6 +38,9 @@ local named = {
   word = function(value)
     return type(value) == "string" or type(value) == "number"
   end,
+  value = function(value)
+    return value ~= nil
+  end,
   number = function(value)
     return type(value) == "number" and value == value
   end,
@@ -49,6 +52,8 @@ local named = {
 local function fits(kind, value)
   return (named[kind] or kind.fits)(value)
 end
+
+M.fits = fits
 
 local function fail(...)
   require("haplua.base.misuse").raise(fits, ...)
@@ -171,6 +176,13 @@ function M.argument(call, name, value, kind)
   if not fits(kind, value) then
     fail(call, name, value, kind)
   end
+end
+
+--- Raise a text with the script's line: what else is wrong with arguments.
+---@param call string
+---@param text string
+function M.misuse(call, text)
+  require("haplua.base.misuse").misuse(call, text)
 end
 
 return M
