@@ -280,7 +280,7 @@ end
 ---@param words string[]  usually `arg`
 ---@return table found  `command`, and a field for each option and argument that was given
 function M.parse(spec, words)
-  local found = M.parse_shortly(spec, words) or M.parse_with_argparse(spec, words)
+  local found = M.parse_plain(spec, words) or M.parse_with_argparse(spec, words)
   local after = after_of(spec, found)
   if after and #found[after] == 0 then
     parser_of(spec):error("what shall run? '-- COMMAND...' is missing")
@@ -298,7 +298,7 @@ function M.parse_with_argparse(spec, words)
 end
 
 --- The same, the short way only: nil where it is not sure.
-function M.parse_shortly(spec, words)
+function M.parse_plain(spec, words)
   return parse(spec, words, read)
 end
 

@@ -200,7 +200,7 @@ local targets = {
     end,
   },
 
-  ["cli.parse_shortly"] = {
+  ["cli.parse_plain"] = {
     modules = { "haplua.cli" },
     words = { "on\n", "--wait\n", "--wait=3\n", "5\n", "--\n", "-x\n", "--help\n", "--force\n", "--for\n", "" },
     run = function(text)
@@ -212,7 +212,7 @@ local targets = {
         commands = { { "on", help = "on", args = "rest" }, { "off", help = "off", arg = { "one", value = "ONE", help = "1" } },
           { "run", help = "run", after = "command" } },
       }
-      local found = cli.parse_shortly(spec, lines_of(text))
+      local found = cli.parse_plain(spec, lines_of(text))
       assert(not found or type(found.command) == "string" and type(found.wait) == "number")
     end,
   },

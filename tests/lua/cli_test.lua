@@ -76,7 +76,7 @@ local function quoted(words)
 end
 
 describe("the command line of a script", function()
-  it("is read alike by the short way and by lua-argparse", function()
+  it("is read alike by haplua.cli itself and by lua-argparse", function()
     math.randomseed(2, 0)
     local short, wrong = 0, 0
     for n = 1, 6000 do
@@ -84,7 +84,7 @@ describe("the command line of a script", function()
       for i = 1, math.random(0, 5) do
         words[i] = vocabulary[math.random(#vocabulary)]
       end
-      local found, expected = cli.parse_shortly(spec, words), by_argparse(spec, words)
+      local found, expected = cli.parse_plain(spec, words), by_argparse(spec, words)
       if found then
         short = short + 1
         assert.are.same(expected, found, spec.name .. ": " .. quoted(words))
@@ -102,7 +102,7 @@ describe("the command line of a script", function()
       { 4, "--", "sh", "-c", "exit 1" }, { 4, "--acl", "#1", "--force", "--", "--", "x" }, { 5 },
     }
     for _, line in ipairs(lines) do
-      assert.is_table(cli.parse_shortly(specs[line[1]], { table.unpack(line, 2) }), quoted({ table.unpack(line, 2) }))
+      assert.is_table(cli.parse_plain(specs[line[1]], { table.unpack(line, 2) }), quoted({ table.unpack(line, 2) }))
     end
   end)
 
