@@ -115,6 +115,46 @@ describe("the command line of a script", function()
     assert.are.same({ command = "off", acl = "#9999", wait = 60, path = {} }, cli.parse(specs[1], { "off" }))
   end)
 
+  it("refuses a declaration with unknown fields, wrong values, or a default that is none", function()
+    local function option(fields)
+      fields[1], fields.help = fields[1] or "--wait", fields.help or "how long"
+      return { name = "x", help = "x", options = { fields } }
+    end
+    for text, spec in pairs({
+      ["the declaration: no field 'optoins'; did you mean 'options'?"] = { name = "x", help = "x", optoins = {} },
+      ["the declaration: the field 'help' is missing"] = { name = "x" },
+      ["the declaration: field 'options', element 1: no field 'vlaue'; did you mean 'value'?"] = option({ vlaue = "S" }),
+      ["field 'options', element 1: field 'default' must be a text, not a number (5)"] = option({ value = "S", default = 5 }),
+      ["field 'options', element 1: field 'convert' must be a function, not a string ('seconds')"] =
+        option({ value = "S", convert = "seconds" }),
+      ["field 'commands', element 1: field 'options', element 1: no field 'repeat'; did you mean 'repeats'?"] = {
+        name = "x", help = "x", commands = { { "on", help = "on", options = { { "--a", help = "a", ["repeat"] = true } } } },
+      },
+      ["field 'commands' must be a list of tables; it has the key 'on'"] = {
+        name = "x", help = "x", commands = { on = { help = "on" } },
+      },
+      ["field 'arg': the field 'value' is missing"] = { name = "x", help = "x", arg = { "server", help = "which" } },
+      ["the option --wait needs a 'value', its name in the help"] = option({ default = "60" }),
+      ["the default of --wait: seconds expected, not 'soon'"] = option({ value = "S", default = "soon", convert = cli.seconds }),
+      ["the default of --wait: its `convert` refuses it"] = option({ value = "S", default = "x", convert = tonumber }),
+      ["the declaration must be a table, not nil"] = false,
+    }) do
+      for _, words in ipairs({ {}, { "--wait", "5" }, { "--help" } }) do
+        local ok, problem = pcall(cli.parse, spec or nil, words)
+        assert.is_false(ok, text)
+        assert.matches("cli_test%.lua:%d+: cli%.parse: ", problem)
+        assert.matches(text, problem, 1, true)
+      end
+    end
+    local of_command = { name = "x", help = "x", commands = {
+      { "on", help = "on", options = { { "--n", value = "N", default = "0", convert = cli.count, help = "n" } } },
+      { "off", help = "off" },
+    } }
+    local ok, problem = pcall(cli.parse, of_command, { "off" })
+    assert.is_false(ok)
+    assert.matches("the default of --n: a number from 1 on expected, not '0'", problem, 1, true)
+  end)
+
   it("takes seconds that are seconds", function()
     assert.are.equal(0.5, cli.seconds("0.5"))
     for _, text in ipairs({ "-1", "x", "", "inf", "nan", "1e999" }) do
