@@ -38,20 +38,21 @@ local function gather(call, what, ...)
   return given
 end
 
-local map_rows = options.list(options.record({ key = "word", value = "word" }, { "key", "value" }))
-local map_values = options.where("a table of texts by their keys, or a list of { key =, value = }", function(value)
+local function is_map(value)
   for key, text in pairs(type(value) == "table" and value or { {} }) do
     if type(key) ~= "string" or not options.fits("word", text) then
       return false
     end
   end
   return true
-end)
+end
 
 --- The keys and values of a map's entries, or of one entry.
 local function entries_of(call, key, value)
   if type(key) == "table" then
-    argument(call, "entries", key, key[1] ~= nil and map_rows or map_values)
+    argument(call, "entries", key, key[1] ~= nil
+      and options.list(options.record({ key = "word", value = "word" }, { "key", "value" }))
+      or options.where("a table of texts by their keys, or a list of { key =, value = }", is_map))
   else
     argument(call, "key", key, "word")
     argument(call, "value", value, "word")
@@ -231,105 +232,12 @@ function Target:servers_conn(backend)
   return reply.rows(self:send({ "show", "servers", "conn", backend }))
 end
 
-local server_options = {
-  server = options.where("a text such as 'backend/server'", function(value)
-    return type(value) == "string" and value:find("^[^/]+/[^/]+$") ~= nil
-  end),
-  state = options.one_of("ready", "drain", "maint"),
-  weight = options.where("an integer from 0 to 256, or a percentage such as '50%'", function(value)
-    local text = math.type(value) == "integer" and tostring(value) or type(value) == "string" and value or ""
-    local digits, percent = text:match("^(%d%d?%d?%d?)(%%?)$")
-    return digits ~= nil and (percent ~= "" or tonumber(digits) <= 256)
-  end),
-  addr = options.where("an IPv4 or IPv6 address", function(value)
-    return type(value) == "string" and require("haplua.haproxy.inet").text(value) ~= nil
-  end),
-  -- HAProxy takes 16 bits of any number
-  port = options.where("an integer from 1 to 65535", function(value)
-    return math.type(value) == "integer" and value >= 1 and value <= 65535
-  end),
-}
-
---- A server's row of `show servers state`.
-local function server_row(target, backend, name)
-  for _, row in ipairs(target:servers(backend)) do
-    if tostring(row.srv_name) == name then
-      return row
-    end
-  end
-end
-
---- The commands that make a server as wanted: the address first, so that the state comes into force last.
-local function server_commands(want)
-  local commands = {}
-  local function add(option, ...)
-    if want[option] then
-      commands[#commands + 1] = { "set", "server", want.server, option, want[option], ... }
-    end
-  end
-  add("addr", want.port and "port", want.port)
-  add("weight")
-  add("state")
-  return commands
-end
-
---- The field of a server's row that is not as wanted, and what it is. nil: all are.
-local function disagreement(row, want)
-  local percent = math.tointeger(tonumber(tostring(want.weight):match("^(%d+)%%$")))
-  local wanted = {
-    admin = want.state,
-    srv_uweight = percent and math.min(256, percent * row.srv_iweight // 100) or math.tointeger(tonumber(want.weight)),
-    srv_addr = want.addr and require("haplua.haproxy.inet").text(want.addr),
-    srv_port = want.port,
-  }
-  for _, field in ipairs({ "admin", "srv_uweight", "srv_addr", "srv_port" }) do
-    if wanted[field] and row[field] ~= wanted[field] then
-      return field, row[field]
-    end
-  end
-end
-
---- Send commands that may be carried out twice: once more when HAProxy resets the connection, as at a reload.
-local function batch_again(target, commands)
-  local ok, problem = pcall(target.batch, target, commands)
-  if ok then
-    return
-  elseif not require("haplua.error").is(problem) or problem.code ~= "ECONNRESET" then
-    error(problem, 0)
-  end
-  target:batch(commands)
-end
-
--- HAProxy 3.0 changes an address a moment after its answer. So many looks, 10 ms apart, wait for it.
-local LOOKS = 100
-
 --- Change a server, and read back that it is changed.
 ---@param want {server: string, state: "ready"|"drain"|"maint"|nil, weight: integer|string|nil, addr: string?, port: integer?}
 ---  server is "backend/server"; weight 0 to 256 or "50%"; port goes with addr
 ---@return table row  of `show servers state`, as servers() returns it; raises `protocol` where it is not as wanted
 function Target:server_set(want)
-  options.check("server_set", want, server_options)
-  argument("server_set", "option 'server'", want.server, server_options.server)
-  local commands = server_commands(want)
-  if want.port and not want.addr then
-    options.misuse("server_set", "option 'port' needs 'addr': HAProxy changes a port with its address, which servers() shows")
-  elseif #commands == 0 then
-    options.misuse("server_set", "state, weight or addr expected")
-  end
-  batch_again(self, commands)
-  local backend, name = want.server:match("^(.*)/(.*)$")
-  local row, field, found
-  for _ = 1, core.dry_run() and 1 or LOOKS do
-    row, field, found = server_row(self, backend, name), nil, nil
-    if row then
-      field, found = disagreement(row, want)
-    end
-    if core.dry_run() or row and not field then
-      return row
-    end
-    require("haplua.task").sleep(0.01)
-  end
-  self:mistrust("set server " .. want.server, ("%s is %s afterwards"):format(field or "the server", tostring(found or "gone")))
+  return require("haplua.haproxy.server").set(self, want)
 end
 
 --- `show stat`: a row for each frontend, backend, server and listener.
@@ -384,14 +292,12 @@ local since = {
   echo = { 3, 1 },
 }
 
-local feature_names = options.one_of(
-  "transactions", "dynamic_servers", "show_version", "reload", "wait", "virtual_lists", "echo")
-
 --- Does this version of HAProxy have a feature?
 ---@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"
 ---@return boolean
 function Target:has(feature)
-  argument("has", "feature", feature, feature_names)
+  argument("has", "feature", feature, options.one_of(
+    "transactions", "dynamic_servers", "show_version", "reload", "wait", "virtual_lists", "echo"))
   local first, _, major, minor = since[feature], self:version()
   return major > first[1] or major == first[1] and minor >= first[2]
 end
@@ -412,16 +318,6 @@ end
 ---@class haproxy: haplua.Target
 local M = { barrier = core.barrier }
 
-local connect_options = {
-  via = "text",
-  timeout = options.where("seconds, more than 0", function(value)
-    return options.fits("number", value) and value > 0 and value < math.huge
-  end),
-  max_reply = options.where("a number of bytes, more than 0", function(value)
-    return math.type(value) == "integer" and value > 0
-  end),
-}
-
 --- Another target, with all functions of this module that send as methods. Opens nothing: each request has its
 -- own connection.
 ---@param address string  in HAProxy's syntax
@@ -432,7 +328,15 @@ local connect_options = {
 function M.connect(address, given)
   given = given or {}
   argument("connect", "address", address, "text")
-  options.check("connect", given, connect_options)
+  options.check("connect", given, {
+    via = "text",
+    timeout = options.where("seconds, more than 0", function(value)
+      return options.fits("number", value) and value > 0 and value < math.huge
+    end),
+    max_reply = options.where("a number of bytes, more than 0", function(value)
+      return math.type(value) == "integer" and value > 0
+    end),
+  })
   return core.open(address, given.via, given.timeout, given.max_reply)
 end
 

@@ -23,10 +23,7 @@ Held.__index = Held
 --- How often to look while waiting, in seconds.
 local LOOK = 0.2
 
-local server_name = options.where("a text such as 'backend/server'", function(value)
-  return type(value) == "string" and value:find("^[^/]+/[^/]+$") ~= nil
-end)
-local states = options.one_of("ready", "drain", "maint")
+local kinds = require("haplua.haproxy.server").options
 local seconds = options.where("seconds, 0 or more", function(value)
   return options.fits("number", value) and value >= 0 and value < math.huge
 end)
@@ -77,7 +74,7 @@ end
 ---@param given? {force: boolean?}
 ---@return haplua.Held  raises `refused` for the last server of its backend that takes requests, unless forced
 function M.hold(name, given)
-  options.argument("server.hold", "name", name, server_name)
+  options.argument("server.hold", "name", name, kinds.server)
   options.check("server.hold", given or {}, { force = "boolean" })
   local backend, server = name:match("^(.*)/(.*)$")
   local before, others = nil, 0
@@ -112,7 +109,7 @@ end
 
 ---@param state "ready"|"drain"|"maint"
 function Held:set(state)
-  options.argument("held:set", "state", state, states)
+  options.argument("held:set", "state", state, kinds.state)
   haproxy.server_set({ server = self.name, state = state })
 end
 
@@ -120,7 +117,7 @@ end
 ---@param state? "ready"|"drain"|"maint"  set this first
 function Held:keep(state)
   if state ~= nil then
-    options.argument("held:keep", "state", state, states)
+    options.argument("held:keep", "state", state, kinds.state)
     self:set(state)
   end
   self.kept = true
