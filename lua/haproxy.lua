@@ -331,7 +331,7 @@ function M.connect(address, given)
   options.check("connect", given, {
     via = "text",
     timeout = options.where("seconds, more than 0", function(value)
-      return options.fits("number", value) and value > 0 and value < math.huge
+      return options.fits("number", value) and value > 0
     end),
     max_reply = options.where("a number of bytes, more than 0", function(value)
       return math.type(value) == "integer" and value > 0

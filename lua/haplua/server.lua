@@ -25,7 +25,7 @@ local LOOK = 0.2
 
 local kinds = require("haplua.haproxy.server").options
 local seconds = options.where("seconds, 0 or more", function(value)
-  return options.fits("number", value) and value >= 0 and value < math.huge
+  return options.fits("number", value) and value >= 0
 end)
 
 local function refuse(name, message, advice)

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
 --- Time windows: from "Sun 02:00-04:00" and a zone to the instants at which it opens and closes.
--- docs/windows.md says what a window means where clocks change. Plain values; only each() and
--- occurrence:wait() look at the clock.
+-- docs/windows.md says what a window means where clocks change. Only each() and occurrence:wait() use the clock of
+-- this machine.
 
+local options = require("haplua.base.options")
 local combine = require("haplua.window.combine")
 local search_limit = require("haplua.time.search_limit")
 local sources = require("haplua.window.source")
@@ -16,28 +17,41 @@ local M = {}
 ---@field zone haplua.Zone
 ---@field sources haplua.window.Source[]
 ---@field except haplua.window.Days[]  days on which nothing starts
----@field holes haplua.Window?  time that is cut out
+---@field holes haplua.Window?  while it is open, this window is closed
 local Window = {}
 Window.__index = Window
 
 ---@class haplua.window.Occurrence
----@field opens number  seconds since 1970; -math.huge: it has been open for ever
----@field closes number  math.huge: no end in sight
----@field names string[]  the windows that it comes from, in their canonical form
+---@field opens number  seconds since 1970; -math.huge where no beginning was found
+---@field closes number  math.huge where no end was found
+---@field names string[]  the windows that it belongs to, in their canonical form
 ---@field zone haplua.Zone
 local Occurrence = {}
 Occurrence.__index = Occurrence
 
---- Its occurrences in order, from the one that is open at `from`, if one is.
----@param from number
----@return fun(): haplua.window.Occurrence?
+local spec_kind = options.where('a text such as "Sun 02:00-04:00", or what window.parse() or haplua.calendar returns',
+  function(value)
+    return type(value) == "string" or type(value) == "table" and (value.kind or value.starting) ~= nil
+  end)
+local specs_kind = options.any(spec_kind, options.list(spec_kind))
+local option_kinds = {
+  tz = options.any("text", options.where("a zone", function(value)
+    return type(value) == "table" and value.first ~= nil
+  end)),
+  except = specs_kind,
+}
+
+--- The occurrences in order, from the one that is open at `from`, if one is.
+---@param from number  seconds since 1970
+---@return fun(): haplua.window.Occurrence?  raises `refused` where the search takes too long
 function Window:occurrences(from)
+  options.argument("window", "the instant", from, "number")
   local instant, back = math.floor(from), sources.SLACK // 8
   local occurrences, opens, closes, names
   search_limit.begin()
   repeat
     back = math.min(back * 8, combine.ENDLESS)
-    -- what opens after this was found whole
+    -- an occurrence that opens after this instant was found with its whole length
     local known = instant - back
     occurrences = combine.from(self, known)
     repeat
@@ -58,7 +72,7 @@ function Window:occurrences(from)
   end
 end
 
---- The one that is open at an instant.
+--- The occurrence that is open at an instant.
 ---@param instant number
 ---@return haplua.window.Occurrence?
 function Window:open_at(instant)
@@ -66,12 +80,12 @@ function Window:open_at(instant)
   return occurrence and occurrence.opens <= instant and occurrence or nil
 end
 
--- What is far away is not told to the host's clock.
+-- The host sleeps until this instant at most.
 local FAR <const> = 8e9
--- A clock that was set back by less than this has not gone back before a window.
+-- Seconds. A clock that is set back by less, to before the opening, does not close a window.
 local BACK <const> = 60
 
---- Wait for its end. False: the clock was set back to before its beginning, by more than a minute.
+--- Wait for its end. Returns false where the clock was set back to more than a minute before its beginning.
 ---@return boolean over
 function Occurrence:wait()
   local task = require("haplua.task")
@@ -86,21 +100,22 @@ function Occurrence:wait()
   end
 end
 
---- Its occurrences as they come, each when it opens; one that is open already at once. The loop's body may use
--- occurrence:wait() to wait for the end; if it ends earlier, the next occurrence is waited for.
+--- Iterate over the occurrences, and wait for each until it opens. The loop's body may call occurrence:wait() to wait
+-- for the end; where it returns earlier, the iterator waits for the next occurrence.
 ---@param specs string|haplua.Window|haplua.window.Spec|(string|haplua.window.Spec)[]
----@param options {tz: string?, except: string|string[]?}?
+---@param given {tz: string?, except: string|string[]?}?  as of new(); none for a Window
 ---@return fun(): haplua.window.Occurrence?
-function M.each(specs, options)
-  if getmetatable(specs) == Window and options then
-    error("window.each: a window that is made already takes no options", 2)
+function M.each(specs, given)
+  local is_window = getmetatable(specs) == Window
+  if is_window and given ~= nil then
+    options.misuse("window.each", "a window that is made already takes no options")
   end
-  local asked = getmetatable(specs) == Window and specs or M.new(specs, options)
+  local window = is_window and specs or M.new(specs, given)
   local task = require("haplua.task")
   local last
 
   local function due(now)
-    for occurrence in asked:occurrences(now) do
+    for occurrence in window:occurrences(now) do
       if occurrence.opens ~= last then
         return occurrence
       end
@@ -118,13 +133,13 @@ function M.each(specs, options)
         last = occurrence and occurrence.opens
         return occurrence
       end
-      -- when the clock is set meanwhile, another may be due
+      -- when the clock is set meanwhile, another one may be due
       task.sleep_until(math.min(occurrence.opens, FAR))
     end
   end
 end
 
---- The first that opens after an instant.
+--- The first occurrence that opens after an instant.
 ---@param after number
 ---@return haplua.window.Occurrence?
 function Window:next(after)
@@ -137,28 +152,22 @@ end
 
 -- Making windows.
 
---- Read one window. tostring() gives its canonical form; two that print alike are equal.
+--- Read one window. tostring() of it is its canonical form; windows with the same form are equal.
 ---@param text string
----@return haplua.window.Spec  raises `refused`, with the place marked in `advice`
+---@return haplua.window.Spec  raises `refused`, with the position marked in `advice`
 function M.parse(text)
+  options.argument("window.parse", "text", text, "text")
   return windowspec.parse(text)
 end
 
---- A text, a Spec, or a list of them, as a list of Specs; what is a Source already stays.
-local function specs_of(specs)
-  if type(specs) == "string" or type(specs) == "table" and (specs.kind or specs.starting) then
-    specs = { specs }
-  end
-  local list = {}
-  for i, spec in ipairs(specs or {}) do
-    list[i] = type(spec) == "string" and windowspec.parse(spec) or spec
-  end
-  return list
+--- One or several as a list.
+local function list_of(specs)
+  return options.fits(spec_kind, specs) and { specs } or specs
 end
 
 local function set_exceptions(window, except)
   local holes = {}
-  for _, item in ipairs(type(except) == "table" and not except.kind and except or { except }) do
+  for _, item in ipairs(list_of(except)) do
     local days = type(item) == "string" and windowspec.days(item)
     if days then
       window.except[#window.except + 1] = days
@@ -171,35 +180,33 @@ local function set_exceptions(window, except)
   end
 end
 
---- A window of one or several specs in a zone: open when one of them is.
+--- A window of one or several specs in a zone. It is open when one of them is.
 ---@param specs string|haplua.window.Spec|haplua.window.Source|(string|haplua.window.Spec|haplua.window.Source)[]
----@param options {tz: string|haplua.Zone?, except: string|haplua.window.Spec|(string|haplua.window.Spec)[]?}?
+---@param given {tz: string|haplua.Zone?, except: string|haplua.window.Spec|(string|haplua.window.Spec)[]?}?
 --- `tz`: default the machine's zone. `except`: days on which nothing starts ("2026-12-25",
---- "12-24..12-26"), and windows whose time is cut out
+--- "12-24..12-26"), and windows during which this one is closed
 ---@return haplua.Window  raises `refused`
-function M.new(specs, options)
-  local window = setmetatable({ sources = {}, except = {} }, Window)
-  for key in pairs(options or {}) do
-    if key ~= "tz" and key ~= "except" then
-      error(("window: there is no option '%s'"):format(tostring(key)), 2)
-    end
-  end
-  local tz = options and options.tz
-  window.zone = type(tz) == "string" and zones.load(tz) or tz or zones.here()
-  for i, spec in ipairs(specs_of(specs)) do
+function M.new(specs, given)
+  options.argument("window.new", "specs", specs, specs_kind)
+  options.check("window.new", given or {}, option_kinds)
+  local tz, except = given and given.tz, given and given.except
+  local zone = type(tz) == "string" and zones.load(tz) or tz or zones.here()
+  local window = setmetatable({ zone = zone, sources = {}, except = {} }, Window)
+  for i, spec in ipairs(list_of(specs)) do
+    spec = type(spec) == "string" and windowspec.parse(spec) or spec
     if spec.kind == "once" then
-      local opens, closes = sources.once(spec, window.zone)
+      local opens, closes = sources.once(spec, zone)
       if closes <= opens then
-        require("haplua.error").refuse(("window '%s' never opens: the clocks of %s jump over it"):format(spec, window.zone))
+        require("haplua.error").refuse(("window '%s' never opens: the clocks of %s jump over it"):format(spec, zone))
       end
     end
     window.sources[i] = spec.starting and spec or sources.of(spec)
   end
   if #window.sources == 0 then
-    error("window: at least one window is expected, such as \"Sun 02:00-04:00\"", 2)
+    options.misuse("window.new", 'at least one window is expected, such as "Sun 02:00-04:00"')
   end
-  if options and options.except then
-    set_exceptions(window, options.except)
+  if except then
+    set_exceptions(window, except)
   end
   return window
 end

@@ -7,7 +7,7 @@ local M = {}
 
 -- Each named kind, and several of it.
 local texts = {
-  text = { "a text", "texts" }, word = { "a text or a number", "texts" }, number = { "a number", "numbers" },
+  text = { "a text", "texts" }, word = { "a text or a number", "texts" }, number = { "a finite number", "numbers" },
   integer = { "an integer", "integers" }, boolean = { "true or false", "booleans" },
   ["function"] = { "a function", "functions" }, table = { "a table", "tables" }, value = { "a value", "values" },
 }

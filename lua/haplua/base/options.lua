@@ -42,7 +42,7 @@ local named = {
     return value ~= nil
   end,
   number = function(value)
-    return type(value) == "number" and value == value
+    return type(value) == "number" and value - value == 0
   end,
   integer = function(value)
     return math.type(value) == "integer"

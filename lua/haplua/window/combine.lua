@@ -17,12 +17,12 @@ local ENDLESS <const> = M.ENDLESS
 --- A search that has found nothing for so long ends.
 local HORIZON <const> = 36525 * DAY
 
---- For messages.
+--- The first three names, for an error.
 local function some_names(names)
   return table.concat(names, ", ", 1, math.min(3, #names))
 end
 
---- Leave out what starts on some days.
+--- The occurrences that do not start on one of the days of `except`.
 local function without_days(occurrences, except)
   if #except == 0 then
     return occurrences
@@ -48,7 +48,8 @@ local function without_days(occurrences, except)
   end
 end
 
---- Names of several, each once: a function that takes lists, and gives the names of all so far.
+--- A function that adds a list of names to those of `first`, and returns all, each once. It copies `first` only when
+-- another list comes.
 local function collected(first)
   local all, there = first, nil
   return function(names)
@@ -70,7 +71,7 @@ local function collected(first)
   end
 end
 
---- Make one of those that touch or overlap.
+--- One occurrence for those that touch or overlap.
 local function merged(occurrences)
   local opens, closes, _, names = occurrences()
   return function()
@@ -93,7 +94,7 @@ local function merged(occurrences)
   end
 end
 
---- Cut the holes out.
+--- The occurrences without the time of the holes.
 local function cut(occurrences, holes)
   local opens, closes, names
   local hole, filled, whose = holes()
@@ -126,7 +127,10 @@ local function cut(occurrences, holes)
   end
 end
 
---- All that closes after an instant, merged and cut; the first may have begun earlier than is told.
+--- A window's occurrences that close after an instant, in order. The first may have begun earlier than it says.
+---@param window haplua.Window
+---@param instant integer
+---@return fun(): integer?, integer?, string[]?  opens, closes, names
 function M.from(window, instant)
   local iterators = {}
   for i, one in ipairs(window.sources) do

@@ -8,7 +8,7 @@ local zones = require("haplua.time.zone")
 
 local M = {}
 
---- What returns the occurrences of one window or of one calendar.
+--- The occurrences of one window or of one calendar, to be asked for.
 ---@class haplua.window.Source
 ---@field spec haplua.window.Spec?
 ---@field length integer  seconds; no occurrence is longer, by the clocks or elapsed
@@ -16,10 +16,11 @@ local M = {}
 ---  iterates from a civil time of the zone on, in the order of `opens`: opens, closes, the day it belongs to, names
 
 local DAY <const> = civil.DAY
-local SLACK <const> = 2 * DAY
-M.SLACK = SLACK
+--- More than the distance between a civil time and an instant, in seconds.
+M.SLACK = 2 * DAY
+local SLACK <const> = M.SLACK
 
---- Days of the week: seconds into a day, on the days of a set.
+--- Iterate over the civil times at which a window by days of the week starts.
 local function weekly_starts(spec, from)
   local jump = {}
   for day = 1, 7 do
@@ -39,7 +40,7 @@ local function weekly_starts(spec, from)
   end
 end
 
---- The n-th of a weekday of each month.
+--- Iterate over the civil times at which a window by the n-th weekdays of a month starts.
 local function monthly_starts(spec, from)
   local weekday = next(spec.days)
   local year, month = civil.date(from // DAY)
@@ -66,7 +67,7 @@ local function monthly_starts(spec, from)
   end
 end
 
---- Occurrences by days of the week.
+--- The occurrences of a window by days of the week.
 local function by_week(spec, zone, from, names)
   local wall, elapsed = spec.wall, spec.elapsed
   local starts = spec.nth and monthly_starts(spec, from) or weekly_starts(spec, from)
@@ -85,12 +86,13 @@ local function by_week(spec, zone, from, names)
   end
 end
 
---- Occurrences by a rule; those that join on one day come as one.
----@param asking haplua.Zone  whose day they have
+--- The occurrences of a window by a rule. Those that follow each other without a gap on one day are one.
+---@param zone haplua.Zone  of the rule
+---@param asking haplua.Zone  of the window; its days count
 local function by_rule(spec, zone, from, names, asking)
   local runs = require("haplua.ical.recurrence").runs(spec.rule, spec.from, from, zone, spec.elapsed, function(first, last)
     local opens, opens_last = zone:first(first), zone:first(last)
-    -- where clocks are set back, times that follow each other lie further apart
+    -- where clocks are set back, more time lies between the two than between their civil times
     return opens_last - opens <= last - first
       and (asking == zone or asking:civil(opens) // DAY == asking:civil(opens_last) // DAY)
   end)
@@ -104,7 +106,11 @@ local function by_rule(spec, zone, from, names, asking)
   end
 end
 
---- A window that was written with its offset from UTC, or that is there once.
+--- The occurrence of a window with a date.
+---@param spec haplua.window.Spec
+---@param zone haplua.Zone
+---@param names string[]?
+---@return integer opens, integer closes, integer day, string[]? names
 function M.once(spec, zone, names)
   local opens = spec.from_offset and spec.from - spec.from_offset or zone:first(spec.from)
   local closes = spec.elapsed and opens + spec.elapsed
@@ -113,6 +119,7 @@ function M.once(spec, zone, names)
   return opens, closes, day, names
 end
 
+--- The source of a window that was read.
 ---@param spec haplua.window.Spec
 ---@return haplua.window.Source
 function M.of(spec)
