@@ -137,7 +137,10 @@ local targets = {
   },
 
   ["calendar.parse"] = {
-    modules = { "haplua.calendar", "haplua.ical.text", "haplua.time.sorted_merge", "haplua.ical.recurrence" },
+    modules = {
+      "haplua.calendar", "haplua.ical.text", "haplua.ical.event", "haplua.ical.vtimezone", "haplua.time.sorted_merge",
+      "haplua.ical.recurrence",
+    },
     words = {
       "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:maint\r\nDTSTART;TZID=Europe/Paris:20261201T220000\r\n"
         .. "DTEND;TZID=Europe/Paris:20261202T000000\r\nRRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE:20261208T210000Z\r\n"
