@@ -5,6 +5,8 @@
 local DAY <const> = require("haplua.time.civil").DAY
 local events = require("haplua.ical.event")
 local ical = require("haplua.ical.text")
+local options = require("haplua.base.options")
+local refuse = require("haplua.error").refuse
 local search_limit = require("haplua.time.search_limit")
 local sorted_merge = require("haplua.time.sorted_merge")
 
@@ -12,7 +14,7 @@ local M = {}
 
 local EVENTS_MAX <const> = 20000
 
---- Take an event, or drop it for a newer one with the same UID.
+--- Add an event, unless a newer one with the same UID is there.
 local function add(book, component)
   local event = events.read(book, component)
   local uid, sequence = ical.get(component, "UID"), ical.get(component, "SEQUENCE")
@@ -51,7 +53,7 @@ local function add_file(book, text, file)
   end
 end
 
---- Those of the events that count: not cancelled, not replaced, and with the text in their summary.
+--- The events that open a window: not cancelled, not replaced, and with the text in their summary.
 local function chosen(book, match)
   local list, wanted = {}, match and match:lower()
   for _, key in ipairs(book.order) do
@@ -80,7 +82,7 @@ local function source_of(book, match)
   function source.starting(zone, from)
     local iterators = {}
     for i, event in ipairs(list) do
-      -- its own length, not the longest, says how far back it must be looked at
+      -- `from` allows for the longest event; this one needs no more than its own length
       iterators[i] = events.occurrences(event, zone, from + source.length - event.length)
     end
     return sorted_merge(iterators)
@@ -94,23 +96,25 @@ end
 
 --- The windows of a calendar's text.
 ---@param text string
----@param options {match: string?, name: string?}?  `match`: only events with this text in their summary, whatever
---- its case; `name`: for messages
+---@param given {match: string?, name: string?}?  `match`: only events with this text in their summary, in upper or
+--- lower case; `name`: the file's, for errors
 ---@return haplua.window.Source  for window.new(); raises `refused`
-function M.parse(text, options)
+function M.parse(text, given)
+  options.argument("calendar.parse", "text", text, "text")
+  options.check("calendar.parse", given or {}, { match = "text", name = "text" })
   local book = new_book()
   search_limit.begin()
-  add_file(book, text, options and options.name or "calendar")
-  return source_of(book, options and options.match)
+  add_file(book, text, given and given.name or "calendar")
+  return source_of(book, given and given.match)
 end
 
---- The files of a path: itself, or the .ics files of a folder.
+--- The path itself, or the .ics files of the folder at it.
 local function files_of(path)
   local file = require("haplua.file")
   local info, problem = file.info(path)
   local names = info and info.type == "folder" and file.list(path)
   if not info then
-    error(require("haplua.error").new({ kind = "refused", message = problem }), 0)
+    refuse(problem)
   elseif not names then
     return { path }
   end
@@ -124,27 +128,30 @@ local function files_of(path)
   return paths
 end
 
---- The windows of an .ics file, or of those of a folder.
+--- The windows of an .ics file, or of all .ics files of a folder.
 ---@param path string
----@param options {match: string?}?
----@return haplua.window.Source  raises `refused`
-function M.read(path, options)
+---@param given {match: string?}?  as of parse()
+---@return haplua.window.Source  for window.new(); raises `refused`
+function M.read(path, given)
+  options.argument("calendar.read", "path", path, "text")
+  options.check("calendar.read", given or {}, { match = "text" })
   local book = new_book()
   search_limit.begin()
   for _, name in ipairs(files_of(path)) do
     local text, problem = require("haplua.file").read(name, ical.SIZE_MAX)
     if not text then
-      error(require("haplua.error").new({ kind = "refused", message = problem }), 0)
+      refuse(problem)
     end
     add_file(book, text, name)
   end
-  return source_of(book, options and options.match)
+  return source_of(book, given and given.match)
 end
 
---- A text that is another when a file, or one of a folder, was changed, came or went.
+--- A text that differs after the file, or a file of the folder, was changed, added or removed.
 ---@param path string
----@return string?  nil: there is no such file
+---@return string? stamp  nil: there is no such file
 function M.stamp(path)
+  options.argument("calendar.stamp", "path", path, "text")
   local ok, paths = pcall(files_of, path)
   if not ok then
     return nil

@@ -80,6 +80,41 @@ describe("arguments", function()
     })
   end)
 
+  it("of windows, calendars and zones: no other options, no other types", function()
+    local window, calendar, zone = require("haplua.window"), require("haplua.calendar"), require("haplua.zone")
+    local sunday = window.new("Sun 02:00-04:00", { tz = "UTC" })
+    all_raise({
+      ["window.new: no option 'tzone'; the options are except and tz"] = function()
+        window.new("Sun 02:00-04:00", { tzone = "UTC" })
+      end,
+      ["window.new: option 'tz' must be a text or a zone, not a number (1)"] = function()
+        window.new("Sun 02:00-04:00", { tz = 1 })
+      end,
+      ["window.new: a table of options is expected, not a string ('UTC')"] = function() window.new("Sun 02:00-04:00", "UTC") end,
+      ["window.new: specs must be a list of values, each of them a text such as "] = function()
+        window.new({ "Sun 02:00-04:00", tz = "UTC" })
+      end,
+      ["haplua.calendar returns; its element 1 is a number (5)"] = function() window.new({ 5 }) end,
+      ["haplua.calendar returns; its element 1 is a table"] = function() window.new({ sunday }) end,
+      ["window.new: option 'except' must be a list of values"] = function()
+        window.new("Sun 02:00-04:00", { except = { first = "2026-12-25" } })
+      end,
+      ["window.new: at least one window is expected"] = function() window.new({}) end,
+      ["window.each: a window that is made already takes no options"] = function() window.each(sunday, { tz = "UTC" }) end,
+      ["window.new: specs must be a text such as "] = function() window.each() end,
+      ["window.parse: text must be a text, not nil"] = function() window.parse() end,
+      ["window: the instant must be a finite number, not nil"] = function() sunday:occurrences() end,
+      ["window: the instant must be a finite number, not a number (inf)"] = function() sunday:next(math.huge) end,
+      ["window: the instant must be a finite number, not a string ('2026-12-01')"] = function() sunday:open_at("2026-12-01") end,
+      ["calendar.read: no option 'mtach'; did you mean 'match'?"] = function() calendar.read("/x.ics", { mtach = "x" }) end,
+      ["calendar.read: no option 'name'; "] = function() calendar.read("/x.ics", { name = "x" }) end,
+      ["calendar.read: path must be a text, not nil"] = function() calendar.read() end,
+      ["calendar.parse: option 'match' must be a text, not true"] = function() calendar.parse("", { match = true }) end,
+      ["calendar.stamp: path must be a text, not a table"] = function() calendar.stamp({ "/x.ics" }) end,
+      ["zone.load: name must be a text, not nil"] = function() zone.load() end,
+    })
+  end)
+
   it("of task.all: functions, or values for one", function()
     local ran = false
     local function work()

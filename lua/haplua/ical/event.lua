@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
---- From a VEVENT to a plain value, and to the occurrences of it.
+--- One event: from a VEVENT to a plain value, and from that to its occurrences.
 
 local civil = require("haplua.time.civil")
 local ical = require("haplua.ical.text")
@@ -19,15 +19,15 @@ local DATES_MAX <const> = 100000
 ---@class haplua.calendar.Event
 ---@field name string
 ---@field start haplua.ical.Time
----@field zone haplua.Zone?  nil: the zone of whoever asks
----@field days integer  it lasts so many days by the calendar,
----@field wall integer  so long by the clocks,
----@field seconds integer  and then so many seconds more
+---@field zone haplua.Zone?  nil: the window's zone
+---@field days integer  its length is the sum of these days of the calendar,
+---@field wall integer  of these seconds by the clocks,
+---@field seconds integer  and of these elapsed seconds
 ---@field rules haplua.Rule[]
 ---@field dates haplua.ical.Time[]  RDATE
----@field without haplua.ical.Time[]  EXDATE, and what another event stands in for
+---@field without haplua.ical.Time[]  EXDATE, and the occurrences that other events replace
 
---- How long an event lasts.
+--- Set the length of an event: `days`, `wall`, `seconds`, and `length` for all of them.
 local function set_length(book, event, component)
   local finish, length = ical.get(component, "DTEND"), ical.get(component, "DURATION")
   event.days, event.wall, event.seconds = 0, 0, 0
@@ -55,7 +55,7 @@ local function set_length(book, event, component)
   end
 end
 
---- The dates of EXDATE or RDATE; of a period, its start.
+--- The dates of EXDATE or RDATE. A period has `days` and `seconds`, too.
 local function dates_of(book, component, name)
   local list = {}
   for _, property in ipairs(ical.all(component, name)) do
@@ -79,6 +79,9 @@ local function dates_of(book, component, name)
   return list
 end
 
+--- Read a VEVENT.
+---@param component haplua.ical.Component
+---@return haplua.calendar.Event  raises `refused`, with the line
 function M.read(book, component)
   local file = book.file
   local start = ical.get(component, "DTSTART")
@@ -102,13 +105,13 @@ function M.read(book, component)
     end
   end
   if ical.get(component, "EXRULE") then
-    ical.refuse(file, ical.get(component, "EXRULE").line, "EXRULE, which RFC 5545 has given up, is not understood")
+    ical.refuse(file, ical.get(component, "EXRULE").line, "haplua does not read EXRULE, which RFC 5545 has deprecated")
   end
   event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
   local id = ical.get(component, "RECURRENCE-ID")
   if id then
     if id.parameters.RANGE then
-      ical.refuse(file, id.line, "RANGE=%s is not understood", id.parameters.RANGE)
+      ical.refuse(file, id.line, "haplua does not read RANGE=%s", id.parameters.RANGE)
     end
     event.instead = ical.time(file, id)
     event.instead.zone = zone_at(book, event.instead, id.line)
@@ -119,14 +122,14 @@ function M.read(book, component)
   return event
 end
 
--- From events to occurrences.
+-- From an event to its occurrences. `zone` is the window's, `there` the event's.
 
---- The instant of a time, in its zone or in that of whoever asks.
+--- The instant of a time, in its own zone or in the window's.
 local function instant_of(time, zone)
   return (time.zone or zone):first(time.civil)
 end
 
---- When an event that begins at a civil time ends.
+--- The instant at which an occurrence ends that begins at a civil time.
 local function closing(event, zone, start, opens)
   local closes = opens
   if event.days + event.wall > 0 then
@@ -135,7 +138,7 @@ local function closing(event, zone, start, opens)
   return closes + event.seconds
 end
 
---- The occurrences that are listed one by one, in order.
+--- Iterate over the occurrences that DTSTART and RDATE list, in order.
 local function listed(event, zone, there)
   local list = {}
   if #event.rules == 0 then
@@ -159,8 +162,8 @@ local function listed(event, zone, there)
   end
 end
 
---- What is left out: two functions. The first says whether an occurrence is, the second whether one is that opens
--- between two instants on one day.
+--- Two functions for what EXDATE and other events leave out. The first returns whether an occurrence is left out, the
+-- second whether one is that opens between two instants of one day.
 local function filter(event, zone, there)
   local instants, days, sorted = {}, {}, {}
   for _, time in ipairs(event.without) do
@@ -191,12 +194,12 @@ local function filter(event, zone, there)
   return one_of, some_between
 end
 
---- The occurrences by a rule; those that join on one day come as one.
+--- Iterate over the occurrences of a rule. Those that follow each other without a gap on one day are one.
 local function recurring(event, rule, zone, from, left_out_between)
   local there = event.zone or zone
   local runs = recur.runs(rule, event.start.civil, from - SLACK, there, event.length, function(first, last)
     local opens, opens_last = there:first(first), there:first(last)
-    -- where clocks are set back, times that follow each other lie further apart
+    -- where clocks are set back, more time lies between the two than between their civil times
     return opens_last - opens <= last - first and not left_out_between(opens, opens_last)
       and there:civil(opens) // DAY == there:civil(opens_last) // DAY
       and (there == zone or zone:civil(opens) // DAY == zone:civil(opens_last) // DAY)
@@ -210,12 +213,15 @@ local function recurring(event, rule, zone, from, left_out_between)
   end
 end
 
---- The occurrences of an event.
+--- Iterate over the occurrences of an event: opens, closes, day, names.
+---@param event haplua.calendar.Event
+---@param zone haplua.Zone  the window's
+---@param from integer  a civil time of that zone
 function M.occurrences(event, zone, from)
   local there = event.zone or zone
   local left_out, left_out_between = filter(event, zone, there)
   local iterators = { listed(event, zone, there) }
-  -- what takes no time opens nothing, however often it recurs
+  -- an event without a length opens no window, however often it recurs
   for _, rule in ipairs(event.length > 0 and event.rules or {}) do
     iterators[#iterators + 1] = recurring(event, rule, zone, from, left_out_between)
   end

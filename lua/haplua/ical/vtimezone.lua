@@ -10,12 +10,12 @@ local zones = require("haplua.time.zone")
 
 local M = {}
 
--- How far the changes of a zone are followed that a calendar describes.
+-- Changes of a zone that a calendar describes are computed up to this civil time, and this many of each rule.
 local ZONE_LAST <const> = civil.day(2100, 1, 1) * civil.DAY
 local ZONE_CHANGES <const> = 400
 local ZONE_CHANGES_ALL <const> = 20000
 
---- When a zone's observance, STANDARD or DAYLIGHT, begins: {instant, offset}.
+--- Add the instants at which an observance, STANDARD or DAYLIGHT, begins: {instant, offset then, offset before}.
 local function add_onsets(changes, file, observance)
   local start, from, to = ical.get(observance, "DTSTART"), ical.get(observance, "TZOFFSETFROM"),
     ical.get(observance, "TZOFFSETTO")
@@ -47,7 +47,7 @@ local function add_onsets(changes, file, observance)
   end
 end
 
---- A zone as its VTIMEZONE describes it.
+--- The zone that a VTIMEZONE describes.
 local function described(file, component)
   local changes = {}
   for _, observance in ipairs(component.components) do
@@ -73,8 +73,8 @@ local function described(file, component)
   return zones.make(ical.get(component, "TZID").value, changes[1][3], distinct)
 end
 
---- The zone of a TZID: by its IANA name, also at the end of a path, as some programs write it; else as the
--- file describes it.
+--- The zone of a TZID: the IANA zone of that name, which may stand at the end of a path, as some programs write it;
+-- otherwise the one that the file describes.
 local function zone_of(book, tzid, line)
   if book.zones[tzid] then
     return book.zones[tzid]
@@ -88,12 +88,17 @@ local function zone_of(book, tzid, line)
   if not found and book.described[tzid] then
     found = described(book.file, book.described[tzid])
   elseif not found then
-    ical.refuse(book.file, line, "no zone '%s': it is no IANA name, and the file does not describe it", tzid)
+    ical.refuse(book.file, line, "no zone '%s': it is no IANA name, and the file has no VTIMEZONE for it", tzid)
   end
   book.zones[tzid] = found
   return found
 end
 
+--- The zone of a time that was read. nil: it has none, and the window's is meant.
+---@param book {file: string, zones: table<string, haplua.Zone>, described: table<string, haplua.ical.Component>}
+---@param time haplua.ical.Time
+---@param line integer  for the error
+---@return haplua.Zone?
 function M.at(book, time, line)
   if time.utc then
     return zones.load("UTC")

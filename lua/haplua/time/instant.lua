@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- Instants and durations as scripts take them from their options, and as they print them. An instant is a number
--- of seconds since 1970 UTC. haplua.time.reader reads the texts.
+--- Instants and durations in the options and in the output of scripts. An instant is a number of seconds since 1970
+-- UTC. haplua.time.reader reads the texts.
 
 local reader = require("haplua.time.reader")
 
@@ -36,7 +36,7 @@ function M.instant(text, now)
   return at, problem
 end
 
---- "2026-12-01 03:00:00 +0100", in the machine's own zone.
+--- "2026-12-01 03:00:00 +0100", in the machine's zone.
 ---@return string
 function M.text(instant)
   return (os.date("%Y-%m-%d %H:%M:%S %z", math.floor(instant)))

@@ -1,31 +1,32 @@
 -- SPDX-License-Identifier: MIT
 --
 --- Time zones by their IANA names, from the system's zone data (RFC 8536), past and future.
--- An instant is a number of seconds since 1970 UTC; a civil time is what a wall calendar and clock show
+-- An instant is a number of seconds since 1970 UTC; a civil time is what a calendar and a clock on the wall show
 -- (haplua.time.civil).
 
 local civil = require("haplua.time.civil")
+local refuse = require("haplua.error").refuse
 
 local M = {}
 
 ---@class haplua.Zone
 ---@field name string
 ---@field private at integer[]  instants at which the offset changes
----@field private offsets integer[]  offsets[i] holds from at[i] on, offsets[0] before
+---@field private offsets integer[]  offsets[i] holds from at[i] on, offsets[0] before at[1]
 ---@field private names string[]  "CET", likewise
----@field private rule haplua.PosixZone?  how it goes on
----@field private year integer?  up to which the rule's changes are in `at`
----@field private last integer  the index that was found last
+---@field private rule haplua.PosixZone?  the changes after the last in the zone data
+---@field private year integer?  `at` has the rule's changes up to this year
+---@field private last integer  the index that index() returned last
 local Zone = {}
 Zone.__index = Zone
 
--- The largest distance between a civil time and UTC that zone data may have, with room.
+-- More than the distance between a civil time and UTC that zone data may have.
 local FAR <const> = 2 * civil.DAY
 local ENDLESS <const> = math.maxinteger // 2
 
 -- Zone data.
 
---- The block of data behind a header: what we need of it.
+--- Read the block of data behind a header. Returns nil where it is not valid, or has leap seconds.
 ---@param size integer  of an instant, 4 or 8 bytes
 ---@return table? data, integer? next
 local function read_block(bytes, start, size)
@@ -53,7 +54,7 @@ local function read_block(bytes, start, size)
   return data, finish
 end
 
---- Read a zone file's bytes. Nil: they are none that we take.
+--- Read a zone file's bytes. Returns nil where they are not valid.
 local function read(bytes)
   if bytes:sub(1, 4) ~= "TZif" then
     return nil
@@ -73,7 +74,7 @@ local function read(bytes)
   return data
 end
 
---- Where the rule has its say: from the last change on, or always when there is none.
+--- Apply the rule from the last change of the zone data on; where it has none, always.
 local function set_rule(zone, rule)
   local n = #zone.at
   if n == 0 then
@@ -95,10 +96,10 @@ local function new(name, data)
   return zone
 end
 
---- A zone from changes that are known otherwise, in order: lists of {instant, offset}.
+--- A zone from a list of its changes.
 ---@param name string
----@param first integer  the offset before them
----@param changes integer[][]
+---@param first integer  the offset before the first change
+---@param changes integer[][]  {instant, offset from then on}, in order
 ---@return haplua.Zone
 function M.make(name, first, changes)
   local data = { at = {}, offsets = { [0] = first }, names = { [0] = "" } }
@@ -109,10 +110,6 @@ function M.make(name, first, changes)
 end
 
 -- Finding zones.
-
-local function refuse(message, advice)
-  error(require("haplua.error").new({ kind = "refused", message = message, advice = advice }), 0)
-end
 
 local function read_file(path)
   local f <close> = io.open(path, "rb")
@@ -148,10 +145,11 @@ local function find(name)
     "zones have names such as Europe/Paris; 'timedatectl list-timezones' lists them")
 end
 
---- The zone of a name. UTC is there without zone data.
+--- The zone of this name. UTC needs no zone data.
 ---@param name string
 ---@return haplua.Zone  raises `refused`
 function M.load(name)
+  require("haplua.base.options").argument("zone.load", "name", name, "text")
   if not loaded[name] then
     if not name:find("^%w[%w_+/-]*$") or #name > 100 then
       refuse(("'%s' is no name of a time zone"):format(require("haplua.error").visible(name)),
@@ -162,7 +160,7 @@ function M.load(name)
   return loaded[name]
 end
 
---- The name that a path of zone data has, below a folder of them.
+--- The zone's name in a path of zone data: what stands below the folder of all zones.
 local function name_of(path)
   for _, folder in ipairs(folders()) do
     if path:sub(1, #folder + 1) == folder .. "/" then
@@ -172,7 +170,7 @@ local function name_of(path)
   return path:match("/zoneinfo/(%w[%w_+/-]*)$")
 end
 
---- What $TZ says: a name, a path or POSIX's form.
+--- The zone of $TZ: a name, a path or POSIX's form.
 local function from_environment(text)
   text = text:gsub("^:", "")
   if text == "" then
@@ -190,7 +188,7 @@ local function from_environment(text)
   return bytes and from_bytes(text, bytes) or M.load(text)
 end
 
---- What the machine is set to.
+--- The zone that the machine is set to.
 local function from_system()
   local path = require("haplua.file").link("/etc/localtime")
   local name = path and name_of(path)
@@ -205,7 +203,7 @@ local function from_system()
   return bytes and from_bytes("localtime", bytes) or M.load("UTC")
 end
 
---- The machine's own zone: $TZ, else what /etc/localtime is, else /etc/timezone, else UTC.
+--- The machine's zone: that of $TZ; without it of /etc/localtime, of /etc/timezone, or UTC.
 ---@return haplua.Zone  raises `refused`
 function M.here()
   local tz = os.getenv("TZ")
@@ -214,7 +212,7 @@ end
 
 -- Instants and civil times.
 
---- Have the changes up to an instant, and some, in `at`.
+--- Add the rule's changes to `at`, up to the year after an instant.
 local function extend(zone, instant)
   local year = civil.date(math.min(instant, 253402300800) // civil.DAY) + 1
   while zone.year < year do
@@ -233,7 +231,7 @@ local function extend(zone, instant)
   zone.covered = civil.day(zone.year + 1, 1, 1) * civil.DAY - 8 * civil.DAY
 end
 
---- The index of what holds at an instant.
+--- The index of the offset that holds at an instant.
 local function index(zone, instant)
   local at, i = zone.at, zone.last
   if zone.rule and instant >= (zone.covered or at[#at] or -ENDLESS) then
@@ -255,7 +253,7 @@ local function index(zone, instant)
   return low
 end
 
---- Seconds that the zone's clocks are ahead of UTC, and what the zone calls its time then.
+--- The offset from UTC at an instant, and the name of the zone's time then, "CET".
 ---@param instant number
 ---@return integer seconds, string name
 function Zone:offset(instant)
@@ -263,7 +261,7 @@ function Zone:offset(instant)
   return self.offsets[i], self.names[i]
 end
 
---- What the zone's clocks show.
+--- The civil time that the zone's clocks show at an instant.
 ---@param instant number
 ---@return integer civil
 function Zone:civil(instant)
@@ -271,14 +269,14 @@ function Zone:civil(instant)
   return instant + self.offsets[index(self, instant)]
 end
 
---- The first instant at which the clocks have got to a civil time: the first of two where they are set
--- back over it, the end of the gap where they are set forward over it.
+--- The first instant at which the clocks show a civil time: the first of two where the clocks are set back over it,
+-- the end of the gap where they are set forward over it.
 ---@param wanted integer  a civil time
 ---@return integer instant
 function Zone:first(wanted)
   local at, offsets, i = self.at, self.offsets, self.last
   local instant = wanted - (offsets[i] or 0)
-  -- long after one change and before the next, there is nothing to search for
+  -- no change is near: the offset that was found last holds
   if i > 0 and instant >= at[i] + FAR + FAR and at[i + 1] and instant < at[i + 1] then
     return instant
   end

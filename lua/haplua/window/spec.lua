@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- One window as people type it, "Sun 02:00-04:00": from text to a plain value, and back to the one form in
--- which it is printed. docs/windows.md has the grammar. Knows no zone and no clock.
+--- One window as people type it, "Sun 02:00-04:00": from text to a plain value, and back to its canonical form.
+-- docs/windows.md has the grammar. Pure: no zone, no clock.
 
 local civil = require("haplua.time.civil")
 local reader = require("haplua.time.reader")
@@ -11,15 +11,15 @@ local M = {}
 ---@class haplua.window.Spec
 ---@field kind "once"|"weekly"|"rule"
 ---@field from integer?  once and rule: the civil time at which it starts
----@field from_offset integer?  once: seconds from UTC that were written down for `from`
----@field to_offset integer?  likewise for the end
+---@field from_offset integer?  once: the offset from UTC that the text has for `from`, in seconds
+---@field to_offset integer?  once: that of the end
 ---@field days boolean[]?  weekly: 1 is Monday
----@field nth integer[]?  weekly: which of the month, -1 is the last; nil: every one
----@field at integer?  weekly: seconds into the day
----@field rule table?  rule: its parts, from haplua.rule
----@field zone string?  rule: of DTSTART
----@field wall integer?  it ends when the clocks show so much more than at the start
----@field elapsed integer?  or so many seconds after it has opened
+---@field nth integer[]?  weekly: the n-th such days of a month, -1 is the last; nil: all
+---@field at integer?  weekly: the second of the day at which it starts
+---@field rule haplua.Rule?  rule: its parts
+---@field zone string?  rule: the zone of DTSTART
+---@field wall integer?  it ends when the clocks show this many seconds more than at the start
+---@field elapsed integer?  it ends this many seconds after it has opened; a window has `wall` or `elapsed`
 local Spec = {}
 Spec.__index = Spec
 Spec.__name = "haplua.window.Spec"
@@ -34,7 +34,7 @@ local ordinal_names = { "first", "second", "third", "fourth", "fifth", [-1] = "l
 local refuse, take, see, skip = reader.refuse, reader.take, reader.see, reader.skip
 local integers, date = civil.integers, reader.date
 
--- Once.
+-- Windows with a date.
 
 local function once(r)
   local spec = { kind = "once" }
@@ -67,9 +67,9 @@ local function once(r)
   return spec
 end
 
--- Every week, and every month by a day of the week.
+-- Windows by days of the week.
 
---- A day's name. Nil: none stands here.
+--- Read a day's name. Returns nil where something else stands.
 ---@return integer? weekday
 local function day_name(r)
   local word = r.text:match("^%a+", r.at)
@@ -86,7 +86,7 @@ local function expect_day_name(r)
   return day_name(r) or refuse(r, r.at, "a day of the week such as Sun is expected here")
 end
 
---- "Mon..Fri,Sun".
+--- Read "Mon..Fri,Sun": a set of weekdays, and their number.
 local function week_days(r)
   local days, n = {}, 0
   repeat
@@ -114,8 +114,8 @@ local function week_days(r)
   return days, n
 end
 
---- "first", "first,third". Nil: none stands here.
-local function which(r)
+--- Read "first", "first,third". Returns nil where something else stands.
+local function read_nth(r)
   local list = {}
   repeat
     local at = r.at
@@ -140,7 +140,8 @@ local function which(r)
   return list
 end
 
---- "02:00-04:00", "22:00-Mon 06:00" or "02:00 for 2h" of a window that starts on some days of the week.
+--- Read "02:00-04:00", "22:00-Mon 06:00" or "02:00 for 2h" into a window by days of the week.
+---@param only integer?  the one day on which it starts; nil: it starts on several
 local function hours(r, spec, only)
   skip(r)
   if r.at > #r.text then
@@ -183,7 +184,7 @@ local function weekly(r)
     spec.days = { true, true, true, true, true, true, true }
     return hours(r, spec)
   end
-  spec.nth = which(r)
+  spec.nth = read_nth(r)
   skip(r)
   local at = r.at
   local n, only
@@ -196,7 +197,7 @@ local function weekly(r)
   return hours(r, spec, only)
 end
 
--- RFC 5545's recurrence rules.
+-- Windows by RFC 5545's recurrence rules.
 
 local function rule(r)
   local spec = { kind = "rule" }
@@ -238,7 +239,7 @@ end
 
 --- Read one window.
 ---@param text string
----@return haplua.window.Spec  raises `refused`, with the place marked in `advice`
+---@return haplua.window.Spec  raises `refused`, with the position marked in `advice`
 function M.parse(text)
   local r = { what = "window", text = text, at = 1 }
   skip(r)
@@ -261,15 +262,15 @@ function M.parse(text)
   return setmetatable(spec, Spec)
 end
 
--- Days that are left out.
+-- Excepted days.
 
 ---@class haplua.window.Days
----@field first integer  a day; with `yearly`, month * 100 + date
+---@field first integer  a day; with `yearly`, 100 times the month plus the date
 ---@field last integer
 ---@field yearly boolean
 
---- Read days: "2026-12-25", "2026-12-24..2027-01-02", or the same without years for every year. Nil: it looks
--- like no day.
+--- Read days: "2026-12-25", "2026-12-24..2027-01-02", or "12-24..12-26" for every year. Returns nil for a text that
+-- does not begin like one of these.
 ---@return haplua.window.Days?  raises `refused`
 function M.days(text)
   local r = { what = "window", text = text, at = 1 }
@@ -302,7 +303,7 @@ function M.days(text)
   return days
 end
 
---- Is a day one of them?
+--- Is `day` one of the days?
 ---@param days haplua.window.Days
 ---@param day integer
 ---@return boolean
@@ -319,7 +320,7 @@ end
 
 -- Printing.
 
---- "Mon..Fri,Sun": runs of three and more days as such.
+--- "Mon..Fri,Sun": three and more days in a row are written with "..".
 local function days_text(days)
   local parts, i = {}, 1
   while i <= 7 do
@@ -374,7 +375,7 @@ local writers = {
   end,
 }
 
---- The one form in which it is printed; parse() reads it back.
+--- The canonical form; parse() reads it back.
 function Spec:__tostring()
   return writers[self.kind](self)
 end
