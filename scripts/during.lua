@@ -8,4 +8,4 @@
 --   haplua during -- ./migrate.sh --all
 --   haplua during --path /shop --reason 'new database' -- ansible-playbook shop.yml
 
-return require("haplua.cmd.maint")({ "during", table.unpack(arg) }, print)
+return require("haplua.cli").main("maint", { "during", table.unpack(arg) }, print)

@@ -10,13 +10,12 @@
 
 local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")
-local reply = require("haplua.reply")
 
 local args = cli.parse({
   name = "fleet",
   help = "The same maintenance on several HAProxys, everywhere or nowhere.",
   options = {
-    { "--acl", value = "REF", default = os.getenv("HAPLUA_ACL") or "#9999",
+    { "--acl", value = "REF", default = (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999",
       help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
   },
   commands = {
@@ -44,7 +43,9 @@ local undo <close> = setmetatable({}, {
 
 local show = { "show", "acl", version, acl }
 local _, prepared = haproxy.each({ "add", "acl", version, acl }, patterns, nil, nil, show)
-if not haproxy.dry_run() and not reply.same(prepared, patterns) then
+-- each line is an entry's address in HAProxy's memory, then the pattern
+local entries = ("\n" .. prepared):gsub("\n0x%x+ ", "\n"):sub(2)
+if not haproxy.dry_run() and entries ~= table.concat(patterns, "\n") then
   haproxy.target():mistrust(table.concat(show, " "), "not the patterns that were sent")
 end
 haproxy.barrier()

@@ -12,4 +12,4 @@
 --
 -- README.md shows the ACL that HAProxy needs for it, docs/maintenance.md the rest.
 
-return require("haplua.cmd.maint")(arg, print)
+return require("haplua.cli").main("maint", arg, print)

@@ -12,7 +12,7 @@ local args = cli.parse({
   name = "watch",
   help = "Print a line whenever a server's state or the maintenance ACL changes.",
   options = {
-    { "--acl", value = "REF", default = os.getenv("HAPLUA_ACL") or "#9999",
+    { "--acl", value = "REF", default = (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999",
       help = "the ACL to watch (default $HAPLUA_ACL, else #9999)" },
     { "--every", value = "SECONDS", default = "1", convert = cli.seconds, help = "how often to look (default 1)" },
   },

@@ -333,6 +333,15 @@ function M.parse_with_argparse(spec, words)
   return parse(spec, words, read_with_argparse)
 end
 
+--- Run a command line of haplua's own, from the script of its name: cli.main("maint", arg, print).
+---@param name string  of a file in lua/haplua/cmd
+---@param words string[]  usually `arg`
+---@param print function  the script's own, which marks its lines where there are several targets
+---@return integer? status
+function M.main(name, words, print)
+  return require("haplua.cmd." .. name)(words, print)
+end
+
 --- Read the script's arguments without lua-argparse, for the test. Returns nil where only lua-argparse can.
 function M.parse_plain(spec, words)
   return parse(spec, words, read)

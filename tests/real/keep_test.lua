@@ -117,7 +117,7 @@ describe("scripts/keep.lua", function()
     local k <close> = keep()
     good(s:maint("on", "^/before", "--reason", "mine"))
     good(s:haplua({ "-e", [[
-      local c = require("haplua.maintenance").context({})
+      local c = require("haplua.apply.context").open({})
       require("haplua.maintenance").during({ patterns = { "^/a" }, ends = os.time() - 10 }, function()
         while c.journal:wanted(c.name, c.switch.acl).action ~= "expire" do
           require("task").sleep(0.05)

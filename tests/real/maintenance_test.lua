@@ -97,7 +97,7 @@ describe("maint, with a configuration", function()
     assert.equal("application", sees("any.example", "/"))
   end)
 
-  it("says what visitors are told where there is no journal", function()
+  it("shows what visitors see where there is no journal", function()
     local function status(...)
       return s:maint("--no-journal", "status", ...)
     end
@@ -108,8 +108,8 @@ describe("maint, with a configuration", function()
     local told = decode(status("--json")).told
     assert.same({ "new\\database", "2036-12-01T03:00:00Z" }, { told.reason, told["until"] })
     local text = good(status())
-    assert.matches("\n  since [^\n]* %(%d+ s%), as visitors are told\n  reason: new\\database\n  until 2036%-", text)
-    assert.not_matches("visitors are told\n", good(s:maint("status")), 1, true)
+    assert.matches("\n  since [^\n]* %(%d+ s%), as visitors see it\n  reason: new\\database\n  until 2036%-", text)
+    assert.not_matches("as visitors see it\n", good(s:maint("status")), 1, true)
     s.target:map_replace(s.dir .. "/info.map", { ["until"] = "1000", since = "soon", reason = "\27[31mx" })
     text = good(status())
     assert.matches("\n  reason: \\x1b[31mx\n", text, 1, true)
@@ -209,7 +209,7 @@ describe("maint, with a configuration", function()
     assert.equal("# the site\n", running.content(s.dir .. "/site.acl"))
     local status = decode(s:maint("status", "--json"))
     assert.equal("file", status.disagreements[1].kind)
-    assert.matches("the next reload would undo what is so now", status.disagreements[1].text, 1, true)
+    assert.matches("the next reload would undo the current state", status.disagreements[1].text, 1, true)
   end)
 
   it("tells reloaded and forgotten, changed by hand, expired", function()
@@ -226,7 +226,7 @@ describe("maint, with a configuration", function()
     assert.equal("by hand", told())
     s:reload()
     assert.equal("forgotten", told())
-    assert.matches("HAProxy's process %d+ was replaced by %d+ at .* knows nothing of it",
+    assert.matches("HAProxy's process %d+ was replaced by %d+ at .*, and that one has an empty list",
       good(s:maint("--switch", "old", "status")))
     good(s:maint("--switch", "old", "on", "^/a"))
     assert.equal("", told())
@@ -283,11 +283,11 @@ describe("maint, with a configuration", function()
     good(s:maint("off"))
     local function try_again(left)
       good(s:haplua({ "-e", [[
-        local during, tried = require("haplua.maintenance").during, {}
-        local options = { acl = "#9999", patterns = { "^/a", "^/b" }, journal = false, tried = tried }
-        during(options, function() end)
+        local during, lifetime = require("haplua.apply.during").run, { attempts = {} }
+        local request = { acl = "#9999", patterns = { "^/a", "^/b" }, journal = false }
+        during(request, lifetime, function() end)
         haproxy.acl_replace("#9999", { ... })
-        during(options, function() end)
+        during(request, lifetime, function() end)
       ]], table.unpack(left) }))
       return s.target:acl_list("#9999")
     end

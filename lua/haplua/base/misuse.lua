@@ -176,23 +176,20 @@ function M.misuse(call, text)
   error(("%s%s: %s"):format(where, call, text), 0)
 end
 
---- Raise the error for a value that is not of a kind.
+--- What is wrong with a value that is not of a kind.
 ---@param test fun(kind: haplua.options.Kind, value: any): boolean
----@param call string
----@param what string  the argument; "options" for the table of options
+---@param what string  the argument; "options" for a table of options
 ---@param value any
 ---@param kind haplua.options.Kind
-function M.raise(test, call, what, value, kind)
-  local text
+---@return string
+function M.text(test, what, value, kind)
   fits = test
-  if what == "options" and type(value) == "table" then
-    text = record_problem(value, kind, "option")
-  elseif what == "options" then
-    text = ("a table of options is expected, not %s"):format(shown(value))
-  else
-    text = problem(what, value, kind)
+  if what ~= "options" then
+    return problem(what, value, kind)
+  elseif type(value) ~= "table" then
+    return ("a table of options is expected, not %s"):format(shown(value))
   end
-  M.misuse(call, text)
+  return record_problem(value, kind, "option")
 end
 
 return M

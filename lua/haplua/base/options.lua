@@ -55,8 +55,9 @@ end
 
 M.fits = fits
 
-local function fail(...)
-  require("haplua.base.misuse").raise(fits, ...)
+local function fail(call, ...)
+  local misuse = require("haplua.base.misuse")
+  misuse.misuse(call, misuse.text(fits, ...))
 end
 
 --- A list of values, without holes and without other keys.
@@ -165,6 +166,15 @@ function M.check(call, given, spec)
       fail(call, "options", given, M.record(spec))
     end
   end
+end
+
+--- What is wrong with a table of options that no call of a script gave; nil: nothing.
+---@param given any
+---@param spec table<any, haplua.options.Kind>
+---@return string?
+function M.problem(given, spec)
+  local kind = M.record(spec)
+  return not kind.fits(given) and require("haplua.base.misuse").text(fits, "options", given, kind) or nil
 end
 
 --- Raise unless an argument is of a kind.

@@ -5,7 +5,6 @@
 
 local core = require("haplua.core")
 local file = require("haplua.file")
-local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
 local reply = require("haplua.reply")
@@ -235,7 +234,7 @@ local function before_commit(target, switch, step, undo, options)
   return function()
     if wait then
       wait = false
-      haproxy.barrier()
+      core.barrier()
     end
     if not path then
       return
