@@ -91,7 +91,7 @@ local targets = {
 
   -- What a window's text says is said again by its canonical form, and it can be asked for its occurrences.
   ["window.parse"] = {
-    modules = { "haplua.window.reader", "haplua.window.spec", "haplua.ical.rule", "haplua.time.civil" },
+    modules = { "haplua.time.reader", "haplua.window.spec", "haplua.ical.rule", "haplua.time.civil" },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-Mon 04:00",
       "first,third Tue 03:00 for 1h",
@@ -110,7 +110,8 @@ local targets = {
 
   ["window.new"] = {
     modules = {
-      "haplua.window", "haplua.time.sorted_merge", "haplua.zone", "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil",
+      "haplua.window", "haplua.window.source", "haplua.window.combine", "haplua.time.sorted_merge", "haplua.time.zone",
+      "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil",
     },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-04:00",
@@ -136,7 +137,10 @@ local targets = {
   },
 
   ["calendar.parse"] = {
-    modules = { "haplua.calendar", "haplua.ical.text", "haplua.time.sorted_merge", "haplua.ical.recurrence" },
+    modules = {
+      "haplua.calendar", "haplua.ical.text", "haplua.ical.event", "haplua.ical.vtimezone", "haplua.time.sorted_merge",
+      "haplua.ical.recurrence",
+    },
     words = {
       "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:maint\r\nDTSTART;TZID=Europe/Paris:20261201T220000\r\n"
         .. "DTEND;TZID=Europe/Paris:20261202T000000\r\nRRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE:20261208T210000Z\r\n"
@@ -161,17 +165,17 @@ local targets = {
     end,
   },
 
-  moment = {
-    modules = { "haplua.time.instant", "haplua.time.civil" },
+  ["time.instant"] = {
+    modules = { "haplua.time.instant", "haplua.time.reader", "haplua.time.civil" },
     words = { "2026-12-01T03:00:00+01:00", "03:00", "2026-02-30 24:00", "Z", "9999-12-31T23:59:59Z",
       "0000-00-00T00:00", "-", ":", "1h30m", "90s", "2d", "1w", "999999999w", "0s" },
     run = function(text)
-      local moment = require("haplua.time.instant")
-      local at, problem = moment.instant(text, 1e9)
+      local instants = require("haplua.time.instant")
+      local at, problem = instants.instant(text, 1e9)
       assert(math.type(at) == "integer" and at > 1e9 or at == nil and type(problem) == "string")
-      local seconds, trouble = moment.duration(text)
+      local seconds, trouble = instants.duration(text)
       assert(math.type(seconds) == "integer" and seconds > 0 or seconds == nil and type(trouble) == "string")
-      assert(not seconds or #moment.span(seconds) > 0)
+      assert(not seconds or #instants.span(seconds) > 0)
     end,
   },
 
@@ -200,7 +204,7 @@ local targets = {
     end,
   },
 
-  ["cli.parse_shortly"] = {
+  ["cli.parse_plain"] = {
     modules = { "haplua.cli" },
     words = { "on\n", "--wait\n", "--wait=3\n", "5\n", "--\n", "-x\n", "--help\n", "--force\n", "--for\n", "" },
     run = function(text)
@@ -212,7 +216,7 @@ local targets = {
         commands = { { "on", help = "on", args = "rest" }, { "off", help = "off", arg = { "one", value = "ONE", help = "1" } },
           { "run", help = "run", after = "command" } },
       }
-      local found = cli.parse_shortly(spec, lines_of(text))
+      local found = cli.parse_plain(spec, lines_of(text))
       assert(not found or type(found.command) == "string" and type(found.wait) == "number")
     end,
   },

@@ -30,7 +30,7 @@ describe("the configuration", function()
     for text, expected in pairs({
       ["return 1"] = "the configuration: a table of options is expected, not a number %(1%)",
       ["return { swiches = {} }"] = "the configuration: no option 'swiches'; did you mean 'switches'%?",
-      ["return { 'site' }"] = "the configuration: option a string %('site'%) has no name; the names are by_hand, default,",
+      ["return { 'site' }"] = "the configuration: option 1, a string %('site'%), has no name; the names are by_hand, default,",
       ["return { switches = { a = {} } }"] = "switch 'a': 'acl' is missing",
       ["return { switches = { a = { acl = 9999 } } }"] =
         "switch 'a': option 'acl' must be a line of text that is not empty, not a number %(9999%)",

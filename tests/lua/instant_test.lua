@@ -1,18 +1,93 @@
 -- SPDX-License-Identifier: MIT
 
 local instants = require("haplua.time.instant")
+local reader = require("haplua.time.reader")
+local support = require("support")
+local window = require("haplua.window")
 
 describe("instants and durations", function()
-  it("reads durations that have units", function()
-    for text, seconds in pairs({ ["30m"] = 1800, ["1h30m"] = 5400, ["90s"] = 90, ["2d"] = 172800, ["1w"] = 604800 }) do
-      assert.equal(seconds, instants.duration(text), text)
-    end
-    for _, text in ipairs({ "", "30", "m", "1h30", "-1h", "1.5h", "1 h", "1y", "0m", "9999999999s", "1h\n" }) do
-      local seconds, problem = instants.duration(text)
-      assert.is_nil(seconds, text)
-      assert.is_string(problem)
+  --- Does a script take the text as one of its options?
+  local function is_taken(...)
+    local status = support.haplua({ "-s", "/nowhere.sock", ... }).status
+    assert.is_true(status == 0 or status == 2 or status == 3, status)
+    return status ~= 2
+  end
+
+  -- Every way by which a text becomes a duration: seconds, or nil and what is wrong.
+  local ways = {
+    instant = instants.duration,
+    ["a window"] = function(text)
+      local ok, spec = pcall(window.parse, "Sun 02:00 for " .. text)
+      return ok and spec.elapsed or nil, not ok and spec.message or nil
+    end,
+    ["a window's rule"] = function(text)
+      local ok, spec = pcall(window.parse, "DTSTART:20261201T220000;RRULE:FREQ=DAILY for " .. text)
+      return ok and spec.elapsed or nil, not ok and spec.message or nil
+    end,
+  }
+
+  for text, expected in pairs({
+    ["30m"] = 1800, ["1h30m"] = 5400, ["90s"] = 90, ["2d"] = 172800, ["1w"] = 604800, ["1w2d3h4m5s"] = 788645, ["01h"] = 3600,
+    ["3660d"] = 316224000, ["3661d"] = "ten years", ["9999999999s"] = "ten years", ["999999999w"] = "ten years",
+    ["99999999999999999999h"] = "ten years", ["0m"] = "no time at all", ["30m30m"] = "each once", ["30m1h"] = "long to short",
+    ["1d1w"] = "long to short", [""] = "such as", ["30"] = "such as", ["m"] = "such as", ["1h30"] = "such as",
+    ["-1h"] = "such as", ["1.5h"] = "such as", ["1,5h"] = "such as", ["1 h"] = "such as", ["1y"] = "such as", ["1H"] = "such as",
+    ["1hour"] = "such as", ["1h 30m"] = "nothing more", ["1h\n"] = "nothing more", ["1h\0"] = "nothing more",
+  }) do
+    it(("are alike everywhere: '%s'"):format((text:gsub("%c", "?"))), function()
+      for name, read in pairs(ways) do
+        local seconds, problem = read(text)
+        assert.equal(type(expected) == "number" and expected or nil, seconds, name)
+        if not seconds and not (text == "" and name ~= "instant") then
+          assert.matches(expected, problem)
+        end
+      end
+    end)
+  end
+
+  it("are what options of scripts take", function()
+    for text, expected in pairs({
+      ["1h30m"] = true, ["1w"] = true, ["30m30m"] = false, ["30m1h"] = false, ["1.5h"] = false, ["4000d"] = false,
+    }) do
+      assert.equal(expected, is_taken("scripts/maint.lua", "--no-journal", "on", "--wait", "--for", text), text)
     end
   end)
+
+  -- Every way by which a text with a date becomes an instant.
+  local here = require("haplua.zone").here()
+  local instant_ways = {
+    instant = function(text)
+      return (instants.instant(text, 0))
+    end,
+    ["a window"] = function(text)
+      local ok, opening = pcall(function()
+        return window.new(text .. " for 1h", { tz = here }):next(0).opens
+      end)
+      return ok and opening or nil
+    end,
+    ["a reader"] = function(text)
+      local ok, instant = pcall(reader.whole, "time", text, reader.instant)
+      return ok and instant or nil
+    end,
+  }
+
+  for text, expected in pairs({
+    ["2096-12-01T03:00+01:00"] = 4005165600, ["2096-12-01T03:00+0100"] = 4005165600, ["2096-12-01 02:00:00Z"] = 4005165600,
+    ["2096-12-01t2:00z"] = 4005165600, ["2096-11-30T23:00-03:00"] = 4005165600,
+    ["2096-12-01T02:00"] = here:first(4005165600), ["2096-06-01T02:00:30"] = here:first(3989354430),
+    ["2096-02-30T00:00Z"] = false, ["2096-13-01T00:00"] = false, ["2096-12-01T24:00"] = false, ["2096-12-01T02:60"] = false,
+    ["2096-12-01T03:00+25:00"] = false, ["2096-12-01T03:00+01"] = false, ["2096-12-01T03:00 Z"] = false, ["2096-12-01"] = false,
+    ["2096-12-01T"] = false, ["2096-12-01T03"] = false, ["2096-12-01T03:00:5"] = false, ["96-12-01T03:00"] = false,
+    ["2096-12-01T03:00x"] = false, ["2096/12/01 03:00"] = false,
+  }) do
+    it(("are alike everywhere: '%s'"):format(text), function()
+      for name, read in pairs(instant_ways) do
+        assert.equal(expected or nil, read(text), name)
+      end
+      assert.equal(expected ~= false, is_taken("scripts/window.lua", "next", "daily 00:00-04:00", "--at", text))
+      assert.equal(expected ~= false, is_taken("scripts/maint.lua", "--no-journal", "on", "--wait", "--until", text))
+    end)
+  end
 
   it("reads instants with an offset", function()
     for text, instant in pairs({
@@ -37,11 +112,11 @@ describe("instants and durations", function()
       "2026-12-01T03:00+25:00", "2026-12-01", "2026-12-01T03:00 Z", "03:00x" }) do
       local instant, problem = instants.instant(text, 0)
       assert.is_nil(instant, text)
-      assert.matches("expected, not", problem)
+      assert.matches("^time '", problem)
     end
     local instant, problem = instants.instant("2026-01-01T00:00Z", 1796090400)
     assert.is_nil(instant)
-    assert.matches("is over", problem)
+    assert.matches("it is past; now is 2026%-1", problem)
   end)
 
   it("prints spans by their two largest units", function()

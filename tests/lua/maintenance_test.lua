@@ -32,7 +32,7 @@ describe("haplua.maintenance", function()
     for _, text in ipairs({
       "on\tat the call: maintenance.on: no option 'path'; did you mean 'paths'?", "did you mean 'reason'?",
       "maintenance.during: no option 'host'; did you mean 'hosts'?", "maintenance.off: no option 'acls'; did you mean 'acl'?",
-      "maintenance.status: no option 'swich'; did you mean 'switch'?", "maintenance.on: option a string ('/x') has no name",
+      "maintenance.status: no option 'swich'; did you mean 'switch'?", "maintenance.on: option 1, a string ('/x'), has no name",
       "no option 'action'", "no option 'attempts'", "no option 'lifetime'", "no option 'print'", "no option 'resume'",
       "no option 'tried'", "maintenance.off: no option 'paths'", "maintenance.status: no option 'reason'",
     }) do

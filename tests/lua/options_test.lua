@@ -35,7 +35,7 @@ describe("options", function()
     assert.are.equal("no option 'raeson'; did you mean 'reason'?", refusal({ raeson = "x" }))
     assert.are.equal("no option 'sec'; did you mean 'seconds'?", refusal({ sec = 1 }))
     assert.matches("^no option 'zebra\\x1b'; the options are count, extra, .* and words$", refusal({ ["zebra\27"] = 1 }))
-    assert.matches("^option a string %('/x'%) has no name; the names are count, ", refusal({ "/x" }))
+    assert.matches("^option 1, a string %('/x'%), has no name; the names are count, ", refusal({ "/x" }))
     assert.are.equal("a table of options is expected, not nil", refusal(nil))
     assert.are.equal("a table of options is expected, not a string ('/x')", refusal("/x"))
   end)
@@ -52,11 +52,12 @@ describe("options", function()
       ["'reason' must be a text, not a table: write it without braces"] = { reason = { "x" } },
       ["'reason' must be a text, not a number (5)"] = { reason = 5 },
       ["'file' must be true or false, not a string ('no')"] = { file = "no" },
-      ["'seconds' must be a number, not a string ('5')"] = { seconds = "5" },
-      ["'seconds' must be a number, not a number (" .. tostring(0 / 0) .. ")"] = { seconds = 0 / 0 },
+      ["'seconds' must be a finite number, not a string ('5')"] = { seconds = "5" },
+      ["'seconds' must be a finite number, not a number (" .. tostring(0 / 0) .. ")"] = { seconds = 0 / 0 },
+      ["'seconds' must be a finite number, not a number (inf)"] = { seconds = math.huge },
       ["'count' must be an integer, not a number (1.0)"] = { count = 1.0 },
       ["'port' must be an integer from 1 to 65535, not a number (65536)"] = { port = 65536 },
-      ["'state' must be 'ready' or 'drain', not a string ('reday')"] = { state = "reday" },
+      ["'state' must be 'ready' or 'drain', not a string ('reday'); did you mean 'ready'?"] = { state = "reday" },
       ["'journal' must be a text or false, not true"] = { journal = true },
       ["'rows', element 2: no field 'vlaue'; did you mean 'value'?"] = { rows = { { key = "a" }, { key = "b", vlaue = 1 } } },
       ["'rows', element 1: the field 'key' is missing"] = { rows = { {} } },

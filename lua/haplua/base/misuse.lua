@@ -7,12 +7,12 @@ local M = {}
 
 -- Each named kind, and several of it.
 local texts = {
-  text = { "a text", "texts" }, word = { "a text or a number", "texts" }, number = { "a number", "numbers" },
+  text = { "a text", "texts" }, word = { "a text or a number", "texts" }, number = { "a finite number", "numbers" },
   integer = { "an integer", "integers" }, boolean = { "true or false", "booleans" },
-  ["function"] = { "a function", "functions" }, table = { "a table", "tables" },
+  ["function"] = { "a function", "functions" }, table = { "a table", "tables" }, value = { "a value", "values" },
 }
 
--- Does a value fit a kind? haplua.base.options requires this module and passes its function to raise().
+-- options.fits(), which text() is given: haplua.base.options requires this module.
 local fits
 
 local visible = require("haplua.error").visible
@@ -65,44 +65,39 @@ local function describe(kind)
   return joined(parts, " or ")
 end
 
-local function sorted_names(spec)
-  local names = {}
-  for name in pairs(spec) do
-    names[#names + 1] = type(name) == "string" and name or nil
+local function sorted_keys(t)
+  local keys = {}
+  for key in next, t do
+    keys[#keys + 1] = key
   end
-  table.sort(names)
-  return names
+  table.sort(keys, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  return keys
 end
 
-local function unknown(name, value, spec, noun)
-  local names = sorted_names(spec)
-  if type(name) ~= "string" then
-    return ("%s %s has no name; the names are %s"):format(noun, shown(value), joined(names, " and "))
+local function unknown(key, value, spec, noun)
+  local names = sorted_keys(spec)
+  if type(names[1]) ~= "string" then
+    table.remove(names, 1) -- the field 1 of a declaration
   end
-  local near = nearest(name, names)
-  return ("no %s '%s'; %s"):format(noun, visible(name),
-    near and ("did you mean '%s'?"):format(near) or ("the %ss are %s"):format(noun, joined(names, " and ")))
+  local all, near = joined(names, " and "), type(key) == "string" and nearest(key, names)
+  if type(key) ~= "string" then
+    return ("%s %s, %s, has no name; the names are %s"):format(noun, tostring(key), shown(value), all)
+  end
+  return ("no %s '%s'; %s"):format(noun, visible(key),
+    near and ("did you mean '%s'?"):format(near) or ("the %ss are %s"):format(noun, all))
 end
 
 local problem
 
 --- What is wrong with a table of options (`noun` "option") or a row ("field").
 local function record_problem(value, kind, noun)
-  local names = {}
-  for name in next, value do
-    names[#names + 1] = name
-  end
-  table.sort(names, function(a, b)
-    return tostring(a) < tostring(b)
-  end)
-  for _, name in ipairs(names) do
-    if kind.spec[name] == nil then
-      return unknown(name, value[name], kind.spec, noun)
-    end
-  end
-  for _, name in ipairs(names) do
-    if not fits(kind.spec[name], value[name]) then
-      return problem(("%s '%s'"):format(noun, name), value[name], kind.spec[name])
+  for _, key in ipairs(sorted_keys(value)) do
+    if kind.spec[key] == nil then
+      return unknown(key, value[key], kind.spec, noun)
+    elseif not fits(kind.spec[key], value[key]) then
+      return problem(("%s '%s'"):format(noun, key), value[key], kind.spec[key])
     end
   end
   for _, name in ipairs(kind.required or {}) do
@@ -125,11 +120,9 @@ local function list_problem(what, value, kind)
     if value[i] == nil then
       return form .. ("its element %d is missing"):format(i)
     elseif not fits(kind.element, value[i]) then
-      local element = kind.element
-      if element.spec and type(value[i]) == "table" then
-        return ("%s, element %d: %s"):format(what, i, record_problem(value[i], element, "field"))
-      end
-      return form .. ("its element %d is %s"):format(i, shown(value[i]))
+      return kind.element.spec and type(value[i]) == "table"
+        and ("%s, element %d: %s"):format(what, i, record_problem(value[i], kind.element, "field"))
+        or form .. ("its element %d is %s"):format(i, shown(value[i]))
     end
   end
   return form .. "it has a length of its own"
@@ -149,23 +142,31 @@ function problem(what, value, kind)
     end
   end
   local text = ("%s must be %s, not %s"):format(what, describe(kind), shown(value))
+  local near = kind.values and type(value) == "string" and nearest(value, kind.values)
   if kind.element and fits(kind.element, value) then
-    text = text .. (type(value) == "string" and ": write { %q }" or ": write { %s }"):format(value)
+    text = text .. (type(value) == "string" and ": write { %q }" or ": write { %s }"):format(
+      type(value) == "function" and "the function" or value)
   elseif type(value) == "table" and #value == 1 and fits(kind, value[1]) then
     text = text .. ": write it without braces"
+  elseif near then
+    text = text .. ("; did you mean '%s'?"):format(near)
   end
   return text
 end
 
---- "FILE:LINE: " of the script's call: the innermost frame with a line. The modules of haplua have none.
-local function where()
-  local level = 4
-  local info = debug.getinfo(level, "Sl")
-  while info and (info.currentline <= 0 or info.source:find("^=") and info.source ~= "=stdin" and info.source ~= "=-e") do
+--- Raise a text with "FILE:LINE: " of the script's call before it: of the innermost frame that has a line. The
+-- modules of haplua have none.
+---@param call string
+---@param text string
+function M.misuse(call, text)
+  local level = 2
+  local info
+  repeat
     level = level + 1
     info = debug.getinfo(level, "Sl")
-  end
-  return info and ("%s:%d: "):format(info.short_src, info.currentline) or ""
+  until not info or info.currentline > 0
+  local where = info and ("%s:%d: "):format(info.short_src, info.currentline) or ""
+  error(("%s%s: %s"):format(where, call, text), 0)
 end
 
 --- What is wrong with a value that is not of a kind.
@@ -176,18 +177,12 @@ end
 ---@return string
 function M.text(test, what, value, kind)
   fits = test
-  if what == "options" and type(value) == "table" then
-    return record_problem(value, kind, "option")
-  elseif what == "options" then
+  if what ~= "options" then
+    return problem(what, value, kind)
+  elseif type(value) ~= "table" then
     return ("a table of options is expected, not %s"):format(shown(value))
   end
-  return problem(what, value, kind)
-end
-
---- Raise the error for a value that is not of a kind. As text(), and:
----@param call string
-function M.raise(test, call, what, value, kind)
-  error(("%s%s: %s"):format(where(), call, M.text(test, what, value, kind)), 0)
+  return record_problem(value, kind, "option")
 end
 
 return M

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 --- Check what a script gives to a public function: tables of options, rows, lists.
--- A check that passes allocates nothing. One that fails raises a text with the script's line, the name
--- of the function, the name of the option and what to write instead (haplua.base.misuse).
+-- A check that passes allocates nothing. One that fails raises a text with the script's line, the function,
+-- the option and what to write instead (haplua.base.misuse).
 --
 --   local kinds = { paths = options.list("text"), lasts = options.any("number", "text") }
 --
@@ -11,82 +11,75 @@
 
 local M = {}
 
---- What a value may be: a name below, or what a function below returns.
----@alias haplua.options.Kind "text"|"word"|"number"|"integer"|"boolean"|"function"|"table"|haplua.options.Made
+--- What a value may be: a name, or what list(), one_of(), any(), where() or record() returns.
+---@alias haplua.options.Kind
+---| "text"|"boolean"|"function"|"table"
+---| "word"  a text or a number
+---| "value"  anything but nil
+---| "number"  a finite one
+---| "integer"
+---| {fits: fun(value: any): boolean}
 
----@class haplua.options.Made
----@field fits fun(value: any): boolean
----@field text string?  of where(): what it is, for the error
----@field element haplua.options.Kind?  of list()
----@field values any[]?  of one_of()
----@field kinds haplua.options.Kind[]?  of any()
----@field spec table<any, haplua.options.Kind>?  of record()
----@field required any[]?  likewise
-
-local function has_type(name)
-  return function(value)
-    return type(value) == name
-  end
-end
-
----@type table<string, fun(value: any): boolean>
 local named = {
-  text = has_type("string"),
-  boolean = has_type("boolean"),
-  ["function"] = has_type("function"),
-  table = has_type("table"),
   word = function(value)
     return type(value) == "string" or type(value) == "number"
   end,
+  value = function(value)
+    return value ~= nil
+  end,
   number = function(value)
-    return type(value) == "number" and value == value
+    return type(value) == "number" and value - value == 0
   end,
   integer = function(value)
     return math.type(value) == "integer"
   end,
 }
+for kind, name in pairs({ text = "string", boolean = "boolean", ["function"] = "function", table = "table" }) do
+  named[kind] = function(value)
+    return type(value) == name
+  end
+end
 
-local function fits(kind, value)
+--- Is a value of a kind?
+---@param kind haplua.options.Kind
+---@param value any
+---@return boolean
+function M.fits(kind, value)
   return (named[kind] or kind.fits)(value)
 end
+local fits = M.fits
 
-local function fail(...)
-  require("haplua.base.misuse").raise(fits, ...)
-end
-
---- A list of values, without holes and without other keys.
+--- Values of one kind, without holes and without other keys.
 ---@param element haplua.options.Kind
----@return haplua.options.Made
 function M.list(element)
+  local function is_list(value)
+    local n = 0
+    for _ in pairs(value) do
+      n = n + 1
+    end
+    for i = 1, n do
+      if value[i] == nil or not fits(element, value[i]) then
+        return false
+      end
+    end
+    return n == #value
+  end
   return {
     element = element,
     fits = function(value)
-      if type(value) ~= "table" then
-        return false
-      end
-      local n = 0
-      for _ in pairs(value) do
-        n = n + 1
-      end
-      for i = 1, n do
-        if value[i] == nil or not fits(element, value[i]) then
-          return false
-        end
-      end
-      return n == #value
+      return type(value) == "table" and is_list(value)
     end,
   }
 end
 
 --- One of these values.
----@return haplua.options.Made
 function M.one_of(...)
-  local is = {}
-  for _, value in ipairs({ ... }) do
+  local values, is = { ... }, {}
+  for _, value in ipairs(values) do
     is[value] = true
   end
   return {
-    values = { ... },
+    values = values,
     fits = function(value)
       return is[value] ~= nil
     end,
@@ -95,7 +88,6 @@ end
 
 --- A value of one of these kinds.
 ---@param ... haplua.options.Kind
----@return haplua.options.Made
 function M.any(...)
   local kinds = { ... }
   return {
@@ -114,52 +106,42 @@ end
 --- A value for which a function returns true.
 ---@param text string  what it is, for the error: "an integer from 1 to 65535"
 ---@param test fun(value: any): boolean
----@return haplua.options.Made
 function M.where(text, test)
   return { text = text, fits = test }
+end
+
+local function has_only(spec, given)
+  for name, value in next, given do
+    if spec[name] == nil or not fits(spec[name], value) then
+      return false
+    end
+  end
+  return true
 end
 
 --- A table with these fields and no others.
 ---@param spec table<any, haplua.options.Kind>
 ---@param required any[]?  the fields that it must have
----@return haplua.options.Made
 function M.record(spec, required)
   return {
     spec = spec,
     required = required,
     fits = function(value)
-      if type(value) ~= "table" then
-        return false
-      end
-      for name, field in next, value do
-        if spec[name] == nil or not fits(spec[name], field) then
-          return false
-        end
-      end
-      for i = 1, required and #required or 0 do
+      for i = 1, type(value) == "table" and required and #required or 0 do
         if value[required[i]] == nil then
           return false
         end
       end
-      return true
+      return type(value) == "table" and has_only(spec, value)
     end,
   }
 end
 
---- Raise unless `given` is a table whose every key is an option of the kind that `spec` says.
----@param call string  the public function, for the error: "maintenance.on"
----@param given any
----@param spec table<any, haplua.options.Kind>
-function M.check(call, given, spec)
-  if type(given) ~= "table" then
-    fail(call, "options", given, M.record(spec))
-  end
-  for name, value in next, given do
-    local kind = spec[name]
-    if kind == nil or not fits(kind, value) then
-      fail(call, "options", given, M.record(spec))
-    end
-  end
+--- Raise a text with the script's line: what else is wrong with arguments.
+---@param call string  the public function: "maintenance.on"
+---@param text string
+function M.misuse(call, text)
+  require("haplua.base.misuse").misuse(call, text)
 end
 
 --- What is wrong with a table of options that no call of a script gave; nil: nothing.
@@ -167,8 +149,20 @@ end
 ---@param spec table<any, haplua.options.Kind>
 ---@return string?
 function M.problem(given, spec)
-  local kind = M.record(spec)
-  return not kind.fits(given) and require("haplua.base.misuse").text(fits, "options", given, kind) or nil
+  if type(given) ~= "table" or not has_only(spec, given) then
+    return require("haplua.base.misuse").text(fits, "options", given, { spec = spec })
+  end
+end
+
+--- Raise unless `given` is a table whose every key is an option of the kind that `spec` says.
+---@param call string
+---@param given any
+---@param spec table<any, haplua.options.Kind>
+function M.check(call, given, spec)
+  local problem = M.problem(given, spec)
+  if problem then
+    M.misuse(call, problem)
+  end
 end
 
 --- Raise unless an argument is of a kind.
@@ -178,7 +172,7 @@ end
 ---@param kind haplua.options.Kind
 function M.argument(call, name, value, kind)
   if not fits(kind, value) then
-    fail(call, name, value, kind)
+    M.misuse(call, require("haplua.base.misuse").text(fits, name, value, kind))
   end
 end
 

@@ -113,7 +113,7 @@ end
 -- status 1 is an answer of `check`.
 ---@return haplua.Window, number instant
 function M.ask(args)
-  local window = require("haplua.window")
+  local reader, window = require("haplua.time.reader"), require("haplua.window")
   return or_usage(function()
     local specs = table.move(args.spec, 1, #args.spec, 1, {})
     for _, path in ipairs(args.calendar) do
@@ -124,7 +124,7 @@ function M.ask(args)
         "'Sun 02:00-04:00' is one, and --calendar office.ics takes those of a calendar")
     end
     local asked = window.new(specs, { tz = args.tz, except = args.except })
-    return asked, args.at and require("haplua.window.spec").instant(args.at, asked.zone) or task.time()
+    return asked, args.at and reader.whole("time", args.at, reader.instant, asked.zone) or task.time()
   end)
 end
 
