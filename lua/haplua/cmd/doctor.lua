@@ -240,7 +240,8 @@ function checks.bypass(e)
   for _, entry in ipairs(state.passing) do
     -- HAProxy holds an IPv4 client's address against an IPv6 network as ::a.b.c.d
     if entry:find("/0$") or entry:find("^::/") then
-      add(e, "fail", "bypass", ("%s lets everybody pass"):format(entry), "give the networks that shall pass: maint on --bypass CIDR")
+      add(e, "fail", "bypass", ("%s lets everybody pass"):format(entry),
+        "name the networks that shall pass: maint on --bypass CIDR")
     end
   end
 end
