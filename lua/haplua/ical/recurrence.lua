@@ -383,6 +383,29 @@ function M.runs(rule, start, from, zone, reach, whole)
   end
 end
 
+--- Iterate over the instants of a rule in runs: the first and the last of each, and their civil times. A run lies on
+-- one day of both zones.
+---@param there haplua.Zone  the rule's
+---@param zone haplua.Zone  the window's
+---@param may_join? fun(opens: integer, opens_last: integer): boolean
+---@return fun(): integer?, integer?, integer?, integer?
+function M.instants(rule, start, from, there, zone, reach, may_join)
+  local runs = M.runs(rule, start, from, there, reach, function(first, last)
+    local opens, opens_last = there:first(first), there:first(last)
+    -- where clocks are set back, more time lies between the two than between their civil times
+    return opens_last - opens <= last - first and there:civil(opens) // DAY == there:civil(opens_last) // DAY
+      and (there == zone or zone:civil(opens) // DAY == zone:civil(opens_last) // DAY)
+      and (not may_join or may_join(opens, opens_last))
+  end)
+  return function()
+    local first, last = runs()
+    if first then
+      local opens = there:first(first)
+      return opens, last == first and opens or there:first(last), first, last
+    end
+  end
+end
+
 --- Iterate over the civil times of a rule.
 ---@param rule haplua.Rule
 ---@param start integer  DTSTART, a civil time
