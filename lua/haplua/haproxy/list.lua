@@ -6,6 +6,7 @@
 local core = require("haplua.core")
 local reply = require("haplua.reply")
 local is_error = require("haplua.error").is
+local options = require("haplua.base.options")
 local now = require("haplua.task").now
 
 local M = {}
@@ -65,26 +66,33 @@ function M.read(target, kind, ref)
   return reply.entries(dump(target, kind, ref), kind == "map")
 end
 
+local rows = options.list(options.record({ key = "word", value = "word" }, { "key", "value" }))
+
 --- Entries as a script gives them, as two lists: (key, value); {key = value}, in the order of the keys; or
--- {{key=, value=}, ...}.
+-- {{key=, value=}, ...}. Raises for anything else.
+---@param call string  for the error
 ---@return string[] keys, string[] values
-function M.entries(key, value)
-  if type(key) ~= "table" then
-    return { key }, { value }
-  end
+function M.entries(call, key, value)
   local keys, values = {}, {}
-  if key[1] ~= nil then
+  if type(key) ~= "table" then
+    keys[1], values[1] = key, value
+    options.argument(call, "key", key, "word")
+    options.argument(call, "value", value, "word")
+  elseif key[1] ~= nil then
+    options.argument(call, "entries", key, rows)
     for i, entry in ipairs(key) do
       keys[i], values[i] = entry.key, entry.value
     end
-    return keys, values
-  end
-  for k in pairs(key) do
-    keys[#keys + 1] = k
-  end
-  table.sort(keys)
-  for i, k in ipairs(keys) do
-    values[i] = key[k]
+  else
+    for k, v in pairs(key) do
+      options.argument(call, "a key of the entries", k, "text")
+      options.argument(call, "a value of the entries", v, "word")
+      keys[#keys + 1] = k
+    end
+    table.sort(keys)
+    for i, k in ipairs(keys) do
+      values[i] = key[k]
+    end
   end
   return keys, values
 end
@@ -308,30 +316,21 @@ local function change(target, kind, ref, wanted, text, ask, before_commit)
   end
 end
 
---- Print the lines of a dry run for a change in place.
-local function plan_change(target, kind, ref, wanted, text)
-  local step = steps(kind, wanted, text) or target:mistrust("show " .. kind, "an entry stands there twice")
-  if step.clear then
-    core.would(target, ("clear %s %s"):format(kind, ref))
+--- In a dry run: send what attempt() would send. The host prints each command that changes a list, and sends none.
+local function pretend(target, kind, ref, wanted, text, in_place)
+  if not in_place then
+    target:send({ "prepare", kind, ref })
+    target:each({ "add", kind, "@NEW", ref }, wanted.keys, wanted.values) -- HAProxy would choose the version
+    target:send({ "commit", kind, "@NEW", ref })
     return
   end
-  for i, key in ipairs(step.keys) do
-    local words = { "add", kind, ref, key, step.values and step.values[i] }
-    core.would(target, core.encode(words))
+  local step = steps(kind, wanted, text) or target:mistrust("show " .. kind, "an entry stands there twice")
+  if step.clear then
+    target:send({ "clear", kind, ref })
+  else
+    target:each({ "add", kind, ref }, step.keys, step.values)
+    target:each({ "del", kind, ref }, step.words)
   end
-  for _, word in ipairs(step.words) do
-    core.would(target, ("del %s %s %s"):format(kind, ref, word))
-  end
-end
-
---- Print the lines of a dry run for a transaction. HAProxy would choose the version's number.
-local function plan_swap(target, kind, ref, wanted)
-  core.would(target, ("prepare %s %s"):format(kind, ref))
-  for i, key in ipairs(wanted.keys) do
-    local words = { key, wanted.values and wanted.values[i] }
-    core.would(target, ("add %s @NEW %s %s"):format(kind, ref, core.encode(words)))
-  end
-  core.would(target, ("commit %s @NEW %s"):format(kind, ref))
 end
 
 ---@class haplua.list.State
@@ -380,32 +379,30 @@ end
 local function nothing() end
 
 --- One attempt at a replacement. `seen` gets the numbers of the first attempt.
-local function attempt(target, kind, ref, keys, values, options, seen)
-  local state = options.state or M.state(target, kind, ref)
+local function attempt(target, kind, ref, keys, values, given, seen)
+  local state = given.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
-  local before_commit = options.before_commit or nothing
+  local before_commit = given.before_commit or nothing
   local added, removed = reply.compare(state.text, keys, values)
   local versioned = not state.list or state.list.curr_ver ~= nil
-  local one_step = kind == "acl" and added + removed == 1 and not options.before_commit
+  local one_step = kind == "acl" and added + removed == 1 and not given.before_commit
   local in_place = not versioned or one_step
   local tests
 
   seen.added, seen.removed = seen.added or added, seen.removed or removed
   if added + removed == 0 and (kind == "acl" or reply.same(state.text, keys, values)) then
     before_commit()
-    return 0, 0, test(target, kind, ref, state, options.ask)
+    return 0, 0, test(target, kind, ref, state, given.ask)
   elseif core.dry_run() then
-    core.permit(target, { "clear", kind, ref })
-    local plan = in_place and plan_change or plan_swap
-    plan(target, kind, ref, wanted, state.text)
+    pretend(target, kind, ref, wanted, state.text, in_place)
     return added, removed
   end
   if in_place then
-    tests = change(target, kind, ref, wanted, state.text, options.ask, before_commit)
+    tests = change(target, kind, ref, wanted, state.text, given.ask, before_commit)
   else
-    tests = swap(target, kind, ref, wanted, options.ask, before_commit)
+    tests = swap(target, kind, ref, wanted, given.ask, before_commit)
   end
-  return added, removed, test_anew(target, kind, ref, wanted, options.ask, tests)
+  return added, removed, test_anew(target, kind, ref, wanted, given.ask, tests)
 end
 
 --- Was HAProxy reloaded since `begin`? Then a step of a change may have gone to the old process and the next to the new
@@ -445,13 +442,13 @@ end
 -- replacement begin again, and also where there is nothing to change; a dry run does not call it.
 ---@param keys string[]
 ---@param values? string[]  maps
----@param options? haplua.list.Options
+---@param given? haplua.list.Options
 ---@return integer added, integer removed, table[]? tests  the reply of `get acl` for `ask` afterwards
-function M.replace(target, kind, ref, keys, values, options)
+function M.replace(target, kind, ref, keys, values, given)
   core.check(keys, values)
   local begin, seen = now(), {}
   for i = 1, ATTEMPTS do
-    local ok, added, removed, tests = pcall(attempt, target, kind, ref, keys, values, options or {}, seen)
+    local ok, added, removed, tests = pcall(attempt, target, kind, ref, keys, values, given or {}, seen)
     if ok and added + removed == 0 then
       return seen.added, seen.removed, tests
     elseif ok then
@@ -459,7 +456,7 @@ function M.replace(target, kind, ref, keys, values, options)
     elseif i == ATTEMPTS or not is_worth_another(target, added, begin) then
       error(added, 0)
     end
-    options = options and { ask = options.ask, before_commit = options.before_commit }
+    given = given and { ask = given.ask, before_commit = given.before_commit }
   end
 end
 

@@ -180,16 +180,10 @@ local function filter(event, zone, there)
     return instants[opens] or days[there:civil(opens) // DAY]
   end
   local function some_between(first, last)
-    local low, high = 1, #sorted
-    while low <= high do
-      local middle = (low + high) // 2
-      if sorted[middle] < first then
-        low = middle + 1
-      else
-        high = middle - 1
-      end
-    end
-    return sorted[low] and sorted[low] <= last or next(days) and (one_of(first) or one_of(last))
+    local i = recur.first_index(1, #sorted, function(k)
+      return sorted[k] >= first
+    end)
+    return sorted[i] and sorted[i] <= last or next(days) and (one_of(first) or one_of(last))
   end
   return one_of, some_between
 end

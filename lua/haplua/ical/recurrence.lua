@@ -276,7 +276,7 @@ end
 
 --- The first index from `low` to `high` for which `is` returns true; `high` + 1 where it does for none. It has to
 -- return true for all that follow, too.
-local function first_index(low, high, is)
+function M.first_index(low, high, is)
   while low <= high do
     local middle = (low + high) // 2
     if is(middle) then
@@ -310,7 +310,7 @@ local function limited(rule, start, from, zone)
       end
       local midnight, first, last = day * DAY, 1, #times
       local function not_before(time)
-        return first_index(first, last, function(i)
+        return M.first_index(first, last, function(i)
           return midnight + times[i] >= time
         end)
       end
@@ -319,7 +319,7 @@ local function limited(rule, start, from, zone)
       end
       if is_late(midnight + times[last]) then
         over = true
-        last = first_index(first, last, function(i)
+        last = M.first_index(first, last, function(i)
           return is_late(midnight + times[i])
         end) - 1
       end
