@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
--- What goes wrong on the first day: each with its text and its exit status.
+-- The failures of the first day, each with its message and its exit status.
 
 local site = require("site")
 local support = require("support")
 
 local is_root = support.is_root
 
---- Run haplua as somebody who may not write to this socket.
+--- Run haplua as a user who may not write to this socket.
 local function as_stranger(...)
   if is_root() then
     return support.shell('exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"', ...)
@@ -34,7 +34,7 @@ describe("the usual failures", function()
     s.target:acl_clear("#9999")
   end)
 
-  --- A run failed with this status, said nothing on standard output, and these texts, in this order,
+  --- Assert that a run failed with this status, with nothing on standard output and with these texts, in this order,
   -- on standard error.
   local function check(ran, status, ...)
     assert.equal("", ran.out)
