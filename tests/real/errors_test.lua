@@ -125,7 +125,7 @@ describe("the usual failures", function()
 
   it("the pattern cannot be sent", function()
     check(s:maint("on", "^/a\n^/b"), 1, "haplua: ")
-    check(s:maint("on", ""), 1, "haplua: ")
+    check(s:maint("on", ""), 2, "maint: 'pattern' is empty")
     check(s:maint("on", ("x"):rep(20000)), 1, "haplua: ")
     assert.same({}, s.target:acl_list("#9999"))
   end)
