@@ -38,28 +38,6 @@ local function gather(call, what, ...)
   return given
 end
 
-local function is_map(value)
-  for key, text in pairs(type(value) == "table" and value or { {} }) do
-    if type(key) ~= "string" or not options.fits("word", text) then
-      return false
-    end
-  end
-  return true
-end
-
---- The keys and values of a map's entries, or of one entry.
-local function entries_of(call, key, value)
-  if type(key) == "table" then
-    argument(call, "entries", key, key[1] ~= nil
-      and options.list(options.record({ key = "word", value = "word" }, { "key", "value" }))
-      or options.where("a table of texts by their keys, or a list of { key =, value = }", is_map))
-  else
-    argument(call, "key", key, "word")
-    argument(call, "value", value, "word")
-  end
-  return list.entries(key, value)
-end
-
 local function results(...)
   return ...
 end
@@ -179,14 +157,14 @@ end
 -- second entry.
 ---@return integer added
 function OfList:map_add(ref, key, value)
-  local keys, values = entries_of("map_add", key, value)
+  local keys, values = list.entries("map_add", key, value)
   return (self:each({ "add", "map", ref }, keys, values))
 end
 
 --- Change the value of a key in each of its entries. HAProxy refuses a key that the map does not have.
 ---@return integer changed
 function OfList:map_set(ref, key, value)
-  local keys, values = entries_of("map_set", key, value)
+  local keys, values = list.entries("map_set", key, value)
   return (self:each({ "set", "map", ref }, keys, values))
 end
 
@@ -207,7 +185,7 @@ end
 ---@return integer added, integer removed
 function OfList:map_replace(ref, entries)
   argument("map_replace", "entries", entries, "table")
-  local keys, values = entries_of("map_replace", entries)
+  local keys, values = list.entries("map_replace", entries)
   local added, removed = list.replace(self, "map", ref, keys, values)
   return added, removed
 end

@@ -9,6 +9,7 @@
 #include <lua.h>
 
 int luaopen_haplua_core(lua_State *L);       /* lua_haproxy.c: targets and commands */
+int luaopen_haplua_inet(lua_State *L);       /* inet.c: IP addresses */
 int luaopen_haplua_reply(lua_State *L);      /* lua_reply.c: replies to tables */
 int luaopen_haplua_task(lua_State *L);       /* lua_task.c */
 int luaopen_haplua_run(lua_State *L);        /* lua_run.c: child processes */

@@ -49,7 +49,9 @@ describe("arguments", function()
         t:map_replace("#1", { { key = "k", value = "v" }, { key = "k", vlaue = "v" } })
       end,
       ["map_replace: entries, element 1: the field 'value' is missing"] = function() t:map_replace("#1", { { key = "k" } }) end,
-      ["map_replace: entries must be a table of texts by their keys"] = function() t:map_replace("#1", { k = { "v" } }) end,
+      ["map_replace: a value of the entries must be a text or a number, not a table"] = function()
+        t:map_replace("#1", { k = { "v" } })
+      end,
       ["map_add: value must be a text or a number, not nil"] = function() t:map_add("#1", "k") end,
       ["map_add: entries must be a list of tables; it has the key 'k'"] = function()
         t:map_add("#1", { { key = "a", value = "b" }, k = "v" })

@@ -3,7 +3,7 @@
 local cli = require("haplua.cli")
 local support = require("support")
 
--- Declarations of every form. Words of the command lines are drawn from theirs.
+-- Declarations of every form. The random command lines below are made of their words.
 local specs = {
   {
     name = "commands",
@@ -49,7 +49,7 @@ local vocabulary = {
   "-1", "--unknown", "---",
 }
 
--- The long way ends the script where the command line is wrong; here that is an error to catch.
+-- lua-argparse ends the script where the command line is wrong. Here it raises this value instead.
 local stopped = {}
 
 local function by_argparse(spec, words)
@@ -66,7 +66,7 @@ local function by_argparse(spec, words)
   return ok and found or nil
 end
 
---- The words of one command line, for the message.
+--- The words of a command line, for the message of a failed test.
 local function quoted(words)
   local out = {}
   for i, word in ipairs(words) do
@@ -91,11 +91,11 @@ describe("the command line of a script", function()
       end
       wrong = wrong + (expected and 0 or 1)
     end
-    -- Both are exercised, and so are wrong lines.
+    -- enough lines were read by haplua.cli itself, and enough were wrong
     assert.is_true(short > 600 and wrong > 600, ("%d short, %d wrong"):format(short, wrong))
   end)
 
-  it("needs lua-argparse for no ordinary line", function()
+  it("needs lua-argparse for no plain line", function()
     local lines = {
       { 1, "on" }, { 1, "on", "^/shop", "^/pay" }, { 1, "--acl", "#1", "off" }, { 1, "off", "--acl=#1", "--dry-run" },
       { 1, "one", "app/a1", "--wait", "5" }, { 2, "app/a1" }, { 2, "--wait", "5", "a", "b" }, { 3, "a", "--force" },

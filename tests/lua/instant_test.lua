@@ -13,7 +13,7 @@ describe("instants and durations", function()
     return status ~= 2
   end
 
-  -- Every way by which a text becomes a duration: seconds, or nil and what is wrong.
+  -- All functions that read a duration. Each returns seconds, or nil and what is wrong.
   local ways = {
     instant = instants.duration,
     ["a window"] = function(text)
@@ -53,7 +53,7 @@ describe("instants and durations", function()
     end
   end)
 
-  -- Every way by which a text with a date becomes an instant.
+  -- All functions that read an instant with a date. Each returns it, or nil.
   local here = require("haplua.zone").here()
   local instant_ways = {
     instant = function(text)

@@ -7,7 +7,7 @@ local support = require("support")
 
 local failure = support.failure
 
--- Values that a line protocol without quotes could trip over.
+-- Values that a line protocol without quotes could misread.
 local odd = {
   "a b", " a", "a ", "a\tb", "\ta\t", "a;b", ";", "clear acl #8003;", "a\\b", "\\", "\\\\", "a\\",
   "\\n", '"', '"a b"', "'a'", "a<<", "<<", "<<EOF", "a <<", "a <<x", "@1", "@", "@a b", "#1", "#", "#0x10",

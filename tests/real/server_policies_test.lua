@@ -10,7 +10,7 @@ local APP = (os.getenv("BUILD") or "build") .. "/app"
 
 local eventually = running.eventually
 
---- An application that answers with its name, at a port or a free one: its port, and its task.
+--- Start an application that answers with its name, at a port or a free one. Returns its port and its task.
 local function start_app(name, at)
   local port = support.event()
   local app = task.spawn(run, { APP, at or "0", name, stdout = function(line)
@@ -19,9 +19,9 @@ local function start_app(name, at)
   return port.wait(), app
 end
 
--- In pool, maintenance cuts off the sessions that a server has, and a path that begins with its name leads to it. In
--- checked, checks notice quickly that a server is gone. In queued, nothing listens at a1: a request that cannot be
--- connected is no session of it between two attempts, but keeps its one place, and the next request waits in its queue.
+-- In pool, maintenance ends the sessions of a server, and a path that begins with a server's name leads to it. In
+-- checked, checks notice quickly that a server does not answer. In queued, nothing listens at a1: a request that cannot
+-- be connected is no session of it between two attempts, but keeps its one place, so the next request stays in its queue.
 local backends = [[
 backend pool
     balance roundrobin
@@ -78,7 +78,7 @@ describe("a server taken out of service", function()
     end
   end)
 
-  --- What the servers of a backend are set to, in order: "ready drain ready".
+  --- The states of a backend's servers, in order: "ready drain ready".
   local function states(backend)
     local admin = {}
     for i, row in ipairs(s.target:servers(backend or "pool")) do
@@ -91,7 +91,7 @@ describe("a server taken out of service", function()
     s.target:server_set({ server = server, state = state })
   end
 
-  --- A request that pool/a1 has and answers when it is let go: local slow <close> = slow_request()
+  --- A request to pool/a1 that is answered when slow.let_go() is called: local slow <close> = slow_request()
   local function slow_request()
     eventually("the one before is over", function()
       return s.target:stat("pool")[1].scur == 0
@@ -252,7 +252,7 @@ describe("a server taken out of service", function()
       run({ "rm", "-f", notes })
     end)
 
-    --- Roll over a backend with a shell command, whose $1 is the file of notes, and $2 the pool's address.
+    --- Run rolling with a shell command; its $1 is a file for notes, its $2 the pool's address.
     local function words(backend, command)
       return "scripts/rolling.lua", backend, "--settle", "0.1", "--wait", "30", "--", "sh", "-c", command, "sh", notes,
         ("http://127.0.0.1:%d/pool"):format(s.port)
@@ -308,7 +308,7 @@ describe("a server taken out of service", function()
       assert.equal("drain ready ready", states())
     end)
 
-    --- Wait until the checks have found all servers of `checked`.
+    --- Wait until the checks have found all servers of `checked` up.
     local function all_up()
       eventually("the checks have found the servers", function()
         local up = 0
@@ -402,7 +402,7 @@ describe("a server taken out of service", function()
   end)
 
   describe("haplua.server", function()
-    --- Run a block that holds pool/a1 as `held`.
+    --- Run a block of Lua in which `held` holds pool/a1.
     local function hold(block)
       return s:haplua({ "-e", ([[
         do

@@ -3,6 +3,7 @@
 --- One server of HAProxy made as wanted, and read back: haproxy.server_set().
 
 local core = require("haplua.core")
+local inet = require("haplua.inet")
 local options = require("haplua.base.options")
 
 local M = {}
@@ -19,7 +20,7 @@ M.options = {
     return digits ~= nil and (percent ~= "" or tonumber(digits) <= 256)
   end),
   addr = options.where("an IPv4 or IPv6 address", function(value)
-    return type(value) == "string" and require("haplua.haproxy.inet").text(value) ~= nil
+    return type(value) == "string" and inet.bytes(value) ~= nil
   end),
   -- HAProxy takes 16 bits of any number
   port = options.where("an integer from 1 to 65535", function(value)
@@ -56,7 +57,7 @@ local function disagreement(row, want)
   local wanted = {
     admin = want.state,
     srv_uweight = percent and math.min(256, percent * row.srv_iweight // 100) or math.tointeger(tonumber(want.weight)),
-    srv_addr = want.addr and require("haplua.haproxy.inet").text(want.addr),
+    srv_addr = want.addr and inet.text(inet.bytes(want.addr)),
     srv_port = want.port,
   }
   for _, field in ipairs({ "admin", "srv_uweight", "srv_addr", "srv_port" }) do

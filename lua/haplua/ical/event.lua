@@ -180,35 +180,24 @@ local function filter(event, zone, there)
     return instants[opens] or days[there:civil(opens) // DAY]
   end
   local function some_between(first, last)
-    local low, high = 1, #sorted
-    while low <= high do
-      local middle = (low + high) // 2
-      if sorted[middle] < first then
-        low = middle + 1
-      else
-        high = middle - 1
-      end
-    end
-    return sorted[low] and sorted[low] <= last or next(days) and (one_of(first) or one_of(last))
+    local i = recur.first_index(1, #sorted, function(k)
+      return sorted[k] >= first
+    end)
+    return sorted[i] and sorted[i] <= last or next(days) and (one_of(first) or one_of(last))
   end
   return one_of, some_between
 end
 
---- Iterate over the occurrences of a rule. Those that follow each other without a gap on one day are one.
+--- Iterate over the occurrences of a rule.
 local function recurring(event, rule, zone, from, left_out_between)
   local there = event.zone or zone
-  local runs = recur.runs(rule, event.start.civil, from - SLACK, there, event.length, function(first, last)
-    local opens, opens_last = there:first(first), there:first(last)
-    -- where clocks are set back, more time lies between the two than between their civil times
-    return opens_last - opens <= last - first and not left_out_between(opens, opens_last)
-      and there:civil(opens) // DAY == there:civil(opens_last) // DAY
-      and (there == zone or zone:civil(opens) // DAY == zone:civil(opens_last) // DAY)
+  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, function(...)
+    return not left_out_between(...)
   end)
   return function()
-    local first, last = runs()
-    if first then
-      local opens = there:first(first)
-      return opens, closing(event, there, last, last == first and opens or there:first(last))
+    local opens, opens_last, _, last = starts()
+    if opens then
+      return opens, closing(event, there, last, opens_last)
     end
   end
 end

@@ -276,7 +276,7 @@ end
 
 --- The first index from `low` to `high` for which `is` returns true; `high` + 1 where it does for none. It has to
 -- return true for all that follow, too.
-local function first_index(low, high, is)
+function M.first_index(low, high, is)
   while low <= high do
     local middle = (low + high) // 2
     if is(middle) then
@@ -310,7 +310,7 @@ local function limited(rule, start, from, zone)
       end
       local midnight, first, last = day * DAY, 1, #times
       local function not_before(time)
-        return first_index(first, last, function(i)
+        return M.first_index(first, last, function(i)
           return midnight + times[i] >= time
         end)
       end
@@ -319,7 +319,7 @@ local function limited(rule, start, from, zone)
       end
       if is_late(midnight + times[last]) then
         over = true
-        last = first_index(first, last, function(i)
+        last = M.first_index(first, last, function(i)
           return is_late(midnight + times[i])
         end) - 1
       end
@@ -380,6 +380,29 @@ function M.runs(rule, start, from, zone, reach, whole)
     i = finish + 1
     search_limit.spend(1, rules.text, rule)
     return midnight + times[first], midnight + times[finish]
+  end
+end
+
+--- Iterate over the instants of a rule in runs: the first and the last of each, and their civil times. A run lies on
+-- one day of both zones.
+---@param there haplua.Zone  the rule's
+---@param zone haplua.Zone  the window's
+---@param may_join? fun(opens: integer, opens_last: integer): boolean
+---@return fun(): integer?, integer?, integer?, integer?
+function M.instants(rule, start, from, there, zone, reach, may_join)
+  local runs = M.runs(rule, start, from, there, reach, function(first, last)
+    local opens, opens_last = there:first(first), there:first(last)
+    -- where clocks are set back, more time lies between the two than between their civil times
+    return opens_last - opens <= last - first and there:civil(opens) // DAY == there:civil(opens_last) // DAY
+      and (there == zone or zone:civil(opens) // DAY == zone:civil(opens_last) // DAY)
+      and (not may_join or may_join(opens, opens_last))
+  end)
+  return function()
+    local first, last = runs()
+    if first then
+      local opens = there:first(first)
+      return opens, last == first and opens or there:first(last), first, last
+    end
   end
 end
 

@@ -86,22 +86,15 @@ local function by_week(spec, zone, from, names)
   end
 end
 
---- The occurrences of a window by a rule. Those that follow each other without a gap on one day are one.
+--- The occurrences of a window by a rule.
 ---@param zone haplua.Zone  of the rule
 ---@param asking haplua.Zone  of the window; its days count
 local function by_rule(spec, zone, from, names, asking)
-  local runs = require("haplua.ical.recurrence").runs(spec.rule, spec.from, from, zone, spec.elapsed, function(first, last)
-    local opens, opens_last = zone:first(first), zone:first(last)
-    -- where clocks are set back, more time lies between the two than between their civil times
-    return opens_last - opens <= last - first
-      and (asking == zone or asking:civil(opens) // DAY == asking:civil(opens_last) // DAY)
-  end)
+  local starts = require("haplua.ical.recurrence").instants(spec.rule, spec.from, from, zone, asking, spec.elapsed)
   return function()
-    local first, last = runs()
-    if first then
-      local opens = zone:first(first)
-      return opens, (last == first and opens or zone:first(last)) + spec.elapsed,
-        (asking == zone and first or asking:civil(opens)) // DAY, names
+    local opens, opens_last, first = starts()
+    if opens then
+      return opens, opens_last + spec.elapsed, (asking == zone and first or asking:civil(opens)) // DAY, names
     end
   end
 end
