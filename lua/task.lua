@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
---- The module `task`: what src/bindings/task.c gives, and task.all on top of it.
+--- The module `task`: the functions of src/bindings/task.c, and task.all.
 
+local options = require("haplua.base.options")
 local task = require("haplua.task")
+
+local functions, values = options.list("function"), options.list("value")
 
 --- Run functions at the same time and wait for all of them. The first that fails cancels the
 -- others, and its error is raised.
@@ -10,6 +13,10 @@ local task = require("haplua.task")
 ---@param fn? fun(value: any, index: integer): any  called with each value
 ---@return any[] results  the first result of each, in the order of `work`
 function task.all(work, fn)
+  if fn ~= nil then
+    options.argument("task.all", "fn", fn, "function")
+  end
+  options.argument("task.all", "work", work, fn and values or functions)
   return task.spawn(function()
     local tasks, results = {}, {}
     for i, item in ipairs(work) do

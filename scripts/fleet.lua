@@ -1,27 +1,26 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- The same maintenance on several HAProxys, everywhere or nowhere. Each one prepares the change and
--- checks the patterns, which no request notices; once all have, all commit; and when one of them
--- fails to, the others put back what they had. Needs HAProxy 2.4.
+-- The same maintenance on several HAProxys, everywhere or nowhere. The script prepares the change on each and checks the
+-- patterns, which no request notices. Once that is done on all, it commits on all. When one commit fails, it puts
+-- back what the others had. Needs HAProxy 2.4.
 --
 --   haplua -s lb1:9999 -s lb2:9999 fleet on '^/shop'
 --   haplua -s lb1:9999 -s lb2:9999 fleet off
 
 local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")
-local reply = require("haplua.reply")
 
 local args = cli.parse({
   name = "fleet",
   help = "The same maintenance on several HAProxys, everywhere or nowhere.",
   options = {
-    { "--acl", value = "REF", default = os.getenv("HAPLUA_ACL") or "#9999",
+    { "--acl", value = "REF", default = (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999",
       help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
   },
   commands = {
-    { "on", args = "pattern", help = "begin: for what the patterns match, or ^.*$" },
-    { "off", help = "end" },
+    { "on", args = "pattern", help = "Begin maintenance: for what the patterns match, or ^.*$." },
+    { "off", help = "End maintenance." },
   },
 }, arg)
 
@@ -32,7 +31,7 @@ local version = "@" .. (send({ "prepare", "acl", acl }):match("%d+$") or "NEW")
 local phase = "prepared"
 local undo <close> = setmetatable({}, {
   __close = function(_, problem)
-    -- a commit that is refused changes nothing: what is in force now is somebody else's
+    -- a commit that is refused changes nothing: then the patterns in force are somebody else's
     local refused = type(problem) == "table" and problem.kind == "refused"
     if phase == "prepared" or phase == "committed" and refused then
       send({ "clear", "acl", version, acl })
@@ -44,7 +43,9 @@ local undo <close> = setmetatable({}, {
 
 local show = { "show", "acl", version, acl }
 local _, prepared = haproxy.each({ "add", "acl", version, acl }, patterns, nil, nil, show)
-if not haproxy.dry_run() and not reply.same(prepared, patterns) then
+-- each line is an entry's address in HAProxy's memory, then the pattern
+local entries = ("\n" .. prepared):gsub("\n0x%x+ ", "\n"):sub(2)
+if not haproxy.dry_run() and entries ~= table.concat(patterns, "\n") then
   haproxy.target():mistrust(table.concat(show, " "), "not the patterns that were sent")
 end
 haproxy.barrier()

@@ -12,13 +12,13 @@ local args = cli.parse({
   name = "watch",
   help = "Print a line whenever a server's state or the maintenance ACL changes.",
   options = {
-    { "--acl", value = "REF", default = os.getenv("HAPLUA_ACL") or "#9999",
+    { "--acl", value = "REF", default = (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999",
       help = "the ACL to watch (default $HAPLUA_ACL, else #9999)" },
     { "--every", value = "SECONDS", default = "1", convert = cli.seconds, help = "how often to look (default 1)" },
   },
 }, arg)
 
---- What is so now: a line for each thing that is watched.
+--- The current state, as a line for each thing that is watched.
 local function look()
   local now = { process = ("HAProxy is process %d"):format(haproxy.info().Pid) }
   local patterns = haproxy.acl_list(args.acl)

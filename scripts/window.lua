@@ -1,8 +1,8 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Maintenance by time windows: once, every week, or from a calendar. `run` and `calendar` are resident: on while a
--- window is open, and afterwards again what was there before.
+-- Maintenance by time windows: once, every week, or from a calendar. `run` and `calendar` stay, keep maintenance on
+-- while a window is open, and restore afterwards what was there before.
 --
 --   haplua window run 'Sun 02:00-04:00' --tz Europe/Paris --except 12-24..12-26 --path /api
 --   haplua window calendar office.ics --match maintenance --reason 'see the calendar'
@@ -11,51 +11,4 @@
 --
 -- docs/windows.md says how a window is written, and what it means where clocks change.
 
-local cli = require("haplua.cli")
-local options = require("haplua.cmd.maint_options")
-local show = require("haplua.cmd.window_show")
-
-local calendar = {
-  { "--calendar", value = "PATH", repeats = true, help = "windows from an .ics file, or from those of a folder" },
-}
-local at = {
-  { "--at", value = "TIME", help = "instead of now: 2026-12-01T02:00 in the zone, or with Z or +01:00" },
-  { "--json", help = "for programs" },
-}
-local resident = options.with(options.with(options.place, options.scope), {
-  { "--lead", value = "MINUTES", default = "10", convert = show.minutes,
-    help = "try so long before an opening whether it could open (default 10)" },
-})
-
-local args = cli.parse({
-  name = "window",
-  help = "Maintenance by time windows: once, every week, or from a calendar.",
-  options = {
-    { "--tz", value = "ZONE", help = "the zone of the windows, such as Europe/Paris (default: the machine's)" },
-    { "--except", value = "DATE|SPEC", repeats = true,
-      help = "not on this day (2026-12-25, 12-24..12-26), or not while this window is open" },
-    { "--match", value = "TEXT", help = "of a calendar, only the events with this text in their summary" },
-  },
-  commands = {
-    { "run", args = "spec", options = options.with(calendar, resident),
-      help = "resident: maintenance while one is open (with none given: those of the configuration)" },
-    { "calendar", arg = { "file", value = "FILE.ics|DIR", help = "a calendar, or a folder of them" }, args = "files",
-      options = resident, help = "resident: likewise, by calendars, which are read again when they change" },
-    { "next", args = "spec", help = "the coming occurrences, in the zone and in UTC", options = options.with(
-      options.with(calendar, at), {
-        { "-n", value = "NUMBER", default = "5", convert = cli.count, help = "how many (default 5)" },
-      }) },
-    { "check", args = "spec", options = options.with(calendar, at),
-      help = "is it open now? exit status 0: open, 1: closed" },
-  },
-  check = options.check,
-}, arg)
-
-if args.command == "next" then
-  local asked, instant = show.ask(args)
-  return show.next(asked, instant, args.n, args.json)
-elseif args.command == "check" then
-  local asked, instant = show.ask(args)
-  return show.check(asked, instant, args.json)
-end
-return require("haplua.keep.window_run").run(show.plans(args, options.read(args, print)))
+return require("haplua.cli").main("window", arg, print)

@@ -34,7 +34,8 @@ local system = {
 local lua = {
   ["scripts"] = "public root",
   ["lua/haplua/host"] = "public root C",
-  ["lua/haplua/cmd"] = "public keep apply haproxy store plan window time root C",
+  -- doctor prints of an error what the host would print
+  ["lua/haplua/cmd"] = "public host keep apply haproxy store plan window time root C",
   ["lua/haplua/keep"] = "public apply haproxy store plan window time root C",
   ["lua/haplua/test"] = "public haproxy root C",
   ["lua/haplua"] = "apply haproxy store plan window ical time base root C test",

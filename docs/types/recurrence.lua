@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The days of RFC 5545's recurrence rules by months and years, by libical (src/bindings/system/recurrence.c).
--- haplua.rule is what to use.
+-- haplua.ical.rule and haplua.ical.recurrence use it.
 
 local recurrence = {}
 

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
 --- A script's command line: commands, options and arguments from one declaration.
--- lua-argparse does the work: help, errors, odd spellings. But it is larger than most scripts, and
--- an ordinary command line needs none of it; so what this module is sure of it reads itself, and hands
--- everything else on. tests/lua/cli_test.lua holds the two against each other.
+-- This module reads plain command lines itself. It loads lua-argparse, which is larger than most scripts, for what it
+-- does not read: help, errors and rare spellings. tests/lua/cli_test.lua compares the two.
+
+local options = require("haplua.base.options")
 
 local M = {}
 
@@ -11,8 +12,8 @@ local M = {}
 ---@field [1] string  "--name"
 ---@field value string?  the value's name in the help; without one the option is a flag
 ---@field default string?
----@field repeats boolean?  may be given several times: the field is a list, in that order
----@field convert (fun(text: string): any, string?)?  gives the value, or nil and what is wrong with the text
+---@field repeats boolean?  may be given several times; the field is a list in the order given
+---@field convert (fun(text: string): any, string?)?  returns the value, or nil and what is wrong with the text
 ---@field help string
 
 ---@class haplua.cli.Argument
@@ -24,7 +25,7 @@ local M = {}
 ---@field [1] string  its name
 ---@field help string
 ---@field arg haplua.cli.Argument?  the one argument that must be given
----@field args string?  the name of what may follow, any number of it
+---@field args string?  the field for any number of further arguments
 ---@field options haplua.cli.Option[]?
 ---@field after string?  as in haplua.cli.Spec
 
@@ -36,10 +37,22 @@ local M = {}
 ---@field commands haplua.cli.Command[]?  of which one must be given
 ---@field arg haplua.cli.Argument?  as in a command, for a script that has none
 ---@field args string?  likewise
----@field after string?  the field of what must follow "--": words that are not looked at, a command to run
----@field check (fun(found: table): string?)?  says what is wrong with options that do not go together
+---@field after string?  the field for the words after "--": a command to run, which must be given
+---@field check (fun(found: table): string?)?  returns what is wrong with options that exclude or need each other
 
--- "--dry-run" is the field dry_run. Several targets read the same options.
+local argument = options.record({ "text", value = "text", help = "text" }, { 1, "value", "help" })
+local option_list = options.list(options.record({
+  "text", value = "text", default = "text", repeats = "boolean", convert = "function", help = "text",
+}, { 1, "help" }))
+local command = options.record({
+  "text", help = "text", arg = argument, args = "text", options = option_list, after = "text",
+}, { 1, "help" })
+local declaration = options.record({
+  name = "text", help = "text", epilog = "text", options = option_list, commands = options.list(command), arg = argument,
+  args = "text", after = "text", check = "function",
+}, { "name", "help" })
+
+-- The field of an option: dry_run of "--dry-run". The runs for several targets share this table.
 local fields = setmetatable({}, {
   __index = function(known, name)
     known[name] = name:gsub("^%-+", ""):gsub("%-", "_")
@@ -51,8 +64,8 @@ local function field(option)
   return fields[option[1]]
 end
 
---- A value of an option that counts time.
----@return number?, string?
+--- A `convert` for a number of seconds, 0 or more.
+---@return number? seconds, string? problem
 function M.seconds(text)
   local n = tonumber(text)
   if n and n >= 0 and n < math.huge then
@@ -61,8 +74,8 @@ function M.seconds(text)
   return nil, ("seconds expected, not '%s'"):format(text)
 end
 
---- A value that counts things.
----@return integer?, string?
+--- A `convert` for an integer from 1 on.
+---@return integer? count, string? problem
 function M.count(text)
   local n = text:find("^%d+$") and #text < 10 and math.tointeger(tonumber(text))
   if n and n >= 1 then
@@ -71,15 +84,34 @@ function M.count(text)
   return nil, ("a number from 1 on expected, not '%s'"):format(text)
 end
 
--- The short way.
+-- Declarations.
 
-local function add_options(known, options)
-  for _, option in ipairs(options or {}) do
-    known[option[1]] = option
+--- Raise where a flag has what only an option with a value can have, or `convert` refuses a default.
+local function check_options(list)
+  for _, option in ipairs(list or {}) do
+    local value, problem = true, nil
+    if not option.value and (option.default or option.convert or option.repeats) then
+      options.misuse("cli.parse", ("the option %s needs a 'value', its name in the help"):format(option[1]))
+    elseif option.default and option.convert then
+      value, problem = option.convert(option.default)
+    end
+    if value == nil then
+      options.misuse("cli.parse", ("the default of %s: %s"):format(option[1], problem or "its `convert` refuses it"))
+    end
   end
 end
 
---- Put an option's value where it belongs. False: it is not one that the option takes.
+local function check_declaration(spec)
+  options.argument("cli.parse", "the declaration", spec, declaration)
+  check_options(spec.options)
+  for _, one in ipairs(spec.commands or {}) do
+    check_options(one.options)
+  end
+end
+
+-- Plain command lines.
+
+--- Store an option's value in its field. Returns false where `convert` refuses it.
 local function store(found, option, text)
   local value = text
   if option.convert then
@@ -94,7 +126,7 @@ local function store(found, option, text)
   return value ~= nil
 end
 
---- Read one option word at position i. Returns the next position, or nil: not sure.
+--- Read the option at position i. Returns the next position, or nil where lua-argparse has to read the line.
 local function read_option(found, known, words, i)
   local name, value = words[i]:match("^(%-%-[%w-]+)=(.*)$")
   local option = known[name or words[i]]
@@ -113,7 +145,7 @@ local function read_option(found, known, words, i)
   return store(found, option, value) and i + 2 or nil
 end
 
---- Read one plain word: an argument of `scope`, the script or its command. False: not sure.
+--- Read an argument of `scope`, the script or its command. Returns false where lua-argparse has to read the line.
 local function read_argument(found, scope, word)
   if scope.arg and found[scope.arg[1]] == nil then
     found[scope.arg[1]] = word
@@ -125,19 +157,21 @@ local function read_argument(found, scope, word)
   return true
 end
 
---- The command that a word names, its options and arguments made ready.
+--- From here on, know the options and arguments of a scope, if there is one. Returns it.
 local function begin(found, known, scope)
   if scope and scope.args then
     found[scope.args] = {}
   end
-  add_options(known, scope and scope.options)
+  for _, option in ipairs(scope and scope.options or {}) do
+    known[option[1]] = option
+  end
   return scope
 end
 
 local function find_command(spec, word)
-  for _, command in ipairs(spec.commands) do
-    if command[1] == word then
-      return command
+  for _, one in ipairs(spec.commands) do
+    if one[1] == word then
+      return one
     end
   end
 end
@@ -153,7 +187,7 @@ local function set_defaults(found, known)
   return found
 end
 
---- Read an ordinary command line. Returns nil for one that is not.
+--- Read a plain command line. Returns nil where lua-argparse has to read it.
 local function read(spec, words)
   local found, known, i = {}, {}, 1
   local scope = begin(found, known, spec)
@@ -178,7 +212,7 @@ local function read(spec, words)
   return set_defaults(found, known)
 end
 
--- The long way.
+-- Other command lines.
 
 --- Declare options and arguments of the script or of a command.
 local function declare(parser, scope)
@@ -203,7 +237,7 @@ local function declare(parser, scope)
   end
 end
 
---- lua-argparse's parser for a declaration; its usage errors end with status 2.
+--- lua-argparse's parser for a declaration. Its usage errors end the script with status 2.
 local function parser_of(spec)
   local argparse = require("argparse")
   local parser = argparse(spec.name, spec.help, spec.epilog)
@@ -212,10 +246,10 @@ local function parser_of(spec)
     parser:command_target("command"):require_command(true)
   end
   for _, c in ipairs(spec.commands or {}) do
-    local command = parser:command(c[1], c.help):target("command")
-    declare(command, c)
+    local sub = parser:command(c[1], c.help):target("command")
+    declare(sub, c)
     if c.after then
-      command:usage(command:get_usage() .. " -- COMMAND...")
+      sub:usage(sub:get_usage() .. " -- COMMAND...")
     end
   end
   if spec.after then
@@ -228,9 +262,9 @@ local function parser_of(spec)
   return parser
 end
 
---- Part the words at the first "--", for a script that wants a command behind it.
+--- Split the words at the first "--".
 ---@return string[] own, string[] after
-local function part(words)
+local function split(words)
   local own, after = {}, nil
   for _, word in ipairs(words) do
     if not after and word == "--" then
@@ -242,31 +276,31 @@ local function part(words)
   return own, after or {}
 end
 
---- The name of what follows "--" for the script, or for the command that was found.
+--- The field for the words after "--": the script's, or that of the command that was found.
 local function after_of(spec, found)
-  local command = spec.commands and find_command(spec, found.command)
-  return spec.after or command and command.after
+  local one = spec.commands and find_command(spec, found.command)
+  return spec.after or one and one.after
 end
 
 local function has_after(spec)
-  for _, command in ipairs(spec.commands or {}) do
-    if command.after then
+  for _, one in ipairs(spec.commands or {}) do
+    if one.after then
       return true
     end
   end
   return spec.after ~= nil
 end
 
---- Read with one way or the other. A "--" parts the words only where something may stand behind it; for
--- other commands it ends their options.
-local function parse(spec, words, way)
-  local own, after = part(words)
-  local found = has_after(spec) and way(spec, own)
+--- Read with `reader`: read() or read_with_argparse(). A "--" splits the words only where the script or the command
+-- has a field for what follows; otherwise it ends the options.
+local function parse(spec, words, reader)
+  local own, after = split(words)
+  local found = has_after(spec) and reader(spec, own)
   local name = found and after_of(spec, found)
   if name then
     found[name] = after
   elseif found == false or found and #own < #words then
-    return way(spec, words)
+    return reader(spec, words)
   end
   return found
 end
@@ -275,12 +309,14 @@ local function read_with_argparse(spec, words)
   return parser_of(spec):parse(words)
 end
 
---- Read the script's arguments. Help and usage errors end the script.
+--- Read the script's arguments. --help ends the script with status 0, a wrong command line with status 2. Raises
+-- where the declaration is wrong: an unknown field, or a default that its `convert` refuses.
 ---@param spec haplua.cli.Spec
 ---@param words string[]  usually `arg`
----@return table found  `command`, and a field for each option and argument that was given
+---@return table found  `command`, and a field for each option and argument that was given or has a default
 function M.parse(spec, words)
-  local found = M.parse_shortly(spec, words) or M.parse_with_argparse(spec, words)
+  check_declaration(spec)
+  local found = M.parse_plain(spec, words) or M.parse_with_argparse(spec, words)
   local after = after_of(spec, found)
   if after and #found[after] == 0 then
     parser_of(spec):error("what shall run? '-- COMMAND...' is missing")
@@ -292,13 +328,22 @@ function M.parse(spec, words)
   return found
 end
 
---- The same, always through lua-argparse: for the test.
+--- Read the script's arguments with lua-argparse alone, for the test.
 function M.parse_with_argparse(spec, words)
   return parse(spec, words, read_with_argparse)
 end
 
---- The same, the short way only: nil where it is not sure.
-function M.parse_shortly(spec, words)
+--- Run a command line of haplua's own, from the script of its name: cli.main("maint", arg, print).
+---@param name string  of a file in lua/haplua/cmd
+---@param words string[]  usually `arg`
+---@param print function  the script's own, which marks its lines where there are several targets
+---@return integer? status
+function M.main(name, words, print)
+  return require("haplua.cmd." .. name)(words, print)
+end
+
+--- Read the script's arguments without lua-argparse, for the test. Returns nil where only lua-argparse can.
+function M.parse_plain(spec, words)
   return parse(spec, words, read)
 end
 

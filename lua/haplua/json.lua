@@ -1,34 +1,57 @@
 -- SPDX-License-Identifier: MIT
 --
---- JSON for programs that read a policy's output, through lua-cjson. That one writes an empty list as {};
--- here an empty table is [].
+--- JSON for programs that read a policy's output, through lua-cjson. An empty table is [] here; lua-cjson writes {}.
 
 local cjson = require("cjson")
+local misuse = require("haplua.base.options").misuse
 
 local M = { null = cjson.null, decode = cjson.decode }
 
+local DEPTH_MAX <const> = 100
+
 local encode
 
-local function encode_table(value)
+local function encode_list(list, depth)
   local parts = {}
-  if #value > 0 or next(value) == nil then
-    for i, item in ipairs(value) do
-      parts[i] = encode(item)
+  for key in pairs(list) do
+    if math.type(key) ~= "integer" then
+      misuse("json.encode", ("a table has list elements and the key '%s'"):format(tostring(key)))
     end
-    return "[" .. table.concat(parts, ",") .. "]"
+    parts[#parts + 1] = list[#parts + 1] ~= nil and encode(list[#parts + 1], depth)
+      or misuse("json.encode", ("a list has no element %d"):format(#parts + 1))
   end
-  for key, item in pairs(value) do
-    parts[#parts + 1] = cjson.encode(tostring(key)) .. ":" .. encode(item)
+  return "[" .. table.concat(parts, ",") .. "]"
+end
+
+local function encode_names(names, depth)
+  local parts = {}
+  for key, item in pairs(names) do
+    parts[#parts + 1] = cjson.encode(tostring(key)) .. ":" .. encode(item, depth)
   end
   table.sort(parts)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
---- One line of JSON, keys in alphabetical order.
----@return string
-function encode(value)
-  return type(value) == "table" and encode_table(value) or (cjson.encode(value):gsub("\\/", "/"))
+function encode(value, depth)
+  local of = type(value)
+  if of == "table" then
+    if depth > DEPTH_MAX then
+      misuse("json.encode", ("tables lie within tables more than %d deep"):format(DEPTH_MAX))
+    end
+    return (#value > 0 or next(value) == nil) and encode_list(value, depth + 1) or encode_names(value, depth + 1)
+  elseif of == "number" and value - value ~= 0 then
+    misuse("json.encode", ("the number %s has no form in JSON"):format(value))
+  elseif value ~= cjson.null and (of == "function" or of == "userdata" or of == "thread") then
+    misuse("json.encode", ("a %s has no form in JSON"):format(of))
+  end
+  return (cjson.encode(value):gsub("\\/", "/"))
 end
-M.encode = encode
+
+--- One line of JSON, keys in alphabetical order.
+---@param value any  tables that are lists or have names, texts, finite numbers, booleans, M.null, nil
+---@return string
+function M.encode(value)
+  return encode(value, 1)
+end
 
 return M

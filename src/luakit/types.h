@@ -9,6 +9,7 @@
 #include <lua.h>
 
 int luaopen_haplua_core(lua_State *L);       /* haproxy/core.c: targets and commands */
+int luaopen_haplua_inet(lua_State *L);       /* haproxy/inet.c: IP addresses */
 int luaopen_haplua_reply(lua_State *L);      /* haproxy/reply.c: replies as tables */
 int luaopen_haplua_task(lua_State *L);       /* task.c */
 int luaopen_haplua_run(lua_State *L);        /* system/run.c: child processes */

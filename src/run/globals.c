@@ -183,6 +183,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.core", luaopen_haplua_core},
 	{"haplua.error", luaopen_haplua_error},
 	{"haplua.file", luaopen_haplua_file},
+	{"haplua.inet", luaopen_haplua_inet},
 	{"haplua.process", luaopen_haplua_process},
 	{"haplua.reply", luaopen_haplua_reply},
 	{"haplua.sqlite", luaopen_haplua_sqlite},

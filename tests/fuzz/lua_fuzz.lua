@@ -3,18 +3,18 @@
 -- lua_fuzz.lua - a fuzzer for Lua functions that take text, guided by the lines they run.
 -- Usage: haplua tests/fuzz/lua_fuzz.lua [SECONDS [SEED [TARGET...]]]     SECONDS are for each target
 --
--- To add a target, write into `targets` (all of it is optional but `run`):
+-- To add a target, write into `targets` (every field but `run` is optional):
 --
 --   ["window.parse"] = {
---     modules = { "haplua.window" },  -- whose lines guide it; the sources in lua/ are loaded for that
---     words = { "daily", "weekly" },  -- what stands in its inputs; one line for each seed, too
+--     modules = { "haplua.window" },  -- the modules whose lines guide it; their sources in lua/ are loaded
+--     words = { "daily", "weekly" },  -- seeds, and pieces for the inputs
 --     run = function(text) require("haplua.window").parse(text) end,
 --   },
 --
--- Found wrong is: an error that is neither an error object of the target's `kind` ("refused") nor a text that
--- its `says` (patterns) allows; an assertion of `run`; more than LINES lines, SECONDS of the
--- processor's time (libraries in C, too) or GROWTH kilobytes for one input. The input is then printed as a Lua
--- string, with the seed; status 1. Files in tests/fuzz/corpus/lua/TARGET are seeds.
+-- A finding is: an error that is neither an error object of the target's `kind` ("refused") nor a text that
+-- its `says` (patterns) allows; a failed assertion of `run`; more than LINES lines, SECONDS of the
+-- processor's time (C libraries included) or GROWTH kilobytes for one input. The fuzzer then prints the input as a Lua
+-- string, with the seed, and ends with status 1. Files in tests/fuzz/corpus/lua/TARGET are seeds.
 
 local here = arg[0]:match("^(.*)/") or "."
 local error_module = require("haplua.error")
@@ -44,7 +44,7 @@ local reply_words = {
   "0x55c0: proto=unix_stream src=unix:1 rq[f=c4h,i=0] s0=[8,0h] exp=\n", "-1", "9223372036854775808",
 }
 
---- What a reader makes of a reply can be walked through.
+--- Go through what a reader has made of a reply.
 local function walk(found)
   for _, row in pairs(type(found) == "table" and found or {}) do
     for key, value in pairs(type(row) == "table" and row or {}) do
@@ -54,7 +54,7 @@ local function walk(found)
 end
 
 local targets = {
-  -- All readers, of the same text. What one refuses, another may take.
+  -- All readers read the same text. One may refuse what another takes.
   reply = {
     words = reply_words,
     run = function(text)
@@ -89,9 +89,9 @@ local targets = {
     end,
   },
 
-  -- What a window's text says is said again by its canonical form, and it can be asked for its occurrences.
+  -- The canonical form of a window reads back as the same window.
   ["window.parse"] = {
-    modules = { "haplua.window.reader", "haplua.window.spec", "haplua.ical.rule", "haplua.time.civil" },
+    modules = { "haplua.time.reader", "haplua.window.spec", "haplua.ical.rule", "haplua.time.civil" },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-Mon 04:00",
       "first,third Tue 03:00 for 1h",
@@ -109,7 +109,10 @@ local targets = {
   },
 
   ["window.new"] = {
-    modules = { "haplua.window", "haplua.time.in_order", "haplua.zone", "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil" },
+    modules = {
+      "haplua.window", "haplua.window.source", "haplua.window.combine", "haplua.time.sorted_merge", "haplua.time.zone",
+      "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil",
+    },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-04:00",
       "2026-12-01T02:00/2026-12-01T04:00",
@@ -134,7 +137,10 @@ local targets = {
   },
 
   ["calendar.parse"] = {
-    modules = { "haplua.calendar", "haplua.ical.text", "haplua.time.in_order", "haplua.ical.recurrence" },
+    modules = {
+      "haplua.calendar", "haplua.ical.text", "haplua.ical.event", "haplua.ical.vtimezone", "haplua.time.sorted_merge",
+      "haplua.ical.recurrence",
+    },
     words = {
       "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:maint\r\nDTSTART;TZID=Europe/Paris:20261201T220000\r\n"
         .. "DTEND;TZID=Europe/Paris:20261202T000000\r\nRRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE:20261208T210000Z\r\n"
@@ -159,17 +165,17 @@ local targets = {
     end,
   },
 
-  moment = {
-    modules = { "haplua.time.instant", "haplua.time.civil" },
+  ["time.instant"] = {
+    modules = { "haplua.time.instant", "haplua.time.reader", "haplua.time.civil" },
     words = { "2026-12-01T03:00:00+01:00", "03:00", "2026-02-30 24:00", "Z", "9999-12-31T23:59:59Z",
       "0000-00-00T00:00", "-", ":", "1h30m", "90s", "2d", "1w", "999999999w", "0s" },
     run = function(text)
-      local moment = require("haplua.time.instant")
-      local at, problem = moment.instant(text, 1e9)
+      local instants = require("haplua.time.instant")
+      local at, problem = instants.instant(text, 1e9)
       assert(math.type(at) == "integer" and at > 1e9 or at == nil and type(problem) == "string")
-      local seconds, trouble = moment.duration(text)
+      local seconds, trouble = instants.duration(text)
       assert(math.type(seconds) == "integer" and seconds > 0 or seconds == nil and type(trouble) == "string")
-      assert(not seconds or #moment.span(seconds) > 0)
+      assert(not seconds or #instants.span(seconds) > 0)
     end,
   },
 
@@ -198,7 +204,7 @@ local targets = {
     end,
   },
 
-  ["cli.parse_shortly"] = {
+  ["cli.parse_plain"] = {
     modules = { "haplua.cli" },
     words = { "on\n", "--wait\n", "--wait=3\n", "5\n", "--\n", "-x\n", "--help\n", "--force\n", "--for\n", "" },
     run = function(text)
@@ -210,7 +216,7 @@ local targets = {
         commands = { { "on", help = "on", args = "rest" }, { "off", help = "off", arg = { "one", value = "ONE", help = "1" } },
           { "run", help = "run", after = "command" } },
       }
-      local found = cli.parse_shortly(spec, lines_of(text))
+      local found = cli.parse_plain(spec, lines_of(text))
       assert(not found or type(found.command) == "string" and type(found.wait) == "number")
     end,
   },
@@ -242,7 +248,7 @@ local function any(list)
   return list[math.random(#list)]
 end
 
---- A random part of a text: first and last byte (last < first: none).
+--- The positions of the first and the last byte of a random part of a text; last < first: it is empty.
 local function part(text)
   local from = math.random(1, #text + 1)
   return from, math.min(#text, from + math.random(0, math.random(1, 16)) - 1)
@@ -286,7 +292,7 @@ end
 
 -- Running one input.
 
---- Let the lines of these modules be seen: their sources are loaded, in place of what is compiled in.
+--- Load the sources of these modules in place of the compiled ones, which have no lines.
 local function show_lines(modules)
   local watched = {}
   for _, name in ipairs(modules or {}) do
@@ -310,7 +316,7 @@ local function is_allowed(target, problem)
   return false
 end
 
---- Run it. Returns whether it reached a new line, and what is wrong, if anything is.
+--- Run a target with an input. Returns whether it reached a new line, and the finding, if there is one.
 local function try(target, watched, text)
   local new, left = false, LINES
   local before, begun = collectgarbage("count"), os.clock()
@@ -347,7 +353,7 @@ local function report(name, seed, text, problem)
   print("  " .. error_module.visible(problem):gsub("\\n", "\n  "):gsub("\\x09", "  "))
 end
 
---- The kept inputs of a target, which are files of its own folder.
+--- The kept inputs of a target: the files of its folder.
 local function kept(name)
   local _, names = run({ "sh", "-c", 'ls "$1" 2>/dev/null', "sh", here .. "/corpus/lua/" .. name, stdout = "capture" })
   local texts = {}

@@ -3,7 +3,7 @@
 local cli = require("haplua.cli")
 local support = require("support")
 
--- Declarations of every form. Words of the command lines are drawn from theirs.
+-- Declarations of every form. The random command lines below are made of their words.
 local specs = {
   {
     name = "commands",
@@ -49,7 +49,7 @@ local vocabulary = {
   "-1", "--unknown", "---",
 }
 
--- The long way ends the script where the command line is wrong; here that is an error to catch.
+-- lua-argparse ends the script where the command line is wrong. Here it raises this value instead.
 local stopped = {}
 
 local function by_argparse(spec, words)
@@ -66,7 +66,7 @@ local function by_argparse(spec, words)
   return ok and found or nil
 end
 
---- The words of one command line, for the message.
+--- The words of a command line, for the message of a failed test.
 local function quoted(words)
   local out = {}
   for i, word in ipairs(words) do
@@ -76,7 +76,7 @@ local function quoted(words)
 end
 
 describe("the command line of a script", function()
-  it("is read alike by the short way and by lua-argparse", function()
+  it("is read alike by haplua.cli itself and by lua-argparse", function()
     math.randomseed(2, 0)
     local short, wrong = 0, 0
     for n = 1, 6000 do
@@ -84,25 +84,25 @@ describe("the command line of a script", function()
       for i = 1, math.random(0, 5) do
         words[i] = vocabulary[math.random(#vocabulary)]
       end
-      local found, expected = cli.parse_shortly(spec, words), by_argparse(spec, words)
+      local found, expected = cli.parse_plain(spec, words), by_argparse(spec, words)
       if found then
         short = short + 1
         assert.are.same(expected, found, spec.name .. ": " .. quoted(words))
       end
       wrong = wrong + (expected and 0 or 1)
     end
-    -- Both are exercised, and so are wrong lines.
+    -- enough lines were read by haplua.cli itself, and enough were wrong
     assert.is_true(short > 600 and wrong > 600, ("%d short, %d wrong"):format(short, wrong))
   end)
 
-  it("needs lua-argparse for no ordinary line", function()
+  it("needs lua-argparse for no plain line", function()
     local lines = {
       { 1, "on" }, { 1, "on", "^/shop", "^/pay" }, { 1, "--acl", "#1", "off" }, { 1, "off", "--acl=#1", "--dry-run" },
       { 1, "one", "app/a1", "--wait", "5" }, { 2, "app/a1" }, { 2, "--wait", "5", "a", "b" }, { 3, "a", "--force" },
       { 4, "--", "sh", "-c", "exit 1" }, { 4, "--acl", "#1", "--force", "--", "--", "x" }, { 5 },
     }
     for _, line in ipairs(lines) do
-      assert.is_table(cli.parse_shortly(specs[line[1]], { table.unpack(line, 2) }), quoted({ table.unpack(line, 2) }))
+      assert.is_table(cli.parse_plain(specs[line[1]], { table.unpack(line, 2) }), quoted({ table.unpack(line, 2) }))
     end
   end)
 
@@ -113,6 +113,46 @@ describe("the command line of a script", function()
 
   it("converts defaults, too", function()
     assert.are.same({ command = "off", acl = "#9999", wait = 60, path = {} }, cli.parse(specs[1], { "off" }))
+  end)
+
+  it("refuses a declaration with unknown fields, wrong values, or a default that is none", function()
+    local function option(fields)
+      fields[1], fields.help = fields[1] or "--wait", fields.help or "how long"
+      return { name = "x", help = "x", options = { fields } }
+    end
+    for text, spec in pairs({
+      ["the declaration: no field 'optoins'; did you mean 'options'?"] = { name = "x", help = "x", optoins = {} },
+      ["the declaration: the field 'help' is missing"] = { name = "x" },
+      ["the declaration: field 'options', element 1: no field 'vlaue'; did you mean 'value'?"] = option({ vlaue = "S" }),
+      ["field 'options', element 1: field 'default' must be a text, not a number (5)"] = option({ value = "S", default = 5 }),
+      ["field 'options', element 1: field 'convert' must be a function, not a string ('seconds')"] =
+        option({ value = "S", convert = "seconds" }),
+      ["field 'commands', element 1: field 'options', element 1: no field 'repeat'; did you mean 'repeats'?"] = {
+        name = "x", help = "x", commands = { { "on", help = "on", options = { { "--a", help = "a", ["repeat"] = true } } } },
+      },
+      ["field 'commands' must be a list of tables; it has the key 'on'"] = {
+        name = "x", help = "x", commands = { on = { help = "on" } },
+      },
+      ["field 'arg': the field 'value' is missing"] = { name = "x", help = "x", arg = { "server", help = "which" } },
+      ["the option --wait needs a 'value', its name in the help"] = option({ default = "60" }),
+      ["the default of --wait: seconds expected, not 'soon'"] = option({ value = "S", default = "soon", convert = cli.seconds }),
+      ["the default of --wait: its `convert` refuses it"] = option({ value = "S", default = "x", convert = tonumber }),
+      ["the declaration must be a table, not nil"] = false,
+    }) do
+      for _, words in ipairs({ {}, { "--wait", "5" }, { "--help" } }) do
+        local ok, problem = pcall(cli.parse, spec or nil, words)
+        assert.is_false(ok, text)
+        assert.matches("cli_test%.lua:%d+: cli%.parse: ", problem)
+        assert.matches(text, problem, 1, true)
+      end
+    end
+    local of_command = { name = "x", help = "x", commands = {
+      { "on", help = "on", options = { { "--n", value = "N", default = "0", convert = cli.count, help = "n" } } },
+      { "off", help = "off" },
+    } }
+    local ok, problem = pcall(cli.parse, of_command, { "off" })
+    assert.is_false(ok)
+    assert.matches("the default of --n: a number from 1 on expected, not '0'", problem, 1, true)
   end)
 
   it("takes seconds that are seconds", function()

@@ -28,16 +28,31 @@ describe("the configuration", function()
 
   it("says what is wrong, and where", function()
     for text, expected in pairs({
-      ["return 1"] = "the configuration: a table expected, not a number",
-      ["return { swiches = {} }"] = "there is no option 'swiches'",
+      ["return 1"] = "the configuration: a table of options is expected, not a number %(1%)",
+      ["return { swiches = {} }"] = "the configuration: no option 'swiches'; did you mean 'switches'%?",
+      ["return { 'site' }"] = "the configuration: option 1, a string %('site'%), has no name; the names are by_hand, default,",
       ["return { switches = { a = {} } }"] = "switch 'a': 'acl' is missing",
-      ["return { switches = { a = { acl = 9999 } } }"] = "switch 'a': 'acl' cannot be '9999'",
-      ["return { switches = { a = { acl = '#1', colour = 1 } } }"] = "switch 'a': there is no option 'colour'",
+      ["return { switches = { a = { acl = 9999 } } }"] =
+        "switch 'a': option 'acl' must be a line of text that is not empty, not a number %(9999%)",
+      ["return { switches = { a = { acl = '' } } }"] = "option 'acl' must be a line of text that is not empty",
+      ["return { switches = { a = { acl = '#1', bypas = '#2' } } }"] =
+        "switch 'a': no option 'bypas'; did you mean 'bypass'%?",
+      ["return { switches = { a = { acl = '#1', file = 'no' } } }"] = "option 'file' must be true or false",
       ["return { switches = { a = { acl = '#1', allow = { '192.0.2.1' } } } }"] = "'allow' needs a 'bypass'",
-      ["return { switches = { a = { acl = '#1', bypass = '#2', allow = { x = 1 } } } }"] = "'allow' cannot be that table",
+      ["return { switches = { a = { acl = '#1', bypass = '#2', allow = '192.0.2.1' } } }"] =
+        "option 'allow' must be a list of .*: write { \"192.0.2.1\" }",
+      ["return { switches = { a = { acl = '#1', bypass = '#2', allow = { x = 1 } } } }"] = "it has the key 'x'",
+      ["return { switches = { a = { acl = '#1', bypass = '#2', allow = { 'a', nil, 'b' } } } }"] = "its element 2 is missing",
+      ["return { switches = { a = { acl = '#1', bypass = '#2', allow = { '' } } } }"] = "its element 1 is a string %(''%)",
       ["return { switches = { [1] = { acl = '#1' } } }"] = "a switch has a name",
+      ["return { switches = { a = '#1' } }"] = "switch 'a': a table of options is expected, not a string %('#1'%)",
       ["return { default = 'x' }"] = "no switch 'x' to be the default",
-      ["return { by_hand = 'fight' }"] = "'by_hand' cannot be 'fight'",
+      ["return { by_hand = 'fight' }"] = "option 'by_hand' must be 'keep' or 'undo', not a string %('fight'%)",
+      ["return { windows = { window = 'Sun 02:00-04:00' } }"] = "'windows' must be a list of tables; it has the key 'window'",
+      ["return { windows = { { path = { '/x' } } } }"] = "window 1: no option 'path'; did you mean 'paths'%?",
+      ["return { windows = { { window = 'Sun 02:00-04:00', lead = -1 } } }"] = "option 'lead' must be a number of minutes",
+      ["return { windows = { { paths = { '/x' } } } }"] = "window 1: 'window' or 'calendar' is missing",
+      ["return { windows = { { window = 'daily', switch = 'a' } } }"] = "window 1: there is no switch 'a'",
       ["return {"] = "line 1: ",
       ["os.exit(0)"] = "a nil value %(global 'os'%)",
       ["while true do end"] = "does not come to an end",
@@ -48,7 +63,7 @@ describe("the configuration", function()
     assert.matches("has the ACL of switch", problem("return { switches = { a = { acl = '#1' }, b = { acl = '#1' } } }"))
   end)
 
-  it("has no functions, neither those of strings, and does not grow without an end", function()
+  it("runs without functions, also those of strings, and within bounds of time and memory", function()
     for text, why in pairs({
       ["return ('x'):rep(1e10)"] = "attempt to index a string value",
       ["return print()"] = "attempt to call a nil value %(global 'print'%)",
@@ -62,11 +77,33 @@ describe("the configuration", function()
     assert.equal("xx", ("x"):rep(2))
   end)
 
-  it("does without a file, and with none of the standard place", function()
-    local found = { switches = {} }
-    assert.equal("#9999", config.switch(found).acl)
-    assert.equal("/list", config.switch(found, nil, "/list").acl)
-    assert.has_error(function() config.switch(found, "shop") end)
+  it("applies by_hand to every switch that does not say, also one that is not declared", function()
+    local found = config.parse("conf", "return { by_hand = 'undo', switches = { a = { acl = '#1', by_hand = 'keep' } } }")
+    assert.equal("keep", config.switch(found, nil, "#1").by_hand)
+    assert.equal("undo", config.switch(found, nil, "#7").by_hand)
+    assert.equal("undo", config.switch(config.parse("conf", "return { by_hand = 'undo' }")).by_hand)
+    assert.equal("keep", config.switch({ switches = {} }).by_hand)
+  end)
+
+  it("does without a file, and takes an empty variable of the environment for none", function()
+    local folder <close> = support.folder()
+    local path, getenv = config.PATH, os.getenv
+    local restore <close> = setmetatable({}, { __close = function()
+      config.PATH, os.getenv = path, getenv
+    end })
+    config.PATH = folder.path .. "/none.lua"
+    for _, value in ipairs({ false, "" }) do
+      function os.getenv()
+        return value or nil
+      end
+      local found = config.read()
+      assert.same({ switches = {}, windows = {} }, found)
+      assert.equal("#9999", config.switch(found).acl)
+      assert.equal("/list", config.switch(found, nil, "/list").acl)
+      support.refused("no switch 'shop'", config.switch, found, "shop")
+    end
+    config.PATH = folder.write("config.lua", "return { switches = { a = { acl = '#1' } } }")
+    assert.equal("#1", config.switch(config.read()).acl)
   end)
 
   it("asks which, where several are there", function()
@@ -76,7 +113,7 @@ describe("the configuration", function()
     assert.matches("which switch%? %-%-switch takes one of a, b", why.message)
   end)
 
-  it("reads the file that is named, and misses it when it is not there", function()
+  it("reads the file that is named, and refuses one that is missing", function()
     local folder <close> = support.folder()
     local path = folder.write("config.lua", "return { switches = { a = { acl = '#1' } } }")
     assert.equal("#1", config.read(path).switches.a.acl)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
--- Windows that recur so often that their occurrences cannot be gone through one by one: each answer is there at
--- once, or is refused. A search without end fails by the time that a test may take.
+-- Windows that recur so often that haplua cannot go through their occurrences one by one. Each question is answered at
+-- once or refused. A search without end fails at the time limit of a test.
 
 local calendar = require("haplua.calendar")
 local occurrences = require("occurrences")
@@ -15,7 +15,7 @@ local function coming(specs, n, options, from)
   return occurrences.coming(specs, options or { tz = "UTC" }, from or FROM, n)
 end
 
---- All numbers up to one, for BYSECOND and the like; but for one of them.
+--- The numbers from 0 to a last one, for BYSECOND and the like, without one of them.
 local function up_to(last, without)
   local list = {}
   for i = 0, last do
@@ -24,7 +24,7 @@ local function up_to(last, without)
   return table.concat(list, ",")
 end
 
---- A rule that starts on 1 November 2026, for so long.
+--- A rule that starts on 1 November 2026, and the length of its occurrences.
 local function rule(text, length)
   return ("DTSTART:20261101T000000;RRULE:%s for %s"):format(text, length)
 end
@@ -104,7 +104,7 @@ describe("a window that recurs every few seconds", function()
     it("is refused, by its name, where it would be gone through for long: " .. name, function()
       local problem = refusal(coming, case[1], 1, { tz = "UTC", except = case[2] })
       assert.matches("FREQ=SECONDLY;INTERVAL=2.* recurs too often", problem.message)
-      assert.matches("as long as its steps", problem.advice)
+      assert.matches("last until the next", problem.advice)
     end)
   end
 

@@ -135,7 +135,7 @@ describe("a value", function()
     local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
     local target = haproxy.connect(fake.address)
     for _, value in ipairs({ true, {}, print, 0 / 0 == 0, io.stdout }) do
-      assert.matches("string expected", failure(target.acl_add, target, "#1", "good", value))
+      assert.matches("must be a list of texts; its element 2 is", failure(target.acl_add, target, "#1", "good", value))
       assert.matches("string expected", failure(target.send, target, { "show", value }))
     end
     for _, name in ipairs({

@@ -3,6 +3,7 @@
 --- Instants and occurrences as the tests of windows and calendars write them.
 
 local civil = require("haplua.time.civil")
+local reader = require("haplua.time.reader")
 local window = require("haplua.window")
 local zone = require("haplua.zone")
 
@@ -12,7 +13,7 @@ local M = {}
 ---@param text string
 ---@return integer seconds
 function M.at(text)
-  return require("haplua.window.spec").instant(text, zone.load("UTC"))
+  return reader.whole("time", text, reader.instant, zone.load("UTC"))
 end
 
 --- "2026-03-29 01:00" of an instant, in UTC.

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
--- docs/windows.md, sentence by sentence; tests/window/oracle.py holds the arithmetic against Python's.
+-- Tests docs/windows.md sentence by sentence. tests/window/oracle.py compares the arithmetic with Python's.
 
 local occurrences = require("occurrences")
 local support = require("support")
@@ -58,7 +58,7 @@ describe("a window's text", function()
     end)
   end
 
-  -- the text, where the mark stands, and a word of the reason
+  -- the text, the column of the mark, and a word of the message
   for _, case in ipairs({
     { "", 1, "nothing stands here" },
     { "   ", 1, "nothing stands here" },
@@ -94,7 +94,8 @@ describe("a window's text", function()
     { "Sun 02:00 for 0s", 15, "no time at all" },
     { "Sun 02:00 for 99999d", 15, "ten years" },
     { "Sun 02:00 for 4hours", 17, "duration" },
-    { "Sun 02:00 for 4w", 15, "duration" },
+    { "Sun 02:00 for 4y", 15, "duration" },
+    { "2026-12-01 02:00-0400", 22, "offset from UTC" },
     { "2026-12-01", 11, "what time" },
     { "2026-13-01T02:00 for 1h", 1, "no such day" },
     { "2026-02-29T02:00 for 1h", 1, "no such day" },
@@ -171,7 +172,7 @@ describe("a window", function()
   end)
 
   it("belongs to the day on which it starts, also over midnight", function()
-    -- Friday's goes on into Saturday, and none starts on Sunday: kured looked at the day that it was
+    -- Friday's window lasts into Saturday, and none starts on Sunday; kured took the current day instead
     local shift = window.new("Mon..Fri 22:00-02:00", paris)
     assert.is_truthy(shift:open_at(at("2026-11-28T00:30+01:00")))
     assert.is_nil(shift:open_at(at("2026-11-29T00:30+01:00")))
@@ -181,7 +182,7 @@ describe("a window", function()
   end)
 
   it("has its days in its zone, not in UTC", function()
-    -- in Auckland it is Sunday when it is Saturday in UTC: GKE took the latter
+    -- in Auckland it is Sunday while it is Saturday in UTC; GKE took the day in UTC
     assert.are.same({ "2026-11-28 13:00/2026-11-28 15:00" },
       coming("Sun 02:00-04:00", { tz = "Pacific/Auckland" }, "2026-11-26T00:00Z", 1))
     assert.are.same({ "2026-11-30 05:00/2026-11-30 07:00" },
@@ -189,7 +190,7 @@ describe("a window", function()
   end)
 
   it("ends on the day on which it ends, not a day late", function()
-    -- robotics' windows ran to Monday
+    -- robotics' windows lasted until Monday
     local weekend = window.new("Fri 22:00-Mon 06:00", paris)
     assert.are.equal(at("2026-11-30T06:00+01:00"), weekend:open_at(at("2026-11-28T12:00+01:00")).closes)
     assert.is_nil(weekend:open_at(at("2026-11-30T06:00+01:00")))
@@ -198,17 +199,17 @@ describe("a window", function()
   end)
 
   it("comes again and again", function()
-    -- Uptime Kuma's worked once
+    -- Uptime Kuma's windows opened only once
     local list = coming("daily 03:00 for 15m", paris, "2026-01-01T00:00Z", 800)
     assert.are.equal(800, #list)
     assert.are.equal("2028-03-10 02:00/2028-03-10 02:15", list[800])
   end)
 
   it("means wall-clock times by 02:00-04:00, and elapsed time by 'for 2h'", function()
-    -- 2026-10-25: 03:00 is 02:00 again. kured subtracted 24 hours
+    -- on 2026-10-25 the clocks go from 03:00 back to 02:00; kured subtracted 24 hours
     assert.are.same({ "2026-10-24 23:00/2026-10-25 03:00" }, coming("Sun 01:00-04:00", paris, "2026-10-24T12:00Z", 1))
     assert.are.same({ "2026-10-24 23:00/2026-10-25 02:00" }, coming("Sun 01:00 for 3h", paris, "2026-10-24T12:00Z", 1))
-    -- 2026-03-29: 02:00 is 03:00
+    -- on 2026-03-29 the clocks go from 02:00 to 03:00
     assert.are.same({ "2026-03-29 00:00/2026-03-29 02:00" }, coming("Sun 01:00-04:00", paris, "2026-03-28T12:00Z", 1))
     assert.are.same({ "2026-03-29 00:00/2026-03-29 03:00" }, coming("Sun 01:00 for 3h", paris, "2026-03-28T12:00Z", 1))
     assert.are.same({ "2026-03-27 23:00/2026-03-29 23:00" }, coming("Sat 00:00 for 2d", paris, "2026-03-27T12:00Z", 1))
@@ -249,7 +250,7 @@ describe("a window", function()
       coming("first Sun 02:00-04:00", paris, "2026-11-22T00:00Z", 2))
     assert.are.same({ "2026-11-29 01:00/2026-11-29 03:00", "2026-12-27 01:00/2026-12-27 03:00" },
       coming("last Sun 02:00-04:00", paris, "2026-11-22T00:00Z", 2))
-    -- not every month has a fifth Sunday, and where it has, it is the last
+    -- not every month has a fifth Sunday; where a month has one, it is the last
     assert.are.same({ "2026-11-29 01:00/2026-11-29 03:00", "2026-12-27 01:00/2026-12-27 03:00",
       "2027-01-31 01:00/2027-01-31 03:00" }, coming("fifth,last Sun 02:00-04:00", paris, "2026-11-22T00:00Z", 3))
     assert.are.same({ "2026-11-29 01:00/2026-11-29 03:00", "2027-01-31 01:00/2027-01-31 03:00" },
@@ -420,8 +421,8 @@ describe("windows of a script", function()
 end)
 
 describe("a script's windows", function()
-  --- Run fn(clock) with a clock that stands still but for who sleeps. `clock.set[instant] = other` sets it to another
-  -- time when it gets there, as far as a sleep goes.
+  --- Run fn(clock) with a clock that only sleeping advances. `clock.set[instant] = other` sets it to another time when a
+  -- sleep reaches that instant.
   local function with_clock(start, fn)
     local real = package.loaded["haplua.task"]
     local clock = { now = at(start), set = {} }
@@ -493,7 +494,7 @@ describe("a script's windows", function()
 
   it("are looked for again when the clock is set while one is waited for", function()
     with_clock("2026-11-23T00:00Z", function(clock)
-      -- forward into a window, and over one
+      -- forward into a window, and past one
       clock.set[at("2026-11-24T00:00Z")] = at("2026-11-29T03:30+01:00")
       local each = window.each("Sun 02:00-04:00", paris)
       assert.are.equal(opens, each().opens)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
 local civil = require("haplua.time.civil")
-local posixzone = require("haplua.time.posix_tz")
+local posix_tz = require("haplua.time.posix_tz")
 local support = require("support")
 local zone = require("haplua.zone")
 
@@ -11,14 +11,14 @@ local function at(text)
   return civil.day(y // 1, m // 1, d // 1) * 86400 + h * 3600 // 1 + min * 60 // 1 + (tonumber(s) or 0) // 1
 end
 
---- The same as an instant, in UTC.
+--- "2026-03-29T02:30" in UTC as an instant.
 local utc = at
 
 local function same_time(expected, instant)
   assert.are.equal(expected, civil.text(instant))
 end
 
---- Run a chunk under another environment, and return what it prints.
+--- Run a chunk in another environment, and return its output.
 local function under(env, chunk)
   return support.haplua({ "-e", chunk, env = env }).out
 end
@@ -58,7 +58,7 @@ describe("a zone's rule for ever", function()
     ["XXX-3:15:30YYY,M1.1.0/-167,M12.5.6/167"] = { 11730, 15330 },
   }) do
     it("is read: " .. text, function()
-      local rule = posixzone.parse(text)
+      local rule = posix_tz.parse(text)
       assert.are.same(expected, { rule.offset, rule.dst_offset })
     end)
   end
@@ -69,14 +69,14 @@ describe("a zone's rule for ever", function()
     "CET-1,M3.5.0,M10.5.0", "CET-1CEST,400,J9",
   }) do
     it("is refused: '" .. text .. "'", function()
-      assert.is_nil(posixzone.parse(text))
+      assert.is_nil(posix_tz.parse(text))
     end)
   end
 
   it("counts Julian days with and without the leap day", function()
-    local rule = posixzone.parse("EST5EDT,J60/2,300/2")
+    local rule = posix_tz.parse("EST5EDT,J60/2,300/2")
     for year, expected in pairs({ [2024] = "2024-10-27", [2025] = "2025-10-28" }) do
-      local first, second = posixzone.changes(rule, year)
+      local first, second = posix_tz.changes(rule, year)
       same_time(year .. "-03-01T02:00", first[1] - 5 * 3600)
       assert.are.equal(expected, civil.date_text((second[1] - 4 * 3600) // 86400))
     end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
--- A year of a site's windows in Paris, with all that goes wrong meanwhile. When something should be so is
--- computed here from two explicit clock changes, not by haplua.window.
+-- A year of a site's windows in Paris, with failures of every kind in between. This file computes when a window
+-- should be open from two explicit clock changes, not with haplua.window.
 
 local test = require("haplua.test")
 
@@ -11,7 +11,7 @@ local BEGIN = 1767225600 -- 2026-01-01T00:00:00Z
 -- Paris has summer time between these: 2026-03-29T01:00Z, 2026-10-25T01:00Z.
 local SUMMER, WINTER = 1774746000, 1792890000
 
---- The first instant at which the clocks of Paris have got to a time of a day (counted from 1 January).
+--- The first instant at which the clocks of Paris show a time of a day. Days count from 1 January.
 local function paris(day, hour, minute)
   local shown = BEGIN + day * DAY + hour * 3600 + minute * 60
   if shown - 7200 >= SUMMER and shown - 7200 < WINTER then
@@ -21,7 +21,7 @@ local function paris(day, hour, minute)
   return winter >= SUMMER and winter < WINTER and SUMMER or winter
 end
 
--- 1 January 2026 is a Thursday, so day 3 is a Sunday; days of 2026: 24 December is 357.
+-- 1 January 2026 is a Thursday, so day 3 is a Sunday. 24 December is day 357.
 local CHRISTMAS, AFTER = 357, 359
 
 local function is_christmas(day)
@@ -64,7 +64,7 @@ local function open_at(list, instant)
 end
 
 local HOLDER = [[
-  -- instead of a keeper, which asks every second: most of the year there is nothing for it to do
+  -- takes the place of keep, which asks HAProxy every second: most of the year it has nothing to do
   local journal <close> = require("haplua.store.journal").open(arg[1])
   local lock <close> = assert(journal:keeper("/run/haproxy/admin.sock"))
   task.sleep(1e9)
@@ -101,7 +101,7 @@ describe("a year of windows", function()
     return require("task").time()
   end
 
-  --- What is in force is what should be.
+  --- Assert that the right windows are in force.
   local function look()
     for name, list in pairs(want) do
       local acl = lists[name]
@@ -136,7 +136,7 @@ describe("a year of windows", function()
     test.advance(2)
   end
 
-  --- Is a list on that a reload forgets?
+  --- Is a window open whose list has no file, so that a reload empties it?
   local function in_memory()
     return open_at(want["#9999"], now()) or open_at(want["#9001"], now())
   end
@@ -153,7 +153,7 @@ describe("a year of windows", function()
     keeper(false)
   end)
 
-  -- What may happen, each at an instant when no boundary is near: for `span` seconds there is none.
+  -- The events, each at an instant with no boundary of a window within `span` seconds.
   local events = {
     function()
       note("killed, and started again")
@@ -207,7 +207,7 @@ describe("a year of windows", function()
       for _, list in pairs(want) do
         local there, passed = open_at(list, back), false
         for _, one in ipairs(list) do
-          -- one that is over stays so while the clock shows it again; one that was left is another matter
+          -- a window that is over stays closed while the clock shows it again, unless it was left early
           passed = passed or one.left and one.closes > back and one.opens <= now()
         end
         if passed or there and there ~= open_at(list, now()) then
@@ -225,7 +225,7 @@ describe("a year of windows", function()
     end,
   }
 
-  -- What may last over a boundary; each returns what ends it.
+  -- The failures that may last over a boundary. Each returns a function that ends it.
   local over = {
     function()
       note("HAProxy is away")
@@ -272,7 +272,7 @@ describe("a year of windows", function()
     end
   end
 
-  --- Random instants before a boundary, and what happens then. False: the clock was set back.
+  --- Let events happen at random instants before a boundary. Returns false where the clock was set back.
   local function before(boundary)
     local happened = 0
     while math.random() < 0.4 and boundary - now() > 120 do
@@ -290,7 +290,7 @@ describe("a year of windows", function()
     return happened
   end
 
-  --- Over a boundary, with everything well or not.
+  --- Pass a boundary, with a failure or without.
   local function pass(boundary)
     keeper(false)
     local trouble = math.random() < 0.15 and boundary - now() > 30 and over[math.random(#over)]
@@ -397,7 +397,7 @@ describe("a clock that is set back", function()
   end)
 end)
 
--- Calendars are looked at every five seconds, a year of which would take minutes: six days have what matters.
+-- haplua reads calendars every five seconds, so a year would take minutes. Six days have all cases.
 describe("a calendar around a change of clocks", function()
   local MARCH = BEGIN + 84 * DAY -- 2026-03-26T00:00Z, a Thursday; clocks change on Sunday
 

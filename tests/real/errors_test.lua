@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
--- What goes wrong on the first day: each with its text and its exit status.
+-- The failures of the first day, each with its message and its exit status.
 
 local site = require("site")
 local support = require("support")
 
 local is_root = support.is_root
 
---- Run haplua as somebody who may not write to this socket.
+--- Run haplua as a user who may not write to this socket.
 local function as_stranger(...)
   if is_root() then
     return support.shell('exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"', ...)
@@ -34,7 +34,7 @@ describe("the usual failures", function()
     s.target:acl_clear("#9999")
   end)
 
-  --- A run failed with this status, said nothing on standard output, and these texts, in this order,
+  --- Assert that a run failed with this status, with nothing on standard output and with these texts, in this order,
   -- on standard error.
   local function check(ran, status, ...)
     assert.equal("", ran.out)
@@ -125,7 +125,7 @@ describe("the usual failures", function()
 
   it("the pattern cannot be sent", function()
     check(s:maint("on", "^/a\n^/b"), 1, "haplua: ")
-    check(s:maint("on", ""), 1, "haplua: ")
+    check(s:maint("on", ""), 2, "maint: 'pattern' is empty")
     check(s:maint("on", ("x"):rep(20000)), 1, "haplua: ")
     assert.same({}, s.target:acl_list("#9999"))
   end)

@@ -7,7 +7,7 @@ local support = require("support")
 
 local failure = support.failure
 
--- Values that a line protocol without quotes could trip over.
+-- Values that a line protocol without quotes could misread.
 local odd = {
   "a b", " a", "a ", "a\tb", "\ta\t", "a;b", ";", "clear acl #8003;", "a\\b", "\\", "\\\\", "a\\",
   "\\n", '"', '"a b"', "'a'", "a<<", "<<", "<<EOF", "a <<", "a <<x", "@1", "@", "@a b", "#1", "#", "#0x10",
@@ -201,9 +201,11 @@ describe("haproxy", function()
     end
     t:server_set({ server = "spare/one", addr = "127.0.0.2", port = 81 })
     assert.equal("refused", failure(t.server_set, t, { server = "spare/nope", state = "maint" }).kind)
-    assert.equal("refused", failure(t.server_set, t, { server = "spare/one", weight = 1000 }).kind)
-    assert.equal("refused", failure(t.server_set, t, { server = "spare/one", state = "asleep" }).kind)
-    assert.equal("refused", failure(t.server_set, t, { server = "spare/one", addr = "no.such.host.invalid" }).kind)
+    for _, want in ipairs({ { weight = 1000 }, { state = "asleep" }, { addr = "no.such.host.invalid" }, { port = 82 } }) do
+      want.server, want.state = "spare/one", want.state or "drain"
+      assert.is_string(failure(t.server_set, t, want))
+    end
+    assert.equal(3, t:server_set({ server = "spare/one", weight = "300%" }).srv_uweight)
     assert.equal("ready", t:servers("spare")[1].admin)
     assert.is_false((pcall(t.server_set, t, { server = "spare/one", wieght = 1 })))
   end)

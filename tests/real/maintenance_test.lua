@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- Maintenance as people mean it: scope, bypass, reason, end, journal, files.
+-- maint with every kind of list: scope, bypass, reason, end, journal, files.
 
 local running = require("running")
 local site = require("site")
@@ -15,7 +15,7 @@ end
 
 local good = support.good
 
---- Run, and expect a refusal with these words.
+--- A run must have failed with this status and these words.
 local function bad(status, ran, ...)
   assert.equal(status, ran.status, ran.out .. ran.err)
   for _, words in ipairs({ ... }) do
@@ -33,7 +33,7 @@ return {
   default = "site",
 }]]
 
---- A site with every kind of list. The ACL `maintenance` of the test site's own is there, too.
+--- A site with every kind of list, beside the ACL `maintenance` that every test site has.
 local function start(options)
   options = options or {}
   local s = site.start({
@@ -97,7 +97,7 @@ describe("maint, with a configuration", function()
     assert.equal("application", sees("any.example", "/"))
   end)
 
-  it("says what visitors are told where there is no journal", function()
+  it("shows what visitors see where there is no journal", function()
     local function status(...)
       return s:maint("--no-journal", "status", ...)
     end
@@ -108,8 +108,8 @@ describe("maint, with a configuration", function()
     local told = decode(status("--json")).told
     assert.same({ "new\\database", "2036-12-01T03:00:00Z" }, { told.reason, told["until"] })
     local text = good(status())
-    assert.matches("\n  since [^\n]* %(%d+ s%), as visitors are told\n  reason: new\\database\n  until 2036%-", text)
-    assert.not_matches("visitors are told\n", good(s:maint("status")), 1, true)
+    assert.matches("\n  since [^\n]* %(%d+ s%), as visitors see it\n  reason: new\\database\n  until 2036%-", text)
+    assert.not_matches("as visitors see it\n", good(s:maint("status")), 1, true)
     s.target:map_replace(s.dir .. "/info.map", { ["until"] = "1000", since = "soon", reason = "\27[31mx" })
     text = good(status())
     assert.matches("\n  reason: \\x1b[31mx\n", text, 1, true)
@@ -135,8 +135,8 @@ describe("maint, with a configuration", function()
     bad(1, s:maint("on", "--path", "/a b"), "%20 for a blank")
     bad(1, s:maint("--switch", "shop", "on", "--bypass", "192.0.2.0/24"), "no list of clients that pass")
     bad(1, s:maint("on", "--bypass", "192.0.2.0/33"), "not a valid IPv4 or IPv6 address")
-    bad(2, s:maint("on", "--until", "24:00"), "a time such as 03:00")
-    bad(2, s:maint("on", "--for", "30"), "a duration such as 30m")
+    bad(2, s:maint("on", "--until", "24:00"), "write 00:00 of the next day")
+    bad(2, s:maint("on", "--for", "30"), "a duration such as 4h")
     bad(2, s:maint("on", "--for", "30m", "--until", "03:00"), "--until and --for: which?")
     bad(2, s:maint("on", "--wait"), "--wait: until when?")
     assert.same({ false, false }, {
@@ -199,7 +199,7 @@ describe("maint, with a configuration", function()
     bad(1, s:maint("on", "^/b", "^/shop("), "regex '^/shop(' is invalid")
     assert.equal("# the site\n^[^/]*/a\n", running.content(s.dir .. "/site.acl"))
     assert.same({ "^[^/]*/a" }, s.target:acl_list(s.dir .. "/site.acl"))
-    bad(1, s:maint("on", "#^/b"), "cannot stand in a file")
+    bad(1, s:maint("on", "#^/b"), "a file of patterns cannot hold")
     assert.same({ "^[^/]*/a" }, s.target:acl_list(s.dir .. "/site.acl"))
     assert.same({}, decode(s:maint("status", "--json")).disagreements)
   end)
@@ -209,32 +209,32 @@ describe("maint, with a configuration", function()
     assert.equal("# the site\n", running.content(s.dir .. "/site.acl"))
     local status = decode(s:maint("status", "--json"))
     assert.equal("file", status.disagreements[1].kind)
-    assert.matches("the next reload would undo what is so now", status.disagreements[1].text, 1, true)
+    assert.matches("the next reload would undo the current state", status.disagreements[1].text, 1, true)
   end)
 
-  it("tells reloaded and forgotten, changed by hand, expired", function()
+  it("status names what disagrees: forgotten at a reload, changed by hand, expired", function()
     good(s:maint("--switch", "old", "on", "^/a"))
-    local function told()
+    local function disagreements()
       local kinds = {}
       for i, disagreement in ipairs(decode(s:maint("--switch", "old", "status", "--json")).disagreements) do
         kinds[i] = disagreement.kind
       end
       return table.concat(kinds, " ")
     end
-    assert.equal("", told())
+    assert.equal("", disagreements())
     s.target:acl_add("#9999", "^/x")
-    assert.equal("by hand", told())
+    assert.equal("by hand", disagreements())
     s:reload()
-    assert.equal("forgotten", told())
-    assert.matches("HAProxy's process %d+ was replaced by %d+ at .* knows nothing of it",
+    assert.equal("forgotten", disagreements())
+    assert.matches("HAProxy's process %d+ was replaced by %d+ at .*, and that one has an empty list",
       good(s:maint("--switch", "old", "status")))
     good(s:maint("--switch", "old", "on", "^/a"))
-    assert.equal("", told())
+    assert.equal("", disagreements())
     require("haplua.store.journal").open(s.journal):run("UPDATE changes SET ends = 1 WHERE id = (SELECT max(id) FROM changes)")
-    assert.equal("expired", told())
+    assert.equal("expired", disagreements())
   end)
 
-  it("writes down who did what, and when a change failed", function()
+  it("records who did what, and that a change failed", function()
     local log = decode(s:maint("--switch", "shop", "log", "--json", "--last", "1"))
     local last = log[1] and log[1].id or 0
     good(s:maint("--switch", "shop", "on", "--path", "/shop", "--reason", "because"))
@@ -255,12 +255,12 @@ describe("maint, with a configuration", function()
     assert.matches("shop  on  .*reason: because  %[done%]", good(s:maint("--switch", "shop", "log")))
   end)
 
-  it("has one wait for the other", function()
+  it("makes the changes of several processes one after the other", function()
     local both = {}
     for i = 1, 8 do
       both[i] = task.spawn(function()
         local ran
-        repeat -- nobody waits for ever
+        repeat -- one that has waited for 10 s gives up
           ran = s:maint("--switch", "old", "on", "^/" .. i)
         until not ran.err:find("is being changed by somebody else", 1, true)
         return good(ran)
@@ -279,15 +279,15 @@ describe("maint, with a configuration", function()
     assert.same(log[#log].patterns, status.patterns)
   end)
 
-  it("during, tried again, does not take what an attempt has left for what was there before", function()
+  it("during, tried again, restores what was there before the first attempt", function()
     good(s:maint("off"))
     local function try_again(left)
       good(s:haplua({ "-e", [[
-        local during, tried = require("haplua.maintenance").during, {}
-        local options = { acl = "#9999", patterns = { "^/a", "^/b" }, journal = false, tried = tried }
-        during(options, function() end)
+        local during, lifetime = require("haplua.apply.during").run, { attempts = {} }
+        local request = { acl = "#9999", patterns = { "^/a", "^/b" }, journal = false }
+        during(request, lifetime, function() end)
         haproxy.acl_replace("#9999", { ... })
-        during(options, function() end)
+        during(request, lifetime, function() end)
       ]], table.unpack(left) }))
       return s.target:acl_list("#9999")
     end

@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: MIT
 --
--- The issue's set-up as it stands there, and the script that a person on call types.
+-- scripts/maint.lua: in the set-up that haplua was made for, with ACLs of each kind, and with nothing configured.
 
 local site = require("site")
+local support = require("support")
 
 local SOCKET_FOLDER = "/tmp/haproxy/socket"
 
---- The folder of the issue's socket, made for the test and removed after it; nil when that is somebody
--- else's: local folder <close> = issue_folder()
-local function issue_folder()
+--- Make the folder of that set-up's socket, for the block: local folder <close> = socket_folder()
+---@return table?  nil: the folder is there already, and so somebody else's
+local function socket_folder()
   if run({ "mkdir", "-p", "/tmp/haproxy", stderr = "null" }) ~= 0
     or run({ "mkdir", SOCKET_FOLDER, stderr = "null" }) ~= 0 then
     return nil
@@ -23,7 +24,7 @@ end
 
 describe("the set-up that haplua replaces", function()
   it("goes to the maintenance page and back", function()
-    local folder <close> = issue_folder()
+    local folder <close> = socket_folder()
     if not folder then
       pending(SOCKET_FOLDER .. " is somebody else's")
     end
@@ -62,7 +63,7 @@ describe("scripts/maint.lua", function()
     end
   end)
 
-  --- Run it; it has to succeed with one line, which is returned.
+  --- Run it. It must succeed and print one line, which is returned.
   local function maint(...)
     local ran = s:maint(...)
     assert.same({ 0, "" }, { ran.status, ran.err })
@@ -74,7 +75,7 @@ describe("scripts/maint.lua", function()
     assert.equal("maintenance is off: #9999 matches nothing (0 added, 1 removed)", maint("off"))
   end)
 
-  it("says so when nothing did", function()
+  it("says so when nothing changed", function()
     assert.equal("maintenance was off already: #9999 matches nothing", maint("off"))
     maint("on")
     assert.equal("maintenance was on already: #9999 matches ^.*$", maint("on"))
@@ -117,7 +118,7 @@ describe("scripts/maint.lua", function()
     assert.equal("[]", maint("status", "--json"):match('"patterns":(%b[])'))
   end)
 
-  it("finds the right everything for the ACL's match type", function()
+  it("closes the whole site by the pattern that fits the match method", function()
     for _, acl in ipairs({ "#8001", "#8002" }) do
       maint("--acl", acl, "on")
       assert.equal("page", s:sees("/x"))
@@ -126,7 +127,7 @@ describe("scripts/maint.lua", function()
     end
   end)
 
-  it("refuses to take a part for everything", function()
+  it("refuses the whole site where no pattern matches every request", function()
     local ran = s:maint("--acl", "#8003", "on")
     assert.equal(1, ran.status)
     assert.matches("no pattern that matches every request", ran.err, 1, true)
@@ -141,7 +142,6 @@ describe("scripts/maint.lua", function()
   end)
 
   it("takes its socket from the environment, and goes by its name", function()
-    local support = require("support")
     local ran = support.haplua({ "maint", "on", env = { HAPLUA_SOCKET = s.socket } })
     assert.same({ 0, "" }, { ran.status, ran.err })
     assert.equal("page", s:sees("/"))
@@ -158,7 +158,7 @@ describe("scripts/maint.lua", function()
     assert.equal("application", s:sees("/shop"))
   end)
 
-  it("has nothing to do in a dry run of what is so already", function()
+  it("has nothing to do in a dry run where the state is as asked", function()
     maint("on")
     local ran = s:haplua({ "-n", "scripts/maint.lua", "on" })
     assert.same({ 0, "" }, { ran.status, ran.err })
@@ -177,5 +177,71 @@ describe("scripts/maint.lua", function()
       assert.equal(2, ran.status)
       assert.equal("", ran.out)
     end
+  end)
+end)
+
+describe("an installation with nothing configured", function()
+  local s
+
+  setup(function()
+    s = site.start({ frontend = "acl words path -u 8001 -m beg" })
+  end)
+
+  teardown(function()
+    s:close()
+  end)
+
+  before_each(function()
+    s.target:acl_clear("#9999")
+    s.target:acl_clear("#8001")
+  end)
+
+  --- Run a shell script where /etc and /var/lib are empty, in a mount namespace of its own. In it, `maint` is haplua on
+  -- the site, without any of haplua's variables.
+  local function bare(script)
+    local words = table.concat(support.program("-s", s.socket, "scripts/maint.lua"), "' '")
+    local status, out, err = run({
+      "unshare", "--mount", not support.is_root() and "--map-root-user" or "--propagation=private", "sh", "-ec",
+      ("mount -t tmpfs none /etc; mount -t tmpfs none /var/lib; echo mounted\nmaint() { '%s' \"$@\"; }\n%s"):format(words,
+        script),
+      env = { HAPLUA_CONFIG = false, HAPLUA_JOURNAL = false, HAPLUA_ACL = false, HAPLUA_SOCKET = false },
+      stdout = "capture", stderr = "capture",
+    })
+    if not out:find("^mounted\n") then
+      pending("this user may not make a mount namespace: " .. err)
+    end
+    return { status = status, out = out:gsub("^mounted\n", ""), err = err }
+  end
+
+  it("works, with the ACL #9999, and begins its journal", function()
+    local out = support.good(bare([[
+      maint status
+      maint on --reason first
+      maint status
+      maint log
+      ls /var/lib/haplua
+      maint doctor | grep configuration || true
+      maint off]]))
+    assert.matches("^maintenance is off: #9999 matches nothing\n  no journal: /var/lib/haplua/journal.db: there is none\n"
+      .. "maintenance is on: #9999 matches %^%.%*%$ %(1 added, 0 removed, confirmed for /%)\n  reason: first\n"
+      .. "maintenance is on: #9999 matches %^%.%*%$\n  since .*, by .*\n  reason: first\n"
+      .. ".*  #9999  on  .*reason: first  %[done%]\n.*journal%.db\n.*"
+      .. "ok    configuration  no file: the ACL is #9999\nmaintenance is off", out)
+  end)
+
+  it("finds /etc/haplua/config.lua once it is there", function()
+    support.good(bare([[
+      mkdir /etc/haplua
+      echo 'return { switches = { words = { acl = "#8001" } } }' >/etc/haplua/config.lua
+      maint on --path /shop]]))
+    assert.same({}, s.target:acl_list("#9999"))
+    assert.same({ "/shop" }, s.target:acl_list("#8001"))
+  end)
+
+  it("works where no journal can be begun, and says so", function()
+    local ran = bare("mount -t tmpfs -o ro none /var/lib; maint on; maint status")
+    assert.equal(0, ran.status, ran.err)
+    assert.matches("this is in no journal (/var/lib/haplua/journal.db: ", ran.err, 1, true)
+    assert.same({ "^.*$" }, s.target:acl_list("#9999"))
   end)
 end)

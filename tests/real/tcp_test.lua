@@ -4,7 +4,7 @@
 
 local site = require("site")
 
---- Has this machine an IPv6 loopback?
+--- Does this machine have an IPv6 loopback address?
 local function has_ipv6()
   local f <close> = io.open("/proc/net/if_inet6")
   return f ~= nil and f:read("a"):find(("0"):rep(31) .. "1 ") ~= nil
@@ -25,7 +25,7 @@ describe("over TCP", function()
     s:close()
   end)
 
-  --- On and off again through this address.
+  --- Switch maintenance on and off through this address.
   local function check(address)
     local ran = s:haplua({ "scripts/maint.lua", "on", socket = address })
     assert.same({ 0, "" }, { ran.status, ran.err })

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- tests/fuzz/real_words.lua, briefly: words come back from HAProxy as they were sent.
+-- A short run of tests/fuzz/real_words.lua: HAProxy returns words as they were sent.
 
 local support = require("support")
 

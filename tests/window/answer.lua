@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- haplua's side of tests/window/oracle.py: a question a line on standard input, as JSON, an answer a line.
+-- Answers the questions of tests/window/oracle.py: reads one on each line of standard input, as JSON, and prints one
+-- line for each.
 
 local json = require("haplua.json")
 local window = require("haplua.window")

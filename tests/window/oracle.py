@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Hold haplua's windows against Python's zoneinfo and dateutil.
+"""Compare haplua's windows with Python's zoneinfo and dateutil.
 
 Asks random questions (specs, a zone, exceptions, an instant: which occurrences come next?), many of them
 around changes of clocks, of haplua in one process and of the computation below, which shares nothing with
@@ -61,7 +61,7 @@ class Zone:
         return int(moment.astimezone(self.info).utcoffset().total_seconds())
 
     def search(self, low, high):
-        """The instant at which the offset has changed from what it is at `low`."""
+        """The first instant at which the offset differs from that at `low`."""
         first = self.offset(low)
         while high - low > 1:
             middle = (low + high) // 2
@@ -75,11 +75,11 @@ class Zone:
         return EPOCH + dt.timedelta(seconds=instant + self.offset(instant))
 
     def first(self, civil):
-        """The first instant at which the clock has got there."""
+        """The first instant at which the clock shows this time or a later one."""
         instant = int(civil.replace(tzinfo=self.info, fold=0).timestamp())
         if self.civil(instant) == civil:
             return instant
-        # in a gap: zoneinfo went on with the offset before it, to an instant behind the gap's end
+        # in a gap zoneinfo uses the offset before it, and returns an instant after the gap's end
         late = int(civil.replace(tzinfo=self.info, fold=1).timestamp())
         low, high = min(instant, late), max(instant, late)
         return self.search(low, high)
@@ -149,7 +149,7 @@ def weekly(days, at, nth=None):
 
 
 def near(rng, zone):
-    """An instant, mostly close to a change of the zone's clocks, and the time of day there."""
+    """An instant, mostly near a change of the zone's clocks, and the time of day then."""
     if zone.changes and rng.random() < 0.75:
         instant = rng.choice(zone.changes)
         civil = zone.civil(instant + rng.choice([-1, 0]))
@@ -207,7 +207,7 @@ def numbers(rng, low, high, n, back=False):
 
 
 def by_parts(rng, freq, interval):
-    """BY parts that RFC 5545 gives a meaning, and dateutil the same one."""
+    """BY parts whose meaning in RFC 5545 and in dateutil is the same."""
     parts, some = [], rng.randrange(1, 4)
     day_names = ",".join(d.upper()[:2] for d in rng.sample(DAYS, some))
     if rng.random() < 0.3:
@@ -240,7 +240,7 @@ def by_parts(rng, freq, interval):
         elif kind < 0.25:
             parts.append("BYYEARDAY=" + numbers(rng, 1, 365, some, True))
         elif kind < 0.5:
-            # the year of the weeks at its ends is read in two ways; docs/windows.md
+            # RFC 5545 and dateutil number the weeks at the ends of a year differently; docs/windows.md
             edge = 1 if interval == 1 else 2
             parts.append("BYWEEKNO=" + numbers(rng, edge, 53 - edge, some))
             parts.append("BYDAY=" + day_names)
@@ -420,13 +420,13 @@ class Question:
         return subtract(*found)
 
     def refused(self):
-        """Is a window that is there once jumped over by the clocks? haplua refuses it."""
+        """Do the clocks jump over a window with a date? haplua refuses it."""
         return any(isinstance(s.starts, dt.datetime) and not list(s.intervals(self.zone, None, None))
                    for s in self.specs + self.holes)
 
     def answer(self):
-        """The first occurrences, and the instant up to which they are all there are. None: windows that
-        follow each other for very long."""
+        """The first occurrences, and the instant up to which there are no others. None: windows that
+        follow each other without a gap for very long."""
         back, ahead = 15, 40
         while True:
             sure_from = self.instant - (back - 11) * DAY
@@ -444,7 +444,7 @@ class Question:
 
 
 def same(expected, sure_to, answer):
-    """Does haplua's answer hold what is expected, and more only where nothing is known?"""
+    """Does haplua's answer have the expected occurrences, and others only where Python has not searched?"""
     try:
         found = [int(float(word.replace("inf", "1e15"))) for word in answer.split()]
     except ValueError:
@@ -454,12 +454,12 @@ def same(expected, sure_to, answer):
 
 
 def gave_up(question, expected, answer):
-    """Was there too much to search through for haplua, where Python has not found all that was asked for either?"""
+    """Did haplua refuse a long search, where Python has not found all occurrences either?"""
     return len(expected) < question.n and "recurs too often to be searched through" in answer
 
 
 def ask(haplua, number, seed):
-    """Ask and compare. Returns the numbers of boundaries, of what was left out, and the differences."""
+    """Ask and compare. Returns the number of boundaries, the number of questions left out, and the differences."""
     rng = random.Random(seed)
     zones = [Zone(name) for name in ZONES]
     questions = [Question(rng, zones) for _ in range(number)]

@@ -1,117 +1,136 @@
 -- SPDX-License-Identifier: MIT
 --
---- Maintenance for as long as something lasts: what was there before is remembered, and is there again afterwards,
--- unless somebody else has changed it meanwhile. maintenance.during() is how scripts call it.
+--- Maintenance for as long as a function runs. What the switch had before is remembered and restored afterwards,
+-- unless somebody else has changed the switch meanwhile.
 
+local change = require("haplua.apply.change")
+local context = require("haplua.apply.context")
 local haproxy = require("haproxy")
-local maintenance = require("haplua.maintenance")
+local plans = require("haplua.apply.plan")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
 local time = require("haplua.task").time
 
 local M = {}
 
---- Could what is there be what an attempt has left, of which nobody knows how far it came? `first`: what was before.
-local function may_be_left(first, live, wanted, options)
+---@class haplua.Before  what the switch had before
+---@field patterns string[]
+---@field passing string[]?
+---@field info {keys: string[], values: string[]}?
+---@field wanted haplua.Entry?  the journal's maintenance, where HAProxy had the same patterns
+---@field id integer?  the number of the journal's maintenance
+
+---@class haplua.Lifetime  how a caller uses run()
+---@field action string?  the journal's word for the change; "during"
+---@field resume boolean?  a maintenance with the same action is a killed process's: continue it
+---@field attempts {before: haplua.Before?}?  a caller that tries again after a failure gives the same table each time
+
+--- True if HAProxy's list could be the result of an attempt that failed half-way: each pattern is one of `before` or
+-- of the request, and nobody has made a change since.
+local function may_be_left(before, state, wanted, request)
   local ours = {}
-  for _, pattern in ipairs(first.patterns) do
+  for _, pattern in ipairs(before.patterns) do
     ours[pattern] = true
   end
-  for _, pattern in ipairs((scope.patterns(options, live.kind, live.method))) do
+  for _, pattern in ipairs((scope.patterns(request, state.kind, state.method))) do
     ours[pattern] = true
   end
-  for _, pattern in ipairs(live.patterns) do
+  for _, pattern in ipairs(state.patterns) do
     if not ours[pattern] then
       return false
     end
   end
-  return first.id == (wanted and wanted.id)
+  return before.id == (wanted and wanted.id)
 end
 
---- What there was before, to be put back. Where a process that was killed had begun it (`resumes`), or an attempt has
--- failed, that is what there was before those.
-local function remember(c, options)
-  local live = switch.look(c.target, c.switch)
+--- Find what is to be restored afterwards. After a failed attempt, or a killed process whose maintenance is continued,
+-- that is what the switch had before those.
+---@return haplua.Before
+local function remember(c, request, lifetime)
+  local state = switch.look(c.target, c.switch)
   local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
-  local first, resumed = options.tried and options.tried.before, options.resumes and wanted and wanted.action == options.action
-  if first and (resumed or may_be_left(first, live, wanted, options)) then
-    return first
+  local before = lifetime.attempts and lifetime.attempts.before
+  local resumed = lifetime.resume and wanted and wanted.action == lifetime.action
+  if before and (resumed or may_be_left(before, state, wanted, request)) then
+    return before
   elseif resumed then
     repeat
       wanted = c.journal:entry(wanted.before)
-    until not wanted or wanted.action ~= options.action
+    until not wanted or wanted.action ~= lifetime.action
     return { patterns = {}, passing = c.switch.allow, wanted = wanted }
   end
-  local known = wanted and table.concat(wanted.patterns, "\n") == table.concat(live.patterns, "\n")
+  local known = wanted and table.concat(wanted.patterns, "\n") == table.concat(state.patterns, "\n")
   return {
-    patterns = live.patterns, passing = live.passing, info = live.info, wanted = known and wanted or nil,
+    patterns = state.patterns, passing = state.passing, info = state.info, wanted = known and wanted or nil,
     id = wanted and wanted.id,
   }
 end
 
---- Is what we put there still there? What the keeper has ended, when it was over, is ours to restore, too: what was
--- there before comes back.
-local function is_ours(change, live, wanted)
-  if wanted and change.id then
-    return wanted.id == change.id or wanted.action == "expire" and wanted.before == change.id, wanted
+--- True while the switch has what `result` made of it. The resident policy may have ended that at its end: what was
+-- there before is restored then, too.
+local function is_ours(result, state, wanted)
+  if wanted and result.id then
+    return wanted.id == result.id or wanted.action == "expire" and wanted.before == result.id
   end
-  return table.concat(live.patterns, "\n") == table.concat(change.patterns, "\n")
+  return table.concat(state.patterns, "\n") == table.concat(result.patterns, "\n")
 end
 
---- That what there was before be again.
-local function as_before(c, before, live)
-  local old = before.wanted
-  if old and old.ends and old.ends <= time() then
-    return maintenance.intent_of(c, { patterns = {} }, live)
-  elseif old then
-    return maintenance.intent_of(c, old, live)
+--- The plan that restores what the switch had before. A maintenance whose end is over is not put on again.
+local function plan_of(c, before, state)
+  local wanted = before.wanted
+  if wanted and wanted.ends and wanted.ends <= time() then
+    return plans.of(c, "restore", { patterns = {} }, state)
+  elseif wanted then
+    return plans.of(c, "restore", wanted, state)
   end
-  return {
-    patterns = before.patterns, bypass = live.bypass and before.passing, info = before.info or { keys = {}, values = {} },
-    since = #before.patterns > 0 and time() or nil,
-  }
+  local plan = plans.of(c, "restore", { patterns = before.patterns, bypass = before.passing, since = time() }, state)
+  plan.bypass, plan.info = state.bypass and before.passing, before.info or plan.info
+  return plan
 end
 
----@return haplua.Change?  nil: somebody else has changed it meanwhile, and it was left
-local function restore(c, before, change)
-  return maintenance.alter(c, "restore", function(live, wanted)
-    local ours, other = is_ours(change, live, wanted)
-    if not ours then
-      io.stderr:write(("haplua: %s was changed meanwhile%s: it is left as it is\n"):format(c.switch.acl,
-        other and " by " .. (other.login or other.user) or ""))
-      return nil
+---@return haplua.Result?  nil: somebody else has changed the switch, and it was left alone
+local function restore(c, before, result)
+  return change.change(c, function(state, wanted)
+    if is_ours(result, state, wanted) then
+      return plan_of(c, before, state)
     end
-    return as_before(c, before, live)
+    io.stderr:write(("haplua: %s was changed meanwhile%s: it is left as it is\n"):format(c.switch.acl,
+      wanted and result.id and " by " .. (wanted.login or wanted.user) or ""))
   end)
 end
 
---- Take back what attempts at run() may have left, when none is made any more.
----@param options haplua.MaintenanceOptions  with the `tried` of those
-function M.give_up(options)
-  local c, first = maintenance.context(options), options.tried.before
-  return first and maintenance.alter(c, "restore", function(live, wanted)
-    local left = wanted and wanted.action == options.action or may_be_left(first, live, wanted, options)
-    return left and as_before(c, first, live) or nil
+--- Restore what the switch had before failed attempts at run(), when no other attempt follows.
+---@param request haplua.Request
+---@param lifetime haplua.Lifetime  with the `attempts` of those
+function M.give_up(request, lifetime)
+  local c, before = context.open(request), lifetime.attempts.before
+  return before and change.change(c, function(state, wanted)
+    local left = wanted and wanted.action == lifetime.action or may_be_left(before, state, wanted, request)
+    return left and plan_of(c, before, state) or nil
   end)
 end
 
 --- As maintenance.during(), which documents it.
-function M.run(options, fn, done)
-  options = setmetatable({ attended = true, action = options.action or "during" }, { __index = options })
-  local c = maintenance.context(options)
-  local before = remember(c, options)
-  if options.tried then
-    options.tried.before = before
+---@param request haplua.Request
+---@param lifetime haplua.Lifetime
+---@param fn fun(result: haplua.Result): ...
+---@param done? fun(result: haplua.Result)
+---@return ...
+function M.run(request, lifetime, fn, done)
+  local c = context.open(request)
+  local before = remember(c, request, lifetime)
+  if lifetime.attempts then
+    lifetime.attempts.before = before
   end
-  local change = maintenance.on(options)
+  local result = change.on(request, lifetime.action or "during", true)
   local _ <close> = setmetatable({}, {
     __close = function()
       local ok, restored = pcall(function()
-        return not haproxy.dry_run() and restore(c, before, change)
+        return not haproxy.dry_run() and restore(c, before, result)
       end)
       if not ok and type(restored) == "table" then
         restored.again = function()
-          return restore(c, before, change)
+          return restore(c, before, result)
         end
       end
       if not ok then
@@ -121,7 +140,7 @@ function M.run(options, fn, done)
       end
     end,
   })
-  return fn(change)
+  return fn(result)
 end
 
 return M

@@ -1,14 +1,16 @@
 -- SPDX-License-Identifier: MIT
 --
---- `maint doctor`: looks at all that must be right for maintenance to work, and says what to change.
--- Changes nothing. Each check gives one line: ok, note (worth knowing), warn (will hurt one day) or
--- fail (does not work), and what to do.
+--- `maint doctor`: check the set-up and say what to fix. Changes nothing.
+-- A check gives findings: ok, note (worth knowing), warn (fails in some situation) or fail (does not work), each
+-- with an advice where something is to be done.
 
+local advice = require("haplua.host.advice")
 local config = require("haplua.store.config")
+local context = require("haplua.apply.context")
+local enumerate = require("haplua.apply.result").enumerate
 local file = require("haplua.file")
 local list = require("haplua.haproxy.list")
 local listfile = require("haplua.haproxy.list_file")
-local maintenance = require("haplua.maintenance")
 local moment = require("haplua.time.instant")
 local scope = require("haplua.plan.scope")
 local status = require("haplua.apply.status")
@@ -26,20 +28,26 @@ local M = {}
 
 ---@class haplua.Examination
 ---@field findings haplua.Finding[]
----@field options haplua.MaintenanceOptions
+---@field request haplua.Request
 ---@field c haplua.Context?
----@field live haplua.Live?
----@field all haplua.List[]?  the ACLs that there are
----@field stop boolean?  no more can be looked at
+---@field state haplua.switch.State?
+---@field journal haplua.Journal?
+---@field stop boolean?  no further check is possible
+---@field unreachable boolean?
 
-local function add(e, state, about, text, advice)
-  e.findings[#e.findings + 1] = { state = state, about = about, text = text, advice = advice }
+local function add(e, state, about, text, fix)
+  e.findings[#e.findings + 1] = { state = state, about = about, text = text, advice = fix }
 end
 
--- The checks, in order.
+--- The advice of an error object.
+local function advice_of(problem)
+  return type(problem) == "table" and problem.advice or nil
+end
+
+-- The checks. Each gets the examination, and may use what the checks before it in ORDER have put there.
 local checks = {}
 
---- The file of the socket: is it there, and for whom?
+--- The socket's file: its mode and its owner.
 function checks.socket_file(e)
   local target = require("haproxy").target()
   local path = tostring(target:address()):gsub("^unix@", "")
@@ -50,7 +58,7 @@ function checks.socket_file(e)
   end
   local info = file.info(path)
   if not info then
-    return -- the next check tells more
+    return -- the next check reports it
   end
   local others = tonumber(info.mode, 8) & 6
   if others ~= 0 then
@@ -61,23 +69,19 @@ function checks.socket_file(e)
   end
 end
 
---- Does HAProxy answer?
+--- HAProxy answers, and its version.
 function checks.answer(e)
   local target = require("haproxy").target()
   local ok, info = pcall(target.info, target)
   if not ok then
-    add(e, "fail", "HAProxy", tostring(info), require("haplua.host.advice")(info))
+    add(e, "fail", "HAProxy", tostring(info), advice(info))
     e.stop, e.unreachable = true, true
     return
   end
   add(e, "ok", "HAProxy", ("%s, process %s, up for %s"):format(info.Version, info.Pid, moment.span(info.Uptime_sec)))
-  local missing = {}
   if not target:has("transactions") then
-    missing[#missing + 1] = "transactions (2.4): lists are changed entry by entry, new ones first"
-  end
-  if #missing > 0 then
-    add(e, "note", "version", ("HAProxy %s lacks %s"):format(info.Version, table.concat(missing, "; ")),
-      "nothing leaks for it; a change of both scope and bypass is two steps")
+    add(e, "note", "version", ("HAProxy %s lacks transactions (2.4): lists are changed entry by entry, new ones first")
+      :format(info.Version), "no request gets past a maintenance for it; a change of both scope and bypass is two steps")
   end
   if info.Maxconn and info.CurrConns and info.CurrConns >= info.Maxconn then
     add(e, "warn", "HAProxy", ("all its %d connections are taken"):format(info.Maxconn), "raise maxconn")
@@ -95,12 +99,12 @@ function checks.level(e)
   end
 end
 
---- The configuration file, and the switch.
+--- The configuration file, and the switch that it declares.
 function checks.configuration(e)
   local ok, problem = pcall(function()
-    local found = config.read(e.options.config)
+    local found = config.read(e.request.config)
     add(e, "ok", "configuration", found.path and ("%s: %s"):format(found.path, table.concat(config.names(found), ", "))
-      or "no file: the ACL is " .. config.switch(found, e.options.switch, e.options.acl).acl)
+      or "no file: the ACL is " .. config.switch(found, e.request.switch, e.request.acl).acl)
     if found.path then
       local info = file.info(found.path)
       if info and tonumber(info.mode, 8) & 2 ~= 0 then
@@ -108,66 +112,64 @@ function checks.configuration(e)
           "chmod o-w " .. found.path)
       end
     end
-    e.options.readonly = true
-    e.c = maintenance.context(setmetatable({ journal = false }, { __index = e.options }), true)
+    e.c = context.open(setmetatable({ journal = false }, { __index = e.request }), true)
   end)
   if not ok then
-    add(e, "fail", "configuration", tostring(problem), type(problem) == "table" and problem.advice or nil)
+    add(e, "fail", "configuration", tostring(problem), advice_of(problem))
     e.stop = true
   end
 end
 
---- The ACL: is it there, what does it look at, how does it match?
+--- The ACL: what it looks at, and how it matches.
 function checks.acl(e)
-  local ok, live = pcall(switch.look, e.c.target, e.c.switch)
+  local ok, state = pcall(switch.look, e.c.target, e.c.switch)
   if not ok then
-    add(e, "fail", "ACL", tostring(live), require("haplua.host.advice")(live))
+    add(e, "fail", "ACL", tostring(state), advice(state))
     e.stop = true
     return
   end
-  e.live = live
-  e.all = list.all(e.c.target, "acl")
-  local looks_at = live.kind and "the " .. live.kind
-  local can = pcall(scope.patterns, {}, live.kind, live.method)
+  e.state = state
+  local can = pcall(scope.patterns, {}, state.kind, state.method)
   add(e, can and "ok" or "warn", "ACL", ("%s looks at %s, match method '%s', %s"):format(e.c.switch.acl,
-    looks_at or "something that HAProxy does not tell", live.method,
+    state.kind and "the " .. state.kind or "something that HAProxy does not tell", state.method,
     can and "can take the whole site" or "has no pattern for the whole site"),
     not can and "declare it with `path -i -m reg`, or `base -i -m reg` for hosts" or nil)
-  if not live.kind then
+  if not state.kind then
     add(e, "note", "ACL", "--path and --host need to know what the ACL looks at",
       ("in the configuration of haplua: %s = { acl = %q, fetch = \"base\" } (or \"path\", ...)"):format(
         e.c.switch.name:match("^%a[%w_]*$") or "site", e.c.switch.acl))
-  elseif live.kind == "path" then
-    add(e, "note", "ACL", "hosts cannot be told apart", "`base -i -m reg` instead of `path` could: host and path")
+  elseif state.kind == "path" then
+    add(e, "note", "ACL", "hosts cannot be told apart",
+      "declare it with `base -i -m reg` instead of `path`: its value is the host and the path")
   end
-  if live.state.tests[1] and live.state.tests[1].case == "sensitive" and live.kind ~= "address" then
+  if state.state.tests[1] and state.state.tests[1].case == "sensitive" and state.kind ~= "address" then
     add(e, "note", "ACL", "upper and lower case differ: /Shop is not /shop", "declare it with -i if your application takes both")
   end
 end
 
---- What `get acl` says of a value that must match when all is under maintenance, and who uses the ACL.
+--- What `get acl` says of a value that matches when the whole site is under maintenance, and the rule that uses the ACL.
 function checks.effect(e)
-  local live = e.live
-  local on = #live.patterns > 0
-  local ok, _, probe = pcall(scope.patterns, {}, live.kind, live.method)
+  local state = e.state
+  local on = #state.patterns > 0
+  local ok, _, probe = pcall(scope.patterns, {}, state.kind, state.method)
   probe = ok and probe or "/"
   local found = list.match(e.c.target:acl_test(e.c.switch.acl, probe))
   add(e, "ok", "effect", ("maintenance is %s: %s; HAProxy says that %s %s"):format(on and "on" or "off",
-    maintenance.enumerate(live.patterns), probe, found and "matches" or "does not match"))
-  local text = live.state.list and live.state.list.text or ""
+    enumerate(state.patterns), probe, found and "matches" or "does not match"))
+  local text = state.state.list and state.state.list.text or ""
   local path, line = text:match("file '([^']*)' line (%d+)")
   if not path then
     return
   end
   local configuration = file.read(path, 16 << 20)
   if not configuration then
-    add(e, "note", "effect", ("%s cannot be read, so its use_backend rules are not looked at"):format(path))
+    add(e, "note", "effect", ("%s cannot be read, so its rules were not checked"):format(path))
     return
   end
   checks.rules(e, configuration, math.tointeger(tonumber(line)), path)
 end
 
---- Is there a rule that uses the ACL of this line of the configuration, in the same section?
+--- Find a rule that uses the ACL of this line of HAProxy's configuration, in the same section.
 function checks.rules(e, configuration, line, path)
   local n, name, inside, used = 0, nil, nil, nil
   for text in (configuration .. "\n"):gmatch("([^\n]*)\n") do
@@ -187,27 +189,28 @@ function checks.rules(e, configuration, line, path)
   if name and used then
     add(e, "ok", "rule", ("%s:%d uses the ACL '%s'"):format(path, used, name))
   elseif name then
-    add(e, "fail", "rule", ("no rule behind %s:%d uses the ACL '%s': nobody would see the maintenance"):format(path, line, name),
+    add(e, "fail", "rule", ("no rule after %s:%d uses the ACL '%s': no visitor would see the maintenance"):format(path,
+      line, name),
       ("add to that section: use_backend maintenance if %s"):format(name))
   end
 end
 
---- The list's file, and what a reload would do.
+--- The list's file, and the state after a reload.
 function checks.file(e)
   local path = listfile.path(e.c.target, e.c.switch.acl)
   if not path then
     local kept = e.journal and e.journal:kept(e.c.name)
-    add(e, kept and "ok" or "warn", "reload", kept and "a reload forgets the list; the resident policy puts it back"
-      or "a reload forgets the list, and with it the maintenance",
+    add(e, kept and "ok" or "warn", "reload", kept and "a reload empties the list; the resident policy puts it back"
+      or "a reload empties the list, and so ends the maintenance",
       not kept and "declare the ACL with `-f FILE`, or run scripts/keep.lua as a service" or nil)
     return
   elseif not e.c.switch.file then
-    add(e, "warn", "file", path .. " is not kept in step, as the configuration says: a reload brings what it has")
+    add(e, "warn", "file", path .. " is not kept in step, as asked: after a reload HAProxy has what the file has")
     return
   end
   local info = file.info(path)
   if not info then
-    add(e, "fail", "file", path .. " is not there: HAProxy cannot start with it missing", "touch " .. path)
+    add(e, "fail", "file", path .. " is missing: HAProxy cannot start without it", "touch " .. path)
     return
   end
   local folder = file.info(path:match("^(.*)/") or "/")
@@ -216,41 +219,42 @@ function checks.file(e)
   else
     add(e, "ok", "file", ("%s can be replaced, mode %s, %s"):format(path, info.mode, info.owner))
   end
-  local out = switch.out_of_step(e.c.target, e.c.switch, e.live)
+  local out = switch.out_of_step(e.c.target, e.c.switch, e.state)
   for _, one in ipairs(out) do
-    add(e, "warn", "reload", ("%s is out of step: a reload would undo what is so now"):format(one.path),
+    add(e, "warn", "reload", ("%s is out of step: a reload would undo the current state"):format(one.path),
       "maint on or maint off writes it")
   end
   if #out == 0 then
-    add(e, "ok", "reload", "a new process begins with what is so now")
+    add(e, "ok", "reload", "a new process begins with the current state")
   end
 end
 
---- Who passes.
+--- The clients that pass.
 function checks.bypass(e)
-  local live = e.live
-  if not live.bypass then
-    add(e, "note", "bypass", "there is no list of clients that pass", "docs/haproxy.cfg shows one")
+  local state = e.state
+  if not state.bypass then
+    add(e, "note", "bypass", "HAProxy has no list of clients that pass", "docs/haproxy.cfg shows one")
     return
   end
-  add(e, "ok", "bypass", ("%s: %s"):format(live.bypass, maintenance.enumerate(live.passing)))
-  for _, entry in ipairs(live.passing) do
+  add(e, "ok", "bypass", ("%s: %s"):format(state.bypass, enumerate(state.passing)))
+  for _, entry in ipairs(state.passing) do
     -- HAProxy holds an IPv4 client's address against an IPv6 network as ::a.b.c.d
     if entry:find("/0$") or entry:find("^::/") then
-      add(e, "fail", "bypass", ("%s lets everybody pass"):format(entry), "maint on --bypass with the networks that shall")
+      add(e, "fail", "bypass", ("%s lets everybody pass"):format(entry),
+        "name the networks that shall pass: maint on --bypass CIDR")
     end
   end
 end
 
---- The journal, and what it has to say.
+--- The journal, the resident policy, and where HAProxy and the journal disagree.
 function checks.journal(e)
-  local ok, c = pcall(maintenance.context, e.options, true)
+  local ok, c = pcall(context.open, e.request, true)
   if not ok then
-    add(e, "fail", "journal", tostring(c), type(c) == "table" and c.advice or nil)
+    add(e, "fail", "journal", tostring(c), advice_of(c))
     return
   elseif not c.journal then
-    add(e, "warn", "journal", c.no_journal or "none: it was declined",
-      "run `maint on` once as a user who may write its folder; it tells who did what, and lets a maintenance end")
+    add(e, "warn", "journal", c.no_journal or "none, as asked",
+      "run `maint on` once as a user who may write its folder: it records who did what, and a maintenance may have an end")
     return
   end
   e.journal = c.journal
@@ -265,20 +269,20 @@ function checks.journal(e)
   local kept = c.journal:kept(c.name)
   add(e, kept and "ok" or "note", "keeper", kept and "a resident policy ends what has expired"
     or "no resident policy runs: --for and --until need --wait", not kept and "run scripts/keep.lua as a service" or nil)
-  for _, disagreement in ipairs(status.disagreements(c, e.live, c.journal:wanted(c.name, c.switch.acl))) do
+  for _, disagreement in ipairs(status.disagreements(c, e.state, c.journal:wanted(c.name, c.switch.acl))) do
     if disagreement.kind ~= "file" then
       add(e, "warn", "journal", disagreement.text, disagreement.advice)
     end
   end
 end
 
---- Does the clock of this machine make sense, against HAProxy's?
+--- This machine's clock, against the start of HAProxy.
 function checks.clock(e)
   local now = task.time()
-  if now < 1767225600 then -- 2026, before which this was not written
-    add(e, "fail", "clock", "this machine's clock says " .. moment.text(now), "set it: ends of maintenance depend on it")
-  elseif e.live.started > now + 2 then
-    add(e, "warn", "clock", ("HAProxy says that it will start at %s: the clock was set back"):format(moment.text(e.live.started)),
+  if now < 1767225600 then -- the year 2026
+    add(e, "fail", "clock", "this machine's clock shows " .. moment.text(now), "set it: ends of maintenance depend on it")
+  elseif e.state.started > now + 2 then
+    add(e, "warn", "clock", ("HAProxy started in the future, at %s: the clock was set back"):format(moment.text(e.state.started)),
       "an end of maintenance may come late")
   else
     add(e, "ok", "clock", moment.text(now))
@@ -287,18 +291,18 @@ end
 
 local ORDER = { "socket_file", "answer", "level", "configuration", "acl", "effect", "bypass", "journal", "file", "clock" }
 
---- Look at everything.
----@param options haplua.MaintenanceOptions
+--- Make all checks.
+---@param request haplua.Request
 ---@return haplua.Finding[] findings, boolean unreachable
-function M.examine(options)
-  local e = { findings = {}, options = options }
+function M.examine(request)
+  local e = { findings = {}, request = request }
   for _, name in ipairs(ORDER) do
     local ok, problem = pcall(checks[name], e)
     if not ok then
       if type(problem) == "table" and problem.kind == "interrupted" then
         error(problem, 0)
       end
-      add(e, "fail", name:gsub("_", " "), tostring(problem), type(problem) == "table" and problem.advice or nil)
+      add(e, "fail", name:gsub("_", " "), tostring(problem), advice_of(problem))
     end
     if e.stop then
       break
@@ -307,14 +311,13 @@ function M.examine(options)
   return e.findings, e.unreachable or false
 end
 
---- Look, print, and give the exit status: 0 when nothing warns or fails, 1 when something does, 3 when HAProxy
--- cannot be reached.
----@param options haplua.MaintenanceOptions
+--- Make all checks and print the findings.
+---@param request haplua.Request
 ---@param json boolean?
----@return integer
-function M.run(options, json)
-  local findings, unreachable = M.examine(options)
-  local print = options.print or print
+---@param print function
+---@return integer status  0: nothing warns or fails; 1: something does; 3: HAProxy cannot be reached
+function M.run(request, json, print)
+  local findings, unreachable = M.examine(request)
   local bad = false
   for _, finding in ipairs(findings) do
     bad = bad or finding.state == "warn" or finding.state == "fail"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
---- The command line of scripts/maint.lua: the face of haplua.maintenance.
+--- The command line of scripts/maint.lua, and of scripts/during.lua.
 
 local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")
@@ -20,22 +20,21 @@ local ends = {
   { "--wait", help = "stay until then, and end it" },
 }
 
-local json = { "--json", help = "for programs" }
-
 local spec = {
   name = "maint",
   help = "Send a site, or parts of it, to its maintenance page.",
   options = options.place,
   commands = {
-    { "on", args = "pattern", options = options.with(options.scope, ends),
-      help = "begin: for the scope given, or the whole site" },
-    { "off", help = "end" },
-    { "status", options = { json }, help = "what is so now, since when, by whom, why" },
+    { "on", args = "pattern", options = options.join(options.scope, ends),
+      help = "Begin maintenance: of the scope given, or of the whole site." },
+    { "off", help = "End maintenance." },
+    { "status", options = { options.json }, help = "Show the current state: since when, by whom, why." },
     { "during", args = "pattern", options = options.scope, after = "words",
-      help = "maintenance while a command runs; its exit status" },
-    { "log", options = { json, { "--last", value = "N", default = "20", convert = cli.count, help = "so many changes (20)" } },
-      help = "who changed what, when and why" },
-    { "doctor", options = { json }, help = "is all as it must be?" },
+      help = "Keep maintenance on while a command runs, and return its exit status." },
+    { "log", options = { options.json, { "--last", value = "N", default = "20", convert = cli.count,
+      help = "so many changes (20)" } },
+      help = "Show who changed what, when and why." },
+    { "doctor", options = { options.json }, help = "Check the set-up and say what to fix." },
   },
 }
 
@@ -48,78 +47,74 @@ function spec.check(args)
   return options.check(args)
 end
 
----@return haplua.MaintenanceOptions
-local function options_of(args, print)
-  local found = options.read(args, print)
-  found.ends = args["until"] or args["for"] and require("haplua.task").time() + args["for"]
-  return found
+---@return haplua.Request
+local function request_of(args)
+  local request = options.request(args)
+  request.ends = args["until"] or args["for"] and require("haplua.task").time() + args["for"]
+  return request
 end
 
+-- Each command: its arguments, the request, and where its lines go. Returns the exit status.
 local commands = {}
 
-function commands.on(args, asked)
+function commands.on(args, request, print)
   if args.wait then
-    return require("haplua.cmd.attend")(asked)
+    return require("haplua.cmd.wait")(request, print)
   end
-  asked.print(maintenance.on(asked))
+  print(maintenance.on(request))
 end
 
-function commands.off(_, asked)
-  asked.print(maintenance.off(asked))
+function commands.off(_, request, print)
+  print(maintenance.off(request))
 end
 
-function commands.status(args, asked)
-  local status = maintenance.status(asked)
+function commands.status(args, request, print)
+  local status = maintenance.status(request)
   if args.json then
-    asked.print(require("haplua.json").encode(require("haplua.apply.status").for_programs(status)))
+    print(require("haplua.json").encode(require("haplua.apply.status").portable(status)))
   else
-    asked.print(status)
+    print(status)
   end
 end
 
-function commands.during(args, asked)
-  return maintenance.during(asked, function(change)
-    asked.print(change)
+function commands.during(args, request, print)
+  return maintenance.during(request, function(result)
+    print(result)
     if require("haproxy").dry_run() then
-      asked.print("would run: " .. table.concat(args.words, " "))
+      print("would run: " .. table.concat(args.words, " "))
       return nil
     end
     return (require("run")(args.words))
-  end, asked.print)
+  end, print)
 end
 
-function commands.log(args, asked)
+function commands.log(args, request, print)
   local status = require("haplua.apply.status")
-  local c = maintenance.context(asked, true)
+  local c = require("haplua.apply.context").open(request, true)
   if not c.journal then
-    error(require("haplua.error").new({
-      kind = "journal",
-      message = c.no_journal or "there is no journal",
-      advice = "the first `maint on` begins one",
-    }), 0)
+    require("haplua.error").raise("journal", c.no_journal or "there is no journal", "the first `maint on` begins one")
   end
   local all = c.journal:log(c.name, (args.acl or args.switch) and c.switch.acl, args.last)
   if args.json then
     for i, entry in ipairs(all) do
-      all[i] = status.portable(entry)
+      all[i] = status.portable_entry(entry)
     end
-    asked.print(require("haplua.json").encode(all))
+    print(require("haplua.json").encode(all))
   else
     for _, entry in ipairs(all) do
-      asked.print(status.line(entry))
+      print(status.line(entry))
     end
   end
 end
 
-function commands.doctor(args, asked)
-  return require("haplua.cmd.doctor").run(asked, args.json)
+function commands.doctor(args, request, print)
+  return require("haplua.cmd.doctor").run(request, args.json, print)
 end
 
---- Run maint.
 ---@param words string[]
----@param print function  the script's own
+---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer? status
 return function(words, print)
   local args = cli.parse(spec, words)
-  return commands[args.command](args, options_of(args, print))
+  return commands[args.command](args, request_of(args), print)
 end

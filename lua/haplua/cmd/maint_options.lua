@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
 --
---- The options that scripts about maintenance share, as declarations for haplua.cli.
+--- The options that the command lines about maintenance share, as haplua.cli takes them.
 
 local M = {}
 
---- Which switch, and where it is written down.
+--- Which switch, and where its changes are recorded.
 M.place = {
   { "--acl", value = "REF", help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
   { "--switch", value = "NAME", help = "the switch of the configuration" },
   { "--config", value = "FILE", help = "the configuration (default $HAPLUA_CONFIG, else /etc/haplua/config.lua)" },
   { "--journal", value = "FILE", help = "the journal (default $HAPLUA_JOURNAL, else /var/lib/haplua/journal.db)" },
-  { "--no-journal", help = "write nothing down, and wait for nobody" },
+  { "--no-journal", help = "do without a journal and its locks" },
   { "--no-file", help = "leave the ACL's file alone" },
 }
 
@@ -22,14 +22,33 @@ M.scope = {
   { "--reason", value = "TEXT", help = "why, for the journal and the visitors" },
 }
 
+M.json = { "--json", help = "Print JSON." }
+
+--- Some options of `place`, by their names.
+function M.only(...)
+  local names, options = table.concat({ ... }, " ") .. " ", {}
+  for _, option in ipairs(M.place) do
+    options[#options + 1] = names:find(option[1] .. " ", 1, true) and option or nil
+  end
+  return options
+end
+
 --- Two lists of options as one.
-function M.with(options, more)
+function M.join(options, more)
   return table.move(more, 1, #more, #options + 1, table.move(options, 1, #options, 1, {}))
 end
 
---- What is wrong with options that do not go together.
+--- Say what is wrong with options that do not go together, or are empty.
+---@param args table  from haplua.cli
 ---@return string?
 function M.check(args)
+  for name, value in pairs(args) do
+    for _, text in ipairs(type(value) == "table" and value or { value }) do
+      if text == "" and name ~= "words" then
+        return ("'%s' is empty"):format((name:gsub("_", "-")))
+      end
+    end
+  end
   if args.acl and args.switch then
     return "--acl and --switch: a switch has its ACL"
   elseif args.journal and args.no_journal then
@@ -37,18 +56,17 @@ function M.check(args)
   end
 end
 
---- The options as haplua.maintenance takes them.
+--- The request that the options make, for haplua.maintenance.
 ---@param args table  from haplua.cli
----@param print function  the script's own, which marks its lines when there are several targets
----@return haplua.MaintenanceOptions
-function M.read(args, print)
+---@return haplua.Request
+function M.request(args)
   local journal = args.journal
   if args.no_journal then
     journal = false
   end
   return {
     switch = args.switch, acl = args.acl, config = args.config, journal = journal, file = not args.no_file,
-    print = print, patterns = args.pattern, paths = args.path, hosts = args.host, bypass = args.bypass, reason = args.reason,
+    patterns = args.pattern, paths = args.path, hosts = args.host, bypass = args.bypass, reason = args.reason,
   }
 end
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
---- What scripts/window.lua prints: occurrences for people and for programs.
+--- What scripts/window.lua prints: occurrences, as lines and as JSON.
 
 local civil = require("haplua.time.civil")
 local span = require("haplua.time.instant").span
@@ -19,10 +19,10 @@ function M.minutes(text)
   return nil, ("minutes expected, not '%s'"):format(text)
 end
 
--- Formatting. Rows mostly share their days and offsets, so these are kept.
+-- Formatting. Most rows share their days and offsets, so the texts of these are remembered.
 
---- A table that holds what a function gave.
-local function kept(fn)
+--- A function as a table that remembers its results.
+local function memoized(fn)
   return setmetatable({}, {
     __index = function(t, value)
       local text = fn(value)
@@ -32,12 +32,12 @@ local function kept(fn)
   })
 end
 
-local dates = kept(function(day)
+local dates = memoized(function(day)
   return day_names[civil.weekday(day)] .. " " .. civil.date_text(day)
 end)
-local utc_dates = kept(civil.date_text)
-local clocks = kept(civil.clock_text)
-local offsets = kept(function(offset)
+local utc_dates = memoized(civil.date_text)
+local clocks = memoized(civil.clock_text)
+local offsets = memoized(function(offset)
   return " " .. (offset == 0 and "+00:00" or civil.offset_text(offset))
 end)
 
@@ -64,15 +64,15 @@ local function utc(instant)
   return utc_dates[instant // 86400] .. "T" .. clocks[instant % 86400] .. "Z"
 end
 
-local iso_offsets = kept(function(offset)
+local iso_offsets = memoized(function(offset)
   return civil.offset_text(offset) .. '"'
 end)
-local iso_clocks = kept(function(seconds)
+local iso_clocks = memoized(function(seconds)
   return ("T%02d:%02d:%02d"):format(seconds // 3600, seconds // 60 % 60, seconds % 60)
 end)
 local name_lists = setmetatable({}, { __mode = "k" })
 
---- An instant in JSON; null for one that is not there.
+--- An instant in JSON; null for a time without a beginning or an end.
 local function iso(instant, offset)
   if instant == math.huge or instant == -math.huge then
     return "null"
@@ -81,7 +81,7 @@ local function iso(instant, offset)
   return '"' .. utc_dates[time // 86400] .. iso_clocks[time % 86400] .. iso_offsets[offset]
 end
 
---- An occurrence as JSON; written out here, for a thousand of them should cost little.
+--- An occurrence as JSON; written by hand, because lua-cjson would be slower for a thousand of them.
 ---@param occurrence haplua.window.Occurrence
 ---@return string
 function M.json(occurrence)
@@ -96,7 +96,7 @@ function M.json(occurrence)
     .. ',"seconds":' .. (whole and closes - opens or "null") .. "," .. name_lists[names]
 end
 
---- Call `fn`; where it says that something cannot be understood, end the script with status 2.
+--- Call `fn`. Where it raises `refused`, end the script with status 2.
 local function or_usage(fn)
   local found = table.pack(pcall(fn))
   if found[1] then
@@ -109,29 +109,29 @@ local function or_usage(fn)
   os.exit(2)
 end
 
---- What the script's arguments ask for; ends the script with status 2 where they cannot be understood, for 1
--- is an answer.
+--- The windows and the instant that the arguments name. Ends the script with status 2 where they cannot be understood:
+-- status 1 is an answer of `check`.
 ---@return haplua.Window, number instant
 function M.ask(args)
-  local window = require("haplua.window")
+  local reader, window = require("haplua.time.reader"), require("haplua.window")
   return or_usage(function()
     local specs = table.move(args.spec, 1, #args.spec, 1, {})
     for _, path in ipairs(args.calendar) do
       specs[#specs + 1] = require("haplua.calendar").read(path, { match = args.match })
     end
     if #specs == 0 then
-      error(require("haplua.error").new({ kind = "refused", message = "which window?",
-        advice = "'Sun 02:00-04:00' is one, and --calendar office.ics takes those of a calendar" }), 0)
+      require("haplua.error").refuse("which window?",
+        "'Sun 02:00-04:00' is one, and --calendar office.ics takes those of a calendar")
     end
     local asked = window.new(specs, { tz = args.tz, except = args.except })
-    return asked, args.at and require("haplua.window.spec").instant(args.at, asked.zone) or task.time()
+    return asked, args.at and reader.whole("time", args.at, reader.instant, asked.zone) or task.time()
   end)
 end
 
---- What `run` and `calendar` shall do: what the arguments say, else what the configuration says.
----@param options haplua.MaintenanceOptions
+--- What `run` and `calendar` shall do, by the arguments or by the configuration.
+---@param request haplua.Request
 ---@return haplua.WindowPlan[]
-function M.plans(args, options)
+function M.plans(args, request)
   local calendars = args.calendar or {}
   if args.file then
     calendars = { args.file, table.unpack(args.files) }
@@ -139,7 +139,7 @@ function M.plans(args, options)
   return or_usage(function()
     return require("haplua.keep.window_run").plans({
       specs = args.spec or {}, calendars = calendars, match = args.match, tz = args.tz, except = args.except,
-      lead = args.lead, options = options,
+      lead = args.lead, request = request,
     })
   end)
 end
@@ -149,8 +149,9 @@ end
 ---@param at number
 ---@param n integer
 ---@param as_json boolean?
----@return integer status
-function M.next(asked, at, n, as_json)
+---@param print function
+---@return integer status  0: there are some
+function M.next(asked, at, n, as_json, print)
   local rows, zone = {}, asked.zone
   local several = #asked.sources > 1 or not asked.sources[1].spec
   for occurrence in asked:occurrences(at) do
@@ -175,12 +176,13 @@ function M.next(asked, at, n, as_json)
   return #rows > 0 and 0 or 1
 end
 
---- Say whether it is open. Returns the exit status: 0 open, 1 closed.
+--- Print whether a window is open.
 ---@param asked haplua.Window
 ---@param at number
 ---@param as_json boolean?
----@return integer status
-function M.check(asked, at, as_json)
+---@param print function
+---@return integer status  0: open, 1: closed
+function M.check(asked, at, as_json, print)
   local occurrence = asked:occurrences(at)()
   local open = occurrence ~= nil and occurrence.opens <= at
   if as_json then

@@ -1,33 +1,34 @@
 -- SPDX-License-Identifier: MIT
 --
---- Pattern lists: what HAProxy's ACLs and maps have in common, and how their content is replaced in
--- one step. `kind` is "acl" or "map" everywhere. A map has a list of values beside its keys.
+--- Pattern lists: HAProxy's ACLs and maps, read, and their content replaced in one step.
+-- `kind` is "acl" or "map" everywhere. A map has a list of values beside its keys.
 
 local core = require("haplua.core")
 local reply = require("haplua.reply")
 local is_error = require("haplua.error").is
+local options = require("haplua.base.options")
 local now = require("haplua.task").now
 
 local M = {}
 
--- How often a replacement is begun anew when reloads come in between.
+-- Attempts at a replacement that a reload of HAProxy interrupts.
 local ATTEMPTS = 5
 
 ---@class haplua.List
 ---@field id integer  the number after '#'
 ---@field file string?  the name given with -f
 ---@field text string  HAProxy's description
----@field curr_ver integer?  2.4 and later
+---@field curr_ver integer?  HAProxy 2.4 and later; likewise next_ver and entry_cnt
 ---@field next_ver integer?
 ---@field entry_cnt integer?
 
---- The lists that HAProxy has of one kind.
+--- The lists of one kind that HAProxy has.
 ---@return haplua.List[]
 function M.all(target, kind)
   return reply.lists(target:send({ "show", kind }))
 end
 
---- Which of `all` does `ref` name? "#N" is a number, anything else a file name.
+--- The list of `all` that `ref` names: "#N" is its number, anything else its file name.
 ---@return haplua.List?
 function M.find(all, ref)
   local id = math.tointeger(tonumber(tostring(ref):match("^#(%d+)$")))
@@ -38,11 +39,11 @@ function M.find(all, ref)
   end
 end
 
--- A dump over this many bytes comes in pieces, between which the list may change.
+-- HAProxy writes a longer dump in pieces, between which the list may change.
 local PIECE = 15000
 
---- The text of `show acl|map REF`. A `clear` or `commit` of somebody else's ends a long dump early, with a
--- correct ending; where HAProxy counts versions, it is read again then.
+--- The text of `show acl|map REF`. When another client clears or commits the list, HAProxy ends a long dump early, with
+-- a correct ending; where HAProxy counts versions, the dump is read again then.
 local function dump(target, kind, ref)
   local texts = target:batch({ { "show", kind }, { "show", kind, ref } })
   for _ = 1, 5 do
@@ -65,32 +66,39 @@ function M.read(target, kind, ref)
   return reply.entries(dump(target, kind, ref), kind == "map")
 end
 
---- Entries as a person gives them, as two lists: (key, value), {key = value} (by key), or
--- {{key=, value=}, ...}.
+local rows = options.list(options.record({ key = "word", value = "word" }, { "key", "value" }))
+
+--- Entries as a script gives them, as two lists: (key, value); {key = value}, in the order of the keys; or
+-- {{key=, value=}, ...}. Raises for anything else.
+---@param call string  for the error
 ---@return string[] keys, string[] values
-function M.entries(key, value)
-  if type(key) ~= "table" then
-    return { key }, { value }
-  end
+function M.entries(call, key, value)
   local keys, values = {}, {}
-  if key[1] ~= nil then
+  if type(key) ~= "table" then
+    keys[1], values[1] = key, value
+    options.argument(call, "key", key, "word")
+    options.argument(call, "value", value, "word")
+  elseif key[1] ~= nil then
+    options.argument(call, "entries", key, rows)
     for i, entry in ipairs(key) do
       keys[i], values[i] = entry.key, entry.value
     end
-    return keys, values
-  end
-  for k in pairs(key) do
-    keys[#keys + 1] = k
-  end
-  table.sort(keys)
-  for i, k in ipairs(keys) do
-    values[i] = key[k]
+  else
+    for k, v in pairs(key) do
+      options.argument(call, "a key of the entries", k, "text")
+      options.argument(call, "a value of the entries", v, "word")
+      keys[#keys + 1] = k
+    end
+    table.sort(keys)
+    for i, k in ipairs(keys) do
+      values[i] = key[k]
+    end
   end
   return keys, values
 end
 
---- Remove keys by their text, with their duplicates. What looks like a reference ("#0x...") can only
--- be removed by its own.
+--- Remove keys by their text, with their duplicates. A key that looks like a reference ("#0x...") is removed by its
+-- own reference: HAProxy would take the text for one.
 ---@return integer removed
 function M.remove(target, kind, ref, unwanted)
   core.check(unwanted)
@@ -119,7 +127,7 @@ local function entry_text(keys, values, i)
   return values and keys[i] .. " " .. values[i] or keys[i]
 end
 
---- Positions of the entries of a list that another list does not have.
+--- Positions of the entries of one list that another list does not have.
 local function missing(keys, values, other_keys, other_values)
   local other, found = {}, {}
   for i in ipairs(other_keys) do
@@ -146,17 +154,17 @@ local function pick(list, positions)
   return picked
 end
 
---- Did HAProxy say no to the first command of a call?
+--- Did HAProxy refuse the first command of a call?
 local function is_refused(problem)
   return is_error(problem) and (problem.kind == "refused" or problem.kind == "denied") and problem.index == 1
 end
 
---- HAProxy 2.4 and later: fill a new version beside the one in force, look that it is all there, and
--- commit it. A version that is not committed is emptied, however this ends. But once the commit is under way, only
--- HAProxy's refusal tells that it is not in force, or will be in a moment: to empty it then would empty the
--- list. The next commit of anybody's drops it.
+--- Replace the content on HAProxy 2.4 and later: fill a new version beside the one in force, read it back, and commit
+-- it. A version that is not committed is cleared, however this function ends. But once the commit was sent, only
+-- HAProxy's refusal shows that the version is not in force: to clear it without a refusal could clear the list. The
+-- next commit of any client drops it.
 ---@param before_commit function
----@return table[]? tests  what `get acl` says of `ask` afterwards
+---@return table[]? tests  the reply of `get acl` for `ask` afterwards
 local function swap(target, kind, ref, wanted, ask, before_commit)
   local prepare = { "prepare", kind, ref }
   local text = target:send(prepare)
@@ -191,8 +199,8 @@ local function swap(target, kind, ref, wanted, ask, before_commit)
   return ask and reply.matches(answers[3])
 end
 
---- The first match of what `get acl` or `get map` says: one row for each match method, found or not.
----@param tests {found: boolean}[]
+--- The first match in a reply of `get acl` or `get map`.
+---@param tests {found: boolean}[]  one row for each match method, found or not
 ---@return table? match
 function M.match(tests)
   for _, row in ipairs(tests) do
@@ -203,7 +211,7 @@ function M.match(tests)
   return nil
 end
 
---- Did `get acl` find just this entry?
+--- Did `get acl` find this very entry?
 local function proves(tests, key)
   for _, row in ipairs(tests) do
     if row.found and row.pattern == key then
@@ -213,7 +221,7 @@ local function proves(tests, key)
   return false
 end
 
---- Would a map have its entries in this order, once what it lacks stands behind what stays?
+--- Does a map have its entries in the wanted order after `surplus` is removed and `add` is appended?
 local function is_in_order(wanted, keys, values, add, surplus)
   local goes, order = {}, {}
   for _, position in ipairs(surplus) do
@@ -241,8 +249,8 @@ local function every(list)
   return positions
 end
 
---- What changes the list in place: entries to add, then words that remove; or all at once.
----@return {clear: boolean, keys: string[], values: string[]?, words: string[]}? step  nil: what there is cannot be so
+--- The step that changes the list in place: entries to add, then words that remove; or `clear` for all at once.
+---@return {clear: boolean, keys: string[], values: string[]?, words: string[]}? step  nil: the dump has an entry twice
 local function steps(kind, wanted, text)
   local keys, refs, values = reply.entries(text, kind == "map")
   local add = missing(wanted.keys, wanted.values, keys, values)
@@ -268,11 +276,18 @@ local function steps(kind, wanted, text)
   }
 end
 
---- Change the list in place, and look. This is what there is on HAProxy 2.2, which has no versions: what is in
--- both the old and the new content matches all the time. And where one entry is the whole difference, it
--- is one step on every version.
----@param before_commit function  called when HAProxy has taken what is new, before anything goes
----@return table[]? tests  what `get acl` says of `ask`, where that was the way to look
+--- Raise `protocol` unless a dump has the wanted entries.
+local function check_content(target, show, text, wanted)
+  local lacking, besides = reply.compare(text, wanted.keys, wanted.values)
+  if lacking + besides > 0 then
+    target:mistrust(table.concat(show, " "), ("%d entries too few, %d too many"):format(lacking, besides))
+  end
+end
+
+--- Change the list in place, and read it back: on HAProxy 2.2, which has no versions, and where one entry is the whole
+-- difference, which is one step on every version. Entries of both the old and the new content match all the time.
+---@param before_commit function  called when HAProxy has the new entries, before the old ones are removed
+---@return table[]? tests  the reply of `get acl` for `ask`, where that has shown the change
 local function change(target, kind, ref, wanted, text, ask, before_commit)
   local show = { "show", kind, ref }
   local step = steps(kind, wanted, text) or target:mistrust(table.concat(show, " "), "an entry stands there twice")
@@ -295,49 +310,38 @@ local function change(target, kind, ref, wanted, text, ask, before_commit)
     end
     found = target:send(show)
   end
-  local lacking, besides = reply.compare(found, wanted.keys, wanted.values)
-  if lacking + besides > 0 then
-    target:mistrust(table.concat(show, " "), ("%d entries too few, %d too many"):format(lacking, besides))
-  elseif kind == "map" and not reply.same(found, wanted.keys, wanted.values) then
+  check_content(target, show, found, wanted)
+  if kind == "map" and not reply.same(found, wanted.keys, wanted.values) then
     target:mistrust(table.concat(show, " "), "the entries are in another order")
   end
 end
 
---- The lines of a dry run for a change in place.
-local function plan_change(target, kind, ref, wanted, text)
-  local step = steps(kind, wanted, text) or target:mistrust("show " .. kind, "an entry stands there twice")
-  if step.clear then
-    core.would(target, ("clear %s %s"):format(kind, ref))
+--- In a dry run: send what attempt() would send. The host prints each command that changes a list, and sends none.
+local function pretend(target, kind, ref, wanted, text, in_place)
+  if not in_place then
+    target:send({ "prepare", kind, ref })
+    target:each({ "add", kind, "@NEW", ref }, wanted.keys, wanted.values) -- HAProxy would choose the version
+    target:send({ "commit", kind, "@NEW", ref })
     return
   end
-  for i, key in ipairs(step.keys) do
-    local words = { "add", kind, ref, key, step.values and step.values[i] }
-    core.would(target, core.encode(words))
-  end
-  for _, word in ipairs(step.words) do
-    core.would(target, ("del %s %s %s"):format(kind, ref, word))
+  local step = steps(kind, wanted, text) or target:mistrust("show " .. kind, "an entry stands there twice")
+  if step.clear then
+    target:send({ "clear", kind, ref })
+  else
+    target:each({ "add", kind, ref }, step.keys, step.values)
+    target:each({ "del", kind, ref }, step.words)
   end
 end
 
---- The same for a transaction. The version's number is HAProxy's to give.
-local function plan_swap(target, kind, ref, wanted)
-  core.would(target, ("prepare %s %s"):format(kind, ref))
-  for i, key in ipairs(wanted.keys) do
-    local words = { key, wanted.values and wanted.values[i] }
-    core.would(target, ("add %s @NEW %s %s"):format(kind, ref, core.encode(words)))
-  end
-  core.would(target, ("commit %s @NEW %s"):format(kind, ref))
-end
-
----@class haplua.ListState
+---@class haplua.list.State
 ---@field list haplua.List?  nil: HAProxy takes the name, but does not list it
 ---@field text string  the reply of `show acl REF`, for reply.entries()
 ---@field asked string?
----@field tests table[]?  what `get acl` says of `asked`
+---@field tests table[]?  the reply of `get acl` for `asked`
 
---- All that is to be known of a list before it is changed, in as few requests as can be.
----@param ask? string  a value to test, too
----@return haplua.ListState
+--- Read what a change of a list needs to know, in one request.
+---@param ask? string  a value to test as well
+---@return haplua.list.State
 function M.state(target, kind, ref, ask)
   local texts = target:batch({ { "show", kind }, { "show", kind, ref }, ask and { "get", kind, ref, ask } })
   return {
@@ -348,7 +352,7 @@ function M.state(target, kind, ref, ask)
   }
 end
 
---- What a list says of a value, with a request only where it is not known yet.
+--- The reply of `get acl` for `ask`, with a request only where it is not known yet.
 local function test(target, kind, ref, state, ask, tests)
   if not ask or tests then
     return tests
@@ -358,7 +362,8 @@ local function test(target, kind, ref, state, ask, tests)
   return reply.matches(target:send({ "get", kind, ref, ask }))
 end
 
---- The same, after a change. What is not found may be no match; or the list is another since a reload.
+--- The reply of `get acl` for `ask` after a change. Where nothing matches, the list is read back: since a reload it may
+-- be another one.
 local function test_anew(target, kind, ref, wanted, ask, tests)
   if not ask or tests then
     return tests
@@ -366,47 +371,42 @@ local function test_anew(target, kind, ref, wanted, ask, tests)
   tests = test(target, kind, ref, {}, ask)
   if not M.match(tests) then
     local show = { "show", kind, ref }
-    local lacking, besides = reply.compare(target:send(show), wanted.keys, wanted.values)
-    if lacking + besides > 0 then
-      target:mistrust(table.concat(show, " "), ("%d entries too few, %d too many"):format(lacking, besides))
-    end
+    check_content(target, show, target:send(show), wanted)
   end
   return tests
 end
 
 local function nothing() end
 
---- One attempt. `seen` gets what was to be done at first.
-local function attempt(target, kind, ref, keys, values, options, seen)
-  local state = options.state or M.state(target, kind, ref)
+--- One attempt at a replacement. `seen` gets the numbers of the first attempt.
+local function attempt(target, kind, ref, keys, values, given, seen)
+  local state = given.state or M.state(target, kind, ref)
   local wanted = { keys = keys, values = values }
-  local before_commit = options.before_commit or nothing
+  local before_commit = given.before_commit or nothing
   local added, removed = reply.compare(state.text, keys, values)
   local versioned = not state.list or state.list.curr_ver ~= nil
-  local one_step = kind == "acl" and added + removed == 1 and not options.before_commit
+  local one_step = kind == "acl" and added + removed == 1 and not given.before_commit
   local in_place = not versioned or one_step
   local tests
 
   seen.added, seen.removed = seen.added or added, seen.removed or removed
   if added + removed == 0 and (kind == "acl" or reply.same(state.text, keys, values)) then
     before_commit()
-    return 0, 0, test(target, kind, ref, state, options.ask)
+    return 0, 0, test(target, kind, ref, state, given.ask)
   elseif core.dry_run() then
-    core.permit(target, { "clear", kind, ref })
-    local plan = in_place and plan_change or plan_swap
-    plan(target, kind, ref, wanted, state.text)
+    pretend(target, kind, ref, wanted, state.text, in_place)
     return added, removed
   end
   if in_place then
-    tests = change(target, kind, ref, wanted, state.text, options.ask, before_commit)
+    tests = change(target, kind, ref, wanted, state.text, given.ask, before_commit)
   else
-    tests = swap(target, kind, ref, wanted, options.ask, before_commit)
+    tests = swap(target, kind, ref, wanted, given.ask, before_commit)
   end
-  return added, removed, test_anew(target, kind, ref, wanted, options.ask, tests)
+  return added, removed, test_anew(target, kind, ref, wanted, given.ask, tests)
 end
 
---- Has HAProxy been reloaded since `begin`? Then a step of a change may have gone to the old process,
--- and the next to the new one, which knows nothing of it. The look may be broken off by the next reload.
+--- Was HAProxy reloaded since `begin`? Then a step of a change may have gone to the old process and the next to the new
+-- one, which does not have it. The next reload may interrupt this request, too.
 local function reloaded(target, begin)
   local ok, info
   for _ = 1, ATTEMPTS do
@@ -418,8 +418,8 @@ local function reloaded(target, begin)
   return ok and math.type(info.Uptime_sec) == "integer" and info.Uptime_sec <= now() - begin + 1
 end
 
---- May another attempt, which looks anew at what there is, go better? A reset is what the queue of the old
--- process gets at a reload; whether it had done what it was sent is not known.
+--- May another attempt, which reads the list again, succeed? At a reload the old process resets the connections in its
+-- queue; it may have carried out what it was sent.
 local function is_worth_another(target, problem, begin)
   if not is_error(problem) then
     return false
@@ -429,27 +429,26 @@ local function is_worth_another(target, problem, begin)
   return (problem.kind == "refused" or problem.kind == "protocol") and reloaded(target, begin)
 end
 
----@class haplua.ReplaceOptions
----@field state haplua.ListState?  as just read
+---@class haplua.list.Options
+---@field state haplua.list.State?  as read just before
 ---@field ask string?  a value to test afterwards
 ---@field before_commit function?
 
---- Make a list hold these entries and no others. An ACL that does so already, in whatever order, is
--- left alone; a map's order matters, since the first match wins.
+--- Make a list hold these entries and no others. An ACL that has them already, in any order, stays as it is; a map's
+-- order counts, since its first match decides.
 --
--- before_commit() is called once HAProxy has taken every entry, when what is left is to put them in force:
--- the place for a file to be written, or for other targets to be waited for. What it raises undoes the
--- preparation. It is called anew when a reload or a reset has made the replacement begin anew, also where
--- there is nothing to change; a dry run does not call it.
+-- before_commit() is called once HAProxy has every entry, before they come into force: to write a file, or to wait for
+-- other targets. Where it raises, the preparation is undone. It is called again when a reload or a reset makes the
+-- replacement begin again, and also where there is nothing to change; a dry run does not call it.
 ---@param keys string[]
 ---@param values? string[]  maps
----@param options? haplua.ReplaceOptions
----@return integer added, integer removed, table[]? tests  what `get acl` then says of `ask`
-function M.replace(target, kind, ref, keys, values, options)
+---@param given? haplua.list.Options
+---@return integer added, integer removed, table[]? tests  the reply of `get acl` for `ask` afterwards
+function M.replace(target, kind, ref, keys, values, given)
   core.check(keys, values)
   local begin, seen = now(), {}
   for i = 1, ATTEMPTS do
-    local ok, added, removed, tests = pcall(attempt, target, kind, ref, keys, values, options or {}, seen)
+    local ok, added, removed, tests = pcall(attempt, target, kind, ref, keys, values, given or {}, seen)
     if ok and added + removed == 0 then
       return seen.added, seen.removed, tests
     elseif ok then
@@ -457,7 +456,7 @@ function M.replace(target, kind, ref, keys, values, options)
     elseif i == ATTEMPTS or not is_worth_another(target, added, begin) then
       error(added, 0)
     end
-    options = options and { ask = options.ask, before_commit = options.before_commit }
+    given = given and { ask = given.ask, before_commit = given.before_commit }
   end
 end
 

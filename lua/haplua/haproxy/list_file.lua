@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
---- The file behind a list: what `-f FILE` of an ACL or map(FILE) has HAProxy read when it starts. HAProxy never
--- writes it; kept in step with the runtime, it has a new worker begin where the old one was.
--- Blank lines and lines that begin with '#' are comments; leading blanks do not count (runtime-api: what
--- HAProxy's own reader does). The comments at the top of a file stay.
+--- The file of a list: HAProxy reads `-f FILE` of an ACL, or map(FILE), when it starts, and never writes it. haplua
+-- writes each change to it, so that a new worker begins with the entries of the old one.
+-- As in HAProxy's own reader, blank lines and lines that begin with '#' are comments, and leading blanks do not count.
+-- The comments at the top of a file stay.
 
 local file = require("haplua.file")
 local task = require("haplua.task")
@@ -12,24 +12,24 @@ local M = {}
 
 local HEAD = "# Kept in step with HAProxy's runtime by haplua; other entries are replaced.\n"
 
--- How long to wait for another process that replaces the same file; two switches may share one.
-local PATIENCE = 2
+-- Seconds to wait for another process that replaces the same file; two switches may share one.
+local BUSY_SECONDS = 2
 
--- A list of patterns is no larger; what is, is no list.
+-- Bytes of a file of patterns, at most.
 local LIMIT = 64 << 20
 
-local function complain(path, message, code)
+local function fail(path, message, code)
   error(require("haplua.error").new({
     kind = "file",
     message = ("%s: %s"):format(path, message),
     code = code,
     advice = (code == "EACCES" or code == "EPERM" or code == "EROFS")
-      and "this user cannot keep the file in step, and without it the next reload undoes the change:\n"
-      .. "use sudo, or give --no-file (`file = false` in the configuration) to leave the file alone" or nil,
+      and "this user cannot write the file, and without it the next reload undoes the change:\n"
+      .. "use sudo, or give --no-file (`file = false` in the configuration) to leave the file as it is" or nil,
   }), 0)
 end
 
---- The path of a list's file on this machine, or nil: the list has none, or it is another machine's.
+--- The path of a list's file on this machine. nil: the list has none, or HAProxy runs on another machine.
 ---@param target haplua.Target
 ---@param ref string
 ---@return string?
@@ -57,14 +57,14 @@ function M.parse(text, kind)
   return keys, values
 end
 
---- The entries of a file; nothing when it is not there.
+--- The entries of a file. Returns nil where there is no file; raises `file`.
 ---@return string[]? keys, string[]? values, string? text
 function M.read(path, kind)
   local text, problem, code = file.read(path, LIMIT)
   if not text and code == "ENOENT" then
     return nil
   elseif not text then
-    complain(path, problem, code)
+    fail(path, problem, code)
   end
   local keys, values = M.parse(text, kind)
   return keys, values, text
@@ -94,42 +94,42 @@ local function head(text)
   return #lines > 0 and table.concat(lines) or HEAD
 end
 
---- Raise unless this user can replace the file.
+--- Raise `file` unless this user can replace the file.
 function M.check(path)
   local real = file.real(path) or path
   local folder = file.info(real:match("^(.*)/[^/]*$") == "" and "/" or real:match("^(.*)/[^/]*$") or ".")
   if not folder then
-    complain(path, "its folder is not there", "ENOENT")
+    fail(path, "its folder does not exist", "ENOENT")
   elseif not folder.writable then
-    complain(path, "this user may not write its folder", "EACCES")
+    fail(path, "this user may not write to its folder", "EACCES")
   end
 end
 
---- An entry that a file cannot hold: HAProxy would read it as something else.
+--- Raise for an entry that a file cannot hold, since HAProxy would read it as another one.
 local function check_entries(path, keys, values)
   for i, key in ipairs(keys) do
     if key:find("^[ \t#]") or key:find("[\r\n]") or values and (key:find("%s") or values[i]:find("[\r\n]")) then
-      complain(path, ("'%s' cannot stand in a file"):format(require("haplua.error").visible(key)))
+      fail(path, ("a file of patterns cannot hold '%s'"):format(require("haplua.error").visible(key)))
     end
   end
 end
 
---- Does the file hold these entries, in this order? Nil: there is no file.
+--- Does the file hold these entries, in this order? Returns nil where there is no file.
 ---@return boolean?
 function M.in_step(path, kind, keys, values)
   local has, has_values = M.read(path, kind)
   return has and same(has, keys) and (not values or same(has_values, values))
 end
 
---- Did a process that was killed leave its new file beside this one? The next file.replace() takes it away.
+--- Did a process that was killed leave its new file beside this one? The next file.replace() removes it.
 local function is_left_over(path)
   local real = file.real(path)
   return real ~= nil and file.real((real:gsub("[^/]*$", ".%0.haplua-new", 1))) ~= nil
 end
 
---- Make a file hold these entries. One that does is not touched.
+--- Make a file hold these entries. A file that has them is not written.
 ---@param values string[]?  of a map
----@return string|nil|false before  the text that was there; nil: it was not touched; false: there was no file
+---@return string|nil|false before  the text before; nil: the file was not written; false: there was no file
 function M.write(path, kind, keys, values)
   local has, has_values, text = M.read(path, kind)
   if has and same(has, keys) and (not values or same(has_values, values)) then
@@ -148,16 +148,16 @@ function M.write(path, kind, keys, values)
   return text or false
 end
 
---- Put a text in the place of a file's.
+--- Replace a file's text. Raises `file`.
 ---@param text string
 function M.restore(path, text)
-  local latest = task.now() + PATIENCE
+  local latest = task.now() + BUSY_SECONDS
   while true do
     local ok, problem, code = file.replace(path, text)
     if ok then
       return
     elseif code ~= "EBUSY" or task.now() > latest then
-      complain(path, problem, code)
+      fail(path, problem, code)
     end
     task.sleep(0.005)
   end

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
---- One switch on one HAProxy: the ACL that decides, the ACL of the clients that pass, the map of what
--- visitors are told, and their files. look() asks for all of it; apply() changes all of it, or nothing.
+--- One switch on one HAProxy: the ACL that decides, the ACL of the clients that pass (`bypass`), the map that the
+-- maintenance page reads (`info`), and the files of these lists. look() reads all of it; apply() changes all of it, or
+-- nothing.
 
 local core = require("haplua.core")
 local file = require("haplua.file")
-local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
 local reply = require("haplua.reply")
@@ -14,29 +14,29 @@ local task = require("haplua.task")
 
 local M = {}
 
--- The list of clients that pass, where no configuration names one and HAProxy has it.
+-- The list of clients that pass, where the configuration of haplua names none and HAProxy has this one.
 local BYPASS = "#9998"
 
--- Two instants of one process may be told so many seconds apart.
+-- Seconds by which two readings of the start of one process may differ.
 local SLACK = 2
 
----@class haplua.Live
----@field seen string  the text of all its lists, as fingerprint() has it
----@field state haplua.ListState  of the ACL
+---@class haplua.switch.State
+---@field seen string  the text of all its lists, as fingerprint() returns it
+---@field state haplua.list.State  of the ACL
 ---@field patterns string[]
 ---@field method string  "reg", "beg", ...
----@field kind string?  what the ACL looks at: "path", "base", "host", "address"
+---@field kind string?  what the ACL matches: "path", "base", "host", "address"
 ---@field bypass string?  the list of clients that pass
 ---@field passing string[]?  its entries
----@field info {keys: string[], values: string[]}?  what visitors are told
+---@field info {keys: string[], values: string[]}?  the entries of the map for the maintenance page
 ---@field worker integer  HAProxy's process
----@field started integer  when that one started, in seconds since 1970
----@field asked string?  of one that does not tell this: when it was asked (when_asked())
+---@field started integer  the start of that process, in seconds since 1970
+---@field asked string?  where HAProxy does not show its start: when it was asked (when_asked())
 ---@field uptime integer  seconds
 ---@field version string
 
---- The expression of an ACL, for scope.kind(): HAProxy tells it in `show acl`. Of a list that comes from a
--- file it only tells where that is used; a second list, of the words in the configuration, has the same place.
+--- The expression of an ACL, for scope.kind(), from the reply of `show acl`. For a list from a file HAProxy shows only
+-- the line that uses it; a second list, for the words in the configuration, has the same line and the expression.
 local function expression(all, found)
   local text = found and found.text or ""
   local direct = text:match("^acl '(.-)' file ")
@@ -57,7 +57,7 @@ local function entries_of_map(text)
   return { keys = keys, values = values }
 end
 
---- A field of `show info`, up to the first blank.
+--- A field of `show info`, up to its first blank.
 local function field(info, name)
   local _, at = info:find("\n" .. name .. ": ", 1, true)
   return at and info:match("^%S+", at + 1)
@@ -65,7 +65,7 @@ end
 
 local boot
 
---- Now, on a clock that nobody sets: this machine's boot, and the seconds since. nil: it has none.
+--- Now on a clock that nobody can set: the machine's boot id, and the seconds since. nil: it has no such clock.
 local function when_asked()
   boot = boot or file.read("/proc/sys/kernel/random/boot_id") or ""
   local id = boot:match("^%S+")
@@ -88,8 +88,8 @@ local function joined(texts)
   return table.concat(texts, "\0")
 end
 
---- What a switch's lists hold, as look() has it in `seen`: while it stays the same, nothing has happened. The entries'
--- places in memory are in it, too, so a new process is another text even where the entries are the same.
+--- The text of a switch's lists. It is the same until a list changes or HAProxy is reloaded: it has the addresses of
+-- the entries in memory, which differ in a new process.
 ---@param target haplua.Target
 ---@param switch haplua.Switch
 ---@return string
@@ -97,10 +97,10 @@ function M.fingerprint(target, switch)
   return joined(target:batch(shows(switch)))
 end
 
---- All that is to be known of a switch, in one request.
+--- Read the state of a switch, in one request.
 ---@param target haplua.Target
 ---@param switch haplua.Switch
----@return haplua.Live
+---@return haplua.switch.State
 function M.look(target, switch)
   local lists = shows(switch)
   local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
@@ -130,11 +130,11 @@ function M.look(target, switch)
   }
 end
 
---- Is this the HAProxy process that a change was made on?
--- HAProxy 2.2 tells for how long it is up, and leaves out what it was stopped for. When it began, counted back from
--- a wall clock, is another instant when that clock is set. But the process of a change was there when it was asked,
--- and another one of the same number began later.
----@param live haplua.Live
+--- Is this the HAProxy process on which a change was made?
+-- HAProxy 2.2 shows only its uptime, without the time for which it was stopped. Its start, counted back from the wall
+-- clock, is another instant after that clock is set. But the process of the change existed when haplua asked it, and
+-- another process with the same number began later.
+---@param live haplua.switch.State
 ---@param entry haplua.Entry
 function M.is_same_process(live, entry)
   if entry.worker ~= live.worker then
@@ -148,14 +148,14 @@ function M.is_same_process(live, entry)
   return math.abs((entry.started or 0) - live.started) <= SLACK
 end
 
--- What visitors are told: the map's entries, in this order.
+-- The map for the maintenance page: its entries, in this order.
 
 local function escape_html(text)
   return (text:gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
 end
 
---- The map's content for a maintenance.
----@param since number
+--- The map's entries for a maintenance.
+---@param since number  seconds since 1970
 ---@param ends number?
 ---@param reason string?
 ---@return {keys: string[], values: string[]}
@@ -171,24 +171,24 @@ function M.info(since, ends, reason)
   return { keys = keys, values = values }
 end
 
---- What a map tells of a maintenance, whoever filled it; nil: nothing.
----@param live haplua.Live
+--- The maintenance that the map announces, whoever filled it. nil: none.
+---@param live haplua.switch.State
 ---@return {since: integer?, ends: integer?, reason: string?}?
-function M.told(live)
+function M.announced(live)
   local found = {}
   for i, key in ipairs(live.info and live.info.keys or {}) do
-    found[key] = found[key] or live.info.values[i] -- HAProxy, too, takes the first
+    found[key] = found[key] or live.info.values[i] -- as HAProxy, which uses the first
   end
   local function instant(key)
     return found[key] and #found[key] <= 11 and math.tointeger(tonumber(found[key]:match("^%d+$"))) or nil
   end
-  local told = { since = instant("since"), ends = instant("until"), reason = found.reason }
-  return next(told) and told or nil
+  local announced = { since = instant("since"), ends = instant("until"), reason = found.reason }
+  return next(announced) and announced or nil
 end
 
 -- Changing.
 
----@class haplua.Step
+---@class haplua.switch.ListChange
 ---@field kind "acl"|"map"
 ---@field ref string
 ---@field keys string[]
@@ -197,37 +197,37 @@ end
 ---@field old_values string[]?
 ---@field main boolean?  the ACL that decides
 
----@return haplua.Step[]
-local function plan(switch, live, wish)
-  local main = { kind = "acl", ref = switch.acl, keys = wish.patterns, old_keys = live.patterns, main = true }
-  local bypass = live.bypass and wish.bypass and {
-    kind = "acl", ref = live.bypass, keys = wish.bypass, old_keys = live.passing,
+---@return haplua.switch.ListChange[]
+local function changes(switch, live, wanted)
+  local main = { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, main = true }
+  local bypass = live.bypass and wanted.bypass and {
+    kind = "acl", ref = live.bypass, keys = wanted.bypass, old_keys = live.passing,
   }
   local info = live.info and {
-    kind = "map", ref = switch.info, keys = wish.info.keys, values = wish.info.values,
+    kind = "map", ref = switch.info, keys = wanted.info.keys, values = wanted.info.values,
     old_keys = live.info.keys, old_values = live.info.values,
   }
   local steps = {}
-  -- nobody who may pass is sent away in between, and nobody is let in who may not
+  -- while the lists change one after the other, no client that may pass is stopped, and no other one passes
   local first, last = { bypass or false, info or false, main }, { main, info or false, bypass or false }
-  for _, step in ipairs(#wish.patterns > 0 and first or last) do
+  for _, step in ipairs(#wanted.patterns > 0 and first or last) do
     steps[#steps + 1] = step or nil
   end
   return steps
 end
 
---- The file of a list, where it is to be kept in step, and the module for it.
----@return string? path, table? listfile
+--- The file of a list and the module for it. nil: the list has no file, or haplua leaves it as it is.
+---@return string? path, table? list_file
 local function file_of(target, switch, ref)
   if switch.file and ref:sub(1, 1) == "/" then
-    local listfile = require("haplua.haproxy.list_file")
-    return listfile.path(target, ref), listfile
+    local list_file = require("haplua.haproxy.list_file")
+    return list_file.path(target, ref), list_file
   end
 end
 
---- The hook of a step: its file, and the other targets.
+--- What to do before a step comes into force: write its file, and wait for the other targets. nil: nothing.
 local function before_commit(target, switch, step, undo, options)
-  local path, listfile = file_of(target, switch, step.ref)
+  local path, list_file = file_of(target, switch, step.ref)
   local wait = step.main and options.together and core.several()
   if not path and not wait then
     return nil
@@ -235,33 +235,33 @@ local function before_commit(target, switch, step, undo, options)
   return function()
     if wait then
       wait = false
-      haproxy.barrier()
+      core.barrier()
     end
     if not path then
       return
     end
-    local before = listfile.write(path, step.kind, step.keys, step.values)
+    local before = list_file.write(path, step.kind, step.keys, step.values)
     if before then
       undo[#undo + 1] = {
         file = true,
         back = function()
-          listfile.restore(path, before)
+          list_file.restore(path, before)
         end,
       }
     end
   end
 end
 
---- A dry run's line for a file.
+--- Print the line of a dry run for a file.
 local function would_write(target, switch, step)
-  local path, listfile = file_of(target, switch, step.ref)
-  if path and not listfile.in_step(path, step.kind, step.keys, step.values) then
+  local path, list_file = file_of(target, switch, step.ref)
+  if path and not list_file.in_step(path, step.kind, step.keys, step.values) then
     core.would(target, ("(write %d entries to %s)"):format(#step.keys, path))
   end
 end
 
---- What was done, undone: the newest first. What cannot be undone is left. Of an HAProxy that is not there only
--- the files are.
+--- Undo what was done, the newest first, as far as that succeeds. Where HAProxy cannot be reached, only files are
+-- restored.
 local function roll_back(undo, problem)
   local away = is_error(problem) and problem.kind == "unreachable"
   for i = #undo, 1, -1 do
@@ -271,28 +271,28 @@ local function roll_back(undo, problem)
   end
 end
 
----@class haplua.Wish
----@field patterns string[]  none: off
----@field probe string?  a value that must match then
----@field bypass string[]?
+---@class haplua.switch.Plan
+---@field patterns string[]  empty: off
+---@field probe string?  a value that then must match
+---@field bypass string[]?  clients that pass; nil: the list stays as it is
 ---@field info {keys: string[], values: string[]}
 
----@class haplua.Applied
+---@class haplua.switch.Result
 ---@field added integer
 ---@field removed integer
----@field tests table[]?  what `get acl` says of the probe
+---@field tests table[]?  the reply of `get acl` for the probe
 ---@field others integer  entries added to and removed from the other lists
 
---- Make HAProxy and the files be as wished, step by step; when a step fails, the steps before it are undone.
----@param live haplua.Live  as just seen
----@param wish haplua.Wish
----@param options {together: boolean?}  together: with several targets, all or none
----@return haplua.Applied
-function M.apply(target, switch, live, wish, options)
-  local undo, applied = {}, { others = 0 }
+--- Make HAProxy and the files as wanted, step by step. When a step fails, the steps before it are undone.
+---@param live haplua.switch.State  as look() returned it just before
+---@param wanted haplua.switch.Plan
+---@param options {together: boolean?}  together: with several targets, change all or none
+---@return haplua.switch.Result
+function M.apply(target, switch, live, wanted, options)
+  local undo, result = {}, { others = 0 }
   local ok, problem = pcall(function()
-    for _, step in ipairs(plan(switch, live, wish)) do
-      -- before the step: on HAProxy 2.2 one that is refused may be done in part
+    for _, step in ipairs(changes(switch, live, wanted)) do
+      -- before the step: HAProxy 2.2 may carry out a part of a step that it refuses
       undo[#undo + 1] = not core.dry_run() and {
         back = function()
           list.replace(target, step.kind, step.ref, step.old_keys, step.old_values)
@@ -300,16 +300,16 @@ function M.apply(target, switch, live, wish, options)
       } or nil
       local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
         state = step.main and live.state or nil,
-        ask = step.main and wish.probe or nil,
+        ask = step.main and wanted.probe or nil,
         before_commit = before_commit(target, switch, step, undo, options),
       })
       if core.dry_run() then
         would_write(target, switch, step)
       end
       if step.main then
-        applied.added, applied.removed, applied.tests = added, removed, tests
+        result.added, result.removed, result.tests = added, removed, tests
       else
-        applied.others = applied.others + added + removed
+        result.others = result.others + added + removed
       end
     end
   end)
@@ -320,31 +320,31 @@ function M.apply(target, switch, live, wish, options)
     end
     error(problem, 0)
   end
-  return applied
+  return result
 end
 
---- Raise unless this user can replace the files of a switch.
----@param live haplua.Live
+--- Raise `file` unless this user can replace the files of a switch.
+---@param live haplua.switch.State
 function M.check_files(target, switch, live)
   for _, ref in ipairs({ switch.acl, live.bypass or switch.acl, switch.info or switch.acl }) do
-    local path, listfile = file_of(target, switch, ref)
+    local path, list_file = file_of(target, switch, ref)
     if path then
-      listfile.check(path)
+      list_file.check(path)
     end
   end
 end
 
---- The files of a switch that do not hold what HAProxy holds: what the next reload would bring.
----@return {path: string, entries: integer?, expected: integer}[]  entries nil: there is no file
+--- The files of a switch that differ from HAProxy's lists: the next reload would bring their entries.
+---@return {path: string, entries: integer?, expected: integer}[]  entries: in the file, nil where there is none
 function M.out_of_step(target, switch, live)
   local found = {}
   local function compare(kind, ref, keys, values)
-    local path, listfile
+    local path, list_file
     if ref then
-      path, listfile = file_of(target, switch, ref)
+      path, list_file = file_of(target, switch, ref)
     end
-    if path and not listfile.in_step(path, kind, keys, values) then
-      local has = listfile.read(path, kind)
+    if path and not list_file.in_step(path, kind, keys, values) then
+      local has = list_file.read(path, kind)
       found[#found + 1] = { path = path, entries = has and #has, expected = #keys }
     end
   end

@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
---- With several targets, each run's lines say whose they are.
+--- The output of a script that runs on several targets: each line begins with the name of its target.
 
---- Give a script's globals a print() and an io whose lines begin with `name`.
----@param globals table  the script's own
+--- Give the globals of a run a print() and an io.write() that mark their lines.
+---@param globals table  the run's own
 ---@param name string  the target
 return function(globals, name)
   local mark, at_start = name .. ": ", true
 
-  --- Write text so that each line begins with the mark, also one written in pieces.
+  --- Write a text, which may end within a line. Each line begins with the mark.
   local function write(text)
     for line, ending in text:gmatch("([^\n]*)(\n?)") do
       if line ~= "" or ending ~= "" then

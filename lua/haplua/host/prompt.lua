@@ -1,19 +1,19 @@
 -- SPDX-License-Identifier: MIT
 --
---- The interactive prompt: each line is a chunk, and its values are printed. It runs as a script, so everything
--- that a script has is there, and tasks that a line spawns go on while the next one is typed.
+--- The interactive prompt: it runs each line as a chunk and prints the values. The prompt itself runs as a script, so
+-- a line has all that a script has, and tasks that a line spawns go on while the next line is typed.
 
 local advice = require("haplua.host.advice")
 local visible = require("haplua.error").visible
 local readline = require("haplua.terminal").readline
 
---- Is the chunk's only fault that it is not finished?
+--- True for the error of a chunk that lacks its end.
 local function unfinished(message)
   return message and message:find("<eof>$") ~= nil
 end
 
---- Read lines until they are a whole chunk. An expression is taken as one to print.
----@return function|nil chunk, string? message  nothing at the end of the input
+--- Read lines until they are a whole chunk. An expression becomes a chunk that returns its values.
+---@return function? chunk, string? message  neither: the input has ended
 local function read_chunk(environment)
   local text = readline("> ")
   if not text then
@@ -35,7 +35,7 @@ local function read_chunk(environment)
   return chunk, message
 end
 
---- As print() would write it, but that nothing in it steers the terminal.
+--- A value as print() writes it, with control characters made visible.
 local function shown(value)
   return (tostring(value):gsub("[^\n\t]+", visible))
 end

@@ -1,29 +1,28 @@
 -- SPDX-License-Identifier: MIT
 --
---- When recurrence rules recur: from a haplua.Rule to civil times. Which days a rule by months or years gives is
--- libical's answer (haplua.recurrence). Rules by weeks and less are stepped through here, and so are the times
--- of day, UNTIL and COUNT: libical 3.0 finds nothing for FREQ=DAILY;BYMONTHDAY=-1, is a week off for some
--- FREQ=WEEKLY;INTERVAL=2;BYDAY=SU, takes weeks at the end of a year for others (BYWEEKNO=52), and may search
--- for hours where a rule gives nothing.
+--- The civil times of a recurrence rule. libical (haplua.recurrence) computes the days of rules by months and years.
+-- This module computes rules by weeks and less, times of day, UNTIL and COUNT: libical 3.0 finds nothing for
+-- FREQ=DAILY;BYMONTHDAY=-1, is a week off for some FREQ=WEEKLY;INTERVAL=2;BYDAY=SU, numbers weeks at the end of some
+-- years wrongly (BYWEEKNO=52), and may search for hours where a rule gives nothing.
 
 local civil = require("haplua.time.civil")
-local patience = require("haplua.time.search_limit")
+local search_limit = require("haplua.time.search_limit")
 local rules = require("haplua.ical.rule")
 
 local M = {}
 
 local DAY <const> = civil.DAY
--- Days that are looked at for one that a rule gives: after so many nothing comes.
+-- A search that has looked at so many days for the next one ends.
 local HORIZON <const> = 36525
--- What a second that libical takes is in steps of ours.
+-- A second of libical counts as so many steps of the search limit.
 local LIBICAL <const> = 200000
 
 local frequencies, weekdays = rules.frequencies, rules.weekdays
 
--- Each of the following gives a rule's days, one after the other, then nil, and with each the seconds of that day
--- at which the rule has times, in order. It may begin at `from` where the days before need not be counted.
+-- Each by_ function below takes (rule, start, from) and returns an iterator over the rule's days: the day, and the
+-- seconds of that day at which the rule has times, in order. It begins at `from` or before.
 
---- The times of a day of a rule that recurs by days.
+--- The seconds of a day at which a rule by days or more has times.
 local function times_of_day(rule, start)
   local second = start % DAY
   local times = {}
@@ -42,15 +41,15 @@ local function as_number(time)
   return (y * 100 + m) * 100 + d
 end
 
---- Ask libical. The time that it takes is work, too: it may search for a second, to find nothing.
+--- Call libical, and count the time that it takes: it may search for a second and find nothing.
 local function searched(rule, fn, ...)
   local before = os.clock()
   local found, problem, code = fn(...)
-  patience.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
+  search_limit.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
   return found, problem, code
 end
 
---- By months and years.
+--- Rules by months and years.
 local function by_days(rule, start, from)
   if rule.nothing_from and from >= rule.nothing_from then
     return function() end
@@ -58,10 +57,8 @@ local function by_days(rule, start, from)
   local days, problem, code =
     searched(rule, require("haplua.recurrence").days, rules.days_text(rule), civil.date(start // DAY))
   if not days then
-    error(require("haplua.error").new({
-      kind = "refused", message = ("the rule '%s': %s"):format(rules.text(rule), problem),
-      advice = code == "ENOENT" and "recurrence rules need the package libical3" or nil,
-    }), 0)
+    require("haplua.error").refuse(("the rule '%s': %s"):format(rules.text(rule), problem),
+      code == "ENOENT" and "recurrence rules need the package libical3" or nil)
   end
   local times, number, any = times_of_day(rule, start), as_number(from), false
   return function()
@@ -74,7 +71,7 @@ local function by_days(rule, start, from)
   end
 end
 
---- Does a day pass the parts of a rule that choose days? Nil: all do.
+--- A function that returns whether a day passes the BY parts that choose days. nil: the rule has no such part.
 local function day_filter(rule)
   local function set(values)
     local is = {}
@@ -99,7 +96,7 @@ local function day_filter(rule)
   end
 end
 
---- The seconds from a unit's start at which a rule has times: of an hour or of a minute.
+--- The seconds from the start of an hour or a minute at which a rule has times.
 local function within(rule, start, unit)
   local found = {}
   for _, m in ipairs(unit == 3600 and (rule.by.BYMINUTE or { start // 60 % 60 }) or { 0 }) do
@@ -118,7 +115,7 @@ local function lookup(values)
   return values and is
 end
 
---- What BYSETPOS leaves of a period's days.
+--- The days of a period that BYSETPOS chooses; all where the rule has none.
 local function at_positions(rule, days)
   if not rule.by.BYSETPOS then
     return days
@@ -132,7 +129,7 @@ local function at_positions(rule, days)
   return chosen
 end
 
---- The days of a week that a rule chooses.
+--- The days of the week that begins on day `week` that a rule chooses.
 local function days_of_week(rule, week, wanted, months)
   local days = {}
   for day = week, week + 6 do
@@ -144,7 +141,7 @@ local function days_of_week(rule, week, wanted, months)
   return at_positions(rule, days)
 end
 
---- By weeks.
+--- Rules by weeks.
 local function by_weeks(rule, start, from)
   local first = start // DAY
   local base = first - (civil.weekday(first) - weekdays[rule.wkst or "MO"]) % 7
@@ -167,22 +164,22 @@ local function by_weeks(rule, start, from)
       if week > last then
         return nil
       end
-      patience.spend(7, rules.text, rule)
+      search_limit.spend(7, rules.text, rule)
       days = days_of_week(rule, week, wanted, months)
     end
     return days[i], times
   end
 end
 
---- The seconds of a day at which a rule by days and less has times, from the second at which its first step of
--- the day lies.
+--- A function for the times of a rule by days and less on one day: from the second of the day at which its first step
+-- lies to the seconds at which it has times.
 local function by_first_step(rule, start, unit, step)
   local offsets = unit == DAY and times_of_day(rule, start) or within(rule, start, unit)
   local hours = unit < DAY and lookup(rule.by.BYHOUR)
   local minutes = unit < 3600 and lookup(rule.by.BYMINUTE)
   local seconds = unit < 60 and lookup(rule.by.BYSECOND)
 
-  --- How far to go on from a step that does not pass; nil: it does.
+  --- The seconds to the next step that may pass BYHOUR, BYMINUTE and BYSECOND. nil: this one passes.
   local function past(time)
     local size = hours and not hours[time // 3600] and 3600 or minutes and not minutes[time // 60 % 60] and 60
       or seconds and not seconds[time % 60] and 1
@@ -200,7 +197,7 @@ local function by_first_step(rule, start, unit, step)
         for i = 1, more and 0 or #offsets do
           times[#times + 1] = time + offsets[i]
         end
-        patience.spend(1, rules.text, rule)
+        search_limit.spend(1, rules.text, rule)
         time = time + (more or step)
       end
       known[first] = times
@@ -209,7 +206,7 @@ local function by_first_step(rule, start, unit, step)
   end
 end
 
---- By days, hours, minutes and seconds: in steps from the start, by the clock on the wall.
+--- Rules by days, hours, minutes and seconds: in steps from the start, by the clock on the wall.
 local function by_steps(rule, start, from)
   local unit = frequencies[rule.freq]
   local step = unit * rule.interval
@@ -224,7 +221,7 @@ local function by_steps(rule, start, from)
       if day > last then
         return nil
       end
-      patience.spend(1, rules.text, rule)
+      search_limit.spend(1, rules.text, rule)
       local times = (not passes or passes(day)) and times_from(time % DAY)
       if times and times[1] then
         return day, times
@@ -233,7 +230,7 @@ local function by_steps(rule, start, from)
   end
 end
 
---- By the numbers of weeks, which belong to the year in which their fourth day lies.
+--- Rules by the numbers of weeks. A week belongs to the year in which its fourth day lies.
 local function by_week_numbers(rule, start, from)
   local wkst = weekdays[rule.wkst or "MO"]
   local passes, numbers = day_filter(rule), lookup(rule.by.BYWEEKNO)
@@ -268,7 +265,7 @@ local function by_week_numbers(rule, start, from)
       if year > last then
         return nil
       end
-      patience.spend(100, rules.text, rule)
+      search_limit.spend(100, rules.text, rule)
       days = days_of_year()
     end
     return days[i], times
@@ -277,8 +274,9 @@ end
 
 -- From days to times.
 
---- The first index for which `is` holds, from `low` on; `high` + 1: none. Once it holds it goes on to hold.
-local function first_index(low, high, is)
+--- The first index from `low` to `high` for which `is` returns true; `high` + 1 where it does for none. It has to
+-- return true for all that follow, too.
+function M.first_index(low, high, is)
   while low <= high do
     local middle = (low + high) // 2
     if is(middle) then
@@ -290,8 +288,8 @@ local function first_index(low, high, is)
   return low
 end
 
---- A rule's days that are not before `start`, until UNTIL and COUNT: the day's midnight, its times, and which of
--- them, the first and the last.
+--- Iterate over a rule's days from `start` to UNTIL or COUNT: the day's midnight, its times, and the indexes of the
+-- first and the last of them that count.
 local function limited(rule, start, from, zone)
   local stop = rule.until_ and not rule.until_.utc and rule.until_.civil + (rule.until_.date and DAY - 1 or 0)
   local stop_instant = rule.until_ and rule.until_.utc and rule.until_.civil
@@ -312,7 +310,7 @@ local function limited(rule, start, from, zone)
       end
       local midnight, first, last = day * DAY, 1, #times
       local function not_before(time)
-        return first_index(first, last, function(i)
+        return M.first_index(first, last, function(i)
           return midnight + times[i] >= time
         end)
       end
@@ -321,7 +319,7 @@ local function limited(rule, start, from, zone)
       end
       if is_late(midnight + times[last]) then
         over = true
-        last = first_index(first, last, function(i)
+        last = M.first_index(first, last, function(i)
           return is_late(midnight + times[i])
         end) - 1
       end
@@ -340,21 +338,21 @@ local function limited(rule, start, from, zone)
   end
 end
 
---- The civil times of a rule from `from` on, in runs: the first and the last of times that follow each other within
--- `reach` seconds, on one day. Where nothing is between them, these are one and the same.
+--- Iterate over the civil times of a rule in runs. A run is times of one day, each `reach` seconds or less after the
+-- one before; the iterator returns its first and its last.
 ---@param rule haplua.Rule
 ---@param start integer  DTSTART, a civil time
 ---@param from integer  a civil time
 ---@param zone haplua.Zone  for an UNTIL in UTC
 ---@param reach integer
----@param whole fun(first: integer, last: integer): boolean  may these be one run? Else it comes in parts
+---@param whole fun(first: integer, last: integer): boolean  may these be one run? Where not, it is halved
 ---@return fun(): integer?, integer?
 function M.runs(rule, start, from, zone, reach, whole)
   local days = limited(rule, start, from, zone)
   local midnight, times, i, last
   local ends = setmetatable({}, { __mode = "k" })
 
-  --- For each time of a day where its run ends.
+  --- For each time of a day the index at which its run ends.
   local function ends_of()
     local found = ends[times]
     if not found then
@@ -380,12 +378,35 @@ function M.runs(rule, start, from, zone, reach, whole)
       finish = (first + finish) // 2
     end
     i = finish + 1
-    patience.spend(1, rules.text, rule)
+    search_limit.spend(1, rules.text, rule)
     return midnight + times[first], midnight + times[finish]
   end
 end
 
---- The civil times of a rule from `from` on, one by one.
+--- Iterate over the instants of a rule in runs: the first and the last of each, and their civil times. A run lies on
+-- one day of both zones.
+---@param there haplua.Zone  the rule's
+---@param zone haplua.Zone  the window's
+---@param may_join? fun(opens: integer, opens_last: integer): boolean
+---@return fun(): integer?, integer?, integer?, integer?
+function M.instants(rule, start, from, there, zone, reach, may_join)
+  local runs = M.runs(rule, start, from, there, reach, function(first, last)
+    local opens, opens_last = there:first(first), there:first(last)
+    -- where clocks are set back, more time lies between the two than between their civil times
+    return opens_last - opens <= last - first and there:civil(opens) // DAY == there:civil(opens_last) // DAY
+      and (there == zone or zone:civil(opens) // DAY == zone:civil(opens_last) // DAY)
+      and (not may_join or may_join(opens, opens_last))
+  end)
+  return function()
+    local first, last = runs()
+    if first then
+      local opens = there:first(first)
+      return opens, last == first and opens or there:first(last), first, last
+    end
+  end
+end
+
+--- Iterate over the civil times of a rule.
 ---@param rule haplua.Rule
 ---@param start integer  DTSTART, a civil time
 ---@param from integer  a civil time

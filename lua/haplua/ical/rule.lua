@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- RFC 5545's recurrence rules, "FREQ=MONTHLY;BYDAY=2TU": checked and printed in one form. haplua.recur says
--- when they recur.
+--- RFC 5545's recurrence rules, "FREQ=MONTHLY;BYDAY=2TU": checked, and printed in one form. haplua.ical.recurrence
+-- computes their times.
 
 local civil = require("haplua.time.civil")
 
@@ -12,18 +12,19 @@ local M = {}
 ---@field interval integer
 ---@field count integer?
 ---@field until_ {civil: integer, utc: boolean, date: boolean}?
----@field by table<string, string[]|integer[]>  BYMONTH and so on
+---@field by table<string, string[]|integer[]>  the values of each BY part, by its name
 ---@field wkst string?
----@field nothing_from integer?  haplua.recur has found none from this civil time on
+---@field nothing_from integer?  haplua.ical.recurrence has found that it gives no time from this civil time on
 
 local DAY <const> = civil.DAY
 
---- The seconds of a unit, 0 for those that differ, and the numbers of the days of the week.
+--- The seconds of each unit, 0 for months and years, and the numbers of the days of the week.
 M.frequencies = { SECONDLY = 1, MINUTELY = 60, HOURLY = 3600, DAILY = 86400, WEEKLY = 604800, MONTHLY = 0, YEARLY = 0 }
 M.weekdays = { MO = 1, TU = 2, WE = 3, TH = 4, FR = 5, SA = 6, SU = 7 }
 local frequencies, weekdays = M.frequencies, M.weekdays
 
--- The order in which the parts are printed, and the numbers that they take; negative ones, too, where `back`.
+-- The parts in the order in which they are printed, with their least and greatest number; `back`: negative numbers
+-- count from the end.
 local parts = {
   { "BYMONTH", 1, 12 }, { "BYWEEKNO", 1, 53, back = true }, { "BYYEARDAY", 1, 366, back = true },
   { "BYMONTHDAY", 1, 31, back = true }, { "BYDAY" }, { "BYHOUR", 0, 23 }, { "BYMINUTE", 0, 59 },
@@ -34,7 +35,7 @@ for _, part in ipairs(parts) do
   known[part[1]] = part
 end
 
---- "20261201T220000" or "20261201" as a civil time. Nil: there is no such time.
+--- "20261201T220000" or "20261201" as a civil time. Returns nil where there is no such time.
 ---@return integer?
 function M.civil(text)
   local y, m, d, rest = text:match("^(%d%d%d%d)(%d%d)(%d%d)(.*)$")
@@ -67,7 +68,7 @@ local function positive(text)
   return n and n > 0 and n or nil
 end
 
---- The value of a BY part as a list without repetitions, or nil.
+--- The value of a BY part as a list without repetitions. Returns nil where it is not valid.
 local function list(part, text)
   local found, seen = {}, {}
   for item in (text .. ","):gmatch("([^,]*),") do
@@ -118,7 +119,7 @@ local readers = {
   end,
 }
 
---- What RFC 5545 leaves without a meaning, or does not allow.
+--- Why a rule is not valid, or has no meaning in RFC 5545.
 local function contradiction(rule)
   local by, freq = rule.by, rule.freq
   if not freq then
@@ -132,7 +133,7 @@ local function contradiction(rule)
   elseif by.BYMONTHDAY and freq == "WEEKLY" then
     return "BYMONTHDAY does not go with FREQ=WEEKLY"
   elseif by.BYSETPOS and (not next(by, next(by)) or frequencies[freq] > 0 and freq ~= "WEEKLY") then
-    return "BYSETPOS chooses from what other parts give in a week or more"
+    return "BYSETPOS needs another BY part, and a FREQ of weeks, months or years"
   end
   for _, day in ipairs(by.BYDAY or {}) do
     if #day > 2 and (freq ~= "MONTHLY" and freq ~= "YEARLY" or by.BYWEEKNO) then
@@ -142,12 +143,12 @@ local function contradiction(rule)
   if by.BYSETPOS and #(by.BYHOUR or {}) < 2 and #(by.BYMINUTE or {}) < 2 and #(by.BYSECOND or {}) < 2 then
     return nil
   end
-  return by.BYSETPOS and "BYSETPOS with several times of day is more than haplua takes"
+  return by.BYSETPOS and "haplua does not take BYSETPOS with several times of day"
 end
 
---- Read a rule, what stands behind "RRULE:".
----@param text string
----@return haplua.Rule?, string? problem, integer? at
+--- Read a rule.
+---@param text string  without "RRULE:"
+---@return haplua.Rule?, string? problem, integer? at  where in the text the problem is
 function M.parse(text)
   local rule, seen = { interval = 1, by = {} }, {}
   for at, item in text:upper():gmatch("()([^;]+)") do
@@ -184,7 +185,7 @@ local function add_parts(words, rule, first, last)
   end
 end
 
---- The part of a rule that is about days, for libical.
+--- The parts of a rule that choose days, for libical.
 function M.days_text(rule)
   local words = { "FREQ=" .. rule.freq, "INTERVAL=" .. rule.interval }
   add_parts(words, rule, 1, 5)
@@ -193,7 +194,7 @@ function M.days_text(rule)
   return table.concat(words, ";")
 end
 
---- The one form in which a rule is printed.
+--- A rule's canonical form.
 ---@param rule haplua.Rule
 ---@return string
 function M.text(rule)

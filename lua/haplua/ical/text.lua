@@ -1,8 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. What a
--- calendar program, or somebody else, wrote is read as text only: no line is run through libical, whose
--- errors tell no line and which recurses as deep as a file has it.
+--- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. libical reads no
+-- text here: its errors do not name a line, and it recurses as deep as a file nests its components.
 
 local rule = require("haplua.ical.rule")
 
@@ -24,7 +23,7 @@ local SIZE_MAX <const> = 10 << 20
 local DEPTH_MAX <const> = 8
 M.SIZE_MAX = SIZE_MAX
 
---- Refuse a file at a line.
+--- Raise `refused` for a line of a file.
 function M.refuse(name, line, message, ...)
   local visible = require("haplua.error").visible
   error(require("haplua.error").new({
@@ -34,7 +33,7 @@ function M.refuse(name, line, message, ...)
   }), 0)
 end
 
---- Lines as they were before they were folded, with the number of the first of each.
+--- The lines as they were before a program folded them: the parts of each, and the number of its first line.
 local function unfolded(text)
   local lines, n = {}, 0
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
@@ -66,7 +65,7 @@ local function property(file, line)
     if not key then
       M.refuse(file, line.line, "a parameter of %s cannot be read", name)
     end
-    -- the further values of a list are nothing that is looked at
+    -- haplua uses the first value of a list
     after = text:match('^,[^;:]*()', after) or after
     parameters[key:upper()], at = value, after
   end
@@ -78,8 +77,8 @@ end
 
 --- Read a calendar's text.
 ---@param text string
----@param file string  for messages
----@return haplua.ical.Component  what holds the outermost ones; raises `refused`
+---@param file string  its name, for errors
+---@return haplua.ical.Component  a component without a name that holds the outermost ones; raises `refused`
 function M.parse(text, file)
   if #text > SIZE_MAX then
     M.refuse(file, 1, "a calendar of more than %d MiB", SIZE_MAX >> 20)
@@ -96,11 +95,11 @@ function M.parse(text, file)
       table.insert(inner.components, component)
       stack[#stack + 1] = component
       if #stack > DEPTH_MAX then
-        M.refuse(file, found.line, "components within components, too deep")
+        M.refuse(file, found.line, ("components are nested more than %d deep"):format(DEPTH_MAX - 1))
       end
     elseif found.name == "END" then
       if #stack == 1 or found.value:upper() ~= inner.name then
-        M.refuse(file, found.line, "END:%s, but not its beginning", found.value)
+        M.refuse(file, found.line, "END:%s without its BEGIN", found.value)
       end
       stack[#stack] = nil
     else
@@ -108,14 +107,14 @@ function M.parse(text, file)
     end
   end
   if #stack > 1 then
-    M.refuse(file, stack[#stack].line, "%s is not ended: is the file cut off?", stack[#stack].name)
+    M.refuse(file, stack[#stack].line, "%s has no END: is the file cut off?", stack[#stack].name)
   elseif #top.components == 0 then
-    M.refuse(file, 1, "this is no calendar: BEGIN:VCALENDAR is expected")
+    M.refuse(file, 1, "this is no calendar: BEGIN:VCALENDAR is missing")
   end
   return top
 end
 
---- The first property of a name.
+--- The first property of this name.
 ---@return haplua.ical.Property?
 function M.get(component, name)
   for _, found in ipairs(component.properties) do
@@ -125,7 +124,7 @@ function M.get(component, name)
   end
 end
 
---- All of a name.
+--- All properties of this name.
 ---@return haplua.ical.Property[]
 function M.all(component, name)
   local list = {}
@@ -148,26 +147,26 @@ end
 ---@class haplua.ical.Time
 ---@field civil integer
 ---@field utc boolean
----@field date boolean  a day, not a time
+---@field date boolean  it is a day without a time
 ---@field tzid string?
 
---- One date or time of a property: the whole value, or a part of a list.
+--- Read a date or time.
 ---@param file string
 ---@param from haplua.ical.Property
----@param value string?
----@return haplua.ical.Time
+---@param value string?  an element of the property's list; default: its whole value
+---@return haplua.ical.Time  raises `refused`
 function M.time(file, from, value)
   value = value or from.value
   local digits, utc = value:match("^(%d+[Tt]?%d*)([Zz]?)$")
   local civil = digits and rule.civil(digits)
   if not civil then
-    M.refuse(file, from.line, "%s has no date that there is: '%s'", from.name, value:sub(1, 40))
+    M.refuse(file, from.line, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
   end
   return { civil = civil, utc = utc ~= "", date = #digits == 8, tzid = utc == "" and from.parameters.TZID or nil }
 end
 
---- A duration, "P1DT2H": days by the calendar, and seconds.
----@return integer days, integer seconds
+--- Read a duration, "P1DT2H": days of the calendar, and seconds.
+---@return integer days, integer seconds  raises `refused`
 function M.duration(file, from, value)
   value = value or from.value
   local weeks = value:match("^%+?P(%d%d?%d?)W$")
@@ -196,8 +195,8 @@ function M.duration(file, from, value)
   return math.tointeger(tonumber(days or 0)), seconds
 end
 
---- An offset from UTC, "+0100", in seconds.
----@return integer
+--- Read an offset from UTC, "+0100".
+---@return integer seconds  raises `refused`
 function M.offset(file, from)
   local sign, hours, minutes, seconds = from.value:match("^([+-])(%d%d)(%d%d)(%d?%d?)$")
   if not sign or #seconds == 1 then

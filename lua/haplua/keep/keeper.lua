@@ -1,15 +1,18 @@
 -- SPDX-License-Identifier: MIT
 --
 --- The resident policy: it holds an HAProxy to what the journal wants.
--- A new HAProxy process knows nothing of the old one's lists. Nothing on the socket announces it; but a reload
--- begins with HAProxy opening its configuration, and that can be watched. So the keeper asks once a
--- second whether the lists are as it left them, and every few milliseconds for a while after the
--- configuration was opened. It ends what has expired, and finishes what was broken off.
+-- A new HAProxy process does not have the lists of the old one. HAProxy's socket does not announce a reload, but a
+-- reload begins with HAProxy opening its configuration, and the keeper watches for that. It compares the lists with
+-- its last look once a second, and every few milliseconds for a while after the configuration was opened. It also
+-- ends a maintenance at its end, and completes a change that a killed process has begun.
 
+local change = require("haplua.apply.change")
 local config = require("haplua.store.config")
-local is_error = require("haplua.error").is
-local maintenance = require("haplua.maintenance")
+local context = require("haplua.apply.context")
+local enumerate = require("haplua.apply.result").enumerate
+local errors = require("haplua.error")
 local moment = require("haplua.time.instant")
+local plans = require("haplua.apply.plan")
 local process = require("haplua.process")
 local status = require("haplua.apply.status")
 local switch = require("haplua.haproxy.switch")
@@ -17,32 +20,35 @@ local task = require("haplua.task")
 
 local M = {}
 
--- Seconds between two looks: at rest, and for how long after the configuration was opened.
-local REST = 1
-local ALERT = {
-  { within = 3, pause = 0.003 },
-  { within = 30, pause = 0.02 },
+-- Seconds between two looks: usually, and for how long after the configuration was opened.
+local INTERVAL = 1
+local AFTER_OPEN = {
+  { within = 3, interval = 0.003 },
+  { within = 30, interval = 0.02 },
 }
 
--- So many seconds after its end, what a living process should have ended is ended here.
-local ATTENDED = 2
+-- A process that ends its own maintenance (--wait, during, a window) has so many seconds for it.
+local GRACE = 2
 
----@class haplua.Kept
+---@class haplua.KeptSwitch
 ---@field c haplua.Context
----@field seen string?  the lists' text when all was well: the same again needs no second look
----@field complaint string?  the last that was said, so that it is said once
----@field wanted integer  the journal's change
----@field on boolean  is anything under maintenance?
----@field ends number?  when it is to be looked at, whatever HAProxy has
+---@field seen string?  fingerprint of the lists when nothing was to be done; nil: look closely
+---@field complaint string?  the error that was reported last
+---@field wanted integer  the number of the journal's maintenance
+---@field on boolean  it has patterns
+---@field ends number?  when to look closely, whatever the lists hold
 
 ---@class haplua.Keeper
----@field options haplua.MaintenanceOptions
+---@field request haplua.Request
 ---@field c haplua.Context
----@field switches table<string, haplua.Kept>  by ACL
----@field watch any?
+---@field switches table<string, haplua.KeptSwitch>  by ACL
+---@field watch any  haplua.watch's
+---@field watched boolean?  the configuration's files are watched
+---@field unwatched {complaint: string?}  the last file that could not be
 ---@field status string?  as systemd knows it
----@field alert number?  when the configuration was opened last, on task.now()
----@field written integer?  the journal's version
+---@field opened number?  when the configuration was opened last, on task.now()
+---@field written integer?  the journal's version at the last look
+---@field notified number?  when systemd's watchdog was notified last, on task.now()
 local Keeper = {}
 Keeper.__index = Keeper
 
@@ -51,7 +57,8 @@ local function say(c, form, ...)
   io.stdout:flush()
 end
 
---- Say something once, until something else is to be said.
+--- Report an error once, until another is to be reported. Nil: there is none any more.
+---@param about {complaint: string?}
 local function complain(about, text)
   if about.complaint ~= text then
     about.complaint = text
@@ -61,110 +68,110 @@ local function complain(about, text)
   end
 end
 
--- What a look at one switch can come to. Each is called with the switch's lock held.
-
---- The journal's row of something that the keeper does.
-local function row_of(c, wanted, action)
-  return {
-    target = c.name, acl = c.switch.acl, switch = c.switch.name, action = action, patterns = wanted.patterns,
-    bypass = wanted.bypass, reason = wanted.reason, since = wanted.since, ends = wanted.ends,
-  }
+--- Raise again what is no failure of HAProxy, the journal or a file.
+local function tolerate(problem)
+  if not errors.is(problem) or problem.kind == "interrupted" then
+    error(problem, 0)
+  end
+  return tostring(problem)
 end
 
---- Have HAProxy be again as the journal wants it.
-local function put_back(c, live, wanted, why)
-  maintenance.carry_out(c, live, maintenance.intent_of(c, wanted, live))
-  c.journal:note(row_of(c, wanted, "keep"), "done")
-  c.journal:finish(wanted.id, live)
+-- One switch, whose lock is held.
+
+--- Make HAProxy hold again what the journal wants.
+local function put_back(c, state, wanted, why)
+  c.journal:note(change.carry_out(c, state, plans.of(c, "keep", wanted, state)), "done")
+  c.journal:finish(wanted.id, state)
   say(c, "%s; %s is again %s, as %s wanted at %s", why, c.switch.acl,
-    #wanted.patterns > 0 and "on for " .. maintenance.enumerate(wanted.patterns) or "off",
+    #wanted.patterns > 0 and "on for " .. enumerate(wanted.patterns) or "off",
     status.who(wanted), moment.text(wanted.time))
 end
 
---- Is what has expired another process's to end, which stays with it (--wait, during, a window)? Not for long.
+--- True while the process that ends this maintenance itself may still do so.
 local function is_attended(wanted)
-  return process.alive(wanted.pid) and task.time() < wanted.ends + ATTENDED
+  return process.alive(wanted.pid) and task.time() < wanted.ends + GRACE
 end
 
---- Carry out what the keeper wants itself, written down before and after.
----@param wish {patterns: string[], bypass: string[]?, reason: string?, since: number?, ends: number?}
-local function enact(c, live, action, wish)
-  local id = c.journal:begin(row_of(c, wish, action))
-  maintenance.carry_out(c, live, maintenance.intent_of(c, wish, live))
-  c.journal:finish(id, live)
+--- Carry out a plan of the keeper's own, with the journal.
+---@param plan haplua.Plan
+local function record(c, state, plan)
+  local id = c.journal:begin(plan)
+  change.carry_out(c, state, plan)
+  c.journal:finish(id, state)
 end
 
-local function expire(c, live, wanted)
-  enact(c, live, "expire", { patterns = {}, bypass = live.bypass and c.switch.allow, reason = wanted.reason })
+local function expire(c, state, wanted)
+  local plan = plans.of(c, "expire", { patterns = {} }, state)
+  plan.reason = wanted.reason
+  record(c, state, plan)
   say(c, "maintenance by %s ended as planned at %s: %s is off", status.who(wanted), moment.text(wanted.ends),
     c.switch.acl)
 end
 
---- Somebody has changed a list without haplua. That is believed when it is seen twice: what is written down from one
--- answer that was garbled would be put back for ever.
-local function by_hand(c, live, wanted)
-  if switch.look(c.target, c.switch).seen ~= live.seen then
+--- Keep or undo a change that somebody made without haplua. It must be seen twice: one garbled answer, once in the
+-- journal, would be put back for ever.
+local function by_hand(c, state, wanted)
+  if switch.look(c.target, c.switch).seen ~= state.seen then
     return
   end
-  local now = ("%s matches %s"):format(c.switch.acl, maintenance.enumerate(live.patterns))
+  local now = ("%s matches %s"):format(c.switch.acl, enumerate(state.patterns))
   if c.switch.by_hand == "undo" then
-    put_back(c, live, wanted, ("somebody had changed it by hand: %s"):format(now))
+    put_back(c, state, wanted, ("somebody had changed it by hand: %s"):format(now))
     return
   end
-  local on = #live.patterns > 0
-  enact(c, live, "by hand", {
-    patterns = live.patterns, bypass = live.passing, since = on and (wanted.since or task.time()) or nil,
-    reason = on and wanted.reason or nil, ends = on and wanted.ends or nil,
-  })
+  record(c, state, plans.of(c, "by hand", {
+    patterns = state.patterns, bypass = state.passing, since = wanted.since or task.time(), reason = wanted.reason,
+    ends = wanted.ends,
+  }, state))
   say(c, "somebody has changed it by hand, and it is kept so: %s", now)
 end
 
---- Decide on one switch, and do it.
----@return number? again  when to look again, where something is another process's to do first
----@return boolean? acted  has anything been changed?
-local function settle(c, live, wanted)
-  local lists_differ = not status.same(wanted.patterns, live.patterns)
-  local same_process = switch.is_same_process(live, wanted)
+--- Bring HAProxy and the journal together.
+---@return number? again  when to look again, where another process has something to do first
+---@return boolean? acted  something was changed
+local function reconcile(c, state, wanted)
+  local lists_differ = not status.same(wanted.patterns, state.patterns)
+  local same_process = switch.is_same_process(state, wanted)
   if not wanted.outcome then
-    put_back(c, live, wanted, ("'%s' by process %d was broken off"):format(wanted.action, wanted.pid))
+    put_back(c, state, wanted, ("'%s' by process %d was broken off"):format(wanted.action, wanted.pid))
   elseif #wanted.patterns > 0 and wanted.ends and wanted.ends <= task.time() then
     if is_attended(wanted) then
-      return wanted.ends + ATTENDED
+      return wanted.ends + GRACE
     end
-    expire(c, live, wanted)
+    expire(c, state, wanted)
   elseif lists_differ and (same_process or #wanted.patterns == 0) then
-    by_hand(c, live, wanted)
+    by_hand(c, state, wanted)
   elseif lists_differ then
-    put_back(c, live, wanted, ("HAProxy's process %d was replaced by %d"):format(wanted.worker or 0, live.worker))
-  elseif #status.disagreements(c, live, wanted) > 0 then
-    put_back(c, live, wanted, "a list beside it, or a file, was out of step")
+    put_back(c, state, wanted, ("HAProxy's process %d was replaced by %d"):format(wanted.worker or 0, state.worker))
+  elseif #status.disagreements(c, state, wanted) > 0 then
+    put_back(c, state, wanted, "a list beside it, or a file, was out of step")
   else
     if not same_process then
-      c.journal:finish(wanted.id, live)
+      c.journal:finish(wanted.id, state)
     end
     return nil, false
   end
   return nil, true
 end
 
---- Look closely at a switch whose lists, or whose wish, have changed.
+--- Look closely at a switch whose lists, or whose record in the journal, have changed.
 ---@return number? again, boolean acted
 local function look_closely(kept)
   local c, again, acted = kept.c, nil, false
   local _ <close> = c.journal:lock(c.name, c.switch.acl)
-  local live = switch.look(c.target, c.switch)
+  local state = switch.look(c.target, c.switch)
   local wanted = c.journal:wanted(c.name, c.switch.acl)
   if wanted then
-    again, acted = settle(c, live, wanted)
+    again, acted = reconcile(c, state, wanted)
   end
-  -- what was judged, and not what is there now: a reload or a hand in between would pass unseen
-  kept.seen = not acted and live.seen or nil
+  -- the state that was judged, and not a later one: a reload or a hand in between would go unnoticed
+  kept.seen = not acted and state.seen or nil
   return again, acted
 end
 
 -- The whole target.
 
---- Which files HAProxy reads when it reloads, for what this machine can see of them.
+--- The files that HAProxy reads when it reloads, as far as this machine has them.
 ---@return string[]
 local function configuration_files(c)
   local file = require("haplua.file")
@@ -173,7 +180,7 @@ local function configuration_files(c)
   local found, list = {}, {}
   for path in texts[1]:gmatch("file '([^']*)' line %d+") do
     local absolute = path:find("^/") and path or cwd and cwd .. "/" .. path
-    -- a link may be turned, and what it leads to may be opened
+    -- a symbolic link may be changed, and its target may be opened
     for _, name in ipairs({ absolute, absolute and file.real(absolute) }) do
       if not found[name] then
         found[name] = true
@@ -184,7 +191,7 @@ local function configuration_files(c)
   return list
 end
 
---- Begin to watch the configuration, once HAProxy has told where it is.
+--- Begin to watch the configuration, once HAProxy has answered where it is.
 function Keeper:watch_configuration()
   if self.watched or self.c.name:find("^[^/]") then
     return
@@ -199,17 +206,17 @@ function Keeper:watch_configuration()
   self.watched = true
 end
 
---- The switches that the journal wants something of.
+--- Read what the journal wants of each switch, where another process has written since the last look.
 function Keeper:read_journal()
   local version = self.c.journal:version()
   if version == self.written then
     return
   end
-  local found = config.read(self.options.config)
+  local found = config.read(self.request.config)
   for _, wanted in ipairs(self.c.journal:all_wanted(self.c.name)) do
     local kept = self.switches[wanted.acl] or { c = setmetatable({}, { __index = self.c }) }
     kept.c.switch = config.switch(found, nil, wanted.acl)
-    if self.options.file == false then
+    if self.request.file == false then
       kept.c.switch.file = false
     end
     if kept.wanted ~= wanted.id then
@@ -222,7 +229,8 @@ function Keeper:read_journal()
   self.written = version
 end
 
---- When the next maintenance ends, as far as is known.
+--- When the next maintenance ends.
+---@return number?
 function Keeper:next_end()
   local next_end
   for _, kept in pairs(self.switches) do
@@ -233,9 +241,9 @@ function Keeper:next_end()
   return next_end
 end
 
---- One switch: has anything been done about it?
----@return boolean acted
-local function tend(kept)
+--- Look at one switch, closely where its lists have changed or its end is over.
+---@return boolean acted  something was changed
+local function look(kept)
   local over = kept.ends and kept.ends <= task.time()
   if kept.seen and not over and switch.fingerprint(kept.c.target, kept.c.switch) == kept.seen then
     complain(kept, nil)
@@ -243,19 +251,19 @@ local function tend(kept)
   end
   kept.seen = nil
   if over then
-    kept.ends = nil -- also when HAProxy is away: it is tried again at rest, not at once and for ever
+    kept.ends = nil -- while HAProxy cannot be reached, the next attempt comes after an interval, not at once
   end
   local again, acted = look_closely(kept)
   if acted then
-    again = look_closely(kept) -- at what was made of it: that is what is to stay
+    again = look_closely(kept) -- at the outcome, which is what later looks compare with
   end
   kept.ends = again or kept.ends
   complain(kept, nil)
   return acted
 end
 
---- Tell systemd how things are, for `systemctl status`: also that what was ready is in trouble.
-function Keeper:tell_status()
+--- Send systemd the line that `systemctl status` shows, when it is another.
+function Keeper:notify_status()
   local trouble = self.complaint
   for _, kept in pairs(self.switches) do
     trouble = trouble or kept.complaint
@@ -267,34 +275,28 @@ function Keeper:tell_status()
   end
 end
 
---- Look at everything once. What goes wrong is told, and tried again.
+--- Look at every switch once. What fails is reported, and tried again at the next round.
 function Keeper:round()
   local ok, problem = pcall(function()
     self:read_journal()
     for _, kept in pairs(self.switches) do
-      local tended, trouble = pcall(tend, kept)
-      if not tended then
-        if not is_error(trouble) or trouble.kind == "interrupted" then
-          error(trouble, 0)
-        end
-        complain(kept, tostring(trouble))
-      elseif trouble then
+      local looked, acted = pcall(look, kept)
+      if not looked then
+        complain(kept, tolerate(acted))
+      elseif acted then
         self.written = nil
-        -- a reload that is over; one right behind it is still to come
-        self.alert = not kept.seen and self.alert or nil
+        -- the reload is over, unless the lists have changed again: then another one follows
+        self.opened = not kept.seen and self.opened or nil
       end
     end
     self:watch_configuration()
   end)
-  if not ok and (not is_error(problem) or problem.kind == "interrupted") then
-    error(problem, 0)
-  end
-  complain(self, not ok and tostring(problem) or nil)
-  self:tell_status()
+  complain(self, not ok and tolerate(problem) or nil)
+  self:notify_status()
 end
 
---- Is there anything that a reload would undo?
-function Keeper:holds()
+--- True if some switch is on, so that a reload would undo it.
+function Keeper:has_maintenance()
   for _, kept in pairs(self.switches) do
     if kept.on then
       return true
@@ -303,84 +305,73 @@ function Keeper:holds()
   return false
 end
 
---- How long to wait until the next look.
-function Keeper:pause()
-  local pause, since = REST, self.alert and self:holds() and task.now() - self.alert
-  for _, stage in ipairs(since and ALERT or {}) do
+--- Seconds until the next look.
+function Keeper:interval()
+  local interval, since = INTERVAL, self.opened and self:has_maintenance() and task.now() - self.opened
+  for _, stage in ipairs(since and AFTER_OPEN or {}) do
     if since <= stage.within then
-      pause = stage.pause
+      interval = stage.interval
       break
     end
   end
   local next_end = self:next_end()
-  return next_end and math.max(0, math.min(pause, next_end - task.time())) or pause
+  return next_end and math.max(0, math.min(interval, next_end - task.time())) or interval
 end
 
---- Tell systemd that all is well, often enough.
-function Keeper:pet_watchdog()
+--- Notify systemd's watchdog, twice in its period.
+function Keeper:notify_watchdog()
   local every = process.watchdog()
-  if every and task.now() - (self.petted or -math.huge) >= math.max(0, every / 2 - REST) then
+  if every and task.now() - (self.notified or -math.huge) >= math.max(0, every / 2 - INTERVAL) then
     process.notify("WATCHDOG=1")
-    self.petted = task.now()
+    self.notified = task.now()
   end
 end
 
---- Look, wait, look again.
-function Keeper:watch_over()
+--- Look and wait, for ever.
+function Keeper:loop()
   while true do
-    local events = self.watch:wait(self:pause())
+    local events = self.watch:wait(self:interval())
     for _, event in ipairs(events or {}) do
-      self.alert = task.now()
+      self.opened = task.now()
       if event.what == "lost" then
         self.watched = false
       end
     end
-    if not events and self.alert and task.now() - self.alert > ALERT[#ALERT].within then
-      self.alert = nil
+    if not events and self.opened and task.now() - self.opened > AFTER_OPEN[#AFTER_OPEN].within then
+      self.opened = nil
     end
     self:round()
-    self:pet_watchdog()
+    self:notify_watchdog()
   end
 end
 
---- The same until a signal comes, which is the ordinary end of a service and no failure.
----@return integer status
-function Keeper:attend()
-  local _, problem = pcall(self.watch_over, self)
-  process.notify("STOPPING=1")
-  if not is_error(problem) or not problem.signal then
-    error(problem, 0)
-  end
-  return 128 + problem.signal
-end
-
---- Keep a target, until a signal ends it.
----@param options haplua.MaintenanceOptions
+--- Keep a target until a signal comes, the usual end of a service.
+---@param request haplua.Request  config, journal and file
+---@param print function
 ---@return integer status  128 + the signal's number
-function M.run(options)
-  local c = maintenance.context(options)
-  c.print = options.print or print
+function M.run(request, print)
+  local c = context.open(request)
+  c.print = print
   if not c.journal then
-    error(require("haplua.error").new({
-      kind = "journal",
-      message = "there is no journal to keep to: " .. tostring(c.no_journal or "it was declined"),
-      advice = "run as a user who may write /var/lib/haplua, or name another with --journal FILE",
-    }), 0)
+    errors.raise("journal", "there is no journal to keep to: " .. tostring(c.no_journal or "none, as asked"),
+      "run as a user who may write /var/lib/haplua, or name another with --journal FILE")
   end
   local lock <close> = c.journal:keeper(c.name)
   if not lock then
-    error(require("haplua.error").new({
-      kind = "refused",
-      message = ("another process keeps %s already"):format(c.name),
-      advice = "one is enough; `systemctl status haplua-keep` may tell",
-    }), 0)
+    errors.refuse(("another process keeps %s already"):format(c.name),
+      "one is enough; `systemctl status haplua-keep` may show it")
   end
   local watch <close> = require("haplua.watch").open()
-  local self = setmetatable({ options = options, c = c, switches = {}, watch = watch, unwatched = {} }, Keeper)
+  local self = setmetatable({ request = request, c = c, switches = {}, watch = watch, unwatched = {} }, Keeper)
   self:round()
   process.notify("READY=1")
   say(c, "kept to %s", c.journal.path)
-  return self:attend()
+  local _, problem = pcall(self.loop, self)
+  process.notify("STOPPING=1")
+  if not errors.is(problem) or not problem.signal then
+    error(problem, 0)
+  end
+  return 128 + problem.signal
 end
 
 return M

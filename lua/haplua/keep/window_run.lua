@@ -1,49 +1,55 @@
 -- SPDX-License-Identifier: MIT
 --
 --- The resident policy behind `window run` and `window calendar`: maintenance is on while a window is open.
--- What was there before a window comes back at its end. Ended early by `maint off`, or replaced by somebody, it is
--- left alone until the next occurrence. Before a window opens it is tried whether it could.
+-- At its end, what was there before is restored. When `maint off` ends a window's maintenance early, or somebody
+-- replaces it, the policy waits for the next occurrence. Some time before an opening it checks that it could open.
 
-local haproxy = require("haproxy")
-local is_error = require("haplua.error").is
+local change = require("haplua.apply.change")
 local config = require("haplua.store.config")
-local maintenance = require("haplua.maintenance")
+local context = require("haplua.apply.context")
+local during = require("haplua.apply.during")
+local errors = require("haplua.error")
+local haproxy = require("haproxy")
 local moment = require("haplua.time.instant")
 local task = require("haplua.task")
 local window = require("haplua.window")
 
 local M = {}
 
--- Seconds between two looks: whether somebody has ended it early, whether a calendar has changed; and between two
--- attempts to open, when HAProxy is away.
-local LOOK = 1
+-- Seconds between two looks at the journal and the calendars while a window is open, and between two attempts to open
+-- or close while HAProxy cannot be reached.
+local INTERVAL = 1
 
--- So far may the clock go back before an opening, and the window is still the one that was entered.
+-- Seconds between two looks at the calendars while no window is open.
+local CALENDAR_INTERVAL = 5
+
+-- Seconds by which the clock may be set back before an opening without the window being entered anew.
 local BACK = 60
 
--- What is far away is waited for in parts.
-local FAR = 86400
+-- The longest single wait, in seconds.
+local LONGEST = 86400
 
 ---@class haplua.WindowPlan
----@field specs string[]?
----@field calendars string[]?  .ics files, or folders of them
+---@field specs string[]
+---@field calendars string[]  .ics files, or folders of them
 ---@field match string?
 ---@field tz string?
 ---@field except string[]?
----@field lead number  seconds before an opening at which it is tried again
----@field options haplua.MaintenanceOptions  scope, bypass, reason, switch, journal
+---@field lead number  seconds before an opening at which to check that it could open
+---@field request haplua.Request  scope, bypass, reason, switch, journal
 
 ---@class haplua.WindowRunner
 ---@field plan haplua.WindowPlan
+---@field print function
 ---@field window haplua.Window
 ---@field stamp string  of the calendars
----@field left number?  the opening of the occurrence that is over, or was left early
----@field within number?  the opening of the occurrence that was open when the process began
+---@field entered number?  the opening of the latest occurrence that was entered
+---@field open_at_start number?  the opening of the occurrence that was open when the process began
 local Runner = {}
 Runner.__index = Runner
 
 function Runner:say(form, ...)
-  self.plan.options.print(form:format(...))
+  self.print(form:format(...))
   io.stdout:flush()
 end
 
@@ -53,7 +59,7 @@ end
 
 --- Raise again what is no failure of HAProxy, the journal or a file.
 local function tolerate(problem)
-  if not is_error(problem) or problem.kind == "interrupted" then
+  if not errors.is(problem) or problem.kind == "interrupted" then
     error(problem, 0)
   end
   return tostring(problem)
@@ -63,7 +69,7 @@ end
 
 local function stamp_of(plan)
   local stamps = {}
-  for i, path in ipairs(plan.calendars or {}) do
+  for i, path in ipairs(plan.calendars) do
     stamps[i] = require("haplua.calendar").stamp(path) or "-"
   end
   return table.concat(stamps, "\n")
@@ -71,17 +77,18 @@ end
 
 ---@return haplua.Window
 local function make_window(plan)
-  local specs = table.move(plan.specs or {}, 1, #(plan.specs or {}), 1, {})
-  for _, path in ipairs(plan.calendars or {}) do
+  local specs = table.move(plan.specs, 1, #plan.specs, 1, {})
+  for _, path in ipairs(plan.calendars) do
     specs[#specs + 1] = require("haplua.calendar").read(path, { match = plan.match })
   end
   local made = window.new(specs, { tz = plan.tz, except = plan.except })
-  -- one that recurs too often to be searched through is refused here, not when it is due
+  -- a window that recurs too often to be searched through is refused here, not when it is due
   made:occurrences(task.time())
   return made
 end
 
---- Read the calendars again when they have changed. One that cannot be read leaves what was known.
+--- Read the calendars again when they have changed. While one cannot be read, the windows stay.
+---@return boolean changed
 function Runner:refresh()
   local stamp = stamp_of(self.plan)
   if stamp == self.stamp then
@@ -104,33 +111,28 @@ local function name_of(occurrence)
   return table.concat(occurrence.names, ", ")
 end
 
---- What the journal calls it.
+--- The journal's word for the maintenance of an occurrence.
 local function action_of(occurrence)
   return "window " .. name_of(occurrence)
 end
 
---- Its maintenance, as options for haplua.maintenance.
-local function options_for(plan, occurrence)
-  return setmetatable({
-    ends = occurrence.closes < math.huge and occurrence.closes or nil,
-    action = action_of(occurrence),
-    attended = true,
-    resumes = true,
-  }, { __index = plan.options })
+---@return haplua.Request
+local function request_of(plan, occurrence)
+  return setmetatable({ ends = occurrence.closes < math.huge and occurrence.closes or nil }, { __index = plan.request })
 end
 
---- Would it open? Says what is in the way.
+--- Check that an occurrence could open, and report what prevents it.
 function Runner:try(occurrence, when)
-  local ok, problem = pcall(maintenance.check, options_for(self.plan, occurrence))
+  local ok, problem = pcall(change.check, request_of(self.plan, occurrence))
   if not ok then
     warn("%s the window %s could not open: %s", when, name_of(occurrence), tolerate(problem))
   end
-  return ok
 end
 
---- Why this occurrence is not entered, if it is not: somebody has ended, or replaced, its maintenance since it opened,
--- or it was over, and the clock was set back into it. Also before this process began.
-function Runner:was_left(c, occurrence)
+--- The reason not to enter an occurrence: since its opening somebody has ended or replaced its maintenance, or it was
+-- over and the clock was set back into it. The journal says so also of what was before this process.
+---@return string?
+function Runner:why_not(c, occurrence)
   local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
   local before = wanted and wanted.time >= occurrence.opens and c.journal:entry(wanted.before)
   if not before or before.action ~= action_of(occurrence) or wanted.action == action_of(occurrence) then
@@ -138,17 +140,18 @@ function Runner:was_left(c, occurrence)
   elseif wanted.action ~= "restore" and wanted.action ~= "expire" then
     return "was ended early"
   end
-  -- a process that has seen the clock before the opening enters it again; one that begins within it cannot know
-  return self.within == occurrence.opens and wanted.time >= occurrence.closes and "was over before the clock was set back"
-    or nil
+  -- a process that has seen the clock before the opening enters the window again; one that began later cannot know
+  return self.open_at_start == occurrence.opens and wanted.time >= occurrence.closes
+    and "was over before the clock was set back" or nil
 end
 
---- Stay while it is open, also when the clock is set back before it. False: somebody has changed it meanwhile.
-function Runner:stay(c, occurrence, change)
+--- Wait while an occurrence is open, at most until the clock is set back to before it.
+---@return boolean over  false: somebody else has changed the switch meanwhile
+function Runner:stay(c, occurrence, result)
   while task.time() < occurrence.closes and task.time() >= occurrence.opens - BACK do
-    task.sleep_until(math.min(occurrence.closes, task.time() + LOOK))
+    task.sleep_until(math.min(occurrence.closes, task.time() + INTERVAL))
     local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
-    if wanted and change.id and wanted.id ~= change.id and wanted.action ~= "expire" then
+    if wanted and result.id and wanted.id ~= result.id and wanted.action ~= "expire" then
       return false
     end
     if self:refresh() then
@@ -157,7 +160,7 @@ function Runner:stay(c, occurrence, change)
         return true
       elseif open.closes ~= occurrence.closes then
         occurrence.closes = open.closes
-        change.id = maintenance.on(options_for(self.plan, occurrence)).id
+        result.id = change.on(request_of(self.plan, occurrence), action_of(occurrence), true).id
         self:say("%s: the window %s is open until %s now", c.name, name_of(occurrence), moment.text(occurrence.closes))
       end
     end
@@ -165,22 +168,21 @@ function Runner:stay(c, occurrence, change)
   return true
 end
 
---- Open it, stay, close it.
----@param tried table  what was there before the first attempt
-function Runner:attend(occurrence, tried)
-  local options = options_for(self.plan, occurrence)
-  options.tried = tried
-  local c = maintenance.context(options)
-  local left = self:was_left(c, occurrence)
-  if left then
-    self:say("%s: the window %s %s: it stays so until the next", c.name, name_of(occurrence), left)
+--- Open an occurrence, stay, close it.
+---@param lifetime haplua.Lifetime
+function Runner:attend(occurrence, lifetime)
+  local request = request_of(self.plan, occurrence)
+  local c = context.open(request)
+  local reason = self:why_not(c, occurrence)
+  if reason then
+    self:say("%s: the window %s %s: it stays so until the next", c.name, name_of(occurrence), reason)
     return
   end
   local over
-  maintenance.during(options, function(change)
+  during.run(request, lifetime, function(result)
     self:say("%s: the window %s is open until %s\n  %s", c.name, name_of(occurrence),
-      occurrence.closes < math.huge and moment.text(occurrence.closes) or "further notice", tostring(change))
-    over = self:stay(c, occurrence, change)
+      occurrence.closes < math.huge and moment.text(occurrence.closes) or "further notice", tostring(result))
+    over = self:stay(c, occurrence, result)
   end, function(restored)
     self:say("%s: the window %s is %s\n  %s", c.name, name_of(occurrence), over and "closed" or "left", tostring(restored))
   end)
@@ -190,67 +192,68 @@ function Runner:attend(occurrence, tried)
   end
 end
 
---- HAProxy was away when it should have closed: try until it is closed.
-function Runner:close_late(occurrence, problem)
+--- Try to close until it succeeds.
+---@param close function
+function Runner:close_late(occurrence, close)
   while true do
-    local ok, trouble = pcall(problem.again)
+    local ok, problem = pcall(close)
     if ok then
       self:say("the window %s is closed, late: HAProxy was away", name_of(occurrence))
       return
     end
-    tolerate(trouble)
-    task.sleep(LOOK)
+    tolerate(problem)
+    task.sleep(INTERVAL)
   end
 end
 
---- The same, tried again while it is open, when HAProxy cannot be reached.
+--- Open an occurrence, stay, close it; try again while it is open and that fails.
 function Runner:hold(occurrence)
-  local told, tried = nil, {}
+  local reported
+  local lifetime = { action = action_of(occurrence), resume = true, attempts = {} }
   while task.time() < occurrence.closes do
-    local ok, problem = pcall(self.attend, self, occurrence, tried)
+    local ok, problem = pcall(self.attend, self, occurrence, lifetime)
     if ok then
       return
     end
     local text = tolerate(problem)
-    if text ~= told then
+    if text ~= reported then
       warn("the window %s: %s; it is tried again", name_of(occurrence), text)
-      told = text
+      reported = text
     end
-    task.sleep(LOOK)
+    task.sleep(INTERVAL)
     if problem.again then
-      self:close_late(occurrence, problem)
+      self:close_late(occurrence, problem.again)
       return
     end
   end
-  if tried.before then
-    local options = options_for(self.plan, occurrence)
-    options.tried = tried
-    self:close_late(occurrence, { again = function()
-      require("haplua.apply.during").give_up(options)
-    end })
+  if lifetime.attempts.before then
+    self:close_late(occurrence, function()
+      during.give_up(request_of(self.plan, occurrence), lifetime)
+    end)
   end
 end
 
 -- One occurrence after the other.
 
---- The occurrence that is open now, or the next; not the one that was left.
+--- The occurrence that is open now, or the next, without one that was entered already.
 ---@return haplua.window.Occurrence?
 function Runner:next(now)
-  if self.left and now < self.left - BACK then
-    self.left, self.within = nil, nil
+  if self.entered and now < self.entered - BACK then
+    self.entered, self.open_at_start = nil, nil
   end
   for occurrence in self.window:occurrences(now) do
-    if not self.left or occurrence.opens > self.left then
+    if not self.entered or occurrence.opens > self.entered then
       return occurrence
     end
   end
 end
 
---- Wait until an instant, and look at the calendars meanwhile. False: something has changed, look again.
+--- Wait until an instant, and look at the calendars meanwhile.
+---@return boolean reached  false: the clock was set, or a calendar has changed
 function Runner:wait(instant)
   while task.time() < instant do
-    local pause = self.plan.calendars and #self.plan.calendars > 0 and LOOK * 5 or FAR
-    local reached = task.sleep_until(math.min(instant, task.time() + pause))
+    local longest = #self.plan.calendars > 0 and CALENDAR_INTERVAL or LONGEST
+    local reached = task.sleep_until(math.min(instant, task.time() + longest))
     if self:refresh() or not reached then
       return false
     end
@@ -258,7 +261,8 @@ function Runner:wait(instant)
   return true
 end
 
---- Wait for an occurrence to open, trying it in time. False: look again which one is next.
+--- Wait until an occurrence opens, and check in time that it could.
+---@return boolean reached  as wait()
 function Runner:await(occurrence)
   local try_at = occurrence.opens - self.plan.lead
   if task.time() < try_at then
@@ -270,66 +274,66 @@ function Runner:await(occurrence)
   return self:wait(occurrence.opens)
 end
 
---- Run one plan for ever, or until it has no more occurrences.
+--- Run one plan until it has no more occurrences; with calendars, for ever.
 ---@param plan haplua.WindowPlan
-local function run(plan)
-  local self = setmetatable({ plan = plan, stamp = stamp_of(plan), window = make_window(plan) }, Runner)
-  local open, first = self.window:open_at(task.time()), true
-  self.within = open and open.opens
+---@param print function
+local function run(plan, print)
+  local self = setmetatable({ plan = plan, print = print, stamp = stamp_of(plan), window = make_window(plan) }, Runner)
+  local open, is_first_look = self.window:open_at(task.time()), true
+  self.open_at_start = open and open.opens
   while true do
     local occurrence = self:next(task.time())
-    if not occurrence and #(plan.calendars or {}) == 0 then
+    if not occurrence and #plan.calendars == 0 then
       self:say("no window opens any more")
       return
     elseif not occurrence then
-      task.sleep(LOOK * 5)
+      task.sleep(CALENDAR_INTERVAL)
       self:refresh()
     else
-      if first and occurrence.opens > task.time() then
+      if is_first_look and occurrence.opens > task.time() then
         self:say("next: %s, %s, in %s", name_of(occurrence), moment.text(occurrence.opens),
           moment.span(occurrence.opens - task.time()))
         self:try(occurrence, "as things are,")
       end
-      first = false
+      is_first_look = false
       if self:await(occurrence) then
-        self.left = occurrence.opens
+        self.entered = occurrence.opens
         self:hold(occurrence)
-        first = true
+        is_first_look = true
       end
     end
   end
 end
 
 --- Keep the target meanwhile, unless another process does: after a reload, maintenance comes back.
-local function keep(options)
-  local ok, problem = pcall(require("haplua.keep.keeper").run, { config = options.config, journal = options.journal,
-    file = options.file, print = options.print })
-  if not ok and not (is_error(problem) and problem.kind == "refused") then
+local function keep(request, print)
+  local ok, problem = pcall(require("haplua.keep.keeper").run, request, print)
+  if not ok and not (errors.is(problem) and problem.kind == "refused") then
     warn("maintenance would not come back after a reload: %s", tolerate(problem))
   end
 end
 
---- What shall be run: the plan itself, or those of the configuration when it names no window.
+--- The plans to run: the given one, or those of the configuration where it names no window.
 ---@param plan haplua.WindowPlan
 ---@return haplua.WindowPlan[]  raises `refused` for windows that cannot be understood
 function M.plans(plan)
   local plans = { plan }
   if #plan.specs + #plan.calendars == 0 then
     plans = {}
-    for i, found in ipairs(config.read(plan.options.config).windows) do
+    for i, found in ipairs(config.read(plan.request.config).windows) do
       plans[i] = {
         specs = found.window, calendars = found.calendar, match = found.match, tz = found.tz or plan.tz,
         except = found.except, lead = found.lead and found.lead * 60 or plan.lead,
-        options = setmetatable({
+        request = setmetatable({
           switch = found.switch, paths = found.paths, hosts = found.hosts, patterns = found.patterns,
           bypass = found.bypass, reason = found.reason,
-        }, { __index = plan.options }),
+        }, { __index = plan.request }),
       }
     end
   end
   if #plans == 0 then
-    error(require("haplua.error").new({ kind = "refused", message = "which window?",
-      advice = "'Sun 02:00-04:00' is one; `windows` in the configuration may name several, each with its scope" }), 0)
+    errors.refuse("which window?",
+      "'Sun 02:00-04:00' is one; `windows` in the configuration may name several, each with its scope")
   end
   for _, one in ipairs(plans) do
     make_window(one)
@@ -339,15 +343,17 @@ end
 
 --- Run plans side by side, each with its own scope, until the task is interrupted.
 ---@param plans haplua.WindowPlan[]  from plans()
-function M.run(plans)
-  local task_module = require("task")
+---@param print function
+function M.run(plans, print)
+  local spawn = require("task").spawn
+  local request = plans[1].request
   local keeper
-  if plans[1].options.journal ~= false and not haproxy.dry_run() then
-    keeper = task_module.spawn(keep, plans[1].options)
+  if request.journal ~= false and not haproxy.dry_run() then
+    keeper = spawn(keep, { config = request.config, journal = request.journal, file = request.file }, print)
   end
   local running = {}
   for i, plan in ipairs(plans) do
-    running[i] = task_module.spawn(run, plan)
+    running[i] = spawn(run, plan, print)
   end
   for _, one in ipairs(running) do
     one:wait()

@@ -1,17 +1,20 @@
 -- SPDX-License-Identifier: MIT
 --
---- Scope: what people put under maintenance (everything, hosts, paths), as the patterns that an ACL takes.
--- What an ACL can tell apart depends on its fetch (path: no hosts; base: host and path) and on its match
--- method ("reg", "beg", ...). What it cannot is refused, with the declaration that could.
+--- Scope: what is put under maintenance (the whole site, hosts, paths), as the patterns that an ACL takes.
+-- What an ACL can tell apart depends on its fetch (path: no hosts; base: host and path) and on its match method ("reg",
+-- "beg", ...). A scope that it cannot tell apart is refused, with the declaration of an ACL that can.
+
+local errors = require("haplua.error")
+local refuse = errors.refuse
 
 local M = {}
 
 ---@class haplua.Scope
----@field patterns string[]?  as they stand
+---@field patterns string[]?  in the ACL's own match method
 ---@field paths string[]?  prefixes: "/shop" is /shop, /shop/cart and /shopping
----@field hosts string[]?  names; with paths: those paths of those hosts
+---@field hosts string[]?  names; with paths: these paths of these hosts
 
--- The kinds of values that a fetch gives. `base` is the host and the path.
+-- The kind of value that a fetch gives. `base` is the host and the path.
 local kinds = {
   path = "path", pathq = "path", url = "path", ["capture.req.uri"] = "path",
   base = "base", hdr = "host", ["req.hdr"] = "host", ["req.fhdr"] = "host", ["ssl_fc_sni"] = "host",
@@ -19,9 +22,9 @@ local kinds = {
 }
 
 --- "path", "base", "host" or "address", from HAProxy's words for the ACL's expression: "path_beg", "hdr(host)",
--- "base,lower". Nil: another.
+-- "base,lower".
 ---@param expression string?
----@return string? kind
+---@return string? kind  nil: none of these
 function M.kind(expression)
   local fetch, argument = tostring(expression or ""):match("^([%w_.]+)(%b())")
   fetch = fetch or tostring(expression or ""):match("^[%w_.]+") or ""
@@ -32,8 +35,8 @@ function M.kind(expression)
   return kind
 end
 
--- The patterns that match every request, by match method. A method that is not here (str, end,
--- dom, ...) cannot match everything. `probe` is a value that the patterns must then match.
+-- By match method: the patterns that match every request, and a value that they must then match. The other methods
+-- (str, end, dom, ...) have no such patterns.
 local everything = {
   reg = { patterns = { "^.*$" }, probe = "/" },
   beg = { patterns = { "/" }, probe = "/" },
@@ -42,15 +45,11 @@ local everything = {
   len = { patterns = { "0:" }, probe = "/" },
 }
 
-local function refuse(message, advice)
-  error(require("haplua.error").new({ kind = "refused", message = message, advice = advice }), 0)
-end
-
 local HOSTS_NEED = "declare the ACL with 'base -i -m reg': its value is the host and the path"
 local PATHS_NEED = "declare the ACL with 'path -i -m reg' or 'path -i -m beg'"
 
 ---@return string[] patterns, string probe
-local function all(kind, method)
+local function whole_site(kind, method)
   local found = everything[method]
   if not found or method == "beg" and kind ~= "path" or method == "sub" and kind ~= "path" and kind ~= "base" then
     refuse(("this ACL, with '-m %s'%s, has no pattern that matches every request"):format(
@@ -60,7 +59,7 @@ local function all(kind, method)
   return found.patterns, kind == "base" and method ~= "len" and "host.example/" or found.probe
 end
 
---- A regular expression that matches just this text, also where PCRE is not built in.
+--- A regular expression that matches this text alone, for POSIX's and PCRE's syntax.
 local function escape(text)
   return (text:gsub("[%^%$%.%[%]%(%)%{%}%*%+%?|\\]", "\\%0"))
 end
@@ -69,7 +68,7 @@ local function check_path(path)
   if path:sub(1, 1) ~= "/" then
     refuse(("the path '%s' does not begin with a slash"):format(path), "--path takes a prefix such as /shop")
   elseif path:find("[^\x21-\x7e]") then
-    refuse(("no request has the path '%s'"):format(require("haplua.error").visible(path)),
+    refuse(("no request has the path '%s'"):format(errors.visible(path)),
       "write it as clients send it: %20 for a blank, %C3%A9 for é")
   elseif path:find("[?#]") then
     refuse(("'%s' is more than a path"):format(path), "--path takes what stands before the '?'")
@@ -78,13 +77,13 @@ end
 
 local function check_host(host)
   if not host:find("^[%w%.%-_]+$") and not host:find("^%[[%x:.]+%]$") then
-    refuse(("'%s' is no host name"):format(require("haplua.error").visible(host)),
+    refuse(("'%s' is no host name"):format(errors.visible(host)),
       "--host takes a name such as shop.example.com, without port or path")
   end
 end
 
--- Each entry: what it takes, and its pattern of a host (nil: any) and a path (nil: any).
--- A host's port is in the header, and so in the value.
+-- By kind and method: what an ACL can tell apart, and its pattern of a host (nil: any) and a path (nil: any).
+-- The value of a host may have a port, as the header has.
 local builders = {
   ["path reg"] = { paths = true, build = function(_, path) return "^" .. escape(path) end },
   ["path beg"] = { paths = true, build = function(_, path) return path end },
@@ -116,8 +115,8 @@ local function check_scope(kind, method, builder, hosts, paths)
   end
 end
 
---- A value that a pattern should match, where one can be told: for a regular expression, its text up
--- to the first special sign.
+--- A value that a pattern matches: for a regular expression, its text up to the first special character.
+---@return string?  nil: no such value is known
 local function sample(pattern, method)
   if method == "reg" then
     local plain, rest = pattern:match("^%^?([%w/_%-]+)(.*)$")
@@ -129,17 +128,18 @@ local function sample(pattern, method)
   end
 end
 
---- The patterns of a scope for an ACL, and a value that they must match (nil: none can be told).
----@param scope haplua.Scope  nothing in it: everything
+--- The patterns of a scope for an ACL.
+---@param scope haplua.Scope  without patterns, paths and hosts: the whole site
 ---@param kind string?  from kind()
 ---@param method string  HAProxy's match method, from `get acl`
----@return string[] patterns, string? probe, boolean whole  raises `refused`
+---@return string[] patterns, string? probe, boolean whole  probe: a value that they must match, nil: none is known;
+--- whole: they match every request. Raises `refused`
 function M.patterns(scope, kind, method)
   local hosts, paths = scope.hosts or {}, scope.paths or {}
   local patterns = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
   if #patterns + #hosts + #paths == 0 then
-    local everything_, probe = all(kind, method)
-    return everything_, probe, true
+    local found, probe = whole_site(kind, method)
+    return found, probe, true
   end
   local builder = builders[("%s %s"):format(kind, method)]
   check_scope(kind, method, builder, hosts, paths)

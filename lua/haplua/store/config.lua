@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- The configuration file: which switches there are on an HAProxy, and where the journal is.
--- Plain Lua that returns a table, run with no functions at hand:
+--- The configuration file: the switches of an HAProxy, the windows of `window run`, and the place of the journal.
+-- It is Lua that returns a table, and runs without functions:
 --
 --   return {
 --     switches = {
@@ -12,6 +12,9 @@
 --     default = "site",
 --   }
 
+local errors = require("haplua.error")
+local options = require("haplua.base.options")
+
 local M = {}
 
 M.PATH = "/etc/haplua/config.lua"
@@ -21,25 +24,26 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field name string
 ---@field acl string  the ACL that decides: "#ID" or the file of its -f
 ---@field bypass string?  the ACL of the clients that pass
----@field info string?  the map of what visitors are told
+---@field info string?  the map that tells visitors reason and end
 ---@field fetch string?  what the ACL looks at ("base", "path", ...), where HAProxy does not tell
----@field allow string[]  who passes when `on` names nobody
----@field file boolean  keep the ACL's file in step (when it has one)
+---@field allow string[]  the networks that pass when `on` names none
+---@field file boolean  keep the lists' files in step
 ---@field by_hand "keep"|"undo"  what the resident policy does with a change made by hand
 
 ---@class haplua.Config
 ---@field path string?  the file; nil: there is none
----@field journal string?  the configured path
+---@field journal string?
 ---@field switches table<string, haplua.Switch>
 ---@field default string?
----@field windows haplua.ConfiguredWindow[]  what `window run` runs when it is given none
+---@field by_hand "keep"|"undo"|nil  for every switch that does not say, also one that is not declared
+---@field windows haplua.ConfiguredWindow[]  for `window run` without windows
 
 ---@class haplua.ConfiguredWindow
----@field window string[]?
----@field calendar string[]?  .ics files, or folders of them
+---@field window string[]
+---@field calendar string[]  .ics files, or folders of them
 ---@field match string?
 ---@field tz string?
----@field except string[]?
+---@field except string[]
 ---@field lead number?  minutes
 ---@field switch string?
 ---@field paths string[]?
@@ -48,90 +52,73 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field bypass string[]?
 ---@field reason string?
 
--- Lua runs as long as it likes, and takes what memory it can get; a configuration does not.
+-- A Lua program has no bound on its time and memory; a configuration has these.
 local STEPS = 100000
 local KILOBYTES = 16384
 
-local function complain(path, message)
-  error(require("haplua.error").new({
-    kind = "refused",
-    message = ("%s: %s"):format(path, message),
-    advice = "docs/maintenance.md says what may stand in this file",
-  }), 0)
+local function complain(path, form, ...)
+  errors.refuse(("%s: %s"):format(path, form:format(...)), "docs/maintenance.md lists what may stand in this file")
 end
 
---- Hold a table against the types that its fields may have.
-local function check_fields(path, where, found, types)
-  if type(found) ~= "table" then
-    complain(path, ("%s: a table expected, not a %s"):format(where, type(found)))
-  end
-  for key, value in pairs(found) do
-    local wanted = types[key]
-    if not wanted then
-      complain(path, ("%s: there is no option '%s'"):format(where, tostring(key)))
-    elseif type(wanted) == "function" and not wanted(value) or type(wanted) == "string" and type(value) ~= wanted then
-      complain(path, ("%s: '%s' cannot be %s"):format(where, key, type(value) == "table" and "that table"
-        or ("'%s'"):format(tostring(value))))
-    end
-  end
-end
+-- What the fields may be.
 
-local function is_text(value)
+local text = options.where("a line of text that is not empty", function(value)
   return type(value) == "string" and value ~= "" and not value:find("%c")
-end
+end)
+local texts = options.list(text)
+local by_hand = options.one_of("keep", "undo")
+local minutes = options.where("a number of minutes", function(value)
+  return type(value) == "number" and value >= 0 and value < 1e6
+end)
 
-local function is_list(value)
-  if type(value) ~= "table" then
-    return false
-  end
-  for key, item in pairs(value) do
-    if math.type(key) ~= "integer" or key > #value or not is_text(item) then
-      return false
-    end
-  end
-  return true
-end
-
-local function is_way(value)
-  return value == "keep" or value == "undo"
-end
-
-local function is_text_or_list(value)
-  return is_text(value) or is_list(value)
-end
-
-local top = { journal = is_text, switches = "table", default = is_text, by_hand = is_way, windows = "table" }
+local fields = { journal = text, switches = "table", default = text, by_hand = by_hand, windows = options.list("table") }
 
 local window_fields = {
-  window = is_text_or_list, calendar = is_text_or_list, match = is_text, tz = is_text, except = is_text_or_list,
-  lead = "number", switch = is_text, paths = is_list, hosts = is_list, patterns = is_list, bypass = is_list,
-  reason = is_text,
+  window = options.any(text, texts), calendar = options.any(text, texts), match = text, tz = text,
+  except = options.any(text, texts), lead = minutes, switch = text, paths = texts, hosts = texts, patterns = texts,
+  bypass = texts, reason = text,
 }
 
 local switch_fields = {
-  acl = is_text, bypass = is_text, info = is_text, fetch = is_text, allow = is_list, file = "boolean",
-  by_hand = is_way,
+  acl = text, bypass = text, info = text, fetch = text, allow = texts, file = "boolean", by_hand = by_hand,
 }
 
+--- Refuse a table that has other fields than these, or values of other kinds.
+local function check(path, where, found, kinds)
+  local problem = options.problem(found, kinds)
+  if problem then
+    complain(path, "%s: %s", where, problem)
+  end
+end
+
+local function sorted_names(set)
+  local list = {}
+  for name in pairs(set) do
+    list[#list + 1] = name
+  end
+  table.sort(list)
+  return list
+end
+
 ---@return haplua.Switch
-local function make(name, fields, by_hand)
+local function new_switch(name, declared, config)
   return {
     name = name,
-    acl = fields.acl,
-    bypass = fields.bypass,
-    info = fields.info,
-    fetch = fields.fetch,
-    allow = fields.allow or {},
-    file = fields.file ~= false,
-    by_hand = fields.by_hand or by_hand or "keep",
+    acl = declared.acl,
+    bypass = declared.bypass,
+    info = declared.info,
+    fetch = declared.fetch,
+    allow = declared.allow or {},
+    file = declared.file ~= false,
+    by_hand = declared.by_hand or config.by_hand or "keep",
   }
 end
 
---- Run the text, without functions and without an end that does not come.
-local function evaluate(path, text)
-  local chunk, problem = load(text, "@" .. path, "t", {})
+--- Run the text, without functions and within STEPS and KILOBYTES.
+local function evaluate(path, source)
+  local chunk, problem = load(source, "@" .. path, "t", {})
   if not chunk then
-    complain(path, (problem:gsub("^" .. path:gsub("%p", "%%%0") .. ":", "line ")))
+    complain(path, "%s", (problem:gsub("^" .. path:gsub("%p", "%%%0") .. ":", "line ")))
   end
   local thread = coroutine.create(chunk)
   local steps, most = 0, collectgarbage("count") + KILOBYTES
@@ -143,14 +130,14 @@ local function evaluate(path, text)
       error("it grows too large", 0)
     end
   end, "", 1)
-  -- strings bring functions along
+  -- without this, ("x"):rep(n) would be a function at hand
   local strings = getmetatable("")
   local methods = strings.__index
   strings.__index = nil
   local ok, found = coroutine.resume(thread)
   strings.__index = methods
   if not ok then
-    complain(path, tostring(found))
+    complain(path, "%s", tostring(found))
   end
   return found
 end
@@ -163,61 +150,74 @@ end
 ---@return haplua.ConfiguredWindow[]
 local function read_windows(path, config, found)
   local windows = {}
-  for i, fields in ipairs(found or {}) do
+  for i, declared in ipairs(found or {}) do
     local where = ("window %d"):format(i)
-    check_fields(path, where, fields, window_fields)
-    if not fields.window and not fields.calendar then
-      complain(path, where .. ": 'window' or 'calendar' is missing")
-    elseif fields.switch and not config.switches[fields.switch] then
-      complain(path, ("%s: there is no switch '%s'"):format(where, fields.switch))
+    check(path, where, declared, window_fields)
+    if not declared.window and not declared.calendar then
+      complain(path, "%s: 'window' or 'calendar' is missing", where)
+    elseif declared.switch and not config.switches[declared.switch] then
+      complain(path, "%s: there is no switch '%s'", where, declared.switch)
     end
     local copy = {}
-    for key, value in pairs(fields) do
+    for key, value in pairs(declared) do
       copy[key] = value
     end
-    copy.window, copy.calendar, copy.except = listed(fields.window), listed(fields.calendar), listed(fields.except)
+    copy.window, copy.calendar, copy.except = listed(declared.window), listed(declared.calendar), listed(declared.except)
     windows[i] = copy
   end
   return windows
 end
 
+local function read_switches(path, config, found)
+  local used = {}
+  for name, declared in pairs(found or {}) do
+    local where = ("switch '%s'"):format(tostring(name))
+    if not text.fits(name) then
+      complain(path, "%s: a switch has a name", where)
+    end
+    check(path, where, declared, switch_fields)
+    if not declared.acl then
+      complain(path, "%s: 'acl' is missing", where)
+    elseif used[declared.acl] then
+      complain(path, "%s has the ACL of switch '%s'", where, used[declared.acl])
+    elseif #(declared.allow or {}) > 0 and not declared.bypass then
+      complain(path, "%s: 'allow' needs a 'bypass'", where)
+    end
+    used[declared.acl] = name
+    config.switches[name] = new_switch(name, declared, config)
+  end
+end
+
 --- Read a configuration from its text.
 ---@param path string  for messages
----@return haplua.Config
-function M.parse(path, text)
-  local found = evaluate(path, text)
-  check_fields(path, "the configuration", found, top)
-  local config = { path = path, journal = found.journal, default = found.default, switches = {} }
-  local used = {}
-  for name, fields in pairs(found.switches or {}) do
-    local where = ("switch '%s'"):format(tostring(name))
-    if not is_text(name) then
-      complain(path, where .. ": a switch has a name")
-    end
-    check_fields(path, where, fields, switch_fields)
-    if not fields.acl then
-      complain(path, where .. ": 'acl' is missing")
-    elseif used[fields.acl] then
-      complain(path, ("%s has the ACL of switch '%s'"):format(where, used[fields.acl]))
-    elseif #(fields.allow or {}) > 0 and not fields.bypass then
-      complain(path, where .. ": 'allow' needs a 'bypass'")
-    end
-    used[fields.acl] = name
-    config.switches[name] = make(name, fields, found.by_hand)
-  end
+---@param source string
+---@return haplua.Config  raises `refused`
+function M.parse(path, source)
+  local found = evaluate(path, source)
+  check(path, "the configuration", found, fields)
+  local config = { path = path, journal = found.journal, default = found.default, by_hand = found.by_hand, switches = {} }
+  read_switches(path, config, found.switches)
   if config.default and not config.switches[config.default] then
-    complain(path, ("there is no switch '%s' to be the default"):format(config.default))
+    complain(path, "there is no switch '%s' to be the default", config.default)
   end
   config.windows = read_windows(path, config, found.windows)
   return config
 end
 
+--- A variable of the environment. An empty one counts as unset.
+---@param name string
+---@return string?
+function M.env(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
+
 --- Read the configuration: the given file, else $HAPLUA_CONFIG ("none": there is none), else
 -- /etc/haplua/config.lua, which may be missing.
 ---@param path string?
----@return haplua.Config
+---@return haplua.Config  raises `refused`
 function M.read(path)
-  local chosen = path or os.getenv("HAPLUA_CONFIG")
+  local chosen = path or M.env("HAPLUA_CONFIG")
   if chosen == "none" then
     return { switches = {}, windows = {} }
   end
@@ -226,46 +226,45 @@ function M.read(path)
     if not chosen and code == 2 then
       return { switches = {}, windows = {} }
     end
-    complain(chosen or M.PATH, problem:match(": (.*)$"))
+    complain(chosen or M.PATH, "%s", problem:match(": (.*)$"))
   end
-  local text = f:read("a")
-  if not text then
+  local source = f:read("a")
+  if not source then
     complain(chosen or M.PATH, "cannot be read")
   end
-  return M.parse(chosen or M.PATH, text)
+  return M.parse(chosen or M.PATH, source)
 end
 
-local function names(config)
-  local list = {}
-  for name in pairs(config.switches) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
+--- The names of the switches, in order.
+---@param config haplua.Config
+---@return string[]
+function M.names(config)
+  return sorted_names(config.switches)
 end
-M.names = names
 
---- The switch that is meant: by its name, by its ACL, or the only one that there can be.
+--- Find a switch: by its name, by its ACL or $HAPLUA_ACL, else the default or the only one. An ACL that is not declared
+-- is a switch as well.
 ---@param config haplua.Config
 ---@param name string?
 ---@param acl string?
----@return haplua.Switch
+---@return haplua.Switch  raises `refused`
 function M.switch(config, name, acl)
+  local names = M.names(config)
   if name then
-    return config.switches[name] or complain(config.path or "there is no configuration file",
-      ("no switch '%s'%s"):format(name, #names(config) > 0 and ": there are " .. table.concat(names(config), ", ") or ""))
+    return config.switches[name] or complain(config.path or "there is no configuration file", "no switch '%s'%s", name,
+      #names > 0 and ": there are " .. table.concat(names, ", ") or "")
   end
-  acl = acl or os.getenv("HAPLUA_ACL")
+  acl = acl or M.env("HAPLUA_ACL")
   for _, switch in pairs(config.switches) do
     if switch.acl == acl then
       return switch
     end
   end
-  local only = config.default or #names(config) == 1 and names(config)[1]
-  if acl or #names(config) == 0 then
-    return make(acl or "#9999", { acl = acl or "#9999" })
+  local only = config.default or #names == 1 and names[1]
+  if acl or #names == 0 then
+    return new_switch(acl or "#9999", { acl = acl or "#9999" }, config)
   elseif not only then
-    complain(config.path, ("which switch? --switch takes one of %s"):format(table.concat(names(config), ", ")))
+    complain(config.path, "which switch? --switch takes one of %s", table.concat(names, ", "))
   end
   return config.switches[only]
 end

@@ -1,25 +1,26 @@
 -- SPDX-License-Identifier: MIT
 --
---- The journal: what is wanted of each switch on each HAProxy, who wanted it, when, why and until when, and
--- how each change ended. A SQLite file, so that it survives a kill -9 at any moment.
--- A change is written down before HAProxy is asked for anything (begin), and its outcome afterwards (finish).
--- One without an outcome, whose lock nobody holds, was broken off.
--- Who changes a switch holds its lock meanwhile; the resident policy holds the keeper's lock of its
--- target as long as it lives. Both are locks on bytes of PATH.lock, gone with their process.
+--- The journal: the maintenance that is wanted of each switch on each HAProxy, who wanted it, when, why and until when,
+-- and the outcome of each change. It is a SQLite file, so a kill -9 at any moment leaves it whole.
+-- begin() records a change before HAProxy is asked for anything, and finish() its outcome. A change without an outcome,
+-- whose lock no process holds, was broken off.
+-- A process that changes a switch holds the switch's lock; the resident policy holds the keeper's lock of its target as
+-- long as it runs. Both are locks on bytes of PATH.lock, and end with their process.
 
 local core = require("haplua.core")
-local sqlite = require("haplua.sqlite")
+local errors = require("haplua.error")
 local file = require("haplua.file")
 local process = require("haplua.process")
+local sqlite = require("haplua.sqlite")
 local task = require("haplua.task")
 
 local M = {}
 
--- How long a statement waits for another process's transaction, which takes milliseconds.
-local PATIENCE = 5
+-- Seconds for which a statement waits while another process writes.
+local BUSY_TIMEOUT = 5
 
--- Who opens the journal alone reads all that was written since the last checkpoint; one costs two waits
--- for the disk.
+-- So many pages are written before a checkpoint, which waits for the disk twice. The next process that opens the
+-- journal reads all of them.
 local CHECKPOINT = "PRAGMA wal_autocheckpoint = 64"
 
 local SCHEMA = [[
@@ -31,16 +32,16 @@ CREATE TABLE changes (
   switch TEXT NOT NULL,    -- its name in the configuration, else the ACL
   action TEXT NOT NULL,    -- on, off, during, restore, expire, keep, by hand
   patterns TEXT NOT NULL,  -- one a line; none: off
-  bypass TEXT,             -- likewise; NULL: the switch has no list for it
+  bypass TEXT,             -- one a line; NULL: the switch has no list for it
   reason TEXT,
   since REAL,              -- when this maintenance began; NULL: off
-  ends REAL,               -- when it shall end; NULL: open
+  ends REAL,               -- when it shall end; NULL: never by itself
   user TEXT NOT NULL, host TEXT NOT NULL, login TEXT, pid INTEGER NOT NULL,
-  before INTEGER,          -- the change that was in force until then
+  before INTEGER,          -- the change that was wanted until then
   outcome TEXT,            -- done, or what went wrong; NULL: under way, or broken off
   ended REAL,
   worker INTEGER, started INTEGER  -- the HAProxy process that was changed, and when that one started
-  -- since version 2: asked TEXT, when a process that does not tell this was asked
+  -- since version 2: asked TEXT, for a process that does not tell when it started: when it was asked
 );
 CREATE TABLE wanted (
   target TEXT NOT NULL, acl TEXT NOT NULL,
@@ -55,9 +56,8 @@ PRAGMA user_version = 1;
 local VERSION = 2
 local STEPS = { [0] = SCHEMA, [1] = "ALTER TABLE changes ADD COLUMN asked TEXT; PRAGMA user_version = 2;" }
 
----@class haplua.Entry
----@field id integer
----@field time number
+--- What is wanted of a switch, and who says so: a row as begin() takes it.
+---@class haplua.Maintenance
 ---@field target string
 ---@field acl string
 ---@field switch string
@@ -67,6 +67,11 @@ local STEPS = { [0] = SCHEMA, [1] = "ALTER TABLE changes ADD COLUMN asked TEXT; 
 ---@field reason string?
 ---@field since number?
 ---@field ends number?
+
+--- A row as the journal has it.
+---@class haplua.Entry: haplua.Maintenance
+---@field id integer
+---@field time number
 ---@field user string
 ---@field host string
 ---@field login string?  the person behind sudo
@@ -80,9 +85,11 @@ local STEPS = { [0] = SCHEMA, [1] = "ALTER TABLE changes ADD COLUMN asked TEXT; 
 
 ---@class haplua.Journal
 ---@field path string
----@field file string?  which file that was
+---@field file string?  the file's identity when it was opened
 ---@field db any  haplua.sqlite's
----@field mode "FULL"|"NORMAL"  FULL is SQLite's default
+---@field mode "FULL"|"NORMAL"  SQLite's `synchronous`; FULL is its default
+---@field users integer  the targets of this run that share it
+---@field queue table[]  changes that wait for begin()'s transaction
 local Journal = {}
 Journal.__index = Journal
 
@@ -96,7 +103,7 @@ local advice = {
 }
 
 local function complain(path, message, code)
-  error(require("haplua.error").new({
+  error(errors.new({
     kind = "journal",
     message = ("the journal %s: %s"):format(path, message),
     code = code,
@@ -104,9 +111,9 @@ local function complain(path, message, code)
   }), 0)
 end
 
---- Call `attempt` until it is not told that another process is writing.
-local function patiently(attempt)
-  local latest = task.now() + PATIENCE
+--- Call `attempt` again while SQLite says that another process is writing.
+local function while_busy(attempt)
+  local latest = task.now() + BUSY_TIMEOUT
   while true do
     local result, problem, code = attempt()
     if result or not tostring(code):find("^BUSY") or task.now() > latest then
@@ -116,16 +123,19 @@ local function patiently(attempt)
   end
 end
 
---- One statement: its rows.
+--- Run one statement.
+---@param sql string
+---@param ... any  its parameters
+---@return table[] rows  raises `journal`
 function Journal:run(sql, ...)
   local values = table.pack(...)
-  local rows, problem, code = patiently(function()
+  local rows, problem, code = while_busy(function()
     return self.db:run(sql, table.unpack(values, 1, values.n))
   end)
   return rows or complain(self.path, problem, code)
 end
 
---- Wait for the disk at the end of a transaction ("FULL"), or not ("NORMAL").
+--- Choose whether the end of a transaction waits for the disk ("FULL") or not ("NORMAL").
 function Journal:synchronous(mode)
   if self.mode ~= mode then
     self:run("PRAGMA synchronous = " .. mode)
@@ -133,10 +143,11 @@ function Journal:synchronous(mode)
   end
 end
 
---- Nothing waits between here and COMMIT, so that several tasks may share a connection.
+--- Begin a transaction. Several tasks share the connection, so no task may wait between here and COMMIT.
 ---@param mode? "FULL"|"NORMAL"  of this transaction
+---@return any transaction  a <close> variable: an error rolls back
 local function begin_transaction(self, mode)
-  local ok, problem, code = patiently(function()
+  local ok, problem, code = while_busy(function()
     self:synchronous(mode or self.mode)
     return self.db:run("BEGIN IMMEDIATE")
   end)
@@ -156,7 +167,7 @@ local function version_of(self)
   return self:run("PRAGMA user_version")[1].user_version
 end
 
---- A new file becomes a journal, an old one as this version has it; somebody else may do so at the same time.
+--- Make a new file a journal, or bring an old journal to this version. Another process may do so at the same time.
 local function make_schema(self)
   self:run("PRAGMA journal_mode = WAL")
   local _ <close> = begin_transaction(self)
@@ -169,10 +180,10 @@ local function make_schema(self)
   self:run("COMMIT")
 end
 
--- The journals that are open, by path: several targets share one connection.
+-- The open journals by path.
 local shared = setmetatable({}, { __mode = "v" })
 
---- A journal that another target of this run has open.
+--- The journal of this path that another target of this run has open. Both share its connection.
 local function shared_one(path)
   local open = core.several() and shared[path]
   local id = open and file.id(path)
@@ -184,8 +195,8 @@ end
 
 --- Open the journal, and begin one where there is none.
 ---@param path string
----@param options? {readonly: boolean?}
----@return haplua.Journal? journal, string? problem  nil: there is none, and none can be begun
+---@param options? {readonly: boolean?}  readonly: begin none, and take no older version over
+---@return haplua.Journal? journal, string? problem  nil: there is none, and none can be begun. Raises `journal`
 function M.open(path, options)
   local readonly = options and options.readonly
   local known = file.real(path)
@@ -254,15 +265,15 @@ local function entry(row)
   return row
 end
 
---- What is wanted of a switch, or nil: nobody ever said.
----@return haplua.Entry?
+--- The change that is wanted of a switch.
+---@return haplua.Entry?  nil: there was none
 function Journal:wanted(target, acl)
   local row = self:run("SELECT c.* FROM wanted w JOIN changes c ON c.id = w.change WHERE w.target = ? AND w.acl = ?",
     target, acl)[1]
   return row and entry(row)
 end
 
---- What is wanted of every switch of a target.
+--- The changes that are wanted of every switch of a target.
 ---@return haplua.Entry[]
 function Journal:all_wanted(target)
   local rows = self:run("SELECT c.* FROM wanted w JOIN changes c ON c.id = w.change WHERE w.target = ? ORDER BY w.acl",
@@ -294,7 +305,7 @@ function Journal:log(target, acl, n)
   return rows
 end
 
---- The latest change that failed, or was broken off, since the one that is wanted.
+--- The latest change without an outcome: under way, or broken off.
 ---@return haplua.Entry?
 function Journal:unfinished(target, acl)
   local row = self:run([[SELECT * FROM changes WHERE target = ? AND acl = ? AND outcome IS NULL
@@ -310,20 +321,10 @@ end
 
 -- Writing.
 
----@class haplua.Wanted
----@field target string
----@field acl string
----@field switch string
----@field action string
----@field patterns string[]
----@field bypass string[]?
----@field reason string?
----@field since number?
----@field ends number?
-
 local person
 
---- One row of the changes. What was wanted until now is its `before`.
+--- Insert a row. Its `before` is the change that is wanted until now.
+---@param change haplua.Maintenance
 ---@return integer id
 local function insert(self, change, outcome)
   person = person or process.person()
@@ -335,14 +336,14 @@ local function insert(self, change, outcome)
     process.pid())[1].id
 end
 
---- Write a change into the open transaction.
+--- Insert a change into the open transaction, as the one that is wanted.
 local function put(self, change)
   local id = insert(self, change)
   self:run("INSERT OR REPLACE INTO wanted (target, acl, change) VALUES (?, ?, ?)", change.target, change.acl, id)
   return id
 end
 
---- Write all that is queued, in one transaction.
+--- Write all changes that are queued, in one transaction.
 local function write_queue(self)
   local _ <close> = begin_transaction(self, "FULL")
   local queue = self.queue
@@ -366,11 +367,10 @@ local function leave_queue(waiting)
   waiting.gone = true
 end
 
---- Write down what is wanted from now on. What was wanted before comes back with undo().
--- On return it is on the disk. To force it there takes as long for a hundred changes as for one: those of
--- other targets that come at the same time go together.
----@param change haplua.Wanted
----@return integer id
+--- Record what is wanted from now on; undo() takes it back. On return it is on the disk. Changes of several targets
+-- that come at the same time share one transaction, since each waits for the disk.
+---@param change haplua.Maintenance
+---@return integer id  raises `journal`
 function Journal:begin(change)
   local waiting <close> = setmetatable({ change = change }, { __close = leave_queue })
   self.queue[#self.queue + 1] = waiting
@@ -386,16 +386,17 @@ function Journal:begin(change)
   return waiting.id
 end
 
---- Write down something that was done and changes nothing of what is wanted.
----@param change haplua.Wanted
+--- Record something that was done, without a change of what is wanted.
+---@param change haplua.Maintenance
 ---@param outcome string
 function Journal:note(change, outcome)
   self:synchronous("NORMAL")
   insert(self, change, outcome)
 end
 
---- Write down that a change is done. Not forced to the disk: after a loss of power it counts as broken off.
----@param live? haplua.Live|{worker: integer, started: integer, asked: string?}  the HAProxy process
+--- Record that a change is done. This does not wait for the disk: after a loss of power the change counts as broken off.
+---@param id integer
+---@param live? haplua.switch.State|{worker: integer, started: integer, asked: string?}  the HAProxy process
 function Journal:finish(id, live)
   live = live or {}
   self:synchronous("NORMAL")
@@ -403,8 +404,9 @@ function Journal:finish(id, live)
     task.time(), live.worker, live.started, live.asked, id)
 end
 
---- Write down that a change failed: what was wanted before is wanted again.
----@param outcome string
+--- Record that a change failed: what was wanted before is wanted again.
+---@param id integer
+---@param outcome string  the error
 function Journal:undo(id, outcome)
   self:synchronous("FULL")
   local _ <close> = begin_transaction(self)
@@ -420,7 +422,7 @@ end
 
 -- Locks.
 
---- A name's byte in the lock file: FNV-1a, in 62 bits.
+--- The byte of the lock file that stands for a name: FNV-1a, in 62 bits.
 local function slot(...)
   local hash = 0xcbf29ce484222325
   for byte in table.concat({ ... }, "\0"):gmatch(".") do
@@ -429,18 +431,20 @@ local function slot(...)
   return hash & 0x3fffffffffffffff
 end
 
---- Who is at it, for the message.
-local function occupant(self, target, acl)
+--- The process that holds the lock of a switch, for the message.
+local function holder(self, target, acl)
   local busy = self:unfinished(target, acl)
-  return busy and ("%s (process %d) is at '%s' since %s"):format(busy.login or busy.user, busy.pid, busy.action,
-    require("haplua.time.instant").text(busy.time)) or "another haplua is changing it"
+  return busy and ("%s (process %d) began '%s' at %s"):format(busy.login or busy.user, busy.pid, busy.action,
+    require("haplua.time.instant").text(busy.time)) or "another haplua"
 end
 
---- Take the lock of a switch; wait while somebody else changes it.
----@param patience number?  seconds; 10
----@return any lock  to be released, or left to <close>; raises `refused` when the time is over
-function Journal:lock(target, acl, patience)
-  local latest = task.now() + (patience or 10)
+--- Take the lock of a switch; wait while another process holds it.
+---@param target string
+---@param acl string
+---@param timeout number?  seconds; 10
+---@return any lock  to be released, or left to <close>; raises `refused` after the timeout
+function Journal:lock(target, acl, timeout)
+  local latest = task.now() + (timeout or 10)
   local pause = 0.002
   while true do
     local lock, problem, code = file.lock(self.path .. ".lock", slot("change", target, acl))
@@ -449,25 +453,23 @@ function Journal:lock(target, acl, patience)
     elseif code ~= "BUSY" then
       complain(self.path .. ".lock", problem, code)
     elseif task.now() > latest then
-      error(require("haplua.error").new({
-        kind = "refused",
-        message = ("%s is being changed by somebody else: %s"):format(acl, occupant(self, target, acl)),
-        advice = "nothing was changed; try again, or look with: maint log",
-      }), 0)
+      errors.refuse(("%s is being changed by somebody else: %s"):format(acl, holder(self, target, acl)),
+        "nothing was changed; try again, or look with: maint log")
     end
     task.sleep(pause)
     pause = math.min(pause * 1.5, 0.1)
   end
 end
 
---- Does somebody hold the lock of a switch?
+--- True while a process holds the lock of a switch.
 ---@return boolean
 function Journal:locked(target, acl)
   return file.locked(self.path .. ".lock", slot("change", target, acl)) == true
 end
 
---- Become the keeper of a target.
----@return any? lock, string? problem  nil: another process is
+--- Take the keeper's lock of a target.
+---@param target string
+---@return any? lock  nil: another process holds it
 function Journal:keeper(target)
   local lock, problem, code = file.lock(self.path .. ".lock", slot("keep", target))
   if not lock and code ~= "BUSY" then
@@ -476,7 +478,7 @@ function Journal:keeper(target)
   return lock
 end
 
---- Is there a resident policy that ends what has expired?
+--- True while a resident policy keeps a target, and so ends what has expired.
 ---@return boolean
 function Journal:kept(target)
   return file.locked(self.path .. ".lock", slot("keep", target)) == true

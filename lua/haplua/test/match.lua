@@ -2,7 +2,7 @@
 --
 --- How the fake HAProxy reads patterns and matches values with them: HAProxy's match methods.
 
-local inet = require("haplua.haproxy.inet")
+local inet = require("haplua.inet")
 local regex = require("haplua.test.regex")
 
 local M = {}
@@ -79,7 +79,7 @@ end
 
 local function bits_of(bytes)
   local out = {}
-  for i, byte in ipairs(bytes) do
+  for i, byte in ipairs({ bytes:byte(1, -1) }) do
     for bit = 7, 0, -1 do
       out[(i - 1) * 8 + 8 - bit] = tostring(byte >> bit & 1)
     end
@@ -95,14 +95,17 @@ local function parse_mask(mask, family)
     local n = math.tointeger(tonumber(digits))
     return n and n <= size and ("1"):rep(n) .. ("0"):rep(size - n) or nil
   end
-  local bytes = family == 4 and inet.ipv4(mask)
-  return bytes and bits_of(bytes)
+  local bytes = family == 4 and inet.bytes(mask)
+  return bytes and #bytes == 4 and bits_of(bytes) or nil
 end
 
 local function parse_address(pattern, lax)
   local text, mask = pattern:match("^([^/]*)/?(.*)$")
-  local v4 = inet.ipv4(text, lax)
-  local bytes, family = v4 or inet.ipv6(text), v4 and 4 or 6
+  if lax and not text:find(":", 1, true) then
+    text = text:gsub("%f[%d]00?(%d)", "%1") -- zeros before a number
+  end
+  local bytes = inet.bytes(text)
+  local family = bytes and #bytes == 4 and 4 or 6
   local bits = bytes and (mask == "" and ("1"):rep(#bytes * 8) or parse_mask(mask, family))
   if not bytes or not bits or mask == "" and pattern:find("/", 1, true) then
     return nil, ("'%s' is not a valid IPv4 or IPv6 address."):format(pattern)

@@ -4,7 +4,7 @@
 -- A command is a function (fake, words) that returns a reply's body, its severity, and whether it lacks its
 -- closing line (older HAProxys forget it here and there).
 
-local address_text = require("haplua.haproxy.inet").text
+local inet = require("haplua.inet")
 
 local M = {}
 
@@ -283,18 +283,20 @@ end
 
 local function set_addr(fake, server, words)
   local addr, modern = words[3] or "", fake.minor_version >= 300
+  local bytes = inet.bytes(addr)
+  local text = bytes and inet.text(bytes)
   if addr == "" then
     return message("set server <b>/<s> addr requires an address and optionally a port.")
-  elseif not address_text(addr) then
+  elseif not text then
     return message(("Invalid addr '%s'%s"):format(addr, modern and "" or SOURCE), WARNING)
   end
   local parts = {}
-  if address_text(addr) ~= server.addr then
-    parts[1] = ("IP changed from '%s' to '%s'"):format(server.addr, modern and address_text(addr) or addr)
+  if text ~= server.addr then
+    parts[1] = ("IP changed from '%s' to '%s'"):format(server.addr, modern and text or addr)
   elseif not modern then
     parts[1] = "no need to change the addr"
   end
-  local changed = address_text(addr) ~= server.addr
+  local changed = text ~= server.addr
   local port = words[4] == "port" and (words[5] or "")
   if port and not port:find("^%d+$") then
     parts[#parts + 1] = ("problem converting port '%s' to an int"):format(port)
@@ -305,7 +307,7 @@ local function set_addr(fake, server, words)
   elseif port and not modern then
     parts[#parts + 1] = "no need to change the port"
   end
-  server.addr = address_text(addr)
+  server.addr = text
   if modern and not changed then
     return message("nothing changed", WARNING)
   end

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
---- Dates and times of day as a calendar on the wall has them, in integers and without a zone.
--- A *civil* time is the number of seconds from 1970-01-01 00:00 to it on such a wall; a day is the number
--- of days to it. haplua.zone turns civil times into instants and back.
+--- Dates and times of day as a calendar and a clock on the wall show them: integers, without a zone.
+-- A *civil* time is the number of seconds from 1970-01-01 00:00 to it by that calendar and clock; a day is the number
+-- of days to it. haplua.time.zone turns civil times into instants and back.
 
 local M = {}
 
@@ -20,13 +20,13 @@ function M.month_length(year, month)
   return month_lengths[month]
 end
 
---- Is there such a day?
+--- Does the calendar have this day?
 ---@return boolean
 function M.is_date(year, month, day)
   return month >= 1 and month <= 12 and day >= 1 and day <= M.month_length(year, month)
 end
 
---- The number of a date's day. Years count from March here, so that the leap day is a year's last.
+--- The day of a date. The computation counts years from March on, so that the leap day is a year's last.
 ---@param year integer
 ---@param month integer
 ---@param day integer
@@ -63,7 +63,7 @@ function M.weekday(day)
   return (day + 3) % 7 + 1
 end
 
---- The n-th such weekday of a month, counted from the end when n is negative. Nil: it has none.
+--- The n-th such weekday of a month, counted from the end when n is negative. nil: the month has none.
 ---@param weekday integer
 ---@param n integer
 ---@return integer? day
@@ -79,7 +79,7 @@ function M.nth_weekday(year, month, weekday, n)
   return date >= 1 and date <= length and first + date - 1 or nil
 end
 
---- Digits that were found in a text, as integers; nil stays nil.
+--- Texts of digits as integers; nil stays nil.
 ---@param ... string?
 ---@return integer? ...
 function M.integers(...)

@@ -1,104 +1,42 @@
 -- SPDX-License-Identifier: MIT
 --
---- Instants and durations as people type and read them. Instants are seconds since 1970 UTC; a time
--- without an offset is the machine's own.
+--- Instants and durations in the options and in the output of scripts. An instant is a number of seconds since 1970
+-- UTC. haplua.time.reader reads the texts.
 
-local civil = require("haplua.time.civil")
+local reader = require("haplua.time.reader")
 
 local M = {}
 
-local integers = civil.integers
+--- Read a whole text, as a `convert` function of haplua.cli: the value, or nil and what is wrong with the text.
+local function convert(...)
+  local ok, found = pcall(reader.whole, ...)
+  if not ok and not require("haplua.error").is(found) then
+    error(found, 0)
+  end
+  return ok and found or nil, not ok and found.message or nil
+end
 
-local units = { s = 1, m = 60, h = 3600, d = 86400, w = 604800 }
-
---- "30m", "1h30m", "90s", "2d". A bare number has no unit and is refused: minutes? seconds?
+--- "30m", "1h30m", "90s", "2d". A number without a unit is refused.
+---@param text string
 ---@return integer? seconds, string? problem
 function M.duration(text)
-  local total, rest = 0, text
-  repeat
-    local n, unit, more = rest:match("^(%d+)([smhdw])(.*)$")
-    if not n or #n > 9 then
-      return nil, ("a duration such as 30m, 1h30m or 2d expected, not '%s'"):format(text)
-    end
-    total, rest = total + math.tointeger(tonumber(n)) * units[unit], more
-  until rest == ""
-  if total == 0 then
-    return nil, ("'%s' is no time at all"):format(text)
-  end
-  return total
+  return convert("duration", text, reader.duration)
 end
 
---- Do the fields name a day and a time that there are? os.time() would carry the 31st of April into May.
-local function is_real(t)
-  return civil.is_date(t.year, t.month, t.day) and t.hour < 24 and t.min < 60 and t.sec < 60
-end
-
---- The offset at the end of "...T03:00+01:00" in seconds; nil: not one.
-local function offset_of(text)
-  if text == "Z" or text == "z" then
-    return 0
-  end
-  local sign, hours, minutes = text:match("^([+-])(%d%d):?(%d%d)$")
-  if hours and tonumber(hours) < 24 and tonumber(minutes) < 60 then
-    return (sign == "-" and -1 or 1) * (hours * 3600 + minutes * 60)
-  end
-end
-
---- "03:00": when the clock shows that next.
-local function next_time(text, now)
-  local hour, min, sec = text:match("^(%d%d?):(%d%d):?(%d?%d?)$")
-  if not hour then
-    return nil
-  end
-  hour, min, sec = integers(hour, min, sec == "" and "0" or sec)
-  if hour > 23 or min > 59 or sec > 59 then
-    return nil
-  end
-  local today = os.date("*t", math.floor(now))
-  for days = 0, 2 do
-    local at = os.time({
-      year = today.year, month = today.month, day = today.day + days, hour = hour, min = min, sec = sec,
-    })
-    if at > now then
-      return at
-    end
-  end
-end
-
---- "2026-12-01T03:00", with or without seconds and an offset.
-local function date_time(text)
-  local year, month, day, hour, min, rest = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d)(.*)$")
-  if not year then
-    return nil
-  end
-  local sec, zone = rest:match("^:(%d%d)(.*)$")
-  local t = {}
-  t.year, t.month, t.day, t.hour, t.min, t.sec = integers(year, month, day, hour, min, sec or "0")
-  zone = zone or rest
-  if not is_real(t) then
-    return nil
-  elseif zone == "" then
-    return os.time(t)
-  end
-  local offset = offset_of(zone)
-  return offset and math.tointeger(civil.day(t.year, t.month, t.day) * civil.DAY + t.hour * 3600 + t.min * 60 + t.sec - offset)
-end
-
---- An instant to come: "03:00", "2026-12-01T03:00", "2026-12-01T03:00+01:00", "...Z".
+--- An instant to come: "03:00", "2026-12-01T03:00", "2026-12-01T03:00+01:00", "...Z". A time without an offset is
+-- one of this machine's zone.
 ---@param text string
 ---@param now number
 ---@return integer? instant, string? problem
 function M.instant(text, now)
-  local at = next_time(text, now) or date_time(text)
-  if not at then
-    return nil, ("a time such as 03:00 or 2026-12-01T03:00+01:00 expected, not '%s'"):format(text)
-  elseif at <= now then
-    return nil, ("'%s' is over: it is %s"):format(text, M.text(now))
+  local at, problem = convert("time", text, reader.coming, now)
+  if at and at <= now then
+    return nil, ("time '%s': it is past; now is %s"):format(text, M.text(now))
   end
-  return at
+  return at, problem
 end
 
---- "2026-12-01 03:00:00 +0100", in the machine's own zone.
+--- "2026-12-01 03:00:00 +0100", in the machine's zone.
 ---@return string
 function M.text(instant)
   return (os.date("%Y-%m-%d %H:%M:%S %z", math.floor(instant)))

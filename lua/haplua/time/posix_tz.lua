@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- The text that says how a zone's clocks go on for ever, "CET-1CEST,M3.5.0,M10.5.0/3": POSIX's value of TZ,
--- with what RFC 8536 adds, times from -167 to 167 hours. It stands at the end of zone files.
+--- POSIX's value of TZ, "CET-1CEST,M3.5.0,M10.5.0/3", with the times from -167 to 167 hours that RFC 8536 adds. Zone
+-- files end with one: it describes the changes after the last in the file.
 
 local civil = require("haplua.time.civil")
 
@@ -10,12 +10,12 @@ local M = {}
 ---@class haplua.PosixZone
 ---@field name string  of standard time
 ---@field offset integer
----@field dst_name string?  none: no daylight saving
+---@field dst_name string?  nil: no daylight saving
 ---@field dst_offset integer?
----@field begins table?  when daylight saving begins, by the clock of standard time
----@field ends table?  and ends, by the clock of daylight saving
+---@field begins table?  the change to daylight saving, by the clock of standard time
+---@field ends table?  the change back, by the clock of daylight saving
 
---- "[+-]hh[:mm[:ss]]" at a position. Returns the seconds, or nil, and the next position.
+--- Read "[+-]hh[:mm[:ss]]" at a position. Returns the seconds, or nil, and the next position.
 local function clock(text, at)
   local sign, hours, next_at = text:match("^([+-]?)(%d%d?%d?)()", at)
   if not hours then
@@ -44,7 +44,7 @@ local function integer(text)
   return math.tointeger(tonumber(text))
 end
 
---- A day of the year and the time of the change on it.
+--- Read a change: a day of the year, and the time on it. Returns it, or nil, and the next position.
 local function change(text, at)
   local rule = {}
   local next_at
@@ -69,7 +69,7 @@ local function change(text, at)
   return rule.time and rule, next_at
 end
 
---- Read the text. Nil: it is not of this form.
+--- Read the text. Returns nil where it is not of this form.
 ---@param text string
 ---@return haplua.PosixZone?
 function M.parse(text)
@@ -113,9 +113,10 @@ local function civil_of(rule, year)
   return day * civil.DAY + rule.time
 end
 
---- The changes of a year, the earlier first: pairs of an instant and the offset from then on.
+--- The two changes of a year, the earlier first: {instant, offset from then on, name}.
 ---@param zone haplua.PosixZone  with daylight saving
 ---@param year integer
+---@return table, table
 function M.changes(zone, year)
   local begins = { civil_of(zone.begins, year) - zone.offset, zone.dst_offset, zone.dst_name }
   local ends = { civil_of(zone.ends, year) - zone.dst_offset, zone.offset, zone.name }

@@ -1,32 +1,29 @@
 -- SPDX-License-Identifier: MIT
 --
---- How much may be looked at for one answer about windows. Windows that recur every second and yet do not join
--- would be searched for minutes; that is refused instead. What is counted is work, not time, but for libical's,
--- so that a window is refused everywhere or nowhere.
+--- The limit of a search for one occurrence. A search through windows that recur every second and do not join would
+-- take minutes; it is refused instead. Steps are counted, not time, so that a window is refused on every machine or
+-- on none; only the time of libical is counted as steps.
 
 local M = {}
 
--- Days, times and occurrences; about a second of work.
+-- Days, times and occurrences that a search looks at; about a second.
 local STEPS <const> = 600000
 
 local left = STEPS
 
---- An answer begins.
+--- Begin a search.
 function M.begin()
   left = STEPS
 end
 
---- Take steps from it. `name(subject)` says whose they are. Raises `refused` when none are left.
+--- Count steps of the search. Raises `refused` at the limit.
 ---@param steps number
----@param name fun(subject: any): string
+---@param name fun(subject: any): string  the window's or rule's name, for the error
 function M.spend(steps, name, subject)
   left = left - steps
   if left < 0 then
-    error(require("haplua.error").new({
-      kind = "refused",
-      message = ("'%s' recurs too often to be searched through"):format(name(subject)),
-      advice = "what is to be always open lasts as long as its steps; else give it fewer times, or a later DTSTART",
-    }), 0)
+    require("haplua.error").refuse(("'%s' recurs too often to be searched through"):format(name(subject)),
+      "for a window that is always open, let each occurrence last until the next; else choose fewer times, or a later DTSTART")
   end
 end
 

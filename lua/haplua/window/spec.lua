@@ -1,25 +1,25 @@
 -- SPDX-License-Identifier: MIT
 --
---- One window as people type it, "Sun 02:00-04:00": from text to a plain value, and back to the one form in
--- which it is printed. docs/windows.md has the grammar. Knows no zone and no clock.
+--- One window as people type it, "Sun 02:00-04:00": from text to a plain value, and back to its canonical form.
+-- docs/windows.md has the grammar. Pure: no zone, no clock.
 
 local civil = require("haplua.time.civil")
-local reader = require("haplua.window.reader")
+local reader = require("haplua.time.reader")
 
 local M = {}
 
 ---@class haplua.window.Spec
 ---@field kind "once"|"weekly"|"rule"
 ---@field from integer?  once and rule: the civil time at which it starts
----@field from_offset integer?  once: seconds from UTC that were written down for `from`
----@field to_offset integer?  likewise for the end
+---@field from_offset integer?  once: the offset from UTC that the text has for `from`, in seconds
+---@field to_offset integer?  once: that of the end
 ---@field days boolean[]?  weekly: 1 is Monday
----@field nth integer[]?  weekly: which of the month, -1 is the last; nil: every one
----@field at integer?  weekly: seconds into the day
----@field rule table?  rule: its parts, from haplua.rule
----@field zone string?  rule: of DTSTART
----@field wall integer?  it ends when the clocks show so much more than at the start
----@field elapsed integer?  or so many seconds after it has opened
+---@field nth integer[]?  weekly: the n-th such days of a month, -1 is the last; nil: all
+---@field at integer?  weekly: the second of the day at which it starts
+---@field rule haplua.Rule?  rule: its parts
+---@field zone string?  rule: the zone of DTSTART
+---@field wall integer?  it ends when the clocks show this many seconds more than at the start
+---@field elapsed integer?  it ends this many seconds after it has opened; a window has `wall` or `elapsed`
 local Spec = {}
 Spec.__index = Spec
 Spec.__name = "haplua.window.Spec"
@@ -34,24 +34,12 @@ local ordinal_names = { "first", "second", "third", "fourth", "fifth", [-1] = "l
 local refuse, take, see, skip = reader.refuse, reader.take, reader.see, reader.skip
 local integers, date = civil.integers, reader.date
 
--- Once.
-
----@return integer civil, integer? offset, integer at
-local function moment(r)
-  local at = r.at
-  local day = date(r)
-  if not day then
-    refuse(r, at, "a date such as 2026-12-01 is expected here")
-  elseif not take(r, "()[Tt ]") then
-    refuse(r, r.at, "at what time? 'T02:00' or the like is expected here")
-  end
-  return day * DAY + reader.time_of_day(r), reader.offset(r), at
-end
+-- Windows with a date.
 
 local function once(r)
   local spec = { kind = "once" }
   local place = r.at
-  spec.from, spec.from_offset = moment(r)
+  spec.from, spec.from_offset = reader.date_time(r)
   spec.elapsed = reader.for_duration(r)
   if spec.elapsed then
     return spec
@@ -59,13 +47,13 @@ local function once(r)
   skip(r)
   if not take(r, "()/") then
     local ahead = r.text:sub(place, r.at - 1)
-    local hint = ahead:match("[+-]%d%d:%d%d$")
+    local hint = ahead:match("[+-]%d%d:?%d%d$")
     refuse(r, r.at, "when does it end? '/%sT04:00' or 'for 2h' is expected here%s",
       civil.date_text(spec.from // DAY), hint and (" ('%s' is read as an offset from UTC)"):format(hint) or "")
   end
   skip(r)
   local to, at
-  to, spec.to_offset, at = moment(r)
+  to, spec.to_offset, at = reader.date_time(r)
   if (spec.from_offset == nil) ~= (spec.to_offset == nil) then
     refuse(r, at, "the start and the end both have an offset from UTC, or neither")
   end
@@ -79,9 +67,9 @@ local function once(r)
   return spec
 end
 
--- Every week, and every month by a day of the week.
+-- Windows by days of the week.
 
---- A day's name. Nil: none stands here.
+--- Read a day's name. Returns nil where something else stands.
 ---@return integer? weekday
 local function day_name(r)
   local word = r.text:match("^%a+", r.at)
@@ -98,7 +86,7 @@ local function expect_day_name(r)
   return day_name(r) or refuse(r, r.at, "a day of the week such as Sun is expected here")
 end
 
---- "Mon..Fri,Sun".
+--- Read "Mon..Fri,Sun": a set of weekdays, and their number.
 local function week_days(r)
   local days, n = {}, 0
   repeat
@@ -126,8 +114,8 @@ local function week_days(r)
   return days, n
 end
 
---- "first", "first,third". Nil: none stands here.
-local function which(r)
+--- Read "first", "first,third". Returns nil where something else stands.
+local function read_nth(r)
   local list = {}
   repeat
     local at = r.at
@@ -152,7 +140,8 @@ local function which(r)
   return list
 end
 
---- "02:00-04:00", "22:00-Mon 06:00" or "02:00 for 2h" of a window that starts on some days of the week.
+--- Read "02:00-04:00", "22:00-Mon 06:00" or "02:00 for 2h" into a window by days of the week.
+---@param only integer?  the one day on which it starts; nil: it starts on several
 local function hours(r, spec, only)
   skip(r)
   if r.at > #r.text then
@@ -195,7 +184,7 @@ local function weekly(r)
     spec.days = { true, true, true, true, true, true, true }
     return hours(r, spec)
   end
-  spec.nth = which(r)
+  spec.nth = read_nth(r)
   skip(r)
   local at = r.at
   local n, only
@@ -208,7 +197,7 @@ local function weekly(r)
   return hours(r, spec, only)
 end
 
--- RFC 5545's recurrence rules.
+-- Windows by RFC 5545's recurrence rules.
 
 local function rule(r)
   local spec = { kind = "rule" }
@@ -250,13 +239,13 @@ end
 
 --- Read one window.
 ---@param text string
----@return haplua.window.Spec  raises `refused`, with the place marked in `advice`
+---@return haplua.window.Spec  raises `refused`, with the position marked in `advice`
 function M.parse(text)
-  local r = { text = text, at = 1 }
+  local r = { what = "window", text = text, at = 1 }
   skip(r)
   local spec
   if #text > 2000 then
-    refuse({ text = text:sub(1, 40) .. "..." }, 1, "that is too long")
+    refuse({ what = "window", text = text:sub(1, 40) .. "..." }, 1, "that is too long")
   elseif r.at > #text then
     refuse(r, 1, "nothing stands here: 'Sun 02:00-04:00' would be a window")
   elseif see(r, "[Dd][Tt][Ss][Tt][Aa][Rr][Tt]") then
@@ -273,37 +262,18 @@ function M.parse(text)
   return setmetatable(spec, Spec)
 end
 
---- Read a duration, "4h" or "1h30m".
----@return integer seconds  raises `refused`
-function M.duration(text)
-  local r = { text = text, at = 1 }
-  local seconds = reader.duration(r)
-  reader.expect_end(r)
-  return seconds
-end
-
---- Read an instant, "2026-12-01T02:00", "...Z" or "...+01:00"; without an offset it is the zone's.
----@param zone haplua.Zone
----@return integer instant  raises `refused`
-function M.instant(text, zone)
-  local r = { text = text, at = 1 }
-  local civil_time, offset = moment(r)
-  reader.expect_end(r)
-  return offset and civil_time - offset or zone:first(civil_time)
-end
-
--- Days that are left out.
+-- Excepted days.
 
 ---@class haplua.window.Days
----@field first integer  a day; with `yearly`, month * 100 + date
+---@field first integer  a day; with `yearly`, 100 times the month plus the date
 ---@field last integer
 ---@field yearly boolean
 
---- Read days: "2026-12-25", "2026-12-24..2027-01-02", or the same without years for every year. Nil: it looks
--- like no day.
+--- Read days: "2026-12-25", "2026-12-24..2027-01-02", or "12-24..12-26" for every year. Returns nil for a text that
+-- does not begin like one of these.
 ---@return haplua.window.Days?  raises `refused`
 function M.days(text)
-  local r = { text = text, at = 1 }
+  local r = { what = "window", text = text, at = 1 }
   skip(r)
   local yearly = not see(r, "%d%d%d%d%-") and see(r, "%d%d%-%d%d")
   local function one()
@@ -333,7 +303,7 @@ function M.days(text)
   return days
 end
 
---- Is a day one of them?
+--- Is `day` one of the days?
 ---@param days haplua.window.Days
 ---@param day integer
 ---@return boolean
@@ -350,7 +320,7 @@ end
 
 -- Printing.
 
---- "Mon..Fri,Sun": runs of three and more days as such.
+--- "Mon..Fri,Sun": three and more days in a row are written with "..".
 local function days_text(days)
   local parts, i = {}, 1
   while i <= 7 do
@@ -405,7 +375,7 @@ local writers = {
   end,
 }
 
---- The one form in which it is printed; parse() reads it back.
+--- The canonical form; parse() reads it back.
 function Spec:__tostring()
   return writers[self.kind](self)
 end

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 
---- Occurrences of several iterators in the order in which they open: a heap.
----@param iterators (fun(): integer?, ...)[]  each gives opens, closes, day, names, or nothing at its end
+--- Merge iterators over occurrences into one, in the order in which they open, with a heap.
+---@param iterators (fun(): integer?, ...)[]  each returns opens, closes, day, names, in the order of opens; nil at its end
+---@return fun(): integer?, ...
 return function(iterators)
   if #iterators == 1 then
     return iterators[1]

@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What a change came to, and how it prints: one line on the state, then one for each detail.
+
+local haproxy = require("haproxy")
+local moment = require("haplua.time.instant")
+local time = require("haplua.task").time
+local visible = require("haplua.error").visible
+
+local M = {}
+
+--- Patterns as a part of a line: all of them, or how many there are and the first two.
+---@param patterns string[]
+---@return string
+function M.enumerate(patterns)
+  local text = table.concat(patterns, "  ")
+  if #patterns == 0 then
+    return "nothing"
+  elseif #patterns > 8 then
+    text = ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2])
+  end
+  return visible(text)
+end
+
+---@class haplua.Result: haplua.Plan, haplua.switch.Result
+---@field confirmed string?  a value that HAProxy, asked afterwards, says is under maintenance
+---@field before haplua.Entry?  the maintenance that the journal wanted before
+---@field id integer?  the number of the change in the journal
+local Result = {}
+
+--- Lines on reason, end, clients that pass, and the maintenance that was replaced.
+local function details(result)
+  local lines = {}
+  local function add(form, ...)
+    lines[#lines + 1] = "\n  " .. visible(form:format(...))
+  end
+  if result.reason then
+    add("reason: %s", result.reason)
+  end
+  if result.ends then
+    add("until %s (in %s)", moment.text(result.ends), moment.span(result.ends - time()))
+  end
+  if result.bypass and #result.bypass > 0 and #result.patterns > 0 then
+    add("passing: %s", table.concat(result.bypass, "  "))
+  end
+  local before = result.before
+  if before and before.since and result.added + result.removed > 0 then
+    add("before: on for %s, by %s%s: %s", moment.span(time() - before.since), before.login or before.user,
+      before.reason and (" (%s)"):format(before.reason) or "", M.enumerate(before.patterns))
+  end
+  return table.concat(lines)
+end
+
+function Result.__tostring(result)
+  local state = #result.patterns > 0 and "on" or "off"
+  local now = ("%s matches %s"):format(result.acl, M.enumerate(result.patterns))
+  if result.added + result.removed == 0 and (result.others == 0 or not haproxy.dry_run()) then
+    return ("maintenance was %s already: %s"):format(state, now) .. details(result)
+  elseif haproxy.dry_run() then
+    return ("maintenance would be %s (%d to add, %d to remove)"):format(state, result.added, result.removed)
+  end
+  return ("maintenance is %s: %s (%d added, %d removed%s)"):format(state, now, result.added, result.removed,
+    result.confirmed and ", confirmed for " .. result.confirmed or "") .. details(result)
+end
+
+--- Make a plan that has been carried out a result: this very table.
+---@param plan haplua.Plan
+---@param outcome haplua.switch.Result
+---@return haplua.Result
+function M.of(plan, outcome)
+  for key, value in pairs(outcome) do
+    plan[key] = value
+  end
+  return setmetatable(plan, Result)
+end
+
+return M

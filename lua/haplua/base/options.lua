@@ -1,0 +1,179 @@
+-- SPDX-License-Identifier: MIT
+--
+--- Check what a script gives to a public function: tables of options, rows, lists.
+-- A check that passes allocates nothing. One that fails raises a text with the script's line, the function,
+-- the option and what to write instead (haplua.base.misuse).
+--
+--   local kinds = { paths = options.list("text"), lasts = options.any("number", "text") }
+--
+--   function M.on(given)
+--     options.check("maintenance.on", given, kinds)
+
+local M = {}
+
+--- What a value may be: a name, or what list(), one_of(), any(), where() or record() returns.
+---@alias haplua.options.Kind
+---| "text"|"boolean"|"function"|"table"
+---| "word"  a text or a number
+---| "value"  anything but nil
+---| "number"  a finite one
+---| "integer"
+---| {fits: fun(value: any): boolean}
+
+local named = {
+  word = function(value)
+    return type(value) == "string" or type(value) == "number"
+  end,
+  value = function(value)
+    return value ~= nil
+  end,
+  number = function(value)
+    return type(value) == "number" and value - value == 0
+  end,
+  integer = function(value)
+    return math.type(value) == "integer"
+  end,
+}
+for kind, name in pairs({ text = "string", boolean = "boolean", ["function"] = "function", table = "table" }) do
+  named[kind] = function(value)
+    return type(value) == name
+  end
+end
+
+--- Is a value of a kind?
+---@param kind haplua.options.Kind
+---@param value any
+---@return boolean
+function M.fits(kind, value)
+  return (named[kind] or kind.fits)(value)
+end
+local fits = M.fits
+
+--- Values of one kind, without holes and without other keys.
+---@param element haplua.options.Kind
+function M.list(element)
+  local function is_list(value)
+    local n = 0
+    for _ in pairs(value) do
+      n = n + 1
+    end
+    for i = 1, n do
+      if value[i] == nil or not fits(element, value[i]) then
+        return false
+      end
+    end
+    return n == #value
+  end
+  return {
+    element = element,
+    fits = function(value)
+      return type(value) == "table" and is_list(value)
+    end,
+  }
+end
+
+--- One of these values.
+function M.one_of(...)
+  local values, is = { ... }, {}
+  for _, value in ipairs(values) do
+    is[value] = true
+  end
+  return {
+    values = values,
+    fits = function(value)
+      return is[value] ~= nil
+    end,
+  }
+end
+
+--- A value of one of these kinds.
+---@param ... haplua.options.Kind
+function M.any(...)
+  local kinds = { ... }
+  return {
+    kinds = kinds,
+    fits = function(value)
+      for i = 1, #kinds do
+        if fits(kinds[i], value) then
+          return true
+        end
+      end
+      return false
+    end,
+  }
+end
+
+--- A value for which a function returns true.
+---@param text string  what it is, for the error: "an integer from 1 to 65535"
+---@param test fun(value: any): boolean
+function M.where(text, test)
+  return { text = text, fits = test }
+end
+
+local function has_only(spec, given)
+  for name, value in next, given do
+    if spec[name] == nil or not fits(spec[name], value) then
+      return false
+    end
+  end
+  return true
+end
+
+--- A table with these fields and no others.
+---@param spec table<any, haplua.options.Kind>
+---@param required any[]?  the fields that it must have
+function M.record(spec, required)
+  return {
+    spec = spec,
+    required = required,
+    fits = function(value)
+      for i = 1, type(value) == "table" and required and #required or 0 do
+        if value[required[i]] == nil then
+          return false
+        end
+      end
+      return type(value) == "table" and has_only(spec, value)
+    end,
+  }
+end
+
+--- Raise a text with the script's line: what else is wrong with arguments.
+---@param call string  the public function: "maintenance.on"
+---@param text string
+function M.misuse(call, text)
+  require("haplua.base.misuse").misuse(call, text)
+end
+
+--- What is wrong with a table of options that no call of a script gave; nil: nothing.
+---@param given any
+---@param spec table<any, haplua.options.Kind>
+---@return string?
+function M.problem(given, spec)
+  if type(given) ~= "table" or not has_only(spec, given) then
+    return require("haplua.base.misuse").text(fits, "options", given, { spec = spec })
+  end
+end
+
+--- Raise unless `given` is a table whose every key is an option of the kind that `spec` says.
+---@param call string
+---@param given any
+---@param spec table<any, haplua.options.Kind>
+function M.check(call, given, spec)
+  local problem = M.problem(given, spec)
+  if problem then
+    M.misuse(call, problem)
+  end
+end
+
+--- Raise unless an argument is of a kind.
+---@param call string
+---@param name string  the argument, for the error: "patterns"
+---@param value any
+---@param kind haplua.options.Kind
+function M.argument(call, name, value, kind)
+  if not fits(kind, value) then
+    M.misuse(call, require("haplua.base.misuse").text(fits, name, value, kind))
+  end
+end
+
+return M

@@ -1,0 +1,110 @@
+-- SPDX-License-Identifier: MIT
+--
+--- One server of HAProxy made as wanted, and read back: haproxy.server_set().
+
+local core = require("haplua.core")
+local inet = require("haplua.inet")
+local options = require("haplua.base.options")
+
+local M = {}
+
+--- The options of haproxy.server_set().
+M.options = {
+  server = options.where("a text such as 'backend/server'", function(value)
+    return type(value) == "string" and value:find("^[^/]+/[^/]+$") ~= nil
+  end),
+  state = options.one_of("ready", "drain", "maint"),
+  weight = options.where("an integer from 0 to 256, or a percentage such as '50%'", function(value)
+    local text = math.type(value) == "integer" and tostring(value) or type(value) == "string" and value or ""
+    local digits, percent = text:match("^(%d%d?%d?%d?)(%%?)$")
+    return digits ~= nil and (percent ~= "" or tonumber(digits) <= 256)
+  end),
+  addr = options.where("an IPv4 or IPv6 address", function(value)
+    return type(value) == "string" and inet.bytes(value) ~= nil
+  end),
+  -- HAProxy takes 16 bits of any number
+  port = options.where("an integer from 1 to 65535", function(value)
+    return math.type(value) == "integer" and value >= 1 and value <= 65535
+  end),
+}
+
+--- A server's row of `show servers state`; nil where the backend has none of this name.
+local function server_row(target, backend, name)
+  for _, row in ipairs(target:servers(backend)) do
+    if tostring(row.srv_name) == name then
+      return row
+    end
+  end
+end
+
+--- The commands that make a server as wanted: the address first, so that the state comes into force last.
+local function server_commands(want)
+  local commands = {}
+  local function add(option, ...)
+    if want[option] then
+      commands[#commands + 1] = { "set", "server", want.server, option, want[option], ... }
+    end
+  end
+  add("addr", want.port and "port", want.port)
+  add("weight")
+  add("state")
+  return commands
+end
+
+--- The field of a server's row that is not as wanted, and what it is. nil: all are.
+local function disagreement(row, want)
+  local percent = math.tointeger(tonumber(tostring(want.weight):match("^(%d+)%%$")))
+  local wanted = {
+    admin = want.state,
+    srv_uweight = percent and math.min(256, percent * row.srv_iweight // 100) or math.tointeger(tonumber(want.weight)),
+    srv_addr = want.addr and inet.text(inet.bytes(want.addr)),
+    srv_port = want.port,
+  }
+  for _, field in ipairs({ "admin", "srv_uweight", "srv_addr", "srv_port" }) do
+    if wanted[field] and row[field] ~= wanted[field] then
+      return field, row[field]
+    end
+  end
+end
+
+--- Send commands that may be carried out twice: once more when HAProxy resets the connection, as at a reload.
+local function batch_again(target, commands)
+  local ok, problem = pcall(target.batch, target, commands)
+  if ok then
+    return
+  elseif not require("haplua.error").is(problem) or problem.code ~= "ECONNRESET" then
+    error(problem, 0)
+  end
+  target:batch(commands)
+end
+
+-- HAProxy 3.0 changes an address a moment after its answer. So many looks, 10 ms apart, wait for it.
+local LOOKS = 100
+
+--- As haproxy.server_set(), which documents it.
+function M.set(target, want)
+  options.check("server_set", want, M.options)
+  options.argument("server_set", "option 'server'", want.server, M.options.server)
+  local commands = server_commands(want)
+  if want.port and not want.addr then
+    options.misuse("server_set", "option 'port' needs 'addr': HAProxy changes a port with its address, which servers() shows")
+  elseif #commands == 0 then
+    options.misuse("server_set", "state, weight or addr expected")
+  end
+  batch_again(target, commands)
+  local backend, name = want.server:match("^(.*)/(.*)$")
+  local row, field, found
+  for _ = 1, core.dry_run() and 1 or LOOKS do
+    row, field, found = server_row(target, backend, name), nil, nil
+    if row then
+      field, found = disagreement(row, want)
+    end
+    if core.dry_run() or row and not field then
+      return row
+    end
+    require("haplua.task").sleep(0.01)
+  end
+  target:mistrust("set server " .. want.server, ("%s is %s afterwards"):format(field or "the server", tostring(found or "gone")))
+end
+
+return M

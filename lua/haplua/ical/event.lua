@@ -1,0 +1,230 @@
+-- SPDX-License-Identifier: MIT
+--
+--- One event: from a VEVENT to a plain value, and from that to its occurrences.
+
+local civil = require("haplua.time.civil")
+local ical = require("haplua.ical.text")
+local recur = require("haplua.ical.recurrence")
+local rules = require("haplua.ical.rule")
+local sorted_merge = require("haplua.time.sorted_merge")
+local zone_at = require("haplua.ical.vtimezone").at
+
+local M = {}
+
+local DAY <const> = civil.DAY
+local SLACK <const> = 2 * DAY
+local RULES_MAX <const> = 2000
+local DATES_MAX <const> = 100000
+
+---@class haplua.calendar.Event
+---@field name string
+---@field start haplua.ical.Time
+---@field zone haplua.Zone?  nil: the window's zone
+---@field days integer  its length is the sum of these days of the calendar,
+---@field wall integer  of these seconds by the clocks,
+---@field seconds integer  and of these elapsed seconds
+---@field rules haplua.Rule[]
+---@field dates haplua.ical.Time[]  RDATE
+---@field without haplua.ical.Time[]  EXDATE, and the occurrences that other events replace
+
+--- Set the length of an event: `days`, `wall`, `seconds`, and `length` for all of them.
+local function set_length(book, event, component)
+  local finish, length = ical.get(component, "DTEND"), ical.get(component, "DURATION")
+  event.days, event.wall, event.seconds = 0, 0, 0
+  if finish then
+    local to = ical.time(book.file, finish)
+    local zone = zone_at(book, to, finish.line)
+    if zone == event.zone then
+      event.wall = to.civil - event.start.civil
+    elseif zone and event.zone then
+      event.seconds = zone:first(to.civil) - event.zone:first(event.start.civil)
+    else
+      ical.refuse(book.file, finish.line, "DTSTART has a zone and DTEND none, or the other way round")
+    end
+  elseif length then
+    event.days, event.seconds = ical.duration(book.file, length)
+  elseif event.start.date then
+    event.wall = DAY
+  end
+  if event.wall < 0 or event.seconds < 0 then
+    ical.refuse(book.file, component.line, "an event ends before it starts")
+  end
+  event.length = event.days * DAY + event.wall + event.seconds
+  if event.length > 3660 * DAY then
+    ical.refuse(book.file, component.line, "an event of more than ten years")
+  end
+end
+
+--- The dates of EXDATE or RDATE. A period has `days` and `seconds`, too.
+local function dates_of(book, component, name)
+  local list = {}
+  for _, property in ipairs(ical.all(component, name)) do
+    for value in property.value:gmatch("[^,]+") do
+      local time = ical.time(book.file, property, value:match("^[^/]+"))
+      time.zone = zone_at(book, time, property.line)
+      local last = value:match("/(.+)$")
+      if last and last:find("^%+?P") then
+        time.days, time.seconds = ical.duration(book.file, property, last)
+      elseif last then
+        local to = ical.time(book.file, property, last)
+        time.days, time.seconds = 0, to.civil - time.civil
+      end
+      list[#list + 1] = time
+    end
+  end
+  book.dates = book.dates + #list
+  if book.dates > DATES_MAX then
+    ical.refuse(book.file, component.line, "more than %d dates of RDATE and EXDATE", DATES_MAX)
+  end
+  return list
+end
+
+--- Read a VEVENT.
+---@param component haplua.ical.Component
+---@return haplua.calendar.Event  raises `refused`, with the line
+function M.read(book, component)
+  local file = book.file
+  local start = ical.get(component, "DTSTART")
+  if not start then
+    ical.refuse(file, component.line, "an event without DTSTART")
+  end
+  local summary = ical.get(component, "SUMMARY")
+  local event = { start = ical.time(file, start), rules = {}, line = component.line }
+  event.name = summary and ical.text(summary.value) or "an event without a summary"
+  event.zone = zone_at(book, event.start, start.line)
+  set_length(book, event, component)
+  for i, property in ipairs(ical.all(component, "RRULE")) do
+    local problem
+    event.rules[i], problem = rules.parse(property.value)
+    if not event.rules[i] then
+      ical.refuse(file, property.line, "%s", problem)
+    end
+    book.rules = book.rules + 1
+    if book.rules > RULES_MAX then
+      ical.refuse(file, property.line, "more than %d recurring events", RULES_MAX)
+    end
+  end
+  if ical.get(component, "EXRULE") then
+    ical.refuse(file, ical.get(component, "EXRULE").line, "haplua does not read EXRULE, which RFC 5545 has deprecated")
+  end
+  event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
+  local id = ical.get(component, "RECURRENCE-ID")
+  if id then
+    if id.parameters.RANGE then
+      ical.refuse(file, id.line, "haplua does not read RANGE=%s", id.parameters.RANGE)
+    end
+    event.instead = ical.time(file, id)
+    event.instead.zone = zone_at(book, event.instead, id.line)
+    event.instead.text = id.value
+  end
+  local status = ical.get(component, "STATUS")
+  event.cancelled = status and status.value:upper() == "CANCELLED"
+  return event
+end
+
+-- From an event to its occurrences. `zone` is the window's, `there` the event's.
+
+--- The instant of a time, in its own zone or in the window's.
+local function instant_of(time, zone)
+  return (time.zone or zone):first(time.civil)
+end
+
+--- The instant at which an occurrence ends that begins at a civil time.
+local function closing(event, zone, start, opens)
+  local closes = opens
+  if event.days + event.wall > 0 then
+    closes = zone:first(start + event.days * DAY + event.wall)
+  end
+  return closes + event.seconds
+end
+
+--- Iterate over the occurrences that DTSTART and RDATE list, in order.
+local function listed(event, zone, there)
+  local list = {}
+  if #event.rules == 0 then
+    local opens = there:first(event.start.civil)
+    list[1] = { opens, closing(event, there, event.start.civil, opens) }
+  end
+  for _, time in ipairs(event.dates) do
+    local opens = instant_of(time, zone)
+    local own = time.days and { days = time.days, wall = 0, seconds = time.seconds } or event
+    list[#list + 1] = { opens, closing(own, time.zone or zone, time.civil, opens) }
+  end
+  table.sort(list, function(a, b)
+    return a[1] < b[1]
+  end)
+  local i = 0
+  return function()
+    i = i + 1
+    if list[i] then
+      return list[i][1], list[i][2]
+    end
+  end
+end
+
+--- Two functions for what EXDATE and other events leave out. The first returns whether an occurrence is left out, the
+-- second whether one is that opens between two instants of one day.
+local function filter(event, zone, there)
+  local instants, days, sorted = {}, {}, {}
+  for _, time in ipairs(event.without) do
+    if time.date and not event.start.date then
+      days[time.civil // DAY] = true
+    else
+      local instant = instant_of(time, zone)
+      instants[instant] = true
+      sorted[#sorted + 1] = instant
+    end
+  end
+  table.sort(sorted)
+  local function one_of(opens)
+    return instants[opens] or days[there:civil(opens) // DAY]
+  end
+  local function some_between(first, last)
+    local i = recur.first_index(1, #sorted, function(k)
+      return sorted[k] >= first
+    end)
+    return sorted[i] and sorted[i] <= last or next(days) and (one_of(first) or one_of(last))
+  end
+  return one_of, some_between
+end
+
+--- Iterate over the occurrences of a rule.
+local function recurring(event, rule, zone, from, left_out_between)
+  local there = event.zone or zone
+  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, function(...)
+    return not left_out_between(...)
+  end)
+  return function()
+    local opens, opens_last, _, last = starts()
+    if opens then
+      return opens, closing(event, there, last, opens_last)
+    end
+  end
+end
+
+--- Iterate over the occurrences of an event: opens, closes, day, names.
+---@param event haplua.calendar.Event
+---@param zone haplua.Zone  the window's
+---@param from integer  a civil time of that zone
+function M.occurrences(event, zone, from)
+  local there = event.zone or zone
+  local left_out, left_out_between = filter(event, zone, there)
+  local iterators = { listed(event, zone, there) }
+  -- an event without a length opens no window, however often it recurs
+  for _, rule in ipairs(event.length > 0 and event.rules or {}) do
+    iterators[#iterators + 1] = recurring(event, rule, zone, from, left_out_between)
+  end
+  local occurrences, names = sorted_merge(iterators), { event.name }
+  return function()
+    while true do
+      local opens, closes = occurrences()
+      if not opens then
+        return nil
+      elseif closes > opens and not left_out(opens) then
+        return opens, closes, zone:civil(opens) // DAY, names
+      end
+    end
+  end
+end
+
+return M

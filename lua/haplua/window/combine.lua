@@ -1,0 +1,144 @@
+-- SPDX-License-Identifier: MIT
+--
+--- From the occurrences of several windows to those of all together: merged where they touch or overlap, without the
+-- days and the time that are excepted.
+
+local search_limit = require("haplua.time.search_limit")
+local sorted_merge = require("haplua.time.sorted_merge")
+local source = require("haplua.window.source")
+local spec = require("haplua.window.spec")
+
+local M = {}
+
+local DAY <const> = 86400
+--- Windows that follow each other without a gap for so long have no end.
+M.ENDLESS = 3660 * DAY
+local ENDLESS <const> = M.ENDLESS
+--- A search that has found nothing for so long ends.
+local HORIZON <const> = 36525 * DAY
+
+--- The first three names, for an error.
+local function some_names(names)
+  return table.concat(names, ", ", 1, math.min(3, #names))
+end
+
+--- The occurrences that do not start on one of the days of `except`.
+local function without_days(occurrences, except)
+  if #except == 0 then
+    return occurrences
+  end
+  local last
+  return function()
+    while true do
+      local opens, closes, day, names = occurrences()
+      last = last or opens
+      if not opens or opens > last + HORIZON then
+        return nil
+      end
+      local excluded = false
+      for _, days in ipairs(except) do
+        excluded = excluded or spec.includes(days, day)
+      end
+      if not excluded then
+        last = opens
+        return opens, closes, day, names
+      end
+      search_limit.spend(1, some_names, names)
+    end
+  end
+end
+
+--- A function that adds a list of names to those of `first`, and returns all, each once. It copies `first` only when
+-- another list comes.
+local function collected(first)
+  local all, there = first, nil
+  return function(names)
+    if names == first or names == nil then
+      return all
+    elseif not there then
+      all, there = table.move(first, 1, #first, 1, {}), {}
+      for _, name in ipairs(first) do
+        there[name] = true
+      end
+    end
+    for _, name in ipairs(names) do
+      if not there[name] then
+        there[name] = true
+        all[#all + 1] = name
+      end
+    end
+    return all
+  end
+end
+
+--- One occurrence for those that touch or overlap.
+local function merged(occurrences)
+  local opens, closes, _, names = occurrences()
+  return function()
+    if not opens then
+      return nil
+    end
+    local first, last, add = opens, closes, collected(names)
+    while true do
+      opens, closes, _, names = occurrences()
+      if not opens or opens > last then
+        return first, last, add()
+      elseif opens > first + ENDLESS then
+        opens = nil
+        return first, math.huge, add()
+      end
+      search_limit.spend(1, some_names, names)
+      last = closes > last and closes or last
+      add(names)
+    end
+  end
+end
+
+--- The occurrences without the time of the holes.
+local function cut(occurrences, holes)
+  local opens, closes, names
+  local hole, filled, whose = holes()
+  local last
+  return function()
+    while true do
+      if not opens then
+        opens, closes, names = occurrences()
+        last = last or opens
+        if not opens or opens > last + HORIZON then
+          return nil
+        end
+      end
+      while filled and filled <= opens do
+        search_limit.spend(1, some_names, whose)
+        hole, filled, whose = holes()
+      end
+      local from, to = opens, closes
+      if not hole or hole >= closes then
+        opens = nil
+      else
+        to = hole
+        opens = filled < closes and filled or nil
+      end
+      if to > from then
+        last = from
+        return from, to, names
+      end
+    end
+  end
+end
+
+--- A window's occurrences that close after an instant, in order. The first may have begun earlier than it says.
+---@param window haplua.Window
+---@param instant integer
+---@return fun(): integer?, integer?, string[]?  opens, closes, names
+function M.from(window, instant)
+  local iterators = {}
+  for i, one in ipairs(window.sources) do
+    local from = window.zone:civil(instant) - one.length - source.SLACK
+    iterators[i] = without_days(one.starting(window.zone, from), window.except)
+  end
+  local occurrences = merged(sorted_merge(iterators))
+  return window.holes and cut(occurrences, M.from(window.holes, instant)) or occurrences
+end
+
+return M

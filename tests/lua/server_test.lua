@@ -1,0 +1,152 @@
+-- SPDX-License-Identifier: MIT
+--
+-- haproxy.server_set and haplua.server against an HAProxy that does not do, or shows, what it should.
+
+local core = require("haplua.core")
+local server = require("haplua.server")
+
+describe("a change of a server", function()
+  local Target = core.methods
+  local batch, servers, stat = Target.batch, Target.servers, Target.stat
+  local sent, row, looks
+
+  before_each(function()
+    sent, looks = {}, 0
+    row = { srv_name = "a1", admin = "ready", operational = "running", srv_addr = "192.0.2.1", srv_port = 80, srv_uweight = 7,
+      srv_iweight = 10 }
+    function Target:batch(commands)
+      for _, command in ipairs(commands) do
+        sent[#sent + 1] = table.concat(command, " ", 4)
+      end
+    end
+    function Target:servers()
+      looks = looks + 1
+      return { row, { srv_name = "a2", admin = "ready", operational = "running" } }
+    end
+  end)
+
+  after_each(function()
+    Target.batch, Target.servers, Target.stat = batch, servers, stat
+  end)
+
+  local function set(want)
+    want.server = want.server or "app/a1"
+    return haproxy.connect("/nowhere.sock"):server_set(want)
+  end
+
+  it("is read back, each field of it", function()
+    for reply, want in pairs({
+      ["admin is ready afterwards"] = { state = "drain" },
+      ["srv_uweight is 7 afterwards"] = { weight = 8 },
+      ["srv_addr is 192.0.2.1 afterwards"] = { addr = "192.0.2.2" },
+      ["srv_port is 80 afterwards"] = { addr = "192.0.2.1", port = 81 },
+    }) do
+      local ok, problem = pcall(set, want)
+      assert.is_false(ok, reply)
+      assert.same({ "protocol", reply }, { problem.kind, problem.reply })
+    end
+    local ok, problem = pcall(set, { weight = "50%" })
+    assert.same({ false, "srv_uweight is 7 afterwards" }, { ok, problem.reply })
+    row = nil
+    ok, problem = pcall(set, { state = "ready" })
+    assert.same({ false, "the server is gone afterwards" }, { ok, problem.reply })
+  end)
+
+  it("may show later, as HAProxy 3.0's new addresses do", function()
+    function Target:servers()
+      looks = looks + 1
+      row.srv_port = looks > 3 and 81 or 80
+      return { row }
+    end
+    assert.equal(81, set({ addr = "192.0.2.1", port = 81 }).srv_port)
+    assert.equal(4, looks)
+  end)
+
+  it("is one where HAProxy shows what is wanted in another form", function()
+    row.srv_addr, row.srv_uweight = "2001:db8::1", 5
+    for _, want in ipairs({
+      { addr = "2001:DB8:0::01" }, { weight = "50%" }, { weight = "5" },
+      { weight = 5, state = "ready", port = 80, addr = "2001:db8::1" },
+    }) do
+      assert.equal(row, set(want))
+    end
+    assert.same({
+      "addr 2001:DB8:0::01", "weight 50%", "weight 5", "addr 2001:db8::1 port 80", "weight 5", "state ready",
+    }, sent)
+  end)
+
+  it("is refused before anything is sent where HAProxy would refuse a part, or leave it out", function()
+    for text, want in pairs({
+      ["option 'port' needs 'addr'"] = { port = 80, state = "drain" },
+      ["option 'port' must be an integer from 1 to 65535, not a string ('80')"] = { addr = "192.0.2.1", port = "80" },
+      ["option 'port' must be an integer from 1 to 65535, not a number (65536)"] = { addr = "192.0.2.1", port = 65536 },
+      ["option 'addr' must be an IPv4 or IPv6 address, not a string ('a.example')"] = { addr = "a.example", state = "drain" },
+      ["option 'addr' must be an IPv4 or IPv6 address, not a string ('192.0.2.01')"] = { addr = "192.0.2.01" },
+      ["not a number (257)"] = { weight = 257, state = "drain" },
+      ["not a number (-1)"] = { weight = -1 },
+      ["not a number (1.5)"] = { weight = 1.5 },
+      ["not a string ('300')"] = { weight = "300" },
+      ["not a string ('half')"] = { weight = "half" },
+      ["option 'state' must be 'ready', 'drain' or 'maint', not a string ('darin'); did you mean 'drain'?"] = { state = "darin" },
+      ["no option 'wieght'; did you mean 'weight'?"] = { wieght = 1 },
+      ["state, weight or addr expected"] = {},
+      ["option 'server' must be a text such as 'backend/server', not a string ('a1')"] = { server = "a1", state = "drain" },
+      ["option 'server' must be a text such as 'backend/server', not a number (5)"] = { server = 5, state = "drain" },
+    }) do
+      local ok, problem = pcall(set, want)
+      assert.is_false(ok, text)
+      assert.matches(text, problem, 1, true)
+      assert.matches("server_test%.lua:%d+: server_set: ", problem)
+    end
+    assert.is_false((pcall(Target.server_set, haproxy.connect("/nowhere.sock"))))
+    assert.same({}, sent)
+  end)
+
+  it("waits for those that wait for the server, too", function()
+    local idle = 0
+    function Target:stat()
+      idle = idle + 1
+      return { { svname = "a1", scur = idle == 1 and 1 or 0, qcur = idle == 2 and 1 or 0 } }
+    end
+    function Target:batch(commands)
+      row.admin = commands[1][5]
+    end
+    do
+      local held <close> = server.hold("app/a1")
+      held:drain(60)
+      assert.same({ 3, "drain" }, { idle, row.admin })
+      held:keep()
+    end
+    assert.equal("drain", row.admin)
+  end)
+
+  it("of a held one is checked before anything is sent", function()
+    local held = server.hold("app/a1")
+    for text, call in pairs({
+      ["server.hold: name must be a text such as 'backend/server', not a string ('a1')"] = function() server.hold("a1") end,
+      ["server.hold: name must be a text such as 'backend/server', not nil"] = function() server.hold() end,
+      ["server.hold: no option 'froce'; did you mean 'force'?"] = function() server.hold("app/a1", { froce = true }) end,
+      ["server.hold: option 'force' must be true or false, not a string ('yes')"] = function()
+        server.hold("app/a1", { force = "yes" })
+      end,
+      ["server.hold: a table of options is expected, not true"] = function() server.hold("app/a1", true) end,
+      ["held:drain: timeout must be seconds, 0 or more, not nil"] = function() held:drain() end,
+      ["held:drain: timeout must be seconds, 0 or more, not a string ('60')"] = function() held:drain("60") end,
+      ["held:drain: timeout must be seconds, 0 or more, not a number (-1)"] = function() held:drain(-1) end,
+      ["held:set: state must be 'ready', 'drain' or 'maint', not nil"] = function() held:set() end,
+      ["held:keep: state must be 'ready', 'drain' or 'maint', not a string ('mnaint'); did you mean 'maint'?"] = function()
+        held:keep("mnaint")
+      end,
+      ["held:keep: state must be 'ready', 'drain' or 'maint', not false"] = function() held:keep(false) end,
+      ["held:wait_up: settle must be seconds, 0 or more, not nil"] = function() held:wait_up(nil, 1) end,
+      ["held:wait_up: timeout must be seconds, 0 or more, not nil"] = function() held:wait_up(1) end,
+    }) do
+      local ok, problem = pcall(call)
+      assert.is_false(ok, text)
+      assert.matches("server_test.lua:%d+: ", problem)
+      assert.matches(text, problem, 1, true)
+    end
+    assert.same({}, sent)
+    assert.is_false(held.kept)
+  end)
+end)
