@@ -17,6 +17,7 @@ int luaopen_haplua_file(lua_State *L);       /* lua_file.c */
 int luaopen_haplua_process(lua_State *L);    /* lua_process.c */
 int luaopen_haplua_sqlite(lua_State *L);     /* lua_sqlite.c: the journal's file */
 int luaopen_haplua_watch(lua_State *L);      /* lua_watch.c: inotify */
+int luaopen_haplua_regex(lua_State *L);      /* regex.c: PCRE2 */
 int luaopen_haplua_recurrence(lua_State *L); /* lua_recurrence.c: libical */
 int luaopen_haplua_virtual(lua_State *L);    /* lua_test.c: time and HAProxy in tests */
 int luaopen_haplua_coroutine(

@@ -184,6 +184,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.error", luaopen_haplua_error},
 	{"haplua.file", luaopen_haplua_file},
 	{"haplua.process", luaopen_haplua_process},
+	{"haplua.regex", luaopen_haplua_regex},
 	{"haplua.reply", luaopen_haplua_reply},
 	{"haplua.sqlite", luaopen_haplua_sqlite},
 	{"haplua.task", luaopen_haplua_task},

@@ -135,7 +135,7 @@ function Fake:set_acl(ref, patterns)
   for _, pattern in ipairs(patterns) do
     local refusal = lists.add(self, "acl", { "#" .. list.id, pattern })
     if refusal ~= "" then
-      error(refusal, 2)
+      error((refusal:gsub("\n$", "")), 2)
     end
   end
 end
@@ -143,7 +143,7 @@ end
 --- Does a request with this value (a path, an address, what the ACL looks at) match?
 ---@return boolean
 function Fake:matches(ref, value)
-  return lists.test(self, the_list(self, "acl", ref), value) ~= nil
+  return lists.test(the_list(self, "acl", ref), value) ~= nil
 end
 
 --- The entries of a map that are in force.

@@ -3,13 +3,13 @@
 --- How the fake HAProxy reads patterns and matches values with them: HAProxy's match methods.
 
 local inet = require("haplua.haproxy.inet")
-local regex = require("haplua.test.regex")
+local regex = require("haplua.regex")
 
 local M = {}
 
 ---@class haplua.test.Method
----@field parse fun(pattern: string, insensitive: boolean, modern: boolean): any, string?  or nil and HAProxy's refusal
----@field key? fun(value: string): any  how a value to be matched is read; nil: it matches nothing
+---@field parse fun(pattern: string, insensitive: boolean, old: boolean): any, string?  old: 2.2; or nil and HAProxy's refusal
+---@field key? fun(value: string): any  what the value is compared as; nil: it matches nothing
 ---@field matches fun(parsed: any, key: any): boolean
 ---@field tree boolean?  HAProxy keeps case-sensitive ones in a tree
 ---@field rank? fun(parsed: any): number  in a tree the highest wins
@@ -158,21 +158,19 @@ M.methods = {
     end,
   },
   reg = {
-    parse = function(pattern, insensitive, modern)
-      local matches, problem, offset = regex.compile(pattern, insensitive, modern)
-      if not matches then
-        return nil, ("regex '%s' is invalid (error=%s, erroffset=%d)."):format(pattern, problem, offset)
-      end
-      return matches
+    parse = function(pattern, insensitive, old)
+      local expression, problem = regex.compile(pattern, insensitive, old)
+      return expression, problem and ("regex '%s' %s."):format(pattern, problem)
     end,
-    matches = function(matches, value) return matches(value) end,
+    key = function(value) return value end, -- in lower case it would not match "(?-i)A"
+    matches = function(expression, value) return expression:matches(value) end,
   },
 }
 
---- Does HAProxy keep this pattern in a tree? A mask with holes is none of it.
-function M.is_in_tree(method, pattern)
-  local way = M.methods[method.type]
-  return way.tree and not method.insensitive and (method.type ~= "ip" or way.parse(pattern).length >= 0)
+--- Does HAProxy keep a pattern, as parse() returned it, in a tree? Not an address whose mask has holes.
+---@return boolean
+function M.is_in_tree(method, parsed)
+  return M.methods[method.type].tree and not method.insensitive and (method.type ~= "ip" or parsed.length >= 0) or false
 end
 
 local by_suffix = { beg = true, sub = true, dir = true, dom = true, ["end"] = true, reg = true, len = true }
