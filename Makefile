@@ -34,7 +34,7 @@ OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c')) $(B)/modul
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # No socket, no Lua: what unit tests and fuzzers link.
-PURE    := base/buf base/err base/multiset os/clock \
+PURE    := base/buf base/err base/multiset base/typo os/clock \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -193,12 +193,16 @@ fuzz-corpus: $(FUZZERS) ## add to tests/fuzz/corpus what reaches more, each at m
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
-.PHONY: lint format format-check
+.PHONY: lint format format-check docs
 lint: $(BIN) format-check ## what compilers and luacheck say about style
 	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/compatibility.lua check
+	$(Q)./$(BIN) tests/kinds.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
+
+docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors
+	$(Q)./$(BIN) tests/kinds.lua make
 
 format: ## clang-format
 	$(Q)clang-format -i $(SOURCES)

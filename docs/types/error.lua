@@ -5,7 +5,17 @@
 
 local M = {}
 
----@alias haplua.Kind "refused"|"denied"|"protocol"|"unreachable"|"timeout"|"interrupted"|"memory"
+---@alias haplua.Kind "refused"|"denied"|"protocol"|"unreachable"|"timeout"|"interrupted"|"memory"|"file"|"journal"
+
+--- A kind of error, as src/base/err.c registers it.
+---@class haplua.KindEntry
+---@field name haplua.Kind
+---@field exit integer  the status of a script that such an error ends
+---@field meaning string
+
+--- Every kind, in the order of docs/scripting.md.
+---@type haplua.KindEntry[]
+M.kinds = {}
 
 ---@class haplua.Error
 ---@field kind haplua.Kind
@@ -18,17 +28,38 @@ local M = {}
 ---@field index integer?  the command's place in a call that has several
 ---@field done integer?  commands of the call that were accepted
 ---@field in_doubt integer?  changes that were sent and have no answer: HAProxy may have carried them out
----@field look string?  where there is doubt: the command line that shows what is so
+---@field phase "resolve"|"connect"|"write"|"read"|nil  unreachable, timeout: where the request stood
+---@field look string?  where there is doubt: the command line that shows the present state
 ---@field advice string?  what to do next
+---@field column integer?  refused: the column of a text that cannot be read, from 1
+---@field line integer?  refused: the line of a file that cannot be read
 
 ---@param value any
 ---@return boolean
 function M.is(value) end
 
---- Make a table an error object.
+--- Make a table an error object: this very table. Raises where the kind is not one of M.kinds, or a field is
+--- unknown or of another type than above.
 ---@param fields haplua.Error
 ---@return haplua.Error
 function M.new(fields) end
+
+--- Raise an error object.
+---@param kind haplua.Kind
+---@param message string
+---@param advice string?  what to do next
+function M.raise(kind, message, advice) end
+
+--- Raise an error object of the kind `refused`.
+---@param message string
+---@param advice string?  what to do next
+function M.refuse(message, advice) end
+
+--- The candidate that was meant by a mistyped word; the first of several that are equally near.
+---@param word string
+---@param candidates string[]
+---@return string?  nil: none is near
+function M.nearest(word, candidates) end
 
 --- Text with control bytes made visible, for a terminal.
 ---@param text string

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * err.h - one int for every failure below the bindings.
+ * err.h - one int for every failure below the bindings, and the kinds of error objects.
  * 0 or more is success. Negative is either libuv's (UV_*) or one of these, which lie
- * below -10000 so that both fit. What a code means to a script (`kind`) is decided here
- * alone. */
+ * below -10000 so that both fit. What a code means to a script (`kind`), and which exit
+ * status a kind gives, is decided here alone.
+ * Pure: no sockets, no Lua, no clock; every string is static. */
 #ifndef HAP_ERR_H
 #define HAP_ERR_H
 
@@ -44,15 +45,33 @@ enum hap_err {
 	HAP_EPROCESS = -10042  /* a route that is no process of the master CLI */
 };
 
-/* The error object's `kind` for a code that a request ended with: "refused", "denied",
- * "protocol", "timeout", "interrupted", "memory", or "unreachable" for what libuv and the
- * system report. Static string. */
+/* Exit status of a script; 128 + n after signal n. */
+enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_WOULD_CHANGE };
+
+/* One kind of failure: what the field `kind` of an error object may be. */
+struct error_kind {
+	const char *name;
+	const char *meaning; /* one sentence for docs/scripting.md */
+	int exit;            /* status of a script that such an error ends */
+};
+
+enum { ERROR_KINDS = 9 };
+
+/* Every kind that the host and its library raise; NULL as the name ends the list. */
+extern const struct error_kind error_kinds[ERROR_KINDS + 1];
+
+/* The kind of this name, or NULL. */
+const struct error_kind *err_kind_find(const char *name);
+
+/* The error object's `kind` for a code that a request ended with; "unreachable" for what
+ * libuv and the system report. A code of the group that cannot be encoded, or of a wrong
+ * address, is "refused"; bindings raise it as an argument error, without a kind. */
 const char *err_kind(int rc);
 
-/* A short English text for any code, libuv's included. Static string. */
+/* A short English text for any code, libuv's included. */
 const char *err_text(int rc);
 
-/* The system's name for one of libuv's codes: "ENOENT". Static string. */
+/* The system's name for one of libuv's codes: "ENOENT". */
 const char *err_name(int rc);
 
 #endif

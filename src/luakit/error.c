@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_error.c - error objects, their text, and tracebacks without the host's lines. */
+ * error.c - error objects, their text, and tracebacks without the host's lines. */
 #include "luakit/error.h"
 #include "base/err.h"
+#include "base/typo.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>
@@ -118,12 +119,137 @@ static int error_is(lua_State *L)
 	return 1;
 }
 
-/* new{kind=, message=, ...} -> an error object of the library's own */
+/* The fields that an error object may have: strings, then integers. */
+static const char *const field_names[] = {
+	"kind",   "message", "command", "reply", "target",   "code",   "phase", "look",
+	"advice", "signal",  "index",   "done",  "in_doubt", "column", "line",  NULL};
+enum { FIRST_INTEGER = 9 };
+
+/* Append "; did you mean 'NAME'?" to the string on top, where a name is near. */
+static void add_hint(lua_State *L, const char *nearest)
+{
+	if (!nearest)
+		return;
+	lua_pushfstring(L, "; did you mean '%s'?", nearest);
+	lua_concat(L, 2);
+}
+
+int error_unknown(lua_State *L, const char *what, const char *name,
+		  const char *const *known)
+{
+	luaL_checkstack(L, 8, NULL);
+	lua_pushfstring(L, "unknown %s '%s'", what, name);
+	add_hint(L, typo_nearest(name, known));
+	return error_misuse(L, "%s", lua_tostring(L, -1));
+}
+
+static int unknown_kind(lua_State *L, const char *name)
+{
+	const char *known[ERROR_KINDS + 1];
+	size_t n = 0;
+
+	do {
+		known[n] = error_kinds[n].name;
+	} while (known[n++]);
+	return error_unknown(L, "kind", name, known);
+}
+
+/* Raise where the key at -2 and the value at -1 are no field of an error object. */
+static void check_field(lua_State *L)
+{
+	size_t i = 0;
+
+	if (lua_type(L, -2) != LUA_TSTRING)
+		error_misuse(L, "a field's name is a string, not a %s",
+			     luaL_typename(L, -2));
+	const char *name = lua_tostring(L, -2);
+
+	while (field_names[i] && strcmp(field_names[i], name) != 0)
+		i++;
+	if (!field_names[i])
+		error_unknown(L, "field", name, field_names);
+	bool is_right =
+		i < FIRST_INTEGER ? lua_type(L, -1) == LUA_TSTRING : lua_isinteger(L, -1);
+
+	if (!is_right)
+		error_misuse(L, "%s: %s expected, got %s", name,
+			     i < FIRST_INTEGER ? "a string" : "an integer",
+			     luaL_typename(L, -1));
+}
+
+/* new{kind=, message=, ...} -> the table itself, made an error object. Raises where the
+ * kind is not registered or a field is unknown or of the wrong type. */
 static int error_new(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
+	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1))
+		check_field(L);
+	lua_pushliteral(L, "kind");
+	if (lua_rawget(L, 1) == LUA_TNIL)
+		error_misuse(L, "kind: a string expected, got nil");
+	if (!err_kind_find(lua_tostring(L, -1)))
+		unknown_kind(L, lua_tostring(L, -1));
+	lua_settop(L, 1);
 	luaL_setmetatable(L, ERROR_OBJECT);
+	return 1;
+}
+
+/* Raise the error object of this kind from the message and the advice (or nil) at `index`
+ * and behind. */
+static int raise_kind(lua_State *L, const char *kind, int index)
+{
+	luaL_checktype(L, index, LUA_TSTRING);
+	if (!lua_isnoneornil(L, index + 1))
+		luaL_checktype(L, index + 1, LUA_TSTRING);
+	lua_settop(L, index + 1);
+	lua_createtable(L, 0, 3);
+	lua_insert(L, index);
+	lua_setfield(L, index, "advice");
+	lua_setfield(L, index, "message");
+	lua_pushstring(L, kind);
+	lua_setfield(L, index, "kind");
+	luaL_setmetatable(L, ERROR_OBJECT);
+	return lua_error(L);
+}
+
+/* raise(kind, message [, advice]) */
+static int error_raise_kind(lua_State *L)
+{
+	const char *kind = luaL_checkstring(L, 1);
+
+	if (!err_kind_find(kind))
+		unknown_kind(L, kind);
+	return raise_kind(L, kind, 2);
+}
+
+/* refuse(message [, advice]) */
+static int error_refuse(lua_State *L)
+{
+	return raise_kind(L, "refused", 1);
+}
+
+/* nearest(word, candidates) -> the candidate of the list that was meant, or nil */
+static int error_nearest(lua_State *L)
+{
+	struct span typed, nearest = {NULL, 0}, candidate;
+	size_t edits, least_edits = TYPO_FAR;
+
+	typed.p = luaL_checklstring(L, 1, &typed.n);
+	luaL_checktype(L, 2, LUA_TTABLE);
+	for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
+		candidate.p = lua_tolstring(L, -1, &candidate.n);
+		edits = typo_distance(typed, candidate);
+		if (edits < least_edits) {
+			least_edits = edits;
+			nearest = candidate; /* the list goes on holding it */
+		}
+		lua_pop(L, 1);
+	}
+	if (nearest.p)
+		lua_pushlstring(L, nearest.p, nearest.n);
+	else
+		lua_pushnil(L);
 	return 1;
 }
 
@@ -138,21 +264,43 @@ static int error_visible(lua_State *L)
 	return 1;
 }
 
+/* Push the list of all kinds. [-0, +1] */
+static void push_kinds(lua_State *L)
+{
+	lua_newtable(L);
+	for (lua_Integer i = 0; error_kinds[i].name; i++) {
+		lua_createtable(L, 0, 3);
+		lua_pushstring(L, error_kinds[i].name);
+		lua_setfield(L, -2, "name");
+		lua_pushinteger(L, error_kinds[i].exit);
+		lua_setfield(L, -2, "exit");
+		lua_pushstring(L, error_kinds[i].meaning);
+		lua_setfield(L, -2, "meaning");
+		lua_rawseti(L, -2, i + 1);
+	}
+}
+
 int luaopen_haplua_error(lua_State *L)
 {
+	static const luaL_Reg functions[] = {
+		{"is", error_is},
+		{"new", error_new},
+		{"raise", error_raise_kind},
+		{"refuse", error_refuse},
+		{"nearest", error_nearest},
+		{"visible", error_visible},
+		{NULL, NULL},
+	};
+
 	luaL_newmetatable(L, ERROR_OBJECT);
 	lua_pushcfunction(L, error_tostring);
 	lua_setfield(L, -2, "__tostring");
 	lua_pushliteral(L, ERROR_OBJECT);
 	lua_setfield(L, -2, "__name");
 	lua_pop(L, 1);
-	lua_createtable(L, 0, 3);
-	lua_pushcfunction(L, error_is);
-	lua_setfield(L, -2, "is");
-	lua_pushcfunction(L, error_new);
-	lua_setfield(L, -2, "new");
-	lua_pushcfunction(L, error_visible);
-	lua_setfield(L, -2, "visible");
+	luaL_newlib(L, functions);
+	push_kinds(L);
+	lua_setfield(L, -2, "kinds");
 	return 1;
 }
 

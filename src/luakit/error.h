@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_error.h - the error object that every failed wait raises, and tracebacks.
- * An error object is a table with the metatable "haplua.Error" and the fields kind, code,
- * command, reply, target, and seconds or signal where they apply. Functions here may
- * raise. */
+ * error.h - the error object that every failed wait raises, and tracebacks.
+ * An error object is a table with the metatable "haplua.Error"; docs/types/error.lua
+ * lists its fields, base/err.c its kinds. Functions here may raise. */
 #ifndef HAP_LUA_ERROR_H
 #define HAP_LUA_ERROR_H
 
@@ -27,8 +26,7 @@ struct error_about {
 	size_t in_doubt; /* changes that were sent, and may have been carried out */
 };
 
-/* Make the metatable; pushes a table with `is`, `new` and `visible`. [-0, +1]
- */
+/* Make the metatable, and push the table that docs/types/error.lua describes. [-0, +1] */
 int luaopen_haplua_error(lua_State *L);
 
 /* Push the error object for a code. [-0, +1] */
@@ -43,6 +41,11 @@ void error_in_doubt(lua_State *L, int index, size_t in_doubt);
 
 /* Raise an argument error with the script's own line before it, not the host's. */
 int error_misuse(lua_State *L, const char *format, ...);
+
+/* Raise an argument error: "unknown WHAT 'NAME'", with the nearest of the `known` names,
+ * which NULL ends. */
+int error_unknown(lua_State *L, const char *what, const char *name,
+		  const char *const *known);
 
 /* Push a traceback that names the script's lines only. [-0, +1] */
 void error_traceback(lua_State *L, lua_State *of);

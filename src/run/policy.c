@@ -42,16 +42,17 @@ struct policy {
 
 /* Exit status of a run. */
 
-static int status_of_kind(const char *kind, lua_State *L, int error, int signo)
+/* Of the error object at index `error`, whose kind is `name`. [-0, +0|1] */
+static int status_of_kind(lua_State *L, int error, const char *name, int signo)
 {
-	if (strcmp(kind, "unreachable") == 0 || strcmp(kind, "timeout") == 0)
-		return EXIT_UNREACHABLE;
-	if (strcmp(kind, "interrupted") == 0 &&
+	const struct error_kind *kind = err_kind_find(name);
+
+	if (strcmp(name, "interrupted") == 0 &&
 	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
 		return 128 + (int)lua_tointeger(L, -1);
-	if (strcmp(kind, "interrupted") == 0 && signo)
+	if (strcmp(name, "interrupted") == 0 && signo)
 		return 128 + signo;
-	return EXIT_FAILED;
+	return kind ? kind->exit : EXIT_FAILED;
 }
 
 /* From the error at index `error`; `other` is for what is no error object, `signo` what
@@ -64,7 +65,7 @@ static int status_of_error(lua_State *L, int error, int other, int signo)
 		luaL_getmetatable(L, ERROR_OBJECT);
 		if (lua_rawequal(L, -1, -2) &&
 		    lua_getfield(L, error, "kind") == LUA_TSTRING)
-			status = status_of_kind(lua_tostring(L, -1), L, error, signo);
+			status = status_of_kind(L, error, lua_tostring(L, -1), signo);
 	}
 	lua_settop(L, top);
 	return status;

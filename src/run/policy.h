@@ -4,15 +4,13 @@
 #ifndef HAP_POLICY_H
 #define HAP_POLICY_H
 
+#include "base/err.h"
 #include "sched/host.h"
 
 #include <stdio.h>
 
-/* Exit status; 128 + n after signal n. */
-enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_WOULD_CHANGE };
-
-/* Run the script for every target, tell on standard error what went wrong, and return the
- * exit status. After a signal it does not return: the process ends by it. */
+/* Run the script for every target, say on standard error what went wrong, and return the
+ * exit status (base/err.h). After a signal it does not return: the process ends by it. */
 int policy_run(const struct options *options);
 
 /* Runs in a host that runs a script already: what `haplua test` starts. */

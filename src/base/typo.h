@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * typo.h - how near two names are: for messages that say which name was meant.
+ * Pure: no sockets, no Lua, no clock; takes no memory. */
+#ifndef HAP_TYPO_H
+#define HAP_TYPO_H
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+/* No name is as far away as this. */
+#define TYPO_FAR SIZE_MAX
+
+/* How many single edits make `meant` of `typed`: a letter that is added, left out or
+ * replaced, or two neighbours that are exchanged. Case does not count, and '-' is '_'.
+ * TYPO_FAR: more than a third of the longer name's letters, so that it is another name
+ * and no typing error; or one of them is empty or over 64 bytes. */
+size_t typo_distance(struct span typed, struct span meant);
+
+/* The candidate nearest to `typed`, the first of several that are equally near, or NULL.
+ * `candidates` ends with NULL. */
+const char *typo_nearest(const char *typed, const char *const *candidates);
+
+#endif
