@@ -15,42 +15,16 @@ local texts = {
 -- Does a value fit a kind? haplua.base.options requires this module and passes its function to raise().
 local fits
 
---- The number of characters to insert, delete, replace or swap with their neighbour to make `b` of `a`.
-local function distance(a, b)
-  local rows = { [-1] = {}, [0] = {} }
-  for j = 0, #b do
-    rows[0][j] = j
-  end
-  for i = 1, #a do
-    local row, above = { [0] = i }, rows[i - 1]
-    rows[i] = row
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j)
-      row[j] = math.min(row[j - 1] + 1, above[j] + 1, above[j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        row[j] = math.min(row[j], rows[i - 2][j - 2] + 1)
-      end
-    end
-  end
-  return rows[#a][#b]
-end
+local visible = require("haplua.error").visible
 
---- The candidate that `word` probably means: one that it begins, or one with few characters changed.
----@param word string
----@param candidates string[]
----@return string?
-function M.nearest(word, candidates)
-  local best, least = nil, math.max(1, #word // 2) + 1
-  for _, candidate in ipairs(#word <= 40 and candidates or {}) do
-    local d = distance(word, candidate)
-    if #word > 2 and candidate:sub(1, #word) == word then
-      d = math.min(d, 1)
-    end
-    if d < least then
-      best, least = candidate, d
+--- The name that was probably meant: one that begins like it, or the nearest.
+local function nearest(word, names)
+  for _, name in ipairs(names) do
+    if #word > 2 and name:sub(1, #word) == word then
+      return name
     end
   end
-  return best
+  return require("haplua.error").nearest(word, names)
 end
 
 --- A value as an error shows it: its type, and the value where it is short.
@@ -63,7 +37,7 @@ local function shown(value)
   elseif #text > 60 then
     text = text:sub(1, 50) .. "...'"
   end
-  return ("a %s (%s)"):format(type(value), require("haplua.error").visible(text))
+  return ("a %s (%s)"):format(type(value), visible(text))
 end
 
 local function joined(parts, last)
@@ -105,8 +79,8 @@ local function unknown(name, value, spec, noun)
   if type(name) ~= "string" then
     return ("%s %s has no name; the names are %s"):format(noun, shown(value), joined(names, " and "))
   end
-  local near = M.nearest(name, names)
-  return ("no %s '%s'; %s"):format(noun, require("haplua.error").visible(name),
+  local near = nearest(name, names)
+  return ("no %s '%s'; %s"):format(noun, visible(name),
     near and ("did you mean '%s'?"):format(near) or ("the %ss are %s"):format(noun, joined(names, " and ")))
 end
 
@@ -144,7 +118,7 @@ local function list_problem(what, value, kind)
   for key in pairs(value) do
     n = n + 1
     if math.type(key) ~= "integer" or key < 1 then
-      return form .. ("it has the key '%s'"):format(require("haplua.error").visible(tostring(key)))
+      return form .. ("it has the key '%s'"):format(visible(tostring(key)))
     end
   end
   for i = 1, n do
