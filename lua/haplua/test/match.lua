@@ -75,61 +75,59 @@ local function in_range(range, number)
   return number >= range.low and number <= range.high
 end
 
--- Addresses: {bits = "0101...", length = mask, family = 4|6}.
+-- Addresses: one number for IPv4, two for IPv6, and a mask for each; `length` of the mask, or -1 if it has holes.
 
-local function bits_of(bytes)
-  local out = {}
-  for i, byte in ipairs(bytes) do
-    for bit = 7, 0, -1 do
-      out[(i - 1) * 8 + 8 - bit] = tostring(byte >> bit & 1)
-    end
+local function numbers_of(bytes)
+  local packed = string.char(table.unpack(bytes))
+  if #bytes == 4 then
+    return { (">I4"):unpack(packed), n = 1 }
   end
-  return table.concat(out)
+  local high, low = (">i8i8"):unpack(packed)
+  return { high, low, n = 2 }
 end
 
---- A mask's bits: "11110000...".
-local function parse_mask(mask, family)
-  local size = family == 4 and 32 or 128
-  local digits = mask:match("^%+?(%d+)$")
-  if digits then
-    local n = math.tointeger(tonumber(digits))
-    return n and n <= size and ("1"):rep(n) .. ("0"):rep(size - n) or nil
+--- The mask of so many bits.
+local function mask_of(length, n)
+  if n == 1 then
+    return { 0xffffffff << 32 - length & 0xffffffff }
   end
-  local bytes = family == 4 and inet.ipv4(mask)
-  return bytes and bits_of(bytes)
+  return { -1 << math.max(0, 64 - length), -1 << 128 - length }
+end
+
+--- Read what stands behind the slash: a number of bits, or, for IPv4, a mask.
+---@return integer[]? mask, integer? length
+local function parse_mask(text, n)
+  local size = n == 1 and 32 or 128
+  local length = text == "" and size or math.tointeger(tonumber(text:match("^%+?(%d+)$")))
+  if length then
+    return length <= size and mask_of(length, n) or nil, length
+  end
+  local bytes = n == 1 and inet.ipv4(text)
+  local mask = bytes and numbers_of(bytes) or nil
+  for i = 0, mask and size or -1 do
+    length = mask[1] == mask_of(i, n)[1] and i or length
+  end
+  return mask, length or -1
 end
 
 local function parse_address(pattern, lax)
-  local text, mask = pattern:match("^([^/]*)/?(.*)$")
-  local v4 = inet.ipv4(text, lax)
-  local bytes, family = v4 or inet.ipv6(text), v4 and 4 or 6
-  local bits = bytes and (mask == "" and ("1"):rep(#bytes * 8) or parse_mask(mask, family))
-  if not bytes or not bits or mask == "" and pattern:find("/", 1, true) then
+  local text, slash, mask = pattern:match("^([^/]*)(/?)(.*)$")
+  local bytes = inet.ipv4(text, lax) or inet.ipv6(text)
+  local address = bytes and numbers_of(bytes)
+  if address and (slash == "" or mask ~= "") then
+    address.mask, address.length = parse_mask(mask, address.n)
+  end
+  if not address or not address.mask then
     return nil, ("'%s' is not a valid IPv4 or IPv6 address."):format(pattern)
   end
-  return { bits = bits_of(bytes), mask = bits, family = family, length = bits:find("01") and -1 or #bits:match("^1*") }
+  return address
 end
-
---- Do two addresses agree where the mask has a bit?
-local function agree(pattern, key)
-  if pattern.length >= 0 then
-    return pattern.bits:sub(1, pattern.length) == key:sub(1, pattern.length)
-  end
-  for at in pattern.mask:gmatch("()1") do
-    if pattern.bits:byte(at) ~= key:byte(at) then
-      return false
-    end
-  end
-  return true
-end
-
-local MAPPED = ("0"):rep(80) .. ("1"):rep(16)
 
 --- A value; an IPv4 address written as an IPv6 one is the IPv4 address.
 local function address_key(value)
   local key = parse_address(value, true)
-  if key and key.family == 6 and key.bits:sub(1, 96) == MAPPED then
-    return { bits = key.bits:sub(97), family = 4 }
+  if key and key.n == 2 and key[1] == 0 and key[2] >> 32 == 0xffff then
+    return { key[2] & 0xffffffff, n = 1 }
   end
   return key
 end
@@ -154,7 +152,8 @@ M.methods = {
     parse = function(pattern) return parse_address(pattern) end,
     key = address_key, tree = true, rank = function(pattern) return pattern.length end,
     matches = function(pattern, key)
-      return pattern.family == key.family and agree(pattern, key.bits)
+      return pattern.n == key.n and (pattern[1] ~ key[1]) & pattern.mask[1] == 0
+        and (key.n == 1 or (pattern[2] ~ key[2]) & pattern.mask[2] == 0)
     end,
   },
   reg = {
