@@ -2,7 +2,6 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Regular expressions as HAProxy compiles and matches them, by PCRE2 (src/bindings/system/regex.c).
--- Both functions raise where the library is not installed.
 
 local regex = {}
 
@@ -14,15 +13,11 @@ local Regex = {}
 ---@return boolean
 function Regex:matches(text) end
 
---- Compile an expression. A NUL ends it, as in HAProxy.
+--- Compile an expression. A NUL ends it, as in HAProxy. Raises where the library is not installed.
 ---@param pattern string
 ---@param insensitive? boolean
 ---@param old? boolean  match as HAProxy 2.2 does, which looks at (*NO_JIT) and (*NOTEMPTY)
 ---@return haplua.Regex? regex, string? problem  "is invalid (error=missing closing parenthesis, erroffset=1)"
 function regex.compile(pattern, insensitive, old) end
-
---- The version of the library: "10.42 2022-12-11".
----@return string
-function regex.version() end
 
 return regex

@@ -4,6 +4,7 @@
 -- A command is a function (fake, kind, words, payload) that returns a reply's body and its severity.
 
 local match = require("haplua.test.match")
+local options = require("haplua.base.options")
 
 local M = {}
 
@@ -99,28 +100,43 @@ function M.load(fake, list)
   end
 end
 
-local known = { fetch = true, match = true, insensitive = true, entries = true, line = true }
+local a_method = options.one_of("str", "beg", "end", "sub", "dir", "dom", "len", "int", "ip", "reg")
+local methods = options.any(a_method, options.list(a_method))
 
-local function make(fake, kind, ref, declared)
-  for key in pairs(declared) do
-    if type(key) == "string" and not known[key] and kind == "acl" then
-      error(("haproxy: %s: there is no option '%s'"):format(ref, key), 0)
+--- Entries of a map: values by key, or a list of { key =, value = }.
+local function are_entries(entries)
+  for key, entry in pairs(type(entries) == "table" and entries or { false }) do
+    local is_pair = type(key) == "number" and type(entry) == "table" and type(entry.key) == "string"
+    if not is_pair and (type(key) ~= "string" or type(entry) ~= "string" and type(entry) ~= "number") then
+      return false
     end
   end
+  return true
+end
+
+local known = {
+  acl = options.record({
+    fetch = "text", match = methods, insensitive = "boolean", entries = options.list("text"), line = "integer",
+  }),
+  map = options.record({
+    match = methods, insensitive = "boolean", line = "integer",
+    entries = options.where("values by key, or a list of { key =, value = }", are_entries),
+  }),
+}
+
+local function make(fake, kind, ref, declared)
+  options.argument("test.haproxy", ("%s '%s'"):format(title(kind), tostring(ref)), declared, known[kind])
   local fetch = declared.fetch or "path"
   local types = declared.match or (kind == "acl" and match.method_of(fetch) or "str")
-  local methods = {}
-  for _, name in ipairs(type(types) == "table" and types or { types }) do
-    if not match.methods[name] then
-      error(("haproxy: %s: the fake knows no match method '%s'"):format(ref, tostring(name)), 0)
-    end
+  local ways = {}
+  for i, name in ipairs(type(types) == "table" and types or { types }) do
     match.methods[name].parse("", false, false) -- raises here if a library is missing, and not within a command
-    methods[#methods + 1] = { type = name, insensitive = declared.insensitive or false }
+    ways[i] = { type = name, insensitive = declared.insensitive or false }
   end
   local id = math.tointeger(tonumber(ref:match("^#(%d+)$")))
   fake.line = fake.line + 1
   return {
-    kind = kind, id = id, file = not id and ref or nil, fetch = fetch, methods = methods,
+    kind = kind, id = id, file = not id and ref or nil, fetch = fetch, methods = ways,
     declared = declared.entries or {}, line = declared.line or fake.line,
   }
 end

@@ -19,7 +19,6 @@
 #define UTF             0x00080000u
 #define ALL_OPTIONS     0u
 #define JIT_COMPLETE    1u
-#define CONFIG_VERSION  11u
 #define HEAP_FAILED     121
 #define JIT_BADOPTION   (-45)
 #define NOMEMORY        (-48)
@@ -44,7 +43,6 @@ static struct {
 	void (*data_free)(struct pcre2_data *data);
 	match_fn *match, *jit_match;
 	int (*message)(int error, char *text, size_t size);
-	int (*config)(uint32_t what, void *value);
 } pcre2;
 
 struct regex {
@@ -66,7 +64,6 @@ static const struct {
 	{"pcre2_match_8", &pcre2.match},
 	{"pcre2_jit_match_8", &pcre2.jit_match},
 	{"pcre2_get_error_message_8", &pcre2.message},
-	{"pcre2_config_8", &pcre2.config},
 };
 
 /* A machine may forbid new machine code (SELinux's execmem): then no expression gets any,
@@ -94,15 +91,6 @@ static bool load(void)
 	else
 		uv_dlclose(&pcre2.library);
 	return found;
-}
-
-static void check_library(lua_State *L)
-{
-	if (!pcre2.loaded)
-		pcre2.loaded = load();
-	if (!pcre2.loaded)
-		error_misuse(L, "regular expressions need the PCRE2 library, and " LIBRARY
-				" cannot be loaded: install the package libpcre2-8-0");
 }
 
 static int regex_close(lua_State *L)
@@ -156,7 +144,12 @@ static int lregex_compile(lua_State *L)
 	size_t offset = 0;
 	char text[256];
 
-	check_library(L);
+	if (!pcre2.loaded)
+		pcre2.loaded = load();
+	if (!pcre2.loaded)
+		return error_misuse(
+			L, "regular expressions need the PCRE2 library, and " LIBRARY
+			   " cannot be loaded: install the package libpcre2-8-0");
 	struct regex *r = lua_newuserdatauv(L, sizeof *r, 0);
 
 	*r = (struct regex){0};
@@ -178,17 +171,6 @@ static int lregex_compile(lua_State *L)
 	return 2;
 }
 
-/* version() -> "10.42 2022-12-11". Raises where the library is missing. */
-static int lregex_version(lua_State *L)
-{
-	char text[64];
-
-	check_library(L);
-	pcre2.config(CONFIG_VERSION, text);
-	lua_pushstring(L, text);
-	return 1;
-}
-
 /* regex:matches(text) -> boolean. As in HAProxy, a match that reaches one of PCRE2's
  * limits is none. */
 static int regex_matches(lua_State *L)
@@ -208,7 +190,6 @@ static int regex_matches(lua_State *L)
 
 static const luaL_Reg library[] = {
 	{"compile", lregex_compile},
-	{"version", lregex_version},
 	{NULL, NULL},
 };
 
