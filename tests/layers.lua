@@ -37,7 +37,7 @@ local lua = {
   -- doctor prints of an error what the host would print
   ["lua/haplua/cmd"] = "public host keep apply haproxy store plan window time root C",
   ["lua/haplua/keep"] = "public apply haproxy store plan window time root C",
-  ["lua/haplua/test"] = "public haproxy root C",
+  ["lua/haplua/test"] = "public haproxy base root C",
   ["lua/haplua"] = "apply haproxy store plan window ical time base root C test",
   ["lua/haplua/apply"] = "haproxy store plan time base root C",
   ["lua/haplua/store"] = "time base C",

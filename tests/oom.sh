@@ -110,6 +110,11 @@ sweep run "$(printf '3\tout\nerr')" -e '
 	  stdout = "capture", stderr = "capture", env = { A = "b" } }
 	io.write(status, "\t", out, err)'
 
+sweep regex "$(printf 'true\tfalse\nis invalid (error=missing closing parenthesis, erroffset=1)')" -e '
+	local regex = require("haplua.regex")
+	local r = assert(regex.compile("^(a+)+$", true))
+	print(r:matches("aA"), r:matches("ab"))
+	print((select(2, regex.compile("("))))'
 sweep sqlite 'a	3' -e '
 	os.remove(...)
 	local db <close> = assert(require("haplua.sqlite").open(...))

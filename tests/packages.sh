@@ -7,7 +7,7 @@
 set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libical-dev"
-check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libical3 tzdata"
+check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libical3 libpcre2-8-0 tzdata"
 real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux procps"
 browser="$real chromium chromium-driver fonts-dejavu-core"
 demo="haproxy nginx-light curl"

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
---- For test files of `haplua test`: fake HAProxys, scripts run against them, and time that the test turns.
--- docs/testing.md is the page to read.
+--- For test files of `haplua test`: fake HAProxys, scripts that run on them, and a clock that the test sets.
+-- docs/testing.md describes it.
 
 local virtual = require("haplua.virtual")
+local options = require("haplua.base.options")
 local world = require("haplua.test.world")
 local task = require("haplua.task")
 local core = require("haplua.core")
@@ -12,66 +13,78 @@ local M = {}
 
 -- Time.
 
---- An instant: seconds since 1970, or a text such as "2026-03-29T02:00:00Z".
-local function instant(value, name)
+local time = options.where("a finite number or a text", function(value)
+  return type(value) == "string" or type(value) == "number" and value - value == 0
+end)
+
+--- An instant in seconds since 1970, from that or from a text such as "2026-03-29T02:00:00Z".
+local function instant(value, call, name)
+  options.argument(call, name, value, time)
   if type(value) == "number" then
     return value
   end
   local at, problem
-  if type(value) == "string" and value:find("^%d%d%d%d%-") then
+  if value:find("^%d%d%d%d%-") then
     at, problem = require("haplua.time.instant").instant(value, -1e11)
   end
-  return at or error(("%s: %s"):format(name, problem or "an instant such as '2026-03-29T02:00:00Z' expected"), 3)
+  return at or error(("%s: %s"):format(call, problem or "an instant such as '2026-03-29T02:00:00Z' expected"), 3)
 end
 
---- Seconds, or a text such as "1h30m".
-local function duration(value, name)
+--- Seconds, from a number or from a text such as "1h30m".
+local function duration(value, call, name)
+  options.argument(call, name, value, time)
   if type(value) == "number" then
     return value
   end
-  local seconds, problem = require("haplua.time.instant").duration(tostring(value))
-  return seconds or error(("%s: %s"):format(name, problem), 3)
+  local seconds, problem = require("haplua.time.instant").duration(value)
+  return seconds or error(("%s: %s"):format(call, problem), 3)
 end
 
---- Set the wall clock for what follows. Timers do not move: of these, only the time that passes counts.
----@param options {at: string|number}
-function M.clock(options)
-  virtual.clock(instant(options.at, "clock"))
+--- Set the wall clock. Timers do not move: for these only the time that passes counts.
+---@param given {at: string|number}  seconds since 1970, or "2026-03-29T02:00:00Z"
+function M.clock(given)
+  options.check("test.clock", given, { at = time })
+  virtual.clock(instant(given.at, "test.clock", "at"))
 end
 
---- Somebody sets the wall clock, so many seconds forward or back.
+--- Set the wall clock forward or, with a negative number, back, and let everything happen that is due then.
 ---@param seconds number|string
 function M.jump(seconds)
-  virtual.clock(task.time() + duration(seconds, "jump"))
+  virtual.clock(task.time() + duration(seconds, "test.jump", "seconds"))
   virtual.settle()
 end
 
---- Let everything happen that happens at this instant.
+--- Let everything happen that is due at this instant.
 function M.settle()
   virtual.settle()
 end
 
---- Let time pass, and everything happen that happens meanwhile.
----@param seconds number|string  seconds, or "1h30m"
+--- Let time pass, and everything happen that is due meanwhile.
+---@param seconds number|string  or "1h30m"
 function M.advance(seconds)
-  task.sleep(duration(seconds, "advance"))
+  seconds = duration(seconds, "test.advance", "seconds")
+  if seconds < 0 then
+    error("test.advance: time does not go back; test.jump sets the wall clock", 2)
+  end
+  task.sleep(seconds)
   virtual.settle()
 end
 
 --- Let time pass until a function returns something true, or until the wall clock shows an instant.
 ---@param goal string|number|fun(): any
----@param limit number|string|nil  for a function: give up after so much time; a day unless given
----@return any found  what the function returned
+---@param limit number|string|nil  for a function: how long to wait for it; a day unless given
+---@return any found  what the function returned; raises if the time has come, or the function has not succeeded
 function M.until_(goal, limit)
   if type(goal) ~= "function" then
-    local at = instant(goal, "until_")
+    local at = instant(goal, "test.until_", "the instant")
     if at < task.time() then
-      error(("until_: it is %s already"):format(os.date("!%Y-%m-%dT%H:%M:%SZ")), 2)
+      error(("test.until_: it is %s already"):format(os.date("!%Y-%m-%dT%H:%M:%SZ")), 2)
     end
     M.advance(at - task.time())
     return true
   end
-  local stop = task.now() + duration(limit or 86400, "until_")
+  local within = duration(limit or 86400, "test.until_", "limit")
+  local stop = task.now() + within
   virtual.settle()
   while true do
     local found = goal()
@@ -80,7 +93,7 @@ function M.until_(goal, limit)
     end
     local next = virtual.next()
     if not next or task.now() + next > stop then
-      error(("until_: it did not come to be in %.0f s"):format(duration(limit or 86400, "until_")), 2)
+      error(("test.until_: the function returned nothing true in %.0f s"):format(within), 2)
     end
     virtual.step()
   end
@@ -97,22 +110,19 @@ local function default_address()
   return address
 end
 
---- A fake HAProxy. Scripts that the test starts, and the test's own calls, act on the newest one.
----@param options haplua.test.HAProxyOptions|{address: string}|nil
+--- Make a fake HAProxy. Scripts that the test starts, and the test's own calls, act on the newest one.
+---@param given haplua.test.HAProxyOptions?  `address` is haplua's default unless given, then admin2.sock beside it, ...
 ---@return haplua.test.HAProxy
-function M.haproxy(options)
-  local given = {}
-  for key, value in pairs(options or {}) do
-    given[key] = value
+function M.haproxy(given)
+  given = given == nil and {} or given
+  options.argument("test.haproxy", "options", given, "table")
+  local all = { now = task.time, steady = given.now or task.now, address = default_address() }
+  for key, value in pairs(given) do
+    all[key] = value
   end
-  local address = given.address or default_address()
-  given.address = nil
-  given.steady = given.steady or given.now or task.now
-  given.now = given.now or task.time
-  local fake = require("haplua.test.haproxy").new(given)
-  fake.address = address
-  world.place(fake, address)
-  core.use(core.open(address))
+  local fake = require("haplua.test.haproxy").new(all)
+  world.place(fake, fake.address)
+  core.use(core.open(fake.address))
   return fake
 end
 
@@ -130,19 +140,19 @@ end
 local Run = {}
 Run.__index = Run
 
---- What it has printed so far.
+--- What the script has printed so far.
 ---@return string
 function Run:out()
   return self.result and self.result.out or self.run:out()
 end
 
---- The same for standard error.
+--- What it has written to standard error so far.
 ---@return string
 function Run:err()
   return self.result and self.result.err or self.run:err()
 end
 
---- Has it ended?
+--- Has the script ended?
 ---@return boolean
 function Run:done()
   for _, t in ipairs(self.tasks) do
@@ -153,7 +163,7 @@ function Run:done()
   return true
 end
 
---- Wait for its end.
+--- Wait for the script's end.
 ---@return haplua.test.Result
 function Run:wait()
   for _, t in ipairs(self.result and {} or self.tasks) do
@@ -167,7 +177,7 @@ function Run:wait()
   return self.result
 end
 
---- End it as SIGTERM does: its cleanups run.
+--- End the script as SIGTERM does: its cleanups run.
 ---@return haplua.test.Result
 function Run:stop()
   if not self.result then
@@ -176,7 +186,7 @@ function Run:stop()
   return self:wait()
 end
 
---- End it as SIGKILL does: nothing of it runs any more, no cleanup either. Its locks and open files go.
+--- End the script as SIGKILL does: nothing of it runs any more, not even a cleanup. Its locks and files are closed.
 ---@return haplua.test.Result
 function Run:kill()
   if not self.result then
@@ -193,28 +203,41 @@ function Run:kill()
   return self.result
 end
 
+local word, words = options.any("text", "number"), options.list(options.any("text", "number"))
+local fakes = options.list(options.where("a fake HAProxy", function(value)
+  return type(value) == "table" and type(value.address) == "string"
+end))
+
+--- The script's name, its arguments and the fakes, from what start() was given.
 local function words_of(first, ...)
   if type(first) ~= "table" then
-    return tostring(first), table.pack(...), nil
+    options.argument("test.start", "script", first, word)
+    options.argument("test.start", "arguments", { ... }, words)
+    return tostring(first), { ... }, nil
   end
-  for key in pairs(first) do
-    if math.type(key) ~= "integer" and key ~= "on" then
-      error(("there is no option '%s'"):format(tostring(key)), 3)
+  local list = {}
+  for key, value in pairs(first) do
+    if math.type(key) == "integer" then
+      list[key] = value
+    else
+      options.check("test.start", { [key] = value }, { on = fakes })
     end
   end
-  return tostring(first[1]), table.pack(table.unpack(first, 2)), first.on
+  options.argument("test.start", "words", list, words)
+  options.argument("test.start", "script", list[1], word)
+  return tostring(list[1]), table.move(list, 2, #list, 1, {}), first.on
 end
 
 --- Start a script as `haplua SCRIPT ARGUMENT...` does, with globals of its own, on the newest fake HAProxy. It
--- runs while the test waits or lets time pass. start{"scripts/fleet.lua", "on", on = {fake, other}} runs it for
--- several.
+-- runs while the test waits or lets time pass. start{"scripts/fleet.lua", "on", on = {fake, other}} starts it for
+-- several fakes. A script that cannot be started has ended with status 2.
 ---@param script string|table  a path, or a name as on the command line
 ---@param ... string|number
 ---@return haplua.test.Run
 function M.start(script, ...)
   local name, args, on = words_of(script, ...)
-  for i = 1, args.n do
-    args[i] = tostring(args[i])
+  for i, argument in ipairs(args) do
+    args[i] = tostring(argument)
   end
   local sockets = {}
   for i, fake in ipairs(on or {}) do
@@ -232,22 +255,33 @@ function M.start(script, ...)
   return handle
 end
 
---- The same, and wait for its end.
+--- Start a script and wait for its end.
+---@param script string|table  as for start()
+---@param ... string|number
 ---@return haplua.test.Result
 function M.run(script, ...)
   return M.start(script, ...):wait()
 end
 
---- Set variables of the environment, as os.getenv() sees them; false unsets. Those that begin with HAPLUA_ are
--- not inherited from the one that `haplua test` runs in.
----@param variables table<string, string|false>
+local value_of_variable = options.where("a text, or false to unset it", function(value)
+  return type(value) == "string" or value == false
+end)
+
+--- Set variables of the environment, as os.getenv() sees them. The environment of `haplua test` is inherited, but for
+-- the variables whose names begin with HAPLUA_.
+---@param variables table<string, string|false>  false: unset
 function M.env(variables)
+  options.argument("test.env", "variables", variables, "table")
+  for name, value in pairs(variables) do
+    options.argument("test.env", "the name of a variable", name, "text")
+    options.argument("test.env", name, value, value_of_variable)
+  end
   for name, value in pairs(variables) do
     world.now.env[name] = value
   end
 end
 
---- A temporary folder, gone after the test.
+--- The test's temporary folder. It is made at the first call and removed after the test.
 ---@return string path
 function M.folder()
   return world.folder()

@@ -185,6 +185,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.file", luaopen_haplua_file},
 	{"haplua.inet", luaopen_haplua_inet},
 	{"haplua.process", luaopen_haplua_process},
+	{"haplua.regex", luaopen_haplua_regex},
 	{"haplua.reply", luaopen_haplua_reply},
 	{"haplua.sqlite", luaopen_haplua_sqlite},
 	{"haplua.task", luaopen_haplua_task},

@@ -82,6 +82,78 @@ describe("haplua test", function()
     assert.are.equal(1, result.status)
   end)
 
+  it("fails where there is nothing to run", function()
+    local text = [[
+      describe("the shop", function() it("closes on Sundays", function() end) end)
+      it("opens again", function() end)
+    ]]
+    for name, advice in pairs({
+      Sundys = "did you mean 'Sundays'?", ["on sunday"] = "did you mean 'on Sundays'?", OPENS = "did you mean 'opens'?",
+      nonsense = "there are 2 tests, one is 'the shop: closes on Sundays'",
+    }) do
+      local result = run_test(text, "--name", name)
+      assert.are.equal(2, result.status, result.out)
+      assert.are.equal(("test: no test has '%s' in its name; %s\n"):format(name, advice), result.err)
+    end
+    assert.are.equal(0, run_test(text, "--name", "shop: closes").status)
+    for _, empty in ipairs({ "", 'describe("nothing", function() end)', "before_each(function() end)" }) do
+      local result = run_test(empty)
+      assert.matches("FAIL  shop_test.lua\n        there is no test in this file\n", result.out, 1, true)
+      assert.are.equal(1, result.status)
+    end
+    assert.are.equal(0, run_test('pending("later")').status)
+  end)
+
+  it("runs no hook of a block without a chosen test", function()
+    local result = run_test([[
+      describe("one", function() setup(function() print("set up") end) it("a", function() end) end)
+      describe("two", function() it("b", function() end) end)
+    ]], "--name", "two: b")
+    assert.are.equal("shop_test.lua\n  ok    two: b\n1 passed", result.out:match("^[^,]*"))
+  end)
+
+  it("refuses a time that is no plain number of seconds", function()
+    for _, seconds in ipairs({ "abc", "", "-1", "0", "0.0", "nan", "inf", "1e9", "0x10", "86401", "1m", "1 ", ".", "1.2.3" }) do
+      local result = run_test('it("is", function() end)', "--seconds=" .. seconds)
+      assert.are.equal(2, result.status, seconds)
+      assert.matches("seconds expected, more than 0 and at most 86400, not '" .. seconds .. "'", result.err, 1, true)
+    end
+    for _, seconds in ipairs({ "1", "86400", "60.5", ".5", "010" }) do
+      assert.are.equal(0, run_test('it("is", function() end)', "--seconds", seconds).status, seconds)
+    end
+  end)
+
+  it("refuses blocks, tests and hooks that are none, and those within a test", function()
+    for text, problem in pairs({
+      ['it("x")'] = "it: function must be a function, not nil", ["it(function() end)"] = "it: name must be a text or a number",
+      ["it({}, print)"] = "it: name must be", ['describe("x")'] = "describe: function must be",
+      ["setup()"] = "setup: function must be",
+      ["after_each(1)"] = "after_each: function must be", ["pending()"] = "pending: name must be",
+    }) do
+      local result = run_test(text)
+      assert.matches("shop_test.lua:2: " .. problem, result.out, 1, true)
+      assert.are.equal(1, result.status)
+    end
+    local result = run_test('it("outer", function() it("inner", function() end) end)')
+    assert.matches("FAIL  outer\n        [^\n]*it: not within a test\n.*0 passed, 1 failed", result.out)
+  end)
+
+  it("skips a test that turns out to be pending, and runs what is after it", function()
+    local result = run_test([[
+      after_each(function() print("after") end)
+      it("waits", function() pending("until it is there") error("goes on") end)
+    ]])
+    assert.matches("after\n  skip  waits\n        until it is there\n0 passed, 0 failed, 1 skipped", result.out, 1, true)
+    assert.are.equal(0, result.status)
+    assert.matches("FAIL  waits\n        shop_test.lua:2: broken", run_test([[after_each(function() error("broken") end)
+      it("waits", function() pending("why") end)]]).out, 1, true)
+  end)
+
+  it("shows an error that is a table", function()
+    local result = run_test('it("fails", function() error({ kind = "x" }) end)')
+    assert.matches('FAIL  fails\n        { kind = "x" }\n', result.out, 1, true)
+  end)
+
   it("is the built-in also where a script of that name lies in ./scripts", function()
     local folder <close> = support.folder()
     run({ "mkdir", folder.path .. "/scripts" })
@@ -177,6 +249,18 @@ describe("haplua test", function()
       end)
     ]])
     assert.are.equal(143, support.haplua({ "test", file }).status)
+    for _, text in ipairs({
+      'setup(function() %s end) it("is", function() end)', '%s it("is", function() end)',
+      'it("is", function() end) teardown(function() %s end)', 'it("is", function() %s end) it("is not", print)',
+    }) do
+      file = folder.write("b_test.lua", text:format(
+        'print(require("haplua.test").folder()) run({ "sh", "-c", "kill -TERM $PPID; exec sleep 60" })'))
+      local result = support.haplua({ "test", file })
+      assert.are.equal(143, result.status, text)
+      assert.is_nil(result.out:find("is not", 1, true))
+      local made = result.out:match("(/[^\n]*haplua%-test%.%x+)\n")
+      assert.are.equal(1, run({ "test", "-e", made }), made)
+    end
   end)
 end)
 
@@ -202,7 +286,7 @@ describe("time under haplua test", function()
         assert.equal(1774745999, os.time())
         test.until_("2026-03-29T01:00:00Z")
         assert.equal(1774746000, os.time())
-        assert.has_error(function() test.until_("2026-01-01T00:00:00Z") end, "it is 2026-03-29T01:00:00Z already")
+        assert.has_error(function() test.until_("2026-01-01T00:00:00Z") end, "test.until_: it is 2026-03-29T01:00:00Z already")
       end)
       it("jumps, and sleeps last as long as they do", function()
         local slept = task.spawn(function() task.sleep(60) return os.time() end)
@@ -217,7 +301,8 @@ describe("time under haplua test", function()
         local ticker <close> = task.spawn(function() while true do task.sleep(7) n = n + 1 end end)
         assert.equal(3, test.until_(function() return n >= 3 and n end))
         assert.equal(1767225600 + 21, os.time())
-        assert.has_error(function() test.until_(function() end, "1m") end, "it did not come to be in 60 s")
+        assert.has_error(function() test.until_(function() end, "1m") end,
+          "test.until_: the function returned nothing true in 60 s")
         assert.equal(11, n)
       end)
       it("lets what happens at an instant happen", function()
@@ -461,6 +546,73 @@ describe("docs/types/virtual.lua", function()
         assert.same(declared.TestRun, names(debug.getmetatable(started).__index))
       end)
     ]]):format(types))
+  end)
+end)
+
+describe("haplua.test", function()
+  it("refuses options that it does not know, and values of the wrong type", function()
+    local wrong = {
+      { "haproxy({ acl = {} })", "no option 'acl'; did you mean 'acls'?" },
+      { "haproxy('x')", "a table of options is expected" }, { "haproxy(false)", "a table of options is expected" },
+      { "haproxy({ version = 2.6 })", "option 'version' must be a text, not a number (2.6)" },
+      { "haproxy({ version = 'new' })", "'new' is no version such as '2.6'" },
+      { "haproxy({ level = 'root' })", "option 'level' must be 'user', 'operator' or 'admin'" },
+      { "haproxy({ backends = 'app' })", 'write { "app" }' },
+      { "haproxy({ acls = { '#1' } })", "ACL '1' must be a table" },
+      { "haproxy({ acls = { ['#1'] = { matches = 'reg' } } })", "no field 'matches'; did you mean 'match'?" },
+      { "haproxy({ acls = { ['#1'] = { match = 'rge' } } })", "match" },
+      { "haproxy({ acls = { ['#1'] = { match = { 'str', 'x' } } } })", "match" },
+      { "haproxy({ acls = { ['#1'] = { entries = '/x' } } })", "entries" },
+      { "haproxy({ maps = { ['/m'] = { entires = {} } } })", "no field 'entires'; did you mean 'entries'?" },
+      { "haproxy({ maps = { ['/m'] = { fetch = 'path' } } })", "no field 'fetch'" },
+      { "haproxy({ maps = { ['/m'] = { entries = { a = {} } } } })", "entries" },
+      { "haproxy({ maps = { ['/m'] = { entries = { 'a' } } } })", "entries" },
+      { "haproxy({ servers = { 'app/a1', 5 } })", "its element 2 is a number" },
+      { "haproxy({ servers = { 'app' } })", "servers are named 'backend/server', not 'app'" },
+      { "haproxy({ servers = { ['app/a1'] = { wieght = 5 } } })", "no field 'wieght'; did you mean 'weight'?" },
+      { "haproxy({ servers = { ['app/a1'] = { weight = '5' } } })", "field 'weight' must be an integer" },
+      { "clock({ to = 5 })", "no option 'to'" }, { "clock({})", "at must be" }, { "clock(5)", "a table of options" },
+      { "clock({ at = 0/0 })", "option 'at' must be a finite number or a text" },
+      { "clock({ at = 'noon' })", "an instant such as" },
+      { "jump()", "seconds must be a finite number or a text, not nil" }, { "jump('soon')", "soon" },
+      { "advance(-1)", "time does not go back" }, { "advance(math.huge)", "a finite number or a text" },
+      { "until_(print, 0/0)", "limit must be a finite number or a text" }, { "until_({})", "the instant must be" },
+      { "start()", "script must be" }, { "start('maint', {})", "arguments" },
+      { "start('maint', nil, 'x')", "element 1 is missing" },
+      { "start({ 'maint', no = {} })", "no option 'no'; did you mean 'on'?" },
+      { "start({ 'maint', on = 'x' })", "option 'on' must be" },
+      { "start({ 'maint', on = { {} } })", "option 'on' must be" }, { "start({ 'maint', {} })", "words must be" },
+      { "env({ HOME = true })", "HOME must be a text, or false to unset it" }, { "env({ 'HOME' })", "must be a text" },
+      { "env()", "variables must be a table" },
+    }
+    local calls = {}
+    for i, case in ipairs(wrong) do
+      calls[i] = ("assert.error_matches(function() test.%s end, %q, 1, true)"):format(case[1], case[2])
+    end
+    passes(1, 'it("refuses", function()\n' .. table.concat(calls, "\n") .. "\nend)")
+  end)
+
+  it("refuses what a fake or a server does not have", function()
+    passes(1, SITE .. [[
+      it("refuses", function()
+        local fake = test.haproxy({ acls = { ["#1"] = { match = "reg" } }, servers = { "app/a1" } })
+        local server = fake:server("app/a1")
+        assert.has_error(function() fake.dealy = 5 end, "a fake HAProxy has no field 'dealy'")
+        assert.has_error(function() server.sesions = 5 end, "a server of the fake HAProxy has no field 'sesions'")
+        assert.error_matches(function() fake:down("ECONREFUSED") end, "the code must be", 1, true)
+        assert.error_matches(function() fake:set_acl("#1", "^/x") end, "patterns must be a list of texts", 1, true)
+        assert.has_error(function() fake:set_acl("#1", { "(" }) end,
+          "regex '(' is invalid (error=missing closing parenthesis, erroffset=1).")
+        assert.error_matches(function() fake:matches("#1") end, "value must be", 1, true)
+        assert.has_error(function() fake:matches("#2", "x") end, "the fake HAProxy has no acl '#2'")
+        assert.has_error(function() test.haproxy({ address = fake.address }) end,
+          "test.haproxy: there is a fake HAProxy at /run/haproxy/admin.sock already")
+        fake.delay, server.sessions = 1, 2
+        fake:reload()
+        fake:down("ENOENT")
+        fake:up()
+      end)
+    ]])
   end)
 end)
 

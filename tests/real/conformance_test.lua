@@ -8,42 +8,14 @@ local fakes = require("haplua.test.haproxy")
 local site = require("site")
 local support = require("support")
 
-local HAPROXY = os.getenv("HAPROXY") or "haproxy"
-local ASK = (os.getenv("BUILD") or "build") .. "/ask"
-local PATH = os.getenv("PATH") .. ":/usr/sbin:/sbin"
-
---- A HAProxy for one session: its folder, and a function that asks it.
-local function start(folder, level)
-  local log, socket = {}, folder.path .. "/admin.sock"
-  local function note(line)
-    log[#log + 1] = line
-  end
-  local process = task.spawn(run, {
-    HAPROXY, "-db", "-f", folder.write("haproxy.cfg", conformance.config(folder.path, level)),
-    stdout = note, stderr = note, env = { PATH = PATH },
-  })
-  local target, latest = haproxy.connect(socket), task.now() + 20
-  while not pcall(target.send, target, "show cli level") do
-    if process:done() or task.now() > latest then
-      process:cancel()
-      error("HAProxy does not start:\n  " .. table.concat(log, "\n  "), 0)
-    end
-    task.sleep(0.005)
-  end
-  return process, function(bytes)
-    local status, out = run({ ASK, socket, bytes, stdout = "capture" })
-    return out .. (status == 0 and "" or "<no end>")
-  end, target:info().Version
-end
-
 --- One session at one level. Adds to `differences`; returns the number of commands.
 local function play(session, version, level, differences)
   local folder <close> = support.folder()
   for name, text in pairs(conformance.files()) do
     folder.write(name, text)
   end
-  local process, ask, full_version = start(folder, level)
-  local fake = fakes.new(conformance.options(folder.path, full_version, level))
+  local real <close> = conformance.start(folder, level)
+  local fake = fakes.new(conformance.options(folder.path, real.version, level))
   local refs = { real = "", fake = "" }
   local function answer(who, entry, asked)
     local text = entry.text:gsub("{(%a+)}", { DIR = folder.path, ref = refs[who] })
@@ -53,17 +25,15 @@ local function play(session, version, level, differences)
   end
   local ok, problem = pcall(function()
     for _, entry in ipairs(session) do
-      local real = answer("real", entry, ask)
+      local told_by_real = answer("real", entry, real.ask)
       local faked = answer("fake", entry, function(text)
         return fake:answer(text) or "<no end>"
       end)
-      if real ~= faked then
-        table.insert(differences, { entry = entry, real = real, fake = faked, level = level })
+      if told_by_real ~= faked then
+        table.insert(differences, { entry = entry, real = told_by_real, fake = faked, level = level })
       end
     end
   end)
-  process:cancel()
-  pcall(process.wait, process)
   if not ok then
     error(("HAProxy %s, level %s, session '%s': %s"):format(version, level, session.name, tostring(problem)), 0)
   end

@@ -1,55 +1,12 @@
 -- SPDX-License-Identifier: MIT
 --
---- `assert` in test files: Lua's function, with assertions as fields. The names are busted's, as far as they go:
--- assert.are.equal(expected, actual), assert.is_true(x), assert.is_not_nil(x), assert.has_error(fn, text), ...
+--- `assert` in test files: Lua's function, with busted's assertions as fields: assert.are.equal(expected, actual),
+-- assert.is_not_nil(x), assert.has_error(fn, text), ... They hold, fail and return what busted's do, which
+-- tests/lua/assert_test.lua compares. assert.contains(part, text) is haplua's own.
+
+local show = require("haplua.test.show")
 
 local M = {}
-
---- A value for people: strings quoted, tables with sorted keys.
----@return string
-function M.show(value, depth)
-  depth = depth or 0
-  if type(value) == "string" then
-    return (("%q"):format(value):gsub("\\\n", "\\n"))
-  elseif type(value) ~= "table" or (getmetatable(value) or {}).__tostring then
-    return tostring(value)
-  elseif depth > 4 then
-    return "{...}"
-  end
-  local keys, parts = {}, {}
-  for key in pairs(value) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys, function(a, b)
-    if type(a) == type(b) and (type(a) == "number" or type(a) == "string") then
-      return a < b
-    end
-    return type(a) < type(b)
-  end)
-  for i, key in ipairs(keys) do
-    local name = type(key) == "string" and key:find("^[%a_][%w_]*$") and key .. " = "
-      or key == i and "" or ("[%s] = "):format(M.show(key, depth + 1))
-    parts[i] = name .. M.show(value[key], depth + 1)
-  end
-  return "{ " .. table.concat(parts, ", ") .. " }"
-end
-
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return a == b
-  end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
-end
 
 --- The line of the test that asserts: the innermost one that lies in a file.
 ---@return string?
@@ -71,115 +28,271 @@ Failure.__tostring = function(failure)
 end
 M.Failure = Failure
 
----@param message string?
-local function fail(text, message)
-  error(setmetatable({ message = (message and tostring(message) .. "\n" or "") .. text, place = M.place() }, Failure), 0)
+local function fail(message)
+  error(setmetatable({ message = message, place = M.place() }, Failure), 0)
 end
 
-local function both(expected, actual)
-  return ("expected: %s\n     got: %s"):format(M.show(expected), M.show(actual))
+-- An assertion is a function (arguments) that returns: does it hold, what was expected, in words, the value that there
+-- is (or, instead of the two, a function that returns the words for both), the test's own message, and what the call
+-- returns (nil: its arguments).
+local assertions = {}
+
+--- Refuse arguments with which an assertion has no meaning, negated or not.
+local function check(holds, name, text)
+  return holds or error(("assert.%s: %s"):format(name, text), 0)
 end
 
---- Each: (not, arguments...) -> does it hold, what to say if not, the message, what to return.
-local tests = {}
-
-function tests.equal(negated, expected, actual, message)
-  return expected == actual, negated and "expected another value than " .. M.show(actual) or both(expected, actual), message
+local function has_tostring(value)
+  return type(value) == "string" or type((debug.getmetatable(value) or {}).__tostring) == "function"
 end
 
-function tests.same(negated, expected, actual, message)
-  return same(expected, actual), negated and "expected something else than " .. M.show(actual) or both(expected, actual),
-    message
+function assertions.equal(args)
+  check(args.n >= 2, "equal", "two values expected")
+  return args[1] == args[2], function()
+    return show.pair(args[1], args[2])
+  end, nil, args[3]
 end
 
-function tests.near(negated, expected, actual, tolerance, message)
-  local close = type(actual) == "number" and math.abs(expected - actual) <= tolerance
-  return close, (negated and "not " or "") .. both(expected, actual) .. "\n  within: " .. tostring(tolerance), message
-end
-
-function tests.matches(negated, pattern, text, message)
-  local found = type(text) == "string" and text:find(pattern) ~= nil
-  return found, ("expected: %s match for %s\n     got: %s"):format(negated and "no" or "a", M.show(pattern),
-    M.show(text)), message
-end
-
-function tests.contains(negated, part, text, message)
-  local found = type(text) == "string" and text:find(part, 1, true) ~= nil
-  return found, ("expected: %s %s\n     got: %s"):format(negated and "nothing with" or "something with", M.show(part),
-    M.show(text)), message
-end
-
-function tests.error(negated, fn, expected)
-  local ok, problem = pcall(fn)
-  if negated then
-    return not ok, "expected: no error\n     got: " .. M.show(problem), nil, problem
-  elseif ok or expected == nil then
-    return not ok, "expected: an error\n     got: none", nil, problem
+--- The keys that lead to a pair of elements.
+local function way_to(pair, key)
+  local keys = { key }
+  while pair.outer do
+    keys[#keys + 1] = pair.key
+    pair = pair.outer
   end
-  local fits = same(expected, problem) or type(expected) == "string" and tostring(problem):find(expected, 1, true) ~= nil
-  return fits, "expected: an error with " .. M.show(expected) .. "\n     got: " .. M.show(problem), nil, problem
+  return keys
 end
 
-local function is(name, holds)
-  tests[name] = function(negated, value, message)
-    return holds(value), ("expected: %s%s\n     got: %s"):format(negated and "not " or "", name, M.show(value)), message
+--- Have two tables the same content? Metatables do not count, but that of elements with __eq. Tables that contain
+-- themselves are the same if no way through them tells one from the other.
+---@return boolean same, any[]? keys  the way to a difference, the last key first
+local function compare(expected, actual)
+  local seen, todo = {}, { { expected, actual } }
+  while #todo > 0 do
+    local pair = table.remove(todo)
+    local a, b = pair[1], pair[2]
+    local tables = type(a) == "table" and type(b) == "table"
+    local meta = tables and debug.getmetatable(a)
+    local by_eq = meta and rawequal(meta, debug.getmetatable(b)) and meta.__eq
+    if not tables or by_eq and pair.outer then
+      if a ~= b then
+        return false, way_to(pair)
+      end
+    elseif (by_eq or not rawequal(a, b)) and not (seen[a] and seen[a][b]) then
+      seen[a] = seen[a] or {}
+      seen[a][b] = true
+      for key, value in next, a do
+        if b[key] == nil then
+          return false, way_to(pair, key)
+        end
+        todo[#todo + 1] = { value, b[key], outer = pair, key = key }
+      end
+      for key in next, b do
+        if a[key] == nil then
+          return false, way_to(pair, key)
+        end
+      end
+    end
+  end
+  return true
+end
+
+function assertions.same(args)
+  check(args.n >= 2, "same", "two values expected")
+  local same, keys = compare(args[1], args[2])
+  return same, function()
+    local expected, actual = show.pair(args[1], args[2])
+    return expected, actual .. (keys and keys[1] ~= nil and "\n      at: " .. show.path(keys) or "")
+  end, nil, args[3]
+end
+
+function assertions.near(args)
+  local expected, actual, tolerance = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
+  check(expected and actual and tolerance, "near", "two numbers and a tolerance expected")
+  return actual >= expected - tolerance and actual <= expected + tolerance,
+    ("%s, or nearer to it than %s"):format(show.show(expected), show.show(tolerance)), actual, args[4]
+end
+
+--- What follows the pattern: where to begin, whether it is plain text, and a message in any place.
+---@return any init, any plain, any message
+local function search_options(args, name)
+  local rest, n, message = {}, 0, nil
+  for i = 3, args.n do
+    local value = args[i]
+    if message == nil and value and type(value) ~= "boolean" and not tonumber(value) then
+      message = value
+    else
+      n = n + 1
+      rest[n] = value
+    end
+  end
+  check(rest[1] == nil or tonumber(rest[1]), name, "where to begin must be a number")
+  return rest[1], rest[2], message
+end
+
+--- Look for a pattern. Returns: is it there, and its captures; of a plain text, itself.
+local function search(text, pattern, init, plain)
+  if plain then
+    local holds = text:find(pattern, init, true) ~= nil
+    return holds, { pattern, n = holds and 1 or 0 }
+  end
+  local found = table.pack(text:match(pattern, init))
+  found.n = found[1] == nil and 0 or found.n
+  return found.n > 0, found
+end
+
+function assertions.matches(args)
+  check(type(args[1]) == "string" and (has_tostring(args[2]) or type(args[2]) == "number"), "matches",
+    "a pattern and a text expected")
+  local init, plain, message = search_options(args, "matches")
+  local holds, found = search(tostring(args[2]), args[1], init, plain)
+  return holds, "a match for " .. show.show(args[1]), args[2], message, found
+end
+
+function assertions.contains(args)
+  check(type(args[1]) == "string", "contains", "two texts expected")
+  local holds = type(args[2]) == "string" and args[2]:find(args[1], 1, true) ~= nil
+  return holds, "something with " .. show.show(args[1]), args[2], args[3]
+end
+
+local NO_ERROR = setmetatable({}, { __tostring = function() return "no error" end })
+
+--- Call the function that has to raise. From the beginning of a text, the place of the error is removed.
+---@return boolean raised, any problem, any shown  shown: the problem, or NO_ERROR
+local function call(fn, name)
+  check(type(fn) == "function" or type((debug.getmetatable(fn) or {}).__call) == "function", name, "a function expected")
+  local ok, problem = pcall(fn)
+  if type(problem) == "string" then
+    problem = problem:gsub("^.-:%d+: ", "", 1)
+  end
+  return not ok, problem, ok and NO_ERROR or problem
+end
+
+function assertions.error(args)
+  local holds, problem, shown = call(args[1], "error")
+  local expected, returned = args[2], table.pack(problem, table.unpack(args, 2, args.n))
+  if holds and expected ~= nil then
+    local text = problem
+    if type(expected) == "string" and has_tostring(problem) then
+      text = tostring(problem)
+      returned[1] = text
+    elseif type(expected) == "number" and type(problem) == "string" then
+      expected, text = tostring(expected), tostring(tonumber(problem))
+    end
+    holds = compare(expected, text)
+  end
+  return holds, expected == nil and "an error" or "the error " .. show.show(expected), shown, args[3], returned
+end
+
+function assertions.error_matches(args)
+  check(type(args[2]) == "string", "error_matches", "a function and a pattern expected")
+  local init, plain, message = search_options(args, "error_matches")
+  local holds, problem, shown = call(args[1], "error_matches")
+  local returned = table.pack(problem, table.unpack(args, 2, args.n))
+  holds = holds and (has_tostring(problem) or type(problem) == "number" or type(problem) == "boolean")
+  if holds then
+    local found
+    returned[1] = tostring(problem)
+    holds, found = search(returned[1], args[2], init, plain)
+    returned = holds and found or returned
+  end
+  return holds, "an error with a match for " .. show.show(args[2]), shown, message, returned
+end
+
+local function is(name, holds, least)
+  assertions[name] = function(args)
+    check(args.n >= (least or 0), name, "a value expected")
+    return holds(args[1]), name, args[1], args[2]
   end
 end
 
 is("true", function(v) return v == true end)
 is("false", function(v) return v == false end)
-is("nil", function(v) return v == nil end)
-is("truthy", function(v) return v and true or false end)
-is("falsy", function(v) return not v end)
-for _, name in ipairs({ "number", "string", "table", "boolean", "function" }) do
+is("truthy", function(v) return v and true or false end, 1)
+is("falsy", function(v) return not v end, 1)
+for _, name in ipairs({ "nil", "number", "string", "table", "boolean", "function", "userdata", "thread" }) do
   is(name, function(v) return type(v) == name end)
 end
-tests.equals, tests.match, tests.errors, tests.error_matches = tests.equal, tests.matches, tests.error, tests.error
-
--- Words that may stand before an assertion's name, with "." or "_" between.
-local fillers = { is = true, are = true, has = true, have = true, was = true, does = true, be = true, a = true, an = true }
-
-local chain
-
---- Take words off the front of a name until what is left is an assertion, or nothing.
-local function resolve(name, negated)
-  local rest = name:lower()
-  while rest ~= "" do
-    local run = tests[rest]
-    if run then
-      return function(...)
-        local holds, text, message, result = run(negated, ...)
-        if holds == negated then
-          fail(text, message)
-        end
-        return result == nil and (select(1, ...)) or result
-      end
-    end
-    local word, more = rest:match("^([^_]+)_?(.*)$")
-    if word == "not" or word == "no" then
-      negated = not negated
-    elseif not fillers[word] then
-      error(("assert has no '%s'"):format(name), 3)
-    end
-    rest = more
-  end
-  return chain(negated)
+assertions.equals, assertions.match, assertions.errors = assertions.equal, assertions.matches, assertions.error
+for _, name in ipairs({ "error_match", "matches_error", "match_error" }) do
+  assertions[name] = assertions.error_matches
 end
 
-function chain(negated)
+-- Words that may stand before an assertion's name; true: it turns the assertion round.
+local modifiers = { is = false, are = false, was = false, has = false, does = false, ["not"] = true, no = true }
+
+--- The assertion that words name. From the end, as many of them as possible make one name.
+---@param words string[]
+---@return function? assertion, boolean? negated, string? unknown
+local function resolve(words)
+  local assertion, negated, i = nil, false, #words
+  while i > 0 do
+    local name = words[i]
+    while i > 1 and assertions[words[i - 1] .. "_" .. name] do
+      i = i - 1
+      name = words[i] .. "_" .. name
+    end
+    if assertions[name] then
+      assertion = assertion or assertions[name]
+    elseif modifiers[name] == nil then
+      return nil, nil, name
+    end
+    negated = negated ~= (modifiers[name] or false)
+    i = i - 1
+  end
+  return assertion, negated
+end
+
+local function run(words, ...)
+  local assertion, negated, unknown = resolve(words)
+  if not assertion then
+    error(unknown and ("assert has no '%s'"):format(unknown)
+      or ("assert.%s names no assertion"):format(table.concat(words, ".")), 3)
+  end
+  local args = table.pack(...)
+  local holds, expected, actual, message, returned = assertion(args)
+  if holds == negated then
+    if type(expected) == "function" then
+      expected, actual = expected()
+    else
+      actual = show.show(actual)
+    end
+    message = message == nil and "" or (has_tostring(message) and tostring(message) or show.show(message)) .. "\n"
+    fail(("%sexpected: %s%s\n     got: %s"):format(message, negated and "not " or "", expected, actual))
+  end
+  returned = returned or args
+  return table.unpack(returned, 1, returned.n)
+end
+
+--- assert.is_not.equal: each index adds words, the call looks for the assertion that they name.
+local function chain(words)
   return setmetatable({}, {
-    __index = function(_, name)
-      return resolve(name, negated)
-    end,
-    __call = function(_, value, message, ...)
-      if not value then
-        fail(message == nil and "assertion failed!" or tostring(message))
+    __index = function(self, name)
+      local longer = table.move(words, 1, #words, 1, {})
+      for word in tostring(name):lower():gmatch("[^_]+") do
+        longer[#longer + 1] = word
       end
-      return value, message, ...
+      self[name] = chain(longer)
+      return self[name]
+    end,
+    __call = function(_, ...)
+      return run(words, ...)
     end,
   })
 end
 
-M.assert = chain(false)
+--- assert(value, message) itself. A message that is no string is raised as it is, as by Lua's function.
+local function plain(_, ...)
+  local value, message = ...
+  if value then
+    return ...
+  elseif message ~= nil and type(message) ~= "string" then
+    error(message, 0)
+  end
+  fail(message or "assertion failed!")
+end
+
+M.assert = chain({})
+getmetatable(M.assert).__call = plain
 
 return M

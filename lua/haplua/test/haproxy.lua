@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
 --- A fake HAProxy: takes the bytes of one connection to the admin socket, returns those of the answer.
--- Pure: no socket, no clock but the one it is given, all state in one table. It speaks as the version that it
--- is told to be does, between 2.2 and 3.2, as far as haplua and policies depend on it; for every other command
--- it says that it does not know it. docs/testing.md says what it can.
+-- It has no socket and no clock of its own, and keeps its state in one table. It answers as a given version between
+-- 2.2 and 3.2 does, where haplua and policies depend on it; every other command is an unknown command.
+-- docs/testing.md lists the commands.
 
+local options = require("haplua.base.options")
 local lists = require("haplua.test.lists")
 local servers = require("haplua.test.servers")
 
@@ -18,15 +19,26 @@ local full_versions = { ["2.2"] = "2.2.9", ["2.6"] = "2.6.12", ["3.0"] = "3.0.11
 ---@field version string
 ---@field pid integer
 ---@field log string[]  every command that came, in order, without `set severity-output` and `set timeout`
----@field delay number  seconds that an answer takes; math.huge: none comes
----@field missing string?  the system's error for who connects: "ECONNREFUSED", "ENOENT", ...; nil: it listens
+---@field delay number  seconds that an answer takes; math.huge: there is no answer
+---@field missing string?  nil: it listens. Else the error of connect(): "ECONNREFUSED", "ENOENT", "ECONNRESET" or "EACCES"
 local Fake = {}
 Fake.__index = Fake
 
+--- A misspelt field would have no effect.
+function Fake.__newindex(fake, name, value)
+  if Fake[name] == nil and name ~= "missing" and name ~= "severity" then
+    error(("a fake HAProxy has no field '%s'"):format(tostring(name)), 2)
+  end
+  rawset(fake, name, value)
+end
+
+local list_of_texts = options.list("text")
 local known = {
-  version = true, acls = true, maps = true, servers = true, backends = true, frontends = true, now = true, read = true,
-  steady = true, pid = true, level = true, address = true, path = true,
+  version = "text", acls = "table", maps = "table", servers = "table", backends = list_of_texts, frontends = list_of_texts,
+  level = options.one_of("user", "operator", "admin"), address = "text", pid = "integer",
+  now = "function", steady = "function", read = "function",
 }
+local codes = options.one_of("ECONNREFUSED", "ENOENT", "ECONNRESET", "EACCES")
 
 local function read_file(path)
   local f <close> = io.open(path, "rb")
@@ -52,56 +64,52 @@ end
 ---@field steady (fun(): number)?  seconds, on a clock that nobody sets
 ---@field read (fun(path: string): string?)?  how a list's file is read; nil: there is none
 
----@param options haplua.test.HAProxyOptions?
+---@param given haplua.test.HAProxyOptions?
 ---@return haplua.test.HAProxy
-function M.new(options)
-  options = options or {}
-  for key in pairs(options) do
-    if not known[key] then
-      error(("haproxy: there is no option '%s'"):format(tostring(key)), 2)
-    end
-  end
-  local version = options.version or "2.6"
-  local fake = setmetatable({
-    version = full_versions[version] or version, pid = options.pid or 1001, log = {}, delay = 0,
-    level = options.level or "admin", now = options.now or os.time,
-    steady = options.steady or options.now or os.time, read = options.read or read_file,
-    frontends = options.frontends or { "www" }, options = options, line = 10,
-  }, Fake)
-  local major, minor = fake.version:match("^(%d+)%.(%d+)")
+function M.new(given)
+  given = given or {}
+  options.check("test.haproxy", given, known)
+  local version = given.version or "2.6"
+  version = full_versions[version] or version
+  local major, minor = version:match("^(%d+)%.(%d+)")
   if not major then
-    error(("haproxy: '%s' is no version"):format(tostring(version)), 2)
+    error(("test.haproxy: '%s' is no version such as '2.6'"):format(version), 2)
   end
-  fake.minor_version = tonumber(major) * 100 + tonumber(minor)
-  fake:start()
-  return fake
+  local fake = {
+    version = version, minor_version = tonumber(major) * 100 + tonumber(minor), pid = given.pid or 1001, log = {}, delay = 0,
+    level = given.level or "admin", now = given.now or os.time, steady = given.steady or given.now or os.time,
+    read = given.read or read_file, frontends = given.frontends or { "www" }, address = given.address, options = given,
+  }
+  Fake.start(fake)
+  return setmetatable(fake, Fake)
 end
 
---- Begin anew: what was done at runtime is forgotten, and the files are read again.
+--- Begin as a new process: forget what was done at runtime, and read the files again.
 function Fake:start()
-  local options = self.options
+  local given = self.options
   self.started, self.began, self.references, self.line = self.now(), self.steady(), 0, 10
   self.base = 0x55e3a0000000 + self.pid * 0x10000
-  self.lists = lists.make(self, options.acls or {}, options.maps or {})
-  self.server_list, self.backends = servers.make(self, options.servers or {})
-  for _, name in ipairs(options.backends or {}) do
+  self.lists = lists.make(self, given.acls or {}, given.maps or {})
+  self.server_list, self.backends = servers.make(self, given.servers or {})
+  for _, name in ipairs(given.backends or {}) do
     table.insert(self.backends, { name = name, id = #self.backends + 3, servers = 0 })
   end
 end
 
---- What a reload does, or a restart: a new process.
+--- Reload HAProxy, or restart it: a new process takes over.
 function Fake:reload()
   self.pid = self.pid + 17
   self:start()
 end
 
---- From now on nobody listens: `code` is what a client's connect() says ("ECONNREFUSED" unless given).
----@param code string?
+--- Let every connection fail from now on.
+---@param code "ECONNREFUSED"|"ENOENT"|"ECONNRESET"|"EACCES"|nil  the error of connect(); ECONNREFUSED unless given
 function Fake:down(code)
+  options.argument("down", "the code", code or "ECONNREFUSED", codes)
   self.missing = code or "ECONNREFUSED"
 end
 
---- It was away, and is there again, as another process.
+--- Listen again, as a new process.
 function Fake:up()
   self.missing = nil
   self:reload()
@@ -116,6 +124,7 @@ local function the_list(fake, kind, ref)
 end
 
 --- The patterns of an ACL that are in force.
+---@param ref string  as in the options: "#9999", or a file name
 ---@return string[]
 function Fake:acl(ref)
   local list, patterns = the_list(self, "acl", ref), {}
@@ -127,26 +136,32 @@ function Fake:acl(ref)
   return patterns
 end
 
---- Set them by hand, as another client would.
+--- Replace the patterns of an ACL, as another client would. Raises what HAProxy says of a pattern that it refuses.
+---@param ref string
 ---@param patterns string[]
 function Fake:set_acl(ref, patterns)
+  options.argument("set_acl", "patterns", patterns, list_of_texts)
   local list = the_list(self, "acl", ref)
   lists.clear(self, "acl", { "#" .. list.id })
   for _, pattern in ipairs(patterns) do
     local refusal = lists.add(self, "acl", { "#" .. list.id, pattern })
     if refusal ~= "" then
-      error(refusal, 2)
+      error((refusal:gsub("\n$", "")), 2)
     end
   end
 end
 
---- Does a request with this value (a path, an address, what the ACL looks at) match?
+--- Does a request match the ACL?
+---@param ref string
+---@param value string|number  what the ACL looks at: the path, the client's address, ...
 ---@return boolean
 function Fake:matches(ref, value)
-  return lists.test(self, the_list(self, "acl", ref), value) ~= nil
+  options.argument("matches", "value", value, "word")
+  return lists.test(the_list(self, "acl", ref), tostring(value)) ~= nil
 end
 
 --- The entries of a map that are in force.
+---@param ref string
 ---@return table<string, string>
 function Fake:map(ref)
   local list, entries = the_list(self, "map", ref), {}
@@ -158,7 +173,7 @@ function Fake:map(ref)
   return entries
 end
 
---- A server, whose fields may be set: `sessions`, `up` (with `check`), `weight`, `addr`, `port`.
+--- A server. A test may set the fields `sessions`, `queued`, `up` (with `check`), `weight`, `addr` and `port`.
 ---@param name string  "backend/server"
 ---@return haplua.test.Server
 function Fake:server(name)

@@ -4,6 +4,7 @@
 -- A command is a function (fake, kind, words, payload) that returns a reply's body and its severity.
 
 local match = require("haplua.test.match")
+local options = require("haplua.base.options")
 
 local M = {}
 
@@ -17,7 +18,7 @@ local ERROR, INFO = 3, 6
 ---@field id integer
 ---@field file string?
 ---@field methods {type: string, insensitive: boolean}[]
----@field entries {ref: string, key: string, value: string?, version: integer}[]
+---@field entries {ref: string, key: string, value: string?, version: integer, parsed: any[]}[]  parsed: for each method
 ---@field current integer
 ---@field next integer
 ---@field refused integer  by how much HAProxy's count, which knows no sign, is too low: one with each refused entry
@@ -68,23 +69,23 @@ local function initial(fake, list)
   return entries
 end
 
---- Read a pattern with every method that uses the list. Returns a refusal, or nil.
-local function check(fake, list, key)
-  for _, method in ipairs(list.methods) do
-    local parsed, problem = match.methods[method.type].parse(key, method.insensitive, fake.minor_version >= 302)
-    if parsed == nil then
+--- Add an entry, its pattern read by each of the list's match methods. Returns a refusal, or nil.
+local function insert(fake, list, key, value, version)
+  local parsed = {}
+  for i, method in ipairs(list.methods) do
+    local pattern, problem = match.methods[method.type].parse(key, method.insensitive, fake.minor_version < 203)
+    if pattern == nil then
       return problem
     end
+    parsed[i] = pattern
   end
-end
-
-local function insert(fake, list, key, value, version)
   fake.references = fake.references + 1
   table.insert(list.entries, {
     ref = ("0x%x"):format(fake.base + fake.references * 0x90),
     key = key,
     value = value,
     version = version,
+    parsed = parsed,
   })
 end
 
@@ -92,35 +93,50 @@ end
 function M.load(fake, list)
   list.entries, list.current, list.next, list.refused = {}, 0, 0, 0
   for _, entry in ipairs(initial(fake, list)) do
-    local problem = check(fake, list, entry.key)
+    local problem = insert(fake, list, entry.key, entry.value, 0)
     if problem then
       error(("haproxy: %s: %s"):format(list.file or "#" .. list.id, problem), 0)
     end
-    insert(fake, list, entry.key, entry.value, 0)
   end
 end
 
-local known = { fetch = true, match = true, insensitive = true, entries = true, line = true }
+local a_method = options.one_of("str", "beg", "end", "sub", "dir", "dom", "len", "int", "ip", "reg")
+local methods = options.any(a_method, options.list(a_method))
 
-local function make(fake, kind, ref, declared)
-  for key in pairs(declared) do
-    if type(key) == "string" and not known[key] and kind == "acl" then
-      error(("haproxy: %s: there is no option '%s'"):format(ref, key), 0)
+--- Entries of a map: values by key, or a list of { key =, value = }.
+local function are_entries(entries)
+  for key, entry in pairs(type(entries) == "table" and entries or { false }) do
+    local is_pair = type(key) == "number" and type(entry) == "table" and type(entry.key) == "string"
+    if not is_pair and (type(key) ~= "string" or type(entry) ~= "string" and type(entry) ~= "number") then
+      return false
     end
   end
+  return true
+end
+
+local known = {
+  acl = options.record({
+    fetch = "text", match = methods, insensitive = "boolean", entries = options.list("text"), line = "integer",
+  }),
+  map = options.record({
+    match = methods, insensitive = "boolean", line = "integer",
+    entries = options.where("values by key, or a list of { key =, value = }", are_entries),
+  }),
+}
+
+local function make(fake, kind, ref, declared)
+  options.argument("test.haproxy", ("%s '%s'"):format(title(kind), tostring(ref)), declared, known[kind])
   local fetch = declared.fetch or "path"
   local types = declared.match or (kind == "acl" and match.method_of(fetch) or "str")
-  local methods = {}
-  for _, name in ipairs(type(types) == "table" and types or { types }) do
-    if not match.methods[name] then
-      error(("haproxy: %s: the fake knows no match method '%s'"):format(ref, tostring(name)), 0)
-    end
-    methods[#methods + 1] = { type = name, insensitive = declared.insensitive or false }
+  local ways = {}
+  for i, name in ipairs(type(types) == "table" and types or { types }) do
+    match.methods[name].parse("", false, false) -- raises here if a library is missing, and not within a command
+    ways[i] = { type = name, insensitive = declared.insensitive or false }
   end
   local id = math.tointeger(tonumber(ref:match("^#(%d+)$")))
   fake.line = fake.line + 1
   return {
-    kind = kind, id = id, file = not id and ref or nil, fetch = fetch, methods = methods,
+    kind = kind, id = id, file = not id and ref or nil, fetch = fetch, methods = ways,
     declared = declared.entries or {}, line = declared.line or fake.line,
   }
 end
@@ -180,23 +196,22 @@ end
 
 -- Matching.
 
---- The entry of the version in force that a value finds, as one match method sees it.
-local function look_up(fake, list, method, value)
+--- The entry of the version in force that a value finds by one of the list's match methods.
+---@param nth integer  which method
+local function look_up(list, nth, value)
+  local method = list.methods[nth]
   local way = match.methods[method.type]
   local key = method.insensitive and value:lower() or value
   if way.key then
-    key = way.key(key)
+    key = way.key(value)
   end
   local best, rank
   for _, entry in ipairs(key ~= nil and list.entries or {}) do
-    if entry.version == list.current then
-      local parsed = way.parse(entry.key, method.insensitive, fake.minor_version >= 302)
-      if way.matches(parsed, key) then
-        if not way.rank or not way.tree or method.insensitive then
-          return entry
-        elseif not best or way.rank(parsed) > rank then
-          best, rank = entry, way.rank(parsed)
-        end
+    if entry.version == list.current and way.matches(entry.parsed[nth], key) then
+      if not way.rank or not way.tree or method.insensitive then
+        return entry
+      elseif not best or way.rank(entry.parsed[nth]) > rank then
+        best, rank = entry, way.rank(entry.parsed[nth])
       end
     end
   end
@@ -205,9 +220,9 @@ end
 
 --- What traffic with this value would find.
 ---@return {key: string, value: string?}?
-function M.test(fake, list, value)
-  for _, method in ipairs(list.methods) do
-    local entry = look_up(fake, list, method, value)
+function M.test(list, value)
+  for i = 1, #list.methods do
+    local entry = look_up(list, i, value)
     if entry then
       return entry
     end
@@ -281,8 +296,8 @@ function M.get(fake, kind, words)
   end
   local out = {}
   for i, method in ipairs(list.methods) do
-    local entry = look_up(fake, list, method, words[2])
-    local tree = entry and match.is_in_tree(method, entry.key)
+    local entry = look_up(list, i, words[2])
+    local tree = entry and match.is_in_tree(method, entry.parsed[i])
     local found = "no"
     if entry and kind == "map" then
       found = ('yes, idx=%s, key="%s", value="%s", type="str"'):format(tree and "tree" or "list", entry.key, entry.value)
@@ -300,12 +315,9 @@ local function in_future(kind)
 end
 
 local function add_entry(fake, list, key, value, version)
-  local problem = check(fake, list, key)
-  if problem then
-    list.refused = list.refused + 1
-    return problem
-  end
-  insert(fake, list, key, value, version)
+  local problem = insert(fake, list, key, value, version)
+  list.refused = list.refused + (problem and 1 or 0)
+  return problem
 end
 
 --- The lines of a payload, of which each is a key and a value. Up to the first that is bad. A key ends at a

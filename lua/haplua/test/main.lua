@@ -1,28 +1,42 @@
 -- SPDX-License-Identifier: MIT
 --
---- The script behind `haplua test`: finds test files, runs them, tells how they went.
+--- The script behind `haplua test`: find test files, run them, and report.
 
 local world = require("haplua.test.world")
 local spec = require("haplua.test.spec")
 local run = require("run")
 
--- Real time that one test may take.
-local SECONDS = 30
+-- Real time that one test may take: unless given, and at most.
+local SECONDS, SECONDS_MAX = 30, 86400
+
+--- The value of --seconds. Only plain decimals: "1e9" or "0x10" is rather a mistake.
+---@return number?, string?
+local function seconds(text)
+  local number = text:find("^%d*%.?%d*$") and tonumber(text)
+  if number and number > 0 and number <= SECONDS_MAX then
+    return number
+  end
+  return nil, ("seconds expected, more than 0 and at most %d, not '%s'"):format(SECONDS_MAX, text)
+end
 
 local declaration = {
   name = "test",
   help = "Run tests of policies against fake HAProxys, on a clock of their own. docs/testing.md says how to write them.",
   args = "file",
   options = {
-    { "--name", value = "TEXT", help = "only tests with TEXT in their name" },
-    { "--tap", help = "print TAP, for programs" },
-    { "--seconds", value = "SECONDS", default = tostring(SECONDS), help = "real time that one test may take (default 30)" },
+    { "--name", value = "TEXT", help = "run only tests with TEXT in their name" },
+    { "--tap", help = "print TAP" },
+    {
+      "--seconds", value = "SECONDS", default = tostring(SECONDS), convert = seconds,
+      help = ("real time that one test may take (default %d)"):format(SECONDS),
+    },
   },
 }
 
---- The *_test.lua files below a folder, in order; a file is itself.
+--- The *_test.lua files below a folder, in order; or the file that `path` names.
 ---@return string[]? files, string? problem
 local function find(path)
+  path = path:gsub("^%-", "./-")
   local info, problem = require("haplua.file").info(path)
   if not info then
     return nil, problem
@@ -30,13 +44,13 @@ local function find(path)
     return { path }
   end
   local status, out = run({
-    "find", path, "-name", ".?*", "-prune", "-o", "-name", "*_test.lua", "-type", "f", "-print", stdout = "capture",
+    "find", path, "-name", ".?*", "-prune", "-o", "-name", "*_test.lua", "-type", "f", "-print0", stdout = "capture",
   })
   if status ~= 0 then
     return nil, "find failed"
   end
   local files = {}
-  for file in out:gmatch("[^\n]+") do
+  for file in out:gmatch("[^\0]+") do
     files[#files + 1] = file
   end
   table.sort(files)
@@ -47,37 +61,37 @@ local function indent(text, by)
   return (text:gsub("\n", "\n" .. by))
 end
 
--- How results are told.
+-- Reports: file(path) before a file's results, result(outcome), finish(counts, seconds).
 
-local function list()
-  local told = {}
-  function told.file(path)
+local function list_report()
+  local report = {}
+  function report.file(path)
     print(path)
   end
-  function told.result(outcome)
+  function report.result(outcome)
     local labels = { ok = "ok  ", failed = "FAIL", skipped = "skip" }
     print(("  %s  %s"):format(labels[outcome.status], outcome.name))
-    if outcome.status == "failed" then
+    if outcome.message then
       print("        " .. indent(outcome.message, "        "))
-      if outcome.place then
+      if outcome.status == "failed" and outcome.place then
         print("        at " .. outcome.place)
       end
     end
     io.stdout:flush()
   end
-  function told.finish(counts, seconds)
-    print(("%d passed, %d failed, %d skipped (%.2f s)"):format(counts.ok, counts.failed, counts.skipped, seconds))
+  function report.finish(counts, elapsed)
+    print(("%d passed, %d failed, %d skipped (%.2f s)"):format(counts.ok, counts.failed, counts.skipped, elapsed))
   end
-  return told
+  return report
 end
 
-local function tap()
-  local told, n, file = {}, 0, ""
+local function tap_report()
+  local report, n, file = {}, 0, ""
   print("TAP version 13")
-  function told.file(path)
+  function report.file(path)
     file = path
   end
-  function told.result(outcome)
+  function report.result(outcome)
     n = n + 1
     local name = (file .. ": " .. outcome.name):gsub("[#\n\\]", " ")
     print(("%s %d - %s%s"):format(outcome.status == "failed" and "not ok" or "ok", n, name,
@@ -87,13 +101,13 @@ local function tap()
       print(("  at: %s\n  ..."):format(outcome.place or "?"))
     end
   end
-  function told.finish()
+  function report.finish()
     print("1.." .. n)
   end
-  return told
+  return report
 end
 
---- Modules that one file loaded are not the next one's.
+--- Forget the modules that a file has loaded: the next file loads its own.
 local function forget_modules(before)
   for name in pairs(package.loaded) do
     if not before[name] and not package.preload[name] then
@@ -110,19 +124,43 @@ local function snapshot()
   return loaded
 end
 
---- Run a file's tests, and tell.
-local function run_file(path, options, told, count)
+--- Run a file's tests, and report them.
+---@param chosen {seconds: number, name: string?}
+---@param names string[]  the names of all tests are added
+local function run_file(path, chosen, report, names)
   local before = snapshot()
-  local finish = world.begin()
-  told.file(path)
+  local restore <close> = setmetatable({}, { __close = world.begin() })
   local ok, block = pcall(spec.load, path)
-  if ok then
-    spec.run(block, options, count)
-  else
-    count({ name = path, status = "failed", message = tostring(block) })
+  local all = ok and spec.names(block) or {}
+  table.move(all, 1, #all, #names + 1, names)
+  if spec.is_signal(block) then
+    error(block, 0)
+  elseif #all == 0 then
+    report.file(path)
+    report.result({ name = path, status = "failed", message = ok and "there is no test in this file" or tostring(block) })
+  elseif #spec.names(block, chosen.name) > 0 then
+    report.file(path)
+    spec.run(block, chosen, report.result)
   end
-  finish()
   forget_modules(before)
+end
+
+--- What to write instead of a text that no test has in its name: the nearest sequence of as many words.
+---@param names string[]  of all tests
+local function advice(text, names)
+  local _, blanks = text:gsub("%s+", "")
+  local candidates = {}
+  for _, name in ipairs(names) do
+    local words = {}
+    for word in name:gmatch("%S+") do
+      words[#words + 1] = word
+    end
+    for i = 1, #words - blanks do
+      candidates[#candidates + 1] = table.concat(words, " ", i, i + blanks)
+    end
+  end
+  local near = require("haplua.error").nearest(text, candidates)
+  return near and ("did you mean '%s'?"):format(near) or ("there are %d tests, one is '%s'"):format(#names, names[1])
 end
 
 local function gather(paths)
@@ -150,16 +188,21 @@ return function(...)
     return 2
   end
   local began = os.clock()
-  local counts = { ok = 0, failed = 0, skipped = 0 }
+  local counts, names = { ok = 0, failed = 0, skipped = 0 }, {}
   world.install()
-  local told = args.tap and tap() or list()
-  local options = { seconds = tonumber(args.seconds) or SECONDS, name = args.name }
-  for _, path in ipairs(files) do
-    run_file(path, options, told, function(outcome)
-      counts[outcome.status] = counts[outcome.status] + 1
-      told.result(outcome)
-    end)
+  local report = args.tap and tap_report() or list_report()
+  local print_result = report.result
+  function report.result(outcome)
+    counts[outcome.status] = counts[outcome.status] + 1
+    print_result(outcome)
   end
-  told.finish(counts, os.clock() - began)
+  for _, path in ipairs(files) do
+    run_file(path, { seconds = args.seconds, name = args.name }, report, names)
+  end
+  report.finish(counts, os.clock() - began)
+  if counts.ok + counts.failed + counts.skipped == 0 then
+    io.stderr:write(("test: no test has '%s' in its name; %s\n"):format(args.name, advice(args.name, names)))
+    return 2
+  end
   return counts.failed == 0 and 0 or 1
 end

@@ -3,13 +3,13 @@
 --- How the fake HAProxy reads patterns and matches values with them: HAProxy's match methods.
 
 local inet = require("haplua.inet")
-local regex = require("haplua.test.regex")
+local regex = require("haplua.regex")
 
 local M = {}
 
 ---@class haplua.test.Method
----@field parse fun(pattern: string, insensitive: boolean, modern: boolean): any, string?  or nil and HAProxy's refusal
----@field key? fun(value: string): any  how a value to be matched is read; nil: it matches nothing
+---@field parse fun(pattern: string, insensitive: boolean, old: boolean): any, string?  old: 2.2; or nil and HAProxy's refusal
+---@field key? fun(value: string): any  what the value is compared as; nil: it matches nothing
 ---@field matches fun(parsed: any, key: any): boolean
 ---@field tree boolean?  HAProxy keeps case-sensitive ones in a tree
 ---@field rank? fun(parsed: any): number  in a tree the highest wins
@@ -75,64 +75,61 @@ local function in_range(range, number)
   return number >= range.low and number <= range.high
 end
 
--- Addresses: {bits = "0101...", length = mask, family = 4|6}.
+-- Addresses: one number for IPv4, two for IPv6, and a mask for each; `length` of the mask, or -1 if it has holes.
 
-local function bits_of(bytes)
-  local out = {}
-  for i, byte in ipairs({ bytes:byte(1, -1) }) do
-    for bit = 7, 0, -1 do
-      out[(i - 1) * 8 + 8 - bit] = tostring(byte >> bit & 1)
-    end
+local function numbers_of(bytes)
+  if #bytes == 4 then
+    return { (">I4"):unpack(bytes), n = 1 }
   end
-  return table.concat(out)
+  local high, low = (">i8i8"):unpack(bytes)
+  return { high, low, n = 2 }
 end
 
---- A mask's bits: "11110000...".
-local function parse_mask(mask, family)
-  local size = family == 4 and 32 or 128
-  local digits = mask:match("^%+?(%d+)$")
-  if digits then
-    local n = math.tointeger(tonumber(digits))
-    return n and n <= size and ("1"):rep(n) .. ("0"):rep(size - n) or nil
+--- The mask of so many bits.
+local function mask_of(length, n)
+  if n == 1 then
+    return { 0xffffffff << 32 - length & 0xffffffff }
   end
-  local bytes = family == 4 and inet.bytes(mask)
-  return bytes and #bytes == 4 and bits_of(bytes) or nil
+  return { -1 << math.max(0, 64 - length), -1 << 128 - length }
+end
+
+--- Read what stands behind the slash: a number of bits, or, for IPv4, a mask.
+---@return integer[]? mask, integer? length
+local function parse_mask(text, n)
+  local size = n == 1 and 32 or 128
+  local length = text == "" and size or math.tointeger(tonumber(text:match("^%+?(%d+)$")))
+  if length then
+    return length <= size and mask_of(length, n) or nil, length
+  end
+  local bytes = n == 1 and inet.bytes(text)
+  local mask = bytes and #bytes == 4 and numbers_of(bytes) or nil
+  for i = 0, mask and size or -1 do
+    length = mask[1] == mask_of(i, n)[1] and i or length
+  end
+  return mask, length or -1
 end
 
 local function parse_address(pattern, lax)
-  local text, mask = pattern:match("^([^/]*)/?(.*)$")
+  local text, slash, mask = pattern:match("^([^/]*)(/?)(.*)$")
   if lax and not text:find(":", 1, true) then
     text = text:gsub("%f[%d]00?(%d)", "%1") -- zeros before a number
   end
   local bytes = inet.bytes(text)
-  local family = bytes and #bytes == 4 and 4 or 6
-  local bits = bytes and (mask == "" and ("1"):rep(#bytes * 8) or parse_mask(mask, family))
-  if not bytes or not bits or mask == "" and pattern:find("/", 1, true) then
+  local address = bytes and numbers_of(bytes)
+  if address and (slash == "" or mask ~= "") then
+    address.mask, address.length = parse_mask(mask, address.n)
+  end
+  if not address or not address.mask then
     return nil, ("'%s' is not a valid IPv4 or IPv6 address."):format(pattern)
   end
-  return { bits = bits_of(bytes), mask = bits, family = family, length = bits:find("01") and -1 or #bits:match("^1*") }
+  return address
 end
-
---- Do two addresses agree where the mask has a bit?
-local function agree(pattern, key)
-  if pattern.length >= 0 then
-    return pattern.bits:sub(1, pattern.length) == key:sub(1, pattern.length)
-  end
-  for at in pattern.mask:gmatch("()1") do
-    if pattern.bits:byte(at) ~= key:byte(at) then
-      return false
-    end
-  end
-  return true
-end
-
-local MAPPED = ("0"):rep(80) .. ("1"):rep(16)
 
 --- A value; an IPv4 address written as an IPv6 one is the IPv4 address.
 local function address_key(value)
   local key = parse_address(value, true)
-  if key and key.family == 6 and key.bits:sub(1, 96) == MAPPED then
-    return { bits = key.bits:sub(97), family = 4 }
+  if key and key.n == 2 and key[1] == 0 and key[2] >> 32 == 0xffff then
+    return { key[2] & 0xffffffff, n = 1 }
   end
   return key
 end
@@ -157,25 +154,24 @@ M.methods = {
     parse = function(pattern) return parse_address(pattern) end,
     key = address_key, tree = true, rank = function(pattern) return pattern.length end,
     matches = function(pattern, key)
-      return pattern.family == key.family and agree(pattern, key.bits)
+      return pattern.n == key.n and (pattern[1] ~ key[1]) & pattern.mask[1] == 0
+        and (key.n == 1 or (pattern[2] ~ key[2]) & pattern.mask[2] == 0)
     end,
   },
   reg = {
-    parse = function(pattern, insensitive, modern)
-      local matches, problem, offset = regex.compile(pattern, insensitive, modern)
-      if not matches then
-        return nil, ("regex '%s' is invalid (error=%s, erroffset=%d)."):format(pattern, problem, offset)
-      end
-      return matches
+    parse = function(pattern, insensitive, old)
+      local expression, problem = regex.compile(pattern, insensitive, old)
+      return expression, problem and ("regex '%s' %s."):format(pattern, problem)
     end,
-    matches = function(matches, value) return matches(value) end,
+    key = function(value) return value end, -- in lower case it would not match "(?-i)A"
+    matches = function(expression, value) return expression:matches(value) end,
   },
 }
 
---- Does HAProxy keep this pattern in a tree? A mask with holes is none of it.
-function M.is_in_tree(method, pattern)
-  local way = M.methods[method.type]
-  return way.tree and not method.insensitive and (method.type ~= "ip" or way.parse(pattern).length >= 0)
+--- Does HAProxy keep a pattern, as parse() returned it, in a tree? Not an address whose mask has holes.
+---@return boolean
+function M.is_in_tree(method, parsed)
+  return M.methods[method.type].tree and not method.insensitive and (method.type ~= "ip" or parsed.length >= 0) or false
 end
 
 local by_suffix = { beg = true, sub = true, dir = true, dom = true, ["end"] = true, reg = true, len = true }

@@ -5,6 +5,7 @@
 -- closing line (older HAProxys forget it here and there).
 
 local inet = require("haplua.inet")
+local options = require("haplua.base.options")
 
 local M = {}
 
@@ -34,16 +35,23 @@ local function message(text, severity)
   return text .. "\n", severity or ERROR
 end
 
+local declaration = options.record({
+  addr = "text", port = "integer", weight = "integer", disabled = "boolean", check = "boolean",
+})
+
+-- A misspelt field of a server would have no effect.
+local Server = {
+  __newindex = function(_, name)
+    error(("a server of the fake HAProxy has no field '%s'"):format(tostring(name)), 2)
+  end,
+}
+
 --- Make a server as it is after a start.
 local function make(fake, name, declared, index)
-  local backend, server = name:match("^([^/]+)/([^/]+)$")
+  options.argument("test.haproxy", ("server '%s'"):format(tostring(name)), declared, declaration)
+  local backend, server = tostring(name):match("^([^/]+)/([^/]+)$")
   if not backend then
-    error(("haproxy: servers are named 'backend/server', not '%s'"):format(tostring(name)), 0)
-  end
-  for key in pairs(declared) do
-    if key ~= "addr" and key ~= "port" and key ~= "weight" and key ~= "disabled" and key ~= "check" then
-      error(("haproxy: server %s: there is no option '%s'"):format(name, tostring(key)), 0)
-    end
+    error(("test.haproxy: servers are named 'backend/server', not '%s'"):format(tostring(name)), 0)
   end
   return {
     backend = backend, name = server, addr = declared.addr or "127.0.0.1", port = declared.port or 8000 + index,
@@ -56,16 +64,19 @@ end
 --- Make the servers that a fake's options declare: {"app/a1", ...}, or {["app/a1"] = {addr=, port=, weight=,
 -- disabled=, check=}, ...}, in the order of their names.
 function M.make(fake, declared)
-  local names = {}
+  local names, plain = {}, {}
   for key, value in pairs(declared) do
     if type(key) == "string" then
       names[#names + 1] = { key, value }
+    else
+      plain[key] = value
     end
   end
+  options.argument("test.haproxy", "servers", plain, options.list("text"))
   table.sort(names, function(a, b)
     return a[1] < b[1]
   end)
-  for i, name in ipairs(declared) do
+  for i, name in ipairs(plain) do
     table.insert(names, i, { name, {} })
   end
   local servers, backends, seen = {}, {}, {}
@@ -85,6 +96,9 @@ function M.make(fake, declared)
     for _, server in ipairs(servers) do
       server.backend_id = server.backend == backend.name and backend.id or server.backend_id
     end
+  end
+  for _, server in ipairs(servers) do
+    setmetatable(server, Server)
   end
   return servers, backends
 end

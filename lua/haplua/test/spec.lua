@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
---- describe, it and what belongs to them: gathers the tests of a file, and runs them one after the other, each in
--- a task and a world of its own.
+--- describe(), it() and the hooks: read the tests of a file, and run them one after the other, each in a task and a
+-- world of its own.
 
 local virtual = require("haplua.virtual")
+local options = require("haplua.base.options")
 local world = require("haplua.test.world")
 local task = require("haplua.task")
 local assertions = require("haplua.test.assert")
+local show = require("haplua.test.show")
 
 local M = {}
 
@@ -20,43 +22,61 @@ local function new_block(name, outer)
   return { name = name, outer = outer, tests = {}, hooks = { setup = {}, teardown = {}, before_each = {}, after_each = {} } }
 end
 
---- The globals of a test file, which gather into the block.
+-- What pending() raises within a test.
+local Pending = { __tostring = function(pending) return "pending: " .. pending.message end }
+
+--- The globals of a test file. While it is loaded they add to the block that `loading.block` is.
+---@param loading {block: haplua.test.Block?}
 ---@return table globals
-function M.globals(root)
-  local current = root
+local function make_globals(loading)
   local globals = { assert = assertions.assert }
 
+  local function add_to(call, ...)
+    for i = 1, select("#", ...), 3 do
+      options.argument(call, select(i, ...))
+    end
+    return loading.block or error(call .. ": not within a test", 3)
+  end
+
   function globals.describe(name, fn)
-    local block = new_block(tostring(name), current)
-    table.insert(current.tests, block)
-    current = block
+    local outer = add_to("describe", "name", name, "word", "function", fn, "function")
+    local block = new_block(tostring(name), outer)
+    table.insert(outer.tests, block)
+    loading.block = block
     fn()
-    current = block.outer
+    loading.block = outer
   end
 
   function globals.it(name, fn)
-    table.insert(current.tests, { name = tostring(name), fn = fn, block = current, place = assertions.place() })
+    local block = add_to("it", "name", name, "word", "function", fn, "function")
+    table.insert(block.tests, { name = tostring(name), fn = fn, block = block, place = assertions.place() })
   end
 
   function globals.pending(name)
-    table.insert(current.tests, { name = tostring(name), block = current })
+    options.argument("pending", "name", name, "word")
+    if not loading.block then
+      error(setmetatable({ message = tostring(name) }, Pending), 0)
+    end
+    table.insert(loading.block.tests, { name = tostring(name), block = loading.block })
   end
 
-  for hook in pairs(root.hooks) do
+  for hook in pairs(loading.block.hooks) do
     globals[hook] = function(fn)
-      table.insert(current.hooks[hook], fn)
+      table.insert(add_to(hook, "function", fn, "function").hooks[hook], fn)
     end
   end
   return globals
 end
 
---- The file's tests. What a file or its describe() raises goes through.
+--- Read a file's tests. Raises what the file, or a describe() of it, raises.
 ---@return haplua.test.Block
 function M.load(path)
   local root = new_block("")
-  local globals = M.globals(root)
+  local loading = { block = root }
+  local globals = make_globals(loading)
   globals._G = globals
   virtual.load(path, globals)()
+  loading.block = nil
   return root
 end
 
@@ -68,18 +88,45 @@ local function full_name(test)
   return name
 end
 
+local function is_chosen(test, text)
+  return not text or full_name(test):find(text, 1, true) ~= nil
+end
+
+--- The names of a block's tests.
+---@param text string?  only of those that have it in their names
+---@return string[]
+function M.names(block, text)
+  local names = {}
+  for _, test in ipairs(block.tests) do
+    if test.tests then
+      local inner = M.names(test, text)
+      table.move(inner, 1, #inner, #names + 1, names)
+    elseif is_chosen(test, text) then
+      names[#names + 1] = full_name(test)
+    end
+  end
+  return names
+end
+
 ---@class haplua.test.Outcome
 ---@field name string
 ---@field status "ok"|"failed"|"skipped"
 ---@field message string?
 ---@field place string?
 
---- Handler: where in a file the error was raised.
+--- Is this the error of a signal, which ends `haplua test`?
+function M.is_signal(problem)
+  return type(problem) == "table" and problem.signal ~= nil
+end
+
+--- Handler: add the place in a file where the error was raised.
 local function with_place(problem)
-  if getmetatable(problem) == assertions.Failure then
+  local meta = getmetatable(problem)
+  if meta == assertions.Failure or meta == Pending or M.is_signal(problem) then
     return problem
   end
-  return setmetatable({ message = tostring(problem), place = assertions.place(), cause = problem }, assertions.Failure)
+  local message = type(problem) == "string" and problem or show.show(problem)
+  return setmetatable({ message = message, place = assertions.place(), cause = problem }, assertions.Failure)
 end
 
 local function call_all(hooks)
@@ -98,7 +145,7 @@ local function blocks_of(test)
   return blocks
 end
 
---- What a test's task does: the hooks around it, however it ends.
+--- Run a test and the hooks around it: after_each() is called however the test ends.
 local function run_in_task(test)
   local blocks = blocks_of(test)
   local ok, problem = xpcall(function()
@@ -109,7 +156,7 @@ local function run_in_task(test)
   end, with_place)
   for i = #blocks, 1, -1 do
     local hooked, other = xpcall(call_all, with_place, blocks[i].hooks.after_each)
-    if ok and not hooked then
+    if not hooked and (ok or getmetatable(problem) == Pending) then
       ok, problem = false, other
     end
   end
@@ -118,61 +165,67 @@ local function run_in_task(test)
   end
 end
 
---- Call in a task of its own, with a world of its own, for `seconds` of real time at most.
+--- Run a test in a task and a world of its own, for `seconds` of real time at most.
 ---@return boolean ok, any problem
-local function guarded(seconds, fn, ...)
+local function run_guarded(test, seconds)
   local finish = world.begin()
-  local worker <close> = task.spawn(fn, ...)
+  local worker <close> = task.spawn(run_in_task, test)
   virtual.guard(worker, seconds)
   local ok, problem = pcall(worker.wait, worker)
   local late = virtual.guard()
-  if type(problem) == "table" and problem.signal then
-    error(problem, 0) -- Ctrl-C ends it all
+  if not ok and not M.is_signal(problem) then -- where the wait itself was broken off, the worker's own error counts
+    worker:cancel()
+    ok, problem = pcall(worker.wait, worker)
   end
   if not ok then -- where the wait itself was broken off, the worker's own error counts
     worker:cancel()
     ok, problem = pcall(worker.wait, worker)
   end
   pcall(finish)
-  if late then
-    ok = false
-    problem = { message = ("it took more than %g s of real time"):format(seconds) }
+  if M.is_signal(problem) then
+    error(problem, 0)
+  elseif late then
+    return false, { message = ("it took more than %g s of real time"):format(seconds) }
   end
   return ok, problem
 end
 
 ---@return haplua.test.Outcome
-local function run_test(test, options)
-  if not test.fn then
-    return { name = full_name(test), status = "skipped" }
+local function run_test(test, seconds)
+  local outcome = { name = full_name(test), status = test.fn and "ok" or "skipped" }
+  local ok, problem = true, nil
+  if test.fn then
+    ok, problem = run_guarded(test, seconds)
   end
-  local ok, problem = guarded(options.seconds, run_in_task, test)
-  if ok then
-    return { name = full_name(test), status = "ok" }
+  if not ok then
+    local known = type(problem) == "table"
+    outcome.status = getmetatable(problem) == Pending and "skipped" or "failed"
+    outcome.message, outcome.place = known and problem.message or tostring(problem), known and problem.place or test.place
   end
-  local known = type(problem) == "table"
-  return {
-    name = full_name(test), status = "failed", message = known and problem.message or tostring(problem),
-    place = known and problem.place or test.place,
-  }
+  return outcome
 end
 
---- Run a block's tests, and tell of each.
----@param options {seconds: number, name: string?}
----@param tell fun(outcome: haplua.test.Outcome)
-function M.run(block, options, tell)
+--- Run the chosen tests of a block, and report each. A block without one runs no hook.
+---@param chosen {seconds: number, name: string?}  real time for each test; a text that their names have
+---@param report fun(outcome: haplua.test.Outcome)
+function M.run(block, chosen, report)
+  if #M.names(block, chosen.name) == 0 then
+    return
+  end
   local ok, problem = xpcall(call_all, with_place, block.hooks.setup)
   for _, test in ipairs(ok and block.tests or {}) do
     if test.tests then
-      M.run(test, options, tell)
-    elseif not options.name or full_name(test):find(options.name, 1, true) then
-      tell(run_test(test, options))
+      M.run(test, chosen, report)
+    elseif is_chosen(test, chosen.name) then
+      report(run_test(test, chosen.seconds))
     end
   end
   local torn, other = xpcall(call_all, with_place, block.hooks.teardown)
   problem = not ok and problem or not torn and other or nil
-  if problem then
-    tell({ name = block.name .. ": setup or teardown", status = "failed", message = problem.message, place = problem.place })
+  if M.is_signal(problem) then
+    error(problem, 0)
+  elseif problem then
+    report({ name = block.name .. ": setup or teardown", status = "failed", message = problem.message, place = problem.place })
   end
 end
 

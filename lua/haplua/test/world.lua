@@ -1,19 +1,19 @@
 -- SPDX-License-Identifier: MIT
 --
---- What a test finds around it under `haplua test`: the fake HAProxys at their addresses, the scripts that run,
--- the environment, a folder. Begun anew for each test. The functions for tests are in lua/haplua/test.lua.
+--- What surrounds a test under `haplua test`: the fake HAProxys at their addresses, the scripts that run, the
+-- environment, a temporary folder. Each test has a world of its own. The functions for tests are in lua/haplua/test.lua.
 
 local virtual = require("haplua.virtual")
 local task = require("haplua.task")
 
 local M = {}
 
--- Where every test begins: a Thursday. A test that depends on today is none.
+-- What the wall clock shows when a test begins, so that no test depends on today. A Thursday.
 M.BEGIN = 1767225600 -- 2026-01-01T00:00:00Z
 
 ---@class haplua.test.World
 ---@field fakes table<string, haplua.test.HAProxy>  by address
----@field runs haplua.test.Run[]  those that may not have ended
+---@field runs haplua.test.Run[]  the scripts that the test has started
 ---@field env table<string, string|false>
 ---@field folder string?
 local world = { fakes = {}, runs = {}, env = {} }
@@ -22,12 +22,13 @@ M.now = world
 
 local real_getenv, real_time, real_date = os.getenv, os.time, os.date
 
---- "unix@/path" and "/path" are one.
+--- The name of an address in `fakes`: "unix@/path" is the same as "/path".
 local function canonical(address)
   return (address:gsub("^unix@", ""))
 end
 
---- Who answers a request: called by the host.
+--- Answer a request, in the place of HAProxy. The host calls it with put_off after the delay that it returned.
+---@return string? bytes, number? delay, string? error  what virtual.answer() expects
 local function answer(address, bytes, put_off)
   local fake = world.fakes[canonical(address)]
   if not fake then
@@ -44,11 +45,11 @@ local function answer(address, bytes, put_off)
   return text
 end
 
---- Put a fake HAProxy at an address.
+--- Put a fake HAProxy at an address. Raises if there is one.
 function M.place(fake, address)
   address = canonical(address)
   if world.fakes[address] then
-    error(("there is a fake HAProxy at %s already"):format(address), 3)
+    error(("test.haproxy: there is a fake HAProxy at %s already"):format(address), 3)
   end
   world.fakes[address] = fake
 end
@@ -58,13 +59,13 @@ function M.is_free(address)
   return world.fakes[canonical(address)] == nil
 end
 
---- A temporary folder, gone at the end of the test.
+--- The test's temporary folder, which finish() removes. It is in memory where that is possible: a journal waits for
+-- the disk at each change.
 ---@return string path
 function M.folder()
   if not world.folder then
     local random <close> = assert(io.open("/dev/urandom", "rb"))
     local name = ("haplua-test.%016x"):format(("J"):unpack(random:read(8)))
-    -- in memory, where it can be: a journal waits for the disk at each change
     for _, base in ipairs({ real_getenv("TMPDIR") or "/dev/shm", "/tmp" }) do
       local path = base .. "/" .. name
       -- not run{}: os.getenv() may be called where nothing may wait
@@ -78,8 +79,9 @@ function M.folder()
   return world.folder
 end
 
---- Scripts must not find the machine's own configuration, nor write its journal: unless the test says
--- otherwise, they get ones in the test's folder.
+--- Write a configuration into the test's folder, with a journal there: a test must not find the machine's
+-- configuration, nor write its journal.
+---@return string path
 local function configuration()
   local path = M.folder() .. "/config.lua"
   local f <close> = assert(io.open(path, "w"))
@@ -100,7 +102,7 @@ local function getenv(name)
   return real_getenv(name)
 end
 
---- A stream that writes where the running script does.
+--- A stream that writes to the output of the script that calls it, or of the test.
 local function stream(is_error)
   local file = {}
   function file:write(...)
@@ -121,7 +123,7 @@ local function stream(is_error)
   return file
 end
 
---- Put the virtual time, the environment and the streams in the place of Lua's. Once, at the start.
+--- Replace Lua's functions for time, environment and output. Called once, before the first file is loaded.
 function M.install()
   os.getenv = getenv
   function os.time(t)
@@ -144,8 +146,9 @@ function M.install()
   virtual.answer(answer)
 end
 
---- What is there before a test begins stays: fakes that the file made at its top level.
----@return fun() finish  ends the test's scripts and lets go of what it made
+--- Begin a world for a test, or for a file. What the outer world has is there, too: the fakes and the environment
+-- that a file has made outside of its tests.
+---@return fun() finish  ends the test's scripts, removes its folder, and returns to the outer world
 function M.begin()
   local outer = { fakes = world.fakes, runs = world.runs, env = world.env, folder = world.folder }
   world.fakes = setmetatable({}, { __index = outer.fakes })
@@ -153,16 +156,14 @@ function M.begin()
   world.runs, world.folder = {}, nil
   virtual.clock(M.BEGIN)
   return function()
+    local folder = world.folder
     for i = #world.runs, 1, -1 do
       pcall(world.runs[i].stop, world.runs[i])
     end
-    if world.folder then
-      require("run")({ "rm", "-rf", world.folder })
+    world.fakes, world.runs, world.env, world.folder = outer.fakes, outer.runs, outer.env, outer.folder
+    if folder then
+      require("run")({ "rm", "-rf", folder })
     end
-    for name in pairs(outer) do
-      world[name] = outer[name]
-    end
-    world.folder = outer.folder
   end
 end
 
