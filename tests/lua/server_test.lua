@@ -120,6 +120,21 @@ describe("a change of a server", function()
     assert.equal("drain", row.admin)
   end)
 
+  it("that is undone while the server drains is refused", function()
+    function Target:stat()
+      row.admin = "ready" -- as a reload does
+      return { { svname = "a1", scur = 0 } }
+    end
+    function Target:batch(commands)
+      row.admin = commands[1][5]
+    end
+    local held = server.hold("app/a1")
+    local ok, problem = pcall(held.drain, held, 60)
+    assert.is_false(ok)
+    assert.equal("refused", problem.kind)
+    assert.matches(": app/a1 is ready although it was drained$", problem.message)
+  end)
+
   it("of a held one is checked before anything is sent", function()
     local held = server.hold("app/a1")
     for text, call in pairs({
