@@ -27,6 +27,7 @@ describe("a change of a server", function()
 
   after_each(function()
     Target.batch, Target.servers, Target.stat = batch, servers, stat
+    haproxy.servers, haproxy.stat = nil, nil -- the module remembers the methods that were called
   end)
 
   local function set(want)
