@@ -3,6 +3,7 @@
 -- haproxy.server_set and haplua.server against an HAProxy that does not do, or shows, what it should.
 
 local core = require("haplua.core")
+local module = require("haproxy")
 local server = require("haplua.server")
 
 describe("a change of a server", function()
@@ -27,7 +28,7 @@ describe("a change of a server", function()
 
   after_each(function()
     Target.batch, Target.servers, Target.stat = batch, servers, stat
-    haproxy.servers, haproxy.stat = nil, nil -- the module remembers the methods that were called
+    module.servers, module.stat = nil, nil -- the module remembers the methods that were called
   end)
 
   local function set(want)
