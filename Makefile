@@ -36,6 +36,8 @@ module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # No socket, no Lua: what unit tests and fuzzers link.
 PURE    := base/buf base/err base/multiset os/clock \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
+# Sockets and a loop, but no Lua: what the unit tests of src/net link besides.
+NET     := $(patsubst src/%.c,%,$(wildcard src/net/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
@@ -76,8 +78,10 @@ $(B)/packages-%: tests/packages.sh
 # A test program is linked with the wraps that its marker comment asks for.
 $(B)/test_%: tests/unit/test_%.c $(PURE:%=$(B)/%.o) | $(B)/packages-check
 	@echo "CC   $<"
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(PURE:%=$(B)/%.o) \
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(filter %.o,$^) \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
+
+$(filter $(foreach m,$(NET:net/%=%),$(B)/test_$(m) $(B)/test_$(m)_%),$(UNITS)): $(NET:%=$(B)/%.o)
 
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) | $(B)/packages-fuzz
 	@echo "CC   $<"
