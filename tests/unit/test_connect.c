@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 
 /* A resolver of the test's own: a name is "b0" and up (does not answer before
  * let_answers()), "none" (no such name), or "two" (nobody listens at its first address).
@@ -22,7 +23,7 @@ int __wrap_socket(int domain, int type, int protocol);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int blocked, answers; /* under the lock */
+static int blocked, answers, signals_blocked; /* under the lock */
 
 int __wrap_getaddrinfo(const char *host, const char *service,
 		       const struct addrinfo *hints, struct addrinfo **found)
@@ -32,7 +33,12 @@ int __wrap_getaddrinfo(const char *host, const char *service,
 	if (strcmp(host, "none") == 0)
 		return EAI_NONAME;
 	if (*host == 'b') {
+		sigset_t mask;
+
+		/* Signals are for the loop's thread. */
+		pthread_sigmask(SIG_BLOCK, NULL, &mask);
 		pthread_mutex_lock(&lock);
+		signals_blocked = sigismember(&mask, SIGTERM);
 		blocked++;
 		while (!answers)
 			pthread_cond_wait(&changed, &lock);
@@ -362,6 +368,7 @@ static void a_look_up_is_left_behind(void **state)
 	(void)state;
 	assert_int_equal(start("b0:1"), CONNECT_PENDING);
 	wait_for_blocked(1);
+	assert_true(signals_blocked);
 	connect_close(&c);
 	turn();
 	assert_int_equal(calls, 0);
