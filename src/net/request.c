@@ -364,7 +364,7 @@ void request_start(struct request *r, uint64_t deadline, void (*wake)(void *),
 		rc = clock_set(t->clock, &r->deadline, deadline, on_deadline);
 	if (rc < 0)
 		finish(r, rc);
-	else if (t->first || t->connections >= t->connections_max)
+	else if (t->connections >= t->connections_max)
 		queue_add(r);
 	else
 		begin(r);

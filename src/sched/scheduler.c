@@ -116,6 +116,15 @@ bool task_can_wait(lua_State *L)
 	return t && lua_isyieldable(L) && t->unyieldable == 0;
 }
 
+/* For a continuation that looks itself what is to be raised. */
+static int unpark_only_k(lua_State *L, int status, lua_KContext context)
+{
+	struct task *t = task_of(L);
+
+	(void)context;
+	return unpark(t)(L, status, t->context);
+}
+
 /* The running task, if it can wait here; else raise. */
 static struct task *waiting_task(lua_State *L)
 {
@@ -218,7 +227,7 @@ static int end_k(lua_State *L, int status, lua_KContext context)
 	if (!t->failed && push_due(L, t))
 		fail(L, t);
 	if (t->children || (!t->failed && t->failed_children))
-		return task_park_quietly(L, NULL, 0, end_k);
+		return park(L, waiting_task(L), NULL, 0, end_k, unpark_only_k);
 	if (!t->failed)
 		return lua_gettop(L) - 1;
 	push_box(L, t);

@@ -329,6 +329,13 @@ static void a_grace_is_time_alone(void **state)
 			"task.sleep(0.5) local from = task.now() t:cancel() "
 			"return kind(t.wait, t) .. task.now() - from"),
 		"interrupted5.0");
+	/* who has returned has its children cancelled then */
+	assert_string_equal(
+		result_of("local t = task.spawn(function() "
+			  "  task.spawn(task.sleep, 60) pcall(task.sleep, 1) end) "
+			  "task.sleep(0.5) local from = task.now() t:cancel() "
+			  "return kind(t.wait, t) .. task.now() - from"),
+		"interrupted5.0");
 	/* who has left the deadline is free again */
 	assert_string_equal(
 		result_of("pcall(task.deadline, 1, function() pcall(task.sleep, 2) "
