@@ -5,7 +5,7 @@
  *     DISK_FULL=N       the Nth write to a regular file and all later ones fail: ENOSPC
  *     DISK_BROKEN=N     the Nth fsync() or fdatasync() fails: EIO
  *     DISK_READONLY=S   a file whose path contains S cannot be opened for writing: EROFS
- *     DISK_TOLD=FILE    make this file at the first failure
+ *     DISK_FAILED=FILE  make this file at the first failure
  *     DISK_ROOM=FILE    while this file exists, nothing fails
  *
  * Counts begin at 1. They are not exact if several threads write at the same time. */
@@ -24,9 +24,9 @@
  * through a data pointer: ISO C has no conversion from one to a function pointer. */
 #define NEXT(name) (*(void **)&next = dlsym(RTLD_NEXT, #name))
 
-static void tell(void)
+static void note(void)
 {
-	const char *path = getenv("DISK_TOLD");
+	const char *path = getenv("DISK_FAILED");
 
 	if (path)
 		close((int)syscall(SYS_openat, AT_FDCWD, path, O_CREAT | O_WRONLY, 0600));
@@ -38,7 +38,7 @@ static bool fails(int error)
 
 	if (room && access(room, F_OK) == 0)
 		return false;
-	tell();
+	note();
 	errno = error;
 	return true;
 }
