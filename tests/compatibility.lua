@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
--- compatibility.lua - the table of docs/compatibility.md.
+-- compatibility.lua - write or check the table of docs/compatibility.md.
 --
 --   lua5.4 tests/compatibility.lua make FOLDER    write it, from the files that tests/versions_check.sh
---                                                 and tests/real/compatibility_test.lua left in FOLDER
---   lua5.4 tests/compatibility.lua check          has it a row for each feature, and a word in each cell?
+--                                                 and tests/real/compatibility_test.lua have left in FOLDER
+--   lua5.4 tests/compatibility.lua check          check that it has a row for each feature and no empty cell
 --
--- FOLDER/VERSION holds lines of a feature's id, a tab, and how it works; `version` is such a line, too.
--- FOLDER/VERSION.log is what the tests printed.
+-- Each line of FOLDER/VERSION has the id of a feature (or `version`), a tab, and a text. FOLDER/VERSION.log is the
+-- output of the tests.
 
 package.path = "tests/real/?.lua;" .. package.path
 
@@ -27,7 +27,8 @@ local function content(path)
   return f and f:read("a") or fail("%s is not there", path)
 end
 
---- What one version's file says: id -> text.
+--- Read one version's file.
+---@return table<string, string> cells  text by id
 local function cells(path)
   local found = {}
   for id, text in content(path):gmatch("([^\t\n]+)\t([^\n]+)\n") do
@@ -36,7 +37,8 @@ local function cells(path)
   return found
 end
 
---- How tests/real went, and what it skipped.
+--- Read the results of tests/real.
+---@return string text, table<string, integer> why  how many tests were skipped for which reason
 local function results(path)
   local text = "\n" .. content(path)
   local passed, failed, broken, skipped = text:match("\nlua: (%d+) passed, (%d+) failed, (%d+) broken, (%d+) skipped\n$")
@@ -78,18 +80,18 @@ local function table_of(folder)
   end
   text[#text + 1] = line(tests)
   if #notes > 0 then
-    text[#text + 1] = "\nSkipped, as they need what that version has not:\n\n" .. table.concat(notes)
+    text[#text + 1] = "\nSkipped tests, which need what that version does not have:\n\n" .. table.concat(notes)
   end
   return table.concat(text)
 end
 
---- The page: what stands before the marks, between them, and behind.
+--- The parts of the page before, between and after the two marks.
 local function parts()
   local text = content(PAGE)
   local first, past = text:find(BEGIN, 1, true)
   local last, behind = text:find(END, past or 1, true)
   if not first or not last then
-    fail("%s has not its two marks", PAGE)
+    fail("%s does not have its two marks", PAGE)
   end
   return text:sub(1, past), text:sub(past + 1, last - 1), text:sub(last, behind) .. text:sub(behind + 1)
 end

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * coverage.c - linked into the program that `make coverage` measures: a process that ends
- * itself by a signal writes down first what it has run. Wraps raise(). */
+ * coverage.c - part of the program that `make coverage` measures. It wraps raise(), so
+ * that a process which ends itself by a signal saves its line counts first. */
 #include <signal.h>
 
 void __gcov_dump(void);

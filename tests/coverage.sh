@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# coverage.sh - line coverage of src/, file by file, from what an instrumented build has left.
+# coverage.sh - print the line coverage of each file of src/, from the counts of an instrumented build.
 # Usage: coverage.sh FOLDER LEAST [MODULE...]
-# FOLDER holds the objects, and then, for each source, a .gcov file: "#####" marks a line that did not
-# run. MODULEs: only these. Status 1 when less than LEAST percent of all lines ran.
-# A line that cannot run says so itself, in a comment that begins with "unreached:" and gives the
-# reason; it is not counted, and is complained about when it did run.
+# FOLDER holds the objects. It gets a .gcov file for each source, in which "#####" marks a line that did
+# not run. With MODULEs only these are printed. Status 1 when less than LEAST percent of all lines ran.
+# A line that cannot run has a comment that begins with "unreached:" and gives the reason. It is not
+# counted; if it did run, that is an error.
 set -eu
 folder=$1
 least=$2
@@ -19,7 +19,7 @@ if [ $# = 0 ]; then
 fi
 
 for m in "$@"; do
-	# the lines of headers, which come along, are left out
+	# gcov prints the lines of headers, too: leave them out
 	gcov --stdout -o "$folder/$m.o" "src/$m.c" 2>"$folder/gcov.log" | awk -v source="Source:src/$m.c" '
 		/:Source:/ { mine = substr($0, length($0) - length(source) + 1) == source }
 		mine' >"$folder/$m.c.gcov"
@@ -43,7 +43,7 @@ awk -v least="$least" -F: '
 	$1 ~ /-$/ { next }
 	/unreached:/ {
 		if ($1 !~ /[#=]/) {
-			print name ":" $2 + 0 ": said to be unreached, and did run"
+			print name ":" $2 + 0 ": the comment says unreached, but the line did run"
 			bad = 1
 		}
 		next

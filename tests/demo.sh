@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# demo.sh - what haplua does, shown on a private HAProxy. `make demo` builds, then runs it.
-# All that it starts listens on loopback ports only, and is gone when it ends, however it
-# ends. Status: 0, or 1 when a step showed something else than it should.
+# demo.sh - show what haplua does, on a private HAProxy. `make demo` builds haplua, then runs this.
+# The servers that it starts listen on loopback ports only, and end with it. Status: 0, or 1
+# when a step printed something else than expected.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 PATH=$PATH:/usr/sbin:/sbin
@@ -29,7 +29,7 @@ fail()
 	exit 1
 }
 
-# A port that nobody listens on, from below the range of outgoing connections.
+# Print a free port below the range of ports for outgoing connections.
 free_port()
 {
 	while :; do
@@ -40,7 +40,7 @@ free_port()
 	echo "$port"
 }
 
-# Wait until the port $1 answers. False: process $2 has ended before that.
+# Wait until the port $1 answers. Fails if process $2 ends before that.
 answers()
 {
 	until curl -s -o "$dir/null" --max-time 5 "http://127.0.0.1:$1/"; do
@@ -49,7 +49,7 @@ answers()
 	done
 }
 
-# The website: an application, and an nginx with the maintenance page.
+# Start the website: an nginx with the application and the maintenance page.
 start_nginx()
 {
 	app=$(free_port) page=$(free_port)
@@ -111,7 +111,8 @@ start_haproxy()
 	answers "$port" $!
 }
 
-# A port may be taken by somebody else between our look and our start: then once more.
+# Start a server by the function $1. Another process may take the port before the server listens: then
+# try again.
 start()
 {
 	for _ in 1 2 3; do
@@ -120,7 +121,7 @@ start()
 	fail "cannot start ${1#start_}"
 }
 
-# Run a command line as a person would type it; what comes must hold the text $1.
+# Show and run a command line. Its output must contain the text $1.
 try()
 {
 	wanted=$1
@@ -158,16 +159,16 @@ ${dim}    stats socket $dir/haproxy.sock mode 600 level admin
 END
 say "1. A visitor gets the application."
 visit "The application" 200
-say "2. Maintenance begins: from this instant on, for everybody."
+say "2. Maintenance begins, for all visitors and at once."
 try "" "export HAPLUA_SOCKET=$dir/haproxy.sock HAPLUA_JOURNAL=$dir/journal.db"
 try "maintenance is on" "./haplua scripts/maint.lua on --reason 'new database'"
 say "3. The same visitor gets the maintenance page, from nginx."
 visit "Back soon" 503
-say "4. What is the state, since when, by whom, and why?"
+say "4. The current state: since when, by whom, why."
 try "reason: new database" "./haplua scripts/maint.lua status"
 say "5. Maintenance ends."
 try "maintenance is off" "./haplua scripts/maint.lua off"
 visit "The application" 200
-say "6. Who did what?"
+say "6. The journal has all changes."
 try "[done]" "./haplua scripts/maint.lua log"
-say "That is all. docs/maintenance.md goes on; scripts/ has more policies, to run and to copy."
+say "See docs/maintenance.md for more. scripts/ has more policies to run and to copy."

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * fake.c - a server that plays HAProxy's socket, badly: for the tests of what goes wrong.
+ * fake.c - a server in the place of HAProxy's socket that misbehaves as a test asks for.
  * Usage: fake PATH|tcp STEP...
- * Says "ready ADDRESS" on standard output, then, as each connection ends, its number and
- * the bytes that came, and "holds" where that step is reached.
- * Every connection is served by the steps, side by side with others:
+ * Prints "ready ADDRESS" when it listens, "holds" when it reaches the step `hold`, and at
+ * the end of each connection its number and the bytes that it has received.
+ * Each connection runs through the steps by itself:
  *
- *     read          until a line feed or the end of file has come
- *     drain         until the end of file
- *     say TEXT      send; \n \t \\ \xHH as in C
- *     drip MS TEXT  the same, byte by byte, with a pause after each
- *     endless TEXT  again and again, until the peer closes
- *     wait MS
- *     hold          say nothing until the peer closes
+ *     read          receive up to a line feed or the end of file
+ *     drain         receive up to the end of file
+ *     say TEXT      send TEXT; \n \t \\ \xHH are as in C
+ *     drip MS TEXT  send TEXT byte by byte, with a pause of MS after each byte
+ *     endless TEXT  send TEXT again and again until the peer closes
+ *     wait MS       pause
+ *     hold          send nothing until the peer closes
  *     reset         close with a reset instead of an end of file
- *     next          the steps from here on are for the next connection, and those after
- *     deaf          (alone) accept nothing, once the backlog is full
+ *     next          the steps from here on are for the later connections
+ *     deaf          (the only step) accept no connection; the backlog is 0
  *
- * After its last step a connection is closed. Runs until it is killed. */
+ * After the last step it closes the connection. It runs until it is killed. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -56,8 +56,8 @@ static void pause_ms(long ms)
 		;
 }
 
-/* Undo the escapes of `text` into `out`, which has room for as much. Returns the length.
- */
+/* Copy `text` without its escapes to `out`, which has room for all of it. Returns the
+ * length. */
 static size_t unescape(char *out, const char *text)
 {
 	size_t n = 0;
@@ -95,7 +95,7 @@ static bool send_all(int fd, const char *p, size_t n)
 	return true;
 }
 
-/* Read on until `end` has come, or the end of file where it is NUL. */
+/* Receive up to the byte `end`; if that is NUL, up to the end of file. */
 static void receive(struct peer *peer, char end)
 {
 	for (;;) {
@@ -135,7 +135,7 @@ static void say(struct peer *peer, const char *text, long pause, bool endless)
 	free(bytes);
 }
 
-/* A local socket resets only what has come and was not read: wait for that. */
+/* A local socket sends a reset only if it has unread bytes: wait for some. */
 static void reset(const struct peer *peer)
 {
 	struct linger now = {.l_onoff = 1};
@@ -153,7 +153,7 @@ static void hold(struct peer *peer)
 	receive(peer, '\0');
 }
 
-/* What follows the word in a step, or NULL when it is another word. */
+/* The text after the word in a step, or NULL if the step is another word. */
 static const char *after(const char *step, const char *word)
 {
 	size_t n = strlen(word);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * model.h - how HAProxy reads a request line, written down without regard to command.c.
- * The unit and fuzz tests hold our encoder against it. docs/protocol.md, "Words". */
+ * model.h - how HAProxy reads a request line, written independently of command.c. The
+ * unit and fuzz tests compare our encoder with it. Facts: docs/protocol.md, "Words". */
 #ifndef HAP_MODEL_H
 #define HAP_MODEL_H
 
@@ -16,7 +16,8 @@ struct model_command {
 	struct span words[MODEL_WORDS_MAX];
 };
 
-/* Where the command ends that begins at line[0]: at an unescaped ';' or with the line. */
+/* The length of the command that begins at line[0]. It ends at an unescaped ';' or at the
+ * end of the line. */
 static inline size_t model_end(const char *line, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -63,7 +64,8 @@ static inline bool model_marked_old(const char *p, size_t n)
 	return n >= 2 && p[n - 2] == '<' && p[n - 1] == '<';
 }
 
-/* Would 3.0 and 3.2? They look at what follows the last blank, escaped or not. */
+/* Would 3.0 and 3.2 wait for one? They look at what follows the last blank, whether that
+ * is escaped or not. */
 static inline bool model_marked_new(const char *p, size_t n)
 {
 	size_t i;

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# packages.sh - install the Debian packages that a step needs and that are missing.
+# packages.sh - install the missing Debian packages of one or several steps.
 # Usage: packages.sh build|check|real|browser|demo|bench|window|fuzz...
-# Needs root only when something is missing. Elsewhere than on Debian it says what to install.
+# It needs root only if a package is missing. Without root or apt-get it prints what to install.
 set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libical-dev"
@@ -45,7 +45,7 @@ fi
 echo "installing:$missing" >&2
 apt-get update -qq
 
-# The daemons that come along are not to be started, nor to take ports.
+# Do not start the daemons of the packages: they would take ports.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
 	printf '#!/bin/sh\nexit 101\n' >$policy

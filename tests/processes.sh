@@ -1,18 +1,18 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 #
-# processes.sh - for scripts that start servers: they read it with `.`. It sees to it that
-# however the script ends, its processes end and its folder $dir goes.
+# processes.sh - for scripts that start servers; they include it with `.`. When the script ends, it
+# ends the script's processes and removes its folder $dir.
 
 dir=
 
-# Make $dir; $1 is for its name.
+# Make the folder $dir. $1 is a part of its name.
 make_folder()
 {
 	dir=$(mktemp -d "/tmp/haplua-$1.XXXXXX") || exit 1
 }
 
-# Every way out leads through here.
+# Runs at every exit and signal.
 clean()
 {
 	status=$?

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * stall.c - a machine that does not get round to a process for a while, now and then:
- * LD_PRELOAD.
+ * stall.c - make processes stop for a while at random, as on an overloaded machine. A
+ * library for LD_PRELOAD: `make check-stalls` finds tests that depend on being quick.
  *
  *     STALL_EVERY=N     one call in N stalls, at random; default 50
- *     STALL_MOST=MS     for up to so many milliseconds; default 30
- *     STALL_SEED=N      of the random numbers; default 1
- *     STALL_FIRST=PID   processes are numbered from this one: as far as the same ones
- * start in the same order, the same seed makes them stall at the same calls
+ *     STALL_MOST=MS     the longest stall in milliseconds; default 30
+ *     STALL_SEED=N      seed of the random numbers; default 1
+ *     STALL_FIRST=PID   number processes from this one. If the same processes start in
+ *                       the same order, the same seed makes the same calls stall
  *
- * What stalls is a look at the clock, a wait for events, and a message on its way, in
- * every process that inherits it: there a test goes wrong that counts on being quick.
- * And every alarm rings up to 50 us late. */
+ * Calls that read the clock, wait for events, connect or send stall, in every process
+ * that inherits LD_PRELOAD. Alarms ring up to 50 us late. */
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -41,7 +40,7 @@ __attribute__((constructor)) static void begin(void)
 	first = setting("STALL_FIRST", first);
 }
 
-/* A number, of this thread's own sequence (Marsaglia's xorshift). */
+/* The next random number; each thread has its own sequence (Marsaglia's xorshift). */
 static uint32_t any(void)
 {
 	static _Thread_local uint32_t x;

@@ -1,22 +1,22 @@
 #!/bin/sh
-# versions.sh - prepare the HAProxy versions that the tests run against.
+# versions.sh - fetch the HAProxy versions that the tests run against.
 #
-#   tests/versions.sh [DIR]      DIR: where they are kept, else haplua/versions in the
-#                                user's cache folder; remove it to fetch them again
+#   tests/versions.sh [DIR]      DIR keeps them; haplua/versions in the user's cache folder
+#                                unless given. Remove it to fetch them again
 #
-# Prints one line for each version that is there: VERSION PROGRAM. A version that cannot
-# be had is told on standard error, as `skip VERSION: reason`. Status 0 with at least one
-# version, 1 with none, 2 for bad usage. What apt and dpkg say goes to DIR/VERSION.log.
+# Prints one line for each version: VERSION PROGRAM. If it cannot get a version, it prints
+# `skip VERSION: reason` to standard error. Status 0 with at least one version, 1 with none,
+# 2 for bad usage. The output of apt and dpkg goes to DIR/VERSION.log.
 #
-# The packages are Debian's, each version from the release that ships it, with the libraries
-# of that release unpacked beside it. Nothing is installed, and root is not needed. PROGRAM
-# is an ordinary program of this machine, whose ELF header names its own loader and
-# libraries: it sees the machine's files, sockets and ports, and it can execute itself again,
-# as HAProxy does at a reload in master-worker mode. (Started through the loader it could
-# not: it would execute the bare file, with this machine's libraries.)
+# The packages are Debian's, each version from the release that ships it, together with the
+# libraries of that release. Nothing is installed, and root is not needed. PROGRAM is an
+# ordinary program of this machine, but its ELF header names the loader and the libraries of
+# its release. So it sees the machine's files, sockets and ports, and it can execute itself
+# again, as HAProxy does at a reload in master-worker mode. (A program that is started
+# through its loader cannot: it would execute the file with this machine's libraries.)
 #
-# The mirrors are those of apt's own configuration. On a machine whose apt knows no Debian
-# mirror, name them: HAPLUA_MIRROR, and HAPLUA_SECURITY_MIRROR for the security updates.
+# The mirrors are those of apt's configuration. If that has no Debian mirror, name them:
+# HAPLUA_MIRROR, and HAPLUA_SECURITY_MIRROR for the security updates.
 set -u
 
 usage()
@@ -25,7 +25,7 @@ usage()
 	exit 2
 }
 
-# A mirror, from the first source of apt whose release is one of Debian's, with suffix $1.
+# Print the mirror of apt's first source for a Debian release whose name ends with $1.
 mirror()
 {
 	# shellcheck disable=SC2016 # the names between parentheses are for apt
@@ -40,21 +40,21 @@ mirror()
 		$1 in known { print $2; exit }'
 }
 
-# True if $2 is a HAProxy of version $1 that runs here.
+# Succeeds if $2 is a HAProxy of version $1 that runs here.
 runs()
 {
 	[ -x "$2" ] && "$2" -v 2>/dev/null | grep -q "^HA-*Proxy version $1\."
 }
 
-# The reason of a failure: the last error in the log $1 that tells more than a count.
+# Print the reason of a failure: the last error in the log $1 that is not just a count.
 reason()
 {
 	line=$(sed -n '/index files failed/d; s/^E: //p' "$1" | tail -n 1)
 	echo "${line:-see $1}"
 }
 
-# The private apt of a build in $1 for release $2: sources, folders, an empty list of
-# installed packages. It keeps this machine's proxy and the like, not its hooks.
+# Configure a private apt in $1 for release $2, with its own sources and folders and an empty
+# list of installed packages. It uses this machine's proxy settings, but not its hooks.
 configure()
 {
 	mkdir -p "$1/lists/partial" "$1/archives/partial" "$1/none" || return 1
@@ -87,12 +87,12 @@ configure()
 	END
 }
 
-# Fetch haproxy and all that it needs, from release $2, as packages in $1/archives.
+# Fetch the packages of haproxy and of all its dependencies from release $2 into $1/archives.
 download()
 {
 	configure "$1" "$2" || return 1
 	if ! apt-get -c "$1/apt.conf" update; then
-		# not every release has its security updates at every time
+		# not every release has security updates at every time
 		[ -n "$security_mirror" ] || return 1
 		sed -i 2d "$1/sources.list"
 		apt-get -c "$1/apt.conf" update || return 1
@@ -100,7 +100,7 @@ download()
 	apt-get -c "$1/apt.conf" -y --download-only install haproxy patchelf
 }
 
-# Unpack the packages of $1/archives to $2, those that hold programs or libraries to run.
+# Unpack the programs and libraries of $1/archives into $2.
 unpack()
 {
 	mkdir -p "$2" || return 1
@@ -111,7 +111,7 @@ unpack()
 	done
 }
 
-# Make the program in the tree $1 one that runs from there with its own libraries.
+# Let the program in the tree $1 use the loader and the libraries of that tree.
 adopt()
 {
 	loader=''
@@ -126,12 +126,12 @@ adopt()
 		echo "E: the packages hold no loader or no libraries"
 		return 1
 	fi
-	# the old kind of rpath, since it also serves what the libraries themselves load
+	# the old kind of rpath: it also applies to libraries that the libraries load
 	"$loader" --library-path "$libs" "$1/usr/bin/patchelf" --set-interpreter "$loader" \
 		--force-rpath --set-rpath "$libs" "$1/usr/sbin/haproxy"
 }
 
-# Build version $1 from release $2. On failure says why, and leaves nothing but the log.
+# Fetch version $1 from release $2. On failure, prints why and leaves only the log.
 build()
 {
 	log=$dir/$1.log
@@ -154,7 +154,7 @@ build()
 	return 1
 }
 
-# Version $1 from release $2: a line on standard output, or the reason why not.
+# Print the line of version $1, fetched from release $2 if needed, or why it cannot be had.
 version()
 {
 	if ! runs "$1" "$dir/bin/haproxy-$1"; then
@@ -198,7 +198,7 @@ if ! runs 2.2 "$dir/bin/haproxy-2.2" || ! runs 2.6 "$dir/bin/haproxy-2.6" ||
 	if ! touch "$dir/lock" 2>/dev/null; then
 		missing="no right to write there"
 	elif [ -z "$missing" ]; then
-		# two at a time would build the same folders; the lock goes with the process
+		# two processes must not build the same folders; the lock ends with this process
 		exec 9>>"$dir/lock"
 		flock 9
 		arch=$(dpkg --print-architecture)

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 #
 # versions_check.sh BUILD [DIR] - run tests/real on each version of HAProxy that tests/versions.sh has in
-# DIR, and write docs/compatibility.md from what was seen. `make check-versions` calls it.
+# DIR, and write docs/compatibility.md from the results. `make check-versions` calls it.
 #
-# Status 1 when a test fails. Versions that cannot be had are told at the end, and the page
-# is then left alone: a machine without a Debian mirror is no defect of haplua's. What repeats most
-# is done less often than in check-real; KILL_STEP, LOAD_REPETITIONS and LOAD_RELOADS say how often.
+# Status 1 when a test fails. If a version cannot be had, it says so at the end and does not write the
+# page; this is no failure. The longest loops run less often than in check-real: KILL_STEP,
+# LOAD_REPETITIONS and LOAD_RELOADS say how often.
 set -u
 build=${1:?usage: versions_check.sh BUILD [DIR]}
 shift
@@ -29,11 +29,11 @@ done <"$folder/programs"
 
 count=$(wc -l <"$folder/programs")
 if [ -n "$failed" ]; then
-	echo "check-versions: FAILED on HAProxy$failed; docs/compatibility.md is as it was" >&2
+	echo "check-versions: FAILED on HAProxy$failed; docs/compatibility.md is not changed" >&2
 	exit 1
 elif [ "$count" -lt 4 ]; then
-	echo "check-versions: NOT COMPLETE: only $count of 4 versions of HAProxy could be had (above: why)." >&2
-	echo "check-versions: they come from a Debian mirror, and are then kept; no test has failed" >&2
+	echo "check-versions: NOT COMPLETE: only $count of 4 versions of HAProxy could be had (see above)." >&2
+	echo "check-versions: they come from a Debian mirror and are kept. No test has failed." >&2
 	exit 0
 fi
 "${LUA:-lua5.4}" tests/compatibility.lua make "$folder"

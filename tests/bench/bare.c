@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * bare.c - the least that a Runtime API client can do, which haplua is measured against.
+ * bare.c - the smallest client of the Runtime API, with which haplua is compared.
  *
- *	bare SOCKET LINE...      one connection for each line: write it, read to the end
+ *	bare SOCKET LINE...      for each line, connect, send it and read the answer
  *	bare SOCKET -f FILE      the same with the lines of a file
  *
- * It looks at no answer but one: the number in `New version created: N` stands in for
- *every
- * @0000000 of the lines that follow. */
+ * It uses only one answer: the number in `New version created: N` replaces @0000000 in
+ * all later lines. */
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,8 +29,8 @@ static void die(const char *what)
 static struct sockaddr_un server = {.sun_family = AF_UNIX};
 static char in[65536];
 
-/* Send one line, whose last byte is the newline. Returns the number of a new version or
- * 0. */
+/* Send one line with its newline, and read the answer. Returns the number of a new
+ * version, or 0. */
 static unsigned ask(const char *line, size_t n)
 {
 	unsigned version = 0;
@@ -102,8 +101,7 @@ int main(int argc, char **argv)
 	for (int i = 2; i < argc; i++) {
 		size_t n = strlen(argv[i]);
 
-		argv[i][n] =
-			'\n'; /* in place of its NUL; the next word is not read yet */
+		argv[i][n] = '\n'; /* replaces the NUL; the next word is not used yet */
 		ask(argv[i], n + 1);
 		argv[i][n] = '\0';
 	}

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# bench.sh BUILD [keep] - measure ./haplua against bare C programs, a shell script with socat, and
-# Python, by its library haproxyadmin, too, where that is installed; with `keep`, the resident policy
-# instead. `make bench` and `make bench-keep` call it.
-# BUILD is a folder for what it compiles. The tables go to docs/performance.md, between two marks
-# each, and the picture beside it. HAPROXY names another HAProxy to measure against, PYTHON another
-# Python; runs=50 is how often the short rows run, and the others in proportion.
+# bench.sh BUILD [keep] - compare the times of ./haplua with those of small C programs, a shell script
+# with socat, Python, and Python's library haproxyadmin if that is installed. With `keep`, measure the
+# resident policy. `make bench` and `make bench-keep` call it.
+# It compiles into the folder BUILD. It writes the tables into docs/performance.md, each between two
+# marks, and the picture beside that page. HAPROXY names another HAProxy, PYTHON another Python. The
+# short rows run runs=50 times, the others in proportion.
 # shellcheck disable=SC2016 # backticks between single quotes are Markdown
 set -eu
 cd "$(dirname "$0")/../.."
@@ -20,7 +20,7 @@ page=docs/performance.md
 # shellcheck source=tests/processes.sh
 . tests/processes.sh
 make_folder bench
-# what the policies write goes nowhere else
+# the policies write only there
 export HAPLUA_CONFIG="$dir/config.lua" HAPLUA_JOURNAL="$dir/journal.db"
 echo 'return {}' >"$HAPLUA_CONFIG"
 
@@ -28,7 +28,8 @@ for program in bare fleet leak pairs; do
 	"${CC:-cc}" -std=c11 -D_GNU_SOURCE -O2 -o "$build/$program" "tests/bench/$program.c"
 done
 
-# A HAProxy of its own: name $1, with what standard input adds to the configuration.
+# Start a HAProxy with the name $1. $2 is a line of the section global; standard input is the end of the
+# configuration.
 start_haproxy()
 {
 	{
@@ -56,14 +57,14 @@ await_haproxy()
 	done
 }
 
-# $1 of $runs turns, three at least.
+# Print $1 percent of $runs, at least 3.
 turns()
 {
 	echo $((runs * $1 / 100 > 3 ? runs * $1 / 100 : 3))
 }
 
-# The commands that replace the list $1 by $2 patterns, as lines for `bare`; each line is what
-# haplua also puts on one.
+# Print the commands that replace the list $1 by $2 patterns, as lines for `bare`. They are as long as
+# haplua's lines.
 commands()
 {
 	echo "prepare acl $1"
@@ -81,8 +82,8 @@ commands()
 	echo "commit acl @0000000 $1"
 }
 
-# A table: $1 turns of what $2 says, whose bar is $3, a point of the picture named $4 (none, where
-# that is empty), then the words for `pairs`. The title goes to standard error, too.
+# Print a table: $1 turns, the title $2, the bar $3, the name $4 in the picture (empty: not in the
+# picture), then the words for `pairs`. Print the title to standard error, too.
 table()
 {
 	n=$1
@@ -95,7 +96,7 @@ table()
 	"$build/pairs" "$n" "$@"
 }
 
-# What a shell script does, for each of the sockets $@.
+# Shell scripts; the first one is for each of the sockets $@.
 socat_switch='for s; do
 	echo "clear acl #9999" | socat stdio "unix-connect:$s"
 	echo "add acl #9999 ^.*\$" | socat stdio "unix-connect:$s"
@@ -109,7 +110,8 @@ socat_replace='{
 socat_servers='echo "show servers state" | socat stdio "unix-connect:$1" |
 	awk "NR > 2 && NF > 5 { state[\$2 \"/\" \$4] = \$7; n++ } END { exit n < 1000 }"'
 
-# table, with a row for haproxyadmin after the others: $1 says what it does, $2 the words for its client.
+# Print a table with a last row for haproxyadmin: $1 is the row's label, $2 the words for its client. The
+# other arguments are those of `table`.
 table_with_haproxyadmin()
 {
 	does=$1 words=$2
@@ -142,7 +144,8 @@ measure_start()
 		-- "\`$(basename "$python") -c ''\`" "$python" -c ''
 }
 
-# $1 turns, list $2 of the kind $3, $4 patterns (in words: $5).
+# Measure in $1 turns how the list $2, of the kind $3, gets $4 patterns. $5 is that number for the title,
+# $6 the name in the picture.
 measure_replace()
 {
 	commands "$2" "$4" >"$dir/commands"
@@ -167,7 +170,7 @@ measure_servers()
 		-- 'Python: a dictionary for each' "$python" tests/bench/client.py servers "$dir/servers$2.sock"
 }
 
-# $1 turns, $2 HAProxy processes.
+# Measure in $1 turns how $2 HAProxy processes are switched.
 measure_fleet()
 {
 	sockets='' options=''
@@ -244,7 +247,7 @@ report()
 	measure_fleet "$(turns 30)" 100
 }
 
-# Put the file $2 between the marks of the page that are called $1.
+# Put the file $2 between the two marks $1 of the page.
 publish()
 {
 	awk -v mark="$1" -v report="$2" '

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# client.py - what a short Python program does over the socket; bench.sh measures it.
+# client.py - a short Python program that uses the socket; bench.sh measures it.
 #
 #	client.py switch SOCKET...           clear the ACL #9999 and add ^.*$, one after the other
 #	client.py replace SOCKET REF COUNT   prepare, add and commit that many patterns

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * fleet.c - the least that a client of several HAProxy processes can do: bare.c, for
- *many.
+ * fleet.c - the smallest client of several HAProxy processes, with which haplua is
+ * compared.
  *
  *	fleet LINE... + SOCKET...
  *
- * Each line goes to every socket, one connection each, all at once; the next line waits
- * until all have answered. @0000000 in a line stands for the number that this socket's
- * `New version created: N` gave. No other answer is looked at. */
+ * It sends each line to all sockets at the same time, over one connection each, and waits
+ * for all answers before the next line. The number in a socket's `New version created: N`
+ * replaces @0000000 in its later lines. It uses no other answer. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* Send a line, its newline included, to one. */
+/* Send a line with its newline to one socket. */
 static void ask(int loop, struct node *node, const char *line)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = node};
@@ -62,7 +62,7 @@ static void ask(int loop, struct node *node, const char *line)
 		die("epoll_ctl");
 }
 
-/* Read what has come. True: the answer has ended. */
+/* Read a part of an answer. True: it has ended. */
 static bool take(struct node *node)
 {
 	ssize_t got = read(node->fd, in, sizeof in - 1);

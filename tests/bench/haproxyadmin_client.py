@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# haproxyadmin_client.py - the same as client.py by the library haproxyadmin; bench.sh measures it where
-# that is installed.
+# haproxyadmin_client.py - client.py with the library haproxyadmin; bench.sh measures it if that is installed.
 #
 #	haproxyadmin_client.py switch SOCKET...   clear the ACL #9999 and add ^.*$, one after the other
 #	haproxyadmin_client.py servers SOCKET     every server's name
@@ -16,6 +15,6 @@ if sys.argv[1] == "switch":
         hap.clear_acl(9999)
         hap.add_acl(9999, "^.*$")
 else:
-    # their state would be asked for server by server
+    # names only: the library asks for the state of each server by a request of its own
     found = {(s.backendname, s.name) for s in haproxy.HAProxy(socket_file=sys.argv[2]).servers()}
     assert len(found) >= 1000

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- keep.lua - how soon maintenance is back after a reload, without a file, and what a keeper costs that has nothing
--- to do. Prints the rows of a table. Usage: BUILD=build ./haplua tests/bench/keep.lua [RELOADS]
+-- keep.lua - measure how soon `keep` restores maintenance after a reload, for an ACL without a file, and what it costs
+-- while it has nothing to do. Prints the rows of a table.
+-- Usage: BUILD=build ./haplua tests/bench/keep.lua [RELOADS]
 
 package.path = "tests/lua/?.lua;tests/real/?.lua;" .. package.path
 
@@ -17,7 +18,8 @@ local function read(path)
   return f and f:read("a") or ""
 end
 
---- Start the keeper of a socket; returns its task and PID.
+--- Start `keep` for a socket, and wait until it is ready.
+---@return haplua.Task keeper, string pid
 local function keep(s, socket)
   local ready = support.event()
   local words = {
@@ -36,11 +38,11 @@ local function keep(s, socket)
   return keeper, pid
 end
 
--- What leak.c waits after the last answer of the application, and the longest that this may come after a reload.
+-- Seconds that leak.c waits after the last answer of the application, and the longest from a reload to that answer.
 local QUIET, LONGEST = 0.5, 4
 
---- The milliseconds from the new process's first answer until maintenance is back, for each reload. Where nothing of
--- it could be seen from outside, 0.
+--- For each reload, the milliseconds from the new process's first answer until maintenance is back; 0 if no request
+-- reached the application.
 local function windows(s)
   local found, news = {}, nil
   local ready = support.event()
@@ -75,7 +77,7 @@ local function row(what, found)
   print(("| %s | %d | %.0f ms | %.0f ms | %.0f ms |"):format(what, #found, found[1], found[(#found + 1) // 2], found[#found]))
 end
 
---- Processor seconds that a process has used.
+--- The processor time of a process, in seconds.
 local function processor(pid)
   local user, system = read(("/proc/%s/stat"):format(pid)):match("%) " .. ("%S+ "):rep(11) .. "(%d+) (%d+)")
   return (user + system) / 100
@@ -91,7 +93,7 @@ assert(s:maint("on", "^/shop").status == 0)
 print("| reloads without a file | reloads | least | median | most |")
 print("| --- | ---: | ---: | ---: | ---: |")
 do
-  -- over TCP the configuration may be another machine's
+  -- over TCP keep does not watch the configuration: it may be another machine's
   local keeper <close> = keep(s, tcp)
   assert(s:haplua({ "scripts/maint.lua", "on", "^/shop", socket = tcp }).status == 0)
   row("`keep` over TCP: nothing to watch, asked once a second (bar: 1,100 ms)", windows(s))
@@ -101,7 +103,7 @@ local idle
 do
   local keeper <close>, pid = keep(s, s.socket)
   row("`keep`, the configuration watched (bar: median 50 ms)", windows(s))
-  task.sleep(35) -- until it is at rest
+  task.sleep(35) -- until keep has nothing to do
   local before, began = processor(pid), task.now()
   task.sleep(REST_SECONDS)
   idle = ("A keeper that has nothing to do: %.2f %% of a core over %d s (bar 0.1), %.1f MB resident (bar 6)."):format(

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * leak.c - how long does a path that is under maintenance reach the application?
+ * leak.c - measure how long requests for a path under maintenance reach the application.
  * Usage: leak PORT PATH
- * Asks for the path, each time over a new connection and one after the other, until
- * standard input ends. Whenever answers with status 200 have come (the application's, not
- * the maintenance page's), and none for half a second since, prints the milliseconds from
- * the beginning of the first of these requests to the end of the last, and their number.
- */
+ * Requests the path again and again, over a new connection each time, until standard
+ * input ends. An answer with status 200 is the application's, not the maintenance page.
+ * When the last of these is half a second old, prints the milliseconds from the beginning
+ * of the first such request to the end of the last, and their number. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
@@ -26,7 +25,7 @@ static double now(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-/* One request: the status, or 0 when there was no answer. */
+/* Send one request. Returns the status, or 0 without an answer. */
 static int ask(const struct sockaddr_in *address, const char *request)
 {
 	char answer[4096];

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * pairs.c - time programs against one another, from start to exit.
+ * pairs.c - compare the times of programs from start to exit.
  *
  *	pairs N -- LABEL PROGRAM ARGUMENT... -- LABEL PROGRAM ARGUMENT...
  *
- * Runs all of them in turn, N times after one turn that does not count, and prints for
- *each a row of a Markdown table: the median time, the ratio of that to the first one's,
- *the median of the ratios turn by turn, and the peak of its memory. One whose label is
- *`-` only prepares for the next: it is run and not timed. What they print is thrown away;
- *each has to end with status 0. */
+ * Runs all programs in turn: one turn that does not count, then N. Prints a row of a
+ * Markdown table for each: the median time, its ratio to that of the first program, the
+ * median of the ratios within each turn, and the peak of memory. A program with the label
+ * `-` prepares for the next one and is not timed. Their output is thrown away; each must
+ * end with status 0. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -106,7 +106,7 @@ static void print(const struct entry *entries, size_t count, size_t turns)
 	free(scratch);
 }
 
-/* Cut the words into entries. Returns their number, 0 for bad usage. */
+/* Divide the words into entries. Returns their number, or 0 for bad usage. */
 static size_t read_entries(struct entry *entries, int argc, char **argv, size_t turns)
 {
 	size_t count = 0;

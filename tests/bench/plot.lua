@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
--- plot.lua - docs/performance.md on standard input, its picture (SVG) on standard output: a line for each
--- table with a mark `<!-- plot: NAME -->`, on it a point for each program, by the first row that begins with
--- its name.
+-- plot.lua - draw the picture (SVG) of docs/performance.md. Reads the page from standard input and writes the picture
+-- to standard output. Each table with a mark `<!-- plot: NAME -->` is a line of the picture, with a point for each
+-- program: the time in the first row whose label begins with the program's name.
 
--- Colours that hold on white and on black; shapes tell them apart without.
+-- The colours are visible on white and on black. The shapes differ, too, for those who cannot see colours.
 local programs = {
   { name = "bare C", colour = "#8a8a8a", shape = "circle" },
   { name = "haplua", colour = "#1f8fe0", shape = "square" },
@@ -50,7 +50,8 @@ local function time_text(ms)
   return ("%g ms"):format(ms)
 end
 
---- Powers of ten around all values.
+--- The powers of ten below and above all values.
+---@return integer first, integer last
 local function range(tables)
   local low, high = math.huge, 0
   for _, row in ipairs(tables) do

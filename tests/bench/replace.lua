@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- replace.lua - bench.sh measures this: replace the content of the ACL by so many patterns.
+-- replace.lua REF COUNT - replace the content of the ACL REF by COUNT patterns. bench.sh measures it.
 
 local ref, count = ...
 local patterns = {}

@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
--- spread.lua FILE SCRIPT ARGUMENT... - run a policy on several HAProxys, and append to FILE how long, in
--- milliseconds, it prepared, and how far apart at most the HAProxys were switched. One is switched at
--- an instant between the sending of the command that does it and the answer: so none before the first is sent,
--- and all when the last has answered.
+-- spread.lua FILE SCRIPT ARGUMENT... - run a policy on several HAProxys, and append two times in milliseconds to FILE:
+-- how long the policy prepared, and how far apart at most the HAProxys were switched. A HAProxy is switched between
+-- the sending of the command and its answer. So none is switched before the first command is sent, and all are when
+-- the last has answered.
 
 local core = require("haplua.core")
 local now = require("haplua.task").now
 
---- Is this a command that visitors notice?
+--- Does this command switch the HAProxy?
 local function switches(words)
   local text = type(words) == "table" and table.concat(words, " ", 1, math.min(#words, 3)) or tostring(words)
   return text:find("^commit ") or text:find("^add %a+ [^@]") or text:find("^del %a+ [^@]") or text:find("^clear %a+ [^@]")

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- window.lua - how long after a window's instant HAProxy has switched: ten windows, twenty boundaries. Prints the rows
--- of a table. Usage: BUILD=build ./haplua tests/bench/window.lua
+-- window.lua - measure how long after the beginning and the end of a window HAProxy is switched, for ten windows. Prints
+-- the rows of a table. Usage: BUILD=build ./haplua tests/bench/window.lua
 
 package.path = "tests/lua/?.lua;tests/real/?.lua;" .. package.path
 
@@ -13,7 +13,8 @@ local WINDOWS, OPEN, CLOSED = 10, 2, 2
 
 local s <close> = site.start({ threads = 1 })
 
---- Windows that begin at whole seconds: their texts, and the instants at which something is to happen.
+--- Windows that begin at whole seconds, and the instants at which they begin and end.
+---@return string[] specs, integer[] instants
 local function plan()
   local specs, instants = {}, {}
   local at = os.time() + 3
@@ -29,7 +30,7 @@ local function switched()
   return #s.target:acl_list("#9999") > 0
 end
 
---- Ask HAProxy all the time; the milliseconds from each instant until it has switched.
+--- Ask HAProxy again and again. Returns the milliseconds from each instant until it has switched.
 local function watch(instants)
   local late = {}
   for i, instant in ipairs(instants) do

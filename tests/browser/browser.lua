@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- Headless Chromium under a test's hand, through chromedriver's HTTP interface (WebDriver, and the
--- DevTools protocol behind /goog/cdp/execute): local b <close> = browser.start(folder)
+--- Control headless Chromium by chromedriver's HTTP interface: WebDriver, and the DevTools protocol by
+-- /goog/cdp/execute. local b <close> = browser.start(folder)
 
 local cjson = require("cjson")
 local support = require("support")
@@ -11,8 +11,9 @@ local M = {}
 local Browser = {}
 Browser.__index = Browser
 
---- One request to chromedriver with JSON; what it answers as `value`. Raises what it calls an error.
----@param data string?
+--- Send a request to chromedriver. Raises the error that it reports.
+---@param data string?  JSON
+---@return any value  of the answer
 local function request(port, method, path, data)
   local status, text = run({
     "curl", "-s", "--noproxy", "*", "--max-time", "60", "-X", method, "-H", "Content-Type: application/json",
@@ -30,27 +31,28 @@ function Browser:request(method, path, data)
   return request(self.port, method, "/session/" .. self.session .. path, data)
 end
 
---- A command of the DevTools protocol.
+--- Send a command of the DevTools protocol.
 function Browser:cdp(command, parameters)
   return self:request("POST", "/goog/cdp/execute", cjson.encode({ cmd = command, params = parameters or {} }))
 end
 
---- Load a page and wait for it.
+--- Load a page, and wait until it is loaded.
 function Browser:open(url)
   self:request("POST", "/url", cjson.encode({ url = url }))
 end
 
---- Run the body of a function in the page, and return what that returns.
+--- Run the body of a function in the page.
+---@return any result  what the function returns
 function Browser:eval(script)
   return self:request("POST", "/execute/sync", ('{"script":%s,"args":[]}'):format(cjson.encode(script)))
 end
 
---- The text of the page as it is seen.
+--- The visible text of the page.
 function Browser:text()
   return self:eval("return document.body.innerText")
 end
 
---- What the page wrote to the console since the last look, and what the browser complained of.
+--- The messages of the page and of the browser on the console since the last call.
 function Browser:console()
   local lines = {}
   for _, entry in ipairs(self:request("POST", "/se/log", '{"type":"browser"}')) do
@@ -59,7 +61,7 @@ function Browser:console()
   return table.concat(lines, "\n")
 end
 
---- A picture of the window, as a PNG file.
+--- Write a picture of the window to a PNG file.
 function Browser:picture(path)
   local f <close> = assert(io.open(path, "wb"))
   local _, bytes = run({ "base64", "-d", stdin = self:request("GET", "/screenshot"), stdout = "capture" })
@@ -76,7 +78,7 @@ end
 
 Browser.close = Browser.__close
 
---- Start one with a new profile in `folder`.
+--- Start Chromium with a new profile in `folder`.
 function M.start(folder)
   local listening = support.event()
   local b = setmetatable({}, Browser)

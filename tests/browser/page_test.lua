@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The maintenance page in Chromium: what it shows, to whom, and that it opens the site when it is back.
--- Pictures of it go to $BUILD/page-*.png.
+-- The maintenance page in Chromium: what it shows to which visitor, and that it loads the site when maintenance ends.
+-- The test writes pictures of the page to $BUILD/page-*.png.
 
 local browser = require("browser")
 local running = require("running")
@@ -17,7 +17,7 @@ local DESKTOP = { width = 1200, height = 750, deviceScaleFactor = 1, mobile = fa
 local PHONE = { width = 360, height = 640, deviceScaleFactor = 1.5, mobile = true }
 local SMALL = { width = 320, height = 480, deviceScaleFactor = 1, mobile = true }
 
--- The least contrast of any text in the page to its background, as WCAG 2 reckons it.
+-- The lowest contrast of a text in the page to its background, by the formula of WCAG 2.
 local CONTRAST = [[
   const light = colour => {
     const [r, g, b] = colour.match(/[\d.]+/g).slice(0, 3).map(c => c / 255)
@@ -50,7 +50,7 @@ describe("the maintenance page", function()
     return ("http://127.0.0.1:%d%s"):format(s.port, path)
   end
 
-  --- The visitor: zone and language.
+  --- Set the visitor's time zone and language.
   local function visitor(zone, language)
     b:cdp("Emulation.setTimezoneOverride", { timezoneId = zone })
     b:cdp("Emulation.setUserAgentOverride", { userAgent = "test", acceptLanguage = language })
@@ -60,14 +60,14 @@ describe("the maintenance page", function()
     b:cdp("Emulation.setEmulatedMedia", { features = { { name = name, value = value } } })
   end
 
-  --- The application is there: the page has opened it by itself.
+  --- Wait until the page has loaded the application by itself.
   local function opens_site()
     running.eventually("the site is opened", function()
       return b:text() == site.application
     end)
   end
 
-  --- The lines of HAProxy's log with this method and path.
+  --- The number of lines with this method and path in HAProxy's log.
   local function logged(method, path)
     local _, n = s:log():gsub('"' .. method .. " " .. path .. " ", "")
     return n
@@ -112,7 +112,7 @@ describe("the maintenance page", function()
     assert.equal("", b:eval("return document.getElementById('left').textContent"))
   end)
 
-  it("runs its script under the policy, and nobody else's", function()
+  it("has a content security policy that allows its own script only", function()
     local reason = [[<script>window.hit = 1</script><img src=x onerror="window.hit = 1"> "a" 'b' & %[src] 🚧]]
     close(s, { reason = reason, ends = 600 })
     b:console()
@@ -124,13 +124,13 @@ describe("the maintenance page", function()
     assert.matches("503", console)
     assert.is_nil(console:find("Content Security Policy", 1, true), console)
     assert.is_nil(console:find("Uncaught", 1, true), console)
-    -- the policy is in force: a script of somebody else is held back, and the browser says so
+    -- the policy is in force: the browser blocks another script and reports it
     b:eval("const e = document.createElement('script'); e.textContent = 'window.hit = 2'; document.body.append(e)")
     assert.equal("undefined", b:eval("return typeof window.hit"))
     assert.matches("Content Security Policy", b:console(), 1, true)
   end)
 
-  it("says all of it without JavaScript", function()
+  it("shows reason and end without JavaScript, too", function()
     s.target:map_set(s.map, "until", "4000000000")
     b:cdp("Emulation.setScriptExecutionDisabled", { value = true })
     local undo <close> = setmetatable({}, { __close = function()
@@ -159,7 +159,7 @@ describe("the maintenance page", function()
   end
 
   for _, scheme in ipairs({ "light", "dark" }) do
-    it("can be read by its contrast: " .. scheme, function()
+    it("has enough contrast: " .. scheme, function()
       media("prefers-color-scheme", scheme)
       b:open(address("/"))
       assert.equal(scheme == "dark", b:eval("return matchMedia('(prefers-color-scheme: dark)').matches"))
@@ -168,7 +168,7 @@ describe("the maintenance page", function()
     end)
   end
 
-  it("holds still for who asks for that", function()
+  it("shows no animation to visitors who prefer reduced motion", function()
     for _, case in ipairs({ { "no-preference", 1 }, { "reduce", 0 } }) do
       media("prefers-reduced-motion", case[1])
       b:open(address("/"))
@@ -191,7 +191,7 @@ describe("the maintenance page", function()
     assert.equal(1, roles.link)
   end)
 
-  it("opens the site by itself, where the visitor was", function()
+  it("loads the site by itself, at the visitor's address", function()
     close(s, { ends = 60 })
     b:open(address("/cart?id=5#item"))
     s.target:acl_replace(s.closed, {})
@@ -209,11 +209,11 @@ describe("the maintenance page", function()
       document.body.append(form);
       setTimeout(() => form.submit());
     ]])
-    running.eventually("the form met the page", function()
-      -- form-action 'none' holds it back: the page has no forms
+    running.eventually("the browser has blocked the form", function()
+      -- form-action 'none': the page has no forms
       return b:console():find("form-action", 1, true)
     end)
-    -- so it comes from another page
+    -- so another page sends the form
     s.target:acl_replace(s.closed, {})
     b:open(address("/form"))
     s.target:acl_replace(s.closed, { "^.*$" })
@@ -221,22 +221,22 @@ describe("the maintenance page", function()
       document.body.innerHTML = '<form method="post" action="/order#done"><input name="a" value="b"></form>';
       setTimeout(() => document.forms[0].submit());
     ]])
-    running.eventually("the page came", function()
+    running.eventually("the maintenance page is the answer", function()
       return b:eval("return document.documentElement.dataset.method") == "POST"
     end)
     s.target:acl_replace(s.closed, {})
     opens_site()
     assert.equal(address("/order"), b:eval("return location.href"))
-    running.eventually("the log has it", function()
+    running.eventually("the request is in the log", function()
       return logged("GET", "/order") == 1
     end)
     assert.equal(1, logged("POST", "/order"))
   end)
 
-  it("stays while the answer is another error, and asks politely", function()
+  it("stays while the answer is another error, and asks with HEAD", function()
     close(s, { ends = 60 })
     b:open(address("/wait"))
-    -- the answers come from here from now on
+    -- from now on this function answers
     b:eval([[
       window.asked = [];
       window.answers = [500, 502, 429, 503];
@@ -255,7 +255,7 @@ describe("the maintenance page", function()
     assert.matches("Expected end", b:text(), 1, true)
   end)
 
-  it("follows an end that is moved", function()
+  it("shows a new end and a new reason", function()
     close(s, { reason = "first", ends = 60 })
     b:open(address("/"))
     close(s, { reason = "second", ends = 7200 })
@@ -265,7 +265,7 @@ describe("the maintenance page", function()
     assert.matches("in 2 hours", b:text(), 1, true)
   end)
 
-  it("does not ask before its time", function()
+  it("does not ask before the first interval is over", function()
     b:open(address("/quiet"))
     task.sleep(3)
     assert.equal(0, logged("HEAD", "/quiet"))

@@ -1,18 +1,18 @@
 -- SPDX-License-Identifier: MIT
 --
---- What stands beside the one list: a switch with all its lists, their files, and the journal. For the
--- conversations that have them (`switch`, `journal`), their states have these parts:
---   main, bypass, info             what HAProxy holds
---   main_file, bypass_file, info_file
---   journal                        the patterns that are wanted
--- Of the times in a map only the keys are compared.
+--- A switch with its lists and their files, and the journal: for conversations with `switch` or `journal`. Their states
+-- have these parts:
+--   main, bypass, info                    what HAProxy holds
+--   main_file, bypass_file, info_file     what the files hold
+--   journal                               the patterns that are wanted, by the journal
+-- Of the entries since and until of a map only the keys are compared.
 
 local listfile = require("haplua.haproxy.list_file")
 local reply = require("haplua.reply")
 
 local M = {}
 
---- Who passes when nobody is named.
+--- The client that passes unless --bypass names others.
 M.ALLOW = "127.0.0.9"
 
 --- The frontend's lines for the switch. DIR is the site's folder.
@@ -29,7 +29,7 @@ local lists = {
   { part = "info", file = "info.map", kind = "map" },
 }
 
---- The configuration and the journal of a site, begun.
+--- Make the configuration and the journal of a site.
 ---@param name string  the target in the journal
 function M.start(site, name)
   site.books = {
@@ -45,12 +45,12 @@ function M.stop(site)
   site.books.journal:close()
 end
 
---- The list that a conversation is about.
+--- The main list of a conversation.
 function M.acl(site, conversation)
   return conversation.switch and site.dir .. "/site.acl" or "#9999"
 end
 
---- haplua's environment.
+--- The variables of haplua's environment.
 function M.environment(site, conversation)
   return {
     HAPLUA_JOURNAL = conversation.journal and site.books.journal.path or "none",
@@ -58,7 +58,7 @@ function M.environment(site, conversation)
   }
 end
 
---- Entries as text, without the times.
+--- Entries as text, without the values of since and until.
 local function text_of(keys, values)
   local found = {}
   for i, key in ipairs(keys or {}) do
@@ -85,7 +85,7 @@ local function read_lists(site, state)
   end
 end
 
---- Add the parts that a conversation has to a state.
+--- Add to a state the parts that a conversation has.
 function M.read(site, conversation, state)
   if conversation.switch then
     read_lists(site, state)
@@ -126,8 +126,8 @@ local function restore_lists(site, state, wanted)
   end
 end
 
---- The journal's one row: what `wanted.journal` says, done on this HAProxy, but for what the conversation's `row`
--- says (ends: seconds from now).
+--- Write the one row of the journal: `wanted.journal` was done on this HAProxy. The conversation's `row` may have other
+-- fields (ends: seconds from now).
 local function restore_journal(site, conversation, wanted)
   local journal, books = site.books.journal, site.books
   local now, acl = os.time(), M.acl(site, conversation)
@@ -147,7 +147,7 @@ local function restore_journal(site, conversation, wanted)
     row.outcome or nil, row.worker, live.started, live.asked, now - 60, id)
 end
 
---- Make these parts be as they were wanted.
+--- Give these parts the wanted content.
 function M.restore(site, conversation, state, wanted)
   if conversation.switch then
     restore_lists(site, state, wanted)

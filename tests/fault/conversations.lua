@@ -1,23 +1,23 @@
 -- SPDX-License-Identifier: MIT
 --
---- What is run under faults: every policy that changes something, and the primitives.
---   words     haplua's arguments, of a stage
---   before    what HAProxy holds; where it differs from stage.base
---   wanted    what it is to hold after a success
---   between   what else an error may leave: part of the state -> function(text), true if so
---   through   what it holds in between, where it goes back to `before`
---   loose     the same, where the cleanup, too, is under a fault or may be overtaken
---   after_reload   the same, where HAProxy has forgotten a part of it; with `true`: what a success may leave
---   last      how many requests the last look has, side by side; 1
---   before_command   connection -> "down": its answer is the last before the policy's command runs
---   unread    a call that does not read back what it changed (docs/protocol.md)
---   claims    a text: printed, it says that `wanted` is so
---   check     function(out): what is wrong with what the policy's command saw
---   journal   is written down
---   switch    has an ACL, the clients that pass and what visitors are told, each with its file (books.lua)
---   resident  stays (residents.lua)
---   fleet     runs on both HAProxys; apart: prepared on both, then each for itself; tcp: over TCP
---   sparse    at every so-manieth byte only, when not all are tried; slow: takes a second, or more
+--- The conversations that run under faults: every policy that changes something, and the primitives. Their fields:
+--   words     function(stage): haplua's arguments
+--   before    what HAProxy holds at the beginning, where it differs from stage.base
+--   wanted    what it must hold after a success
+--   between   what else it may hold after an error: part of the state -> function(text), true if allowed
+--   through   what it holds in between, if the policy returns to `before`
+--   loose     like `between`, if the fault disturbs the cleanup, too, or a command may arrive after it
+--   after_reload   like `between`, if HAProxy was reloaded; called with `true` for a success
+--   last      the number of requests side by side at the end; 1 unless given
+--   before_command   connection -> "down": its answer is the last one before the policy's command runs
+--   unread    true: a call that does not read back what it changed (docs/protocol.md)
+--   claims    a text that haplua prints only when `wanted` is there
+--   check     function(out): what is wrong with the output of the policy's command
+--   journal   true: it uses the journal
+--   switch    true: it has an ACL, a bypass list and a map for visitors, each with its file (books.lua)
+--   resident  true: it is a resident policy (residents.lua)
+--   fleet     true: it runs on both HAProxys; apart: once both are prepared, each goes on for itself; tcp: over TCP
+--   sparse    tried at one in so many of the chosen bytes; slow: true if it takes a second or more
 
 local books = require("books")
 
@@ -48,7 +48,7 @@ local function one_of(...)
   end
 end
 
---- The same for each part of a state.
+--- one_of() for each part of a state.
 local function one_of_each(state)
   local allowed = {}
   for part, text in pairs(state) do
@@ -61,12 +61,12 @@ local function pool(s1, s2)
   return ("s1 %s 1 127.0.0.1:1001\ns2 %s 1 127.0.0.1:1002\n"):format(s1, s2 or "ready")
 end
 
---- A command for policies that run one: it asks past the proxy what is so.
+--- A command for policies that run one: it looks at HAProxy directly, not through the proxy.
 local function look(stage, code)
   return require("support").program("-s", stage.sites[1].socket, "-e", code)
 end
 
---- Every line of what the command said must be this.
+--- A check: every line that the command has printed must be this one.
 local function saw(line)
   return function(out)
     for found in out:gmatch("the command saw [^\n]*") do
@@ -79,7 +79,7 @@ end
 
 local everything = lines("^.*$")
 
---- A switch: what HAProxy holds, its files hold, and the journal wants.
+--- The state of a switch in which HAProxy, the files and the journal agree.
 local function switch(main, bypass, info)
   return {
     main = main, bypass = bypass, info = info, main_file = main, bypass_file = bypass, info_file = info, journal = main,
@@ -206,7 +206,7 @@ local list = {
     wanted = { pool = "s1 drain 7 127.0.0.2:1003\ns2 ready 1 127.0.0.1:1002\n" },
     between = { pool = one_of("s1 ready 1 127.0.0.2:1003\ns2 ready 1 127.0.0.1:1002\n",
       "s1 ready 7 127.0.0.2:1003\ns2 ready 1 127.0.0.1:1002\n") },
-    -- one request for each of the three
+    -- each of the three is a request of its own
     after_reload = { pool = function(text, success)
       local admin, weight, address = text:match("^s1 (%l+) (%d) (%S+)\ns2 ready 1 127.0.0.1:1002\n$")
       return not success and (admin == "ready" or admin == "drain") and (weight == "1" or weight == "7")
@@ -283,9 +283,9 @@ local list = {
   },
 }
 
---- A policy that lies, to see that it is found out.
-list.liar = {
-  name = "a policy that lies",
+--- A policy that reports a false success: run.lua must notice it.
+list.false_success = {
+  name = "a false success",
   words = chunk([[pcall(acl_add, "#9999", "^/a", "^/b")]]),
   wanted = { acl = lines("^/a", "^/b") },
   between = { acl = one_of(lines("^/a")) },

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * disk.c - a disk that is full, broken, or read-only, for one process: LD_PRELOAD.
+ * disk.c - a full, broken or read-only disk for one process. A library for LD_PRELOAD.
  *
- *     DISK_FULL=N       from the Nth write to a regular file on, none succeeds
- *     DISK_BROKEN=N     the Nth wait for the disk fails
- *     DISK_READONLY=S   no file whose path has S in it is opened for writing
- *     DISK_TOLD=FILE    made when something has failed
- *     DISK_ROOM=FILE    while there is this file, nothing fails
+ *     DISK_FULL=N       the Nth write to a regular file and all later ones fail: ENOSPC
+ *     DISK_BROKEN=N     the Nth fsync() or fdatasync() fails: EIO
+ *     DISK_READONLY=S   a file whose path contains S cannot be opened for writing: EROFS
+ *     DISK_FAILED=FILE  make this file at the first failure
+ *     DISK_ROOM=FILE    while this file exists, nothing fails
  *
- * Counts from 1. Not for threads that write at the same time: counts may then differ. */
+ * Counts begin at 1. They are not exact if several threads write at the same time. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,13 +20,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The function of this name that we stand in for. Assigning through a data pointer, as
- * ISO C knows no way from one kind of pointer to the other. */
+/* Set `next` to the function of this name that this library replaces. The assignment goes
+ * through a data pointer: ISO C has no conversion from one to a function pointer. */
 #define NEXT(name) (*(void **)&next = dlsym(RTLD_NEXT, #name))
 
-static void tell(void)
+static void note(void)
 {
-	const char *path = getenv("DISK_TOLD");
+	const char *path = getenv("DISK_FAILED");
 
 	if (path)
 		close((int)syscall(SYS_openat, AT_FDCWD, path, O_CREAT | O_WRONLY, 0600));
@@ -38,7 +38,7 @@ static bool fails(int error)
 
 	if (room && access(room, F_OK) == 0)
 		return false;
-	tell();
+	note();
 	errno = error;
 	return true;
 }
@@ -103,8 +103,7 @@ int fdatasync(int fd)
 	return is_broken() ? -1 : next(fd);
 }
 
-/* The mode of a file that is made; there is none without O_CREAT, and then it is not
- * looked at. */
+/* Define `mode` from the optional argument, which is given with O_CREAT only. */
 #define TAKE_MODE()                                                                      \
 	va_list rest;                                                                    \
 	va_start(rest, flags);                                                           \

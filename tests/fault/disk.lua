@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
---- A disk that is full, broken, or read-only while maintenance goes on, at each write of the journal and of the
--- ACL's file (disk.c). HAProxy, the file and the journal then hold the old or the new state, and a success is one.
--- A policy that stays says what is wrong, and has done its work when the disk is well again.
+--- Make the disk full, broken or read-only (disk.c) at each write of the journal and of the ACL's file, while maint and
+-- keep run. HAProxy, the file and the journal must then hold the old or the new state, and after a success the new one.
+-- keep must report the failure, and finish its work when the disk works again.
 
 local support = require("support")
 
@@ -10,7 +10,7 @@ local M = {}
 
 local PRELOAD = (os.getenv("PWD") or ".") .. "/" .. (os.getenv("BUILD") or "build") .. "/disk.so"
 
--- Within so many seconds keep has done its work, with a disk that is well again.
+-- Seconds in which keep must finish its work once the disk works again.
 local KEEP_SECONDS = 12
 
 -- More writes than any run has.
@@ -18,7 +18,7 @@ local MOST = 400
 
 local OLD = "^/a"
 
--- What is tried: its words, what a success leaves, and, where it goes back, what it may not come back from.
+-- The commands: what HAProxy holds after a success (`new`), and before the command restores it (`through`).
 local cases = {
   { name = "maint on", new = "^/c\n^/d", words = { "on", "^/c", "^/d" } },
   { name = "maint off", new = "", words = { "off" } },
@@ -48,17 +48,18 @@ local function maint(paths, env, words, after)
   return support.haplua(words)
 end
 
---- The old state, on HAProxy, in the file and in the journal.
+--- Put the old state into HAProxy, the file and the journal.
 local function prepare(st, paths)
   run({ "sh", "-c", 'rm -f "$1"*', "sh", paths.journal })
   local ran = maint(paths, {}, { "on", OLD })
   assert(ran.status == 0, ran.err)
   assert(entries_of_file(paths.acl) == OLD, "the file is not prepared")
-  os.remove(paths.told)
+  os.remove(paths.failed)
   return st
 end
 
 --- What HAProxy, the file and the journal hold.
+---@return string patterns, string file, string? wanted
 local function state(st, paths)
   local patterns = table.concat(st.sites[1].target:acl_list(paths.acl), "\n")
   local journal = require("haplua.store.journal").open(paths.journal, { readonly = true })
@@ -72,7 +73,7 @@ local function state(st, paths)
   return patterns, entries_of_file(paths.acl), wanted
 end
 
---- What is wrong after a run that was told to put something in the place of OLD.
+--- What is wrong after a run of maint that had to replace OLD.
 local function judge(st, paths, case, ran)
   local patterns, file, wanted = state(st, paths)
   local is = ("HAProxy: %s; file: %s; journal: %s"):format(patterns, file, wanted)
@@ -84,18 +85,18 @@ local function judge(st, paths, case, ran)
   elseif ran.status >= 128 then
     return "crash", is
   elseif ran.status ~= 0 and not ran.err:find("haplua: ", 1, true) then
-    return "no words", is
+    return "no message", is
   elseif not (one_of_both(patterns) and one_of_both(file) and one_of_both(wanted)) then
     return "neither old nor new", is
   end
-  -- and the next one finds nothing broken
+  -- the next command works as usual
   local again = maint(paths, {}, { "off" })
   if again.status ~= 0 or entries_of_file(paths.acl) ~= "" then
     return "left over", again.err
   end
 end
 
---- keep, with a disk that fails at one write and is well again later: it does not end, and at last all is as wanted.
+--- Run keep with a disk that fails at one write and works again later. keep must go on, and do its work in the end.
 ---@return table ran, string? problem, string? details
 local function keep(st, paths, env)
   local s = st.sites[1]
@@ -118,7 +119,7 @@ local function keep(st, paths, env)
   local patterns, file, wanted, room
   repeat
     task.sleep(0.02)
-    if not room and (content(paths.told) and ran.err ~= "" or running:done()) then
+    if not room and (content(paths.failed) and ran.err ~= "" or running:done()) then
       room = io.open(env.DISK_ROOM, "w")
       room:close()
     end
@@ -131,16 +132,16 @@ local function keep(st, paths, env)
   ran.out = table.concat(lines, "\n")
   local is = ("HAProxy: %s; file: %s; journal: %s"):format(patterns, file, wanted)
   if died and ran.status ~= 143 and not ran.err:find("haplua: ", 1, true) then
-    return ran, "no words", is
+    return ran, "no message", is
   elseif not died and (patterns ~= OLD or file ~= OLD or wanted ~= OLD) then
     return ran, "not held", is
   elseif died and not ran.err:find("journal", 1, true) then
-    return ran, "died", is
+    return ran, "ended early", is
   end
   return ran
 end
 
---- Call `try` with 1, 2, ... until it does not fail any more.
+--- Call `try` with 1, 1 + step, ... until the disk does not fail any more.
 local function sweep(step, try)
   local n = 1
   while n < MOST and try(n) do
@@ -148,16 +149,16 @@ local function sweep(step, try)
   end
 end
 
---- Try all of it. `note` gets each run and what was wrong.
+--- Try all cases with all failures of the disk.
 ---@param note fun(name: string, ran: table, problem: string?, details: string?)
 function M.run(st, note)
   local s = st.sites[1]
   local paths = {
-    socket = s.socket, acl = s.dir .. "/site.acl", journal = s.dir .. "/disk.db", told = s.dir .. "/told",
+    socket = s.socket, acl = s.dir .. "/site.acl", journal = s.dir .. "/disk.db", failed = s.dir .. "/failed",
   }
   local function try(case, variable, value)
     prepare(st, paths)
-    local env = { LD_PRELOAD = PRELOAD, DISK_TOLD = paths.told, [variable] = tostring(value) }
+    local env = { LD_PRELOAD = PRELOAD, DISK_FAILED = paths.failed, [variable] = tostring(value) }
     local ran, problem, details
     if case.words then
       ran = maint(paths, env, case.words, case.after)
@@ -166,7 +167,7 @@ function M.run(st, note)
       os.remove(env.DISK_ROOM)
       ran, problem, details = keep(st, paths, env)
     end
-    local failed = content(paths.told) ~= nil
+    local failed = content(paths.failed) ~= nil
     if failed then
       if case.words then
         problem, details = judge(st, paths, case, ran)
@@ -184,7 +185,7 @@ function M.run(st, note)
     end
     for _, part in ipairs({ "site.acl", "disk.db" }) do
       local refused = try(case, "DISK_READONLY", part)
-      assert(refused, ("nothing was refused: %s, %s"):format(case.name, part))
+      assert(refused, ("the read-only disk has refused nothing: %s, %s"):format(case.name, part))
     end
   end
 end

@@ -1,33 +1,38 @@
 /* SPDX-License-Identifier: MIT
  *
- * proxy.c - stands before HAProxy's socket and does harm at one byte of a conversation.
+ * proxy.c - a proxy before HAProxy's socket that causes a fault at one byte of a
+ * conversation.
  * Usage: proxy LISTEN TARGET CONTROL
- * LISTEN and TARGET are a path or a port of the loopback, CONTROL is a path. Says "ready"
- * on standard output. The control socket takes commands as HAProxy's does, so that
- * haproxy.connect() can send them:
+ * LISTEN and TARGET are a path or a port of the loopback, CONTROL is a path. Prints
+ * "ready" when it listens. The control socket takes these commands, in HAProxy's framing,
+ * so that haproxy.connect() can send them:
  *
- *     fault KIND N DIRECTION OFFSET MS   count anew, and do this once: in the Nth
- *                 connection, when OFFSET bytes have passed up (to HAProxy) or down
- *     report      wait until no connection is open, then say how often harm was done, and
- *                 for each connection how many bytes passed up and down
+ *     fault KIND N DIRECTION OFFSET MS   set the counts to 0, and cause this fault once:
+ *                 in the Nth connection, when OFFSET bytes have passed up (to HAProxy) or
+ *                 down
+ *     report      wait until no connection is open. The answer is the number of faults
+ *                 and, for each connection, the bytes that have passed up and down
  *     go          end a pause
- *     take N      open N connections to the target, and hold them
- *     free        close those
+ *     take N      open N connections to the target, and keep them open
+ *     free        close them
  *
- *     none    nothing
+ * The kinds of faults:
+ *
+ *     none    no fault
  *     cut     close both sides
- *     gone    the same, and from then on at once what connects; for MS ms, or for good
- *     close   an end of file in this direction; the other goes on
+ *     gone    close both sides, and close every new connection for MS milliseconds; with
+ *             MS 0 for good
+ *     close   send an end of file in this direction; the other one is left alone
  *     reset   over TCP, reset both sides; else close with a byte unread, which resets
  *             the side that has sent it
- *     hold    pass nothing more in this direction, and close nothing
- *     delay   go on after MS milliseconds, whether or not the client is still there
+ *     hold    pass no more bytes in this direction, and close nothing
+ *     delay   pause for MS milliseconds, even if the client is no longer there
  *     repeat  send the next byte twice
- *     again   send twice what comes next, as far as it comes at once
- *     pause   say "paused", and go on after `go`
+ *     again   send the bytes of the next read twice
+ *     pause   print "paused", and go on after `go`
  *
- * One thread for each connection. HAProxy is connected to when there is something to be
- * passed. Runs until it is killed. */
+ * Each connection has a thread. It connects to HAProxy when the client has sent
+ * something. The proxy runs until it is killed. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -44,7 +49,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COUNTED   256 /* connections that a report tells of */
+#define COUNTED   256 /* connections in a report */
 #define TAKEN_MAX 64  /* connections that `take` holds */
 #define READ_SIZE 65536
 
@@ -62,14 +67,14 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	struct fault fault;
-	size_t accepted, open, done; /* done: how often harm was done */
+	size_t accepted, open, done; /* done: number of faults */
 	size_t passed[COUNTED][2];
 	bool gone, go;
-	long back; /* when `gone` is over, on now_ms(); 0: never */
+	long back; /* now_ms() at the end of `gone`; 0: it does not end */
 	const char *target;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER};
 
-/* One connection. fd[UP] is where UP's bytes come from: the client. */
+/* One connection. Bytes in direction d come from fd[d]: fd[UP] is the client. */
 struct relay {
 	size_t number; /* from 1 */
 	int fd[2];
@@ -117,7 +122,7 @@ static int open_address(const char *address, bool listening)
 	return fd;
 }
 
-/* Send everything, or as much as somebody reads. */
+/* Send all bytes, or as many as the peer takes before it closes. */
 static void push(int fd, const char *p, size_t n)
 {
 	while (n > 0) {
@@ -164,7 +169,7 @@ static void wait_for_go(void)
 	pthread_mutex_unlock(&all.lock);
 }
 
-/* Read what has come, so that closing is no reset. */
+/* Read the bytes that have arrived: close() with unread bytes sends a reset. */
 static void swallow(struct relay *r)
 {
 	for (int d = UP; d <= DOWN; d++)
@@ -178,7 +183,7 @@ static void end_both(struct relay *r)
 	r->ended[UP] = r->ended[DOWN] = true;
 }
 
-/* Do the harm. It may leave the next byte to be passed as usual. */
+/* Cause the fault. After some kinds the next byte passes as usual. */
 static void harm(struct relay *r)
 {
 	enum direction d = r->fault.direction;
@@ -210,7 +215,7 @@ static void harm(struct relay *r)
 	}
 }
 
-/* Is this the place, when it need not be known what comes next? */
+/* Is this the place of the fault? */
 static bool is_here(const struct relay *r, enum direction d)
 {
 	return r->armed && r->fault.direction == d && r->fault.offset == r->passed[d];
@@ -224,10 +229,10 @@ static bool needs_next(const struct relay *r)
 static void end_of_file(struct relay *r, enum direction d)
 {
 	r->ended[d] = true;
-	/* who held back everything closes when the client does */
+	/* after a `hold` upwards nothing reaches HAProxy: close with the client */
 	if (d == UP && r->muted[UP] && is(r, "hold"))
 		end_both(r);
-	/* HAProxy closes when it has answered; nothing comes up after that */
+	/* HAProxy closes after its answer, and then reads no more */
 	if (d == DOWN)
 		end_both(r);
 	if (r->fd[!d] >= 0)
@@ -266,8 +271,8 @@ static void pass(struct relay *r, enum direction d)
 		harm(r);
 }
 
-/* The client has sent something, or is gone: connect to HAProxy, unless that is where the
- * harm is to be done. */
+/* Wait until the client has sent something or has closed, and connect to HAProxy, unless
+ * the fault is due before. */
 static void begin(struct relay *r)
 {
 	struct pollfd p = {.fd = r->fd[UP], .events = POLLIN};
@@ -366,7 +371,7 @@ static void report(char *out, size_t n)
 				       all.passed[i][DOWN]);
 }
 
-/* Take places, so that there are n; or give them back. */
+/* Open or close connections to the target until n are open. */
 static void take(size_t n)
 {
 	static int fds[TAKEN_MAX];
@@ -378,7 +383,7 @@ static void take(size_t n)
 		fds[taken++] = open_address(all.target, false);
 }
 
-/* Carry out a command; write the reply's body. */
+/* Carry out a command, and write the body of the reply to `out`. */
 static void obey(const char *command, char *out, size_t n)
 {
 	struct fault f = {0};
@@ -410,8 +415,8 @@ static void obey(const char *command, char *out, size_t n)
 	pthread_mutex_unlock(&all.lock);
 }
 
-/* Serve one line of the form "COMMAND;COMMAND". All but the last are haplua's own, about
- * the connection. */
+/* Serve one line of the form "COMMAND;COMMAND". All but the last are commands of haplua
+ * for the connection; they get an empty reply. */
 static void control(int fd)
 {
 	static char line[1024], body[16384];

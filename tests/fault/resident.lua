@@ -1,22 +1,22 @@
 -- SPDX-License-Identifier: MIT
 --
---- Policies that stay. Under a fault, and when it has passed: they bring HAProxy to what is wanted, within a bound;
--- say so only when it is so; and end when they are told to, or when their time is over, and not before.
+--- Run resident policies under a fault. Once it has passed, they must bring HAProxy to what is wanted within BOUND
+-- seconds, report that only when it is true, and end at a signal or when their time is over, and not before.
 
 local support = require("support")
 local verdict = require("verdict")
 
 local M = {}
 
--- Within so many seconds HAProxy is as wanted, with a fault or without.
+-- Seconds in which HAProxy must become as wanted, with a fault or without.
 local BOUND = 12
--- One that finds all done need not say that it did it.
+-- A policy that has nothing to do need not report anything: seconds to wait for a report then.
 local SILENT = 2
--- What takes every place, or is gone, is so for this long.
+-- Seconds that a fault with an `after` lasts.
 local PASSES = 0.7
 local LOOK = 0.01
 
---- Start it. Its first line is its process.
+--- Start a policy. The first line of its output is its process number.
 local function start(st, conversation, timeout)
   local words, env = st:words(conversation, timeout)
   local resident = { out = {}, err = {} }
@@ -38,7 +38,7 @@ local function start(st, conversation, timeout)
   return resident
 end
 
---- Has it said one of these?
+--- The text that it has printed, of several; nil: none.
 local function says(resident, texts)
   local out = table.concat(resident.out, "\n")
   for _, text in ipairs(type(texts) == "table" and texts or { texts }) do
@@ -48,7 +48,8 @@ local function says(resident, texts)
   end
 end
 
---- What a fault that pauses does, and takes back when it has passed.
+--- Call the `act` of a fault that pauses, and after PASSES seconds its `after`.
+---@return boolean? busy  true: nobody can connect to HAProxy now, nor can this test
 local function attend(st, resident, conversation, fault)
   local proxy = st:proxy(conversation)
   if fault.act and proxy.paused and not resident.acted then
@@ -59,40 +60,40 @@ local function attend(st, resident, conversation, fault)
     fault.after(st, proxy)
     resident.passed = true
   end
-  -- meanwhile nobody gets through, not even we
   return fault.after and resident.acted and not resident.passed
 end
 
---- Wait until HAProxy, files and journal are as wanted, and that is told.
+--- Wait until HAProxy, files and journal are as wanted, and the policy reports it. A reload may change the part `rest`,
+-- which no policy restores.
 ---@return string? problem, string? details
--- The list beside, which nobody keeps, is lost at a reload.
 local function wait_for(st, resident, conversation, fault, wanted, text)
   local latest = task.now() + BOUND
   local difference, state, right_since
   while task.now() < latest do
     if not attend(st, resident, conversation, fault) then
-      local ended, told = resident.task:done(), says(resident, text) -- before the look: what is so then stays so
+      -- before the state is read: what has been reported must be true now
+      local ended, reported = resident.task:done(), says(resident, text)
       state = st:state(1, conversation)
       state.rest = fault.kind == "reload" and wanted.rest or state.rest
       difference = verdict.difference(state, wanted)
         or state.entry and state.entry.outcome ~= "done" and "outcome" or nil
       right_since = not difference and (right_since or task.now()) or nil
-      if not difference and (told or fault.kind ~= "none" and task.now() > right_since + SILENT) then
+      if not difference and (reported or fault.kind ~= "none" and task.now() > right_since + SILENT) then
         return nil
-      elseif difference and difference ~= "outcome" and told and not fault.act and not verdict.is_altered(fault) then
-        return "false claim", ("'%s', and %s is\n%s"):format(told, difference, state[difference])
+      elseif difference and difference ~= "outcome" and reported and not fault.act and not verdict.is_altered(fault) then
+        return "false claim", ("'%s', and %s is\n%s"):format(reported, difference, state[difference])
       elseif ended and not difference and resident.may_end then
         return nil
       elseif ended then
-        return "died", difference and ("too early; %s is\n%s"):format(difference, state[difference]) or "too early"
+        return "ended early", difference and ("%s is\n%s"):format(difference, state[difference]) or "all is as wanted"
       end
     end
     task.sleep(LOOK)
   end
-  return "not held", difference and ("%s is\n%s"):format(difference, state[difference]) or "it does not say so"
+  return "not held", difference and ("%s is\n%s"):format(difference, state[difference]) or "it does not report it"
 end
 
---- It must be so for a while.
+--- Check for `stays` seconds that HAProxy is as wanted.
 local function stay(st, resident, conversation, fault, wanted)
   local latest = task.now() + conversation.stays
   while task.now() < latest do
@@ -102,14 +103,15 @@ local function stay(st, resident, conversation, fault, wanted)
       if difference then
         return "not held", ("%s is\n%s"):format(difference, state[difference])
       elseif resident.task:done() then
-        return "died", "while there was nothing to do"
+        return "ended early", "while there was nothing to do"
       end
     end
     task.sleep(LOOK)
   end
 end
 
---- All that it goes through until it ends.
+--- Follow a policy through all its phases.
+---@return string? problem, string? details
 local function go_through(st, resident, conversation, fault)
   resident.may_end = conversation.stop == false and not conversation.jump
   local problem, details = wait_for(st, resident, conversation, fault, conversation.holds, conversation.says)
@@ -127,7 +129,8 @@ local function go_through(st, resident, conversation, fault)
   return problem, details
 end
 
---- The end: a signal, or its own.
+--- End the policy by a signal, or wait for its own end.
+---@return integer? status  nil: it did not end
 local function finish(st, resident, conversation, fault)
   resident.stopped = task.now()
   if conversation.stop ~= false and resident.pid and not resident.task:done() then
@@ -151,8 +154,8 @@ local function finish(st, resident, conversation, fault)
   return (resident.task:wait())
 end
 
---- One run under a fault.
----@return table run  as stage's, and `problem`, `details`
+--- Run a resident policy under a fault.
+---@return table run  as of Stage:run(), with `problem` and `details`
 function M.run(st, conversation, timeout, fault)
   local began = task.now()
   local resident = start(st, conversation, timeout)
@@ -166,8 +169,8 @@ function M.run(st, conversation, timeout, fault)
   }
 end
 
---- What the altered answers of HAProxy make a window believe, it tells: that the list was another before, or that
--- somebody has changed it. keep looks twice.
+--- Was a window misled by altered answers of HAProxy? Then it must say that the list had another content before, or that
+-- somebody has changed it. keep reads twice, so it must not be misled.
 local function is_misled(run)
   local kind = run.fault.kind
   return run.conversation.name:find("^window") and (kind == "repeat" or kind == "again")
@@ -177,7 +180,7 @@ local function is_misled(run)
 end
 
 --- What is wrong with a run.
----@return string? problem, string? details
+---@return string? problem, string? details  as of verdict.judge()
 function M.judge(run)
   local c, state = run.conversation, run.states[1]
   local expected = c.stop == false and 0 or 143
@@ -197,9 +200,9 @@ function M.judge(run)
   elseif part and (c.stop == false or not c.between or not c.between[part] or not c.between[part](state[part])) then
     return "not held", ("at its end %s is\n%s"):format(part, state[part])
   elseif part and not run.err:find("haplua: ", 1, true) then
-    return "no words", part
+    return "no message", part
   elseif run.status ~= expected and not run.err:find("haplua: ", 1, true) then
-    return "no words", "status " .. run.status
+    return "no message", "status " .. run.status
   end
 end
 

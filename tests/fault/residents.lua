@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
---- The policies that stay, as conversations (conversations.lua, resident.lua). Besides what is said there:
---   row       how the journal's row of what is wanted is not the plain one (books.lua)
---   holds     what is so while it runs; says: what tells that
---   stays     for so many seconds it must be so
---   jump      then the wall clock is set by so many seconds
---   afterwards   and this is so then; says_afterwards
---   stop      false: it ends by itself; else it is sent SIGTERM
---   no_reload what was changed by hand is lost then, or nobody is there to put it back
---   behind    how far the clock can be set back, where 30 seconds would be waited for
+--- The resident policies as conversations (conversations.lua, resident.lua). Further fields:
+--   row       fields of the journal's row that differ from the usual ones (books.lua)
+--   holds     what HAProxy holds while the policy runs; says: what it prints then, or one of several texts
+--   stays     seconds for which `holds` must last
+--   jump      seconds by which the wall clock is set after that
+--   afterwards   what HAProxy holds then; says_afterwards: what the policy prints
+--   stop      false: it ends by itself; else it gets SIGTERM
+--   no_reload true: a reload loses a change that was made by hand, or that nothing restores
+--   behind    seconds by which the clock is set back, where the policy would wait for the usual 30
 
 local moment = require("haplua.time.instant")
 
@@ -23,7 +23,7 @@ local function keep()
   return { "scripts/keep.lua" }
 end
 
---- A window that is open, from and until so many seconds before and after now.
+--- A window from `from` to `to`, in seconds from now.
 local function window(from, to, ...)
   local more = { ... }
   return function()
@@ -39,7 +39,7 @@ local list = {
     row = { worker = 1 },
     holds = lists(A),
     says = "is again on for",
-    slow = false, -- it is short, and stands for the others in `make check`
+    slow = false, -- it is short: `make check` runs it for all of them
     sparse = 6,
   },
   {

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
--- run.lua - haplua under faults, at each byte of each conversation (docs/faults.md).
+-- run.lua - run haplua under faults, at each byte of each conversation, and compare what it says with what HAProxy
+-- holds (docs/faults.md).
 -- Usage: haplua tests/fault/run.lua [--step=N] [--slow=N] [--only=NAME] [--kinds=KIND,...] [--workers=N]
--- Of each conversation every --step'th byte, of those that take seconds every so-manieth of these (6; 0: none).
--- Ends with a line of counts, and with status 0 when haplua said the truth each time.
+-- Tries every --step'th byte of a conversation; of conversations that take seconds, only every --slow'th of these
+-- (6; 0: no such conversation). Prints a line of counts at the end. Status 0: haplua never said what is not true.
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = ("%s/?.lua;%s/../lua/?.lua;%s/../real/?.lua;"):format(here, here, here) .. package.path
@@ -20,8 +21,8 @@ for _, word in ipairs(arg) do
   options[name] = value
 end
 
--- In each direction; `density`: at every so-manieth of the bytes that are tried. A `late` byte
--- arrives when haplua has given up, and held ones never do: these cost a deadline each.
+-- Faults are tried in both directions. `density`: at one of how many of the chosen bytes. A `late` byte arrives after
+-- haplua's deadline, and a held one never does: these take a deadline each.
 local kinds = {
   { name = "cut", density = 1 },
   { name = "gone", density = 3, resident_ms = 700 },
@@ -34,7 +35,7 @@ local kinds = {
   { name = "late", density = 23, proxy = "delay", ms = math.ceil(stage.TIMEOUT * 1500) },
 }
 
--- A long answer's inside is one row like the other.
+-- The middle of a long answer consists of rows that are alike: only one in INSIDE of its bytes is tried.
 local EDGE, INSIDE = 150, 13
 
 local function is_tried(offset, length, step)
@@ -42,12 +43,13 @@ local function is_tried(offset, length, step)
   return offset % (inside and step * INSIDE or step) == 0
 end
 
---- Is this kind of fault asked for?
+--- Has the command line asked for this kind of fault?
 local function is_chosen(name)
   return options.kinds == "" or ("," .. options.kinds .. ","):find("," .. name .. ",", 1, true) ~= nil
 end
 
---- All faults of a conversation of which a plain run is known.
+--- All faults of a conversation.
+---@param connections {up: integer, down: integer}[]  bytes of each connection in a run without a fault
 local function faults_of(conversation, connections)
   local faults, step = {}, tonumber(options.step)
   if step > 1 then
@@ -79,14 +81,14 @@ local function count(name)
   counts[name] = (counts[name] or 0) + 1
 end
 
-local function tell(run, problem, details)
+local function report(run, problem, details)
   local fault = run.fault
   print(("%s: %s: %s in connection %d after %d bytes %s (version given last: %s)"):format(run.conversation.name,
     problem, fault.kind, fault.connection, fault.offset, fault.direction, run.given[1]))
   print(("  %s\n  status %s: %s\n%s"):format(details or "", run.status, run.out, run.err):gsub("\n+", "\n  "))
 end
 
---- Make the HAProxys hold what a conversation begins with.
+--- Make both HAProxys hold the state that a conversation begins with.
 local function prepare(st, conversation)
   local states = {}
   for i = 1, 2 do
@@ -99,21 +101,22 @@ local function prepare(st, conversation)
   return states
 end
 
---- Where HAProxy, files and journal are not of one mind: what does `maint status` tell, and does `maint off` mend it?
-local function ask_what_is_told(st, run)
+--- If HAProxy, files and journal disagree after an error: does `maint status` show it, and does `maint off` mend it?
+local function check_mending(st, run)
   local conversation, state = run.conversation, run.states[1]
   if not conversation.journal or conversation.fleet or run.problem or verdict.is_together(state) then
     return
   end
   local proxy = st:proxy(conversation)
   proxy:arm()
-  run.told = st:status(conversation)
+  run.shown = st:status(conversation)
   run.mended, run.mending = st:mend(conversation)
   proxy:report()
 end
 
---- One run under a fault. `states`: what there is, and afterwards what is then.
----@return table? run  nil: the conversation did not come to that byte
+--- Run a conversation under a fault.
+---@param states table[]  the state of each HAProxy, updated
+---@return table? run  nil: the conversation ended before that byte
 local function try(st, conversation, fault, states)
   local proxy, given = st:proxy(conversation), {}
   local sites = conversation.fleet and 2 or 1
@@ -137,7 +140,7 @@ local function try(st, conversation, fault, states)
   for i = 1, sites do
     run.states[i] = st:state(i, conversation, given[i])
   end
-  ask_what_is_told(st, run)
+  check_mending(st, run)
   for i = 1, sites do
     local dirty = verdict.difference(run.states[i], conversation.before) or #run.states[i].left > 0
     st:restore(i, run.mended == nil and run.states[i] or st:state(i, conversation), conversation)
@@ -157,12 +160,13 @@ local function note(run)
     count(problem)
     count(verdict.excuses[problem] and "excused" or "problems")
     if counts[problem] <= 10 then
-      tell(run, problem, details)
+      report(run, problem, details)
     end
   end
 end
 
---- A run without faults, which must be a success; how many bytes each of its connections has.
+--- Run a conversation without faults; this must succeed.
+---@return {up: integer, down: integer}[] passed  bytes of each connection
 local function record(st, conversation)
   local proxy = st:proxy(conversation)
   prepare(st, conversation)
@@ -177,7 +181,7 @@ local function record(st, conversation)
   return passed
 end
 
---- Run a conversation under each of these faults, on all stages at once.
+--- Run a conversation under each of these faults, on all stages side by side.
 local function run_faults(stages, conversation, faults, what)
   local before, began, next_one = counts.faults, task.now(), 0
   task.all(stages, function(st)
@@ -193,17 +197,17 @@ local function run_faults(stages, conversation, faults, what)
   print(("%-26s %5d %s, %.0f s"):format(conversation.name, counts.faults - before, what, task.now() - began))
 end
 
--- What happens at each step of a change, while the proxy holds a connection back.
+-- Events at each step of a change, while the proxy holds a connection back.
 
-local happenings = {
-  -- before HAProxy has a request, and before haplua has the answer
+local events = {
+  -- before HAProxy gets a request, and before haplua gets the answer
   reload = {
     directions = { "up", "down" }, timeout = 10,
     act = function(st)
       st.sites[1]:reload()
     end,
   },
-  -- every place of the socket is taken; given back when haplua has given up
+  -- all connections that the socket allows are open, until haplua has given up
   full = {
     directions = { "up" },
     act = function(_, proxy)
@@ -213,7 +217,7 @@ local happenings = {
       proxy:take(0)
     end,
   },
-  -- haplua's wall clock is set: ahead, and back
+  -- haplua's wall clock is set forward, and back
   ahead = {
     directions = { "up" }, timeout = 10, clock = true,
     act = function(st)
@@ -228,18 +232,18 @@ local happenings = {
   },
 }
 
-local function run_happening(stages, conversation, name)
+local function run_event(stages, conversation, name)
   local faults = {}
   for n in ipairs(record(stages[1], conversation)) do
-    for _, direction in ipairs(happenings[name].directions) do
+    for _, direction in ipairs(events[name].directions) do
       faults[#faults + 1] = setmetatable({ kind = name, proxy = "pause", connection = n, direction = direction, offset = 0 },
-        { __index = happenings[name] })
+        { __index = events[name] })
     end
   end
   run_faults(stages, conversation, faults, name .. "s")
 end
 
---- A full, a broken and a read-only disk.
+--- Run maint and keep on a full, a broken and a read-only disk.
 local function run_disk(st)
   local before, began = counts.faults, task.now()
   require("disk").run(st, function(name, run, problem, details)
@@ -255,18 +259,18 @@ local function run_disk(st)
     task.now() - began))
 end
 
---- A policy that lies must be found out, else what is counted here means nothing.
-local function check_liar(st)
-  local liar, found = conversations.liar, 0
-  local states = prepare(st, liar)
+--- Check that this test notices a policy that reports a false success.
+local function check_false_success(st)
+  local policy, found = conversations.false_success, 0
+  local states = prepare(st, policy)
   for _, direction in ipairs({ "up", "down" }) do
-    local run = try(st, liar, { kind = "cut", connection = 1, direction = direction, offset = 0 }, states)
+    local run = try(st, policy, { kind = "cut", connection = 1, direction = direction, offset = 0 }, states)
     found = found + (run and verdict.judge(run) == "false success" and 1 or 0)
   end
   assert(found > 0, "a false success is not noticed")
 end
 
---- The conversations that are asked for and that this HAProxy can have.
+--- The conversations that the command line asks for and that this version of HAProxy can have.
 local function chosen(st)
   local list, versions = {}, st:state(1, { before = stage.base }).given -- 2.2 has none
   for _, conversation in ipairs(conversations) do
@@ -280,8 +284,8 @@ end
 
 local function summary()
   local others = {}
-  for _, name in ipairs({ "neither old nor new", "not everywhere", "left over", "false claim", "no words", "crash",
-    "in part", "untold", "not mended", "not held", "died" }) do
+  for _, name in ipairs({ "neither old nor new", "not everywhere", "left over", "false claim", "no message", "crash",
+    "in part", "not shown", "not mended", "not held", "ended early" }) do
     others[#others + 1] = ("%d %s"):format(counts[name] or 0, name)
   end
   print(("faults: %d distinct, %d successes, %d errors, %d false successes, %d hangs (%s)"):format(counts.faults,
@@ -294,7 +298,7 @@ local function main()
   local stages, started = {}, {}
   local _ <close> = setmetatable({}, { __close = function(_, problem)
     if problem then
-      summary() -- of what was tried until then
+      summary() -- of the faults tried so far
     end
     for _, st in ipairs(started) do
       st:__close()
@@ -307,7 +311,7 @@ local function main()
   for i = 1, tonumber(options.workers) do
     stages[i] = start()
   end
-  check_liar(stages[1])
+  check_false_success(stages[1])
   local list = chosen(stages[1])
   for _, conversation in ipairs(list) do
     local faults = faults_of(conversation, record(stages[1], conversation))
@@ -322,9 +326,9 @@ local function main()
   for _, name in ipairs({ "reload", "full", "ahead", "behind" }) do
     local places = name == "full" and narrow or stages
     for _, conversation in ipairs(is_chosen(name) and list or {}) do
-      local out = name == "reload" and conversation.no_reload or happenings[name].clock and conversation.jump
+      local out = name == "reload" and conversation.no_reload or events[name].clock and conversation.jump
       if not conversation.tcp and not out then
-        run_happening(places, conversation, name)
+        run_event(places, conversation, name)
       end
     end
   end

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * shift.c - a wall clock that somebody sets, for one process: LD_PRELOAD.
+ * shift.c - a wall clock that a test can set, for one process. A library for LD_PRELOAD.
  *
- *     CLOCK_SHIFT=FILE  holds, as 8 bytes of this machine's order, by how many seconds
- * the clock is ahead; may be written at any time
+ *     CLOCK_SHIFT=FILE  holds the seconds that the clock is ahead, as 8 bytes in this
+ *                       machine's order. The test may write it at any time
  *
- * Monotonic time goes on as it is. */
+ * Monotonic time is not changed. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- Where a policy is run under faults: two HAProxys, a proxy (proxy.c) before each, a third one over TCP,
--- and a way past them to what is so: local st <close> = stage.start()
+--- The place where a policy runs under faults: two HAProxys, a proxy (proxy.c) before each and a third one over TCP.
+-- The test looks at the HAProxys directly: local st <close> = stage.start()
 
 local books = require("books")
 local json = require("haplua.json")
@@ -17,8 +17,8 @@ local SHIFT = BUILD .. "/shift.so"
 
 --- Deadline of one command of the policies, in seconds.
 M.TIMEOUT = tonumber(os.getenv("FAULT_TIMEOUT")) or 0.3
--- A run that has not ended by now never will.
-local PATIENCE = 30
+-- A run that has not ended after so many seconds hangs.
+local HANG = 30
 
 local frontend = [[
     acl other path -u 8888 -m str
@@ -35,7 +35,7 @@ backend pool
 
 local map = "/a one\n/b two\n/c three\n"
 
---- The state that every conversation begins with, but for what it says itself.
+--- The state that every conversation begins with, except for the parts that it declares itself.
 M.base = {
   acl = "",
   map = map,
@@ -61,7 +61,7 @@ local function start_proxy(dir, name, listen, target)
     end
   end })
   ready.wait()
-  proxy.control = haproxy.connect(control, { timeout = PATIENCE })
+  proxy.control = haproxy.connect(control, { timeout = HANG })
   return proxy
 end
 
@@ -73,7 +73,8 @@ function Proxy:arm(fault)
     fault.kind, fault.connection, fault.direction, fault.offset, fault.ms or 0))
 end
 
---- Once all connections have ended: how often the harm was done, and {up=, down=} for each connection.
+--- Wait until all connections have ended.
+---@return integer done, {up: integer, down: integer}[] passed  number of faults; bytes of each connection
 function Proxy:report()
   local text, passed = self.control:send("report"), {}
   for up, down in text:gmatch("\n(%d+) (%d+)") do
@@ -86,7 +87,7 @@ function Proxy:go()
   self.control:send("go")
 end
 
---- Hold `n` connections to HAProxy's socket.
+--- Keep `n` connections to HAProxy's socket open.
 function Proxy:take(n)
   self.control:send("take " .. n)
 end
@@ -96,7 +97,7 @@ function Proxy:close()
   pcall(self.task.wait, self.task)
 end
 
--- What is so.
+-- States.
 
 local function sorted(keys)
   table.sort(keys)
@@ -112,7 +113,7 @@ local function pool_text(rows)
 end
 
 
---- Patterns of versions that are not in force, above those that were given before `since`.
+--- The versions after `since` that are not in force and have entries.
 local function leftovers(target, list, since)
   local found = {}
   for version = since + 1, list.next_ver or since do
@@ -129,12 +130,12 @@ end
 local Stage = {}
 Stage.__index = Stage
 
---- What a HAProxy holds that has just begun.
+--- What a new HAProxy process holds.
 M.fresh = { acl = "", map = map, pool = M.base.pool, rest = "app ready 1\n" }
 
---- What HAProxy number `i` holds, and what stands beside.
+--- The state of HAProxy number `i`, with the files and the journal if the conversation has them.
 ---@param conversation table
----@param since integer?  the version that was given last before the run
+---@param since integer?  the newest version before the run
 function Stage:state(i, conversation, since)
   local s = self.sites[i]
   local texts = s.target:batch({
@@ -174,7 +175,8 @@ local function restore_pool(target, text)
   end
 end
 
---- Make it hold what a conversation begins with, of which it holds `state` now.
+--- Make HAProxy number `i` hold the state that a conversation begins with.
+---@param state table  what it holds now
 function Stage:restore(i, state, conversation)
   local s, wanted = self.sites[i], conversation.before
   for _, version in ipairs(state.left) do
@@ -204,7 +206,7 @@ function Stage:restore(i, state, conversation)
   end
 end
 
---- haplua's arguments for a conversation through the proxies, and its environment.
+--- haplua's arguments for a conversation through the proxies, and the variables of its environment.
 ---@return string[] words, table env
 function Stage:words(conversation, timeout)
   local words = {}
@@ -224,24 +226,26 @@ function Stage:words(conversation, timeout)
   return words, env
 end
 
---- From now on haplua's wall clock is so many seconds ahead, also while it runs; false: it is the machine's.
+--- Set haplua's wall clock, also while it runs.
+---@param seconds integer|false|nil  how far it is ahead of the machine's; false or nil: it is the machine's
 function Stage:set_clock(seconds)
   self.clock_is_set = seconds ~= nil and seconds ~= false
   if not self.clock_is_set then
     return
   end
   local path = self.sites[1].dir .. "/clock"
-  local f <close> = assert(io.open(path, "r+b") or io.open(path, "wb")) -- the same file: it is mapped
+  -- shift.c has mapped the file, so it must stay the same one
+  local f <close> = assert(io.open(path, "r+b") or io.open(path, "wb"))
   f:write(("j"):pack(seconds))
 end
 
---- Run a policy to its end or for as long as patience lasts.
+--- Run a policy to its end, at most for HANG seconds.
 ---@return {status: integer?, out: string, err: string, seconds: number}  status nil: it hangs
 function Stage:run(conversation, timeout)
   local words, env = self:words(conversation, timeout)
   local began = task.now()
   words.env = env
-  local ok, ran = pcall(task.deadline, PATIENCE, support.haplua, words)
+  local ok, ran = pcall(task.deadline, HANG, support.haplua, words)
   if not ok then
     if ran.kind ~= "timeout" then
       error(ran, 0)
@@ -252,7 +256,7 @@ function Stage:run(conversation, timeout)
   return ran
 end
 
---- The same under a fault that pauses: then do its `act`, go on, and do its `after` when haplua has ended.
+--- Run a policy under a fault that pauses: call the fault's `act` in the pause, and its `after` when haplua has ended.
 function Stage:run_and_act(conversation, timeout, fault)
   local proxy = self:proxy(conversation)
   local running = task.spawn(self.run, self, conversation, timeout)
@@ -268,7 +272,7 @@ function Stage:run_and_act(conversation, timeout, fault)
   return run
 end
 
---- What `maint status` tells of a conversation's switch; nil: it fails.
+--- What `maint status` shows of a conversation's switch; nil: it fails.
 function Stage:status(conversation)
   local ran = support.haplua({
     "-s", self.proxies[1].address, "scripts/maint.lua", "status", "--json", env = books.environment(self.sites[1], conversation),
@@ -276,8 +280,8 @@ function Stage:status(conversation)
   return ran.status == 0 and json.decode(ran.out) or nil
 end
 
---- Does `maint off` bring HAProxy, files and journal together?
----@return boolean, string
+--- Does `maint off` make HAProxy, files and journal agree?
+---@return boolean mended, string err
 function Stage:mend(conversation)
   local ran = support.haplua({
     "-s", self.proxies[1].address, "scripts/maint.lua", "off", env = books.environment(self.sites[1], conversation),
@@ -288,7 +292,7 @@ function Stage:mend(conversation)
   return ran.status == 0 and off, ran.err
 end
 
---- The proxy that does harm.
+--- The proxy that causes the faults of a conversation.
 function Stage:proxy(conversation)
   return conversation.tcp and self.tcp or self.proxies[1]
 end
@@ -303,7 +307,7 @@ function Stage:__close()
   end
 end
 
----@param maxconn integer?  of HAProxy's socket
+---@param maxconn integer?  connections that HAProxy's socket allows
 function M.start(maxconn)
   local stage, files = setmetatable({ sites = {}, proxies = {} }, Stage), { ["pool.map"] = map }
   for name, text in pairs(books.files) do

@@ -1,36 +1,36 @@
 -- SPDX-License-Identifier: MIT
 --
---- Did haplua say the truth? Compares what a run said with what HAProxy then holds.
+--- Compare what a run has said with what HAProxy holds afterwards.
 
 local M = {}
 
--- What a deadline may be overrun by: the start and end of processes on a busy machine.
+-- Seconds by which a run may exceed its deadlines: processes start and end slowly on a busy machine.
 local SLACK = 5
 
---- What no client can know, and what a call is documented not to look at: counted, and no failure.
+--- Problems that no client can detect, or that a call is documented not to detect. They are counted, and are no failures.
 M.excuses = { misled = true, forgotten = true, ["not read back"] = true }
 
--- of a switch (books.lua)
+-- The parts of a switch (books.lua).
 local books = { "main", "bypass", "info", "main_file", "bypass_file", "info_file", "journal" }
 
 local parts = { "acl", "map", "pool", "rest", table.unpack(books) }
 
---- Those that HAProxy 2.2 changes in place.
+--- The parts that HAProxy 2.2 changes entry by entry.
 local is_list = { acl = true, map = true, main = true, bypass = true, info = true }
 
---- Faults after which HAProxy was told something else than haplua said.
+--- Is this a fault after which HAProxy receives another command than haplua has sent?
 function M.is_altered(fault)
   return (fault.kind == "repeat" or fault.kind == "again") and fault.direction == "up"
 end
 
---- Faults that a cleanup meets as well, or that let a command arrive after it. So may a busy machine that makes a
--- deadline pass.
+--- Is this a fault that also disturbs the cleanup, or that lets a command arrive after it? A busy machine, on which a
+-- deadline passes, may do the same.
 local function is_loose(run)
   local kind = run.fault.kind
   return kind == "gone" or kind == "late" or kind == "full" or run.seconds >= run.timeout
 end
 
---- The first part that is not as it was wanted, or nil. What was not looked at is.
+--- The first part that is not as wanted, or nil. Parts that the state does not have are left out.
 function M.difference(state, wanted)
   for _, part in ipairs(parts) do
     if state[part] and state[part] ~= wanted[part] then
@@ -39,7 +39,7 @@ function M.difference(state, wanted)
   end
 end
 
---- Are HAProxy, the files and the journal of one mind?
+--- Do HAProxy, the files and the journal agree?
 function M.is_together(state)
   local main = state.main or state.acl
   return main == state.journal and (not state.entry or state.entry.outcome ~= nil)
@@ -56,8 +56,8 @@ local function set_of(...)
   return set
 end
 
---- May a list that has no versions hold this, on its way from one content to the other? (A "since" is another one
--- each time: its instant is left out of the texts.)
+--- May a list without versions hold this while it changes from one content to the other? ("since" has another value
+-- each time; the texts have it without its value.)
 local function is_on_the_way(text, before, wanted)
   local old, new, now, any = set_of(before), set_of(wanted), set_of(text), set_of(before, wanted)
   for line in pairs(now) do
@@ -73,7 +73,7 @@ local function is_on_the_way(text, before, wanted)
   return true
 end
 
---- May an error leave this?
+--- May a part have this content after an error?
 local function is_allowed(run, state, part)
   local c, text = run.conversation, state[part]
   if not text then
@@ -93,9 +93,9 @@ local function is_allowed(run, state, part)
   return is_list[part] and not state.given and is_on_the_way(text, c.before[part], to)
 end
 
---- Is a filled version left over that should not be? One whose commit has an unknown outcome stays, until
--- the next commit: to empty it might empty the list. And what was cut off on its way up may arrive when the version
--- was emptied.
+--- The version that is filled, not in force, and should have been emptied. haplua leaves a version whose commit has an
+-- unknown outcome, because it may be in force. A request that was cut off may also arrive after the version was emptied.
+---@return integer?
 local function leftover(run, state)
   if run.fault.direction == "up" and run.err:find("'add acl @", 1, true) then
     return state.left[2]
@@ -105,26 +105,25 @@ local function leftover(run, state)
   return state.left[in_doubt and 2 or 1]
 end
 
---- HAProxy's answers have no checksum: one that was altered on its way, and is still well-formed, misleads. And what
--- a reload makes HAProxy forget before it was asked, nobody knows of. Then haplua has to tell what it went by: the
--- content that is there, or that somebody has changed it.
+--- Was haplua misled? HAProxy's answers have no checksum: one that was altered on its way may still be well-formed. And
+-- nothing shows that a reload has emptied a list before haplua asked. In both cases haplua must say what it relied on:
+-- the content that is there, or that somebody has changed it.
 local function is_misled(run, state)
   if run.fault.kind ~= "repeat" and run.fault.kind ~= "again" and run.fault.kind ~= "reload" then
     return false
   elseif run.err:find("haplua: #9999 was changed meanwhile", 1, true) then
     return true
   end
-  local told = {}
+  local printed = {}
   for pattern in (run.out:match(".*#9999 matches ([^\n(]*)") or ""):gmatch("%S+") do
-    told[#told + 1] = pattern .. "\n"
+    printed[#printed + 1] = pattern .. "\n"
   end
-  table.sort(told)
-  local text = table.concat(told)
-  return #told > 0 and (text == state.acl:gsub(" ", "") or text == "nothing\n" and state.acl == "")
+  table.sort(printed)
+  local text = table.concat(printed)
+  return #printed > 0 and (text == state.acl:gsub(" ", "") or text == "nothing\n" and state.acl == "")
 end
 
---- HAProxy forgets at a reload. Was that after its last answer (or answers, of requests side by side), so that
--- nothing could tell?
+--- Was the reload after HAProxy's last answer (or answers, of requests side by side)? Then nothing could show it.
 local function is_after_last(run)
   local fault, first = run.fault, run.connections - (run.conversation.last or 1) + 1
   return fault.kind == "reload"
@@ -135,7 +134,7 @@ local function is_forgotten(run, state, part)
   return is_after_last(run) and state[part] == require("stage").fresh[part]
 end
 
---- The same, of the answers before the policy's command ran.
+--- Was the reload after HAProxy's last answer before the policy's command ran?
 local function is_before_command(run)
   local numbers = run.conversation.before_command or {}
   return run.fault.kind == "reload" and numbers[run.fault.connection] == run.fault.direction
@@ -145,7 +144,7 @@ local function judge_success(run)
   local c = run.conversation
   for _, state in ipairs(run.states) do
     local wanted = c.wanted
-    if run.fault.kind == "reload" then -- the list beside
+    if run.fault.kind == "reload" then -- no policy restores this part
       wanted = setmetatable({ rest = state.rest }, { __index = wanted })
     end
     local part = M.difference(state, wanted)
@@ -167,7 +166,7 @@ local function judge_success(run)
   end
 end
 
---- Is a switch changed in part? The lists that go together, all of them old, or all new.
+--- Is a switch changed in part: are its lists neither all old nor all new?
 local function is_in_part(run, state)
   local c = run.conversation
   for _, content in ipairs({ c.before, c.wanted, c.through }) do
@@ -182,12 +181,12 @@ local function is_in_part(run, state)
   return true
 end
 
---- Does the next command find out, and put right, what this one left?
+--- Does `maint status` show, and `maint off` mend, a disagreement that this run has left?
 local function judge_left(run, state)
   if run.mended == nil then
     return
-  elseif not run.told or (run.told.on ~= ((state.main or state.acl) ~= "")) or #run.told.disagreements == 0 then
-    return "untold", "HAProxy, files and journal differ, and `maint status` does not tell"
+  elseif not run.shown or (run.shown.on ~= ((state.main or state.acl) ~= "")) or #run.shown.disagreements == 0 then
+    return "not shown", "HAProxy, files and journal differ, and `maint status` does not show it"
   elseif not run.mended then
     return "not mended", run.mending
   end
@@ -206,7 +205,7 @@ local function judge_error(run)
   if run.status >= 128 or run.status == 2 or run.status == 4 then
     return "crash", "status " .. run.status
   elseif not run.err:find("haplua: ", 1, true) then
-    return "no words", "status " .. run.status
+    return "no message", "status " .. run.status
   end
   for i, state in ipairs(run.states) do
     local claims = c.claims and (c.apart and run.addresses[i] .. ": " or "") .. c.claims
@@ -232,16 +231,16 @@ local function judge_error(run)
       return "left over", "version " .. version
     end
   end
-  -- everywhere or nowhere, unless HAProxy has forgotten, or the cleanup is under the fault, too
+  -- all HAProxys or none have changed, unless there was a reload, or the fault disturbs the cleanup, too
   local strict = not is_loose(run) and run.fault.kind ~= "reload" and not c.apart
   if strict and #run.states == 2 and M.difference(run.states[1], run.states[2]) then
     return "not everywhere", run.states[2].acl
   end
 end
 
---- What is wrong with a run: a word for the count, and details. Nothing: it told the truth.
+--- What is wrong with a run.
 ---@param run table  status, out, err, seconds, conversation, fault, states, connections, timeout
----@return string? problem, string? details
+---@return string? problem, string? details  the name by which it is counted; nil: nothing is wrong
 function M.judge(run)
   if not run.status or run.seconds > run.connections * run.timeout + SLACK then
     return "hang", ("%.1f s"):format(run.seconds)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz.h - what the fuzz drivers share. They check properties, not only that nothing
- * crashes; build them with the address and undefined sanitizers. */
+ * fuzz.h - shared by the fuzz drivers. They check properties with CHECK(); the sanitizers
+ * find the rest. */
 #ifndef HAP_FUZZ_H
 #define HAP_FUZZ_H
 
@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Not assert(): NDEBUG must not remove it. */
+/* Abort unless `ok`. Unlike assert(), it is there with NDEBUG, too. */
 #define CHECK(ok)                                                                        \
 	do {                                                                             \
 		if (!(ok)) {                                                             \
@@ -28,7 +28,7 @@ static inline int inside(struct span s, struct span whole)
 	return s.n == 0 || (s.p >= whole.p && s.p + s.n <= whole.p + whole.n);
 }
 
-/* The first byte of the input, which steers the driver. */
+/* Take the first byte of the input, by which a driver chooses what to do. */
 static inline uint8_t fuzz_byte(struct span *input)
 {
 	if (input->n == 0)

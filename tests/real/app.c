@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * app.c - the application behind HAProxy in the tests: an HTTP/1.1 server that counts.
+ * app.c - the application behind HAProxy in the tests: an HTTP/1.1 server that counts its
+ * requests.
  *
- *	app PORT [TEXT]      on 127.0.0.1; PORT 0 takes a free one
+ *	app PORT [TEXT]      listen on 127.0.0.1; with PORT 0 on a free port
  *
- * Prints `listening PORT`. Answers every request with 200 and TEXT as a line (default:
- * application; the header X-App says it too), and counts it under its path, cut at '?'.
- * Not counted: `/_count/paths` answers a line `PATH COUNT` for each path, in the order of
- * their first coming, those past the first 1024 together as `*`, and at last `total N`;
- * `/_count/reset` zeroes all. SIGTERM and SIGINT end it with status 0. One thread. */
+ * Prints `listening PORT`. Answers every request with 200, TEXT as a line and TEXT in the
+ * header X-App (default: application), and counts it under its path up to a '?'. It does
+ * not count these: `/_count/paths` returns a line `PATH COUNT` for each path in the order
+ * of the first requests, `* COUNT` for all paths after the first 1024, and `total N`;
+ * `/_count/reset` sets the counts to 0. SIGTERM and SIGINT end it with status 0. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,11 +25,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEAD_MAX  16384 /* of the head of a request; past it 431 */
-#define OUT_MAX   65536 /* answers held for a client that does not read, before we wait */
+#define HEAD_MAX  16384 /* bytes of a request's head; a longer one gets 431 */
+#define OUT_MAX   65536 /* bytes of unsent answers, from which on it reads no requests */
 #define TEXT_MAX  200
 #define PATHS_MAX 1024
-#define SLOTS     4096 /* a power of two, so large that the table stays sparse */
+#define SLOTS     4096 /* of the hash table, which stays sparse: 4 for each path */
 
 struct span {
 	const char *p;
@@ -36,16 +37,17 @@ struct span {
 };
 
 struct conn {
-	struct conn *next, **link; /* all connections, for the end */
+	struct conn *next, **link; /* list of all connections */
 	int fd;
 	bool waiting; /* epoll waits until we can write, not until we can read */
-	bool last;    /* nothing more is answered; what still comes is thrown away */
-	bool shut;    /* our direction is closed, and we wait for the client's */
-	bool held;    /* a request waits for the end of its body; the next four are its */
+	bool last;    /* the last answer is written; drop what the client still sends */
+	bool shut;    /* our direction is closed; wait until the client closes */
+	bool held;    /* a request waits for the end of its body; the next four fields
+			 belong to it */
 	bool no_body; /* HEAD */
 	bool close;
 	enum { COUNTED, PATHS, RESET, UNKNOWN } kind;
-	uint64_t body; /* bytes that are still to come */
+	uint64_t body; /* bytes of the body that have not arrived yet */
 	char *out;     /* owned */
 	size_t out_n, out_cap, out_at;
 	size_t in_n;
@@ -65,7 +67,7 @@ static struct {
 
 static struct conn *conns;
 static const char *app_text = "application"; /* X-App */
-static char app_body[TEXT_MAX + 2];          /* the same as a line */
+static char app_body[TEXT_MAX + 2];          /* app_text as a line */
 static volatile sig_atomic_t stop;
 
 static void die(const char *what)
@@ -166,7 +168,7 @@ static void put_answer(struct conn *c, const char *status, const char *body, siz
 		put(c, body, n);
 }
 
-/* Answer with an error, the last answer on this connection. */
+/* Answer with an error. It is the last answer on this connection. */
 static void refuse(struct conn *c, const char *status)
 {
 	c->last = true;
@@ -205,7 +207,7 @@ static bool is(struct span s, const char *text)
 	return s.n == strlen(text) && strncasecmp(s.p, text, s.n) == 0;
 }
 
-/* Cut `s` at the first `c`: returns what stands before it, leaves what stands behind. */
+/* Cut `s` at the first `c`. Returns the part before it and leaves the part after it. */
 static struct span cut(struct span *s, char c)
 {
 	const char *end = memchr(s->p, c, s->n);
@@ -226,7 +228,8 @@ static struct span trim(struct span s)
 	return s;
 }
 
-/* Read the header lines that matter. NULL, or the status of a refusal. */
+/* Read the headers Connection, Content-Length and Transfer-Encoding. Returns NULL, or the
+ * status of a refusal. */
 static const char *read_fields(struct conn *c, struct span head)
 {
 	bool sized = false;
@@ -256,7 +259,8 @@ static const char *read_fields(struct conn *c, struct span head)
 	return NULL;
 }
 
-/* Read the head of a request, up to its empty line. NULL, or the status of a refusal. */
+/* Read the head of a request, up to its empty line. Returns NULL, or the status of a
+ * refusal. */
 static const char *read_head(struct conn *c, struct span head, struct span *path_out)
 {
 	struct span line = trim(cut(&head, '\n'));
@@ -282,8 +286,8 @@ static const char *read_head(struct conn *c, struct span head, struct span *path
 	return read_fields(c, head);
 }
 
-/* Take in the head of the next request from `in`. Returns its size, 0 when it is not here
- * whole. */
+/* Read the head of the next request from `in`. Returns its size, or 0 if it is not
+ * complete. */
 static size_t begin(struct conn *c, struct span in)
 {
 	const char *end = memmem(in.p, in.n, "\r\n\r\n", 4);
@@ -308,8 +312,8 @@ static size_t begin(struct conn *c, struct span in)
 	return in.n + 2;
 }
 
-/* Answer the requests that are here whole. False: enough answers are held, write them and
- * come back; else nothing can be done before more bytes come. */
+/* Answer the complete requests. Returns true if it needs more bytes, false if OUT_MAX
+ * bytes of answers have to be sent first. */
 static bool serve(struct conn *c)
 {
 	size_t at = 0;
@@ -372,7 +376,7 @@ static void conn_close(struct conn *c)
 	free(c);
 }
 
-/* Write what can be written. False: the connection is lost. */
+/* Send as much as the client takes. False: the connection is lost. */
 static bool conn_flush(struct conn *c)
 {
 	while (c->out_at < c->out_n) {
@@ -385,14 +389,15 @@ static bool conn_flush(struct conn *c)
 	}
 	c->out_at = c->out_n = 0;
 	if (c->last && !c->shut) {
-		/* a close with bytes unread would be a reset, which eats the answer */
+		/* close() with unread bytes sends a reset, and the client loses the
+		 * answer */
 		shutdown(c->fd, SHUT_WR);
 		c->shut = true;
 	}
 	return true;
 }
 
-/* Do what the connection allows now. False: close it. */
+/* Read, answer and send as far as the connection allows. False: close it. */
 static bool conn_run(struct conn *c)
 {
 	bool done = false;
@@ -406,7 +411,7 @@ static bool conn_run(struct conn *c)
 	}
 	if (!conn_flush(c))
 		return false;
-	/* so `in` never stays full while we wait for more */
+	/* `in` must not stay full while we wait for more bytes */
 	while (!done && c->out_n == 0) {
 		done = serve(c);
 		if (!conn_flush(c))
@@ -462,7 +467,7 @@ static int listen_on(uint16_t port)
 	return fd;
 }
 
-/* Serve until SIGTERM or SIGINT, which are taken only while waiting. */
+/* Serve until SIGTERM or SIGINT, which are blocked except in epoll_pwait(). */
 static void loop(int poll, int listener)
 {
 	struct epoll_event events[256] = {{.events = EPOLLIN}};

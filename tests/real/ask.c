@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * ask.c - one connection to an admin socket: send bytes as they stand, print what comes.
+ * ask.c - send bytes over one connection to an admin socket, and print the answer.
  *
  *	ask SOCKET BYTES
  *
- * All bytes leave in one write, then all is read up to the end of file. Nothing is
- *checked: for what haplua itself would refuse to send. Status 1: no answer within
- *SECONDS, or none at all could be asked for; what has come by then is printed. */
+ * It sends the bytes unchecked, in one write, also those that haplua refuses to send, and
+ * reads up to the end of file. Status 1: it cannot connect or send, or the answer has no
+ * end within SECONDS; it prints what it has received. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 
 #define SECONDS 10
 
-/* Copy what comes to standard output. Returns the status. */
+/* Copy the answer to standard output. Returns the exit status. */
 static int copy(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};

@@ -2,10 +2,10 @@
  *
  * killer.c - kill a program at one of its system calls.
  * Usage: killer N COMMAND [ARG...]
- * Runs the command under ptrace and sends it SIGKILL as it enters its system call number
- * N, counted from its start; N 0 lets it run. The exit status is 137 for a killed one and
- * else the command's; the number of calls that it made goes to descriptor 3, if that is
- * open. SIGTERM is handed on. */
+ * Runs the command under ptrace and sends it SIGKILL as it enters its Nth system call; N
+ * 0 lets it run to its end. The exit status is 137 if the command was killed, and
+ * otherwise the command's. Writes the number of its system calls to descriptor 3 if that
+ * is open. Passes SIGTERM on to the command. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,14 +17,14 @@
 
 static pid_t child;
 
-static void hand_on(int signo)
+static void pass_on(int signo)
 {
 	kill(child, signo);
 }
 
 static void become(char **words)
 {
-	/* LeakSanitizer cannot work in a traced process, and would end it with an error.
+	/* LeakSanitizer cannot work in a traced process; it would end it with an error.
 	 */
 	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -34,7 +34,7 @@ static void become(char **words)
 	_exit(127);
 }
 
-/* Let the child run to its next stop; false: it has ended, with *status. */
+/* Let the child run to its next stop. False: it has ended; *status tells how. */
 static int resume(int signo, int *status)
 {
 	if (ptrace(PTRACE_SYSCALL, child, NULL, (long)signo) < 0 && errno != ESRCH)
@@ -45,7 +45,8 @@ static int resume(int signo, int *status)
 	return WIFSTOPPED(*status);
 }
 
-/* Count system calls until number n, or the end. */
+/* Count the child's system calls, and kill it as it enters call n. Returns the count at
+ * its end. */
 static long follow(long n, int *status)
 {
 	long calls = 0;
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
 	}
 	if (child == 0)
 		become(argv + 2);
-	signal(SIGTERM, hand_on);
+	signal(SIGTERM, pass_on);
 	waitpid(child, &status, 0);
 	ptrace(PTRACE_SETOPTIONS, child, NULL,
 	       (long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC));

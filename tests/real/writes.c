@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * writes.c - what a program writes to sockets, as the kernel sees it.
+ * writes.c - log what a program writes to sockets.
  * Usage: writes LOG once|always|no COMMAND [ARG...]
- * Runs the command, its threads and its children under ptrace, and writes a line to LOG
- * for each system call that sends over a connected socket (of a path or a port), and for
- * each that would let bytes pass by unseen:
+ * Runs the command, its threads and its children under ptrace. Writes a line to LOG for
+ * each system call that sends over a connected socket (unix or IPv4), and for each that
+ * could send bytes which this program does not see ("unseen"):
  *
  *     CONNECTION ADDRESS CALL ASKED RETURNED BYTES-IN-HEX
  *
- * With `once` each socket begins with the smallest send buffer that the kernel knows;
- * with `always` it has that again after each setsockopt(). The exit status is the
- * command's; SIGTERM is handed on. */
+ * With `once` it gives each new socket the smallest send buffer of the kernel; with
+ * `always` it does so again after each setsockopt(). The exit status is the command's.
+ * Passes SIGTERM on to the command. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -37,7 +37,7 @@
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC |                \
 	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK)
 
-/* A thread, and the system call that it is in. */
+/* A thread and its current system call. */
 struct thread {
 	pid_t id, process;
 	uint64_t call, args[6];
@@ -58,7 +58,7 @@ static struct thread threads[THREADS_MAX];
 static struct peer peers[SOCKETS_MAX];
 static int connections;
 
-static void hand_on(int signo)
+static void pass_on(int signo)
 {
 	kill(child, signo);
 }
@@ -69,7 +69,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* Which process does a thread belong to? */
+/* The process of a thread. */
 static pid_t process_of(pid_t thread)
 {
 	char path[64], line[256];
@@ -119,7 +119,7 @@ static size_t peek(const struct thread *t, uint64_t from, void *to, size_t n)
 	return got < 0 ? 0 : (size_t)got;
 }
 
-/* Give a socket of the thread's process the smallest send buffer there is. */
+/* Give a socket of the thread's process the smallest send buffer of the kernel. */
 static void make_small(const struct thread *t, uint64_t fd)
 {
 	int least = 1;
@@ -158,7 +158,7 @@ static void on_connect(const struct thread *t)
 			 sa.local.sun_path[0] ? sa.local.sun_path : "@");
 }
 
-/* One line. `at` and `n` are what was to be sent; at 0: it is not known. */
+/* Write a line of the log. The call was to send `n` bytes at `at`; at 0: not known. */
 static void note(const struct thread *t, const struct peer *p, const char *call,
 		 uint64_t at, uint64_t n, int64_t returned)
 {
@@ -173,7 +173,7 @@ static void note(const struct thread *t, const struct peer *p, const char *call,
 	fflush(out);
 }
 
-/* A call on a connected socket has returned. */
+/* Log a call on a connected socket that has returned. */
 static void on_peer(const struct thread *t, struct peer *p, int64_t returned)
 {
 	switch (t->call) {
@@ -218,7 +218,7 @@ static void on_return(const struct thread *t, int64_t returned)
 		on_peer(t, p, returned);
 }
 
-/* A thread has stopped at a system call's beginning or end. */
+/* Handle a thread that has stopped at the beginning or the end of a system call. */
 static void on_call(struct thread *t)
 {
 	struct ptrace_syscall_info info;
@@ -233,7 +233,8 @@ static void on_call(struct thread *t)
 	}
 }
 
-/* Follow all threads and children to the end of the last. Returns the child's status. */
+/* Follow all threads and children until the last has ended. Returns the wait status of
+ * the command. */
 static int follow(void)
 {
 	int status, result = 0;
@@ -289,7 +290,7 @@ int main(int argc, char **argv)
 		die("fork");
 	if (child == 0)
 		become(argv + 3);
-	signal(SIGTERM, hand_on);
+	signal(SIGTERM, pass_on);
 	waitpid(child, &status, 0);
 	if (ptrace(PTRACE_SETOPTIONS, child, NULL, (long)OPTIONS) < 0 ||
 	    ptrace(PTRACE_SYSCALL, child, NULL, 0L) < 0)

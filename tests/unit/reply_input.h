@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * reply_input.h - the text that a test of the row readers reads, in memory of its exact
- * size. */
+ * reply_input.h - input for the tests of the row readers, in memory of its exact size. */
 #ifndef HAP_REPLY_INPUT_H
 #define HAP_REPLY_INPUT_H
 

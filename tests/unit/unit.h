@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * unit.h - what the C unit tests share: cmocka, comparing spans, failing allocations.
- * For the last, define UNIT_OOM before including it. */
+ * unit.h - shared by the C unit tests: cmocka, assertions on spans, failing allocations.
+ * A test that needs failing allocations defines UNIT_OOM before it includes this. */
 #ifndef HAP_UNIT_H
 #define HAP_UNIT_H
 
@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 
-/* Both sides are printed when they differ. */
+/* Fail the test unless the spans are equal; print both. */
 static inline void check_span(struct span got, struct span want, const char *what,
 			      const char *file, int line)
 {
@@ -30,8 +30,8 @@ static inline void check_span(struct span got, struct span want, const char *wha
 #define assert_span(got, want) check_span(got, want, #got, __FILE__, __LINE__)
 #define assert_text(got, want) check_span(got, span_of(want), #got, __FILE__, __LINE__)
 
-/* Bytes in memory of exactly their size, so that a sanitizer sees the first one too many.
- * Free the result. */
+/* Copy bytes to memory of exactly their size, so that a sanitizer reports the first byte
+ * read past the end. The caller frees the result. */
 static inline char *exact_copy(struct span s)
 {
 	char *p = malloc(s.n ? s.n : 1);
@@ -43,7 +43,7 @@ static inline char *exact_copy(struct span s)
 }
 
 #ifdef UNIT_OOM
-/* Which of the next calls of realloc() fails: 1 is the next one, 0 none. */
+/* The call of realloc() that fails: 1 is the next one, 2 the one after it; 0: none. */
 static size_t oom_at;
 
 void *__real_malloc(size_t n);
@@ -51,7 +51,7 @@ void *__wrap_malloc(size_t n);
 void *__real_realloc(void *p, size_t n);
 void *__wrap_realloc(void *p, size_t n);
 
-/* The linker wraps both; only the tests themselves call this one. */
+/* The linker wraps malloc(), too; only the tests call it. */
 void *__wrap_malloc(size_t n)
 {
 	return __real_malloc(n);
