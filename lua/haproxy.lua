@@ -305,7 +305,6 @@ local M = { barrier = core.barrier }
 ---@return haplua.Target
 function M.connect(address, given)
   given = given or {}
-  argument("connect", "address", address, "text")
   options.check("connect", given, {
     via = "text",
     timeout = options.where("seconds, more than 0", function(value)

@@ -223,12 +223,12 @@ end
 
 --- Does a map have its entries in the wanted order after `surplus` is removed and `add` is appended?
 local function is_in_order(wanted, keys, values, add, surplus)
-  local goes, order = {}, {}
+  local removed, order = {}, {}
   for _, position in ipairs(surplus) do
-    goes[position] = true
+    removed[position] = true
   end
   for i in ipairs(keys) do
-    order[#order + 1] = not goes[i] and entry_text(keys, values, i) or nil
+    order[#order + 1] = not removed[i] and entry_text(keys, values, i) or nil
   end
   for _, position in ipairs(add) do
     order[#order + 1] = entry_text(wanted.keys, wanted.values, position)
