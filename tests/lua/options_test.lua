@@ -81,9 +81,9 @@ describe("options", function()
 
   it("allocate nothing for what they take", function()
     local given = { paths = { "a", "b" }, journal = false, rows = { { key = "a", value = "b" } }, port = 80 }
-    options.check("on", given, spec)
     collectgarbage()
     collectgarbage("stop")
+    options.check("on", given, spec) -- Lua's stack has shrunk, and grows again
     local before = collectgarbage("count")
     for _ = 1, 100 do
       options.check("on", given, spec)

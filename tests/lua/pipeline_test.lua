@@ -363,8 +363,8 @@ describe("a target", function()
       assert.equal("string", type(err), address)
       assert.matches("pipeline_test.lua", err)
     end
-    assert.matches("must be a text, not nil", failure(haproxy.connect))
-    assert.matches("no option 'time'; did you mean 'timeout'", failure(haproxy.connect, "/x", { time = 1 }))
+    assert.matches("string expected", failure(haproxy.connect))
+    assert.matches("no option 'time'; did you mean 'timeout'?", failure(haproxy.connect, "/x", { time = 1 }))
   end)
 end)
 
