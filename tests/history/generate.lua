@@ -53,7 +53,9 @@ end
 
 --- How likely a kind of statement is here.
 local function weight_of(g, kind)
-  if kind.within and not g.inside[kind.within] then
+  if kind.without and g.inside[kind.without] then
+    return 0
+  elseif kind.within and not g.inside[kind.within] then
     return g.weights[kind] / 20
   end
   return g.weights[kind]
@@ -77,7 +79,8 @@ end
 local function statement(g)
   local nests = g.left > 1 and g.random(100) <= NESTING[g.depth] and not g.inside.handler
   g.left = g.left - 1
-  return choose(g, nests and g.nesting or g.simple).make(g)
+  local kind = choose(g, nests and g.nesting or g.simple)
+  return kind and kind.make(g) or { "task.sleep(0)" }
 end
 
 --- A block of up to n statements that stands within another statement.
@@ -86,7 +89,7 @@ end
 function Generator:block(n, inside)
   local before = self.inside
   if inside then
-    self.inside = { [inside] = true }
+    self.inside = { [inside] = true, finalizer = before.finalizer and inside ~= "task" or inside == "finalizer" }
   end
   self.depth = self.depth + 1
   local block = {}

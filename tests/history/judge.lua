@@ -175,7 +175,12 @@ function M.new(folder)
     }, { __index = task }),
     coroutine = coroutines(judge),
     pcall = function(...) return judge:hearing(pcall(...)) end,
-    xpcall = function(fn, handler, ...) return judge:hearing(xpcall(fn, handler, ...)) end,
+    xpcall = function(fn, handler, ...)
+      return judge:hearing(xpcall(fn, function(err)
+        judge:hear(err)
+        return handler(err)
+      end, ...))
+    end,
     run = function(options) return note_lines(judge, options) end,
     setmetatable = function(object, meta)
       note_metamethods(judge, meta)

@@ -16,7 +16,7 @@ local program = require("program")
 local haplua, fake = arg[1], arg[2]
 local here = arg[0]:match("^(.*)/") or "."
 local folder = ("%s/haplua-histories.%d.%d"):format(os.getenv("TMPDIR") or "/dev/shm", os.time(), os.clock() * 1e6 // 1)
-local limit = os.getenv("HISTORY_LIMIT") or (os.getenv("RUNNER") and "2000" or "120")
+local limit = os.getenv("HISTORY_LIMIT") or (os.getenv("RUNNER") and "2000" or "60")
 
 -- Histories of one process.
 local CHUNK = 100
@@ -102,10 +102,10 @@ local Process = {}
 Process.__index = Process
 
 --- Start one. `words` go behind the command; `environment` is a table of variables.
-local function start(slot, kind, environment, words)
+local function start(slot, kind, environment, words, seconds)
   local own = ("%s/%d"):format(folder, slot)
   os.execute(("rm -rf %s; mkdir -p %s"):format(own, own))
-  local parts = { "HISTORY_LOG=" .. own .. "/log", "HISTORY_LIMIT=" .. limit }
+  local parts = { "HISTORY_LOG=" .. own .. "/log", "HISTORY_LIMIT=" .. (seconds or limit) }
   for name, value in pairs(environment) do
     parts[#parts + 1] = ("%s='%s'"):format(name, value)
   end
@@ -166,7 +166,7 @@ local function play(histories, quiet)
   local kind = histories[1].kind
   return start(0, kind, {
     HISTORY_FILES = list, ASAN_OPTIONS = checker_options(histories[1].seed) .. (quiet and ":symbolize=0" or ""),
-  }, kind == "alone" and list or ""):wait()
+  }, kind == "alone" and list or "", quiet and limit // 6):wait()
 end
 
 --- Does it fail in that way? What depends on time has three trials.
