@@ -235,6 +235,22 @@ describe("a database", function()
     assert.equal(0, ok(db:run("pragma trusted_schema"))[1].trusted_schema)
   end)
 
+  it("serves a finalizer that runs after its kept statement's own", function()
+    -- Used to crash: all three die in one cycle, and the statement is finalized first.
+    local rows
+    do
+      local db = ok(sqlite.open(path))
+      ok(db:script("create table t (a); insert into t values (1)"))
+      setmetatable({}, { __gc = function()
+        rows = db:run("select a from t")
+      end })
+      ok(db:run("select a from t"))
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.same({ { a = 1 } }, rows)
+  end)
+
   -- A finalizer of the script runs within a call that allocates. Where it runs depends on how far the collector
   -- is: so it is tried with other amounts of garbage before.
   it("raises where a finalizer closes it during a call", function()

@@ -250,7 +250,7 @@ static int push_statement(lua_State *L, struct database *d)
 	struct statement *st = lua_touserdata(L, -1);
 
 	lua_remove(L, -2);
-	if (st && !st->busy) {
+	if (st && !st->busy && st->s) { /* the collector may have finalized it */
 		st->busy = true;
 		return SQLITE_OK;
 	}
