@@ -48,6 +48,9 @@ describe("options", function()
       ["'paths' must be a list of texts; its element 2 is missing"] = { paths = { "a", nil, "b" } },
       ["'paths' must be a list of texts; it has the key 'x'"] = { paths = { "a", x = "b" } },
       ["'names' must be a list of texts; its element 1 is true"] = { names = { true } },
+      ["'paths' must be a list of texts; it has a length of its own"] = {
+        paths = setmetatable({ "a" }, { __len = function() return 0 end }),
+      },
       ["'names' must be a text or a list of texts, not a function"] = { names = print },
       ["'reason' must be a text, not a table: write it without braces"] = { reason = { "x" } },
       ["'reason' must be a text, not a number (5)"] = { reason = 5 },

@@ -3,6 +3,7 @@
 -- haproxy.server_set and haplua.server against an HAProxy that does not do, or shows, what it should.
 
 local core = require("haplua.core")
+local module = require("haproxy")
 local server = require("haplua.server")
 
 describe("a change of a server", function()
@@ -27,6 +28,7 @@ describe("a change of a server", function()
 
   after_each(function()
     Target.batch, Target.servers, Target.stat = batch, servers, stat
+    module.servers, module.stat = nil, nil -- the module remembers the methods that were called
   end)
 
   local function set(want)
@@ -118,6 +120,21 @@ describe("a change of a server", function()
       held:keep()
     end
     assert.equal("drain", row.admin)
+  end)
+
+  it("that is undone while the server drains is refused", function()
+    function Target:stat()
+      row.admin = "ready" -- as a reload does
+      return { { svname = "a1", scur = 0 } }
+    end
+    function Target:batch(commands)
+      row.admin = commands[1][5]
+    end
+    local held = server.hold("app/a1")
+    local ok, problem = pcall(held.drain, held, 60)
+    assert.is_false(ok)
+    assert.equal("refused", problem.kind)
+    assert.matches(": app/a1 is ready although it was drained$", problem.message)
   end)
 
   it("of a held one is checked before anything is sent", function()
