@@ -4,6 +4,7 @@
 
 local context = require("haplua.apply.context")
 local haproxy = require("haproxy")
+local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
 local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
@@ -34,8 +35,9 @@ end
 --- Look, plan and change under the switch's lock. The plan is in the journal before HAProxy is asked for anything,
 -- and the outcome afterwards.
 ---@param make fun(state: haplua.switch.State, before: haplua.Entry?): haplua.Plan?
+---@param made? fun(result: haplua.Result)
 ---@return haplua.Result?
-local function change_and_record(c, make)
+local function change_and_record(c, make, made)
   local journal = c.journal
   local _ <close> = journal:lock(c.name, c.switch.acl)
   local state = switch.look(c.target, c.switch)
@@ -53,21 +55,28 @@ local function change_and_record(c, make)
     end
     error(result, 0)
   end
+  result.id, result.before = id, before
+  if made then
+    made(result)
+  end
   local recorded, problem = pcall(journal.finish, journal, id, state)
-  if not recorded then
+  if not recorded and is_error(problem) and problem.kind == "interrupted" then
+    pcall(journal.finish, journal, id, state)
+    error(problem, 0)
+  elseif not recorded then
     warn("the change is done, but the journal does not have its outcome: %s", tostring(problem))
   end
-  result.id, result.before = id, before
   return result
 end
 
 --- Look, plan, change; with the journal where there is one, except in a dry run.
 ---@param c haplua.Context
 ---@param make fun(state: haplua.switch.State, before: haplua.Entry?): haplua.Plan?  nil: change nothing
+---@param made? fun(result: haplua.Result)  called when HAProxy is changed: an interruption may still be raised after it
 ---@return haplua.Result?
-function M.change(c, make)
+function M.change(c, make, made)
   if c.journal and not haproxy.dry_run() then
-    return change_and_record(c, make)
+    return change_and_record(c, make, made)
   elseif c.no_journal and not haproxy.dry_run() then
     warn("this is in no journal (%s): nothing puts it back after a reload", c.no_journal)
   end
@@ -80,8 +89,9 @@ end
 ---@param request haplua.Request
 ---@param action string?  the journal's word for it; "on"
 ---@param attended boolean?  the calling process ends the maintenance: an end needs no resident policy
+---@param made? fun(result: haplua.Result)  as for change()
 ---@return haplua.Result
-function M.on(request, action, attended)
+function M.on(request, action, attended, made)
   plans.check_reason(request.reason)
   local c = context.open(request)
   if not attended then
@@ -89,7 +99,7 @@ function M.on(request, action, attended)
   end
   return M.change(c, function(state, before)
     return plans.of_request(c, action or "on", request, state, before)
-  end)
+  end, made)
 end
 
 --- Raise what on() would raise before its first change. Asks HAProxy, and changes nothing.

@@ -121,11 +121,11 @@ function M.run(request, lifetime, fn, done)
   if lifetime.attempts then
     lifetime.attempts.before = before
   end
-  local result = change.on(request, lifetime.action or "during", true)
+  local result
   local _ <close> = setmetatable({}, {
     __close = function()
       local ok, restored = true, nil
-      if not haproxy.dry_run() then
+      if result and not haproxy.dry_run() then
         ok, restored = pcall(restore, c, before, result)
       end
       if ok then
@@ -138,6 +138,9 @@ function M.run(request, lifetime, fn, done)
       error(restored, 0)
     end,
   })
+  result = change.on(request, lifetime.action or "during", true, function(made)
+    result = made
+  end)
   return fn(result)
 end
 

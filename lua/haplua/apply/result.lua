@@ -3,7 +3,6 @@
 --- What a change came to, and how it prints: one line on the state, then one for each detail.
 
 local haproxy = require("haproxy")
-local moment = require("haplua.time.instant")
 local time = require("haplua.task").time
 local visible = require("haplua.error").visible
 
@@ -37,7 +36,8 @@ end
 ---@param about {reason: string?, ends: number?}
 ---@return string
 function M.why_and_until(about)
-  return (about.reason and M.line("reason: %s", about.reason) or "") .. (about.ends and about.ends > time()
+  local moment = about.ends and require("haplua.time.instant")
+  return (about.reason and M.line("reason: %s", about.reason) or "") .. (moment and about.ends > time()
     and M.line("until %s (in %s)", moment.text(about.ends), moment.span(about.ends - time())) or "")
 end
 
@@ -49,7 +49,8 @@ local function details(result)
   end
   local before = result.before
   if before and before.since and result.added + result.removed > 0 then
-    text = text .. M.line("before: on for %s, by %s%s: %s", moment.span(time() - before.since), before.login or before.user,
+    text = text .. M.line("before: on for %s, by %s%s: %s",
+      require("haplua.time.instant").span(time() - before.since), before.login or before.user,
       before.reason and (" (%s)"):format(before.reason) or "", M.enumerate(before.patterns))
   end
   return text

@@ -175,7 +175,7 @@ end
 
 --- Open an occurrence, stay, close it.
 ---@param lifetime haplua.Lifetime
-function Runner:attend(occurrence, lifetime)
+function Runner:enter(occurrence, lifetime)
   local request = request_of(self.plan, occurrence)
   local c = context.open(request)
   local reason = self:why_not(c, occurrence)
@@ -213,7 +213,7 @@ function Runner:hold(occurrence)
   local reported
   local lifetime = { action = action_of(occurrence), resume = true, attempts = {} }
   while task.time() < occurrence.closes do
-    local ok, problem = pcall(self.attend, self, occurrence, lifetime)
+    local ok, problem = pcall(self.enter, self, occurrence, lifetime)
     if ok then
       return
     end

@@ -121,7 +121,7 @@ local function evaluate(path, source)
       error("it grows too large", 0)
     end
   end, "", 1)
-  -- without this, ("x"):rep(n) would be a function at hand
+  -- without this, ("x"):rep(n) would call a function
   local strings = getmetatable("")
   local methods = strings.__index
   strings.__index = nil
