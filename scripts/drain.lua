@@ -3,7 +3,7 @@
 --
 -- Take a server out of service without cutting anybody off: give it no new sessions, wait until it
 -- has none, then put it in maintenance. When that takes too long, or haplua is interrupted, the
--- server goes back to what it was.
+-- server goes back to its state before.
 --
 --   haplua drain app/a1
 --   haplua drain app/a1 --wait 600
@@ -14,11 +14,11 @@ local server = require("haplua.server")
 local args = cli.parse({
   name = "drain",
   help = "Take a server out of service without cutting anybody off.",
-  arg = { "server", value = "BACKEND/SERVER", help = "which one" },
+  arg = { "server", value = "BACKEND/SERVER", help = "the server" },
   options = {
     { "--wait", value = "SECONDS", default = "60", convert = cli.seconds,
-      help = "give up when it is not idle by then (default 60)" },
-    { "--force", help = "even the last one of its backend that takes requests" },
+      help = "give up when it is not idle after so long (default 60)" },
+    { "--force", help = "also the last server of its backend that takes requests" },
   },
   check = function(found)
     return not found.server:find("^[^/]+/[^/]+$") and ("'%s' is not BACKEND/SERVER"):format(found.server) or nil

@@ -1,9 +1,9 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Maintenance for as long as a command runs: `maint during` by its short name. Afterwards there is again what
--- was there before, however the command ends and also when haplua is interrupted; the exit status is the
--- command's. When maintenance cannot be put on, the command does not run.
+-- Maintenance for as long as a command runs: the same as `maint during`. Afterwards what was there before is restored,
+-- however the command ends, and also when haplua is interrupted. The exit status is the command's. When maintenance
+-- cannot be put on, the command does not run.
 --
 --   haplua during -- ./migrate.sh --all
 --   haplua during --path /shop --reason 'new database' -- ansible-playbook shop.yml

@@ -1,9 +1,9 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- The same maintenance on several HAProxys, everywhere or nowhere. Each one prepares the change and
--- checks the patterns, which no request notices; once all have, all commit; and when one of them
--- fails to, the others put back what they had. Needs HAProxy 2.4.
+-- The same maintenance on several HAProxys, everywhere or nowhere. The script prepares the change on each and checks the
+-- patterns, which no request notices. Once that is done on all, it commits on all. When one commit fails, it puts
+-- back what the others had. Needs HAProxy 2.4.
 --
 --   haplua -s lb1:9999 -s lb2:9999 fleet on '^/shop'
 --   haplua -s lb1:9999 -s lb2:9999 fleet off
@@ -19,8 +19,8 @@ local args = cli.parse({
       help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
   },
   commands = {
-    { "on", args = "pattern", help = "begin: for what the patterns match, or ^.*$" },
-    { "off", help = "end" },
+    { "on", args = "pattern", help = "Begin maintenance: for what the patterns match, or ^.*$." },
+    { "off", help = "End maintenance." },
   },
 }, arg)
 
@@ -31,7 +31,7 @@ local version = "@" .. (send({ "prepare", "acl", acl }):match("%d+$") or "NEW")
 local phase = "prepared"
 local undo <close> = setmetatable({}, {
   __close = function(_, problem)
-    -- a commit that is refused changes nothing: what is in force now is somebody else's
+    -- a commit that is refused changes nothing: then the patterns in force are somebody else's
     local refused = type(problem) == "table" and problem.kind == "refused"
     if phase == "prepared" or phase == "committed" and refused then
       send({ "clear", "acl", version, acl })

@@ -7,7 +7,7 @@
 --   haplua maint on --path /shop --reason 'new database' --bypass 192.0.2.0/24 --for 30m
 --   haplua maint on '^/shop' '^/pay'                 what these patterns match
 --   haplua maint off
---   haplua maint status                              what is so, since when, by whom, why
+--   haplua maint status                              the current state: since when, by whom, why
 --   haplua maint during --path /shop -- ./migrate.sh --all
 --
 -- README.md shows the ACL that HAProxy needs for it, docs/maintenance.md the rest.

@@ -1,9 +1,9 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Work on the servers of a backend one after the other: drain, wait until idle, run a command, back
--- into service, wait until up. The command finds the server's name in $SERVER and its address in
--- $ADDRESS. Stops at the first failure; a server on which the command failed stays drained.
+-- Work on the servers of a backend one after the other: drain the server, wait until it is idle, run a command, put the
+-- server back into service, wait until it is up. The command finds the server's name in $SERVER and its address in
+-- $ADDRESS. The first failure ends the script. A server on which the command failed stays drained.
 --
 --   haplua rolling app -- sh -c 'ssh "$SERVER" systemctl restart app'
 
@@ -13,12 +13,12 @@ local server = require("haplua.server")
 local args = cli.parse({
   name = "rolling",
   help = "Drain each server of a backend that is ready, run a command, and put it back.",
-  arg = { "backend", value = "BACKEND", help = "whose servers" },
+  arg = { "backend", value = "BACKEND", help = "the backend" },
   options = {
     { "--wait", value = "SECONDS", default = "60", convert = cli.seconds,
-      help = "give up when a server is not idle, or not up again, by then (default 60)" },
+      help = "give up when a server is not idle, or not up again, after so long (default 60)" },
     { "--settle", value = "SECONDS", default = "3", convert = cli.seconds,
-      help = "up for so long is up (default 3): longer than its checks take to notice" },
+      help = "how long a server must be up to count as up (default 3): longer than its checks take" },
   },
   after = "command",
 }, arg)

@@ -18,7 +18,7 @@ local args = cli.parse({
   },
 }, arg)
 
---- What is so now: a line for each thing that is watched.
+--- The current state, as a line for each thing that is watched.
 local function look()
   local now = { process = ("HAProxy is process %d"):format(haproxy.info().Pid) }
   local patterns = haproxy.acl_list(args.acl)

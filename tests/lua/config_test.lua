@@ -63,7 +63,7 @@ describe("the configuration", function()
     assert.matches("has the ACL of switch", problem("return { switches = { a = { acl = '#1' }, b = { acl = '#1' } } }"))
   end)
 
-  it("has no functions, neither those of strings, and does not grow without an end", function()
+  it("runs without functions, also those of strings, and within bounds of time and memory", function()
     for text, why in pairs({
       ["return ('x'):rep(1e10)"] = "attempt to index a string value",
       ["return print()"] = "attempt to call a nil value %(global 'print'%)",
@@ -113,7 +113,7 @@ describe("the configuration", function()
     assert.matches("which switch%? %-%-switch takes one of a, b", why.message)
   end)
 
-  it("reads the file that is named, and misses it when it is not there", function()
+  it("reads the file that is named, and refuses one that is missing", function()
     local folder <close> = support.folder()
     local path = folder.write("config.lua", "return { switches = { a = { acl = '#1' } } }")
     assert.equal("#1", config.read(path).switches.a.acl)

@@ -11,7 +11,7 @@ local function change(more)
   return entry
 end
 
---- The lines of several targets, whose order is nobody's business.
+--- The lines of several targets, in an order that does not depend on them.
 local function sorted(text)
   local lines = {}
   for line in text:gmatch("[^\n]+") do
@@ -67,7 +67,7 @@ describe("the journal", function()
     assert.is_nil(j:wanted("/s", "#2"))
   end)
 
-  it("takes over one of the version before, which may be read as it is", function()
+  it("takes over a journal of the version before, and reads it as it is", function()
     support.haplua({ "-e", [[require("haplua.file").folder(arg[1]:match("^(.*)/"))
       local db = assert(require("haplua.sqlite").open(arg[1], { mode = "0640" }))
       assert(db:script([=[CREATE TABLE changes (id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL, target TEXT, acl TEXT,
@@ -89,7 +89,7 @@ describe("the journal", function()
     assert.matches("was written by a later haplua", tostring(assert.has_error(function() journal.open(path) end)), 1, true)
   end)
 
-  it("does not go back over somebody else's change", function()
+  it("leaves a later change wanted when an earlier one fails", function()
     local j <close> = assert(journal.open(path))
     local first = j:begin(change())
     local second = j:begin(change({ patterns = {} }))
@@ -136,7 +136,7 @@ describe("the journal", function()
     assert.equal(20, #j:all_wanted("/s"))
   end)
 
-  it("takes what several targets want over one connection, each its own", function()
+  it("records the changes of several targets over one connection", function()
     local ran = support.haplua({ "-s", "/a", "-s", "/b", "-e", [[
       local j <close> = require("haplua.store.journal").open(...)
       local t = haproxy.target():address()
@@ -150,7 +150,7 @@ describe("the journal", function()
     assert.equal(2, j:run("SELECT count(*) AS n FROM changes")[1].n)
   end)
 
-  it("tells each target why nothing could be written", function()
+  it("raises in each target why nothing could be written", function()
     local j <close> = assert(journal.open(path))
     j:run("CREATE TRIGGER no BEFORE INSERT ON wanted BEGIN SELECT RAISE(ABORT, 'no room'); END")
     local ran = support.haplua({ "-s", "/a", "-s", "/b", "-e", [[
@@ -191,7 +191,7 @@ describe("the journal", function()
     assert.is_false(j:kept("/s"))
   end)
 
-  it("says what is wrong with a file that is none", function()
+  it("says what is wrong with a file that is no journal", function()
     local bad = folder.write("bad.db", ("this is no database\n"):rep(100))
     local ok, problem = pcall(journal.open, bad)
     assert.is_false(ok)

@@ -2,7 +2,7 @@
 
 local scope = require("haplua.plan.scope")
 
---- What a scope comes to, as one text; or the refusal's message.
+--- The patterns of a scope, the probe, and whether they are the whole site, as one text; or the refusal's message.
 local function patterns(wanted, kind, method)
   local ok, found, probe, whole = pcall(scope.patterns, wanted, kind, method)
   if not ok then
@@ -28,7 +28,7 @@ describe("scope", function()
     assert.is_nil(scope.kind(nil))
   end)
 
-  it("is the whole site when nothing is named", function()
+  it("is the whole site without hosts, paths and patterns", function()
     assert.equal("^.*$ | / | whole", patterns({}, "path", "reg"))
     assert.equal("^.*$ | host.example/ | whole", patterns({}, "base", "reg"))
     assert.equal("^.*$ | / | whole", patterns({}, nil, "reg"))
@@ -39,7 +39,7 @@ describe("scope", function()
     end
   end)
 
-  it("takes path prefixes, with their special signs made plain", function()
+  it("takes path prefixes, whose special characters are escaped", function()
     assert.equal("^/shop | /shop", patterns({ paths = { "/shop" } }, "path", "reg"))
     assert.equal("^/a\\.b\\(c\\)\\*\\+\\$\\|\\[d\\]\\{e\\}\\^\\\\ | /a.b(c)*+$|[d]{e}^\\",
       patterns({ paths = { "/a.b(c)*+$|[d]{e}^\\" } }, "path", "reg"))

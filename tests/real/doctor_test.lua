@@ -36,7 +36,7 @@ local whole = {
 }
 
 describe("maint doctor", function()
-  it("is content with a set-up that is right", function()
+  it("warns of nothing in a set-up that is right", function()
     local s <close> = start(whole)
     run({ "chmod", "660", s.socket })
     assert(s:maint("on", "--path", "/shop").status == 0)
@@ -52,7 +52,7 @@ describe("maint doctor", function()
     end
   end)
 
-  it("calls out what is wrong, one by one", function()
+  it("names each thing that is wrong", function()
     local s <close> = start(whole)
     assert(s:maint("on", "--path", "/shop", "--bypass", "0.0.0.0/0").status == 0)
     s.folder.write("list.acl", "^/other\n")
@@ -68,7 +68,7 @@ describe("maint doctor", function()
     assert.matches("may be written by everybody", found["warn configuration"])
   end)
 
-  it("knows a list that a reload forgets, and an ACL that nothing uses", function()
+  it("warns of a list that a reload empties, and of an ACL that no rule uses", function()
     local s <close> = site.start({ frontend = "acl unused path -u 9001 -m str" })
     local found, status = examine(s, "--acl", "#9001")
     assert.equal(1, status)
@@ -81,7 +81,7 @@ describe("maint doctor", function()
     assert.matches("hosts cannot be told apart", found["note ACL"])
   end)
 
-  it("stops where no more can be looked at", function()
+  it("stops where no further check is possible", function()
     local s <close> = site.start({ global = "stats socket DIR/low.sock level operator" })
     local found, status = examine(s, "--acl", "#7777")
     assert.equal(1, status)

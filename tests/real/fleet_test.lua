@@ -85,7 +85,7 @@ describe("scripts/fleet.lua", function()
     assert.same(before, { versions(a).curr_ver, versions(b).curr_ver })
   end
 
-  --- Call with HAProxy stopped, which then answers nobody; it goes on afterwards.
+  --- Call a function while HAProxy is stopped, and so answers nobody.
   local function while_stopped(s, fn)
     local pid = s.target:info().Pid
     local _ <close> = setmetatable({}, {

@@ -7,8 +7,8 @@ local running = require("running")
 local site = require("site")
 local support = require("support")
 
--- More than the ten clients that HAProxy serves at once. The master of 2.2 does lose a place now and then when
--- a client gives up while its worker hangs, whoever the client is (docs/protocol.md): ten, and it is deaf.
+-- More than the ten clients that HAProxy serves at once. The master of 2.2 sometimes loses one of its ten places when a
+-- client gives up while the worker hangs, whichever client that is (docs/protocol.md). With none left it answers nobody.
 local function times(way, n)
   return way == "the master CLI" and not site.at_least(2, 6) and 1 or n
 end
@@ -17,7 +17,7 @@ local TIMES = 12
 
 local LONG = ("x"):rep(14700)
 
--- What is sent: name -> a chunk that gets the map's file.
+-- What is sent: by a name, a chunk that gets the map's file.
 local requests = {
   ["a long line"] = 'acl_add("#8001", ("x"):rep(14700))',
   ["a long series"] = [[local many = {} for i = 1, 3000 do many[i] = "/a/path/" .. i end haproxy.acl_replace("#8001", many)]],
@@ -78,7 +78,7 @@ describe("given up while HAProxy does not read:", function()
     assert(ok, problem)
   end
 
-  --- All that came is whole: nothing, or what was to be sent.
+  --- HAProxy must have got whole requests: none, or the one that was to be sent.
   local function check_content(about)
     for _, pattern in ipairs(s.target:acl_list("#8001")) do
       assert.is_true(pattern == LONG or pattern:find("^/a/path/%d+$") ~= nil, about .. pattern:sub(1, 80))
@@ -95,7 +95,7 @@ describe("given up while HAProxy does not read:", function()
     ["the master CLI"] = function() return { "-s", s.master, "--via", "@1" } end,
   }
 
-  --- Words for haplua: this way, this request.
+  --- The words of haplua for a way and a request.
   local function words(way, chunk, ...)
     local all = { ... }
     for _, list in ipairs({ way, { "-e", chunk, values } }) do

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- scripts/keep.lua: maintenance comes back after a reload, ends in time, and no person is fought.
+-- scripts/keep.lua: it puts maintenance back after a reload, ends it in time, and keeps what a person changed.
 
 local running = require("running")
 local site = require("site")
@@ -36,7 +36,7 @@ describe("scripts/keep.lua", function()
     return #json.decode(good(s:maint("status", "--json"))).disagreements
   end
 
-  --- A keeper that runs until the end of the block.
+  --- scripts/keep.lua, running until the end of the block.
   local function keep(...)
     local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config, ...)
     eventually("it keeps", function()
@@ -102,7 +102,7 @@ describe("scripts/keep.lua", function()
       assert.equal(in_time and "^/a", in_time and meanwhile)
       return in_time
     end, 2)
-    eventually("it is told", function()
+    eventually("it is reported", function()
       return k:out():find("ended as planned", 1, true)
     end)
     local log = json.decode(good(s:maint("log", "--json", "--last", "1")))
@@ -113,7 +113,7 @@ describe("scripts/keep.lua", function()
     assert.equal("", list())
   end)
 
-  it("leaves it to who attends an end to bring back what was there before, though it was late", function()
+  it("lets the process that ends its own maintenance restore what was there before, also after the end", function()
     local k <close> = keep()
     good(s:maint("on", "^/before", "--reason", "mine"))
     good(s:haplua({ "-e", [[
@@ -129,11 +129,11 @@ describe("scripts/keep.lua", function()
     assert.matches("ended as planned", k:out())
   end)
 
-  it("keeps what a person did by hand, and tells it", function()
+  it("keeps a change made by hand, and reports it", function()
     local k <close> = keep()
     good(s:maint("on", "^/a"))
     s.target:acl_replace("#9999", { "^/hand" })
-    eventually("it is told", function()
+    eventually("it is reported", function()
       return k:out():find("changed it by hand, and it is kept so: #9999 matches ^/hand", 1, true)
     end)
     assert.equal("^/hand", list())
@@ -142,7 +142,7 @@ describe("scripts/keep.lua", function()
       return list() == "^/hand"
     end)
     s.target:acl_clear("#9999")
-    eventually("it is told", function()
+    eventually("it is reported", function()
       return k:out():find("#9999 matches nothing", 1, true)
     end)
     s:reload()
@@ -151,24 +151,26 @@ describe("scripts/keep.lua", function()
     assert.equal(0, disagreements())
   end)
 
-  it("undoes what was done by hand, where that is wanted", function()
-    s.folder.write("undo.lua", [[return { by_hand = "undo", switches = { site = { acl = "#9999" } } }]])
-    local k <close> = keep("--config", s.dir .. "/undo.lua")
-    good(s:maint("on", "^/a"))
-    s.target:acl_clear("#9999")
-    eventually("it is undone", function()
-      return list() == "^/a"
-    end)
-    eventually("it is told", function()
-      return k:out():find("somebody had changed it by hand: #9999 matches nothing", 1, true)
-    end)
+  it("undoes a change made by hand with by_hand = undo, also of an ACL that is not declared", function()
+    for _, switches in ipairs({ '{ site = { acl = "#9999" } }', '{ other = { acl = "#9001" } }' }) do
+      s.folder.write("undo.lua", ('return { by_hand = "undo", switches = %s }'):format(switches))
+      local k <close> = keep("--config", s.dir .. "/undo.lua")
+      good(s:maint("on", "^/a"))
+      s.target:acl_clear("#9999")
+      eventually("it is undone", function()
+        return list() == "^/a"
+      end)
+      eventually("it is reported", function()
+        return k:out():find("somebody had changed it by hand: #9999 matches nothing", 1, true)
+      end)
+    end
   end)
 
-  it("waits for an HAProxy that is away, and says so once", function()
+  it("waits while HAProxy cannot be reached, and reports that once", function()
     local k <close> = keep()
     good(s:maint("on", "^/a"))
     assert(os.rename(s.socket, s.socket .. ".away"))
-    eventually("it is told", function()
+    eventually("it is reported", function()
       return k:err():find("no such file or directory", 1, true)
     end)
     task.sleep(3)
@@ -188,7 +190,7 @@ describe("scripts/keep.lua", function()
     assert.matches("another process keeps .* already", ran.err)
   end)
 
-  it("tells systemd that it is ready, and alive", function()
+  it("notifies systemd that it is ready, alive, and in trouble", function()
     local path = s.dir .. "/notify"
     local listener <close> = task.spawn(run, {
       "socat", "-u", "unix-recv:" .. path, "create:" .. s.dir .. "/notified", stderr = "null",
@@ -202,8 +204,8 @@ describe("scripts/keep.lua", function()
       stdout = "null", stderr = "null",
     })
     eventually("systemd knows", function()
-      local told = running.content(s.dir .. "/notified")
-      return told:find("READY=1", 1, true) and select(2, told:gsub("WATCHDOG=1", "")) >= 3
+      local notified = running.content(s.dir .. "/notified")
+      return notified:find("READY=1", 1, true) and select(2, notified:gsub("WATCHDOG=1", "")) >= 3
     end)
     assert(os.rename(s.socket, s.socket .. ".away"))
     eventually("systemd knows of the trouble", function()

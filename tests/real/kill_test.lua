@@ -44,7 +44,7 @@ local function patterns_of(s)
   return table.concat(list, " ")
 end
 
---- What stands in the list's file.
+--- The patterns of the list's file.
 local function file_of(s)
   local list = require("haplua.haproxy.list_file").parse(running.content(s.dir .. "/site.acl"), "acl")
   table.sort(list)
@@ -57,7 +57,7 @@ local function status_of(s, about)
   return status
 end
 
---- After a kill: the truth, whatever it is.
+--- After a kill: status shows what HAProxy holds, and that journal or file differ where they do.
 local function check_truth(s, about)
   local status = status_of(s, about)
   local truth = patterns_of(s)
@@ -68,7 +68,7 @@ local function check_truth(s, about)
   end
 end
 
---- After the next change: all the same.
+--- After the next change: HAProxy, journal and file have the same patterns.
 local function check_together(s, expected, about)
   local status = status_of(s, about)
   assert.equal(expected, table.concat(status.patterns, " "), about)
@@ -78,7 +78,7 @@ local function check_together(s, expected, about)
   assert.not_matches("%.haplua", names, about)
 end
 
---- Keep for as long as it takes to bring things together.
+--- Run keep until HAProxy, journal and file are together.
 local function keep_until(s, about, probe)
   local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--config", s.config, "--journal", s.journal)
   running.eventually(about .. ": keep has looked", function()
@@ -111,7 +111,7 @@ describe("killed at each system call", function()
     return (run(words))
   end
 
-  --- Kill at 1, 2, ... until it ends by itself. `recover` is called with the number.
+  --- Kill maint at its system call 1, 2, ... until it ends by itself. After each kill, call `recover` with the number.
   local function sweep(before, words, recover)
     local n, kills = 1, 0
     while true do
@@ -181,7 +181,7 @@ describe("killed at each system call", function()
     while true do
       good(s:maint("on", "--path", "/a"), "before")
       s.target:acl_clear(s.dir .. "/site.acl")
-      -- as after a reload: the process that was changed is another one
+      -- as after a reload: the journal names another process
       require("haplua.store.journal").open(s.journal):run("UPDATE changes SET worker = 1")
       local words = { KILLER, tostring(n), support.program()[1], "-s", s.socket, "scripts/keep.lua" }
       words.env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- Maintenance as people mean it: scope, bypass, reason, end, journal, files.
+-- maint with every kind of list: scope, bypass, reason, end, journal, files.
 
 local running = require("running")
 local site = require("site")
@@ -15,7 +15,7 @@ end
 
 local good = support.good
 
---- Run, and expect a refusal with these words.
+--- A run must have failed with this status and these words.
 local function bad(status, ran, ...)
   assert.equal(status, ran.status, ran.out .. ran.err)
   for _, words in ipairs({ ... }) do
@@ -33,7 +33,7 @@ return {
   default = "site",
 }]]
 
---- A site with every kind of list. The ACL `maintenance` of the test site's own is there, too.
+--- A site with every kind of list, beside the ACL `maintenance` that every test site has.
 local function start(options)
   options = options or {}
   local s = site.start({
@@ -212,29 +212,29 @@ describe("maint, with a configuration", function()
     assert.matches("the next reload would undo the current state", status.disagreements[1].text, 1, true)
   end)
 
-  it("tells reloaded and forgotten, changed by hand, expired", function()
+  it("status names what disagrees: forgotten at a reload, changed by hand, expired", function()
     good(s:maint("--switch", "old", "on", "^/a"))
-    local function told()
+    local function disagreements()
       local kinds = {}
       for i, disagreement in ipairs(decode(s:maint("--switch", "old", "status", "--json")).disagreements) do
         kinds[i] = disagreement.kind
       end
       return table.concat(kinds, " ")
     end
-    assert.equal("", told())
+    assert.equal("", disagreements())
     s.target:acl_add("#9999", "^/x")
-    assert.equal("by hand", told())
+    assert.equal("by hand", disagreements())
     s:reload()
-    assert.equal("forgotten", told())
+    assert.equal("forgotten", disagreements())
     assert.matches("HAProxy's process %d+ was replaced by %d+ at .*, and that one has an empty list",
       good(s:maint("--switch", "old", "status")))
     good(s:maint("--switch", "old", "on", "^/a"))
-    assert.equal("", told())
+    assert.equal("", disagreements())
     require("haplua.store.journal").open(s.journal):run("UPDATE changes SET ends = 1 WHERE id = (SELECT max(id) FROM changes)")
-    assert.equal("expired", told())
+    assert.equal("expired", disagreements())
   end)
 
-  it("writes down who did what, and when a change failed", function()
+  it("records who did what, and that a change failed", function()
     local log = decode(s:maint("--switch", "shop", "log", "--json", "--last", "1"))
     local last = log[1] and log[1].id or 0
     good(s:maint("--switch", "shop", "on", "--path", "/shop", "--reason", "because"))
@@ -255,12 +255,12 @@ describe("maint, with a configuration", function()
     assert.matches("shop  on  .*reason: because  %[done%]", good(s:maint("--switch", "shop", "log")))
   end)
 
-  it("has one wait for the other", function()
+  it("makes the changes of several processes one after the other", function()
     local both = {}
     for i = 1, 8 do
       both[i] = task.spawn(function()
         local ran
-        repeat -- nobody waits for ever
+        repeat -- one that has waited for 10 s gives up
           ran = s:maint("--switch", "old", "on", "^/" .. i)
         until not ran.err:find("is being changed by somebody else", 1, true)
         return good(ran)
@@ -279,7 +279,7 @@ describe("maint, with a configuration", function()
     assert.same(log[#log].patterns, status.patterns)
   end)
 
-  it("during, tried again, does not take what an attempt has left for what was there before", function()
+  it("during, tried again, restores what was there before the first attempt", function()
     good(s:maint("off"))
     local function try_again(left)
       good(s:haplua({ "-e", [[

@@ -8,7 +8,7 @@ local site = require("site")
 
 local ask, close = sample.ask, sample.close
 
---- The answer is the page: status, headers, and that nothing is left to be filled in.
+--- The answer must be the page: its status, its headers, and no placeholder that is left.
 local function is_page(answer)
   assert.equal(503, answer.status)
   assert.equal("text/html; charset=utf-8", answer.headers["content-type"])
@@ -19,7 +19,7 @@ local function is_page(answer)
   return answer
 end
 
---- The answer is JSON of the same.
+--- The answer must be the JSON of the maintenance.
 local function is_json(answer)
   assert.equal(503, answer.status)
   assert.equal("application/json", answer.headers["content-type"])
@@ -95,14 +95,14 @@ describe("the sample configuration", function()
       is_json(ask(s, "/", table.unpack(JSON))))
   end)
 
-  it("says a minute when the end is over, and 5 when it is no number", function()
+  it("says Retry-After of a minute when the end is over, and of 5 when the end is no number", function()
     close(s, { ends = -100 })
     assert.equal(60, retry_after(is_page(ask(s, "/"))))
     s.target:map_replace(s.map, { ["until"] = "soon" })
     assert.equal(300, retry_after(is_page(ask(s, "/"))))
   end)
 
-  it("gives JSON to those who want it and no page, and below /api/", function()
+  it("gives JSON where the client accepts no page, and below /api/", function()
     close(s, { reason = "Moving", ends = 600 })
     local ends = s.target:map_get(s.map, "until")
     local answer = ask(s, "/orders", table.unpack(JSON))
@@ -199,7 +199,7 @@ describe("the sample configuration", function()
     assert.equal("", answer.headers["x-seen-secret"] or "")
   end)
 
-  it("sets the cookie for who asks with the secret, and does not log it", function()
+  it("sets the cookie for a client that sends the secret, and does not log it", function()
     close(s, {})
     local answer = ask(s, "/maintenance-bypass/" .. sample.secret)
     assert.equal(303, answer.status)
@@ -226,7 +226,7 @@ describe("the sample configuration", function()
     is_page(ask(s, "/.well-known/acme-challenge/a%2f..%2fadmin"))
   end)
 
-  -- haplua escapes the reason for the page; that nothing on its way does more, or undoes it, is for here.
+  -- haplua escapes the reason for the page. Nothing on the way may escape it again, or undo that.
   for name, reason in pairs({
     ["a script"] = [[<script>alert(1)</script>]],
     quotes = [["double" and 'single', \ and \n]],

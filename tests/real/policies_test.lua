@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- The policies that hold one HAProxy's ACL, or look at it: during, watch.
+-- The policies that keep one HAProxy's ACL for a while, or watch it: during, watch.
 
 local running = require("running")
 local site = require("site")
@@ -31,7 +31,7 @@ describe("scripts/during.lua", function()
     assert.same({ "^/b", "^/a", "^/a" }, s.target:acl_list("#9999"))
   end
 
-  --- A run that fails before its command would run.
+  --- During must fail before its command would run.
   local function check_not_run(status, text, ...)
     local ran = during(...)
     assert.equal(status, ran.status)
@@ -167,7 +167,7 @@ describe("scripts/watch.lua", function()
     assert.equal(128 + 2, r:wait().status)
   end)
 
-  it("outlives HAProxy's absence, and says it", function()
+  it("goes on while HAProxy cannot be reached, and says so", function()
     local link = s.dir .. "/link.sock"
     local absence = "'show info' at " .. link .. ": no such file or directory"
     run({ "ln", "-s", s.socket, link })

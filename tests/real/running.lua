@@ -6,12 +6,12 @@ local support = require("support")
 
 local M = {}
 
-local PATIENCE_SECONDS = 60
+local LIMIT_SECONDS = 60
 
---- Wait until `probe` gives something true, and return that.
+--- Wait until `probe` returns a true value, and return it.
 ---@param what string  for the failure's text
 function M.eventually(what, probe)
-  local latest = task.now() + PATIENCE_SECONDS
+  local latest = task.now() + LIMIT_SECONDS
   local found = probe()
   while not found do
     if task.now() > latest then
@@ -23,7 +23,7 @@ function M.eventually(what, probe)
   return found
 end
 
---- The content of a file; "" for one that is not there.
+--- The content of a file; "" where it is missing.
 function M.content(path)
   local f <close> = io.open(path, "rb")
   return f and f:read("a") or ""
@@ -38,7 +38,7 @@ function M.lines(path)
   return lines
 end
 
---- Is there a process of this PID? One that has ended, and that nobody has waited for, is none.
+--- True if there is a process of this PID that is no zombie.
 function M.is_alive(pid)
   local state = M.content(("/proc/%s/stat"):format(pid)):match("%) (%a)")
   return state ~= nil and state ~= "Z"
@@ -47,7 +47,7 @@ end
 local Running = {}
 Running.__index = Running
 
---- What it has written so far, and wrote on standard error.
+--- What it has written so far on standard output, and on standard error.
 function Running:out()
   return M.content(self.path .. ".out")
 end
@@ -56,8 +56,8 @@ function Running:err()
   return M.content(self.path .. ".err")
 end
 
---- Send the process a signal, unless it has just ended. Only once it has done something: before that, it may be the
--- shell.
+--- Send the process a signal, unless it has just ended. Call this only once the process has done something: before that it
+-- may still be the shell that starts it.
 function Running:signal(name)
   run({ "sh", "-c", 'kill -"$1" "$2"', "sh", name, M.lines(self.path .. ".pid")[1], stderr = "null" })
 end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- A site that runs docs/haproxy.cfg, docs/maintenance.html and docs/nginx.conf themselves: only their
--- addresses, paths and users are exchanged for the test's.
+--- A site that runs docs/haproxy.cfg, docs/maintenance.html and docs/nginx.conf themselves, with the addresses, paths
+-- and users of the test in place of theirs.
 
 local site = require("site")
 local support = require("support")
@@ -26,7 +26,7 @@ local is_root = support.is_root
 
 M.has_ipv6 = content("/proc/net/if_inet6"):find("^0*1 ") ~= nil
 
--- What the application gets of a request, for the tests to see.
+-- Headers that show a test what the application got of a request.
 local seen = [[
 backend app
     http-request set-var(txn.seen_cookie) req.hdr(cookie)
@@ -66,7 +66,7 @@ local function nginx_server(s)
   return exchange(text, "/usr/local/share/haplua/page;", s.dir .. ";")
 end
 
---- Start it. Options: shop, nginx, map (the switch's map at the start).
+--- Start the site. Options: shop, nginx, map (the content of the switch's map).
 function M.start(options)
   options = options or {}
   local page = content("docs/maintenance.html")
@@ -112,7 +112,7 @@ function M.close(s, info)
 end
 
 --- One request by curl.
----@return {status: integer, headers: table<string, string>, body: string}  names in small letters
+---@return {status: integer, headers: table<string, string>, body: string}  names in lower case
 function M.ask(s, path, ...)
   local words = { "curl", "-s", "-i", "--noproxy", "*", "--max-time", "20", ... }
   local host = "127.0.0.1"

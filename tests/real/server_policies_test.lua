@@ -10,17 +10,18 @@ local APP = (os.getenv("BUILD") or "build") .. "/app"
 
 local eventually = running.eventually
 
---- Start an application that answers with its name. Returns its port and its task.
-local function start_app(name)
+--- Start an application that answers with its name, at a port or a free one. Returns its port and its task.
+local function start_app(name, at)
   local port = support.event()
-  local app = task.spawn(run, { APP, "0", name, stdout = function(line)
+  local app = task.spawn(run, { APP, at or "0", name, stdout = function(line)
     port.set(line:match("^listening (%d+)$"))
   end })
   return port.wait(), app
 end
 
 -- In pool, maintenance ends the sessions of a server, and a path that begins with a server's name leads to it. In
--- checked, checks notice quickly that a server does not answer.
+-- checked, checks notice quickly that a server does not answer. In queued, nothing listens at a1: a request that cannot
+-- be connected is no session of it between two attempts, but keeps its one place, so the next request stays in its queue.
 local backends = [[
 backend pool
     balance roundrobin
@@ -31,6 +32,12 @@ backend pool
     server a3 127.0.0.1:A3
 backend single
     server only 127.0.0.1:A1
+backend queued
+    timeout queue 1h
+    retries 1000000
+    use-server a1 if { always_true }
+    server a1 127.0.0.1:UNUSED maxconn 1
+    server a2 127.0.0.1:A2
 backend checked
     option httpchk GET /
     timeout check 10s
@@ -48,9 +55,10 @@ describe("a server taken out of service", function()
     for _, name in ipairs({ "A1", "A2", "A3" }) do
       ports[name], apps[name] = start_app(name:lower())
     end
+    ports.UNUSED = tostring(site.free_port())
     s = site.start({
-      frontend = "use_backend pool if { path_beg /pool /a1 }",
-      more = backends:gsub("A%d", ports),
+      frontend = "use_backend pool if { path_beg /pool /a1 }\n    use_backend queued if { path_beg /queued }",
+      more = backends:gsub("%u+%d?", ports),
     })
   end)
 
@@ -63,7 +71,7 @@ describe("a server taken out of service", function()
   end)
 
   before_each(function()
-    for _, backend in ipairs({ "pool", "single", "checked" }) do
+    for _, backend in ipairs({ "pool", "single", "queued", "checked" }) do
       for _, row in ipairs(s.target:servers(backend)) do
         s.target:server_set({ server = backend .. "/" .. row.srv_name, state = "ready" })
       end
@@ -150,6 +158,31 @@ describe("a server taken out of service", function()
       assert.matches("a1\n$", slow.let_go())
       assert.equal(0, r:wait().status)
       assert.equal("maint ready ready", states())
+    end)
+
+    it("waits for a request that is in the server's queue", function()
+      local clients = {}
+      for i = 1, 2 do
+        clients[i] = task.spawn(s.get, s, "/queued", "--max-time", "60")
+      end
+      eventually("no session, and one request in the queue", function()
+        local row = s.target:stat("queued")[1]
+        return row.scur == 0 and row.qcur == 1
+      end)
+      local ran = drain("queued/a1", "--wait", "0.3")
+      assert.equal(3, ran.status)
+      assert.equal("ready ready", states("queued"))
+      local r = running.start(s, "-v", "-s", s.socket, "scripts/drain.lua", "queued/a1")
+      eventually("drain looks at the server, or is over", function()
+        return select(2, r:err():gsub("show stat", "")) >= 2 or r:done()
+      end)
+      assert.same({ false, "drain ready" }, { r:done(), states("queued") })
+      local _ <close> = select(2, start_app("found", ports.UNUSED))
+      for _, client in ipairs(clients) do
+        assert.same({ status = 200, body = "found\n" }, client:wait())
+      end
+      assert.equal(0, r:wait().status)
+      assert.equal("maint ready", states("queued"))
     end)
 
     it("puts the server back when that takes too long", function()

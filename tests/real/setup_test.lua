@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
 --
--- The issue's set-up as it stands there, and the script that a person on call types.
+-- scripts/maint.lua: in the set-up that haplua was made for, with ACLs of each kind, and with nothing configured.
 
 local site = require("site")
 local support = require("support")
 
 local SOCKET_FOLDER = "/tmp/haproxy/socket"
 
---- The folder of the issue's socket, made for the test and removed after it; nil when that is somebody
--- else's: local folder <close> = issue_folder()
-local function issue_folder()
+--- Make the folder of that set-up's socket, for the block: local folder <close> = socket_folder()
+---@return table?  nil: the folder is there already, and so somebody else's
+local function socket_folder()
   if run({ "mkdir", "-p", "/tmp/haproxy", stderr = "null" }) ~= 0
     or run({ "mkdir", SOCKET_FOLDER, stderr = "null" }) ~= 0 then
     return nil
@@ -24,7 +24,7 @@ end
 
 describe("the set-up that haplua replaces", function()
   it("goes to the maintenance page and back", function()
-    local folder <close> = issue_folder()
+    local folder <close> = socket_folder()
     if not folder then
       pending(SOCKET_FOLDER .. " is somebody else's")
     end
@@ -63,7 +63,7 @@ describe("scripts/maint.lua", function()
     end
   end)
 
-  --- Run it; it has to succeed with one line, which is returned.
+  --- Run it. It must succeed and print one line, which is returned.
   local function maint(...)
     local ran = s:maint(...)
     assert.same({ 0, "" }, { ran.status, ran.err })
@@ -75,7 +75,7 @@ describe("scripts/maint.lua", function()
     assert.equal("maintenance is off: #9999 matches nothing (0 added, 1 removed)", maint("off"))
   end)
 
-  it("says so when nothing did", function()
+  it("says so when nothing changed", function()
     assert.equal("maintenance was off already: #9999 matches nothing", maint("off"))
     maint("on")
     assert.equal("maintenance was on already: #9999 matches ^.*$", maint("on"))
@@ -118,7 +118,7 @@ describe("scripts/maint.lua", function()
     assert.equal("[]", maint("status", "--json"):match('"patterns":(%b[])'))
   end)
 
-  it("finds the right everything for the ACL's match type", function()
+  it("closes the whole site by the pattern that fits the match method", function()
     for _, acl in ipairs({ "#8001", "#8002" }) do
       maint("--acl", acl, "on")
       assert.equal("page", s:sees("/x"))
@@ -127,7 +127,7 @@ describe("scripts/maint.lua", function()
     end
   end)
 
-  it("refuses to take a part for everything", function()
+  it("refuses the whole site where no pattern matches every request", function()
     local ran = s:maint("--acl", "#8003", "on")
     assert.equal(1, ran.status)
     assert.matches("no pattern that matches every request", ran.err, 1, true)
@@ -158,7 +158,7 @@ describe("scripts/maint.lua", function()
     assert.equal("application", s:sees("/shop"))
   end)
 
-  it("has nothing to do in a dry run of what is so already", function()
+  it("has nothing to do in a dry run where the state is as asked", function()
     maint("on")
     local ran = s:haplua({ "-n", "scripts/maint.lua", "on" })
     assert.same({ 0, "" }, { ran.status, ran.err })

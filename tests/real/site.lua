@@ -12,7 +12,7 @@ local HAPROXY = os.getenv("HAPROXY") or "haproxy"
 local APP = (os.getenv("BUILD") or "build") .. "/app"
 local START_SECONDS = 60
 
---- How long a busy HAProxy may take for what the tests themselves ask of it.
+--- Seconds that a busy HAProxy may take for the requests of the tests themselves.
 M.ANSWER_SECONDS = 20
 
 M.page = "<h1>Back soon</h1>\n"
@@ -26,7 +26,7 @@ local function output(words)
   return text
 end
 
---- Where a program of /usr/sbin is: a user's PATH does not name that folder.
+--- $PATH with the folders of system programs, which a user's does not name.
 local function path_with_sbin()
   return os.getenv("PATH") .. ":/usr/sbin:/sbin"
 end
@@ -144,7 +144,7 @@ local function start_nginx(site)
   end)
 end
 
---- The configuration: the issue's lines, and what a test adds.
+--- Write the configuration: the lines of every site, and those that a test adds.
 local function configure(site)
   local options = site.options
   site.port = M.free_port()
@@ -223,7 +223,8 @@ function Site:sees(path)
   return answer.status .. " " .. answer.body
 end
 
---- Which paths reached the application, how often, since the last reset: path -> count, and the total.
+--- The requests that reached the application since the last reset.
+---@return table<string, integer> counts, integer total  by path
 function Site:counted()
   local counts = {}
   local text = get(("http://127.0.0.1:%d/_count/paths"):format(self.app_port)).body
@@ -240,7 +241,7 @@ function Site:reset_counts()
 end
 
 --- Run haplua as an operator does, on this site's socket: site:haplua{"scripts/maint.lua", "on"}.
--- There is a journal and a configuration where the test has set site.journal and site.config.
+-- It has a journal and a configuration where the test has set site.journal and site.config.
 ---@return {status: integer, out: string, err: string}
 function Site:haplua(options)
   table.insert(options, 1, "-s")
@@ -277,7 +278,7 @@ local function listening_sockets()
   return found
 end
 
---- Does a process listen anywhere?
+--- True while a process listens anywhere.
 local function listens(pid)
   local listening = listening_sockets()
   local _, links = run({
@@ -291,7 +292,7 @@ local function listens(pid)
   return false
 end
 
---- Wait until another process answers in the place of this one. For a while both listen: also until that is over.
+--- Wait until another process answers in the place of this one, and this one does not listen any more.
 function Site:wait_for_successor(pid)
   assert(ready(self.daemons.haproxy, function()
     local ok, info = pcall(self.target.info, self.target)
@@ -312,7 +313,7 @@ function Site:reload()
   self:wait_for_successor(before)
 end
 
---- What the daemons said, for a failure's text.
+--- The output of the daemons, for the text of a failure.
 function Site:log()
   local text = {}
   for name, started in pairs(self.daemons) do
@@ -334,8 +335,7 @@ end
 
 Site.close = Site.__close
 
---- Start a part of the site. A port may be taken by somebody else between our look and the start: then
--- once more.
+--- Start a part of the site. Once more where another process has taken its port between our look and the start.
 local function start(site, name, starter)
   for _ = 1, 3 do
     if starter(site) then
@@ -380,8 +380,8 @@ function M.start(options)
   return site
 end
 
---- Would HAProxy start with this configuration? And what it says.
----@return boolean, string
+--- Ask HAProxy to check a configuration.
+---@return boolean accepted, string output
 function M.accepts(path)
   local status, out, err = run({
     HAPROXY, "-c", "-f", path, stdout = "capture", stderr = "capture", env = { PATH = path_with_sbin() },
@@ -389,14 +389,15 @@ function M.accepts(path)
   return status == 0, out .. err
 end
 
---- HAProxy's version that the tests run against: major, minor.
+--- The version of HAProxy that the tests run against.
+---@return integer major, integer minor
 function M.version()
   local text = output({ HAPROXY, "-v", env = { PATH = path_with_sbin() } })
   local major, minor = text:match("version (%d+)%.(%d+)")
   return tonumber(major), tonumber(minor)
 end
 
---- Is it this version or a later one?
+--- True if HAProxy is of this version or a later one.
 function M.at_least(major, minor)
   local has_major, has_minor = M.version()
   return has_major > major or has_major == major and has_minor >= minor

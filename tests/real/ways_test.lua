@@ -10,7 +10,7 @@ local json = require("haplua.json")
 local LEVELS = { "admin", "operator", "user" }
 local DENIED = "the socket's level does not allow this"
 
---- The site that the ways lead to. `level` is that of its master CLI.
+--- A site that is reached in each of the ways. `level` is the level of its master CLI.
 local function start(level, ports)
   local sockets = {}
   for other, port in pairs(ports) do
@@ -91,7 +91,7 @@ describe("by each way", function()
           return ran.out
         end
 
-        --- Works with the level of admin; with others it says why not.
+        --- Run haplua: it must succeed at the level of admin, and say at other levels why it cannot.
         local function for_admins(...)
           if level == "admin" then
             return good(...)

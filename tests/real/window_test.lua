@@ -57,7 +57,7 @@ describe("window run", function()
     return start("run", "--journal", s.journal, ...)
   end
 
-  --- Wait until a run has opened its window for everything. False: it is over, and was not seen open.
+  --- Wait until a run has opened a window for the whole site. False: it is over, and was not seen open.
   local function seen_open(r)
     local open
     eventually("it is open, or over", function()
@@ -149,7 +149,7 @@ describe("window run", function()
     assert.equal("", list())
   end)
 
-  it("closes late when HAProxy was away at its end, also without a journal", function()
+  it("closes late when HAProxy could not be reached at the end, also without a journal", function()
     support.in_time(function(seconds)
       local r <close> = start("run", "--no-journal", spec(-5, 5 + seconds))
       local away = seen_open(r) and os.rename(s.socket, s.socket .. ".away")

@@ -10,7 +10,7 @@ local support = require("support")
 
 local WRITES = (os.getenv("BUILD") or "build") .. "/writes"
 
--- Lists of all kinds of sizes, each pattern as long as it may be at least once, and payloads.
+-- Lists of many sizes, patterns of the greatest length, and payloads.
 local SIZES = [[
   local maps = arg[1]
   for _, size in ipairs({ 2, 100, 1100, 2048, 2240, 4480, 7500, 14000, 14500 }) do
@@ -53,7 +53,7 @@ describe("the kernel sees", function()
     s:close()
   end)
 
-  --- The words that run haplua, watched.
+  --- The words that run haplua under tests/real/writes.c.
   local function watched(buffers, log, ...)
     local words = { WRITES, log, buffers, support.program()[1] }
     for _, word in ipairs({ ... }) do
@@ -97,7 +97,7 @@ describe("the kernel sees", function()
     return n, longest
   end
 
-  --- Run haplua to its end, and look at what it sent.
+  --- Run haplua to its end, and check what it sent.
   local function looked_at(way, ...)
     local log = s.dir .. "/writes.log"
     local words = watched(way.buffers or "no", log, "-t", tostring(site.ANSWER_SECONDS), table.unpack(way.words))
@@ -155,7 +155,7 @@ describe("the kernel sees", function()
     end)
   end
 
-  --- Run a policy that does not end by itself until it has said this.
+  --- Run a policy that does not end by itself, until it has printed a text.
   local function looked_at_until(said, ...)
     local log = s.dir .. "/writes.log"
     local words = watched("no", log, "-s", s.socket, ...)

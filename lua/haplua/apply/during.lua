@@ -29,11 +29,10 @@ local M = {}
 -- of the request, and nobody has made a change since.
 local function may_be_left(before, state, wanted, request)
   local ours = {}
-  for _, pattern in ipairs(before.patterns) do
-    ours[pattern] = true
-  end
-  for _, pattern in ipairs((scope.patterns(request, state.kind, state.method))) do
-    ours[pattern] = true
+  for _, list in ipairs({ before.patterns, (scope.patterns(request, state.kind, state.method)) }) do
+    for _, pattern in ipairs(list) do
+      ours[pattern] = true
+    end
   end
   for _, pattern in ipairs(state.patterns) do
     if not ours[pattern] then
@@ -125,19 +124,18 @@ function M.run(request, lifetime, fn, done)
   local result = change.on(request, lifetime.action or "during", true)
   local _ <close> = setmetatable({}, {
     __close = function()
-      local ok, restored = pcall(function()
-        return not haproxy.dry_run() and restore(c, before, result)
-      end)
-      if not ok and type(restored) == "table" then
+      local ok, restored = true, nil
+      if not haproxy.dry_run() then
+        ok, restored = pcall(restore, c, before, result)
+      end
+      if ok then
+        return restored and done and done(restored)
+      elseif type(restored) == "table" then
         restored.again = function()
           return restore(c, before, result)
         end
       end
-      if not ok then
-        error(restored, 0)
-      elseif restored and done then
-        done(restored)
-      end
+      error(restored, 0)
     end,
   })
   return fn(result)

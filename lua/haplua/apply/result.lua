@@ -3,7 +3,6 @@
 --- What a change came to, and how it prints: one line on the state, then one for each detail.
 
 local haproxy = require("haproxy")
-local moment = require("haplua.time.instant")
 local time = require("haplua.task").time
 local visible = require("haplua.error").visible
 
@@ -28,27 +27,33 @@ end
 ---@field id integer?  the number of the change in the journal
 local Result = {}
 
+--- A detail as a line.
+function M.line(form, ...)
+  return "\n  " .. visible(form:format(...))
+end
+
+--- Lines on the reason of a maintenance, and on its end while that is to come.
+---@param about {reason: string?, ends: number?}
+---@return string
+function M.why_and_until(about)
+  local moment = about.ends and require("haplua.time.instant")
+  return (about.reason and M.line("reason: %s", about.reason) or "") .. (moment and about.ends > time()
+    and M.line("until %s (in %s)", moment.text(about.ends), moment.span(about.ends - time())) or "")
+end
+
 --- Lines on reason, end, clients that pass, and the maintenance that was replaced.
 local function details(result)
-  local lines = {}
-  local function add(form, ...)
-    lines[#lines + 1] = "\n  " .. visible(form:format(...))
-  end
-  if result.reason then
-    add("reason: %s", result.reason)
-  end
-  if result.ends then
-    add("until %s (in %s)", moment.text(result.ends), moment.span(result.ends - time()))
-  end
+  local text = M.why_and_until(result)
   if result.bypass and #result.bypass > 0 and #result.patterns > 0 then
-    add("passing: %s", table.concat(result.bypass, "  "))
+    text = text .. M.line("passing: %s", table.concat(result.bypass, "  "))
   end
   local before = result.before
   if before and before.since and result.added + result.removed > 0 then
-    add("before: on for %s, by %s%s: %s", moment.span(time() - before.since), before.login or before.user,
+    text = text .. M.line("before: on for %s, by %s%s: %s",
+      require("haplua.time.instant").span(time() - before.since), before.login or before.user,
       before.reason and (" (%s)"):format(before.reason) or "", M.enumerate(before.patterns))
   end
-  return table.concat(lines)
+  return text
 end
 
 function Result.__tostring(result)

@@ -2,11 +2,13 @@
 --
 --- The state of a switch: HAProxy's word, the journal's record, and where HAProxy, its files and the journal disagree.
 
-local enumerate = require("haplua.apply.result").enumerate
 local moment = require("haplua.time.instant")
+local results = require("haplua.apply.result")
 local switch = require("haplua.haproxy.switch")
 local time = require("haplua.task").time
 local visible = require("haplua.error").visible
+
+local enumerate = results.enumerate
 
 local M = {}
 
@@ -48,84 +50,52 @@ function M.who(entry)
   return entry.login and entry.login ~= entry.user and ("%s (%s behind sudo)"):format(text, entry.login) or text
 end
 
+---@return haplua.Disagreement
+local function disagreement(kind, advice, form, ...)
+  return { kind = kind, text = form:format(...), advice = advice }
+end
+
 --- HAProxy's list is not the journal's: a new process began without it, or somebody changed it.
 local function difference(state, wanted)
   local what = #wanted.patterns > 0 and "on for " .. enumerate(wanted.patterns) or "off"
   if not wanted.outcome then
     return nil
   elseif not wanted.worker or switch.is_same_process(state, wanted) then
-    return {
-      kind = "by hand",
-      text = ("wanted is: %s, by %s; somebody has changed HAProxy since, and not with haplua"):format(what, M.who(wanted)),
-      advice = "maint on or maint off says which it shall be",
-    }
+    return disagreement("by hand", "maint on or maint off says which it shall be",
+      "wanted is: %s, by %s; somebody has changed HAProxy since, and not with haplua", what, M.who(wanted))
   end
   local has_patterns = #state.patterns > 0
-  return {
-    kind = has_patterns and "by hand" or "forgotten",
-    text = ("wanted is: %s, by %s; HAProxy's process %d was replaced by %d at %s, and that one has %s"):format(what,
-      M.who(wanted), wanted.worker, state.worker, moment.text(state.started),
-      has_patterns and "another list" or "an empty list"),
-    advice = "maint on puts it back; scripts/keep.lua does so by itself, and a list with -f FILE survives a reload",
-  }
+  return disagreement(has_patterns and "by hand" or "forgotten",
+    "maint on puts it back; scripts/keep.lua does so by itself, and a list with -f FILE survives a reload",
+    "wanted is: %s, by %s; HAProxy's process %d was replaced by %d at %s, and that one has %s", what, M.who(wanted),
+    wanted.worker, state.worker, moment.text(state.started), has_patterns and "another list" or "an empty list")
 end
 
 --- The process that made the latest change has ended without recording an outcome.
 local function broken_off(c, wanted)
-  if wanted.outcome or c.journal:locked(c.name, c.switch.acl) then
-    return nil
-  end
-  return {
-    kind = "broken off",
-    text = ("'%s' by %s at %s (process %d) was broken off: it may have been carried out in part"):format(
-      wanted.action, M.who(wanted), moment.text(wanted.time), wanted.pid),
-    advice = "maint on or maint off, or scripts/keep.lua, brings everything together again",
-  }
+  return not wanted.outcome and not c.journal:locked(c.name, c.switch.acl) and disagreement("broken off",
+    "maint on or maint off, or scripts/keep.lua, brings everything together again",
+    "'%s' by %s at %s (process %d) was broken off: it may have been carried out in part", wanted.action,
+    M.who(wanted), moment.text(wanted.time), wanted.pid)
 end
 
 local function expired(ends, state, in_journal)
-  if #state.patterns > 0 and ends and ends <= time() then
-    return {
-      kind = "expired",
-      text = ("it should have ended at %s"):format(moment.text(ends)),
-      advice = "maint off ends it" .. (in_journal and "; scripts/keep.lua would have" or ""),
-    }
-  end
+  return #state.patterns > 0 and ends and ends <= time() and disagreement("expired",
+    "maint off ends it" .. (in_journal and "; scripts/keep.lua would have" or ""),
+    "it should have ended at %s", moment.text(ends))
 end
 
 local function bypass(wanted, state)
-  if wanted.bypass and state.passing and #wanted.patterns > 0 and not same(wanted.bypass, state.passing) then
-    return {
-      kind = "bypass",
-      text = ("passing should be: %s; HAProxy has: %s"):format(enumerate(wanted.bypass), enumerate(state.passing)),
-      advice = "maint on sets it anew",
-    }
-  end
+  return wanted.bypass and state.passing and #wanted.patterns > 0 and not same(wanted.bypass, state.passing)
+    and disagreement("bypass", "maint on sets it anew", "passing should be: %s; HAProxy has: %s",
+      enumerate(wanted.bypass), enumerate(state.passing))
 end
 
 local function info(wanted, state)
   local should = #wanted.patterns > 0
     and switch.info(wanted.since or wanted.time, wanted.ends, wanted.reason) or { keys = {}, values = {} }
-  if state.info and not (same(should.keys, state.info.keys) and same(should.values, state.info.values)) then
-    return {
-      kind = "info",
-      text = "visitors see another reason or end than is wanted",
-      advice = "maint on sets it anew",
-    }
-  end
-end
-
-local function files(c, state)
-  local found = {}
-  for _, file in ipairs(switch.out_of_step(c.target, c.switch, state)) do
-    found[#found + 1] = {
-      kind = "file",
-      text = ("%s %s: the next reload would undo the current state"):format(file.path, file.entries
-        and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected) or "is missing"),
-      advice = "maint on or maint off writes it",
-    }
-  end
-  return found
+  return state.info and not (same(should.keys, state.info.keys) and same(should.values, state.info.values))
+    and disagreement("info", "maint on sets it anew", "visitors see another reason or end than is wanted")
 end
 
 --- Where HAProxy, its files and the journal disagree.
@@ -135,8 +105,8 @@ end
 ---@return haplua.Disagreement[]
 function M.disagreements(c, state, wanted)
   local found = {}
-  local function add(disagreement)
-    found[#found + 1] = disagreement
+  local function add(one)
+    found[#found + 1] = one or nil
   end
   if wanted then
     add(broken_off(c, wanted))
@@ -149,37 +119,22 @@ function M.disagreements(c, state, wanted)
     add(expired(#wanted.patterns > 0 and wanted.ends, state, true))
   else
     local announced = switch.announced(state)
-    if c.journal and #state.patterns > 0 then
-      add({
-        kind = "by hand",
-        text = "the journal has no record of it: somebody put it on without haplua, or the list's file has it",
-        advice = "maint on or maint off says which it shall be",
-      })
-    end
+    add(c.journal and #state.patterns > 0 and disagreement("by hand", "maint on or maint off says which it shall be",
+      "the journal has no record of it: somebody put it on without haplua, or the list's file has it"))
     add(expired(announced and announced.ends, state))
   end
-  return table.move(files(c, state), 1, 8, #found + 1, found)
+  for _, file in ipairs(switch.out_of_step(c.target, c.switch, state)) do
+    add(disagreement("file", "maint on or maint off writes it", "%s %s: the next reload would undo the current state",
+      file.path, file.entries and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected)
+      or "is missing"))
+  end
+  return found
 end
 
 --- Lines on a change: its time, and of a maintenance that is on its reason and its end.
----@param about {ends: integer?, reason: string?}
----@param since number?
----@param source string
 local function story(about, since, source)
-  local lines = {}
-  local function add(form, ...)
-    lines[#lines + 1] = "\n  " .. visible(form:format(...))
-  end
-  if since then
-    add("since %s (%s)%s", moment.text(since), moment.span(math.max(0, time() - since)), source)
-  end
-  if about.reason then
-    add("reason: %s", about.reason)
-  end
-  if about.ends and about.ends > time() then
-    add("until %s (in %s)", moment.text(about.ends), moment.span(about.ends - time()))
-  end
-  return table.concat(lines)
+  return (since and results.line("since %s (%s)%s", moment.text(since), moment.span(math.max(0, time() - since)), source)
+    or "") .. results.why_and_until(about)
 end
 
 ---@param wanted haplua.Entry
@@ -200,11 +155,11 @@ function Status.__tostring(status)
   if status.on and status.passing and #status.passing > 0 then
     text = text .. "\n  passing: " .. enumerate(status.passing)
   end
-  for _, disagreement in ipairs(status.disagreements) do
-    text = text .. ("\n  but %s\n      %s"):format(visible(disagreement.text), disagreement.advice)
+  for _, one in ipairs(status.disagreements) do
+    text = text .. ("\n  but %s\n      %s"):format(visible(one.text), one.advice)
   end
   if status.no_journal then
-    text = text .. ("\n  no journal: %s"):format(visible(status.no_journal))
+    text = text .. results.line("no journal: %s", status.no_journal)
   end
   return text
 end
@@ -268,13 +223,8 @@ end
 ---@return string
 function M.line(entry)
   local what = #entry.patterns > 0 and enumerate(entry.patterns) or "-"
-  local extra = {}
-  if entry.reason then
-    extra[#extra + 1] = ("reason: %s"):format(entry.reason)
-  end
-  if entry.ends then
-    extra[#extra + 1] = "until " .. moment.text(entry.ends)
-  end
+  local extra = { entry.reason and "reason: " .. entry.reason }
+  extra[#extra + 1] = entry.ends and "until " .. moment.text(entry.ends)
   local outcome = entry.outcome or "no outcome: under way, or broken off"
   return visible(("%s  %s  %-8s %s  %s%s  [%s]"):format(moment.text(entry.time), entry.switch, entry.action, M.who(entry), what,
     #extra > 0 and "  " .. table.concat(extra, ", ") or "", outcome:match("^[^\n]*")))

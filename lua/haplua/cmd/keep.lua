@@ -7,7 +7,7 @@ local options = require("haplua.cmd.maint_options")
 local spec = {
   name = "keep",
   help = "Hold HAProxy to what the journal wants.",
-  options = options.only("--config", "--journal", "--no-file"),
+  options = options.files,
   check = options.check,
 }
 

@@ -6,17 +6,16 @@ local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")
 local options = require("haplua.cmd.maint_options")
 
-local function instant(text)
-  return require("haplua.time.instant").instant(text, require("haplua.task").time())
-end
-
-local function duration(text)
-  return require("haplua.time.instant").duration(text)
+--- A `convert` of haplua.time.instant, which is loaded when it is called.
+local function converter(name)
+  return function(text)
+    return require("haplua.time.instant")[name](text, require("haplua.task").time())
+  end
 end
 
 local ends = {
-  { "--until", value = "TIME", convert = instant, help = "its end: 03:00, 2026-12-01T03:00, ...+01:00" },
-  { "--for", value = "DURATION", convert = duration, help = "its end: in 30m, 1h30m, 2d" },
+  { "--until", value = "TIME", convert = converter("instant"), help = "its end: 03:00, 2026-12-01T03:00, ...+01:00" },
+  { "--for", value = "DURATION", convert = converter("duration"), help = "its end: in 30m, 1h30m, 2d" },
   { "--wait", help = "stay until then, and end it" },
 }
 
@@ -108,7 +107,7 @@ function commands.log(args, request, print)
 end
 
 function commands.doctor(args, request, print)
-  return require("haplua.cmd.doctor").run(request, args.json, print)
+  return require("haplua.cmd.doctor")(request, args.json, print)
 end
 
 ---@param words string[]

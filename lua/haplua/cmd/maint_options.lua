@@ -4,14 +4,19 @@
 
 local M = {}
 
+--- Where switches are declared, and changes are recorded.
+M.files = {
+  { "--config", value = "FILE", help = "the configuration (default $HAPLUA_CONFIG, else /etc/haplua/config.lua)" },
+  { "--journal", value = "FILE", help = "the journal (default $HAPLUA_JOURNAL, else /var/lib/haplua/journal.db)" },
+  { "--no-file", help = "leave the lists' files alone" },
+}
+
 --- Which switch, and where its changes are recorded.
 M.place = {
   { "--acl", value = "REF", help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
   { "--switch", value = "NAME", help = "the switch of the configuration" },
-  { "--config", value = "FILE", help = "the configuration (default $HAPLUA_CONFIG, else /etc/haplua/config.lua)" },
-  { "--journal", value = "FILE", help = "the journal (default $HAPLUA_JOURNAL, else /var/lib/haplua/journal.db)" },
   { "--no-journal", help = "do without a journal and its locks" },
-  { "--no-file", help = "leave the ACL's file alone" },
+  table.unpack(M.files)
 }
 
 --- What is under maintenance, for whom it is not, and why.
@@ -23,15 +28,6 @@ M.scope = {
 }
 
 M.json = { "--json", help = "Print JSON." }
-
---- Some options of `place`, by their names.
-function M.only(...)
-  local names, options = table.concat({ ... }, " ") .. " ", {}
-  for _, option in ipairs(M.place) do
-    options[#options + 1] = names:find(option[1] .. " ", 1, true) and option or nil
-  end
-  return options
-end
 
 --- Two lists of options as one.
 function M.join(options, more)

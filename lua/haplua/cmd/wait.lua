@@ -12,15 +12,10 @@ local task = require("haplua.task")
 -- Seconds between two looks at the journal, and two steps of the countdown.
 local INTERVAL = 1
 
-local function countdown(ends)
+--- Show a text in the last line of a terminal, in place of the text before.
+local function show(text)
   if is_terminal(2) then
-    io.stderr:write(("\r%s left, Ctrl-C ends it now \27[K"):format(moment.span(ends - task.time())))
-  end
-end
-
-local function clear()
-  if is_terminal(2) then
-    io.stderr:write("\r\27[K")
+    io.stderr:write("\r", text, "\27[K")
   end
 end
 
@@ -33,13 +28,13 @@ return function(request, print)
     print(result)
     io.stdout:flush()
     while not haproxy.dry_run() and task.time() < request.ends do
-      countdown(request.ends)
+      show(("%s left, Ctrl-C ends it now "):format(moment.span(request.ends - task.time())))
       task.sleep(math.min(INTERVAL, math.max(0, request.ends - task.time())))
       local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
       if wanted and wanted.id ~= result.id then
         break
       end
     end
-    clear()
+    show("")
   end, print)
 end

@@ -116,8 +116,7 @@ local function by_hand(c, state, wanted)
   end
   local now = ("%s matches %s"):format(c.switch.acl, enumerate(state.patterns))
   if c.switch.by_hand == "undo" then
-    put_back(c, state, wanted, ("somebody had changed it by hand: %s"):format(now))
-    return
+    return put_back(c, state, wanted, ("somebody had changed it by hand: %s"):format(now))
   end
   record(c, state, plans.of(c, "by hand", {
     patterns = state.patterns, bypass = state.passing, since = wanted.since or task.time(), reason = wanted.reason,
@@ -229,18 +228,6 @@ function Keeper:read_journal()
   self.written = version
 end
 
---- When the next maintenance ends.
----@return number?
-function Keeper:next_end()
-  local next_end
-  for _, kept in pairs(self.switches) do
-    if kept.ends and (not next_end or kept.ends < next_end) then
-      next_end = kept.ends
-    end
-  end
-  return next_end
-end
-
 --- Look at one switch, closely where its lists have changed or its end is over.
 ---@return boolean acted  something was changed
 local function look(kept)
@@ -295,27 +282,20 @@ function Keeper:round()
   self:notify_status()
 end
 
---- True if some switch is on, so that a reload would undo it.
-function Keeper:has_maintenance()
-  for _, kept in pairs(self.switches) do
-    if kept.on then
-      return true
-    end
-  end
-  return false
-end
-
---- Seconds until the next look.
+--- Seconds until the next look: at the latest when a maintenance ends, and soon where a reload may undo one.
 function Keeper:interval()
-  local interval, since = INTERVAL, self.opened and self:has_maintenance() and task.now() - self.opened
-  for _, stage in ipairs(since and AFTER_OPEN or {}) do
+  local next_end, is_on = math.huge, false
+  for _, kept in pairs(self.switches) do
+    next_end, is_on = math.min(next_end, kept.ends or math.huge), is_on or kept.on
+  end
+  local interval, since = INTERVAL, task.now() - (self.opened or -math.huge)
+  for _, stage in ipairs(is_on and AFTER_OPEN or {}) do
     if since <= stage.within then
       interval = stage.interval
       break
     end
   end
-  local next_end = self:next_end()
-  return next_end and math.max(0, math.min(interval, next_end - task.time())) or interval
+  return math.max(0, math.min(interval, next_end - task.time()))
 end
 
 --- Notify systemd's watchdog, twice in its period.

@@ -116,6 +116,11 @@ local function action_of(occurrence)
   return "window " .. name_of(occurrence)
 end
 
+--- Print a line on an occurrence.
+function Runner:report(c, occurrence, form, ...)
+  self:say("%s: the window %s " .. form, c.name, name_of(occurrence), ...)
+end
+
 ---@return haplua.Request
 local function request_of(plan, occurrence)
   return setmetatable({ ends = occurrence.closes < math.huge and occurrence.closes or nil }, { __index = plan.request })
@@ -161,7 +166,7 @@ function Runner:stay(c, occurrence, result)
       elseif open.closes ~= occurrence.closes then
         occurrence.closes = open.closes
         result.id = change.on(request_of(self.plan, occurrence), action_of(occurrence), true).id
-        self:say("%s: the window %s is open until %s now", c.name, name_of(occurrence), moment.text(occurrence.closes))
+        self:report(c, occurrence, "is open until %s now", moment.text(occurrence.closes))
       end
     end
   end
@@ -175,20 +180,18 @@ function Runner:attend(occurrence, lifetime)
   local c = context.open(request)
   local reason = self:why_not(c, occurrence)
   if reason then
-    self:say("%s: the window %s %s: it stays so until the next", c.name, name_of(occurrence), reason)
-    return
+    return self:report(c, occurrence, "%s: it stays so until the next", reason)
   end
   local over
   during.run(request, lifetime, function(result)
-    self:say("%s: the window %s is open until %s\n  %s", c.name, name_of(occurrence),
+    self:report(c, occurrence, "is open until %s\n  %s",
       occurrence.closes < math.huge and moment.text(occurrence.closes) or "further notice", tostring(result))
     over = self:stay(c, occurrence, result)
   end, function(restored)
-    self:say("%s: the window %s is %s\n  %s", c.name, name_of(occurrence), over and "closed" or "left", tostring(restored))
+    self:report(c, occurrence, "is %s\n  %s", over and "closed" or "left", tostring(restored))
   end)
   if not over then
-    self:say("%s: the window %s was ended early, or replaced, by somebody: it is left alone until the next", c.name,
-      name_of(occurrence))
+    self:report(c, occurrence, "was ended early, or replaced, by somebody: it is left alone until the next")
   end
 end
 
@@ -198,8 +201,7 @@ function Runner:close_late(occurrence, close)
   while true do
     local ok, problem = pcall(close)
     if ok then
-      self:say("the window %s is closed, late: HAProxy was away", name_of(occurrence))
-      return
+      return self:say("the window %s is closed, late: HAProxy was away", name_of(occurrence))
     end
     tolerate(problem)
     task.sleep(INTERVAL)
@@ -222,8 +224,7 @@ function Runner:hold(occurrence)
     end
     task.sleep(INTERVAL)
     if problem.again then
-      self:close_late(occurrence, problem.again)
-      return
+      return self:close_late(occurrence, problem.again)
     end
   end
   if lifetime.attempts.before then
@@ -284,8 +285,7 @@ local function run(plan, print)
   while true do
     local occurrence = self:next(task.time())
     if not occurrence and #plan.calendars == 0 then
-      self:say("no window opens any more")
-      return
+      return self:say("no window opens any more")
     elseif not occurrence then
       task.sleep(CALENDAR_INTERVAL)
       self:refresh()

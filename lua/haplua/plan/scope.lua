@@ -100,12 +100,11 @@ local builders = {
 }
 
 local function check_scope(kind, method, builder, hosts, paths)
+  local acl = ("this ACL ('-m %s'%s)"):format(method, kind and " on the " .. kind or "; HAProxy does not say on what")
   if #hosts > 0 and not (builder and builder.hosts) then
-    refuse(("this ACL ('-m %s'%s) cannot tell hosts apart"):format(method, kind and " on the " .. kind or
-      "; HAProxy does not say on what"), HOSTS_NEED)
+    refuse(acl .. " cannot tell hosts apart", HOSTS_NEED)
   elseif #paths > 0 and not (builder and builder.paths) then
-    refuse(("this ACL ('-m %s'%s) cannot tell path prefixes apart"):format(method, kind and " on the " .. kind or
-      "; HAProxy does not say on what"), PATHS_NEED)
+    refuse(acl .. " cannot tell path prefixes apart", PATHS_NEED)
   end
   for _, host in ipairs(hosts) do
     check_host(host)

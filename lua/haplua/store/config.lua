@@ -91,15 +91,6 @@ local function check(path, where, found, kinds)
   end
 end
 
-local function sorted_names(set)
-  local list = {}
-  for name in pairs(set) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
-end
-
 ---@return haplua.Switch
 local function new_switch(name, declared, config)
   return {
@@ -239,7 +230,12 @@ end
 ---@param config haplua.Config
 ---@return string[]
 function M.names(config)
-  return sorted_names(config.switches)
+  local list = {}
+  for name in pairs(config.switches) do
+    list[#list + 1] = name
+  end
+  table.sort(list)
+  return list
 end
 
 --- Find a switch: by its name, by its ACL or $HAPLUA_ACL, else the default or the only one. An ACL that is not declared

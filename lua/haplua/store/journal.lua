@@ -258,37 +258,34 @@ local function split(text)
   return list
 end
 
----@return haplua.Entry
-local function entry(row)
-  row.patterns = split(row.patterns)
-  row.bypass = row.bypass and split(row.bypass)
-  return row
+--- Make rows entries: these very tables.
+---@return haplua.Entry[]
+local function entries(rows)
+  for _, row in ipairs(rows) do
+    row.patterns = split(row.patterns)
+    row.bypass = row.bypass and split(row.bypass)
+  end
+  return rows
 end
 
 --- The change that is wanted of a switch.
 ---@return haplua.Entry?  nil: there was none
 function Journal:wanted(target, acl)
-  local row = self:run("SELECT c.* FROM wanted w JOIN changes c ON c.id = w.change WHERE w.target = ? AND w.acl = ?",
-    target, acl)[1]
-  return row and entry(row)
+  return entries(self:run("SELECT c.* FROM wanted w JOIN changes c ON c.id = w.change WHERE w.target = ? AND w.acl = ?",
+    target, acl))[1]
 end
 
 --- The changes that are wanted of every switch of a target.
 ---@return haplua.Entry[]
 function Journal:all_wanted(target)
-  local rows = self:run("SELECT c.* FROM wanted w JOIN changes c ON c.id = w.change WHERE w.target = ? ORDER BY w.acl",
-    target)
-  for _, row in ipairs(rows) do
-    entry(row)
-  end
-  return rows
+  return entries(self:run("SELECT c.* FROM wanted w JOIN changes c ON c.id = w.change WHERE w.target = ? ORDER BY w.acl",
+    target))
 end
 
 ---@param id integer?
 ---@return haplua.Entry?
 function Journal:entry(id)
-  local row = id and self:run("SELECT * FROM changes WHERE id = ?", id)[1]
-  return row and entry(row) or nil
+  return id and entries(self:run("SELECT * FROM changes WHERE id = ?", id))[1]
 end
 
 --- The latest changes, the oldest first.
@@ -297,20 +294,8 @@ end
 ---@param n integer
 ---@return haplua.Entry[]
 function Journal:log(target, acl, n)
-  local rows = self:run([[SELECT * FROM (SELECT * FROM changes WHERE target = ? AND (? IS NULL OR acl = ?)
-    ORDER BY id DESC LIMIT ?) ORDER BY id]], target, acl, acl, n)
-  for _, row in ipairs(rows) do
-    entry(row)
-  end
-  return rows
-end
-
---- The latest change without an outcome: under way, or broken off.
----@return haplua.Entry?
-function Journal:unfinished(target, acl)
-  local row = self:run([[SELECT * FROM changes WHERE target = ? AND acl = ? AND outcome IS NULL
-    ORDER BY id DESC LIMIT 1]], target, acl)[1]
-  return row and entry(row)
+  return entries(self:run([[SELECT * FROM (SELECT * FROM changes WHERE target = ? AND (? IS NULL OR acl = ?)
+    ORDER BY id DESC LIMIT ?) ORDER BY id]], target, acl, acl, n))
 end
 
 --- A number that differs once another process has written.
@@ -431,9 +416,10 @@ local function slot(...)
   return hash & 0x3fffffffffffffff
 end
 
---- The process that holds the lock of a switch, for the message.
+--- The process that holds the lock of a switch, for the message: that of the latest change without an outcome.
 local function holder(self, target, acl)
-  local busy = self:unfinished(target, acl)
+  local busy = self:run([[SELECT * FROM changes WHERE target = ? AND acl = ? AND outcome IS NULL
+    ORDER BY id DESC LIMIT 1]], target, acl)[1]
   return busy and ("%s (process %d) began '%s' at %s"):format(busy.login or busy.user, busy.pid, busy.action,
     require("haplua.time.instant").text(busy.time)) or "another haplua"
 end
