@@ -83,13 +83,13 @@ describe("options", function()
     local given = { paths = { "a", "b" }, journal = false, rows = { { key = "a", value = "b" } }, port = 80 }
     collectgarbage()
     collectgarbage("stop")
-    options.check("on", given, spec) -- Lua's stack has shrunk, and grows again
     local before = collectgarbage("count")
     for _ = 1, 100 do
       options.check("on", given, spec)
     end
     local grown = collectgarbage("count") - before
     collectgarbage("restart")
-    assert.is_true(grown < 1)
+    -- a table for each check would be 5.6 KB; the stack, which the collection has shrunk, grows by less
+    assert.is_true(grown < 4, grown)
   end)
 end)
