@@ -119,7 +119,7 @@ end
 local function check_system_header(path, header)
   for _, rule in ipairs(system) do
     if header:find(rule[1]) and (not rule.only or rule.only[header]) and not words(rule[2])[folder_of(path)] then
-      complain("%s includes <%s>: its folder knows nothing of %s", path, header, rule[3])
+      complain("%s includes <%s>: its folder may not use %s", path, header, rule[3])
     end
   end
 end
@@ -200,7 +200,7 @@ local function check_globals()
   end
 end
 
---- What is pure is tested without anything around it.
+--- Every module without sockets and without Lua has a unit test.
 local function check_unit_tests()
   for _, path in ipairs(lines_of("ls src/base/*.c src/protocol/*.c")) do
     local test = path:gsub("^.*/", "tests/unit/test_")

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What can bring a HAProxy down, or make one run what nobody asked for: haplua cannot be made to send it.
--- A file for `haplua test`; tests/lua/hostile_test.lua runs it. All that leaves is looked at, byte by byte.
+-- haplua never sends what can crash a HAProxy, or what HAProxy would run as a command that nobody asked for.
+-- A file for `haplua test`, which tests/lua/hostile_test.lua runs. It checks every byte that haplua sends.
 
 local test = require("haplua.test")
 
@@ -15,7 +15,7 @@ after_each(function()
   assert.equal("", table.concat(dangers, "\n"))
 end)
 
---- What a worker is sent of a line that its master passes on; `route` stands before each command.
+--- The bytes that the master passes on to the worker: the line without the `route` before each command.
 local function unrouted(bytes, route)
   local line, rest = bytes:match("^([^\n]*)(.*)$")
   local plain = route:gsub("%p", "%%%0")
@@ -26,8 +26,8 @@ local function unrouted(bytes, route)
   end):sub(2) .. rest
 end
 
---- A fake whose requests are all looked at, and a target that reaches it, by its master if there is a route.
--- `sent` has the requests.
+--- A fake HAProxy whose requests are checked, and a target for it, which goes through a master CLI if there is a route.
+---@return haplua.test.HAProxy site, string[] sent, haplua.Target target  sent: all requests
 local function watched(version, route)
   dangers = {}
   local site = test.haproxy({
@@ -53,7 +53,7 @@ local values = {
   "@master reload", "prompt", "a b c", "'", '"', "\255\254", ("\\"):rep(7000), (";"):rep(7400), (" "):rep(7499),
 }
 
--- The sizes that kill 2.2 and 2.6, those that stall them, those that are one too many, and haplua's own.
+-- Sizes that crash or stall 2.2 and 2.6, sizes just above HAProxy's limits, and haplua's own limit.
 local sizes = { MAX, 15360, 15361, 16383, 16384, 16385, 16386, 17408, 32768, 65536, 131072 }
 local around = {}
 for _, size in ipairs(sizes) do
@@ -71,8 +71,8 @@ local function same_but_refused(site, before, ok, value)
 end
 
 local function tests(version, route)
-  describe(("HAProxy %s %s"):format(version, route and "by its master, " .. route or "by itself"), function()
-    it("gets each hostile value whole, or nothing", function()
+  describe(("HAProxy %s %s"):format(version, route and "through its master, " .. route or "by its own socket"), function()
+    it("gets each hostile value as it is, or no request", function()
       local site, _, t = watched(version, route)
       for _, value in ipairs(values) do
         local before = #site:acl("#1")
@@ -84,7 +84,7 @@ local function tests(version, route)
       end
     end)
 
-    it("gets each hostile value as text of a command, reference, key, payload, or last of a series", function()
+    it("gets no dangerous request for a hostile value in a command, reference, key, payload or series", function()
       local site, sent, t = watched(version, route)
       t:acl_add("#1", "stays")
       for _, value in ipairs(values) do
@@ -108,7 +108,7 @@ local function tests(version, route)
       assert.is_true(#sent > 100, #sent)
     end)
 
-    it("gets no request of a size that kills or stalls", function()
+    it("gets no request of a size that crashes or stalls it", function()
       local site, sent, t = watched(version, route)
       local head = route and route .. " add acl #1 \n" or "set severity-output number;add acl #1 \n"
       for _, n in ipairs(around) do
@@ -138,7 +138,7 @@ local function tests(version, route)
         if not pcall(t.acl_replace, t, "#1", { "first", value, "last" }) then
           assert.same(before, site:acl("#1"))
         else
-          -- without transactions (2.2), what was there before stays in its place
+          -- without transactions (2.2), entries that were there before keep their places
           local expected, got = { "first", value, "last" }, site:acl("#1")
           table.sort(expected)
           table.sort(got)

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
--- real_words.lua - any list of words, encoded by haplua, is split back into the same words by a real
--- HAProxy; and any raw text that haplua lets through is split as the model below says.
+-- real_words.lua - check that a real HAProxy reads the words that haplua has encoded as the same words, and
+-- divides a raw text that haplua accepts into words as the model below does.
 -- Usage: haplua tests/fuzz/real_words.lua [SECONDS [SEED]]   ($HAPROXY: the program)
--- Starts a HAProxy of its own on a private socket. Words go out as patterns of an ACL and as keys and
--- values of a map, hundreds on a connection, and are read back by `show`. The first difference ends it,
--- with the seed; status 1.
+-- It starts a HAProxy on a private socket, adds random words as patterns of an ACL and as keys and values
+-- of a map, hundreds over one connection, and reads them back with `show`. At the first difference it prints
+-- the seed and ends with status 1.
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../lua/?.lua;" .. package.path
@@ -38,7 +38,7 @@ local function wait_for(target, process)
   end
 end
 
--- Words. Mostly of bytes that some version of HAProxy takes, or took, for more than themselves.
+-- Words. Most pieces have bytes with a special meaning in some version of HAProxy.
 
 local pieces = {
   " ", "\t", "\\", ";", "<", ">", "<<", "<<%EOF", '"', "'", "\r", "#", "%", "$", "@", "@1", "@!1", "{", "}", "=", "*",
@@ -54,7 +54,7 @@ local function any_byte()
   return string.char(byte)
 end
 
---- A word: at least a byte, no NUL, no LF.
+--- A random word, not empty, without NUL and LF.
 local function word()
   local parts = {}
   local n = math.random(1000) == 1 and math.random(1, 3000) or math.random(1, math.random(1, 12))
@@ -64,8 +64,8 @@ local function word()
   return table.concat(parts)
 end
 
---- How HAProxy reads a command: the words without their escapes. A CR at its very end is dropped; haplua
--- writes a space behind it, so that it stays.
+--- The words of a command without their escapes, as HAProxy reads them. HAProxy drops a CR at the end of a command;
+-- haplua writes a space after it, so that HAProxy keeps it.
 local function split(text)
   local words, current, i = {}, nil, 1
   while i <= #text do
@@ -86,7 +86,7 @@ local function split(text)
   return words
 end
 
--- Rounds. Each leaves its list empty.
+-- Rounds. Each empties its list at the end.
 
 local function compare(what, sent, found)
   for i = 1, math.max(#sent, #found) do
@@ -109,7 +109,7 @@ function rounds.patterns(target)
   return compare("pattern", words, target:acl_list("#1")), target:acl_clear("#1")
 end
 
---- Two words beside each other: where the first ends is where the key ends.
+--- Add keys and values: HAProxy must find the end of each key.
 function rounds.pairs(target, map)
   local entries, sent, found = {}, {}, {}
   for i = 1, PER_ROUND / 2 do
@@ -123,13 +123,13 @@ function rounds.pairs(target, map)
   return 2 * compare("entry", sent, found), target:map_clear(map)
 end
 
---- Does haplua let a raw text through? The second command is refused in any case, so nothing is sent.
+--- Does haplua accept a raw text? It always refuses the second command, so nothing is sent.
 local function passes(target, text)
   local _, problem = pcall(target.batch, target, { text, "\n" })
   return tostring(problem):find("a newline cannot be sent", 1, true) ~= nil
 end
 
---- Raw texts: what haplua lets through is one command, and its words are the model's.
+--- Send raw texts that haplua accepts: each must be one command, with the words of the model.
 function rounds.raw(target)
   local commands, words = {}, {}
   for _ = 1, PER_ROUND do

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
--- run.lua - busted inside haplua: the tests of this folder.
+-- run.lua - run tests with busted inside haplua; this folder's unless others are named.
 -- Usage: haplua tests/lua/run.lua [busted's options, as --name=value] [file or folder...]
--- Each test runs in a task of its own and under a deadline, so that calls wait as in any script,
--- and a test that waits for ever, or leaves a task behind that does, fails.
+-- Each test runs in a task of its own and under a deadline. So calls wait as in any script, and a test
+-- fails if it, or a task that it has started, does not end.
 
 local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 300
 
--- $TEST_GC: collect garbage all the time, to find what is used after it was let go.
+-- $TEST_GC: collect garbage all the time, to find uses of freed objects.
 if os.getenv("TEST_GC") then
   collectgarbage("incremental", 1, 1000, 6)
 end
@@ -16,7 +16,7 @@ local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. here .. "/../conformance/?.lua;"
   .. package.path
 
---- Where in a test file the error came from: "file:line", or nil.
+--- The place in a test file where the error was raised: "file:line", or nil.
 local function place_in_test()
   for level = 3, math.huge do
     local info = debug.getinfo(level, "Sl")
@@ -28,10 +28,10 @@ local function place_in_test()
   end
 end
 
--- After Ctrl-C no other test begins; what has begun cleans up.
+-- After Ctrl-C no other test begins; the current one runs its cleanups.
 local stopped = false
 
---- A test's function, made to run in a task of its own.
+--- Make a test's function run in a task of its own.
 local function in_task(element)
   local fn = element.run
   return function()
@@ -54,7 +54,7 @@ local function in_task(element)
   end
 end
 
---- The way results are printed: what failed, then one line of counts.
+--- The output handler: print the failures, then one line of counts.
 local function lines(options)
   local busted = require("busted")
   local handler = require("busted.outputHandlers.base")()
@@ -97,7 +97,7 @@ local function lines(options)
   return handler
 end
 
---- What busted is told; a word without a dash names a file or a folder.
+--- The command line for busted. A word without a dash names a file or a folder.
 local function command_line()
   local words, named = { "--pattern=_test%.lua$", "--output=lines" }, false
   for i, word in ipairs(arg) do

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 --
---- What the tests of this folder share: temporary folders, fake HAProxys, haplua as a child process.
+--- Shared by the tests: temporary folders, fake HAProxys, haplua as a child process.
 
 local M = {}
 
 local FAKE = (os.getenv("BUILD") or "build") .. "/fake"
 
---- The words that start the haplua under test: $HAPLUA, else the one that runs this.
+--- The words that start the haplua under test: $HAPLUA, or the program that runs this test.
 ---@return string[]
 local function program()
   local words = {}
@@ -23,7 +23,7 @@ local function program()
   return words
 end
 
---- The same, for tests that run it in a way of their own: M.program("-e", chunk).
+--- The words that start haplua with these arguments, for tests that call run() themselves: M.program("-e", chunk).
 ---@return string[] words
 function M.program(...)
   local words = program()
@@ -33,15 +33,15 @@ function M.program(...)
   return words
 end
 
---- The process that runs the tests.
+--- The number of the process that runs the tests.
 ---@return integer
 function M.pid()
   local f <close> = assert(io.open("/proc/self/stat"))
   return f:read("n")
 end
 
---- What a call that has to fail raises.
----@return any problem
+--- Make a call that must fail.
+---@return any problem  what it raises
 function M.failure(fn, ...)
   local ok, problem = pcall(fn, ...)
   if ok then
@@ -50,7 +50,7 @@ function M.failure(fn, ...)
   return problem
 end
 
---- A call has to raise what matches this pattern, printed.
+--- Make a call that must fail with an error whose text matches this pattern.
 function M.refused(pattern, fn, ...)
   local problem = tostring(M.failure(fn, ...))
   if not problem:find(pattern) then
@@ -58,7 +58,7 @@ function M.refused(pattern, fn, ...)
   end
 end
 
---- The error object of a call that the library has to refuse.
+--- Make a call that must fail with an error of the kind "refused".
 ---@return haplua.Error
 function M.refusal(fn, ...)
   local problem = M.failure(fn, ...)
@@ -68,7 +68,7 @@ function M.refusal(fn, ...)
   return problem
 end
 
---- A function random(n), from 1 to n, whose numbers are the same at every run.
+--- A function random(n) that returns numbers from 1 to n. They are the same in every run.
 ---@param seed integer
 function M.random(seed)
   return function(n)
@@ -83,7 +83,7 @@ function M.is_root()
   return uid == "0\n"
 end
 
---- The code of what is no success: nil, a message, a code.
+--- The code of an expected failure, which is nil, a message and a code.
 ---@return any code, string message
 function M.code(result, message, name)
   if result ~= nil or type(message) ~= "string" then
@@ -92,7 +92,7 @@ function M.code(result, message, name)
   return name, message
 end
 
---- Of a run that has to succeed and complain of nothing: what it printed.
+--- The output of a run that must succeed and write nothing to standard error.
 ---@param ran {status: integer, out: string, err: string}
 ---@return string
 function M.good(ran)
@@ -102,7 +102,7 @@ function M.good(ran)
   return ran.out
 end
 
---- A value to be waited for: `set` once, `wait` by any task.
+--- A value for which tasks can wait. Call `set` once.
 ---@return {set: fun(value: any), wait: fun(): any}
 function M.event()
   local value, over = nil, nil
@@ -129,10 +129,10 @@ function M.event()
   return event
 end
 
---- A trial that has a few milliseconds to get somewhere, on a machine that may stall for longer: it is run with
---- 1 ms, or so many seconds, then with twice, four times, ... until it says, with a value that is true, that it got there.
+--- Call a trial again and again, each time with twice the time, until it returns a true value. For trials that need a few
+-- milliseconds, on a machine that may stall for longer.
 ---@param trial fun(seconds: number): any
----@param first number?
+---@param first number?  seconds for the first call; 0.001 unless given
 function M.in_time(trial, first)
   local seconds = first or 0.001
   while not trial(seconds) do
@@ -143,8 +143,8 @@ end
 --- A temporary folder, gone at the end of the block: local dir <close> = support.folder()
 ---@return {path: string, write: fun(name: string, text: string, mode: string?): string}
 function M.folder()
-  -- the name is ours before the folder is there: an interruption in between leaves nothing behind
-  -- (not math.random(): busted seeds it with the time, and runs side by side would meet)
+  -- the name is known before the folder exists, so that an interruption leaves no folder behind
+  -- (not math.random(): busted seeds it with the time, and runs side by side would take the same name)
   local random <close> = assert(io.open("/dev/urandom", "rb"))
   local path = ("%s/haplua-test.%016x"):format(os.getenv("TMPDIR") or "/tmp", ("J"):unpack(random:read(8)))
   local ok, status = pcall(run, { "mkdir", "-m", "700", path })
@@ -155,7 +155,7 @@ function M.folder()
   assert(status == 0)
   local folder = { path = path }
 
-  --- Write a file (chmod it) and return its path.
+  --- Write a file, change its mode if one is given, and return its path.
   function folder.write(name, text, mode)
     local file = path .. "/" .. name
     local f <close> = assert(io.open(file, "wb"))
@@ -173,10 +173,10 @@ function M.folder()
   })
 end
 
--- What haplua would find on this machine is none of a test's business.
+-- haplua must not use the configuration and the journal of this machine.
 local alone = { HAPLUA_JOURNAL = "none", HAPLUA_CONFIG = "none", HAPLUA_ACL = false, HAPLUA_SOCKET = false }
 
---- These changes to the environment, and those for every test.
+--- The changes to the environment for every test, and these.
 local function environment(changes)
   local env = {}
   for name, value in pairs(alone) do
@@ -201,7 +201,7 @@ function M.haplua(options)
   return { status = status, out = out, err = err }
 end
 
---- Run haplua under a shell, which finds it as "$@": for redirections, limits, ...
+--- Run a shell command in which "$@" is haplua with these arguments: for redirections, limits, ...
 function M.shell(command, ...)
   local words = { "sh", "-c", command, "sh", env = environment() }
   for _, list in ipairs({ program(), { ... } }) do
@@ -214,9 +214,8 @@ function M.shell(command, ...)
   return { status = status, out = out, err = err }
 end
 
---- Run haplua with a chunk that, when it is ready for it, prints "ready" and flushes; then send it
--- a signal (once, or as often as there are "ready" lines).
----@param signals string[]  one for each "ready"
+--- Run haplua with a chunk, and send it a signal whenever the chunk calls ready().
+---@param signals string[]  one for each call of ready()
 ---@return {status: integer, out: string, err: string}
 function M.signalled(signals, chunk, ...)
   local words, out, n = program(), {}, 0
@@ -248,9 +247,9 @@ function M.signalled(signals, chunk, ...)
 end
 
 ---@class support.Fake
----@field address string  what -s and connect() take
----@field log string[]  for each connection that has ended, what came over it
----@field holds boolean  has one come to the step "hold" so far?
+---@field address string  for -s and connect()
+---@field log string[]  the bytes that each connection has received, once it has ended
+---@field holds boolean  has a connection reached the step "hold"?
 
 local Fake = {}
 Fake.__index = Fake
@@ -264,7 +263,7 @@ function Fake:wait(n)
   return self.log
 end
 
---- Has nothing at all been sent so far? Asks by a connection of its own, which must be the first.
+--- Has nobody connected so far? It makes a connection itself, which must be the first.
 function Fake:is_untouched()
   pcall(function()
     haproxy.connect(self.address):send("show cli level")
@@ -279,8 +278,8 @@ function Fake:__close()
   run({ "rm", "-rf", self.folder.path })
 end
 
---- A fake HAProxy: local fake <close> = support.fake{"read", "say \\n"}
--- The words are tests/fake.c's steps. With tcp = true it listens on a port of the loopback.
+--- Start a fake HAProxy: local fake <close> = support.fake{"read", "say \\n"}
+-- The words are the steps of tests/fake.c. With tcp = true it listens on a port of the loopback.
 ---@return support.Fake
 function M.fake(steps)
   local fake = setmetatable({ log = {}, number = {}, holds = false, folder = M.folder() }, Fake)

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
--- `haplua test`: as a program, and what its test files find. The files here run in a haplua of their own; what a
--- policy would see is tested from within them.
+-- `haplua test`, and the functions of its test files. Each test writes a test file, and runs it in a haplua of its own.
 
 local support = require("support")
 
@@ -14,7 +13,7 @@ local function run_test(text, ...)
   return result
 end
 
---- All tests of the file pass, and there are so many.
+--- Run a file whose n tests must pass.
 local function passes(n, text, ...)
   local result = run_test(text, ...)
   assert.are.equal("", result.err)
@@ -31,7 +30,7 @@ local SITE = [[
 ]]
 
 describe("haplua test", function()
-  it("tells of failures with place and both values", function()
+  it("prints failures with their place and both values", function()
     local result = run_test([[
       describe("the shop", function()
         it("adds", function() assert.equal(4, 2 + 2) end)
@@ -60,7 +59,7 @@ describe("haplua test", function()
     assert.are.equal(1, result.status)
   end)
 
-  it("finds the files of a folder, and says so when there is none", function()
+  it("finds the files of a folder, and fails without one", function()
     local folder <close> = support.folder()
     assert.are.equal(0, run({ "mkdir", "-p", folder.path .. "/a/b", folder.path .. "/.hidden", folder.path .. "/none" }))
     folder.write("a/b/two_test.lua", 'it("is two", function() end)')
@@ -82,7 +81,7 @@ describe("haplua test", function()
     assert.are.equal(1, result.status)
   end)
 
-  it("fails where there is nothing to run", function()
+  it("fails if there is nothing to run", function()
     local text = [[
       describe("the shop", function() it("closes on Sundays", function() end) end)
       it("opens again", function() end)
@@ -112,7 +111,7 @@ describe("haplua test", function()
     assert.are.equal("shop_test.lua\n  ok    two: b\n1 passed", result.out:match("^[^,]*"))
   end)
 
-  it("refuses a time that is no plain number of seconds", function()
+  it("refuses a time that is not a plain number of seconds", function()
     for _, seconds in ipairs({ "abc", "", "-1", "0", "0.0", "nan", "inf", "1e9", "0x10", "86401", "1m", "1 ", ".", "1.2.3" }) do
       local result = run_test('it("is", function() end)', "--seconds=" .. seconds)
       assert.are.equal(2, result.status, seconds)
@@ -123,7 +122,7 @@ describe("haplua test", function()
     end
   end)
 
-  it("refuses blocks, tests and hooks that are none, and those within a test", function()
+  it("refuses wrong arguments of describe, it and hooks, and their use within a test", function()
     for text, problem in pairs({
       ['it("x")'] = "it: function must be a function, not nil", ["it(function() end)"] = "it: name must be a text or a number",
       ["it({}, print)"] = "it: name must be", ['describe("x")'] = "describe: function must be",
@@ -138,7 +137,7 @@ describe("haplua test", function()
     assert.matches("FAIL  outer\n        [^\n]*it: not within a test\n.*0 passed, 1 failed", result.out)
   end)
 
-  it("skips a test that turns out to be pending, and runs what is after it", function()
+  it("skips a test that calls pending, and runs its hooks", function()
     local result = run_test([[
       after_each(function() print("after") end)
       it("waits", function() pending("until it is there") error("goes on") end)
@@ -154,7 +153,7 @@ describe("haplua test", function()
     assert.matches('FAIL  fails\n        { kind = "x" }\n', result.out, 1, true)
   end)
 
-  it("is the built-in also where a script of that name lies in ./scripts", function()
+  it("is this command even if there is a script of that name in ./scripts", function()
     local folder <close> = support.folder()
     run({ "mkdir", folder.path .. "/scripts" })
     folder.write("scripts/test.lua", 'print("the script")')
@@ -164,7 +163,7 @@ describe("haplua test", function()
     assert.are.equal("the script\n", support.haplua({ "scripts/test.lua", cwd = folder.path }).out)
   end)
 
-  it("refuses options that mean a real HAProxy, and the module elsewhere", function()
+  it("refuses options for a real HAProxy; its module works nowhere else", function()
     for _, words in ipairs({ { "-s", "/x" }, { "-n" }, { "--via", "@1" } }) do
       words[#words + 1] = "test"
       assert.are.equal(2, support.haplua(words).status)
@@ -175,7 +174,7 @@ describe("haplua test", function()
     assert.are.equal(0, support.haplua({ "test", "--help" }).status)
   end)
 
-  it("reaches nobody but fakes", function()
+  it("connects to no real socket", function()
     local real <close> = support.fake({ "read", "say \\n" })
     passes(1, ([[
       it("is unreachable", function()
@@ -202,7 +201,7 @@ describe("haplua test", function()
     assert.matches("\nsetup before one after before after\n", result.out, 1, true)
   end)
 
-  it("has strict globals in test files and in scripts that these run", function()
+  it("has strict globals in test files and in their scripts", function()
     local folder <close> = support.folder()
     local script = folder.write("policy.lua", "local function f() return shpo end\nf()")
     passes(2, ([[
@@ -217,7 +216,7 @@ describe("haplua test", function()
     ]]):format(script))
   end)
 
-  it("gives up on a test that never ends, though time passes", function()
+  it("ends a test that takes too much real time", function()
     local result = run_test([[
       it("sleeps and sleeps", function() while true do task.sleep(1) end end)
       it("goes on", function() end)
@@ -226,7 +225,7 @@ describe("haplua test", function()
     assert.matches("1 passed, 1 failed", result.out, 1, true)
   end)
 
-  it("tells of tests in which all wait for each other", function()
+  it("fails a test in which all tasks wait for each other", function()
     local result = run_test([[
       it("waits", function()
         local a, b
@@ -265,7 +264,7 @@ describe("haplua test", function()
 end)
 
 describe("time under haplua test", function()
-  it("is the same for all that show it, and passes in no time", function()
+  it("is the same for all functions, and takes no real time", function()
     passes(1, [[
       it("passes", function()
         assert.equal(1767225600, os.time())
@@ -279,7 +278,7 @@ describe("time under haplua test", function()
     ]])
   end)
 
-  it("can be set, jumps, and is turned to an instant or until something is so", function()
+  it("can be set, moved, and passes up to an instant or until a function returns true", function()
     passes(4, [[
       it("is set", function()
         test.clock({ at = "2026-03-29T00:59:59Z" })
@@ -320,7 +319,7 @@ describe("time under haplua test", function()
     ]])
   end)
 
-  it("wakes who waits for the wall clock when that is set", function()
+  it("wakes a task that waits for an instant when the clock is set", function()
     passes(1, [[
       it("wakes", function()
         local slept <close> = task.spawn(task.sleep_until, os.time() + 86400)
@@ -332,7 +331,7 @@ describe("time under haplua test", function()
     ]])
   end)
 
-  it("does not wait for files that are watched, and tells of them", function()
+  it("passes while files are watched, and their changes are reported", function()
     passes(1, [[
       it("goes on, and tells", function()
         local path = test.folder() .. "/file"
@@ -378,7 +377,7 @@ describe("time under haplua test", function()
     ]])
   end)
 
-  it("lets a year of Sundays pass: maintenance from 02:00 to 04:00", function()
+  it("passes a year of Sundays: maintenance from 02:00 to 04:00", function()
     local folder <close> = support.folder()
     local script = folder.write("sundays.lua", [[
       local maintenance = require("haplua.maintenance")
@@ -437,7 +436,7 @@ describe("scripts under haplua test", function()
     ]]):format(path, path, path))
   end)
 
-  it("run for several HAProxys, and meet at the barrier", function()
+  it("run on several HAProxys, and wait at the barrier", function()
     passes(1, SITE .. [[
       it("is on everywhere, or nowhere", function()
         local one, two = site(), site()
@@ -454,7 +453,7 @@ describe("scripts under haplua test", function()
     ]])
   end)
 
-  it("stay, print, and are stopped or killed", function()
+  it("go on, print, and are stopped or killed", function()
     local folder <close> = support.folder()
     local path = folder.write("policy.lua", [[
       local closed <close> = setmetatable({}, { __close = function() print("cleaned up") end })
@@ -497,8 +496,8 @@ describe("scripts under haplua test", function()
   end)
 end)
 
-describe("the policies that are installed, under haplua test", function()
-  it("keep a window through a reload, and leave it when killed", function()
+describe("the installed policies, under haplua test", function()
+  it("hold a window after a reload, and leave it on when killed", function()
     passes(1, SITE .. [[
       it("is on from 02:00 to 04:00 in Paris", function()
         local fake = site()
@@ -617,7 +616,7 @@ describe("haplua.test", function()
 end)
 
 describe("the fake HAProxy", function()
-  it("is away, comes back, and forgets at a reload", function()
+  it("refuses connections, comes back, and forgets changes at a reload", function()
     local folder <close> = support.folder()
     local acl = folder.write("list.acl", "/a\n# no\n/b\n")
     passes(3, (SITE .. [[
@@ -656,7 +655,7 @@ describe("the fake HAProxy", function()
     ]]):format(acl, acl, acl, acl))
   end)
 
-  it("holds what haplua does to lists and servers, as each version", function()
+  it("has the changes that haplua makes to lists and servers, in each version", function()
     passes(8, [[
       for _, version in ipairs({ "2.2", "2.6", "3.0", "3.2" }) do
         it("lists of " .. version, function()

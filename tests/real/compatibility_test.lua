@@ -1,9 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- How each feature works on this version of HAProxy: seen, not looked up. Each probe below does what a user
--- does, asserts the outcome, and returns in words how it came about. These words are held against
--- docs/compatibility.md, and written to $BUILD/compatibility/VERSION, from which `make check-versions`
--- makes that page.
+-- How each feature works on this version of HAProxy. Each probe below uses a feature as a user does, checks the outcome,
+-- and returns in words how the feature works. The test compares the words with docs/compatibility.md, and writes them
+-- to $BUILD/compatibility/VERSION, from which `make check-versions` makes that page.
 
 local features = require("features")
 local running = require("running")
@@ -26,7 +25,8 @@ local FRONTEND = [[acl passes src -f DIR/bypass.acl
 local s, port
 local probes = {}
 
---- Run haplua on the site, and expect success: what it printed, and the trace of -v.
+--- Run haplua on the site; it must succeed.
+---@return string out, string trace  what it has printed, and the trace of -v
 local function good(options, ...)
   local words = { "-v", table.unpack(options) }
   table.move({ ... }, 1, select("#", ...), #words + 1, words)
@@ -48,7 +48,7 @@ local function status()
   return json.decode((maint("status", "--json")))
 end
 
---- The way that a trace shows a list to be replaced.
+--- How a list was replaced, by the trace.
 local function way_of(trace, kind)
   if trace:find("commit " .. kind, 1, true) then
     assert.is_nil(trace:find("del " .. kind, 1, true))
@@ -134,7 +134,7 @@ function probes.file()
   return "yes; the file is in step, and holds after a reload"
 end
 
---- A site whose list is declared so, and the names by which HAProxy knows it.
+--- Start a site with a list that is declared like this, and try the names by which HAProxy may know it.
 local function named(declared, names)
   local line = "acl other path -m beg -f " .. declared
   local text = "frontend f\n    mode http\n    timeout client 1s\n    bind 127.0.0.1:%d\n    %s\n"
@@ -171,7 +171,7 @@ function probes.expression()
   maint("on", "--path", "/a")
   local patterns = s.target:acl_list(s.dir .. "/site.acl")
   maint("off")
-  -- `base` is the host and the path: only who knows that writes this
+  -- the ACL looks at `base`, the host and the path: only with that knowledge haplua writes this pattern
   assert.same({ "^[^/]*/a" }, patterns)
   return "yes"
 end
@@ -219,7 +219,7 @@ function probes.keep()
     return s:sees("/a") == "page"
   end)
   if not ok then
-    error("it is not put back:\n" .. r:out() .. r:err(), 0)
+    error("keep has not restored it:\n" .. r:out() .. r:err(), 0)
   end
   r:signal("TERM")
   assert.equal(143, r:wait().status)
@@ -239,7 +239,7 @@ function probes.reload_answer()
   return "reloads without an answer"
 end
 
---- `maint` and the servers by another way. Returns what works there.
+--- Use maint and change a server through another socket. Returns what works there.
 local function by(options)
   local function go(...)
     return good(options, ...)
@@ -332,7 +332,8 @@ function probes.read_only()
   return "yes"
 end
 
---- The page's cells for the version "2.6": feature -> text; nil: it has no such column.
+--- The cells of the page for a version such as "2.6".
+---@return table<string, string>? cells  text by feature; nil: the page has no such column
 local function cells_of_page(version)
   local f <close> = assert(io.open("docs/compatibility.md"))
   local column, cells
@@ -386,7 +387,7 @@ describe("compatibility", function()
       local text = probes[id]()
       found[#found + 1] = id .. "\t" .. text .. "\n"
       if page and page[title] ~= text then
-        error(("docs/compatibility.md says of HAProxy %s: %s\nand it is: %s\n`make check-versions` makes that page")
+        error(("docs/compatibility.md says of HAProxy %s: %s\nThis test has seen: %s\n`make check-versions` makes that page")
           :format(version, tostring(page[title]), text), 0)
       end
     end)
@@ -400,7 +401,7 @@ describe("compatibility", function()
     assert.is_nil(next(probes))
   end)
 
-  it("is written down", function()
+  it("is written to a file for make check-versions", function()
     local folder = (os.getenv("BUILD") or "build") .. "/compatibility"
     run({ "mkdir", "-p", folder })
     local f <close> = assert(io.open(folder .. "/" .. version, "w"))

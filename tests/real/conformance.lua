@@ -10,8 +10,7 @@ local ASK = (os.getenv("BUILD") or "build") .. "/ask"
 local PATH = os.getenv("PATH") .. ":/usr/sbin:/sbin"
 local HERE = debug.getinfo(1, "S").source:match("^@(.*)/") or "."
 
--- What the fake and HAProxy are configured with: {reference, fetch, match, insensitive, words or lines}. Two
--- match methods are two ACLs that share a file.
+-- The ACLs of both: {reference, fetch, match, insensitive, patterns}. Two match methods are two ACLs that share a file.
 M.acls = {
   { "#101", "path", "str", false, { "/str" } },
   { "#102", "path", "beg", false, { "/beg", "/beg/long" } },
@@ -57,10 +56,10 @@ function M.files()
   return files
 end
 
--- What a socket may let its clients do.
+-- The levels of HAProxy's socket.
 M.levels = { "admin", "operator", "user" }
 
---- HAProxy's configuration; it listens to sockets in this folder only.
+--- HAProxy's configuration. It listens on sockets in this folder only.
 ---@return string
 function M.config(dir, level)
   local out = { ([[
@@ -161,7 +160,7 @@ end
 ---@class conformance.Entry
 ---@field line integer  in the corpus
 ---@field depends boolean
----@field text string  as it is sent, before {DIR} and {ref} are put in
+---@field text string  the request, with {DIR} and {ref}
 
 ---@return {name: string, [integer]: conformance.Entry}[]
 function M.corpus(version)
@@ -185,13 +184,13 @@ function M.corpus(version)
         table.insert(sessions[#sessions], last.entry)
       end
     else
-      assert(line == "" or line:sub(1, 1) == "#", ("%s:%d: what is this?"):format(file, number))
+      assert(line == "" or line:sub(1, 1) == "#", ("%s:%d: this line cannot be read"):format(file, number))
     end
   end
   return sessions
 end
 
--- What is compared of `show stat`, by its column's name.
+-- The columns of `show stat` that are compared.
 local columns = {
   pxname = true, svname = true, qcur = true, scur = true, status = true, weight = true, iid = true, sid = true,
   type = true, mode = true, used_conn_cur = true, idle_conn_cur = true, addr = false,
@@ -226,7 +225,8 @@ local function rows_of_info(text)
   return table.concat(out, "\n") .. (text:match("\n*$"))
 end
 
---- One line of a list of lists: numbers that HAProxy chose, descriptions and its own lists left out.
+--- A line of `show acl` or `show map` without numbers that HAProxy chose and without the description; "" for a list that
+-- HAProxy has made itself.
 local function list_line(id, file, text)
   if file == "" and tonumber(id) < 100 then
     return ""
@@ -234,7 +234,7 @@ local function list_line(id, file, text)
   return ("%s (%s) ...%s\n"):format(file == "" and id or "N", file, text:match("%. curr_ver=.*$") or "")
 end
 
---- A reply without what differs from process to process.
+--- A reply without the parts that differ between processes.
 function M.normalised(text)
   if text:find("# pxname", 1, true) then
     return rows_of_stat(text)

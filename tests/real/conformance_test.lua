@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
--- The fake HAProxy of `haplua test` answers as the real one does: tests/conformance/corpus.txt against
--- $HAPROXY and the fake of the same version. $CONFORMANCE=all lists the differences that are let pass.
+-- The fake HAProxy of `haplua test` answers as a real one does: send tests/conformance/corpus.txt to $HAPROXY and to a
+-- fake of the same version. With $CONFORMANCE=all, list the differences that are allowed.
 
 local conformance = require("conformance")
 local fakes = require("haplua.test.haproxy")
 local site = require("site")
 local support = require("support")
 
---- One session at one level. Adds to `differences`; returns the number of commands.
+--- Play a session at one level. Adds the differences to a list, and returns the number of requests.
 local function play(session, version, level, differences)
   local folder <close> = support.folder()
   for name, text in pairs(conformance.files()) do
@@ -25,12 +25,12 @@ local function play(session, version, level, differences)
   end
   local ok, problem = pcall(function()
     for _, entry in ipairs(session) do
-      local told_by_real = answer("real", entry, real.ask)
+      local right = answer("real", entry, real.ask)
       local faked = answer("fake", entry, function(text)
         return fake:answer(text) or "<no end>"
       end)
-      if told_by_real ~= faked then
-        table.insert(differences, { entry = entry, real = told_by_real, fake = faked, level = level })
+      if right ~= faked then
+        table.insert(differences, { entry = entry, real = right, fake = faked, level = level })
       end
     end
   end)
@@ -40,7 +40,7 @@ local function play(session, version, level, differences)
   return #session
 end
 
-local function told(difference)
+local function text_of(difference)
   return ("corpus.txt:%d, level %s: %q\n  real %q\n  fake %q"):format(difference.entry.line, difference.level,
     difference.entry.text, difference.real, difference.fake)
 end
@@ -54,10 +54,10 @@ describe("the fake HAProxy", function()
         count = count + play(session, version, level, differences)
       end
       for _, difference in ipairs(differences) do
-        table.insert(difference.entry.depends and failures or passed, told(difference))
+        table.insert(difference.entry.depends and failures or passed, text_of(difference))
       end
       if os.getenv("CONFORMANCE") == "all" then
-        print(("HAProxy %s, level %s: %d commands, %d differences let pass"):format(version, level, count, #passed))
+        print(("HAProxy %s, level %s: %d requests, %d allowed differences"):format(version, level, count, #passed))
         print(table.concat(passed, "\n"))
       end
       assert.is_true(count > 250, "the corpus has shrunk")

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The rows of docs/compatibility.md: what compatibility_test.lua probes on each version of HAProxy, in this
--- order, as { id, what it is }. tests/compatibility.lua makes the table, and refuses one without a row of these.
+-- The rows of docs/compatibility.md in their order, as { id, title }. compatibility_test.lua tries each feature on each
+-- version of HAProxy; tests/compatibility.lua makes the table, and checks that it has all rows.
 
 return {
   { "maint", "`maint on`, `status`, `off`, with the journal" },

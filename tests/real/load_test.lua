@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- No request for a path that is under maintenance all the time reaches the application, whatever is
--- switched meanwhile; counted at the application, under as much load as this machine gives.
+-- While a path is under maintenance, no request for it reaches the application, whatever else is switched. The
+-- application counts the requests, under as much load as this machine can make.
 
 local running = require("running")
 local site = require("site")
@@ -10,8 +10,9 @@ local REPETITIONS = tonumber(os.getenv("LOAD_REPETITIONS")) or 500
 local RELOADS = tonumber(os.getenv("LOAD_RELOADS")) or 20
 local AIM = 20000
 
---- The load, on a path: call it to end it; it returns wrk's own figure, requests per second.
----@param may_break boolean?  connections may be cut: HAProxy is reloaded meanwhile
+--- Put load on a path.
+---@param may_break boolean?  connections may break, because HAProxy is reloaded
+---@return fun(): number, integer stop  ends the load; returns wrk's requests per second, and their number
 local function start_load(s, path, may_break)
   local support = require("support")
   local started, summary = support.event(), {}
@@ -34,7 +35,7 @@ local function start_load(s, path, may_break)
   end
 end
 
---- Wait until the load has come through HAProxy.
+--- Wait until the load goes through HAProxy.
 local function under_load(s)
   local before = s.target:stat("frontend-http")[1].req_tot
   repeat
@@ -90,7 +91,7 @@ describe("under load", function()
     assert.equal(0, total)
   end)
 
-  it("no request leaks between overlapping scopes, with journal, file and clients that pass", function()
+  it("no request leaks between overlapping scopes, with journal, file and bypass", function()
     good(f:maint("on", "--path", "/shop", "--path", "/a"))
     f:reset_counts()
     local stop = start_load(f, "/shop/cart")
@@ -107,7 +108,7 @@ describe("under load", function()
     assert.equal(0, total)
   end)
 
-  it("no request leaks over reloads, where the list has a file", function()
+  it("no request leaks at reloads, if the list has a file", function()
     good(f:maint("on", "--path", "/shop", "--reason", "reloads"))
     f:reset_counts()
     local stop = start_load(f, "/shop/cart", true)
@@ -124,7 +125,7 @@ describe("under load", function()
     assert.equal(0, total)
   end)
 
-  it("the same count finds the leaks of a reload without a file", function()
+  it("the count shows the leaks of a reload, if the list has no file", function()
     good(s:maint("on", "^/shop"))
     s:reset_counts()
     local stop = start_load(s, "/shop/cart", true)
@@ -141,7 +142,7 @@ describe("under load", function()
     assert.is_true((counts["/shop/cart"] or 0) > 0)
   end)
 
-  it("the same count finds the leaks of `clear acl`, `add acl`", function()
+  it("the count shows the leaks of `clear acl`, `add acl`", function()
     local clear_then_add = [[
       echo "clear acl #9999" | socat stdio "unix-connect:$1"
       echo "add acl #9999 ^/shop" | socat stdio "unix-connect:$1"]]

@@ -42,7 +42,7 @@ describe("through the master CLI", function()
     assert.equal(s.target:info().Pid, t:info().Pid)
   end)
 
-  it("sends batches whole, byte for byte", function()
+  it("sends all entries of a batch, byte for byte", function()
     local patterns = { "a b;c", "\\", "<<", "@1", "a\r", "#0x10", "gr\u{fc}n" }
     for i = 1, 1000 do
       patterns[#patterns + 1] = "/path/" .. i
@@ -53,7 +53,7 @@ describe("through the master CLI", function()
     assert.equal(#patterns, t:acl_clear("#8003"))
   end)
 
-  it("tells refusals", function()
+  it("raises refusals", function()
     for _, call in ipairs({
       function() t:acl_add("#7777", "x") end,
       function() t:acl_add("#9999", "(") end,
@@ -64,7 +64,7 @@ describe("through the master CLI", function()
     end
   end)
 
-  it("fails where there is no such process", function()
+  it("fails if there is no such process", function()
     local ran = s:haplua({ "--via", "@77", "scripts/maint.lua", "on", socket = s.master })
     assert.is_true(ran.status == 1 or ran.status == 3)
     assert.equal("", ran.out)
@@ -72,7 +72,7 @@ describe("through the master CLI", function()
     assert.equal("application", s:sees("/"))
   end)
 
-  it("takes no route that would be more than one", function()
+  it("refuses a text that is not exactly one route", function()
     assert.equal(2, s:haplua({ "--via", "@1 show info;@1", "-e", "", socket = s.master }).status)
     assert.equal(2, s:haplua({ "--via", "1", "-e", "", socket = s.master }).status)
   end)

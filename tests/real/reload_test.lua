@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --
--- Calls while HAProxy reloads: each is answered by one process or the other, and none is lost.
+-- Calls while HAProxy reloads: the old or the new process answers each of them.
 
 local running = require("running")
 local site = require("site")
 
---- Was the call broken off by the master's own restart?
+--- Has the master's restart broken off the call?
 local function broken_off(problem)
   return problem.kind == "unreachable" or problem.kind == "protocol"
 end
 
 describe("a reload", function()
-  it("makes HAProxy forget, and haplua says so", function()
+  it("empties the list, and haplua reports that", function()
     local s <close> = site.start()
     assert(s:maint("on").status == 0)
     s:reload()
@@ -21,8 +21,8 @@ describe("a reload", function()
     assert.equal("page", s:sees("/"))
   end)
 
-  -- The master executes itself again at a reload, and breaks the connections that it has: those calls
-  -- fail, and say so. HAProxy's own socket is handed on.
+  -- The master executes itself again at a reload, and its connections break: those calls must fail. The new process
+  -- inherits HAProxy's own socket.
   for _, way in ipairs({ "own", "master" }) do
     it(("loses no call, through the %s socket"):format(way), function()
       local s <close> = site.start({ threads = 1 })
@@ -63,9 +63,9 @@ describe("a reload", function()
       }
       for _ = 1, 10 do
         s:reload()
-        -- one that meets reload after reload gives up
+        -- a call that meets several reloads fails
         local before = written
-        running.eventually("one was written", function()
+        running.eventually("a call has written", function()
           return written > before or callers[2]:done()
         end)
       end

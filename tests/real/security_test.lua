@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
 --
--- docs/security.md, as far as it takes a real HAProxy: who may open a socket, what levels are for, what the
--- confined runs of --read-only and --only can do.
+-- The claims of docs/security.md that need a real HAProxy: who may open a socket, what each level allows, what runs with
+-- --read-only and --only can change.
 
 local site = require("site")
 local support = require("support")
 
-local OTHER = 65534 -- a user and group that nothing belongs to
+local OTHER = 65534 -- a user and a group that own nothing
 
 local is_root = support.is_root
 
---- Run haplua as this user and this group alone.
+--- Run haplua as this user, with this group and no other.
 local function as(user, group, ...)
   if not is_root() then
     pending("needs root, to be another user")
@@ -53,7 +53,7 @@ describe("security", function()
     s.target:server_set({ server = "pool/b", state = "ready", weight = 1 })
   end)
 
-  --- What servers are, without what time alone changes.
+  --- The state of the servers, without the columns that change with time.
   local function servers_state()
     local texts = {}
     for _, row in ipairs(s.target:servers()) do
@@ -64,7 +64,7 @@ describe("security", function()
     return table.concat(texts, "\n")
   end
 
-  --- All that the commands below could change, as text.
+  --- Everything that the commands below could change, as text.
   local function state()
     local texts = s.target:batch({
       "show acl", "show acl #9999", "show acl #9997", "show acl " .. s.dir .. "/listed.lst",
@@ -76,7 +76,7 @@ describe("security", function()
     end
     local info = s.target:info()
     texts[#texts + 1] = ("%s %s %s"):format(info.Maxconn, info.ConnRateLimit, info.Pid)
-    -- versions of lists count attempts, and show whether one was made
+    -- the versions in `show acl` also count prepared ones
     return table.concat(texts, "\n")
   end
 
@@ -86,7 +86,8 @@ describe("security", function()
     list, map = s.dir .. "/listed.lst", s.dir .. "/values.map"
   end)
 
-  --- Commands that change something, each sent with pcall; prints how many were denied, and the others.
+  --- Try to send these commands with these options.
+  ---@return string out  a line for each command that haplua has not denied, and the number of the denied ones
   local function try(options, commands)
     local words = { "-s", s.socket, "-e", [[
       local denied = 0
@@ -111,7 +112,7 @@ describe("security", function()
     return ran.out
   end
 
-  --- Of each sort of change one.
+  --- A command for each kind of change.
   local function changes()
     return {
       "add acl #9997 /x", "add acl " .. list .. " /x", "add acl #0 /x", "clear acl #9997", "del acl #9997 /other",
@@ -127,13 +128,13 @@ describe("security", function()
   end
 
   describe("--read-only", function()
-    it("leaves HAProxy as it was, whatever is sent", function()
+    it("sends no command that changes HAProxy", function()
       local before, commands = state(), changes()
       assert.equal(#commands .. "\n", try({ "--read-only" }, commands))
       assert.equal(before, state())
     end)
 
-    it("reads whatever there is to read", function()
+    it("allows all reading calls", function()
       local ran = s:haplua({ "--read-only", "-e", [[
         acl_get("#9997", "/other")
         print(#haproxy.acl_list("#9997"), #haproxy.map_list(arg[1]), #servers("pool"), #haproxy.stat("pool"),
@@ -142,7 +143,7 @@ describe("security", function()
       assert.same({ 0, "1\t1\t2\t3\tnumber\ttrue\n", "" }, { ran.status, ran.out, ran.err })
     end)
 
-    it("leaves everything as it was with every command that counts as reading", function()
+    it("allows no command that changes HAProxy though it counts as reading", function()
       local before = state()
       local ran = s:haplua({ "--read-only", "-e", [[
         for _, command in ipairs({
@@ -155,7 +156,7 @@ describe("security", function()
           "echo x",
         }) do
           local ok, e = pcall(send, command)
-          -- this version may not know it, or may have none
+          -- this version may not have the command, or nothing to show
           assert(ok or e.kind == "refused" or e.kind == "protocol", e)
         end
       ]] })
@@ -163,7 +164,7 @@ describe("security", function()
       assert.equal(before, state())
     end)
 
-    it("lets maint tell the state, and keeps it from changing it", function()
+    it("lets maint show the state, and not change it", function()
       local ran = s:haplua({ "--read-only", "scripts/maint.lua", "status" })
       assert.same({ 0, "maintenance is off: #9999 matches nothing\n", "" }, { ran.status, ran.out, ran.err })
       for _, dry in ipairs({ "-v", "-n" }) do
@@ -174,7 +175,7 @@ describe("security", function()
       assert.equal("application", s:sees("/"))
     end)
 
-    it("leaves no wish and no file behind", function()
+    it("changes neither the journal's wanted state nor a file", function()
       local journal = s.dir .. "/journal.db"
       local function maint(option, ...)
         local words = { "scripts/maint.lua", "--journal", journal, "--acl", list, ... }
@@ -213,7 +214,7 @@ describe("security", function()
   end)
 
   describe("HAProxy", function()
-    it("takes a command's words as they are: shorter or in capitals they are others", function()
+    it("accepts no command whose words are shortened or in capitals", function()
       local before = state()
       for _, command in ipairs({
         "ad acl #9997 /x", "add ac #9997 /x", "ADD acl #9997 /x", "add ACL #9997 /x", "addacl #9997 /x",
@@ -225,7 +226,7 @@ describe("security", function()
       assert.equal(before, state())
     end)
 
-    it("takes a reference to one list's entry for no other list's", function()
+    it("finds an entry by its reference in its own list only", function()
       local pointer = s.target:send("show acl #9997"):match("^(0x%x+) ")
       local ok, e = pcall(s.target.send, s.target, "del acl #9999 #" .. pointer)
       assert.same({ false, "Key not found." }, { ok, e.reply })
@@ -238,13 +239,13 @@ describe("security", function()
   end)
 
   describe("--only", function()
-    it("leaves all else as it was, whatever is sent", function()
+    it("sends no command that changes anything else", function()
       local before, commands = state(), changes()
       assert.equal(#commands .. "\n", try({ "--only", "#9999", "--only", "pool/a" }, commands))
       assert.equal(before, state())
     end)
 
-    it("lets maint do its work on its ACL, and on no other", function()
+    it("lets maint change its ACL, and no other one", function()
       local ran = s:haplua({ "--only", "#9999", "scripts/maint.lua", "on" })
       assert.same({ 0, "" }, { ran.status, ran.err })
       assert.equal("page", s:sees("/"))
@@ -261,7 +262,7 @@ describe("security", function()
       assert.equal("application", s:sees("/"))
     end)
 
-    it("confines to a file's list, a map, and a server, by their names", function()
+    it("allows a list with a file, a map and a server, by their names", function()
       local ran = s:haplua({ "--only", list, "--only", map, "--only", "pool/a", "-e", [[
         local list, map = ...
         haproxy.acl_replace(list, { "/1", "/2", "/3" })
@@ -288,7 +289,7 @@ describe("security", function()
       s.target:map_replace(map, { ["/k"] = "v" })
     end)
 
-    it("does not know a list by its other name", function()
+    it("does not allow a list by its other name", function()
       local id
       for _, one in ipairs(s.target:acl_list()) do
         id = one.file == list and "#" .. one.id or id
@@ -301,7 +302,7 @@ describe("security", function()
   end)
 
   describe("a socket's mode", function()
-    it("660 lets in the group, and nobody else", function()
+    it("660 admits the owner, the group and root only", function()
       local path = s.dir .. "/group.sock"
       local _, gid = run({ "sh", "-c", "getent group daemon | cut -d: -f3", stdout = "capture" })
       local chunk = 'acl_add("#9999", "/by-group") print(haproxy.info().Pid ~= nil)'
@@ -313,13 +314,13 @@ describe("security", function()
       assert.same({ "/by-group" }, s.target:acl_list("#9999"))
     end)
 
-    it("600 lets in its owner and root alone", function()
+    it("600 admits its owner and root only", function()
       local ran = as(OTHER, OTHER, "-s", s.dir .. "/private.sock", "-e", 'acl_add("#9999", "/x")')
       assert.equal(3, ran.status)
       assert.equal(0, #s.target:acl_list("#9999"))
     end)
 
-    it("666 lets in everybody, to change everything", function()
+    it("666 admits every user, who may change everything", function()
       local ran = as(OTHER, OTHER, "-s", s.socket, "-e", [[
         acl_add("#9999", "/by-anybody")
         haproxy.server_set({ server = "pool/a", state = "maint" })
@@ -349,16 +350,16 @@ describe("security", function()
       assert.equal("ready", s.target:servers("pool")[1].admin)
     end)
 
-    it("of user may not even read sessions and captured requests", function()
+    it("of user may not read sessions and captured requests", function()
       assert.is_true(may("operator", 'send("show errors") haproxy.sessions()'))
       assert.is_false(may("user", 'send("show errors")'))
       assert.is_false(may("user", "haproxy.sessions()"))
       assert.is_true(may("user", "haproxy.stat() haproxy.info() servers()"))
     end)
 
-    it("of any sort may change ACLs and maps, before 3.4", function()
+    it("of any kind may change ACLs and maps, before 3.4", function()
       if site.at_least(3, 3) then
-        pending("no longer so from 3.4")
+        pending("from 3.4 on it may not")
       end
       for _, level in ipairs({ "operator", "user" }) do
         assert.is_true(may(level, ('acl_add("#9999", "/%s")'):format(level)))
@@ -368,7 +369,7 @@ describe("security", function()
     end)
   end)
 
-  it("the file for sudo lets three words through", function()
+  it("the file for sudo allows three commands", function()
     local page <close> = assert(io.open("docs/security.md"))
     local text = page:read("a"):match("\n    (#!/bin/sh\n.-)\n\n"):gsub("\n    ", "\n")
     text = text:gsub("/usr/local/bin/haplua", '"$HAPLUA" -s "$SOCKET"'):gsub("/usr/local/share/haplua/", "")
@@ -388,7 +389,7 @@ describe("security", function()
     end
   end)
 
-  it("a pattern is data: commands in it are not run", function()
+  it("HAProxy does not run commands in a pattern", function()
     local before = servers_state()
     local patterns = {
       "x;disable server pool/a", "x ; disable server pool/a", "x\\;disable server pool/a", "@1 disable server pool/a",
@@ -404,7 +405,7 @@ describe("security", function()
     assert.equal(before, servers_state())
   end)
 
-  it("a request for a page reaches no list by itself, and its path is shown harmless", function()
+  it("a visitor's request changes no list, and status shows control bytes of a pattern escaped", function()
     assert.equal("application", s:sees("/%1b%5b2J;clear%20acl%20%239997"))
     assert.same({ "/other" }, s.target:acl_list("#9997"))
     s.target:acl_add("#9999", "^/\x1b.2J\xc2\x9b")

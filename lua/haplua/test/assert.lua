@@ -218,7 +218,7 @@ for _, name in ipairs({ "error_match", "matches_error", "match_error" }) do
   assertions[name] = assertions.error_matches
 end
 
--- Words that may stand before an assertion's name; true: it turns the assertion round.
+-- Words that may stand before an assertion's name; true: the word negates it.
 local modifiers = { is = false, are = false, was = false, has = false, does = false, ["not"] = true, no = true }
 
 --- The assertion that words name. From the end, as many of them as possible make one name.

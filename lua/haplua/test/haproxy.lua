@@ -18,7 +18,7 @@ local full_versions = { ["2.2"] = "2.2.9", ["2.6"] = "2.6.12", ["3.0"] = "3.0.11
 ---@class haplua.test.HAProxy
 ---@field version string
 ---@field pid integer
----@field log string[]  every command that came, in order, without `set severity-output` and `set timeout`
+---@field log string[]  the commands that it has received, without `set severity-output` and `set timeout`
 ---@field delay number  seconds that an answer takes; math.huge: there is no answer
 ---@field missing string?  nil: it listens. Else the error of connect(): "ECONNREFUSED", "ENOENT", "ECONNRESET" or "EACCES"
 local Fake = {}
@@ -46,10 +46,10 @@ local function read_file(path)
 end
 
 ---@class haplua.test.ACL
----@field fetch string?  "path" unless given: what HAProxy says that the ACL looks at
----@field match string|string[]|nil  the method behind `-m`; by the fetch unless given
+---@field fetch string?  what the ACL looks at; "path" unless given
+---@field match string|string[]|nil  the method after `-m`; the usual one of the fetch unless given
 ---@field insensitive boolean?  -i
----@field entries string[]?  what it begins with, where it has no file that can be read
+---@field entries string[]?  at the start, if the ACL has no file that can be read
 
 ---@class haplua.test.HAProxyOptions
 ---@field version string?  "2.2", "2.6" (unless given), "3.0", "3.2", or in full: "2.6.12-1+deb12u4"
@@ -58,11 +58,11 @@ end
 ---@field servers table?  {"app/a1", ...}, or {["app/a1"] = {addr=, port=, weight=, disabled=, check=}}
 ---@field backends string[]?  besides those of the servers
 ---@field frontends string[]?
----@field level "user"|"operator"|"admin"|nil  what the socket may do
+---@field level "user"|"operator"|"admin"|nil  of the socket; admin unless given
 ---@field pid integer?
----@field now (fun(): number)?  the time: seconds since 1970
----@field steady (fun(): number)?  seconds, on a clock that nobody sets
----@field read (fun(path: string): string?)?  how a list's file is read; nil: there is none
+---@field now (fun(): number)?  the wall clock: seconds since 1970
+---@field steady (fun(): number)?  a monotonic clock: seconds
+---@field read (fun(path: string): string?)?  reads a list's file; it returns nil if there is none
 
 ---@param given haplua.test.HAProxyOptions?
 ---@return haplua.test.HAProxy
@@ -181,7 +181,7 @@ function Fake:server(name)
   return server or error(("the fake HAProxy has no server '%s': %s"):format(tostring(name), problem), 2)
 end
 
--- Commands that are neither of lists nor of servers.
+-- Commands that are neither for lists nor for servers.
 
 local function message(text, severity)
   return text .. "\n", severity or ERROR
@@ -242,8 +242,8 @@ end
 
 ---@class haplua.test.Command
 ---@field run fun(fake: haplua.test.HAProxy, words: string[], payload: string?): string, integer?, boolean?
----@field since integer?  version * 100
----@field level integer?  0: who is user may, 1: operator, 2: admin
+---@field since integer?  the first version that has it, times 100
+---@field level integer?  the lowest that allows it: 0 user, 1 operator, 2 admin
 
 local commands = {
   ["show info"] = { run = show_info },
@@ -326,7 +326,7 @@ local function run(fake, words, payload)
   return body .. "\n"
 end
 
---- Cut a line at its unescaped semicolons, and each command into words.
+--- Divide a line at its unescaped semicolons into commands, and each command into words.
 ---@return string[][] commands, string[] texts
 local function split(line)
   local found, texts = {}, {}
@@ -357,8 +357,8 @@ local function split(line)
   return found, texts
 end
 
---- The lines of a payload from `at` on: up to an empty one, or to the mark.
----@return string? payload, integer? after  nil: it does not end
+--- The payload from `at` on: up to the line that is the mark, or to an empty line.
+---@return string? payload, integer? after  nil: the end is missing
 local function cut_payload(bytes, at, mark)
   local from = at
   while true do
@@ -376,7 +376,8 @@ local function is_housekeeping(text)
   return text:find("^%s*set severity%-output ") or text:find("^%s*set timeout cli ")
 end
 
---- Answer one line. Returns its replies, and where the next begins; nil: HAProxy would wait for more.
+--- Answer one line.
+---@return string? replies, integer? after  where the next line begins; nil: HAProxy would wait for more
 local function answer_line(fake, bytes, at)
   local stop = bytes:find("\n", at, true)
   if not stop then
@@ -413,7 +414,7 @@ local function answer_line(fake, bytes, at)
   return table.concat(out), after
 end
 
--- A first line over this many bytes stalls, or is thrown away.
+-- HAProxy stalls at a first line with more bytes than this, or throws it away.
 local function is_too_long(fake, bytes)
   return #bytes > (fake.minor_version < 300 and 15360 or fake.minor_version < 302 and 16383 or 16384)
 end
@@ -425,7 +426,7 @@ end
 
 --- Answer what a client sends over one connection.
 ---@param bytes string
----@return string? answer  nil: HAProxy waits for more, and goes on waiting
+---@return string? answer  nil: HAProxy waits for more bytes
 function Fake:answer(bytes)
   self.severity = "none"
   local line_end = bytes:find("\n", 1, true) or #bytes

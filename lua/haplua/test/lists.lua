@@ -8,7 +8,7 @@ local options = require("haplua.base.options")
 
 local M = {}
 
--- Where the fake's configuration would be.
+-- The fake's configuration file, which does not exist.
 local CONFIG = "/etc/haproxy/haproxy.cfg"
 
 local ERROR, INFO = 3, 6
@@ -21,7 +21,7 @@ local ERROR, INFO = 3, 6
 ---@field entries {ref: string, key: string, value: string?, version: integer, parsed: any[]}[]  parsed: for each method
 ---@field current integer
 ---@field next integer
----@field refused integer  by how much HAProxy's count, which knows no sign, is too low: one with each refused entry
+---@field refused integer  by how much HAProxy's count of entries is too low: by 1 after each refused entry
 
 local function title(kind)
   return kind == "acl" and "ACL" or "map"
@@ -48,7 +48,7 @@ local function entries_of_file(text, kind)
   return entries
 end
 
---- The entries that a list begins with: those of its file, else those of the declaration.
+--- The entries of a list at the start: those of its file, or else those of the declaration.
 local function initial(fake, list)
   local text = list.file and fake.read(list.file)
   if text then
@@ -69,7 +69,8 @@ local function initial(fake, list)
   return entries
 end
 
---- Add an entry, its pattern read by each of the list's match methods. Returns a refusal, or nil.
+--- Add an entry, if each of the list's match methods can read its pattern.
+---@return string? refusal
 local function insert(fake, list, key, value, version)
   local parsed = {}
   for i, method in ipairs(list.methods) do
@@ -89,7 +90,7 @@ local function insert(fake, list, key, value, version)
   })
 end
 
---- Forget what was done at runtime and read the files again.
+--- Forget the changes made at runtime, and read the file again.
 function M.load(fake, list)
   list.entries, list.current, list.next, list.refused = {}, 0, 0, 0
   for _, entry in ipairs(initial(fake, list)) do
@@ -160,7 +161,7 @@ function M.make(fake, acls, maps)
       lists[#lists + 1] = list
       taken[list.id or false] = true
       if list.file and kind == "acl" then
-        -- HAProxy makes another list, for the words that might stand beside -f
+        -- HAProxy makes a second list, for patterns in the declaration besides -f
         lists[#lists + 1] = {
           kind = kind, fetch = list.fetch, methods = list.methods, declared = {}, line = list.line,
         }
@@ -182,7 +183,7 @@ function M.make(fake, acls, maps)
   return lists
 end
 
---- The list of a reference. A number may have a sign, and 32 bits of it count.
+--- The list of a reference. HAProxy accepts a sign before a number, and uses its lower 32 bits.
 ---@return haplua.test.List?
 function M.find(fake, kind, ref)
   local id = ref == "#" and 0 or math.tointeger(tonumber((ref or ""):match("^#%+?(%d+)$")))
@@ -218,7 +219,7 @@ local function look_up(list, nth, value)
   return best
 end
 
---- What traffic with this value would find.
+--- The entry that a request with this value would find.
 ---@return {key: string, value: string?}?
 function M.test(list, value)
   for i = 1, #list.methods do
@@ -231,7 +232,8 @@ end
 
 -- Commands.
 
---- Cut "@n" off the front of a command's arguments. Versions are read loosely, as HAProxy does.
+--- Remove "@n" from the beginning of a command's arguments. HAProxy takes a word that is no number as 0.
+---@return integer? version, string[] rest
 local function cut_version(fake, words)
   if fake.minor_version < 204 or (words[1] or ""):sub(1, 1) ~= "@" then
     return nil, words
@@ -320,8 +322,9 @@ local function add_entry(fake, list, key, value, version)
   return problem
 end
 
---- The lines of a payload, of which each is a key and a value. Up to the first that is bad. A key ends at a
--- space or a tab: a line that has neither becomes one key with the beginning of the next.
+--- Add the lines of a payload, each with a key and a value, up to the first bad one. A key ends at a space or a tab: a
+-- line without either becomes one key with the beginning of the next line.
+---@return string? refusal
 local function add_payload(fake, list, payload, version)
   local at = 1
   if payload == "" then
@@ -385,7 +388,7 @@ local function is_named(entry, word)
   return entry.key == word
 end
 
---- Let go of all other entries. HAProxy counts an entry once for each user of the list, but a removal only once.
+--- Remove all other entries. HAProxy counts an entry once for each match method, but a removal only once.
 local function keep(list, kept)
   list.refused = list.refused - (#list.entries - #kept) * (#list.methods - 1)
   list.entries = kept

@@ -6,10 +6,10 @@ local world = require("haplua.test.world")
 local spec = require("haplua.test.spec")
 local run = require("run")
 
--- Real time that one test may take: unless given, and at most.
+-- Real time that one test may take: the default, and the highest value of --seconds.
 local SECONDS, SECONDS_MAX = 30, 86400
 
---- The value of --seconds. Only plain decimals: "1e9" or "0x10" is rather a mistake.
+--- Read the value of --seconds. It must be a plain decimal: "1e9" or "0x10" is probably a mistake.
 ---@return number?, string?
 local function seconds(text)
   local number = text:find("^%d*%.?%d*$") and tonumber(text)
@@ -176,7 +176,7 @@ local function gather(paths)
   return files
 end
 
----@param ... string  the words behind `haplua test`
+---@param ... string  the words after `haplua test`
 ---@return integer status
 return function(...)
   local args = require("haplua.cli").parse(declaration, { ... })

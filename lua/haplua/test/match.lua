@@ -8,11 +8,11 @@ local regex = require("haplua.regex")
 local M = {}
 
 ---@class haplua.test.Method
----@field parse fun(pattern: string, insensitive: boolean, old: boolean): any, string?  old: 2.2; or nil and HAProxy's refusal
----@field key? fun(value: string): any  what the value is compared as; nil: it matches nothing
+---@field parse fun(pattern: string, insensitive: boolean, old: boolean): any, string?  nil and HAProxy's refusal; old: in 2.2
+---@field key? fun(value: string): any  the form in which the value is compared; nil: it matches nothing
 ---@field matches fun(parsed: any, key: any): boolean
----@field tree boolean?  HAProxy keeps case-sensitive ones in a tree
----@field rank? fun(parsed: any): number  in a tree the highest wins
+---@field tree boolean?  HAProxy keeps case-sensitive patterns in a tree
+---@field rank? fun(parsed: any): number  in a tree, HAProxy finds the match with the highest rank
 
 local function plain(pattern, insensitive)
   return insensitive and pattern:lower() or pattern
@@ -40,12 +40,12 @@ end
 
 -- Numbers and ranges.
 
---- A number as it stands in a pattern: 64 bits.
+--- A number in a pattern: 64 bits.
 local function bound(text)
   return text:find("^%-?%d+$") and math.tointeger(tonumber(text))
 end
 
---- "5", "5:9" or "5-9", "5:" and ":9": the first separator counts, even where it looks like a sign.
+--- Read "5", "5:9" or "5-9", "5:" or ":9". The first ":" or "-" is the separator, even if it looks like a sign.
 local function parse_range(pattern)
   local low, high = pattern:match("^([^:-]*)[:-](.*)$")
   if not low then
@@ -62,7 +62,7 @@ local function parse_range(pattern)
   return range
 end
 
---- A value as a number: the digits that it begins with, and at most 64 bits of them.
+--- A value as a number: the digits at its beginning; the highest or lowest 64-bit number if they are too many.
 local function number_of(value)
   local number = tonumber((value:match("^%+?(%-?%d+)"))) or 0
   if math.type(number) == "float" then
@@ -85,7 +85,7 @@ local function numbers_of(bytes)
   return { high, low, n = 2 }
 end
 
---- The mask of so many bits.
+--- The mask with this number of bits.
 local function mask_of(length, n)
   if n == 1 then
     return { 0xffffffff << 32 - length & 0xffffffff }
@@ -93,7 +93,7 @@ local function mask_of(length, n)
   return { -1 << math.max(0, 64 - length), -1 << 128 - length }
 end
 
---- Read what stands behind the slash: a number of bits, or, for IPv4, a mask.
+--- Read the text after the slash: a number of bits, or, for IPv4, a mask.
 ---@return integer[]? mask, integer? length
 local function parse_mask(text, n)
   local size = n == 1 and 32 or 128
@@ -125,7 +125,7 @@ local function parse_address(pattern, lax)
   return address
 end
 
---- A value; an IPv4 address written as an IPv6 one is the IPv4 address.
+--- A value as an address. "::ffff:192.0.2.1" is the IPv4 address.
 local function address_key(value)
   local key = parse_address(value, true)
   if key and key.n == 2 and key[1] == 0 and key[2] >> 32 == 0xffff then
@@ -134,7 +134,7 @@ local function address_key(value)
   return key
 end
 
--- The methods, by the name behind `-m`.
+-- The methods, by their names after `-m`.
 ---@type table<string, haplua.test.Method>
 M.methods = {
   str = { parse = plain, tree = true, matches = function(pattern, value) return pattern == value end },

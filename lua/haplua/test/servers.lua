@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 --- The servers of the fake HAProxy, and the commands that read and change them.
--- A command is a function (fake, words) that returns a reply's body, its severity, and whether it lacks its
--- closing line (older HAProxys forget it here and there).
+-- A command is a function (fake, words) that returns a reply's body, its severity, and whether older HAProxys leave out
+-- the LF at its end.
 
 local inet = require("haplua.inet")
 local options = require("haplua.base.options")
@@ -29,7 +29,7 @@ local SOURCE = " by 'stats socket command'"
 ---@field check boolean  is it checked?
 ---@field up boolean  what its checks say
 ---@field health integer  srv_check_health of a server that is not checked
----@field changed number  when its state did, wall time
+---@field changed number  when its state has changed: seconds since 1970
 
 local function message(text, severity)
   return text .. "\n", severity or ERROR
@@ -46,7 +46,7 @@ local Server = {
   end,
 }
 
---- Make a server as it is after a start.
+--- Make a server in its state after a start.
 local function make(fake, name, declared, index)
   options.argument("test.haproxy", ("server '%s'"):format(tostring(name)), declared, declaration)
   local backend, server = tostring(name):match("^([^/]+)/([^/]+)$")
@@ -61,8 +61,9 @@ local function make(fake, name, declared, index)
   }
 end
 
---- Make the servers that a fake's options declare: {"app/a1", ...}, or {["app/a1"] = {addr=, port=, weight=,
--- disabled=, check=}, ...}, in the order of their names.
+--- Make the servers that a fake's options declare: {"app/a1", ...} in this order, then {["app/a1"] = {addr=, port=,
+-- weight=, disabled=, check=}, ...} in the order of their names.
+---@return haplua.test.Server[] servers, table[] backends
 function M.make(fake, declared)
   local names, plain = {}, {}
   for key, value in pairs(declared) do
@@ -175,7 +176,7 @@ function M.show_conn(fake, words)
   return table.concat(out)
 end
 
--- The columns of `show stat` that are filled in here; the others of 2.2 stay empty.
+-- The columns of `show stat` in 2.2. Those without a value in csv() are empty.
 local COLUMNS = "pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,"
   .. "act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,rate_lim,rate_max,"
   .. "check_status,check_code,check_duration,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,hanafail,req_rate,"
@@ -241,9 +242,9 @@ function M.show_backend(fake)
   return table.concat(out)
 end
 
--- Changing.
+-- Changes.
 
---- A command whose first word names a server: `run` gets that, too, or the answer says why there is none.
+--- Make a command whose first word names a server. `run` gets the server; without one, the answer is a refusal.
 ---@param run fun(fake: table, server: haplua.test.Server, words: string[], ...)
 local function on_server(run)
   return function(fake, words, ...)
@@ -263,7 +264,7 @@ local function set_admin(fake, server, admin)
   return ""
 end
 
---- What states make of the bits. The one that says what the configuration said stays.
+--- The bits of each state. The bit DISABLED, which the configuration has set, is not changed.
 local states = { ready = 0, drain = DRAIN, maint = MAINT }
 
 local function set_state(fake, server, words)

@@ -59,8 +59,8 @@ function M.is_free(address)
   return world.fakes[canonical(address)] == nil
 end
 
---- The test's temporary folder, which finish() removes. It is in memory where that is possible: a journal waits for
--- the disk at each change.
+--- The test's temporary folder, which finish() removes. It is in memory if possible, because a journal waits for the disk
+-- at each change.
 ---@return string path
 function M.folder()
   if not world.folder then
@@ -68,7 +68,7 @@ function M.folder()
     local name = ("haplua-test.%016x"):format(("J"):unpack(random:read(8)))
     for _, base in ipairs({ real_getenv("TMPDIR") or "/dev/shm", "/tmp" }) do
       local path = base .. "/" .. name
-      -- not run{}: os.getenv() may be called where nothing may wait
+      -- not run{}: os.getenv(), which calls this, must not wait
       if os.execute(("mkdir -m 700 '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))) then
         world.folder = path
         break
