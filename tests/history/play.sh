@@ -38,8 +38,8 @@ real | alone)
 esac
 
 case $kind in
-virtual) timeout -s KILL "$HISTORY_LIMIT" ${RUNNER:-} "$haplua" test --seconds 100000 "$here/player.lua" ;;
-runs) HISTORY_RUNS=1 timeout -s KILL "$HISTORY_LIMIT" ${RUNNER:-} "$haplua" test --seconds 100000 "$here/player.lua" ;;
+virtual) timeout -s KILL "$HISTORY_LIMIT" ${RUNNER:-} "$haplua" test --seconds 80000 "$here/player.lua" ;;
+runs) HISTORY_RUNS=1 timeout -s KILL "$HISTORY_LIMIT" ${RUNNER:-} "$haplua" test --seconds 80000 "$here/player.lua" ;;
 real) timeout -s KILL "$HISTORY_LIMIT" ${RUNNER:-} "$haplua" -s "$folder/ok" "$here/player.lua" ;;
 alone)
 	for file; do

@@ -16,7 +16,7 @@ local program = require("program")
 local haplua, fake = arg[1], arg[2]
 local here = arg[0]:match("^(.*)/") or "."
 local folder = ("%s/haplua-histories.%d.%d"):format(os.getenv("TMPDIR") or "/dev/shm", os.time(), os.clock() * 1e6 // 1)
-local limit = os.getenv("HISTORY_LIMIT") or (os.getenv("RUNNER") and "2000" or "60")
+local limit = os.getenv("HISTORY_LIMIT") or (os.getenv("RUNNER") and "3000" or "300")
 
 -- Histories of one process.
 local CHUNK = 100
@@ -81,17 +81,19 @@ local function finding_of(log, output, status)
       name = line
     end
   end
-  if complaint then
+  if not name then
+    error("the player does not start:\n" .. output, 0)
+  elseif complaint then
     local sort = complaint:gsub("0x%x+", "N"):gsub("%d[%d.]*", "N")
     return { name = name, sort = sort, text = complaint }
   elseif status == 137 and not ended then
-    return { name = name or "?", sort = "it does not end", text = "it does not end" }
+    return { name = name, sort = "it does not end", text = "it does not end" }
   elseif status ~= 0 or not ended then
     local what = output:match("ERROR: AddressSanitizer: (%S+)") or output:match("runtime error: ([^\n]+)")
       or output:match("ERROR: (LeakSanitizer)") or output:match("==%d+== (%u[^\n]+)") or "status " .. tostring(status)
     what = what:gsub("0x%x+", "N")
     return {
-      name = name or "?", sort = ("%s in %s%s"):format(what, place_in(output), ended and ", at the end" or ""),
+      name = name, sort = ("%s in %s%s"):format(what, place_in(output), ended and ", at the end" or ""),
       text = output, at_end = ended,
     }
   end
@@ -166,7 +168,7 @@ local function play(histories, quiet)
   local kind = histories[1].kind
   return start(0, kind, {
     HISTORY_FILES = list, ASAN_OPTIONS = checker_options(histories[1].seed) .. (quiet and ":symbolize=0" or ""),
-  }, kind == "alone" and list or "", quiet and limit // 6):wait()
+  }, kind == "alone" and list or "", quiet and limit // 15):wait()
 end
 
 --- Does it fail in that way? What depends on time has three trials.
