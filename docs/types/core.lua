@@ -51,6 +51,16 @@ core.methods = {}
 ---@return haplua.Target
 function core.open(address, via, timeout, max_reply) end
 
+--- The 4 or 16 bytes of an internet address in numbers, or nil where it is none.
+---@param text string
+---@return string? bytes
+function core.inet(text) end
+
+--- The address of 4 or 16 bytes in its shortest form.
+---@param bytes string
+---@return string
+function core.inet_text(bytes) end
+
 --- The running task's target.
 ---@return haplua.Target
 function core.current() end

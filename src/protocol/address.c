@@ -58,18 +58,33 @@ static int parse_port(struct address *out, struct span text)
 	return 0;
 }
 
+size_t address_number(struct span text, unsigned char bytes[ADDRESS_NUMBER_MAX])
+{
+	char copy[ADDRESS_TEXT_MAX];
+
+	if (text.n >= sizeof copy || memchr(text.p, '\0', text.n))
+		return 0;
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	return inet_pton(AF_INET, copy, bytes) == 1    ? 4
+	       : inet_pton(AF_INET6, copy, bytes) == 1 ? 16
+						       : 0;
+}
+
+void address_text(char out[ADDRESS_TEXT_MAX], const unsigned char *bytes, size_t n)
+{
+	inet_ntop(n == 4 ? AF_INET : AF_INET6, bytes, out, ADDRESS_TEXT_MAX);
+}
+
 /* Is `host` an IPv6 number, with or without a %zone? */
 static bool is_ipv6(const char *host)
 {
-	char number[sizeof((struct address *)0)->host];
+	unsigned char bytes[ADDRESS_NUMBER_MAX];
 	size_t n = strcspn(host, "%");
-	struct in6_addr addr;
 
 	if (host[n] == '%' && host[n + 1] == '\0')
 		return false;
-	memcpy(number, host, n);
-	number[n] = '\0';
-	return inet_pton(AF_INET6, number, &addr) == 1;
+	return address_number((struct span){host, n}, bytes) == 16;
 }
 
 static int parse_host(struct address *out, struct span text, bool brackets)

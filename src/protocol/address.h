@@ -28,6 +28,16 @@ struct address {
  * would silently cut it), or HAP_ENUL. */
 int address_parse(struct address *out, struct span text);
 
+enum { ADDRESS_NUMBER_MAX = 16, ADDRESS_TEXT_MAX = 46 };
+
+/* Read an internet address in numbers, "192.0.2.1" or "2001:db8::1". Returns how many
+ * bytes it has, 4 or 16, which are in `bytes`; 0: it is none. */
+size_t address_number(struct span text, unsigned char bytes[ADDRESS_NUMBER_MAX]);
+
+/* Write the address of n bytes, 4 or 16, into `out`, IPv6 in its shortest form, which is
+ * how HAProxy prints it. NUL-terminated. */
+void address_text(char out[ADDRESS_TEXT_MAX], const unsigned char *bytes, size_t n);
+
 /* Is `route` one word that names a process of the master CLI, such as "@1", "@!4711" or
  * "@master"? It is put before each command as it stands. */
 bool address_route(struct span route);

@@ -201,9 +201,48 @@ static void a_route_is_one_word_that_names_a_process(void **state)
 	assert_false(address_route(SPAN_LIT("@1\0x")));
 }
 
+static void numbers_are_read_and_printed(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+		size_t n;
+	} cases[] = {
+		{"192.0.2.1", "192.0.2.1", 4},
+		{"2001:DB8::00:1", "2001:db8::1", 16},
+		{"1:0:0:2:0:0:0:3", "1:0:0:2::3", 16},
+		{"::ffff:102:304", "::ffff:1.2.3.4", 16},
+		{"0000:0000:0000:0000:0000:ffff:192.168.100.200",
+		 "::ffff:192.168.100.200", 16},
+		{"", NULL, 0},
+		{"01.2.3.4", NULL, 0},
+		{"1.2.3.4.5", NULL, 0},
+		{"::1/8", NULL, 0},
+		{"fe80::1%eth0", NULL, 0},
+		{"0000:0000:0000:0000:0000:ffff:192.168.100.2000", NULL, 0},
+	};
+	unsigned char bytes[ADDRESS_NUMBER_MAX];
+	char shown[ADDRESS_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct span text = span_of(cases[i].text);
+		char *copy = exact_copy(text);
+		size_t n = address_number((struct span){copy, text.n}, bytes);
+
+		free(copy);
+		assert_int_equal(n, cases[i].n);
+		if (n == 0)
+			continue;
+		address_text(shown, bytes, n);
+		assert_string_equal(shown, cases[i].shown);
+	}
+	assert_int_equal(address_number(SPAN_LIT("1.2.3.4\0"), bytes), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_read_and_printed),
 		cmocka_unit_test(paths_in_every_form),
 		cmocka_unit_test(hosts_in_every_form),
 		cmocka_unit_test(what_is_no_address_is_refused),

@@ -176,12 +176,43 @@ static int lcore_would(lua_State *L)
 	return 0;
 }
 
+/* inet(text) -> the 4 or 16 bytes of an internet address in numbers, as a string; or nil
+ */
+static int lcore_inet(lua_State *L)
+{
+	unsigned char bytes[ADDRESS_NUMBER_MAX];
+	struct span text;
+
+	text.p = luaL_checklstring(L, 1, &text.n);
+	size_t n = address_number(text, bytes);
+
+	if (n > 0)
+		lua_pushlstring(L, (const char *)bytes, n);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+/* inet_text(bytes) -> the address in its shortest form */
+static int lcore_inet_text(lua_State *L)
+{
+	char text[ADDRESS_TEXT_MAX];
+	size_t n;
+	const char *bytes = luaL_checklstring(L, 1, &n);
+
+	luaL_argcheck(L, n == 4 || n == 16, 1, "4 or 16 bytes expected");
+	address_text(text, (const unsigned char *)bytes, n);
+	lua_pushstring(L, text);
+	return 1;
+}
+
 static const luaL_Reg library[] = {
-	{"check", lwords_check},     {"ref", lwords_ref},
-	{"permit", lua_call_permit}, {"open", lcore_open},
-	{"current", lcore_current},  {"use", lcore_use},
-	{"would", lcore_would},      {"dry_run", lcore_dry_run},
-	{"encode", lwords_encode},   {NULL, NULL},
+	{"check", lwords_check},    {"current", lcore_current},
+	{"dry_run", lcore_dry_run}, {"encode", lwords_encode},
+	{"inet", lcore_inet},       {"inet_text", lcore_inet_text},
+	{"open", lcore_open},       {"permit", lua_call_permit},
+	{"ref", lwords_ref},        {"use", lcore_use},
+	{"would", lcore_would},     {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {
