@@ -37,7 +37,7 @@ struct call {
 	lua_Integer done;       /* commands that HAProxy accepted */
 };
 
-struct target *lua_call_target(lua_State *L, int index)
+struct target *call_target(lua_State *L, int index)
 {
 	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
 }
@@ -95,7 +95,7 @@ static void add_command(lua_State *L, struct call *c, int index, int payload)
 /* Check the arguments that all calls share and make the box. */
 static struct call *start(lua_State *L)
 {
-	struct target *t = lua_call_target(L, SLOT_TARGET);
+	struct target *t = call_target(L, SLOT_TARGET);
 	struct task *task = task_of(L);
 	double timeout;
 
@@ -230,7 +230,7 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 }
 
 /* target:send(command [, payload [, nil, timeout]]) -> the reply's text */
-int lua_call_send(lua_State *L)
+int lcall_send(lua_State *L)
 {
 	struct call *c = start(L);
 
@@ -241,7 +241,7 @@ int lua_call_send(lua_State *L)
 /* target:batch(commands [, nil, nil, timeout]) -> a list of texts. Raises at the first
  * refusal, after the replies of the same line were read; `done` says how many commands
  * HAProxy accepted. */
-int lua_call_batch(lua_State *L)
+int lcall_batch(lua_State *L)
 {
 	struct call *c = start(L);
 	lua_Integer n = words_length(L, SLOT_COMMAND, "commands");
@@ -278,7 +278,7 @@ static void add_value(lua_State *L, struct call *c, lua_Integer i)
 /* target:each(head, values [, tails [, timeout [, last]]]) -> how many, the last reply
  * Sends the words of `head` with one value behind them, and one of `tails`, for each
  * value; then the command `last`, if there is one. */
-int lua_call_each(lua_State *L)
+int lcall_each(lua_State *L)
 {
 	struct span head[HAP_WORDS_MAX];
 	struct call *c = start(L);
@@ -295,9 +295,9 @@ int lua_call_each(lua_State *L)
 }
 
 /* permit(target, words): raise if --read-only or --only would refuse to send this */
-int lua_call_permit(lua_State *L)
+int lcall_permit(lua_State *L)
 {
-	const struct target *t = lua_call_target(L, 1);
+	const struct target *t = call_target(L, 1);
 	struct command *c = words_push_command(L);
 
 	words_length(L, 2, "command");
@@ -307,7 +307,7 @@ int lua_call_permit(lua_State *L)
 	return permit_denied(rc) ? permit_raise(L, t, c, rc) : 0;
 }
 
-void lua_call_types(lua_State *L)
+void call_types(lua_State *L)
 {
 	lua_table_box(L, PIPELINE_BOX, call_close);
 }

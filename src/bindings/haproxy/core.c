@@ -24,7 +24,7 @@ static int ltarget_gc(lua_State *L)
 
 static int ltarget_tostring(lua_State *L)
 {
-	struct target *t = lua_call_target(L, 1);
+	struct target *t = call_target(L, 1);
 
 	lua_pushfstring(L, "%s%s%s", t->name, t->route[0] ? " via " : "", t->route);
 	return 1;
@@ -41,7 +41,7 @@ static int ltarget_close(lua_State *L)
  */
 static int ltarget_address(lua_State *L)
 {
-	struct target *t = lua_call_target(L, 1);
+	struct target *t = call_target(L, 1);
 
 	lua_pushstring(L, t->name);
 	if (t->route[0])
@@ -54,7 +54,7 @@ static int ltarget_address(lua_State *L)
 /* Two boxes may stand for one target. */
 static int ltarget_eq(lua_State *L)
 {
-	lua_pushboolean(L, lua_call_target(L, 1) == lua_call_target(L, 2));
+	lua_pushboolean(L, call_target(L, 1) == call_target(L, 2));
 	return 1;
 }
 
@@ -92,7 +92,7 @@ static void push_target(lua_State *L, struct target *t)
 	*box = target_ref(t);
 }
 
-struct target *lua_target_open(lua_State *L, struct span address, struct span route)
+struct target *core_open(lua_State *L, struct span address, struct span route)
 {
 	struct host *host = host_of(L);
 	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -131,7 +131,7 @@ static int lcore_open(lua_State *L)
 
 	luaL_argcheck(L, timeout >= 0, 3, "a timeout over 0 expected");
 	luaL_argcheck(L, max_reply >= 0, 4, "a number of bytes expected");
-	struct target *t = lua_target_open(L, address, route);
+	struct target *t = core_open(L, address, route);
 
 	if (timeout > 0)
 		t->timeout = timeout;
@@ -152,7 +152,7 @@ static int lcore_current(lua_State *L)
 /* use(target): what the running task's calls act on from now on */
 static int lcore_use(lua_State *L)
 {
-	task_set_target(task_of(L), lua_call_target(L, 1));
+	task_set_target(task_of(L), call_target(L, 1));
 	return 0;
 }
 
@@ -166,7 +166,7 @@ static int lcore_dry_run(lua_State *L)
 /* would(target, text): a dry run's line for a change that `target` is spared */
 static int lcore_would(lua_State *L)
 {
-	struct target *t = lua_call_target(L, 1);
+	struct target *t = call_target(L, 1);
 	struct span text;
 
 	text.p = luaL_checklstring(L, 2, &text.n);
@@ -210,17 +210,14 @@ static const luaL_Reg library[] = {
 	{"check", lwords_check},    {"current", lcore_current},
 	{"dry_run", lcore_dry_run}, {"encode", lwords_encode},
 	{"inet", lcore_inet},       {"inet_text", lcore_inet_text},
-	{"open", lcore_open},       {"permit", lua_call_permit},
+	{"open", lcore_open},       {"permit", lcall_permit},
 	{"ref", lwords_ref},        {"use", lcore_use},
 	{"would", lcore_would},     {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {
-	{"send", lua_call_send},
-	{"batch", lua_call_batch},
-	{"each", lua_call_each},
-	{"address", ltarget_address},
-	{NULL, NULL},
+	{"send", lcall_send},         {"batch", lcall_batch}, {"each", lcall_each},
+	{"address", ltarget_address}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {
@@ -234,7 +231,7 @@ static const luaL_Reg meta[] = {
 int luaopen_haplua_core(lua_State *L)
 {
 	lua_table_type(L, TARGET_BOX, methods, meta);
-	lua_call_types(L);
+	call_types(L);
 	words_types(L);
 	luaL_newlib(L, library);
 	luaL_getmetatable(L, TARGET_BOX);
