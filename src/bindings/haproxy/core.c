@@ -83,22 +83,20 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 	}
 }
 
-static void push_target(lua_State *L, struct target *t)
+/* Push a box that holds no target yet. [-0, +1] */
+static struct target **push_box(lua_State *L)
 {
 	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
 
 	*box = NULL;
 	luaL_setmetatable(L, TARGET_BOX);
-	*box = target_ref(t);
+	return box;
 }
 
 struct target *core_open(lua_State *L, struct span address, struct span route)
 {
 	struct host *host = host_of(L);
-	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
-
-	*box = NULL;
-	luaL_setmetatable(L, TARGET_BOX);
+	struct target **box = push_box(L);
 	int rc = target_new(box, address, route, &host->options->permit, &host->clock,
 			    &host->loop);
 
@@ -143,9 +141,10 @@ static int lcore_open(lua_State *L)
 /* current() -> the Target of the running task */
 static int lcore_current(lua_State *L)
 {
-	struct task *t = task_of(L);
+	struct target **box = push_box(L);
 
-	push_target(L, t->target);
+	/* Not before the box is there: a finalizer may have called use(). */
+	*box = target_ref(task_of(L)->target);
 	return 1;
 }
 
