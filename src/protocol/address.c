@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * address.c - a prefix chooses how the rest is read. */
+ * address.c - the forms of addresses. A prefix decides how the rest is read. */
 #include "protocol/address.h"
 #include "base/err.h"
 
@@ -102,7 +102,7 @@ static int parse_host(struct address *out, struct span text, bool brackets)
 		return 0;
 	if (!is_ipv6(out->host) || out->family == ADDRESS_IPV4)
 		return HAP_EADDRESS;
-	/* Without brackets or prefix nobody can tell the port from the number. */
+	/* Without brackets or prefix the port looks like a part of the number. */
 	if (!brackets && out->family != ADDRESS_IPV6)
 		return HAP_EADDRESS;
 	out->family = ADDRESS_IPV6;

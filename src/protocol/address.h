@@ -24,8 +24,8 @@ struct address {
 	char port[8];   /* TCP: decimal, 1 to 65535 */
 };
 
-/* Read `text` into *out. 0, HAP_EADDRESS, HAP_EPATH (a path that does not fit: libuv
- * would silently cut it), or HAP_ENUL. */
+/* Read `text` into *out. 0, HAP_EADDRESS, HAP_EPATH (the system has no room for the
+ * path), or HAP_ENUL. */
 int address_parse(struct address *out, struct span text);
 
 enum { ADDRESS_NUMBER_MAX = 16, ADDRESS_TEXT_MAX = 46 };

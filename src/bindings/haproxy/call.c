@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_call.c - the ways to send commands to a target: send, batch, each.
- * arguments -> encoded commands -> pipeline -> Lua values. */
+ * call.c - the ways to send commands to a target: send, batch, each.
+ * Lua arguments -> commands -> pipeline -> Lua values. */
 #include "bindings/haproxy/call.h"
 #include "base/err.h"
 #include "net/pipeline.h"
@@ -15,17 +15,17 @@
 
 #define PIPELINE_BOX "haplua.Pipeline"
 
-/* Stack of every call that sends: arguments, then what is made on the way. */
+/* The stack of every call that sends: its arguments, then what it makes of them. What the
+ * calls have in a slot stands in the order send; batch; each. */
 enum {
 	SLOT_TARGET = 1,
-	SLOT_COMMAND, /* a string or list of words; a list of commands; the head of each
-		       */
-	SLOT_MORE,    /* the payload; nil; the values */
-	SLOT_TAILS,   /* nil; nil; the second values */
+	SLOT_COMMAND, /* a string or a list of words; a list of commands; the head */
+	SLOT_MORE,    /* the payload, or nil; nil; the values */
+	SLOT_TAILS,   /* nil; nil; the second values, or nil */
 	SLOT_TIMEOUT, /* seconds, or nil for the target's */
-	SLOT_LAST,    /* each: a command to close with, or nil */
+	SLOT_LAST,    /* nil; nil; the last command, or nil */
 	SLOT_BOX,     /* struct call */
-	SLOT_RESULT,  /* a list, or nil */
+	SLOT_RESULT,  /* a list of texts */
 	SLOT_ERROR    /* the error object of the first command refused, or nil */
 };
 
@@ -42,7 +42,9 @@ struct target *call_target(lua_State *L, int index)
 	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
 }
 
-/* Told why, too: a signal or a deadline does not know what was under way. */
+/* __close and __gc. The error that ends the call, if there is one, is at index 2. A
+ * signal or a deadline that ends it says nothing of commands: how many changes are in
+ * doubt is set here. */
 static int call_close(lua_State *L)
 {
 	struct call *c = luaL_checkudata(L, 1, PIPELINE_BOX);
@@ -204,7 +206,7 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 	return finish(L, c, mode);
 }
 
-/* A dry run prints what would have been sent, and answers as if it had gone well. */
+/* Print what a dry run does not send, and answer as if HAProxy had accepted it. */
 static int pretend(lua_State *L, struct call *c, enum mode mode)
 {
 	host_of(L)->would_change = true;

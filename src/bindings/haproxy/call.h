@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_call.h - the methods of a target that send commands, for lua_haproxy.c to register.
- * Each is a lua_CFunction; lua_call.c says what it takes and returns. */
+ * call.h - the methods of a target that send commands, for core.c to register.
+ * Each is a lua_CFunction; call.c says what it takes and returns. */
 #ifndef HAP_BINDINGS_CALL_H
 #define HAP_BINDINGS_CALL_H
 

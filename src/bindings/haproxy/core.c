@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_haproxy.c - the table `haplua.core`: targets, and what is to be known around them.
+ * core.c - the table `haplua.core`: targets, and what the library needs besides.
  * lua/haproxy.lua makes the module `haproxy` of it. */
 #include "bindings/haproxy/core.h"
 #include "base/err.h"
@@ -30,7 +30,8 @@ static int ltarget_tostring(lua_State *L)
 	return 1;
 }
 
-/* A target holds nothing open: <close> is there for a script's reader. */
+/* A target holds nothing open. A script may mark it <close> to show where its use ends.
+ */
 static int ltarget_close(lua_State *L)
 {
 	(void)L;
@@ -148,7 +149,7 @@ static int lcore_current(lua_State *L)
 	return 1;
 }
 
-/* use(target): what the running task's calls act on from now on */
+/* use(target): make it the target of the running task's calls */
 static int lcore_use(lua_State *L)
 {
 	task_set_target(task_of(L), call_target(L, 1));
@@ -162,7 +163,7 @@ static int lcore_dry_run(lua_State *L)
 	return 1;
 }
 
-/* would(target, text): a dry run's line for a change that `target` is spared */
+/* would(target, text): print a dry run's line for a change that is not sent */
 static int lcore_would(lua_State *L)
 {
 	struct target *t = call_target(L, 1);
@@ -235,7 +236,7 @@ int luaopen_haplua_core(lua_State *L)
 	luaL_newlib(L, library);
 	luaL_getmetatable(L, TARGET_BOX);
 	lua_getfield(L, -1, "__index");
-	lua_setfield(L, -3, "methods"); /* lua/haplua/haproxy.lua adds the rest */
+	lua_setfield(L, -3, "methods"); /* lua/haproxy.lua adds its own */
 	lua_pop(L, 1);
 	return 1;
 }

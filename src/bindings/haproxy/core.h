@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_haproxy.h - the boxes of targets, for the host that makes the first ones. */
+ * core.h - the boxes of targets, for the host that makes the first ones. */
 #ifndef HAP_BINDINGS_CORE_H
 #define HAP_BINDINGS_CORE_H
 
