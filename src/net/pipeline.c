@@ -4,13 +4,13 @@
 #include "net/pipeline.h"
 #include "base/err.h"
 
-/* A longer deadline than this needs a longer one of HAProxy's, too: `stats timeout` is 10
- * s by default, and some sites set it lower. */
+/* With a longer deadline than this HAProxy is asked for a longer timeout, too: its `stats
+ * timeout` is 10 s by default, and some sites set it lower. */
 #define STATS_TIMEOUT_SECONDS 5.0
-/* How much an error tells of an answer that broke off. */
+/* The most bytes of a broken answer that an error shows. */
 #define ERROR_REPLY_MAX 16384
 
-/* Begin the next line, empty but for the host's own commands. */
+/* Begin the next line, empty but for the prelude. */
 static int start_line(struct pipeline *p)
 {
 	struct target *t = p->target;
@@ -63,8 +63,8 @@ struct span pipeline_command(const struct pipeline *p, size_t index)
 	return (struct span){p->bytes.p + begin, entry_of(p, index)->end - begin};
 }
 
-/* Does a command with these flags end its line? One that is RAW need not be the last
- * where it could be asked for again. */
+/* Does a command with these flags end its line? A RAW one does, unless the series only
+ * reads: then it can be asked for again. */
 static bool closes_line(const struct pipeline *p, unsigned flags)
 {
 	return (flags & GRAMMAR_RAW) &&
@@ -115,7 +115,7 @@ static int send_line(struct pipeline *p)
 	return 0;
 }
 
-/* Have as many requests under way as may be. */
+/* Begin requests until as many are under way as the series may have. */
 static int send_lines(struct pipeline *p)
 {
 	size_t window = p->changes ? 1 : PIPELINE_WINDOW;
@@ -133,7 +133,7 @@ static void drop_line(struct pipeline *p)
 	p->under_way--;
 }
 
-/* Has an answer come in which the ends of the replies cannot be told for sure? */
+/* Is the whole answer there, with an empty line in it that may belong to a RAW reply? */
 static bool is_ambiguous(struct pipeline_line *line)
 {
 	struct request *r = line->request;
@@ -144,7 +144,7 @@ static bool is_ambiguous(struct pipeline_line *line)
 	return line->raw_inside;
 }
 
-/* Ask anew for what has no reply yet, with each RAW one the last of its line. */
+/* Send again what has no reply yet, with each RAW command the last of its line. */
 static int ask_raw_alone(struct pipeline *p)
 {
 	while (p->under_way > 0)
@@ -168,7 +168,7 @@ static int cut(struct pipeline_line *line, struct span *reply, bool *whole)
 		return 0;
 	*reply = (struct span){answer.p + line->frame.at, answer.n - line->frame.at};
 	if (r->rc < 0) {
-		/* What came instead is there to be looked at, not to be worked with. */
+		/* It is shown to people; nobody works with it. */
 		if (reply->n > ERROR_REPLY_MAX)
 			reply->n = ERROR_REPLY_MAX;
 		return r->rc;
@@ -178,7 +178,8 @@ static int cut(struct pipeline_line *line, struct span *reply, bool *whole)
 	return rc < 0 ? rc : 1;
 }
 
-/* The same, with the replies to the host's own commands taken off: they are empty. */
+/* Cut the next reply to a command of the series. The replies to the prelude come before
+ * it, and must be empty. Returns as cut(). */
 static int cut_answer(struct pipeline_line *line, struct span *reply, bool *whole)
 {
 	for (;;) {
@@ -192,8 +193,8 @@ static int cut_answer(struct pipeline_line *line, struct span *reply, bool *whol
 	}
 }
 
-/* An answer that cannot be cut may be one text that refuses the whole line: a process
- * that the master does not know, say. */
+/* An answer that cannot be cut may be one text that refuses the whole line, as the
+ * master's where it does not know the process. */
 static int judge_uncut(const struct pipeline *p, struct span *text)
 {
 	int rc = reply_check(&grammar_unknown, *text, true, !p->target->route[0], text);
@@ -217,7 +218,7 @@ size_t pipeline_in_doubt(const struct pipeline *p)
 	return n;
 }
 
-/* Does this failure leave open whether HAProxy has done what it was sent? */
+/* May HAProxy have carried out what it was sent, after this failure? */
 static bool leaves_doubt(int rc)
 {
 	return rc != HAP_EREFUSED && rc != HAP_EDENIED && rc != HAP_EWORKER;

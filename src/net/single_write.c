@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-/* What the smallest buffer of a local socket takes in one piece: Linux makes none of
+/* The smallest buffer of a local socket takes so much in one piece: Linux makes none of
  * less than twice 2048 bytes and an overhead. */
 #define SMALL_WRITE 2048
-/* Linux passes half of the buffer on as a piece, less this. */
+/* The largest piece that Linux passes on is half of the buffer, less this. */
 #define OVERHEAD 64
 
 static int get(int fd, int level, int name, size_t *value)

@@ -2,10 +2,10 @@
  *
  * frame.h - cut the bytes of one answer into whole replies.
  * Pure: no sockets, no Lua, no clock. The bytes may come in any pieces; the frame only
- * keeps where it stands in them. A reply is a body and one LF, so an empty body is a lone
- * LF and any other ends at an empty line. Only the last reply of a request may hold empty
- * lines of its own: it ends at the end of file. For others that may, frame_is_plain()
- * tells whether they do. docs/protocol.md, "Framing". */
+ * keeps its place in them. A reply is a body and one LF, so an empty body is a lone LF
+ * and any other body ends at an empty line. The last reply of a request ends at the end
+ * of file, and may hold empty lines. Whether another reply holds one can be found out by
+ * frame_is_plain(). docs/protocol.md, "Framing". */
 #ifndef HAP_FRAME_H
 #define HAP_FRAME_H
 
@@ -28,13 +28,12 @@ void frame_start(struct frame *f, size_t replies);
  * is left. */
 int frame_next(struct frame *f, struct span answer, struct span *reply);
 
-/* Does the whole answer have just as many empty lines as there are replies? Then none
- * holds one of its own or leaves out its last, and frame_next() cuts also what might
- * have. */
+/* Does the whole answer have just as many empty lines as there are replies? Then no reply
+ * holds one or lacks its closing one, and frame_next() cuts all of them rightly. */
 bool frame_is_plain(const struct frame *f, struct span answer);
 
-/* What has come of the last reply, while it still comes. Valid once frame_next() has
- * returned all the others; before that, an empty span. */
+/* The part of the last reply that has come so far; an empty span before frame_next() has
+ * returned all other replies. */
 struct span frame_tail(const struct frame *f, struct span answer);
 
 /* Take the last reply at the end of file. 0: *reply is its body (the body's own final LF

@@ -23,7 +23,7 @@ static const char plainly_refused[] =
 	"|'* is not a number|an hex digit |an even number |Value out of range"
 	"|String value |A frontend name |Permission denied|one of '";
 
-/* The master's word on a worker that is not there yet, or no more. */
+/* What the master answers where its worker is not there yet, or not any more. */
 static const char unreachable[] = "Can't connect to the target CLI!";
 
 static const char denied[] = "Permission denied"
@@ -99,7 +99,7 @@ static int refuse(struct span *text)
 	return matches_any(*text, denied) ? HAP_EDENIED : HAP_EREFUSED;
 }
 
-/* Judge by shape what is no refusal known by severity or text. */
+/* Judge by its shape a reply that neither severity nor text shows to be a refusal. */
 static int check_shape(const struct grammar *g, bool whole, bool message, bool yes,
 		       struct span *text)
 {

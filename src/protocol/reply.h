@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * reply.h - what a whole reply means: success or refusal, and rows and values.
- * Pure: no sockets, no Lua, no clock. The one place that knows HAProxy's texts. Severity
- * alone cannot be trusted (an unknown command has that of a success, a failed `set server
- * addr` that of a warning), so each known command has a grammar for its success. */
+ * Pure: no sockets, no Lua, no clock. Severity alone cannot be trusted: an unknown
+ * command has that of a success, a failed `set server addr` that of a warning. So each
+ * known command has a row of the grammar that says what its success looks like. */
 #ifndef HAP_REPLY_H
 #define HAP_REPLY_H
 
@@ -12,11 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Judge a reply. `severity` tells whether `set severity-output number` was in force;
- * `whole` is from frame_last(), true for the others. 0: success, and *text is the body
- * without severity prefix and final LF. HAP_EREFUSED, HAP_EDENIED or HAP_EWORKER:
- * *text is what HAProxy said. HAP_EPROTOCOL: the reply is cut or does not match the
- * command's grammar; *text is what came. */
+/* Judge a reply. `severity`: `set severity-output number` was in force. `whole` comes
+ * from frame_last(), and is true for replies of frame_next(). 0: success, and *text is
+ * the body without severity prefix and final LF. HAP_EREFUSED, HAP_EDENIED or
+ * HAP_EWORKER: *text is what HAProxy said. HAP_EPROTOCOL: the reply is cut or does not
+ * match the command's grammar; *text is what came. */
 int reply_check(const struct grammar *g, struct span reply, bool whole, bool severity,
 		struct span *text);
 
@@ -28,14 +28,14 @@ struct reply_list {
 	int64_t id;       /* the number after '#' */
 	struct span file; /* the name given with -f, or empty */
 	struct span text; /* HAProxy's description, versions left out */
-	bool versioned; /* the three below were there: HAProxy has transactions (2.4+) */
+	bool versioned;   /* HAProxy has transactions (2.4+), and these three are set: */
 	uint64_t curr_ver, next_ver, entry_cnt;
 };
 int reply_list_next(struct span *rest, struct reply_list *out);
 
 /* One entry of `show acl REF` or `show map REF`. A pattern may hold LF: a line that does
  * not begin with "0x<hex> " belongs to the entry before it. `pattern` is all after the
- * first space; for a map, reply_entry_pair() parts it. */
+ * first space; for a map, reply_entry_pair() cuts it into key and value. */
 struct reply_entry {
 	struct span ref; /* "0x55..." */
 	struct span pattern;
@@ -72,12 +72,12 @@ int reply_columns(struct span *rest, struct reply_columns *out);
 
 /* The fields of the next row, into fields[REPLY_COLUMNS_MAX]; *n is how many there are
  * (space-separated rows may have fewer or more than the header names: idle_per_thr). An
- * empty line ends the rows. A quoted CSV field is given with its quotes; reply_unquote()
- * undoes them. */
+ * empty line ends the rows. A quoted CSV field has its quotes; reply_unquote() takes them
+ * off. */
 int reply_row_next(struct span *rest, const struct reply_columns *c, struct span *fields,
 		   size_t *n);
 
-/* Append the value of a CSV field to `out`, quotes undone. 0 or HAP_ENOMEM. */
+/* Append the value of a CSV field to `out`, without quotes. 0 or HAP_ENOMEM. */
 int reply_unquote(struct buf *out, struct span field);
 
 /* "Name: value" lines of `show info`. */
@@ -89,7 +89,7 @@ int reply_pair_next(struct span *rest, struct span *name, struct span *value);
 int reply_session_next(struct span *rest, struct span *ref, struct span *fields);
 int reply_field_next(struct span *fields, struct span *name, struct span *value);
 
-/* A decimal integer that fits int64_t, the whole span and nothing else. */
+/* Read a decimal integer that fits int64_t. False: the span holds something else. */
 bool reply_integer(struct span s, int64_t *out);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * reply_rows.c - reading rows and values out of checked answers.
- * Everything handed out points into the answer. HAProxy escapes nothing in most of them,
- * so what somebody stored may look like a row or a field; where that can be told apart it
- * is, and nowhere can it lead out of the answer. */
+ * HAProxy escapes nothing in most answers, so a stored pattern may look like a row or a
+ * field. The readers tell them apart where that is possible. Every span that they return
+ * lies inside the answer. */
 #include "protocol/reply.h"
 #include "base/err.h"
 
@@ -48,7 +48,7 @@ static bool eat_until(struct span *s, const char *literal, struct span *out)
 	return true;
 }
 
-/* The same with the last `literal`: *s is what stands before it, *out what follows. */
+/* Cut at the last `literal`: *s becomes what stands before it, *out what follows it. */
 static bool part_last(struct span *s, const char *literal, struct span *out)
 {
 	size_t n = strlen(literal), end = s->n;
@@ -103,8 +103,8 @@ bool reply_integer(struct span s, int64_t *out)
 	return true;
 }
 
-/* All of 64 bits: HAProxy 2.6 counts entries below zero after some commits, and prints
- * 18446744073709551615. */
+/* Read a number of 64 bits without sign: HAProxy 2.6 counts entries below zero after some
+ * commits, and prints 18446744073709551615. */
 static bool counter(struct span s, uint64_t *out)
 {
 	uint64_t value = 0;
@@ -135,14 +135,14 @@ static void read_versions(struct reply_list *out)
 }
 
 /* Does the description name this file? */
-static bool tells_file(struct span text, struct span file)
+static bool names_file(struct span text, struct span file)
 {
 	return eat(&text, LIST_LOADED) && text.n > file.n && text.p[file.n] == '\'' &&
 	       memcmp(text.p, file.p, file.n) == 0;
 }
 
-/* Part "FILE) TEXT". A name that holds ") " itself is known by the text, which repeats
- * it. */
+/* Cut "FILE) TEXT" in two. Where FILE itself holds ") ", the text decides: it repeats the
+ * name. */
 static bool read_file(struct span line, struct reply_list *out)
 {
 	struct span rest = line, piece;
@@ -150,7 +150,7 @@ static bool read_file(struct span line, struct reply_list *out)
 
 	while (eat_until(&rest, ") ", &piece)) {
 		struct span file = {line.p, (size_t)(rest.p - line.p) - 2};
-		bool sure = tells_file(rest, file);
+		bool sure = names_file(rest, file);
 
 		if (!any || sure) {
 			out->file = file;
@@ -216,7 +216,7 @@ void reply_entry_pair(struct span pattern, struct span *key, struct span *value)
 	}
 }
 
-/* The head of a line of `get acl` or `get map`, up to the answer itself. */
+/* Read the head of a line of `get acl` or `get map`, up to "yes" or "no". */
 static bool match_head(struct span *s, struct reply_match *out)
 {
 	struct span kind;
@@ -233,7 +233,7 @@ static bool match_head(struct span *s, struct reply_match *out)
 	return eat(s, out->map ? "found=" : "match=");
 }
 
-/* `"P"`, or `unknown`, which leaves the span empty. */
+/* Read `"P"`, or `unknown`, which leaves the span empty. */
 static bool match_quoted(struct span s, struct span *out)
 {
 	if (span_equal(s, SPAN_LIT("unknown")))
@@ -244,8 +244,8 @@ static bool match_quoted(struct span s, struct span *out)
 	return true;
 }
 
-/* `"K", value="V", type="T"`. Nothing is escaped, so the type is sought from the right.
- */
+/* Read `"K", value="V", type="T"`. Nothing is escaped, so the type is sought from the
+ * right. */
 static bool match_pair(struct span s, struct reply_match *out)
 {
 	struct span type;
@@ -277,7 +277,8 @@ int reply_match_next(struct span *rest, struct reply_match *out)
 
 	if (rest->n == 0)
 		return 0;
-	/* A pattern may hold LF: the next record is where a whole head stands. */
+	/* A pattern may hold LF: the record ends before the next line with a whole head.
+	 */
 	take_line(&look, &line);
 	for (struct span next = look; take_line(&next, &line); look = next)
 		if (match_head(&line, &head)) {
@@ -289,7 +290,7 @@ int reply_match_next(struct span *rest, struct reply_match *out)
 	return match_line(record, out) ? 1 : HAP_EPROTOCOL;
 }
 
-/* Step over a quoted CSV field; NULL: its closing quote is missing. */
+/* The end of the quoted CSV field at p; NULL where its closing quote is missing. */
 static const char *quoted_end(const char *p, const char *end)
 {
 	for (p++; p < end; p++) {
@@ -302,7 +303,8 @@ static const char *quoted_end(const char *p, const char *end)
 	return NULL;
 }
 
-/* The comma that closes every line of HAProxy's CSV begins no field. */
+/* Cut the next CSV line into fields. HAProxy closes each line with a comma, behind which
+ * no field begins. */
 static int split_commas(struct span *rest, struct span *fields, size_t *n)
 {
 	const char *p = rest->p, *end = p + rest->n;

@@ -312,8 +312,7 @@ static void start_run(lua_State *L, struct run *run)
 
 	root = scheduler_spawn(L, &run->policy->host->scheduler, NULL, n + 2);
 	root->owner = run;
-	task_set_target(root,
-			lua_target_open(L, span_of(run->socket), span_of(o->route)));
+	task_set_target(root, core_open(L, span_of(run->socket), span_of(o->route)));
 	lua_pop(L, 1);
 }
 

@@ -240,6 +240,26 @@ describe("a payload", function()
   end)
 end)
 
+describe("the current target", function()
+  it("may be changed by a finalizer while it is asked for", function()
+    local ran = support.haplua({ "-s", "/x", "-e", [[
+      local core = require("haplua.core")
+      local n = 0
+      collectgarbage("incremental", 100, 1000, 1)
+      for i = 1, 5000 do
+        core.use(core.open("/a" .. i))
+        setmetatable({}, { __gc = function()
+          n = n + 1
+          core.use(core.open("/b" .. i))
+        end })
+        assert(tostring(core.current()):find("^/[ab]%d+$"))
+      end
+      print(n > 1000)
+    ]] })
+    assert.same({ 0, "true\n", "" }, { ran.status, ran.out, ran.err })
+  end)
+end)
+
 describe("the module", function()
   it("names what it has not", function()
     assert.matches("no 'acl_ad'", failure(function()

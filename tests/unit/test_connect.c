@@ -469,5 +469,8 @@ int main(void)
 		TEST(without_a_thread_a_look_up_fails_or_waits),
 	};
 
-	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("connect", tests, NULL, NULL);
+
+	wait_for_threads();
+	return failed;
 }

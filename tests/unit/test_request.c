@@ -12,6 +12,7 @@ int __real_single_write_prepare(int fd, bool local, struct span bytes);
 int __wrap_single_write_prepare(int fd, bool local, struct span bytes);
 
 static int prepared, prepare_rc;
+static bool any_size;
 
 int __wrap_single_write_prepare(int fd, bool local, struct span bytes)
 {
@@ -21,17 +22,42 @@ int __wrap_single_write_prepare(int fd, bool local, struct span bytes)
 	assert_true(local && fd >= 0 && bytes.n > 0);
 	/* Nothing was sent yet: the other end, which is not accepted, has nothing. */
 	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
-	return prepare_rc ? prepare_rc : __real_single_write_prepare(fd, local, bytes);
+	if (any_size || prepare_rc)
+		return prepare_rc;
+	return __real_single_write_prepare(fd, local, bytes);
+}
+
+static size_t traced[2];
+
+static void trace(const struct target *t, enum target_way way, struct span bytes)
+{
+	assert_ptr_equal(t, target);
+	traced[way] += bytes.n;
+}
+
+/* Have the answer come, and see that -v would show it. */
+static void answer_is_traced(const struct request *r, int fd)
+{
+	target->trace = trace;
+	traced[TARGET_RECEIVED] = 0;
+	say(fd, "one");
+	close(fd);
+	turn();
+	assert_int_equal(r->state, REQUEST_DONE);
+	assert_int_equal(traced[TARGET_RECEIVED], 3);
 }
 
 static void a_request_is_written_and_read_to_the_end(void **state)
 {
 	prepared = 0;
+	target->trace = trace;
+	traced[TARGET_SENT] = 0;
 	struct request *r = begin("a\n", 5);
 	int fd = accept_now(listener);
 
 	(void)state;
 	expect(fd, "a\n");
+	assert_int_equal(traced[TARGET_SENT], 2);
 	assert_int_equal(r->written, 2);
 	assert_int_equal(prepared, 1);
 	wakes = 0;
@@ -77,6 +103,36 @@ static void a_request_leaves_in_one_piece_or_not_at_all(void **state)
 	close(fd);
 	request_drop(r);
 	prepare_rc = 0;
+}
+
+/* A payload over TCP may leave in parts: no version minds. */
+static void what_the_system_does_not_take_at_once_is_written_later(void **state)
+{
+	static char got[1 << 16];
+	struct request *r = make("a\n");
+	size_t all = 4000000, n = 0;
+
+	(void)state;
+	assert_int_equal(buf_reserve(&r->out, all), 0);
+	memset(r->out.p, 'x', all);
+	r->out.n = all;
+	any_size = true;
+	request_start(r, clock_after(&now, 5), wake, r);
+	any_size = false;
+	int fd = accept_now(listener);
+
+	assert_int_equal(r->state, REQUEST_WRITING);
+	while (n < all) {
+		ssize_t more = recv(fd, got, sizeof got, MSG_DONTWAIT);
+
+		assert_true(more > 0);
+		n += (size_t)more;
+		turn();
+	}
+	assert_int_equal(n, all);
+	assert_int_equal(r->state, REQUEST_READING);
+	answer_is_traced(r, fd);
+	request_drop(r);
 }
 
 /* Behind a route the writing side is closed; else it is not. */
@@ -303,6 +359,7 @@ int main(void)
 		TEST(a_request_is_written_and_read_to_the_end),
 		TEST(wake_comes_from_the_loop),
 		TEST(a_request_leaves_in_one_piece_or_not_at_all),
+		TEST(what_the_system_does_not_take_at_once_is_written_later),
 		TEST(the_master_is_told_the_end),
 		TEST(an_answer_has_a_limit),
 		TEST(a_long_answer_comes_whole),

@@ -241,5 +241,8 @@ int main(void)
 		TEST(a_lack_is_told_at_the_deadline),
 	};
 
-	return cmocka_run_group_tests_name("request_queue", tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("request_queue", tests, NULL, NULL);
+
+	wait_for_threads();
+	return failed;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_call.c - the ways to send commands to a target: send, batch, each.
- * arguments -> encoded commands -> pipeline -> Lua values. */
+ * call.c - the ways to send commands to a target: send, batch, each.
+ * Lua arguments -> commands -> pipeline -> Lua values. */
 #include "bindings/haproxy/call.h"
 #include "base/err.h"
 #include "net/pipeline.h"
@@ -16,17 +16,17 @@
 
 #define PIPELINE_BOX "haplua.Pipeline"
 
-/* Stack of every call that sends: arguments, then what is made on the way. */
+/* The stack of every call that sends: its arguments, then what it makes of them. What the
+ * calls have in a slot stands in the order send; batch; each. */
 enum {
 	SLOT_TARGET = 1,
-	SLOT_COMMAND, /* a string or list of words; a list of commands; the head of each
-		       */
-	SLOT_MORE,    /* the payload; nil; the values */
-	SLOT_TAILS,   /* nil; nil; the second values */
+	SLOT_COMMAND, /* a string or a list of words; a list of commands; the head */
+	SLOT_MORE,    /* the payload, or nil; nil; the values */
+	SLOT_TAILS,   /* nil; nil; the second values, or nil */
 	SLOT_TIMEOUT, /* seconds, or nil for the target's */
-	SLOT_LAST,    /* each: a command to close with, or nil */
+	SLOT_LAST,    /* nil; nil; the last command, or nil */
 	SLOT_BOX,     /* struct call */
-	SLOT_RESULT,  /* a list, or nil */
+	SLOT_RESULT,  /* a list of texts */
 	SLOT_ERROR    /* the error object of the first command refused, or nil */
 };
 
@@ -38,12 +38,14 @@ struct call {
 	lua_Integer done;       /* commands that HAProxy accepted */
 };
 
-struct target *lua_call_target(lua_State *L, int index)
+struct target *call_target(lua_State *L, int index)
 {
 	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
 }
 
-/* Told why, too: a signal or a deadline does not know what was under way. */
+/* __close and __gc. The error that ends the call, if there is one, is at index 2. A
+ * signal or a deadline that ends it says nothing of commands: how many changes are in
+ * doubt is set here. */
 static int call_close(lua_State *L)
 {
 	struct call *c = luaL_checkudata(L, 1, PIPELINE_BOX);
@@ -96,7 +98,7 @@ static void add_command(lua_State *L, struct call *c, int index, int payload)
 /* Check the arguments that all calls share and make the box. */
 static struct call *start(lua_State *L)
 {
-	struct target *t = lua_call_target(L, SLOT_TARGET);
+	struct target *t = call_target(L, SLOT_TARGET);
 	struct task *task = task_of(L);
 	double timeout;
 
@@ -205,7 +207,7 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 	return finish(L, c, mode);
 }
 
-/* A dry run prints what would have been sent, and answers as if it had gone well. */
+/* Print what a dry run does not send, and answer as if HAProxy had accepted it. */
 static int pretend(lua_State *L, struct call *c, enum mode mode)
 {
 	host_of(L)->would_change = true;
@@ -231,7 +233,7 @@ static int go(lua_State *L, struct call *c, enum mode mode)
 }
 
 /* target:send(command [, payload [, nil, timeout]]) -> the reply's text */
-int lua_call_send(lua_State *L)
+int lcall_send(lua_State *L)
 {
 	struct call *c = start(L);
 
@@ -242,7 +244,7 @@ int lua_call_send(lua_State *L)
 /* target:batch(commands [, nil, nil, timeout]) -> a list of texts. Raises at the first
  * refusal, after the replies of the same line were read; `done` says how many commands
  * HAProxy accepted. */
-int lua_call_batch(lua_State *L)
+int lcall_batch(lua_State *L)
 {
 	struct call *c = start(L);
 	int n = args_length(L, SLOT_COMMAND, "commands");
@@ -279,7 +281,7 @@ static void add_value(lua_State *L, struct call *c, lua_Integer i)
 /* target:each(head, values [, tails [, timeout [, last]]]) -> how many, the last reply
  * Sends the words of `head` with one value behind them, and one of `tails`, for each
  * value; then the command `last`, if there is one. */
-int lua_call_each(lua_State *L)
+int lcall_each(lua_State *L)
 {
 	struct span head[HAP_WORDS_MAX];
 	struct call *c = start(L);
@@ -296,9 +298,9 @@ int lua_call_each(lua_State *L)
 }
 
 /* permit(target, words): raise if --read-only or --only would refuse to send this */
-int lua_call_permit(lua_State *L)
+int lcall_permit(lua_State *L)
 {
-	const struct target *t = lua_call_target(L, 1);
+	const struct target *t = call_target(L, 1);
 	struct command *c = words_push_command(L);
 
 	args_length(L, 2, "command");
@@ -308,7 +310,7 @@ int lua_call_permit(lua_State *L)
 	return permit_denied(rc) ? permit_raise(L, t, c, rc) : 0;
 }
 
-void lua_call_types(lua_State *L)
+void call_types(lua_State *L)
 {
 	types_box(L, PIPELINE_BOX, call_close);
 }

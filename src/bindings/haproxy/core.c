@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_haproxy.c - the table `haplua.core`: targets, and what is to be known around them.
+ * core.c - the table `haplua.core`: targets, and what the library needs besides.
  * lua/haproxy.lua makes the module `haproxy` of it. */
 #include "bindings/haproxy/core.h"
 #include "base/err.h"
@@ -24,13 +24,14 @@ static int ltarget_gc(lua_State *L)
 
 static int ltarget_tostring(lua_State *L)
 {
-	struct target *t = lua_call_target(L, 1);
+	struct target *t = call_target(L, 1);
 
 	lua_pushfstring(L, "%s%s%s", t->name, t->route[0] ? " via " : "", t->route);
 	return 1;
 }
 
-/* A target holds nothing open: <close> is there for a script's reader. */
+/* A target holds nothing open. A script may mark it <close> to show where its use ends.
+ */
 static int ltarget_close(lua_State *L)
 {
 	(void)L;
@@ -41,7 +42,7 @@ static int ltarget_close(lua_State *L)
  */
 static int ltarget_address(lua_State *L)
 {
-	struct target *t = lua_call_target(L, 1);
+	struct target *t = call_target(L, 1);
 
 	lua_pushstring(L, t->name);
 	if (t->route[0])
@@ -54,7 +55,7 @@ static int ltarget_address(lua_State *L)
 /* Two boxes may stand for one target. */
 static int ltarget_eq(lua_State *L)
 {
-	lua_pushboolean(L, lua_call_target(L, 1) == lua_call_target(L, 2));
+	lua_pushboolean(L, call_target(L, 1) == call_target(L, 2));
 	return 1;
 }
 
@@ -83,13 +84,20 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 	}
 }
 
-struct target *lua_target_open(lua_State *L, struct span address, struct span route)
+/* Push a box that holds no target yet. [-0, +1] */
+static struct target **push_box(lua_State *L)
 {
-	struct host *host = host_of(L);
 	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
 
 	*box = NULL;
 	luaL_setmetatable(L, TARGET_BOX);
+	return box;
+}
+
+struct target *core_open(lua_State *L, struct span address, struct span route)
+{
+	struct host *host = host_of(L);
+	struct target **box = push_box(L);
 	int rc = target_new(box, address, route, &host->options->permit, &host->clock,
 			    &host->loop);
 
@@ -122,7 +130,7 @@ static int lcore_open(lua_State *L)
 
 	luaL_argcheck(L, timeout >= 0, 3, "a timeout over 0 expected");
 	luaL_argcheck(L, max_reply >= 0, 4, "a number of bytes expected");
-	struct target *t = lua_target_open(L, address, route);
+	struct target *t = core_open(L, address, route);
 
 	if (timeout > 0)
 		t->timeout = timeout;
@@ -134,19 +142,17 @@ static int lcore_open(lua_State *L)
 /* current() -> the Target of the running task */
 static int lcore_current(lua_State *L)
 {
-	struct task *t = task_of(L);
-	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
+	struct target **box = push_box(L);
 
-	*box = NULL;
-	luaL_setmetatable(L, TARGET_BOX);
-	*box = target_ref(t->target); /* last: a finalizer may call use() */
+	/* Not before the box is there: a finalizer may have called use(). */
+	*box = target_ref(task_of(L)->target);
 	return 1;
 }
 
-/* use(target): what the running task's calls act on from now on */
+/* use(target): make it the target of the running task's calls */
 static int lcore_use(lua_State *L)
 {
-	task_set_target(task_of(L), lua_call_target(L, 1));
+	task_set_target(task_of(L), call_target(L, 1));
 	return 0;
 }
 
@@ -157,10 +163,10 @@ static int lcore_dry_run(lua_State *L)
 	return 1;
 }
 
-/* would(target, text): a dry run's line for a change that `target` is spared */
+/* would(target, text): print a dry run's line for a change that is not sent */
 static int lcore_would(lua_State *L)
 {
-	struct target *t = lua_call_target(L, 1);
+	struct target *t = call_target(L, 1);
 	struct span text;
 
 	text.p = luaL_checklstring(L, 2, &text.n);
@@ -171,19 +177,16 @@ static int lcore_would(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lwords_check},     {"ref", lwords_ref},
-	{"permit", lua_call_permit}, {"open", lcore_open},
-	{"current", lcore_current},  {"use", lcore_use},
-	{"would", lcore_would},      {"dry_run", lcore_dry_run},
-	{"encode", lwords_encode},   {NULL, NULL},
+	{"check", lwords_check},    {"current", lcore_current},
+	{"dry_run", lcore_dry_run}, {"encode", lwords_encode},
+	{"open", lcore_open},       {"permit", lcall_permit},
+	{"ref", lwords_ref},        {"use", lcore_use},
+	{"would", lcore_would},     {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {
-	{"send", lua_call_send},
-	{"batch", lua_call_batch},
-	{"each", lua_call_each},
-	{"address", ltarget_address},
-	{NULL, NULL},
+	{"send", lcall_send},         {"batch", lcall_batch}, {"each", lcall_each},
+	{"address", ltarget_address}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {
@@ -197,12 +200,12 @@ static const luaL_Reg meta[] = {
 int luaopen_haplua_core(lua_State *L)
 {
 	types_object(L, TARGET_BOX, methods, meta);
-	lua_call_types(L);
+	call_types(L);
 	words_types(L);
 	luaL_newlib(L, library);
 	luaL_getmetatable(L, TARGET_BOX);
 	lua_getfield(L, -1, "__index");
-	lua_setfield(L, -3, "methods"); /* lua/haplua/haproxy.lua adds the rest */
+	lua_setfield(L, -3, "methods"); /* lua/haproxy.lua adds its own */
 	lua_pop(L, 1);
 	return 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_haproxy.h - the boxes of targets, for the host that makes the first ones. */
-#ifndef HAP_LUA_HAPROXY_H
-#define HAP_LUA_HAPROXY_H
+ * core.h - the boxes of targets, for the host that makes the first ones. */
+#ifndef HAP_BINDINGS_CORE_H
+#define HAP_BINDINGS_CORE_H
 
 #include "net/target.h"
 
@@ -10,6 +10,6 @@
 
 /* Make a target as the options say (timeout, trace) and push its box; raises a usage
  * error for an address that HAProxy would not understand. [-0, +1] */
-struct target *lua_target_open(lua_State *L, struct span address, struct span route);
+struct target *core_open(lua_State *L, struct span address, struct span route);
 
 #endif
