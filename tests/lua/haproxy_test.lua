@@ -241,6 +241,30 @@ describe("a payload", function()
 end)
 
 describe("the current target", function()
+  it("raises in a finalizer that runs after its own", function()
+    -- Used to crash: both die in one cycle.
+    local failures = {}
+    task
+      .spawn(function()
+        local core, target = require("haplua.core"), nil
+        setmetatable({}, {
+          __gc = function()
+            for _, call in ipairs({ target.send, target.address, tostring }) do
+              failures[#failures + 1] = support.failure(call, target, "show info")
+            end
+          end,
+        })
+        target = core.open("/nowhere")
+      end)
+      :wait()
+    collectgarbage()
+    collectgarbage()
+    assert.equal(3, #failures)
+    for _, err in ipairs(failures) do
+      assert.matches("collector has taken", err)
+    end
+  end)
+
   it("may be changed by a finalizer while it is asked for", function()
     local ran = support.haplua({ "-s", "/x", "-e", [[
       local core = require("haplua.core")

@@ -40,7 +40,10 @@ struct call {
 
 struct target *call_target(lua_State *L, int index)
 {
-	return *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
+	struct target *t = *(struct target **)luaL_checkudata(L, index, TARGET_BOX);
+
+	luaL_argcheck(L, t, index, "the collector has taken this target");
+	return t;
 }
 
 /* __close and __gc. The error that ends the call, if there is one, is at index 2. A
