@@ -94,13 +94,28 @@ static int worse(int a, int b)
 /* Telling what went wrong. The stack of the root task: */
 enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_FAULT, SLOT_TRACE, SLOT_ADVICE };
 
-/* (error) -> its text. For a protected call: a script's __tostring may do anything. */
+/* (error) -> its text, visible; lines after the first are indented, so that none of them
+ * passes for a message of its own. For a protected call: a script's __tostring may do
+ * anything. */
 static int text_of_error(lua_State *L)
 {
-	size_t n;
-	const char *text = luaL_tolstring(L, 1, &n);
+	struct span rest, line;
+	const char *before = "";
+	luaL_Buffer b;
 
-	error_push_visible(L, (struct span){text, n}, SIZE_MAX);
+	rest.p = luaL_tolstring(L, 1, &rest.n);
+	luaL_buffinit(L, &b);
+	while (span_word(&rest, '\n', &line)) {
+		while (line.n > 0 && *line.p == '\t')
+			line = (struct span){line.p + 1, line.n - 1};
+		if (line.n == 0)
+			continue;
+		luaL_addstring(&b, before);
+		error_push_visible(L, line, SIZE_MAX);
+		luaL_addvalue(&b);
+		before = "\n    ";
+	}
+	luaL_pushresult(&b);
 	return 1;
 }
 
