@@ -418,6 +418,23 @@ static int set_up(lua_State *L)
 	return 0;
 }
 
+/* Let the collector work as Lua sets it. In a debug build $HAPLUA_GC may ask for one that
+ * finds what is used after it was let go: `all`, a whole cycle whenever Lua looks whether
+ * to collect, which each function of its interface that allocates does; `generational`,
+ * Lua's other collector, as eager as it can be. */
+static void set_collector(lua_State *L)
+{
+	lua_gc(L, LUA_GCINC, 200, 0, 0);
+#ifdef HAP_DEBUG
+	const char *how = getenv("HAPLUA_GC");
+
+	if (how && strcmp(how, "all") == 0)
+		lua_gc(L, LUA_GCINC, 1, 1000, 63);
+	else if (how && strcmp(how, "generational") == 0)
+		lua_gc(L, LUA_GCGEN, 1, 0);
+#endif
+}
+
 static int run_all(struct policy *p)
 {
 	lua_State *L = p->host->L;
@@ -431,7 +448,7 @@ static int run_all(struct policy *p)
 		return rc == LUA_ERRMEM ? EXIT_FAILED
 					: status_of_error(L, 1, EXIT_USAGE, 0);
 	}
-	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
+	set_collector(L);
 	rc = host_loop(p->host);
 
 	if (rc < 0) {
