@@ -148,7 +148,7 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inj
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## inject faults at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo bench bench-keep asan valgrind oom fuzz fuzz-corpus
+.PHONY: demo bench bench-keep asan gc valgrind oom fuzz fuzz-corpus
 demo: $(BIN) $(B)/app $(B)/packages-demo ## show maintenance on a private HAProxy: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
@@ -164,6 +164,15 @@ SANITIZE := -O1 -g -DHAP_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefi
 asan: ## run check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
 	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900 check-unit check-lua \
 		$(if $(REAL),check-real)
+
+# Finds what is used after it was let go. The first half collects everything at each allocation
+# (src/run/policy.c), and takes the bindings alone; the second leaves out what computes for long.
+ALWAYS := error file journal process reply run sqlite task types watch
+GC_MAKE = $(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900 check-lua
+gc: ## the tests of the bindings with a collection at each allocation, check-lua with the generational collector
+	$(Q)$(GC_MAKE) RUNNER='env HAPLUA_GC=all' LUA_TESTS='$(ALWAYS:%=tests/lua/%_test.lua)'
+	$(Q)$(GC_MAKE) RUNNER='env HAPLUA_GC=generational' \
+		LUA_TESTS='$(filter-out %/dense_window_test.lua %/hostile_test.lua,$(UNHURRIED))'
 
 valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgrind; REAL=1
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \

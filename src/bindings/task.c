@@ -21,16 +21,22 @@ static int ltask_spawn(lua_State *L)
 	return 1;
 }
 
-/* task:wait() -> what its function returned; raises what it raised. */
-static int ltask_wait(lua_State *L)
+/* The task in argument 1, which the running one can wait for: not itself, nor a parent. */
+static struct task *check_other(lua_State *L)
 {
 	struct task *t = task_check(L, 1);
 
 	for (struct task *up = task_of(L); up; up = up->parent)
-		if (up == t)
-			return luaL_argerror(L, 1,
-					     "a task cannot wait for itself or "
-					     "for a parent of its own");
+		luaL_argcheck(L, up != t, 1,
+			      "a task cannot wait for itself or for a parent of its own");
+	return t;
+}
+
+/* task:wait() -> what its function returned; raises what it raised. */
+static int ltask_wait(lua_State *L)
+{
+	struct task *t = check_other(L);
+
 	lua_settop(L, 1);
 	return task_join(L, t);
 }
@@ -63,6 +69,7 @@ static int ltask_close_k(lua_State *L, int status, lua_KContext context)
 static int ltask_close(lua_State *L)
 {
 	cancel_task(task_check(L, 1));
+	check_other(L);
 	lua_settop(L, 1);
 	return ltask_close_k(L, LUA_OK, 0);
 }

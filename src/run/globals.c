@@ -2,6 +2,7 @@
  *
  * globals.c - strict globals, require(), and load() with a script's own globals. */
 #include "run/globals.h"
+#include "base/typo.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "run/modules.h"
@@ -125,7 +126,8 @@ void globals_strict(lua_State *L, int behind)
 
 /* Modules. */
 
-static int load_module(lua_State *L)
+/* The searcher of the modules that are compiled in. */
+static int search_compiled(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);
 
@@ -137,21 +139,72 @@ static int load_module(lua_State *L)
 		lua_pushliteral(L, "compiled in");
 		return 2;
 	}
-	lua_pushfstring(L, "no module '%s' is compiled in", name);
+	return 0;
+}
+
+/* Push "; did you mean 'NAME'?" for the public module that is nearest, or "". [-0, +1] */
+static void push_public_module(lua_State *L, struct span name)
+{
+	static const struct span prefix = {"haplua.", 7};
+	size_t least = TYPO_FAR, cut = span_begins(name, prefix.p) ? prefix.n : 0;
+	const char *found = NULL;
+
+	for (const struct module *m = modules; m->name; m++) {
+		struct span have = span_of(m->name);
+		const char *dot = memchr(have.p, '.', have.n);
+
+		if (span_begins(have, prefix.p) != (cut > 0) ||
+		    (dot && strchr(dot + 1, '.')))
+			continue;
+		size_t edits = typo_distance((struct span){name.p + cut, name.n - cut},
+					     (struct span){have.p + cut, have.n - cut});
+
+		if (edits < least) {
+			least = edits;
+			found = m->name;
+		}
+	}
+	if (found)
+		lua_pushfstring(L, "; did you mean '%s'?", found);
+	else
+		lua_pushliteral(L, "");
+}
+
+/* One of Lua's searchers (upvalue 1) without its list of places. The one for C modules
+ * (upvalue 2 is true) says in a line where all have looked. */
+static int search_quietly(lua_State *L)
+{
+	lua_settop(L, 1);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_pushvalue(L, 1);
+	lua_call(L, 1, LUA_MULTRET);
+	if (lua_type(L, 2) != LUA_TSTRING)
+		return lua_gettop(L) - 1;
+	if (!lua_toboolean(L, lua_upvalueindex(2)))
+		return 0;
+	push_public_module(L, span_of(lua_tostring(L, 1)));
+	lua_pushfstring(L,
+			"no file of this name beside the script, in package.path or in "
+			"package.cpath, and no module of haplua%s",
+			lua_tostring(L, -1));
 	return 1;
 }
 
-/* Ours come after package.preload and before any file, so that a stray file cannot
- * stand in for a part of the host. */
+/* Ours comes after package.preload and before any file, so that a stray file cannot stand
+ * in for a part of the host. */
 static void add_searcher(lua_State *L)
 {
 	lua_getglobal(L, LUA_LOADLIBNAME);
 	lua_getfield(L, -1, "searchers");
-	for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+	lua_Integer n = luaL_len(L, -1);
+
+	for (lua_Integer i = n; i >= 1; i--) {
 		lua_rawgeti(L, -1, i);
-		lua_rawseti(L, -2, i + 1);
+		lua_pushboolean(L, i == n - 1);
+		lua_pushcclosure(L, search_quietly, 2);
+		lua_rawseti(L, -2, i == 1 ? 1 : i + 1);
 	}
-	lua_pushcfunction(L, load_module);
+	lua_pushcfunction(L, search_compiled);
 	lua_rawseti(L, -2, 2);
 	lua_pop(L, 2);
 }

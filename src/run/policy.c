@@ -95,13 +95,28 @@ static int worse(int a, int b)
 /* Telling what went wrong. The stack of the root task: */
 enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_FAULT, SLOT_TRACE, SLOT_ADVICE };
 
-/* (error) -> its text. For a protected call: a script's __tostring may do anything. */
+/* (error) -> its text, visible; lines after the first are indented, so that none of them
+ * passes for a message of its own. For a protected call: a script's __tostring may do
+ * anything. */
 static int text_of_error(lua_State *L)
 {
-	size_t n;
-	const char *text = luaL_tolstring(L, 1, &n);
+	struct span rest, line;
+	const char *before = "";
+	luaL_Buffer b;
 
-	error_push_visible(L, (struct span){text, n}, SIZE_MAX);
+	rest.p = luaL_tolstring(L, 1, &rest.n);
+	luaL_buffinit(L, &b);
+	while (span_word(&rest, '\n', &line)) {
+		while (line.n > 0 && *line.p == '\t')
+			line = (struct span){line.p + 1, line.n - 1};
+		if (line.n == 0)
+			continue;
+		luaL_addstring(&b, before);
+		error_push_visible(L, line, SIZE_MAX);
+		luaL_addvalue(&b);
+		before = "\n    ";
+	}
+	luaL_pushresult(&b);
 	return 1;
 }
 
@@ -402,6 +417,23 @@ static int set_up(lua_State *L)
 	return 0;
 }
 
+/* Let the collector work as Lua sets it. In a debug build $HAPLUA_GC may ask for one that
+ * finds what is used after it was let go: `all`, a whole cycle whenever Lua looks whether
+ * to collect, which each function of its interface that allocates does; `generational`,
+ * Lua's other collector, as eager as it can be. */
+static void set_collector(lua_State *L)
+{
+	lua_gc(L, LUA_GCINC, 200, 0, 0);
+#ifdef HAP_DEBUG
+	const char *how = getenv("HAPLUA_GC");
+
+	if (how && strcmp(how, "all") == 0)
+		lua_gc(L, LUA_GCINC, 1, 1000, 63);
+	else if (how && strcmp(how, "generational") == 0)
+		lua_gc(L, LUA_GCGEN, 1, 0);
+#endif
+}
+
 static int run_all(struct policy *p)
 {
 	lua_State *L = p->host->L;
@@ -415,7 +447,7 @@ static int run_all(struct policy *p)
 		return rc == LUA_ERRMEM ? EXIT_FAILED
 					: status_of_error(L, 1, EXIT_USAGE, 0);
 	}
-	lua_gc(L, LUA_GCINC, 200, 0, 0); /* Lua's own default */
+	set_collector(L);
 	rc = host_loop(p->host);
 
 	if (rc < 0) {

@@ -7,11 +7,6 @@
 
 local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 300
 
--- $TEST_GC: collect garbage all the time, to find uses of freed objects.
-if os.getenv("TEST_GC") then
-  collectgarbage("incremental", 1, 1000, 6)
-end
-
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. here .. "/../conformance/?.lua;"
   .. package.path

@@ -122,6 +122,26 @@ describe("a script", function()
     assert.equal("a\tb c\n", out)
   end)
 
+  it("says in plain words that a module is not there, or does not compile", function()
+    local folder <close> = support.folder()
+    folder.write("bad.lua", "local x = = 3")
+    folder.write("nothing", "")
+    local nowhere = "    no file of this name beside the script, in package.path or in package.cpath, and no module of haplua"
+    for name, message in pairs({
+      nothing = "-e:1: module 'nothing' not found:\n" .. nowhere,
+      ["haplua.maintenence"] = "-e:1: module 'haplua.maintenence' not found:\n" .. nowhere
+        .. "; did you mean 'haplua.maintenance'?",
+      bad = "error loading module 'bad' from file './bad.lua':\n    ./bad.lua:1: unexpected symbol near '='",
+    }) do
+      local ran = haplua({ "-e", ("require('%s')"):format(name), cwd = folder.path })
+      assert.same({ 1, "haplua: " .. message .. "\n  raised at\n    -e:1: in the main chunk\n" }, { ran.status, ran.err })
+    end
+    assert.equal("mine\n", haplua({ "-e", [[
+      table.insert(package.searchers, function(name) return function() return name end end)
+      print((require("mine")))
+    ]] }).out)
+  end)
+
   it("requires modules that lie beside it", function()
     local folder <close> = support.folder()
     folder.write("mine.lua", "return { name = 'mine' }")

@@ -281,7 +281,7 @@ describe("a database", function()
       ok(db:run("insert into long values (?, ?)", i, ("x"):rep(100)))
     end
     local interrupted = 0
-    for garbage = 0, 2000, 10 do
+    for garbage = 0, 2000, 50 do
       interrupted = interrupted + (close_during(function(d)
         return ok(d:run("select a, b from long"))
       end, garbage) and 1 or 0)

@@ -385,6 +385,34 @@ describe("<close> of a task", function()
     assert.is_true(ended)
   end)
 
+  it("of itself or a parent cancels it, and does not wait for what cannot be", function()
+    -- Used to wait for ever, without a deadlock that could be told: a coroutine carries the variable elsewhere.
+    local co, err
+    co = coroutine.create(function()
+      local _ <close> = task.spawn(function()
+        err = select(2, coroutine.resume(co))
+      end)
+      coroutine.yield()
+    end)
+    coroutine.resume(co)
+    task.sleep(0)
+    assert.matches("wait for itself", err)
+    local parent
+    parent = task.spawn(function()
+      local inner = coroutine.create(function()
+        local _ <close> = parent
+        coroutine.yield()
+      end)
+      coroutine.resume(inner)
+      task.spawn(function()
+        err = select(2, coroutine.resume(inner))
+      end)
+      task.sleep(3600)
+    end)
+    assert.equal("interrupted", failure(parent.wait, parent).kind)
+    assert.matches("a parent", err)
+  end)
+
   it("leaves a task that is done alone", function()
     local t <close> = task.spawn(function()
       return 1
