@@ -7,16 +7,20 @@
 -- anything. haplua.haproxy.list replaces the content of ACLs and maps, differently for each version of HAProxy.
 
 local core = require("haplua.core")
-local options = require("haplua.base.options")
 local reply = require("haplua.reply")
 local list = require("haplua.haproxy.list")
 
-local argument = options.argument
+--- The module that checks arguments, loaded with the first check: not every start has one.
+local function options()
+  return require("haplua.base.options")
+end
+
+local function argument(...)
+  options().argument(...)
+end
 
 ---@class haplua.Target
 local Target = core.methods
-
-local words = options.list("word")
 
 local function optional(call, name, value)
   if value ~= nil then
@@ -34,7 +38,7 @@ local function gather(call, what, ...)
   else
     given.n = nil
   end
-  argument(call, what, given, words)
+  argument(call, what, given, options().list("word"))
   return given
 end
 
@@ -120,7 +124,7 @@ end
 ---@param patterns string[]
 ---@return integer added, integer removed
 function OfList:acl_replace(ref, patterns)
-  argument("acl_replace", "patterns", patterns, words)
+  argument("acl_replace", "patterns", patterns, options().list("word"))
   local added, removed = list.replace(self, "acl", ref, patterns)
   return added, removed
 end
@@ -274,7 +278,7 @@ local since = {
 ---@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"
 ---@return boolean
 function Target:has(feature)
-  argument("has", "feature", feature, options.one_of(
+  argument("has", "feature", feature, options().one_of(
     "transactions", "dynamic_servers", "show_version", "reload", "wait", "virtual_lists", "echo"))
   local first, _, major, minor = since[feature], self:version()
   return major > first[1] or major == first[1] and minor >= first[2]
@@ -305,13 +309,12 @@ local M = { barrier = core.barrier }
 ---@return haplua.Target
 function M.connect(address, given)
   given = given or {}
-  argument("connect", "address", address, "text")
-  options.check("connect", given, {
+  options().check("connect", given, {
     via = "text",
-    timeout = options.where("seconds, more than 0", function(value)
-      return options.fits("number", value) and value > 0
+    timeout = options().where("seconds, more than 0", function(value)
+      return options().fits("number", value) and value > 0
     end),
-    max_reply = options.where("a number of bytes, more than 0", function(value)
+    max_reply = options().where("a number of bytes, more than 0", function(value)
       return math.type(value) == "integer" and value > 0
     end),
   })

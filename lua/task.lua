@@ -2,10 +2,7 @@
 --
 --- The module `task`: the functions of src/bindings/task.c, and task.all.
 
-local options = require("haplua.base.options")
 local task = require("haplua.task")
-
-local functions, values = options.list("function"), options.list("value")
 
 --- Run functions at the same time and wait for all of them. The first that fails cancels the
 -- others, and its error is raised.
@@ -13,10 +10,11 @@ local functions, values = options.list("function"), options.list("value")
 ---@param fn? fun(value: any, index: integer): any  called with each value
 ---@return any[] results  the first result of each, in the order of `work`
 function task.all(work, fn)
+  local options = require("haplua.base.options")
   if fn ~= nil then
     options.argument("task.all", "fn", fn, "function")
   end
-  options.argument("task.all", "work", work, fn and values or functions)
+  options.argument("task.all", "work", work, options.list(fn and "value" or "function"))
   return task.spawn(function()
     local tasks, results = {}, {}
     for i, item in ipairs(work) do

@@ -17,7 +17,7 @@ local M = {}
 ---@field help string
 
 ---@class haplua.cli.Argument
----@field [1] string  the field that it goes to
+---@field [1] string  its field
 ---@field value string  its name in the help
 ---@field help string
 

@@ -3,11 +3,14 @@
 --- JSON for programs that read a policy's output, through lua-cjson. An empty table is [] here; lua-cjson writes {}.
 
 local cjson = require("cjson")
-local misuse = require("haplua.base.options").misuse
 
 local M = { null = cjson.null, decode = cjson.decode }
 
 local DEPTH_MAX <const> = 100
+
+local function misuse(text)
+  require("haplua.base.options").misuse("json.encode", text)
+end
 
 local encode
 
@@ -15,10 +18,10 @@ local function encode_list(list, depth)
   local parts = {}
   for key in pairs(list) do
     if math.type(key) ~= "integer" then
-      misuse("json.encode", ("a table has list elements and the key '%s'"):format(tostring(key)))
+      misuse(("a table has list elements and the key '%s'"):format(tostring(key)))
     end
     parts[#parts + 1] = list[#parts + 1] ~= nil and encode(list[#parts + 1], depth)
-      or misuse("json.encode", ("a list has no element %d"):format(#parts + 1))
+      or misuse(("a list has no element %d"):format(#parts + 1))
   end
   return "[" .. table.concat(parts, ",") .. "]"
 end
@@ -36,13 +39,13 @@ function encode(value, depth)
   local of = type(value)
   if of == "table" then
     if depth > DEPTH_MAX then
-      misuse("json.encode", ("tables lie within tables more than %d deep"):format(DEPTH_MAX))
+      misuse(("tables lie within tables more than %d deep"):format(DEPTH_MAX))
     end
     return (#value > 0 or next(value) == nil) and encode_list(value, depth + 1) or encode_names(value, depth + 1)
   elseif of == "number" and value - value ~= 0 then
-    misuse("json.encode", ("the number %s has no form in JSON"):format(value))
+    misuse(("the number %s has no form in JSON"):format(value))
   elseif value ~= cjson.null and (of == "function" or of == "userdata" or of == "thread") then
-    misuse("json.encode", ("a %s has no form in JSON"):format(of))
+    misuse(("a %s has no form in JSON"):format(of))
   end
   return (cjson.encode(value):gsub("\\/", "/"))
 end

@@ -78,7 +78,6 @@ describe("arguments", function()
       ["connect: option 'via' must be a text, not a number (1)"] = function() haproxy.connect("/x", { via = 1 }) end,
       ["connect: option 'max_reply' must be a number of bytes"] = function() haproxy.connect("/x", { max_reply = 1.5 }) end,
       ["connect: a table of options is expected, not a number (3)"] = function() haproxy.connect("/x", 3) end,
-      ["connect: address must be a text, not nil"] = function() haproxy.connect() end,
     })
   end)
 

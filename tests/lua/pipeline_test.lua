@@ -364,7 +364,7 @@ describe("a target", function()
       assert.matches("pipeline_test.lua", err)
     end
     assert.matches("string expected", failure(haproxy.connect))
-    assert.matches("unknown option 'time'", failure(haproxy.connect, "/x", { time = 1 }))
+    assert.matches("no option 'time'; did you mean 'timeout'?", failure(haproxy.connect, "/x", { time = 1 }))
   end)
 end)
 

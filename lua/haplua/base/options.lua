@@ -18,58 +18,80 @@ local M = {}
 ---| "value"  anything but nil
 ---| "number"  a finite one
 ---| "integer"
----| {fits: fun(value: any): boolean}
+---| table
 
-local named = {
-  word = function(value)
-    return type(value) == "string" or type(value) == "number"
-  end,
-  value = function(value)
-    return value ~= nil
-  end,
-  number = function(value)
-    return type(value) == "number" and value - value == 0
-  end,
-  integer = function(value)
-    return math.type(value) == "integer"
-  end,
-}
-for kind, name in pairs({ text = "string", boolean = "boolean", ["function"] = "function", table = "table" }) do
-  named[kind] = function(value)
-    return type(value) == name
+local types = { text = "string", boolean = "boolean", ["function"] = "function", table = "table" }
+
+local fits
+
+local function is_list(value, element)
+  local n = 0
+  for _ in pairs(value) do
+    n = n + 1
   end
+  for i = 1, n do
+    if value[i] == nil or not fits(element, value[i]) then
+      return false
+    end
+  end
+  return n == #value
+end
+
+local function is_record(value, spec, required)
+  for name, field in next, value do
+    if spec[name] == nil or not fits(spec[name], field) then
+      return false
+    end
+  end
+  for i = 1, required and #required or 0 do
+    if value[required[i]] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+local function is_one_of(value, kinds)
+  for i = 1, #kinds do
+    if fits(kinds[i], value) then
+      return true
+    end
+  end
+  return false
 end
 
 --- Is a value of a kind?
 ---@param kind haplua.options.Kind
 ---@param value any
 ---@return boolean
-function M.fits(kind, value)
-  return (named[kind] or kind.fits)(value)
+function fits(kind, value)
+  if types[kind] then
+    return type(value) == types[kind]
+  elseif kind == "word" then
+    return type(value) == "string" or type(value) == "number"
+  elseif kind == "value" then
+    return value ~= nil
+  elseif kind == "number" then
+    return type(value) == "number" and value - value == 0
+  elseif kind == "integer" then
+    return math.type(value) == "integer"
+  elseif kind.test then
+    return kind.test(value)
+  elseif kind.kinds then
+    return is_one_of(value, kind.kinds)
+  elseif kind.values then
+    return kind.is[value] ~= nil
+  elseif kind.element then
+    return type(value) == "table" and is_list(value, kind.element)
+  end
+  return type(value) == "table" and is_record(value, kind.spec, kind.required)
 end
-local fits = M.fits
+M.fits = fits
 
 --- Values of one kind, without holes and without other keys.
 ---@param element haplua.options.Kind
 function M.list(element)
-  local function is_list(value)
-    local n = 0
-    for _ in pairs(value) do
-      n = n + 1
-    end
-    for i = 1, n do
-      if value[i] == nil or not fits(element, value[i]) then
-        return false
-      end
-    end
-    return n == #value
-  end
-  return {
-    element = element,
-    fits = function(value)
-      return type(value) == "table" and is_list(value)
-    end,
-  }
+  return { element = element }
 end
 
 --- One of these values.
@@ -78,63 +100,27 @@ function M.one_of(...)
   for _, value in ipairs(values) do
     is[value] = true
   end
-  return {
-    values = values,
-    fits = function(value)
-      return is[value] ~= nil
-    end,
-  }
+  return { values = values, is = is }
 end
 
 --- A value of one of these kinds.
 ---@param ... haplua.options.Kind
 function M.any(...)
-  local kinds = { ... }
-  return {
-    kinds = kinds,
-    fits = function(value)
-      for i = 1, #kinds do
-        if fits(kinds[i], value) then
-          return true
-        end
-      end
-      return false
-    end,
-  }
+  return { kinds = { ... } }
 end
 
 --- A value for which a function returns true.
 ---@param text string  what it is, for the error: "an integer from 1 to 65535"
 ---@param test fun(value: any): boolean
 function M.where(text, test)
-  return { text = text, fits = test }
-end
-
-local function has_only(spec, given)
-  for name, value in next, given do
-    if spec[name] == nil or not fits(spec[name], value) then
-      return false
-    end
-  end
-  return true
+  return { text = text, test = test }
 end
 
 --- A table with these fields and no others.
 ---@param spec table<any, haplua.options.Kind>
 ---@param required any[]?  the fields that it must have
 function M.record(spec, required)
-  return {
-    spec = spec,
-    required = required,
-    fits = function(value)
-      for i = 1, type(value) == "table" and required and #required or 0 do
-        if value[required[i]] == nil then
-          return false
-        end
-      end
-      return type(value) == "table" and has_only(spec, value)
-    end,
-  }
+  return { spec = spec, required = required }
 end
 
 --- Raise a text with the script's line: what else is wrong with arguments.
@@ -149,7 +135,7 @@ end
 ---@param spec table<any, haplua.options.Kind>
 ---@return string?
 function M.problem(given, spec)
-  if type(given) ~= "table" or not has_only(spec, given) then
+  if type(given) ~= "table" or not is_record(given, spec) then
     return require("haplua.base.misuse").text(fits, "options", given, { spec = spec })
   end
 end

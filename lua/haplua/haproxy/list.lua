@@ -6,7 +6,6 @@
 local core = require("haplua.core")
 local reply = require("haplua.reply")
 local is_error = require("haplua.error").is
-local options = require("haplua.base.options")
 local now = require("haplua.task").now
 
 local M = {}
@@ -66,20 +65,19 @@ function M.read(target, kind, ref)
   return reply.entries(dump(target, kind, ref), kind == "map")
 end
 
-local rows = options.list(options.record({ key = "word", value = "word" }, { "key", "value" }))
-
 --- Entries as a script gives them, as two lists: (key, value); {key = value}, in the order of the keys; or
 -- {{key=, value=}, ...}. Raises for anything else.
 ---@param call string  for the error
 ---@return string[] keys, string[] values
 function M.entries(call, key, value)
+  local options = require("haplua.base.options")
   local keys, values = {}, {}
   if type(key) ~= "table" then
     keys[1], values[1] = key, value
     options.argument(call, "key", key, "word")
     options.argument(call, "value", value, "word")
   elseif key[1] ~= nil then
-    options.argument(call, "entries", key, rows)
+    options.argument(call, "entries", key, options.list(options.record({ key = "word", value = "word" }, { "key", "value" })))
     for i, entry in ipairs(key) do
       keys[i], values[i] = entry.key, entry.value
     end
@@ -223,12 +221,12 @@ end
 
 --- Does a map have its entries in the wanted order after `surplus` is removed and `add` is appended?
 local function is_in_order(wanted, keys, values, add, surplus)
-  local goes, order = {}, {}
+  local removed, order = {}, {}
   for _, position in ipairs(surplus) do
-    goes[position] = true
+    removed[position] = true
   end
   for i in ipairs(keys) do
-    order[#order + 1] = not goes[i] and entry_text(keys, values, i) or nil
+    order[#order + 1] = not removed[i] and entry_text(keys, values, i) or nil
   end
   for _, position in ipairs(add) do
     order[#order + 1] = entry_text(wanted.keys, wanted.values, position)

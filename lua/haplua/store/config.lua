@@ -163,7 +163,7 @@ local function read_switches(path, config, found)
   local used = {}
   for name, declared in pairs(found or {}) do
     local where = ("switch '%s'"):format(tostring(name))
-    if not text.fits(name) then
+    if not options.fits(text, name) then
       complain(path, "%s: a switch has a name", where)
     end
     check(path, where, declared, switch_fields)
