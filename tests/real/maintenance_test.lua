@@ -312,6 +312,29 @@ describe("maint, with a configuration", function()
     assert.same({ "^[^/]*/c" }, decode(s:maint("status", "--json")).patterns)
   end)
 
+  it("during restores what was there also when a signal comes while the journal gets the outcome", function()
+    good(s:maint("--acl", "#9999", "on", "^/before"))
+    local ran = support.signalled({ "TERM" }, [[
+      require("haplua.core").use(haproxy.connect(arg[1]))
+      local Journal = getmetatable(require("haplua.store.journal").open(arg[2]))
+      local finish, waits = Journal.finish, true
+      function Journal.finish(...)
+        if waits then
+          waits = false
+          ready()
+          task.sleep(3600)
+        end
+        return finish(...)
+      end
+      require("haplua.maintenance").during({ patterns = { "^/a" }, journal = arg[2], acl = "#9999" }, function()
+        print("the function ran")
+      end)
+    ]], s.socket, s.journal)
+    assert.same({ 143, "" }, { ran.status, ran.out })
+    assert.same({ "^/before" }, s.target:acl_list("#9999"))
+    assert.same({}, decode(s:maint("--acl", "#9999", "status", "--json")).disagreements)
+  end)
+
   it("--wait stays until the end, and restores what was there", function()
     good(s:maint("on", "--path", "/a"))
     support.in_time(function(seconds)
