@@ -96,7 +96,7 @@ end
 
 --- Play a program. Returns what was wrong, or nil.
 local function play(text)
-  local seen = judge.new(folder)
+  local seen = judge.new(folder, is_virtual)
   local root = seen:spawn(whole(assert(load(text, "=history", "t", seen.env))))
   wait_for(root, seen)
   sweep(seen)

@@ -105,7 +105,7 @@ kind(2, function(g)
   return { ("for _ = 1, %d do"):format(g:pick({ 2, 3, 10 })), g:block(3), "end" }
 end, nests)
 
-plain(1, { "do return end", "do return 1, 2 end" })
+plain(1, { "do return end", "do return %N, {} end" })
 plain(1, { "for _ = 1, 20000 do end", "local _ = (\"x\"):rep(10000)" })
 
 -- Coroutines.
