@@ -178,6 +178,19 @@ valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgr
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
 		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)
 
+# Under valgrind: RUNNER='valgrind -q --leak-check=full --error-exitcode=99 --child-silent-after-fork=yes' N=1000.
+# CHECKED=1 builds the distribution's Lua and libuv from source, with assertions and sanitizers, and links them.
+HISTORIES := $(B)/asan/haplua$(if $(CHECKED),-checked)
+.PHONY: histories mutate
+histories: $(if $(RUNNER),$(BIN) $(B)/fake) ## play random programs under the sanitizers; N, SEED, JOBS, RUNNER, CHECKED=1
+	$(Q)$(if $(CHECKED),sh tests/history/checked.sh $(B)/checked)
+	$(Q)$(if $(RUNNER),,$(MAKE) B=$(B)/asan BIN=$(HISTORIES) CFLAGS='$(SANITIZE)' \
+		$(if $(CHECKED),LDFLAGS=-L$(B)/checked) $(HISTORIES) $(B)/asan/fake)
+	$(Q)$(LUA) tests/history/run.lua $(if $(RUNNER),./$(BIN) $(B)/fake,$(HISTORIES) $(B)/asan/fake)
+
+mutate: ## break the code in one place after the other, and see whether a test notices; MUTATE='words'
+	$(Q)$(LUA) tests/mutate/mutate.lua $(MUTATE)
+
 # These objects count the lines that run; B/coverage/*.gcov show the counts.
 COVERAGE := -O0 -g --coverage -fprofile-update=atomic
 COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \

@@ -3,15 +3,22 @@
 --- judge.lua - what a history is held against: the globals that it is given note what happens, and verdict() says what was
 -- wrong. They do what Lua's and haplua's own do.
 --
--- Held against: every task ends; what a task raises is heard, by a call that catches it or by a parent that fails; no
--- deadline is over for a task that has left it; no child's line comes after its run().
+-- Held against: every task ends; what a task raises is heard, by a call that catches it or by a parent that fails; who
+-- waits for a task gets what its function returned; no deadline is over for a task that has left it; a sleep is as long as
+-- it was asked for; no child's line comes after its run().
 
-local M = {}
+local M = {
+  ---@type history.Judge?  the latest
+  current = nil,
+  ---@type table<any, history.Record>  by the handle of a task
+  record_of = setmetatable({}, { __mode = "k" }),
+}
 
 ---@class history.Record  one task
 ---@field handle any[]  its handle, for as long as the history keeps it
 ---@field parent history.Record?  nil where it cannot be told
 ---@field raised any  what its function raised
+---@field returned any[]?  what its function returned
 
 ---@class history.Judge
 ---@field env table  the globals for the history
@@ -73,13 +80,37 @@ end
 function Judge:spawn(fn, ...)
   local record = { parent = self.owner[coroutine.running()], handle = setmetatable({}, weak) }
   self.records[#self.records + 1] = record
+  local function returned(...)
+    record.returned = table.pack(...)
+    return ...
+  end
   local handle = task.spawn(function(...)
     self.owner[coroutine.running()] = record
     local _ <close> = at_end(function(err) record.raised = err end)
-    return fn(...)
+    return returned(fn(...))
   end, ...)
   record.handle[1] = handle
+  M.record_of[handle] = record
   return handle
+end
+
+--- Compare what wait() returned with what the task's function did.
+local function waited(judge, record, ...)
+  local got, returned = table.pack(...), record.returned
+  if not returned or returned.n ~= got.n or not rawequal(returned[1], got[1]) or not rawequal(returned[2], got[2]) then
+    judge:complain("wait() returns %d values, the task %s", got.n, returned and returned.n or "none")
+  end
+  return ...
+end
+
+--- Compare the length of a sleep with what was asked for.
+function Judge:sleep(seconds)
+  local before = task.now()
+  task.sleep(seconds)
+  local late = task.now() - before - seconds
+  if late < -1e-6 or self.is_virtual and late > 1e-6 then
+    self:complain("a sleep of %g s takes %g s", seconds, late + seconds)
+  end
 end
 
 function Judge:deadline(seconds, fn, ...)
@@ -160,10 +191,28 @@ local function note_lines(judge, options)
   return run(options)
 end
 
+--- Look at what wait() returns, for the judge that is in force.
+local function note_waits()
+  local methods = debug.getmetatable(task.spawn(function() end)).__index
+  local wait = methods.wait
+  function methods.wait(handle)
+    local record = M.record_of[handle]
+    if not record then
+      return wait(handle)
+    end
+    return waited(M.current, record, wait(handle))
+  end
+end
+
 ---@param folder string  for the history's files
+---@param is_virtual boolean  is time virtual?
 ---@return history.Judge
-function M.new(folder)
+function M.new(folder, is_virtual)
+  if not M.current then
+    note_waits()
+  end
   local judge = setmetatable({
+    is_virtual = is_virtual,
     records = {}, owner = setmetatable({}, { __mode = "k" }), heard = {}, left = {}, deadlines = {},
     unfinalized = 0,
   }, Judge)
@@ -172,6 +221,7 @@ function M.new(folder)
     task = setmetatable({
       spawn = function(...) return judge:spawn(...) end,
       deadline = function(...) return judge:deadline(...) end,
+      sleep = function(...) return judge:sleep(...) end,
     }, { __index = task }),
     coroutine = coroutines(judge),
     pcall = function(...) return judge:hearing(pcall(...)) end,
@@ -189,6 +239,7 @@ function M.new(folder)
     print = function() end,
   }
   judge.env = setmetatable(env, { __index = _G })
+  M.current = judge
   return judge
 end
 

@@ -14,7 +14,8 @@ package.path = home .. "/?.lua;" .. package.path
 local generate = require("generate")
 local judge = require("judge")
 
-local is_virtual = rawget(_G, "it") ~= nil
+local it = rawget(_G, "it")
+local is_virtual = it ~= nil
 -- Seconds that a history has before it is cancelled, and that it has to end then.
 local LIMIT = is_virtual and 100 or 0.1
 local GRACE = is_virtual and 1000 or 20
@@ -95,10 +96,8 @@ end
 
 --- Play a program. Returns what was wrong, or nil.
 local function play(text)
-  local seen = judge.new(folder)
-  local chunk = assert(load(text, "=history", "t", seen.env))
-  local root = seen:spawn(whole(chunk))
-  chunk = nil
+  local seen = judge.new(folder, is_virtual)
+  local root = seen:spawn(whole(assert(load(text, "=history", "t", seen.env))))
   wait_for(root, seen)
   sweep(seen)
   if root:done() then

@@ -2,9 +2,15 @@
 --
 --- statements.lua - the kinds of statements that random histories are made of.
 -- Each kind has a `weight`, a `group` and a function `make(g)` that returns a statement (program.lua), `g` being the
--- generator. A kind may say that it `nests`, that it is at home `within` a "coroutine", that it must stand `without` a "finalizer", that no seed leaves it out (`always`), that
--- it is for one sort of `time`, and that it is for a history that has a process to itself (`alone`). Statements meet through tables of three: T holds tasks, C coroutines, F
--- functions of coroutine.wrap(), S targets, L locks, W watches, D databases.
+-- generator. Of a kind may be said:
+--   nests    it holds blocks of other statements
+--   always   no seed leaves it out
+--   within   "coroutine": it is rare elsewhere
+--   without  "finalizer": it does not stand there
+--   time     "real" or "virtual": it is for that one alone
+--   alone    it is for histories that have a process to themselves
+-- Statements meet through tables of three: T holds tasks, C coroutines, F functions of coroutine.wrap(), S targets,
+-- L locks, W watches, D databases.
 
 local M = {
   ---@type table[]
@@ -99,7 +105,7 @@ kind(2, function(g)
   return { ("for _ = 1, %d do"):format(g:pick({ 2, 3, 10 })), g:block(3), "end" }
 end, nests)
 
-plain(1, { "do return end", "do return 1, 2 end" })
+plain(1, { "do return end", "do return %N, {} end" })
 plain(1, { "for _ = 1, 20000 do end", "local _ = (\"x\"):rep(10000)" })
 
 -- Coroutines.

@@ -173,6 +173,7 @@ static void what_steers_a_terminal_is_not_printable(void **state)
 		"\xc2x",
 		"\xc0\xaf",
 		"\xe0\x80\x9b",
+		"\xe0\x83\xa9", /* "\xc3\xa9" in three bytes */
 		"\xe2\x80",
 		"\xe2\x80\xae",
 		"\xed\xa0\x80",
