@@ -249,7 +249,7 @@ describe("a function that gets a child's lines", function()
       return select(2, coroutine.resume(co))
     end)
     assert.equal("a", first:wait())
-    first = nil
+    first = nil -- luacheck: ignore 311 (the collector is to have it)
     collectgarbage()
     collectgarbage()
     task.sleep(0.2) -- the child writes while no task runs the coroutine
