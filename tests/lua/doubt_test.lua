@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What is done when it is not known whether HAProxy has done something: its answer was lost, or the connection
--- reset. tests/fault tries that at every byte; here is what it found.
+-- haplua cannot know whether HAProxy has carried out a change when the answer is lost or the connection reset.
+-- tests/fault tries that at every byte; these tests keep what it found.
 
 local support = require("support")
 
@@ -142,7 +142,7 @@ describe("a change without an answer", function()
     return problem.in_doubt, problem
   end
 
-  --- The same, of a request that is read and never answered. fn(target, seconds) gives up after that time.
+  --- As doubt(), of a request that is read and never answered. fn(target, seconds) gives up after that time.
   local function doubt_held(fn)
     local n, problem
     support.in_time(function(seconds)
@@ -204,7 +204,7 @@ describe("a change without an answer", function()
     assert.not_matches(": ;", tostring(problem), 1, true)
   end)
 
-  it("is told of by what breaks off the wait", function()
+  it("is counted by the error that breaks off the wait", function()
     assert.equal(1, (doubt_held(function(target, seconds)
       task.deadline(seconds, add, target)
     end)))
@@ -228,7 +228,7 @@ describe("a change without an answer", function()
       require("haplua.error").new({ kind = "protocol", message = "cut", in_doubt = 1, look = problem.look })), 1, true)
   end)
 
-  it("has the user look for it", function()
+  it("makes the advice say where to look", function()
     for command, look in pairs({
       ["add acl #9999 x"] = "show acl #9999", ["set map /a/b.map k v"] = "show map /a/b.map",
       ["set server app/a1 state maint"] = "show servers state app",

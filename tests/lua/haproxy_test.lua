@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- What scripts and people can give: every value is sent as one word or refused, before anything is sent.
+-- Values that scripts and people give: each is sent as one word, or refused before anything is sent.
 
 local support = require("support")
 
@@ -58,7 +58,7 @@ local function as_haproxy_reads(line)
   return commands
 end
 
---- Bytes out of a line of fake's log.
+--- The bytes that a line of fake's log stands for.
 local function unescape(text)
   return (text:gsub("\\(.)(%x?%x?)", function(kind, hex)
     if kind == "x" then
@@ -148,6 +148,28 @@ describe("a value", function()
     end
     assert.matches("string expected", failure(target.send, target))
     assert.matches("string expected", failure(target.send, target, print))
+    assert.is_true(fake:is_untouched())
+  end)
+
+  it("cannot stand in a list of a negative length", function()
+    local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
+    local target = haproxy.connect(fake.address)
+    local list = setmetatable({ "show" }, {
+      __len = function()
+        return -1
+      end,
+    })
+    for _, call in ipairs({
+      function() target:send(list) end,
+      function() target:batch(list) end,
+      function() target:each(list, { "a" }) end,
+      function() target:each({ "show" }, list) end,
+      function() require("haplua.core").check(list) end,
+      function() require("haplua.core").permit(target, list) end,
+      function() require("haplua.core").encode(list) end,
+    }) do
+      assert.matches("a list expected", failure(call), 1, true)
+    end
     assert.is_true(fake:is_untouched())
   end)
 
@@ -285,7 +307,7 @@ describe("the current target", function()
 end)
 
 describe("the module", function()
-  it("names what it has not", function()
+  it("raises where a name does not exist", function()
     assert.matches("no 'acl_ad'", failure(function()
       return haproxy.acl_ad
     end))
@@ -399,7 +421,7 @@ describe("several targets", function()
     assert.equal(130, ran.status)
   end)
 
-  it("cost a single one nothing: its barrier always passes", function()
+  it("do not concern a single one: its barrier always passes", function()
     assert.equal(0, support.haplua({ "-e", "haproxy.barrier() haproxy.barrier()" }).status)
     local ran = support.haplua({
       "-s", "/a", "-s", "/b", "-e",

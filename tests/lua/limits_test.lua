@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 --
--- What grows: replies without an end, a thousand tasks, two hundred targets, and too few descriptors.
+-- Limits on what grows: replies without an end, a thousand tasks, two hundred targets, and too few descriptors.
 
 local support = require("support")
 
 local MIB = 1 << 20
 
--- Prints by how many bytes the most memory that this process had at once grew while it asked for a reply.
+-- Asks for a reply; prints how that ended, and by how many bytes the peak memory of this process grew.
 local ASK = [[
 local function peak()
   local f <close> = assert(io.open("/proc/self/status"))
@@ -19,7 +19,7 @@ print(ok, ok or e.kind, ok or e.message, ok or #(e.reply or ""))
 print(peak() - before)
 ]]
 
---- Ask a fake that never stops talking. Returns what it led to, and by how much the memory grew.
+--- Ask a fake that never ends its answer. Returns the two lines that ASK prints.
 local function ask_endlessly(options, max_reply)
   local fake <close> = support.fake({ "read", "say \\n", "endless " .. ("x"):rep(100000) .. "\\n" })
   local words = { "-s", "/nowhere", "-e", ASK, fake.address, max_reply }
@@ -52,7 +52,7 @@ describe("a reply without an end", function()
     assert.is_true(grown < 1600 * MIB, grown)
   end)
 
-  it("is told with its command, and status 1", function()
+  it("is an error with its command, and status 1", function()
     local fake <close> = support.fake({ "read", "say \\n", "endless xxxxxxxx\\n" })
     local ran = support.haplua({ "--max-reply", "4K", "-s", fake.address, "-e", 'send("show info")' })
     assert.equal(1, ran.status)

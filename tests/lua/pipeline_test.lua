@@ -13,7 +13,7 @@ local function say(bytes)
   end)
 end
 
---- What `fn(target)` gives, with a fake that answers the only request with these bytes.
+--- The results of `fn(target)`, with a fake that answers the only request with these bytes.
 local function answered(bytes, fn)
   local fake <close> = support.fake({ "read", say(bytes) })
   return fn(haproxy.connect(fake.address))
@@ -106,7 +106,7 @@ describe("a reply", function()
   end)
 
   it("that holds another one's words is not taken apart wrongly", function()
-    -- One command of three is refused: which one must be told, and the count before it.
+    -- The error must name the one command of three that was refused, and count those before it.
     local err = failure(answered, "\n\n[3]: regex '(' is invalid\n\n\n", function(target)
       return target:each({ "add", "acl", "#1" }, { "a", "(", "b" })
     end)
@@ -135,14 +135,14 @@ describe("texts of others", function()
     return texts[1] .. "|" .. texts[2]
   end
 
-  it("come over one connection, and are parted where the lines between them tell how", function()
+  it("share a connection, and are cut apart where the empty lines show their ends", function()
     for text, first in pairs({ ["0x1 a"] = shown, [""] = "" }) do
       local texts = ask({ "read", say("\n" .. first .. "\n" .. got .. "\n"), "next", "reset" })
       assert.equal(text .. "|type=reg, case=sensitive, match=no", texts)
     end
   end)
 
-  it("are asked for one by one where an empty line is in one, or one has not come whole", function()
+  it("are requested one by one where a reply holds an empty line or is incomplete", function()
     local strange = "0x1 a\n\nb\n"
     for _, first in ipairs({ strange .. "\n" .. got .. "\n", shown .. "\n", shown .. "\n" .. got, "" }) do
       local texts = ask({
@@ -152,7 +152,7 @@ describe("texts of others", function()
     end
   end)
 
-  it("that refuse are told from each other", function()
+  it("that refuse are attributed to their commands", function()
     local err = failure(answered, "\n[3]: Unknown ACL identifier.\n\n[3]: Unknown ACL identifier.\n\n", function(target)
       return target:batch(commands)
     end)
@@ -162,7 +162,7 @@ describe("texts of others", function()
 end)
 
 describe("what is not HAProxy", function()
-  it("is told from it", function()
+  it("is recognised, whatever it answers", function()
     for name, bytes in pairs({
       http = HTTP, ssh = "SSH-2.0-OpenSSH_9.2p1 Debian\r\n", redis = "-ERR unknown command 'set'\r\n",
       empty = "", zeros = ("\0"):rep(100), lines = ("\n"):rep(100), text = "hello\n", prompt = "\n> ",
@@ -236,7 +236,7 @@ describe("a connection", function()
     assert.equal("protocol", failure(get, haproxy.connect(fake.address)).kind)
   end)
 
-  it("that the target's process lets wait is broken off by a deadline", function()
+  it("that gets no answer is broken off by task.deadline()", function()
     support.in_time(function(seconds)
       local fake <close> = support.fake({ "read", "hold" })
       local target = haproxy.connect(fake.address, { timeout = 3600 })
@@ -272,7 +272,7 @@ describe("a connection", function()
     assert.equal(50, #fake:wait(50))
   end)
 
-  it("that waits at the gate is let through when another is broken off", function()
+  it("that waits for the connection limit begins when another one is broken off", function()
     local fake <close> = support.fake({
       "hold", "next", "hold", "next", "hold", "next", "hold", "next", "read", "say \\nName: x\\n\\n",
     })
@@ -378,7 +378,7 @@ describe("behind a master CLI", function()
 end)
 
 describe("the trace", function()
-  it("shows both ways on standard error", function()
+  it("shows what is sent and received on standard error", function()
     local fake <close> = support.fake({ "read", "say \\nadmin\\x1b\\n\\n" })
     local ran = support.haplua({ "-v", "-s", fake.address, "-e", "send('show cli level')" })
     assert.matches("> set severity%-output number;show cli level\n", ran.err)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 
--- Is the HAProxy that is asked the process that was changed? Maintenance is put back on another one, and what a person
--- did to the same one is kept.
+-- Is the HAProxy that is asked the process that was changed? In another process haplua puts a maintenance back; in the
+-- same one it keeps what a person did.
 
 local support = require("support")
 local switch = require("haplua.haproxy.switch")
@@ -31,7 +31,7 @@ describe("the process of a change", function()
     assert.is_false(same(setmetatable({ worker = 9 }, { __index = live(500, 400) }), entry(200)))
   end)
 
-  it("is known by when it began where this machine was booted since, or the process tells it", function()
+  it("is recognised by its start where the machine was booted since, or where the process shows its start", function()
     assert.is_true(same(live(500, 400), entry(200, "other")))
     assert.is_false(same(live(500, 400, 1003), entry(200, "other")))
     assert.is_true(same({ worker = 8, started = 1001 }, { worker = 8, started = 1000 }))
@@ -39,7 +39,7 @@ describe("the process of a change", function()
     assert.is_false(same({ worker = 8, started = 1003 }, { worker = 8 }))
   end)
 
-  it("is told from the next one with the same number, on every version and with a clock that is set", function()
+  it("is distinguished from the next one with the same number, on every version and with a clock that is set", function()
     local folder <close> = support.folder()
     local path = folder.write("same_test.lua", [[
       local test = require("haplua.test")

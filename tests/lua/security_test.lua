@@ -293,7 +293,7 @@ describe("the folder that one is in", function()
       run({ "chown", "65534", folder.path .. "/scripts/maint.lua" })
       assert.is_false(is_mine("maint"))
     end
-    -- who gives a path has chosen
+    -- a path is the choice of the user
     local ran = support.haplua({ "-s", "/nowhere", "scripts/maint.lua", cwd = folder.path })
     assert.equal("mine\n", ran.out)
   end)

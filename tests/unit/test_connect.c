@@ -94,7 +94,7 @@ int __wrap_socket(int domain, int type, int protocol)
 	return __real_socket(domain, type, protocol);
 }
 
-/* How often a thread has told the loop. */
+/* How often a thread has woken the loop. */
 int __real_uv_async_send(uv_async_t *async);
 int __wrap_uv_async_send(uv_async_t *async);
 

@@ -63,7 +63,7 @@ static const char *const reading[] = {
 	"s\\how in\\fo",
 };
 
-/* Of each sort one, and what is no command that is known. */
+/* One of each sort, and commands that haplua does not know. */
 static const char *const changing[] = {
 	"add acl #1 x",
 	"\\a\\d\\d acl #1 x",
@@ -107,7 +107,7 @@ static const char *const changing[] = {
 	"add",
 };
 
-/* Whatever names the reference, but not so that this command stays within it. */
+/* They name a reference, and may change something else. */
 static const char *const outside[] = {
 	"add acl #09999 x",
 	"add acl #+9999 x",

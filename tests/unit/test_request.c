@@ -73,7 +73,7 @@ static void a_request_is_written_and_read_to_the_end(void **state)
 	request_drop(r);
 }
 
-/* It is not told before the start has returned. */
+/* Not from within request_start(), where the caller has no reference yet. */
 static void wake_comes_from_the_loop(void **state)
 {
 	(void)state;
@@ -135,8 +135,8 @@ static void what_the_system_does_not_take_at_once_is_written_later(void **state)
 	request_drop(r);
 }
 
-/* Behind a route the writing side is closed; else it is not. */
-static void the_master_is_told_the_end(void **state)
+/* The master waits for the end of the request; a worker would break off its `wait`. */
+static void behind_a_route_the_writing_side_is_closed(void **state)
 {
 	char byte;
 
@@ -360,7 +360,7 @@ int main(void)
 		TEST(wake_comes_from_the_loop),
 		TEST(a_request_leaves_in_one_piece_or_not_at_all),
 		TEST(what_the_system_does_not_take_at_once_is_written_later),
-		TEST(the_master_is_told_the_end),
+		TEST(behind_a_route_the_writing_side_is_closed),
 		TEST(an_answer_has_a_limit),
 		TEST(a_long_answer_comes_whole),
 		TEST(a_reset_before_the_answer_is_tried_again),

@@ -216,8 +216,8 @@ static void a_request_may_be_dropped_in_each_phase(void **state)
 	each_phase(end_by_drop);
 }
 
-/* For a descriptor it waits until its deadline, and then says what was lacking. */
-static void a_lack_is_told_at_the_deadline(void **state)
+/* A request that waits for a free descriptor fails with that, not with a timeout. */
+static void at_the_deadline_what_is_lacking_is_the_error(void **state)
 {
 	struct request *r;
 
@@ -238,7 +238,7 @@ int main(void)
 		TEST(sixty_thousand_may_fail_at_once),
 		TEST(a_deadline_ends_each_phase),
 		TEST(a_request_may_be_dropped_in_each_phase),
-		TEST(a_lack_is_told_at_the_deadline),
+		TEST(at_the_deadline_what_is_lacking_is_the_error),
 	};
 
 	int failed = cmocka_run_group_tests_name("request_queue", tests, NULL, NULL);
