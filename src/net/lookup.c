@@ -12,50 +12,45 @@
 /* At most so many look-ups run at once; the others wait for one of them to end. */
 #define THREADS_MAX 32
 
-enum state { QUEUED, RUNNING, FOUND, CANCELLED };
-
-/* Belongs to the loop's thread, except that a thread frees one that was CANCELLED while
- * it was RUNNING. */
 struct lookup {
 	struct address address;
 	uv_async_t *async; /* owned while open, then by its close callback */
 	lookup_done *done;
 	void *owner; /* borrowed */
 	/* From here on under pool.lock. */
-	enum state state;
-	int rc;                 /* FOUND: what getaddrinfo() returned */
+	enum {
+		PENDING,
+		FOUND,
+		CANCELLED
+	} state;                /* a thread frees one that is CANCELLED */
+	int rc;                 /* FOUND: as for `done` */
 	struct addrinfo *found; /* owned */
-	struct lookup *next;    /* QUEUED */
+	struct lookup *next;
 };
 
 static struct {
 	pthread_mutex_t lock;
-	struct lookup *first, **last; /* QUEUED */
+	struct lookup *first, **last; /* no thread has taken them yet */
 	int threads;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &pool.first};
 
 /* libuv's code for one of getaddrinfo()'s. */
 static int code_of(int rc)
 {
-	static const struct {
-		int eai, code;
-	} codes[] = {
-		{0, 0},
-		{EAI_AGAIN, UV_EAI_AGAIN},
-		{EAI_FAIL, UV_EAI_FAIL},
-		{EAI_MEMORY, UV_EAI_MEMORY},
-		{EAI_NODATA, UV_EAI_NODATA},
-		{EAI_ADDRFAMILY, UV_EAI_ADDRFAMILY},
-		{EAI_FAMILY, UV_EAI_FAMILY},
-		{EAI_SERVICE, UV_EAI_SERVICE},
-	};
-
-	if (rc == EAI_SYSTEM)
+	switch (rc) {
+	case 0:
+		return 0;
+	case EAI_SYSTEM:
 		return -errno;
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-		if (codes[i].eai == rc)
-			return codes[i].code;
-	return UV_EAI_NONAME;
+	case EAI_AGAIN:
+		return UV_EAI_AGAIN;
+	case EAI_FAIL:
+		return UV_EAI_FAIL;
+	case EAI_MEMORY:
+		return UV_EAI_MEMORY;
+	default:
+		return UV_EAI_NONAME;
+	}
 }
 
 static int find(const struct address *a, int flags, struct addrinfo **found)
@@ -76,18 +71,6 @@ int lookup_number(const struct address *a, struct addrinfo **found)
 	return find(a, AI_NUMERICHOST, found);
 }
 
-/* Take the oldest look-up off the queue. Under the lock. */
-static struct lookup *next_queued(void)
-{
-	struct lookup *l = pool.first;
-
-	if (l)
-		pool.first = l->next;
-	if (!pool.first)
-		pool.last = &pool.first;
-	return l;
-}
-
 static void release(struct lookup *l)
 {
 	if (l->found)
@@ -95,27 +78,32 @@ static void release(struct lookup *l)
 	free(l);
 }
 
+/* Look up one name. Under the lock, which is open meanwhile. */
+static void run(struct lookup *l)
+{
+	if (l->state == PENDING) {
+		pthread_mutex_unlock(&pool.lock);
+		l->rc = find(&l->address, 0, &l->found);
+		pthread_mutex_lock(&pool.lock);
+	}
+	if (l->state == CANCELLED) {
+		release(l);
+	} else {
+		l->state = FOUND;
+		uv_async_send(l->async);
+	}
+}
+
 static void *work(void *unused)
 {
 	struct lookup *l;
 
 	pthread_mutex_lock(&pool.lock);
-	while ((l = next_queued())) {
-		struct addrinfo *found;
-
-		l->state = RUNNING;
-		pthread_mutex_unlock(&pool.lock);
-		int rc = find(&l->address, 0, &found);
-
-		pthread_mutex_lock(&pool.lock);
-		l->rc = rc;
-		l->found = found;
-		if (l->state == CANCELLED) {
-			release(l);
-		} else {
-			l->state = FOUND;
-			uv_async_send(l->async);
-		}
+	while ((l = pool.first)) {
+		pool.first = l->next;
+		if (!pool.first)
+			pool.last = &pool.first;
+		run(l);
 	}
 	pool.threads--;
 	pthread_mutex_unlock(&pool.lock);
@@ -138,7 +126,7 @@ static int start_thread(void)
 	return -rc;
 }
 
-/* Queue it, and have a thread come to it. 0 or -errno. */
+/* Put it into the queue, for a new thread if there may be one more. 0 or -errno. */
 static int enqueue(struct lookup *l)
 {
 	int rc = 0;
@@ -165,19 +153,14 @@ static void on_closed(uv_handle_t *handle)
 
 static void on_found(uv_async_t *async)
 {
-	struct lookup *l = async->data;
-	lookup_done *done = l->done;
-	void *owner = l->owner;
-
+	/* The thread that woke the loop holds the lock until it has done so. */
 	pthread_mutex_lock(&pool.lock);
-	struct addrinfo *found = l->found;
-	int rc = l->rc;
+	struct lookup l = *(struct lookup *)async->data;
 
-	l->found = NULL;
 	pthread_mutex_unlock(&pool.lock);
+	free(async->data);
 	uv_close((uv_handle_t *)async, on_closed);
-	release(l);
-	done(owner, rc, found);
+	l.done(l.owner, l.rc, l.found);
 }
 
 int lookup_start(struct lookup **out, uv_loop_t *loop, const struct address *a,
@@ -192,7 +175,7 @@ int lookup_start(struct lookup **out, uv_loop_t *loop, const struct address *a,
 		free(async);
 		return rc;
 	}
-	*l = (struct lookup){*a, async, done, owner, QUEUED, 0, NULL, NULL};
+	*l = (struct lookup){.address = *a, .async = async, .done = done, .owner = owner};
 	async->data = l;
 	rc = enqueue(l);
 	if (rc < 0) {
@@ -204,30 +187,16 @@ int lookup_start(struct lookup **out, uv_loop_t *loop, const struct address *a,
 	return 0;
 }
 
-/* Under the lock. */
-static void unqueue(struct lookup *l)
-{
-	struct lookup **link = &pool.first;
-
-	while (*link != l)
-		link = &(*link)->next;
-	*link = l->next;
-	if (pool.last == &l->next)
-		pool.last = link;
-}
-
 void lookup_cancel(struct lookup *l)
 {
 	uv_async_t *async = l->async;
 
 	pthread_mutex_lock(&pool.lock);
-	bool runs = l->state == RUNNING;
+	bool ended = l->state == FOUND;
 
-	if (l->state == QUEUED)
-		unqueue(l);
 	l->state = CANCELLED;
 	pthread_mutex_unlock(&pool.lock);
 	uv_close((uv_handle_t *)async, on_closed);
-	if (!runs)
+	if (ended)
 		release(l);
 }

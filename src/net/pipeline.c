@@ -256,7 +256,6 @@ int pipeline_next(struct pipeline *p, struct pipeline_reply *out)
 	rc = cut_answer(&p->lines[p->oldest], &reply, &whole);
 	if (rc == 0)
 		return PIPELINE_WAIT;
-	out->command = pipeline_command(p, p->answered);
 	out->text = reply;
 	if (rc < 0)
 		return give_up(p, rc, out);

@@ -49,10 +49,9 @@ struct pipeline_entry {
 };
 
 struct pipeline_reply {
-	size_t index;        /* of its command, from 0 */
-	struct span command; /* as encoded */
-	struct span text;    /* the body, or HAProxy's words when rc < 0 */
-	int rc;              /* from reply_check(); `text` is valid until the next call */
+	size_t index;      /* of its command, from 0 */
+	struct span text;  /* the body, or HAProxy's words when rc < 0 */
+	int rc;            /* from reply_check(); `text` is valid until the next call */
 	size_t in_doubt;   /* rc < 0: changes that HAProxy may have carried out or not */
 	const char *phase; /* of a request that failed (request.h), "read" for an answer
 			      that was cut; else NULL */
