@@ -181,6 +181,6 @@ return {
     old = "last = first + rule.count - n - 1", new = "last = first + rule.count - n",
     tests = { "lua/window_test.lua", "lua/calendar_test.lua" } },
   { file = "lua/haplua/base/options.lua", what = "a list with a hole is a list",
-    old = "    return n == #value\n", new = "    return true\n",
+    old = "  return n == #value\n", new = "  return true\n",
     tests = { "lua/options_test.lua", "lua/arguments_test.lua" } },
 }
