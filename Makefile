@@ -33,10 +33,9 @@ Q := $(if $(V),,@)
 OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c')) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
-# No socket, no Lua: what fuzzers link. Unit tests link TESTED.
+# No socket, no Lua: what unit tests and fuzzers link.
 PURE    := base/buf base/err base/multiset base/typo os/clock \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
-TESTED  := $(PURE) os/child os/file
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
@@ -74,10 +73,14 @@ $(B)/modules.o: $(B)/modules.c
 $(B)/packages-%: tests/packages.sh
 	$(Q)mkdir -p $(B) && sh tests/packages.sh $* && touch $@
 
+# All but main(): a test program takes out of it what it calls.
+$(B)/libhaplua.a: $(filter-out $(B)/main.o,$(OBJECTS))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
 # A test program is linked with the wraps that its marker comment asks for.
-$(B)/test_%: tests/unit/test_%.c $(TESTED:%=$(B)/%.o) | $(B)/packages-check
+$(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a | $(B)/packages-check
 	@echo "CC   $<"
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(TESTED:%=$(B)/%.o) \
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
 
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) | $(B)/packages-fuzz
