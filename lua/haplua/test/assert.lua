@@ -82,10 +82,12 @@ local function compare(expected, actual)
       seen[a] = seen[a] or {}
       seen[a][b] = true
       for key, value in next, a do
-        if b[key] == nil then
+        local other = b[key]
+        if other == nil then
           return false, way_to(pair, key)
+        elseif not rawequal(value, other) then
+          todo[#todo + 1] = { value, other, outer = pair, key = key }
         end
-        todo[#todo + 1] = { value, b[key], outer = pair, key = key }
       end
       for key in next, b do
         if a[key] == nil then
