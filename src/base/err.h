@@ -8,41 +8,55 @@
 #ifndef HAP_ERR_H
 #define HAP_ERR_H
 
+/* Each code of our own: its number, the `kind` of its error object, and its text. From
+ * -10020 on nothing was sent. */
+#define ERR_MAP(X)                                                                       \
+	X(HAP_ENOMEM, -10001, "memory", "out of memory")                                 \
+	X(HAP_EREFUSED, -10002, "refused", "HAProxy refused")                            \
+	X(HAP_EDENIED, -10003, "denied",                                                 \
+	  "the socket's level does not allow this command")                              \
+	X(HAP_EPROTOCOL, -10004, "protocol", "the answer was cut or is not understood")  \
+	X(HAP_ETIMEOUT, -10005, "timeout", "no whole answer in time")                    \
+	X(HAP_EINTERRUPTED, -10006, "interrupted", "interrupted")                        \
+	X(HAP_ELIMIT, -10007, "protocol", "the answer is larger than the limit")         \
+	X(HAP_EBARRIER, -10008, "interrupted",                                           \
+	  "another target's run ended before the barrier")                               \
+	X(HAP_EWORKER, -10012, "unreachable",                                            \
+	  "the master process does not reach its worker")                                \
+	X(HAP_EDEADLOCK, -10009, "interrupted", "every task waits for another one")      \
+	X(HAP_EREADONLY, -10010, "denied",                                               \
+	  "--read-only refuses what changes HAProxy or is not known to "                 \
+	  "leave it alone; nothing was sent")                                            \
+	X(HAP_EONLY, -10011, "denied",                                                   \
+	  "--only refuses what is not known to stay within its references; "             \
+	  "nothing was sent")                                                            \
+	X(HAP_ENEWLINE, -10020, "refused", "a newline cannot be sent")                   \
+	X(HAP_ENUL, -10021, "refused", "a NUL byte cannot be sent")                      \
+	X(HAP_EEMPTY, -10022, "refused", "an empty word or command cannot be sent")      \
+	X(HAP_ELONG, -10023, "refused", "the command is too long")                       \
+	X(HAP_EWORDS, -10024, "refused", "the command has too many words")               \
+	X(HAP_ESECOND, -10025, "refused",                                                \
+	  "an unescaped ';' would begin a second command")                               \
+	X(HAP_EMARK, -10026, "refused", "'<<' would make HAProxy wait for a payload")    \
+	X(HAP_EESCAPE, -10027, "refused", "a lone backslash ends the command")           \
+	X(HAP_EPAYLOAD, -10028, "refused",                                               \
+	  "a payload needs lines, none of them empty or ended by CR")                    \
+	X(HAP_EPAIRS, -10030, "refused",                                                 \
+	  "a line of the payload is not a key, a space and a value")                     \
+	X(HAP_ENUMBER, -10031, "refused",                                                \
+	  "a number expected at the end; HAProxy would take this for 0")                 \
+	X(HAP_ENOLINES, -10032, "refused", "this command takes no payload")              \
+	X(HAP_EROUTE, -10029, "refused",                                                 \
+	  "a command may not choose its process with '@'")                               \
+	X(HAP_EADDRESS, -10040, "refused", "not an address")                             \
+	X(HAP_EPATH, -10041, "refused", "the socket path is too long")                   \
+	X(HAP_EPROCESS, -10042, "refused",                                               \
+	  "a process of the master CLI is a word such as @1 or @!PID")
+
 enum hap_err {
-	HAP_ENOMEM = -10001,   /* out of memory */
-	HAP_EREFUSED = -10002, /* HAProxy answered that it will not */
-	HAP_EDENIED = -10003,  /* HAProxy answered that this socket's level is too low */
-	HAP_EPROTOCOL =
-		-10004, /* the answer was cut, or is not what this command answers */
-	HAP_ETIMEOUT = -10005,     /* the deadline passed */
-	HAP_EINTERRUPTED = -10006, /* a signal or a cancelled task ended the wait */
-	HAP_ELIMIT = -10007,       /* the answer is larger than the limit */
-	HAP_EBARRIER = -10008,     /* another target's run ended before the barrier */
-	HAP_EDEADLOCK = -10009,    /* every task waits for another one */
-	HAP_EREADONLY = -10010,    /* --read-only; nothing was sent */
-	HAP_EONLY = -10011,        /* not known to stay within --only; nothing was sent */
-	HAP_EWORKER = -10012, /* the master answered that it cannot reach its worker */
-
-	/* Words and commands that cannot be encoded; nothing was sent. */
-	HAP_ENEWLINE = -10020, /* a word holds LF, which no version takes safely */
-	HAP_ENUL = -10021,     /* a word holds NUL, which separates commands on 3.2 */
-	HAP_EEMPTY = -10022,  /* an empty word or command: there is no way to write one */
-	HAP_ELONG = -10023,   /* the command is over HAP_COMMAND_MAX bytes */
-	HAP_EWORDS = -10024,  /* the command has over 64 words; HAProxy drops the rest */
-	HAP_ESECOND = -10025, /* an unescaped ';' would begin a second command */
-	HAP_EMARK = -10026,   /* the command would be taken for one with a payload */
-	HAP_EESCAPE = -10027, /* a lone backslash ends the command */
-	HAP_EPAYLOAD = -10028, /* a payload with an empty line inside or with no line */
-	HAP_EPAIRS = -10030,   /* a payload line of `add map` that is not "KEY VALUE" */
-	HAP_ENUMBER = -10031,  /* a word that HAProxy would take for 0 in silence */
-	HAP_ENOLINES = -10032, /* a payload for a command that takes none */
-	HAP_EROUTE =
-		-10029, /* '@' would send the command past the master's chosen process */
-
-	/* Addresses. */
-	HAP_EADDRESS = -10040, /* not one of the forms that address.h lists */
-	HAP_EPATH = -10041,    /* a socket path longer than the system's limit */
-	HAP_EPROCESS = -10042  /* a route that is no process of the master CLI */
+#define CODE(name, number, kind, text) name = (number),
+	ERR_MAP(CODE)
+#undef CODE
 };
 
 /* Exit status of a script; 128 + n after signal n. */

@@ -49,17 +49,30 @@ size_t typo_distance(struct span typed, struct span meant)
 									    : TYPO_FAR;
 }
 
-const char *typo_nearest(const char *typed, const char *const *candidates)
+static const char *name_of(const void *entry)
+{
+	return *(const char *const *)entry;
+}
+
+const void *typo_exact(const char *name, const void *names, size_t size)
+{
+	for (const char *entry = names; name_of(entry); entry += size)
+		if (strcmp(name_of(entry), name) == 0)
+			return entry;
+	return NULL;
+}
+
+const char *typo_nearest(const char *typed, const void *names, size_t size)
 {
 	const char *nearest = NULL;
 	size_t least_edits = TYPO_FAR;
 
-	for (; *candidates; candidates++) {
-		size_t edits = typo_distance(span_of(typed), span_of(*candidates));
+	for (const char *entry = names; name_of(entry); entry += size) {
+		size_t edits = typo_distance(span_of(typed), span_of(name_of(entry)));
 
 		if (edits < least_edits) {
 			least_edits = edits;
-			nearest = *candidates;
+			nearest = name_of(entry);
 		}
 	}
 	return nearest;

@@ -18,8 +18,13 @@
  * and no typing error; or one of them is empty or over 64 bytes. */
 size_t typo_distance(struct span typed, struct span meant);
 
-/* The candidate nearest to `typed`, the first of several that are equally near, or NULL.
- * `candidates` ends with NULL. */
-const char *typo_nearest(const char *typed, const char *const *candidates);
+/* `names` is an array of entries of `size` bytes. Each begins with a pointer to its name;
+ * NULL ends the array. */
+
+/* The entry of this very name, or NULL. */
+const void *typo_exact(const char *name, const void *names, size_t size);
+
+/* The name nearest to `typed`, the first of several that are equally near, or NULL. */
+const char *typo_nearest(const char *typed, const void *names, size_t size);
 
 #endif

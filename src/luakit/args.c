@@ -3,6 +3,7 @@
  * args.c - arguments that several bindings take. */
 #include "luakit/args.h"
 #include "base/err.h"
+#include "base/typo.h"
 #include "luakit/error.h"
 
 #include <lauxlib.h>
@@ -46,17 +47,6 @@ int args_length(lua_State *L, int index, const char *what)
 	return (int)n;
 }
 
-static int unknown_option(lua_State *L, const char *name, const struct args_option *known)
-{
-	const char *names[OPTIONS_MAX + 1];
-	size_t n = 0;
-
-	do {
-		names[n] = known[n].name;
-	} while (names[n++]);
-	return error_unknown(L, "option", name, names);
-}
-
 /* Raise: the value at -1 of this option has another type. */
 static void wrong_type(lua_State *L, const struct args_option *option)
 {
@@ -82,17 +72,11 @@ static void check_key(lua_State *L, const struct args_option *known, lua_Integer
 	if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 &&
 	    lua_tointeger(L, -2) <= list)
 		return;
-	if (lua_type(L, -2) != LUA_TSTRING) {
-		lua_pop(L, 1);
-		unknown_option(L, luaL_tolstring(L, -1, NULL), known);
-	}
-	const char *name = lua_tostring(L, -2);
-	const struct args_option *option = known;
+	const char *name = luaL_tolstring(L, -2, NULL);
 
-	while (option->name && strcmp(option->name, name) != 0)
-		option++;
-	if (!option->name)
-		unknown_option(L, name, known);
+	if (lua_type(L, -3) != LUA_TSTRING || !typo_exact(name, known, sizeof *known))
+		error_unknown(L, "option", name, known, sizeof *known);
+	lua_pop(L, 1);
 }
 
 void args_push_options(lua_State *L, int index, const struct args_option *known,

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <uv.h>
 
 #define SHOWN_MAX 300
 /* Calls in a traceback: so many from its top, and so many from its bottom. */
@@ -101,7 +100,7 @@ static int error_tostring(lua_State *L)
 	return 1;
 }
 
-static bool is_error(lua_State *L, int index)
+bool error_is(lua_State *L, int index)
 {
 	bool is = false;
 
@@ -113,9 +112,9 @@ static bool is_error(lua_State *L, int index)
 	return is;
 }
 
-static int error_is(lua_State *L)
+static int lerror_is(lua_State *L)
 {
-	lua_pushboolean(L, is_error(L, 1));
+	lua_pushboolean(L, error_is(L, 1));
 	return 1;
 }
 
@@ -125,55 +124,38 @@ static const char *const field_names[] = {
 	"advice", "signal",  "index",   "done",  "in_doubt", "column", "line",  NULL};
 enum { FIRST_INTEGER = 9 };
 
-/* Append "; did you mean 'NAME'?" to the string on top, where a name is near. */
-static void add_hint(lua_State *L, const char *nearest)
+int error_unknown(lua_State *L, const char *what, const char *name, const void *known,
+		  size_t size)
 {
-	if (!nearest)
-		return;
-	lua_pushfstring(L, "; did you mean '%s'?", nearest);
-	lua_concat(L, 2);
+	const char *nearest = typo_nearest(name, known, size);
+
+	return error_misuse(
+		L, nearest ? "unknown %s '%s'; did you mean '%s'?" : "unknown %s '%s'",
+		what, name, nearest);
 }
 
-int error_unknown(lua_State *L, const char *what, const char *name,
-		  const char *const *known)
+static void check_kind(lua_State *L, const char *name)
 {
-	luaL_checkstack(L, 8, NULL);
-	lua_pushfstring(L, "unknown %s '%s'", what, name);
-	add_hint(L, typo_nearest(name, known));
-	return error_misuse(L, "%s", lua_tostring(L, -1));
-}
-
-static int unknown_kind(lua_State *L, const char *name)
-{
-	const char *known[ERROR_KINDS + 1];
-	size_t n = 0;
-
-	do {
-		known[n] = error_kinds[n].name;
-	} while (known[n++]);
-	return error_unknown(L, "kind", name, known);
+	if (!err_kind_find(name))
+		error_unknown(L, "kind", name, error_kinds, sizeof *error_kinds);
 }
 
 /* Raise where the key at -2 and the value at -1 are no field of an error object. */
 static void check_field(lua_State *L)
 {
-	size_t i = 0;
-
 	if (lua_type(L, -2) != LUA_TSTRING)
 		error_misuse(L, "a field's name is a string, not a %s",
 			     luaL_typename(L, -2));
 	const char *name = lua_tostring(L, -2);
+	const char *const *field = typo_exact(name, field_names, sizeof *field_names);
 
-	while (field_names[i] && strcmp(field_names[i], name) != 0)
-		i++;
-	if (!field_names[i])
-		error_unknown(L, "field", name, field_names);
-	bool is_right =
-		i < FIRST_INTEGER ? lua_type(L, -1) == LUA_TSTRING : lua_isinteger(L, -1);
+	if (!field)
+		error_unknown(L, "field", name, field_names, sizeof *field_names);
+	bool is_integer = field - field_names >= FIRST_INTEGER;
 
-	if (!is_right)
+	if (is_integer ? !lua_isinteger(L, -1) : lua_type(L, -1) != LUA_TSTRING)
 		error_misuse(L, "%s: %s expected, got %s", name,
-			     i < FIRST_INTEGER ? "a string" : "an integer",
+			     is_integer ? "an integer" : "a string",
 			     luaL_typename(L, -1));
 }
 
@@ -188,8 +170,7 @@ static int error_new(lua_State *L)
 	lua_pushliteral(L, "kind");
 	if (lua_rawget(L, 1) == LUA_TNIL)
 		error_misuse(L, "kind: a string expected, got nil");
-	if (!err_kind_find(lua_tostring(L, -1)))
-		unknown_kind(L, lua_tostring(L, -1));
+	check_kind(L, lua_tostring(L, -1));
 	lua_settop(L, 1);
 	luaL_setmetatable(L, ERROR_OBJECT);
 	return 1;
@@ -218,8 +199,7 @@ static int error_raise_kind(lua_State *L)
 {
 	const char *kind = luaL_checkstring(L, 1);
 
-	if (!err_kind_find(kind))
-		unknown_kind(L, kind);
+	check_kind(L, kind);
 	return raise_kind(L, kind, 2);
 }
 
@@ -283,7 +263,7 @@ static void push_kinds(lua_State *L)
 int luaopen_haplua_error(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{"is", error_is},
+		{"is", lerror_is},
 		{"new", error_new},
 		{"raise", error_raise_kind},
 		{"refuse", error_refuse},
@@ -322,35 +302,18 @@ static const char *timed_out(const struct error_about *about)
 	return "no answer within";
 }
 
-static void push_message(lua_State *L, int rc, const struct error_about *about)
-{
-	char text[64];
-
-	if (rc == HAP_ETIMEOUT && about->seconds > 0) {
-		if (about->command.p)
-			snprintf(text, sizeof text, "%s %g s", timed_out(about),
-				 about->seconds);
-		else
-			snprintf(text, sizeof text, "the deadline of %g s is over",
-				 about->seconds);
-		lua_pushstring(L, text);
-	} else if (rc == HAP_ELIMIT && about->limit > 0) {
-		snprintf(text, sizeof text, "the answer is over %zu bytes (--max-reply)",
-			 about->limit);
-		lua_pushstring(L, text);
-	} else if (rc == HAP_EINTERRUPTED && about->signal) {
-		lua_pushfstring(L, "interrupted by SIG%s", sigabbrev_np(about->signal));
-	} else {
-		lua_pushstring(L, err_text(rc));
-	}
-}
-
 static void set_span(lua_State *L, const char *name, struct span s)
 {
 	if (!s.p)
 		return;
 	lua_pushlstring(L, s.p, s.n);
 	lua_setfield(L, -2, name);
+}
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+	if (text)
+		set_span(L, name, span_of(text));
 }
 
 static void set_integer(lua_State *L, const char *name, size_t value)
@@ -361,6 +324,27 @@ static void set_integer(lua_State *L, const char *name, size_t value)
 	lua_setfield(L, -2, name);
 }
 
+static void set_message(lua_State *L, int rc, const struct error_about *about)
+{
+	char text[64];
+	const char *message = text;
+
+	if (rc == HAP_ETIMEOUT && about->seconds > 0 && about->command.p)
+		snprintf(text, sizeof text, "%s %g s", timed_out(about), about->seconds);
+	else if (rc == HAP_ETIMEOUT && about->seconds > 0)
+		snprintf(text, sizeof text, "the deadline of %g s is over",
+			 about->seconds);
+	else if (rc == HAP_ELIMIT && about->limit > 0)
+		snprintf(text, sizeof text, "the answer is over %zu bytes (--max-reply)",
+			 about->limit);
+	else if (rc == HAP_EINTERRUPTED && about->signal)
+		snprintf(text, sizeof text, "interrupted by SIG%s",
+			 sigabbrev_np(about->signal));
+	else
+		message = err_text(rc);
+	set_text(L, "message", message);
+}
+
 void error_push(lua_State *L, int rc, const struct error_about *about)
 {
 	static const struct error_about nothing;
@@ -369,24 +353,13 @@ void error_push(lua_State *L, int rc, const struct error_about *about)
 		about = &nothing;
 	luaL_checkstack(L, 4, NULL);
 	lua_createtable(L, 0, 8);
-	lua_pushstring(L, err_kind(rc));
-	lua_setfield(L, -2, "kind");
-	if (rc > HAP_ENOMEM) {
-		lua_pushstring(L, uv_err_name(rc));
-		lua_setfield(L, -2, "code");
-	}
-	push_message(L, rc, about);
-	lua_setfield(L, -2, "message");
+	set_text(L, "kind", err_kind(rc));
+	set_text(L, "code", rc > HAP_ENOMEM ? err_name(rc) : NULL);
+	set_message(L, rc, about);
 	set_span(L, "command", about->command);
 	set_span(L, "reply", about->reply);
-	if (about->target) {
-		lua_pushstring(L, about->target);
-		lua_setfield(L, -2, "target");
-	}
-	if (about->phase) {
-		lua_pushstring(L, about->phase);
-		lua_setfield(L, -2, "phase");
-	}
+	set_text(L, "target", about->target);
+	set_text(L, "phase", about->phase);
 	set_integer(L, "signal", (size_t)about->signal);
 	set_integer(L, "index", about->index);
 	set_integer(L, "in_doubt", about->in_doubt);
@@ -397,7 +370,7 @@ void error_push(lua_State *L, int rc, const struct error_about *about)
 
 void error_in_doubt(lua_State *L, int index, size_t in_doubt)
 {
-	if (!is_error(L, index))
+	if (!error_is(L, index))
 		return;
 	if (lua_getfield(L, index, "command") == LUA_TNIL) {
 		lua_pushinteger(L, (lua_Integer)in_doubt);

@@ -30,6 +30,9 @@ struct error_about {
 /* Make the metatable, and push the table that docs/types/error.lua describes. [-0, +1] */
 int luaopen_haplua_error(lua_State *L);
 
+/* Is the value at `index` an error object? */
+bool error_is(lua_State *L, int index);
+
 /* Push the error object for a code. [-0, +1] */
 void error_push(lua_State *L, int rc, const struct error_about *about);
 
@@ -43,10 +46,10 @@ void error_in_doubt(lua_State *L, int index, size_t in_doubt);
 /* Raise an argument error with the script's own line before it, not the host's. */
 int error_misuse(lua_State *L, const char *format, ...);
 
-/* Raise an argument error: "unknown WHAT 'NAME'", with the nearest of the `known` names,
- * which NULL ends. */
-int error_unknown(lua_State *L, const char *what, const char *name,
-		  const char *const *known);
+/* Raise an argument error: "unknown WHAT 'NAME'", with the nearest of the `known` names
+ * (typo.h: entries of `size` bytes). */
+int error_unknown(lua_State *L, const char *what, const char *name, const void *known,
+		  size_t size);
 
 /* Push a traceback that names the script's lines only. [-0, +1] */
 void error_traceback(lua_State *L, lua_State *of);

@@ -19,28 +19,15 @@
 
 /* The umask is the whole process's; nothing else runs meanwhile that would create a
  * file. */
-int file_create(const char *path, mode_t mode)
+int file_create(const char *path, mode_t type, mode_t mode)
 {
 	mode_t mask = umask(0);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	int rc = fd < 0 ? -errno : 0;
+	int rc = type == S_IFDIR ? mkdir(path, mode) : mknod(path, type | mode, 0);
 
-	umask(mask);
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-int file_folder(const char *path, mode_t mode)
-{
-	mode_t mask = umask(0);
-	int rc = mkdir(path, mode) < 0 ? -errno : 0;
-
+	rc = rc < 0 ? -errno : 0;
 	umask(mask);
 	return rc;
 }
-
-/* Whose a file is. */
 
 static bool is_private_group(gid_t gid, uid_t uid)
 {
@@ -76,8 +63,6 @@ bool file_is_ours(const char *path)
 	return is_private_group(st.st_gid, st.st_uid) ||
 	       is_private_group(st.st_gid, geteuid());
 }
-
-/* Reading. */
 
 int file_list(const char *path, struct buf *names)
 {

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 /* The largest slot that can be locked. */
 #define FILE_SLOT_MAX (INT64_MAX - 1)
@@ -22,10 +22,9 @@
  * primary group, of the same name, without other members. */
 bool file_is_ours(const char *path);
 
-/* Create an empty file, or a folder, with exactly this mode, whatever the umask.
- * UV_EEXIST: there is one. */
-int file_create(const char *path, mode_t mode);
-int file_folder(const char *path, mode_t mode);
+/* Create an empty file (S_IFREG) or a folder (S_IFDIR) with exactly this mode, whatever
+ * the umask. UV_EEXIST: there is one. */
+int file_create(const char *path, mode_t type, mode_t mode);
 
 /* Append the names in a folder to `names`, each with its NUL, in no order; "." and ".."
  * are left out. After a failure `names` holds nothing of value; the caller always frees

@@ -18,101 +18,77 @@
 #define SUFFIX    ".haplua-new"
 
 struct replace {
-	char path[PATH_MAX]; /* the file itself, links resolved */
-	char name[NAME_MAX + 1];
+	char name[NAME_MAX + 1]; /* of the file itself, links resolved */
 	char new_name[NAME_MAX + 1];
-	int folder, fd; /* of the new file; -1: not open */
+	int folder; /* that it lies in */
+	int fd;     /* of the new file; -1: not open */
 	bool existed, created;
 	struct stat before;
 	const char *what;
 };
 
-/* Finding the file. */
-
-/* PATH's folder and "/" into `to`; returns its length, or UV_ENAMETOOLONG. */
-static int copy_folder(char to[PATH_MAX], const char *path)
+/* Open a folder, relative to r->folder, in the place of that one. */
+static int open_folder(struct replace *r, const char *path, int flags)
 {
-	const char *slash = strrchr(path, '/');
-	int n = slash ? (int)(slash - path + 1) : 2;
+	int fd = openat(r->folder, path, flags | O_DIRECTORY | O_CLOEXEC);
 
-	if (n >= PATH_MAX)
-		return -ENAMETOOLONG;
-	memcpy(to, slash ? path : "./", (size_t)n);
-	to[n] = '\0';
-	return n;
-}
-
-/* Where the link `path` leads, into `to`. UV_EINVAL: it is no link. */
-static int follow(char to[PATH_MAX], const char *path)
-{
-	char link[PATH_MAX];
-	ssize_t n = readlink(path, link, sizeof link - 1);
-
-	if (n < 0)
+	if (fd < 0)
 		return -errno;
-	link[n] = '\0';
-	int at = *link == '/' ? 0 : copy_folder(to, path);
-
-	if (at < 0 || at + n >= PATH_MAX)
-		return -ENAMETOOLONG;
-	memcpy(to + at, link, (size_t)n + 1);
+	if (r->folder >= 0)
+		close(r->folder);
+	r->folder = fd;
 	return 0;
 }
 
-/* Set r->path. A link may lead to a file that is not there. */
-static int resolve(struct replace *r, const char *path)
+/* Cut PATH, which is relative to r->folder, into its name and its folder, and open that.
+ */
+static int enter(struct replace *r, char *path)
 {
-	char at[PATH_MAX], next[PATH_MAX], folder[PATH_MAX];
-	size_t n = strlen(path);
+	char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
 
-	if (n >= sizeof at)
+	if (strlen(name) > NAME_MAX)
 		return -ENAMETOOLONG;
-	if (n == 0 || path[n - 1] == '/')
+	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return -EISDIR;
-	memcpy(at, path, n + 1);
-	for (int i = 0; i < LINKS_MAX; i++) {
-		if (realpath(at, r->path))
-			return 0;
-		if (errno != ENOENT)
-			return -errno;
-		int rc = follow(next, at);
+	strcpy(r->name, name);
+	if (slash)
+		slash[1] = '\0';
+	return open_folder(r, slash ? path : ".", O_PATH);
+}
 
-		if (rc == 0) {
-			memcpy(at, next, sizeof at);
-			continue;
-		}
-		if (rc != -ENOENT && rc != -EINVAL)
-			return rc;
-		rc = copy_folder(next, at);
+/* Follow links to the name of the file itself, which need not be there. */
+static int follow(struct replace *r, const char *path)
+{
+	char at[PATH_MAX];
+
+	if (strlen(path) >= sizeof at)
+		return -ENAMETOOLONG;
+	strcpy(at, path);
+	for (int i = 0; i < LINKS_MAX; i++) {
+		int rc = enter(r, at);
+
 		if (rc < 0)
 			return rc;
-		if (!realpath(next, folder))
-			return -errno;
-		const char *slash = strrchr(at, '/');
+		ssize_t n = readlinkat(r->folder, r->name, at, sizeof at - 1);
 
-		rc = snprintf(r->path, sizeof r->path, "%s/%s", folder[1] ? folder : "",
-			      slash ? slash + 1 : at);
-		return rc < (int)sizeof r->path ? 0 : -ENAMETOOLONG;
+		if (n < 0) /* EINVAL: it is no link */
+			return errno == EINVAL || errno == ENOENT ? 0 : -errno;
+		at[n] = '\0';
 	}
 	return -ELOOP;
 }
 
-static int look(struct replace *r)
+static int look(struct replace *r, const char *path)
 {
-	char folder[PATH_MAX];
-	const char *name = strrchr(r->path, '/') + 1;
-	int rc = copy_folder(folder, r->path);
+	int rc = follow(r, path);
 
-	if (rc < 0 || strlen(name) > NAME_MAX)
-		return -ENAMETOOLONG;
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return -EISDIR;
-	memcpy(r->name, name, strlen(name) + 1);
+	if (rc == 0)
+		rc = open_folder(r, ".", O_RDONLY); /* fsync() takes no O_PATH */
+	if (rc < 0)
+		return rc;
 	snprintf(r->new_name, sizeof r->new_name, ".%.*s" SUFFIX,
-		 (int)(NAME_MAX - sizeof SUFFIX), name);
-	r->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->folder < 0)
-		return -errno;
+		 (int)(NAME_MAX - sizeof SUFFIX), r->name);
 	if (fstatat(r->folder, r->name, &r->before, AT_SYMLINK_NOFOLLOW) == 0)
 		r->existed = true;
 	else if (errno != ENOENT)
@@ -226,11 +202,8 @@ static int sync_to_disk(int fd)
 
 static int replace(struct replace *r, const char *path, struct span text, mode_t mode)
 {
-	r->what = NULL;
-	int rc = resolve(r, path);
+	int rc = look(r, path);
 
-	if (rc == 0)
-		rc = look(r);
 	if (rc < 0)
 		return rc;
 	r->what = "a new file cannot be made beside it";
@@ -260,7 +233,8 @@ int file_replace(const char *path, struct span text, mode_t mode, const char **w
 	*what = NULL;
 	if (!r)
 		return HAP_ENOMEM;
-	r->folder = r->fd = -1;
+	r->folder = AT_FDCWD;
+	r->fd = -1;
 	int rc = replace(r, path, text, mode);
 
 	*what = r->what;

@@ -56,8 +56,8 @@ static int add_folder(const struct watch *w, const char *path, size_t n)
 	return wd < 0 ? -errno : wd;
 }
 
-/* Room for one more name, and for all that can happen to it. */
-static int make_room(struct watch *w)
+/* Add a name, and room for all that can happen to it. */
+static int add_name(struct watch *w, const char *path)
 {
 	size_t n = w->n_names + 1;
 	struct watch_name *names = realloc(w->names, n * sizeof *names);
@@ -70,6 +70,10 @@ static int make_room(struct watch *w)
 	if (!events)
 		return HAP_ENOMEM;
 	w->events = events;
+	names[n - 1].path = strdup(path);
+	if (!names[n - 1].path)
+		return HAP_ENOMEM;
+	w->n_names = n;
 	return 0;
 }
 
@@ -81,24 +85,17 @@ int watch_add(struct watch *w, const char *path)
 
 	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return UV_EINVAL;
-	while (i < w->n_names && strcmp(w->names[i].path, path) != 0)
-		i++;
-	char *copy = i == w->n_names ? strdup(path) : w->names[i].path;
-	int rc = copy && i == w->n_names ? make_room(w) : 0;
-
-	if (!copy || rc < 0) {
-		free(copy);
-		return HAP_ENOMEM;
-	}
+	/* A folder that is watched for no name does no harm. */
 	int wd = add_folder(w, path, (size_t)(name - path));
 
-	if (wd < 0) {
-		if (i == w->n_names)
-			free(copy);
+	if (wd < 0)
 		return wd;
-	}
-	w->names[i] = (struct watch_name){wd, copy, copy + (name - path)};
-	w->n_names += i == w->n_names;
+	while (i < w->n_names && strcmp(w->names[i].path, path) != 0)
+		i++;
+	if (i == w->n_names && add_name(w, path) < 0)
+		return HAP_ENOMEM;
+	w->names[i].wd = wd;
+	w->names[i].name = w->names[i].path + (name - path);
 	return 0;
 }
 

@@ -43,33 +43,24 @@ struct policy {
 
 /* Exit status of a run. */
 
-/* Of the error object at index `error`, whose kind is `name`. [-0, +0|1] */
-static int status_of_kind(lua_State *L, int error, const char *name, int signo)
-{
-	const struct error_kind *kind = err_kind_find(name);
-
-	if (strcmp(name, "interrupted") == 0 &&
-	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
-		return 128 + (int)lua_tointeger(L, -1);
-	if (strcmp(name, "interrupted") == 0 && signo)
-		return 128 + signo;
-	return kind ? kind->exit : EXIT_FAILED;
-}
-
 /* From the error at index `error`; `other` is for what is no error object, `signo` what
  * interrupted it, if no real signal did. [-0, +0] */
 static int status_of_error(lua_State *L, int error, int other, int signo)
 {
-	int top = lua_gettop(L), status = other;
+	if (!error_is(L, error))
+		return other;
+	int top = lua_gettop(L);
+	const char *name =
+		lua_getfield(L, error, "kind") == LUA_TSTRING ? lua_tostring(L, -1) : "";
+	const struct error_kind *kind = err_kind_find(name);
 
-	if (lua_istable(L, error) && lua_getmetatable(L, error)) {
-		luaL_getmetatable(L, ERROR_OBJECT);
-		if (lua_rawequal(L, -1, -2) &&
-		    lua_getfield(L, error, "kind") == LUA_TSTRING)
-			status = status_of_kind(L, error, lua_tostring(L, -1), signo);
-	}
+	if (strcmp(name, "interrupted") == 0 &&
+	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
+		signo = (int)lua_tointeger(L, -1);
 	lua_settop(L, top);
-	return status;
+	if (kind && strcmp(kind->name, "interrupted") == 0 && signo)
+		return 128 + signo;
+	return kind ? kind->exit : EXIT_FAILED;
 }
 
 /* From what the script returned: an integer is its exit status. */

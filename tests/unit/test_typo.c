@@ -53,11 +53,13 @@ static void the_nearest_is_found(void **state)
 	static const char *const none[] = {NULL};
 
 	(void)state;
-	assert_string_equal(typo_nearest("stdn", names), "stdin");
-	assert_string_equal(typo_nearest("stdot", names), "stdout");
-	assert_string_equal(typo_nearest("time_out", names), "timeout");
-	assert_null(typo_nearest("environment", names));
-	assert_null(typo_nearest("stdin", none));
+	assert_string_equal(typo_nearest("stdn", names, sizeof *names), "stdin");
+	assert_string_equal(typo_nearest("stdot", names, sizeof *names), "stdout");
+	assert_string_equal(typo_nearest("time_out", names, sizeof *names), "timeout");
+	assert_null(typo_nearest("environment", names, sizeof *names));
+	assert_ptr_equal(typo_exact("stdin", names, sizeof *names), &names[1]);
+	assert_null(typo_exact("std", names, sizeof *names));
+	assert_null(typo_nearest("stdin", none, sizeof *none));
 }
 
 int main(void)

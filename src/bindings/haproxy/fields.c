@@ -72,7 +72,7 @@ int fields_missing(lua_State *L, int key, int set)
 	const char *name = lua_tostring(L, key);
 	const char *names[] = {nearest(L, name, set), NULL};
 
-	return error_unknown(L, "field", name, names);
+	return error_unknown(L, "field", name, names, sizeof *names);
 }
 
 /* __index of a row; upvalue 1: the set of its fields, or nil */

@@ -272,7 +272,7 @@ static int lfile_folder(lua_State *L)
 {
 	const char *path = args_path(L, 1);
 
-	return done(L, file_folder(path, push_mode(L, 2, 0750)), path);
+	return done(L, file_create(path, S_IFDIR, push_mode(L, 2, 0750)), path);
 }
 
 /* list(path) -> the names in a folder, in no order | nil, message, code */

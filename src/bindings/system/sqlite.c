@@ -122,7 +122,7 @@ static int lsqlite_open(lua_State *L)
 	luaL_setmetatable(L, DATABASE_BOX);
 	lua_newtable(L);
 	lua_setiuservalue(L, -2, 1);
-	int rc = readonly ? UV_EEXIST : file_create(path, mode);
+	int rc = readonly ? UV_EEXIST : file_create(path, S_IFREG, mode);
 
 	if (rc < 0 && rc != UV_EEXIST) {
 		args_failure(L, rc, path);
