@@ -105,10 +105,8 @@ static struct call *start(lua_State *L)
 	lua_settop(L, SLOT_LAST);
 	timeout = luaL_optnumber(L, SLOT_TIMEOUT, t->timeout);
 	luaL_argcheck(L, timeout > 0, SLOT_TIMEOUT, "a timeout over 0 expected");
-	struct call *c = lua_newuserdatauv(L, sizeof *c, 0);
+	struct call *c = types_push(L, PIPELINE_BOX, sizeof *c, 0);
 
-	*c = (struct call){0};
-	luaL_setmetatable(L, PIPELINE_BOX);
 	lua_toclose(L, SLOT_BOX);
 	c->pipeline.wake = task_wake;
 	c->pipeline.owner = task;

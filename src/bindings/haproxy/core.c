@@ -84,20 +84,10 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 	}
 }
 
-/* Push a box that holds no target yet. [-0, +1] */
-static struct target **push_box(lua_State *L)
-{
-	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
-
-	*box = NULL;
-	luaL_setmetatable(L, TARGET_BOX);
-	return box;
-}
-
 struct target *core_open(lua_State *L, struct span address, struct span route)
 {
 	struct host *host = host_of(L);
-	struct target **box = push_box(L);
+	struct target **box = types_push(L, TARGET_BOX, sizeof *box, 0);
 	int rc = target_new(box, address, route, &host->options->permit, &host->clock,
 			    &host->loop);
 
@@ -142,7 +132,7 @@ static int lcore_open(lua_State *L)
 /* current() -> the Target of the running task */
 static int lcore_current(lua_State *L)
 {
-	struct target **box = push_box(L);
+	struct target **box = types_push(L, TARGET_BOX, sizeof *box, 0);
 
 	/* Not before the box is there: a finalizer may have called use(). */
 	*box = target_ref(task_of(L)->target);
@@ -185,21 +175,16 @@ static const luaL_Reg library[] = {
 };
 
 static const luaL_Reg methods[] = {
-	{"send", lcall_send},         {"batch", lcall_batch}, {"each", lcall_each},
-	{"address", ltarget_address}, {NULL, NULL},
-};
-
-static const luaL_Reg meta[] = {
-	{"__gc", ltarget_gc},
-	{"__close", ltarget_close},
-	{"__tostring", ltarget_tostring},
-	{"__eq", ltarget_eq},
+	{"send", lcall_send}, {"batch", lcall_batch},
+	{"each", lcall_each}, {"address", ltarget_address},
+	{"__gc", ltarget_gc}, {"__close", ltarget_close},
+	{"__eq", ltarget_eq}, {"__tostring", ltarget_tostring},
 	{NULL, NULL},
 };
 
 int luaopen_haplua_core(lua_State *L)
 {
-	types_object(L, TARGET_BOX, methods, meta);
+	types_object(L, TARGET_BOX, methods);
 	call_types(L);
 	words_types(L);
 	luaL_newlib(L, library);

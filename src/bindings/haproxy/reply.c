@@ -332,12 +332,9 @@ static struct span push_wanted(lua_State *L, bool map, lua_Integer i)
 /* Push a multiset of the wanted entries. [-0, +1] */
 static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 {
-	struct multiset *t = lua_newuserdatauv(L, sizeof *t, 0);
+	struct multiset *t = types_push(L, MULTISET_BOX, sizeof *t, 0);
 	bool map = !lua_isnil(L, 3);
 	uint64_t seed;
-
-	*t = (struct multiset){0};
-	luaL_setmetatable(L, MULTISET_BOX);
 	int rc = multiset_seed(&seed);
 
 	if (rc == 0)

@@ -64,10 +64,8 @@ static int bytes_close(lua_State *L)
 /* Push a box with an empty buffer, which is freed at the end of the call. [-0, +1] */
 static struct buf *push_bytes(lua_State *L)
 {
-	struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+	struct buf *b = types_push(L, BYTES_BOX, sizeof *b, 0);
 
-	*b = (struct buf){0};
-	luaL_setmetatable(L, BYTES_BOX);
 	lua_toclose(L, -1);
 	return b;
 }
@@ -119,10 +117,9 @@ static int lfile_lock(lua_State *L)
 {
 	const char *path = args_path(L, 1);
 	int64_t slot = check_slot(L);
-	struct lock *lock = lua_newuserdatauv(L, sizeof *lock, 0);
+	struct lock *lock = types_push(L, LOCK_BOX, sizeof *lock, 0);
 
 	lock->fd = -1;
-	luaL_setmetatable(L, LOCK_BOX);
 	int rc = file_lock(path, slot);
 
 	if (rc >= 0) {
@@ -307,14 +304,14 @@ static const luaL_Reg library[] = {
 	{NULL, NULL},
 };
 
-static const luaL_Reg methods[] = {{"release", lock_close}, {NULL, NULL}};
-
-static const luaL_Reg meta[] = {
-	{"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};
+static const luaL_Reg lock_methods[] = {{"release", lock_close},
+					{"__close", lock_close},
+					{"__gc", lock_close},
+					{NULL, NULL}};
 
 int luaopen_haplua_file(lua_State *L)
 {
-	types_object(L, LOCK_BOX, methods, meta);
+	types_object(L, LOCK_BOX, lock_methods);
 	types_box(L, BYTES_BOX, bytes_close);
 	luaL_newlib(L, library);
 	return 1;

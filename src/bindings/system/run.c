@@ -290,10 +290,9 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 /* Push the box, which keeps the input for as long as the child may read it. [-0, +1] */
 static struct lrun *push_box(lua_State *L)
 {
-	struct lrun *r = lua_newuserdatauv(L, sizeof *r, 1);
+	struct lrun *r = types_push(L, RUN_BOX, sizeof *r, 1);
 
-	*r = (struct lrun){.clock = &host_of(L)->clock};
-	luaL_setmetatable(L, RUN_BOX);
+	r->clock = &host_of(L)->clock;
 	lua_tostring(L, SLOT_STDIN); /* makes a string of a number, in its slot */
 	lua_pushvalue(L, SLOT_STDIN);
 	lua_setiuservalue(L, SLOT_BOX, 1);
@@ -338,11 +337,10 @@ static int lrun_run(lua_State *L)
 
 int luaopen_haplua_run(lua_State *L)
 {
-	static const luaL_Reg meta[] = {
+	static const luaL_Reg methods[] = {
 		{"__gc", run_gc}, {"__close", run_close}, {NULL, NULL}};
-	static const luaL_Reg none[] = {{NULL, NULL}};
 
-	types_object(L, RUN_BOX, none, meta);
+	types_object(L, RUN_BOX, methods);
 	lua_pushcfunction(L, lrun_run);
 	return 1;
 }
