@@ -382,18 +382,17 @@ int reply_row_next(struct span *rest, const struct reply_columns *c, struct span
 	return rc < 0 || *n == c->n ? rc : HAP_EPROTOCOL;
 }
 
-int reply_unquote(struct buf *out, struct span field)
+size_t reply_unquote(char *out, struct span field)
 {
-	if (field.n < 2 || field.p[0] != '"' || field.p[field.n - 1] != '"')
-		return buf_add_span(out, field);
-	if (buf_reserve(out, field.n) < 0)
-		return HAP_ENOMEM;
-	for (size_t i = 1; i < field.n - 1; i++) {
-		out->p[out->n++] = field.p[i];
-		if (field.p[i] == '"' && field.p[i + 1] == '"' && i + 1 < field.n - 1)
+	bool quoted = field.n > 1 && field.p[0] == '"' && field.p[field.n - 1] == '"';
+	size_t n = 0, end = field.n - quoted;
+
+	for (size_t i = quoted; i < end; i++) {
+		out[n++] = field.p[i];
+		if (quoted && field.p[i] == '"' && field.p[i + 1] == '"' && i + 1 < end)
 			i++;
 	}
-	return 0;
+	return n;
 }
 
 int reply_pair_next(struct span *rest, struct span *name, struct span *value)

@@ -8,7 +8,6 @@
 #include "sched/host.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
-#include "bindings/haproxy/permit.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/words.h"
 
@@ -60,6 +59,42 @@ static int call_close(lua_State *L)
 
 /* Commands. Every command is made, and refused if need be, before anything is sent. */
 
+static bool is_denied(int rc)
+{
+	return rc == HAP_EREADONLY || rc == HAP_EONLY;
+}
+
+static void push_advice(lua_State *L, const struct permit *p, int rc)
+{
+	luaL_Buffer b;
+
+	if (rc == HAP_EREADONLY) {
+		lua_pushliteral(L, "this run was started with --read-only");
+		return;
+	}
+	luaL_buffinit(L, &b);
+	luaL_addstring(&b, "this run may change ");
+	for (int i = 0; i < p->n_only; i++) {
+		luaL_addstring(&b, i > 0 ? ", " : "");
+		luaL_addstring(&b, p->only[i].text);
+	}
+	luaL_addstring(&b, " alone, by that name; --only REF allows more");
+	luaL_pushresult(&b);
+}
+
+/* Raise the error of --read-only or --only for this command. Its advice names the option
+ * and what the option allows. */
+static int raise_denied(lua_State *L, const struct target *t, const struct command *c,
+			int rc)
+{
+	struct error_about about = {.command = c->text, .target = t->name};
+
+	error_push(L, rc, &about);
+	push_advice(L, t->permit, rc);
+	lua_setfield(L, -2, "advice");
+	return lua_error(L);
+}
+
 /* Add the command in c->command, which messages call `what` number `n`. */
 static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 {
@@ -73,8 +108,8 @@ static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 			     command->grammar->command);
 	words_check_number(L, command);
 	rc = pipeline_add(&c->pipeline, command);
-	if (permit_denied(rc))
-		permit_raise(L, c->pipeline.target, command, rc);
+	if (is_denied(rc))
+		raise_denied(L, c->pipeline.target, command, rc);
 	if (rc < 0)
 		words_misuse(L, what, n, rc);
 }
@@ -156,7 +191,7 @@ static void take(lua_State *L, struct call *c, const struct pipeline_reply *repl
 	bool last = reply->index + 1 == c->pipeline.n;
 
 	if (mode == MODE_TEXT || mode == MODE_TEXTS || (mode == MODE_EACH && last)) {
-		lua_pushlstring(L, reply->text.n ? reply->text.p : "", reply->text.n);
+		lua_pushlstring(L, reply->text.p, reply->text.n);
 		lua_rawseti(L, SLOT_RESULT,
 			    mode == MODE_EACH ? 1 : (lua_Integer)reply->index + 1);
 	}
@@ -305,7 +340,7 @@ int lcall_permit(lua_State *L)
 	words_command(L, c, 2);
 	int rc = permit_check(t->permit, c);
 
-	return permit_denied(rc) ? permit_raise(L, t, c, rc) : 0;
+	return is_denied(rc) ? raise_denied(L, t, c, rc) : 0;
 }
 
 void call_types(lua_State *L)

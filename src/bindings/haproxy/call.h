@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * call.h - the methods of a target that send commands, for core.c to register.
- * Each is a lua_CFunction; call.c says what it takes and returns. */
+ * call.h - the boxes of targets, and the methods that send commands, for core.c to
+ * register. Each is a lua_CFunction; call.c says what it takes and returns. */
 #ifndef HAP_BINDINGS_CALL_H
 #define HAP_BINDINGS_CALL_H
 
@@ -11,6 +11,10 @@
 
 /* A box of a target: a userdata that holds one reference. */
 #define TARGET_BOX "haplua.Target"
+
+/* Make a target as the options say (timeout, trace) and push its box; raises a usage
+ * error for an address that HAProxy would not understand. In core.c. [-0, +1] */
+struct target *core_open(lua_State *L, struct span address, struct span route);
 
 /* The target whose box is argument `index`. */
 struct target *call_target(lua_State *L, int index);

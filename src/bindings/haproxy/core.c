@@ -2,10 +2,10 @@
  *
  * core.c - the table `haplua.core`: targets, and what the library needs besides.
  * lua/haproxy.lua makes the module `haproxy` of it. */
-#include "bindings/haproxy/core.h"
+#include "bindings/haproxy/call.h"
 #include "base/err.h"
 #include "sched/host.h"
-#include "bindings/haproxy/call.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/words.h"
@@ -110,12 +110,10 @@ struct target *core_open(lua_State *L, struct span address, struct span route)
 /* open(address [, via [, timeout [, max_reply]]]) -> Target; opens nothing yet */
 static int lcore_open(lua_State *L)
 {
-	struct span address, route;
+	struct span address = args_text(L, 1), route;
 
-	address.p = luaL_checklstring(L, 1, &address.n);
 	route.p = luaL_optlstring(L, 2, "", &route.n);
 	lua_Number timeout = luaL_optnumber(L, 3, 0);
-
 	lua_Integer max_reply = luaL_optinteger(L, 4, 0);
 
 	luaL_argcheck(L, timeout >= 0, 3, "a timeout over 0 expected");
@@ -157,10 +155,8 @@ static int lcore_dry_run(lua_State *L)
 static int lcore_would(lua_State *L)
 {
 	struct target *t = call_target(L, 1);
-	struct span text;
 
-	text.p = luaL_checklstring(L, 2, &text.n);
-	error_push_visible(L, text, SIZE_MAX);
+	error_push_visible(L, args_text(L, 2), SIZE_MAX);
 	host_of(L)->would_change = true;
 	printf("would send to %s: %s\n", t->name, lua_tostring(L, -1));
 	return 0;

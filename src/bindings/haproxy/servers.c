@@ -5,7 +5,7 @@
  * row is a table that holds where its line begins, and __index reads a field from there;
  * pairs() fills the row first. */
 #include "bindings/haproxy/fields.h"
-#include "bindings/haproxy/value.h"
+#include "luakit/args.h"
 
 #include <lauxlib.h>
 
@@ -90,9 +90,9 @@ static void push_row_field(lua_State *L, struct span line, lua_Integer column)
 		if (!line_field(line, column % FIELD_TEXT, &field))
 			lua_pushnil(L);
 		else if (text && !(field.n == 1 && field.p[0] == '-'))
-			value_push_text(L, field);
+			fields_push_text(L, field);
 		else
-			value_push(L, field);
+			fields_push(L, field);
 		return;
 	}
 	lua_getfield(L, lua_upvalueindex(UP_COLUMNS),
@@ -151,8 +151,8 @@ static void push_columns(lua_State *L, const struct reply_columns *columns)
 {
 	lua_createtable(L, 0, (int)columns->n + 2);
 	for (size_t i = 0; i < columns->n; i++) {
-		value_push_text(L, columns->name[i]);
-		lua_pushinteger(L, (lua_Integer)i + (value_is_text(columns->name[i])
+		fields_push_text(L, columns->name[i]);
+		lua_pushinteger(L, (lua_Integer)i + (fields_is_text(columns->name[i])
 							     ? FIELD_TEXT
 							     : 0));
 		lua_rawset(L, -3);
@@ -190,13 +190,13 @@ static bool is_row_of(struct span line, size_t columns)
  * `operational` in words */
 int lreply_servers(lua_State *L)
 {
-	struct span rest = value_text(L, 1), line;
+	struct span rest = args_text(L, 1), line;
 	const char *begin = rest.p;
 	struct reply_columns columns;
 
 	lua_settop(L, 1);
 	if (reply_columns(&rest, &columns) < 0)
-		return value_mismatch(L, rest);
+		return fields_mismatch(L, rest);
 	push_row_metatable(L, &columns);
 	lua_createtable(L, (int)(rest.n / 64), 0);
 	for (lua_Integer row = 1; rest.n > 0; row++) {
@@ -209,7 +209,7 @@ int lreply_servers(lua_State *L)
 		if (line.n == 0)
 			break;
 		if (!is_row_of(line, columns.n))
-			return value_mismatch(L, line);
+			return fields_mismatch(L, line);
 		lua_createtable(L, 0, 1);
 		lua_pushinteger(L, at);
 		lua_rawsetp(L, -2, &at_key);

@@ -45,9 +45,7 @@ static mode_t push_mode(lua_State *L, int index, mode_t absent)
 static int lfile_replace(lua_State *L)
 {
 	const char *path = args_path(L, 1), *what;
-	struct span text;
-
-	text.p = luaL_checklstring(L, 2, &text.n);
+	struct span text = args_text(L, 2);
 	int rc = file_replace(path, text, push_mode(L, 3, 0644), &what);
 
 	if (rc < 0 && what)
@@ -83,7 +81,7 @@ static int lfile_read(lua_State *L)
 
 	if (rc < 0)
 		return args_failure(L, rc, path);
-	lua_pushlstring(L, b->n ? b->p : "", b->n);
+	lua_pushlstring(L, b->p, b->n);
 	return 1;
 }
 

@@ -260,7 +260,7 @@ static void push_captured(lua_State *L, const struct lrun *r, int i, int slot)
 	const struct buf *got = &r->child->got[i];
 
 	if (lua_isstring(L, slot) && strcmp(lua_tostring(L, slot), "capture") == 0)
-		lua_pushlstring(L, got->n ? got->p : "", got->n);
+		lua_pushlstring(L, got->p, got->n);
 	else
 		lua_pushnil(L);
 }
