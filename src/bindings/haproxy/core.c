@@ -65,10 +65,7 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 	struct span line;
 
 	while (bytes.n > 0) {
-		if (!span_line(&bytes, &line)) {
-			line = bytes;
-			bytes.n = 0;
-		}
+		span_word(&bytes, '\n', &line);
 		fprintf(stderr, "%s %s ", t->name, way == TARGET_SENT ? ">" : "<");
 		while (line.n > 0) {
 			size_t n = span_printable(line);

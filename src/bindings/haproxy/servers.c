@@ -62,8 +62,7 @@ static struct span row_line(lua_State *L)
 		lua_Integer at = lua_tointeger(L, -1);
 		struct span rest = {dump.p + at, dump.n - (size_t)at};
 
-		if (!span_line(&rest, &line))
-			line = rest;
+		span_word(&rest, '\n', &line);
 	}
 	lua_pop(L, 1);
 	return line;
@@ -202,10 +201,7 @@ int lreply_servers(lua_State *L)
 	for (lua_Integer row = 1; rest.n > 0; row++) {
 		lua_Integer at = rest.p - begin;
 
-		if (!span_line(&rest, &line)) {
-			line = rest;
-			rest.n = 0;
-		}
+		span_word(&rest, '\n', &line);
 		if (line.n == 0)
 			break;
 		if (!is_row_of(line, columns.n))
