@@ -190,7 +190,7 @@ static void take(lua_State *L, struct call *c, const struct pipeline_reply *repl
 	c->done++;
 	bool last = reply->index + 1 == c->pipeline.n;
 
-	if (mode == MODE_TEXT || mode == MODE_TEXTS || (mode == MODE_EACH && last)) {
+	if (mode != MODE_EACH || last) {
 		lua_pushlstring(L, reply->text.p, reply->text.n);
 		lua_rawseti(L, SLOT_RESULT,
 			    mode == MODE_EACH ? 1 : (lua_Integer)reply->index + 1);
@@ -240,17 +240,21 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 	return finish(L, c, mode);
 }
 
+void call_would(lua_State *L, const struct target *t, struct span text)
+{
+	host_of(L)->would_change = true;
+	error_push_visible(L, text, SIZE_MAX);
+	printf("would send to %s: %s\n", t->name, lua_tostring(L, -1));
+	lua_pop(L, 1);
+}
+
 /* Print what a dry run does not send, and answer as if HAProxy had accepted it. */
 static int pretend(lua_State *L, struct call *c, enum mode mode)
 {
-	host_of(L)->would_change = true;
 	for (size_t i = 0; i < c->pipeline.n; i++) {
 		struct pipeline_reply reply = {.index = i};
 
-		error_push_visible(L, pipeline_command(&c->pipeline, i), SIZE_MAX);
-		printf("would send to %s: %s\n", c->pipeline.target->name,
-		       lua_tostring(L, -1));
-		lua_pop(L, 1);
+		call_would(L, c->pipeline.target, pipeline_command(&c->pipeline, i));
 		take(L, c, &reply, mode);
 	}
 	return finish(L, c, mode);

@@ -19,6 +19,9 @@ struct target *core_open(lua_State *L, struct span address, struct span route);
 /* The target whose box is argument `index`. */
 struct target *call_target(lua_State *L, int index);
 
+/* Print a dry run's line for a change that is not sent. [-0, +0] */
+void call_would(lua_State *L, const struct target *t, struct span text);
+
 /* Make the metatable that the functions below need. [-0, +0] */
 void call_types(lua_State *L);
 

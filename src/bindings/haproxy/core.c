@@ -151,11 +151,7 @@ static int lcore_dry_run(lua_State *L)
 /* would(target, text): print a dry run's line for a change that is not sent */
 static int lcore_would(lua_State *L)
 {
-	struct target *t = call_target(L, 1);
-
-	error_push_visible(L, args_text(L, 2), SIZE_MAX);
-	host_of(L)->would_change = true;
-	printf("would send to %s: %s\n", t->name, lua_tostring(L, -1));
+	call_would(L, call_target(L, 1), args_text(L, 2));
 	return 0;
 }
 
