@@ -296,22 +296,14 @@ static const luaL_Reg library[] = {
 };
 
 static const luaL_Reg methods[] = {
-	{"wait", ltask_wait},
-	{"cancel", ltask_cancel},
-	{"done", ltask_done},
-	{NULL, NULL},
-};
-
-static const luaL_Reg meta[] = {
-	{"__gc", ltask_gc},
-	{"__close", ltask_close},
-	{"__tostring", ltask_tostring},
+	{"wait", ltask_wait}, {"cancel", ltask_cancel}, {"done", ltask_done},
+	{"__gc", ltask_gc},   {"__close", ltask_close}, {"__tostring", ltask_tostring},
 	{NULL, NULL},
 };
 
 int luaopen_haplua_task(lua_State *L)
 {
-	types_object(L, TASK_BOX, methods, meta);
+	types_object(L, TASK_BOX, methods);
 	types_box(L, SLEEP_BOX, sleep_close);
 	types_box(L, DEADLINE_BOX, deadline_close);
 	luaL_newlib(L, library);

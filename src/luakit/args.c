@@ -7,7 +7,6 @@
 #include "luakit/error.h"
 
 #include <lauxlib.h>
-#include <string.h>
 
 /* No table has more options than this. */
 #define OPTIONS_MAX 16
@@ -22,6 +21,14 @@ int args_failure(lua_State *L, int rc, const char *what)
 		lua_pushstring(L, err_text(rc));
 	lua_pushstring(L, err_name(rc));
 	return 3;
+}
+
+struct span args_text(lua_State *L, int index)
+{
+	struct span s;
+
+	s.p = luaL_checklstring(L, index, &s.n);
+	return s;
 }
 
 const char *args_path(lua_State *L, int index)

@@ -5,13 +5,17 @@
 #ifndef HAP_ARGS_H
 #define HAP_ARGS_H
 
+#include "base/buf.h"
+
 #include <lua.h>
-#include <stddef.h>
 #include <sys/types.h>
 
 /* Return an expected failure of code `rc` (UV_* or HAP_E*): nil, "WHAT: TEXT", "ENOENT".
  * `what` may be NULL. */
 int args_failure(lua_State *L, int rc, const char *what);
+
+/* The string, or number, that argument `index` is. The span is valid while it stays. */
+struct span args_text(lua_State *L, int index);
 
 /* A path: a string without NUL, and not empty. */
 const char *args_path(lua_State *L, int index);

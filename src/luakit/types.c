@@ -3,13 +3,17 @@
  * types.c - making types of userdata. */
 #include "luakit/types.h"
 
-void types_object(lua_State *L, const char *name, const luaL_Reg *methods,
-		  const luaL_Reg *meta)
+#include <string.h>
+
+void types_object(lua_State *L, const char *name, const luaL_Reg *methods)
 {
 	luaL_newmetatable(L, name);
-	luaL_setfuncs(L, meta, 0);
 	lua_newtable(L);
-	luaL_setfuncs(L, methods, 0);
+	for (; methods->name; methods++) {
+		lua_pushcfunction(L, methods->func);
+		lua_setfield(L, strncmp(methods->name, "__", 2) == 0 ? -3 : -2,
+			     methods->name);
+	}
 	lua_setfield(L, -2, "__index");
 	lua_pushboolean(L, 0);
 	lua_setfield(L, -2, "__metatable");
@@ -24,4 +28,12 @@ void types_box(lua_State *L, const char *name, lua_CFunction close)
 	lua_pushcfunction(L, close);
 	lua_setfield(L, -2, "__close");
 	lua_pop(L, 1);
+}
+
+void *types_push(lua_State *L, const char *name, size_t size, int values)
+{
+	void *box = memset(lua_newuserdatauv(L, size, values), 0, size);
+
+	luaL_setmetatable(L, name);
+	return box;
 }

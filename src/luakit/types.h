@@ -23,13 +23,15 @@ int luaopen_haplua_recurrence(lua_State *L); /* system/recurrence.c: libical */
 int luaopen_haplua_virtual(lua_State *L);   /* run/virtual.c: time and HAProxy in tests */
 int luaopen_haplua_coroutine(lua_State *L); /* sched/coroutine.c: mends `coroutine` */
 
-/* Make the metatable `name`: methods in a table of their own under __index, and hidden
- * from getmetatable(). [-0, +0] */
-void types_object(lua_State *L, const char *name, const luaL_Reg *methods,
-		  const luaL_Reg *meta);
+/* Make the metatable `name`, hidden from getmetatable(): it has those of `methods` whose
+ * names begin with "__", and the others in a table under __index. [-0, +0] */
+void types_object(lua_State *L, const char *name, const luaL_Reg *methods);
 
 /* Make the metatable of a box that scripts never see: `close` is its __gc and __close.
  * [-0, +0] */
 void types_box(lua_State *L, const char *name, lua_CFunction close);
+
+/* Push a userdata of this type: `size` bytes of 0, and user values. [-0, +1] */
+void *types_push(lua_State *L, const char *name, size_t size, int values);
 
 #endif

@@ -234,10 +234,7 @@ static int check_pairs(struct span payload)
 	struct span rest = payload, line;
 
 	while (rest.n > 0) {
-		if (!span_line(&rest, &line)) {
-			line = rest;
-			rest.n = 0;
-		}
+		span_word(&rest, '\n', &line);
 		size_t key = 0;
 
 		while (key < line.n && !is_blank(line.p[key]))

@@ -75,7 +75,7 @@ static const struct grammar grammars[] = {
 	{"set server", NONE, REPLY_EMPTY, C | S, NULL, NULL},
 	{"set server * addr", SERVER, REPLY_TEXT, C | S,
 	 "IP changed from '|no need to change |nothing changed|port changed from '",
-	 "problem converting port|can't change <port>"},
+	 "*problem converting port|*can't change <port>"},
 	{"set server * agent", SERVER, REPLY_EMPTY, C | S, NULL, NULL},
 	{"set server * agent-addr", SERVER, REPLY_EMPTY, C | S, NULL, NULL},
 	{"set server * agent-port", SERVER, REPLY_EMPTY, C | S, NULL, NULL},
@@ -158,7 +158,7 @@ static const struct grammar grammars[] = {
 	{"clear table", NONE, REPLY_EMPTY, C, NULL, NULL},
 	{"set table", NONE, REPLY_EMPTY, C, NULL, NULL},
 	{"show table", NONE, REPLY_DUMP, B, "# table: |0x",
-	 "\n# contents not dumped due to insufficient privileges"},
+	 "*\n# contents not dumped due to insufficient privileges"},
 
 	/* TLS. Some of the errors end with two empty lines. */
 	{"abort ssl", NONE, REPLY_TEXT, C | R, "Transaction aborted for ", NULL},

@@ -58,10 +58,9 @@ struct grammar {
 	enum grammar_names names;
 	enum reply_shape shape;
 	unsigned flags;
-	/* Alternatives with '|' between them, or NULL. In `begins` a '*' stands for any
-	 * bytes. */
+	/* Alternatives with '|' between them, or NULL; a '*' stands for any bytes. */
 	const char *begins;
-	const char *unless; /* a text that holds one of these is a refusal after all */
+	const char *unless; /* a text that begins so is a refusal after all */
 };
 
 /* Find the row of a command by its words, which are unescaped. The row that matches most

@@ -63,16 +63,6 @@ static bool matches_any(struct span text, const char *patterns)
 	return false;
 }
 
-static bool holds_any(struct span text, const char *fragments)
-{
-	struct span rest = span_of(fragments), fragment;
-
-	while (span_word(&rest, '|', &fragment))
-		if (memmem(text.p, text.n, fragment.p, fragment.n))
-			return true;
-	return false;
-}
-
 /* Cut "[N]: " off the front of *text. -1: there is none. */
 static int cut_severity(struct span *text)
 {
@@ -85,18 +75,13 @@ static int cut_severity(struct span *text)
 	return p[1] - '0';
 }
 
-static void cut_newlines(struct span *text)
+static int refuse(struct span *text, int rc)
 {
 	while (text->n > 0 && text->p[text->n - 1] == '\n')
 		text->n--;
-}
-
-static int refuse(struct span *text)
-{
-	cut_newlines(text);
 	if (text->n == 0)
 		return HAP_EPROTOCOL;
-	return matches_any(*text, denied) ? HAP_EDENIED : HAP_EREFUSED;
+	return matches_any(*text, denied) ? HAP_EDENIED : rc;
 }
 
 /* Judge by its shape a reply that neither severity nor text shows to be a refusal. */
@@ -104,13 +89,13 @@ static int check_shape(const struct grammar *g, bool whole, bool message, bool y
 		       struct span *text)
 {
 	if (g->shape == REPLY_EMPTY || (g->shape == REPLY_TEXT && !yes))
-		return refuse(text);
+		return refuse(text, HAP_EREFUSED);
 	if (!whole && !(g->flags & GRAMMAR_SHORT))
 		return HAP_EPROTOCOL;
 	if (g->shape == REPLY_DUMP && (message || !yes))
 		return HAP_EPROTOCOL;
-	if (g->unless && holds_any(*text, g->unless))
-		return refuse(text);
+	if (g->unless && matches_any(*text, g->unless))
+		return refuse(text, HAP_EREFUSED);
 	return 0;
 }
 
@@ -128,15 +113,13 @@ int reply_check(const struct grammar *g, struct span reply, bool whole, bool sev
 		return may || g->flags & GRAMMAR_BARE ? 0 : HAP_EPROTOCOL;
 	}
 	if (level >= 0 && level <= 3)
-		return refuse(text);
+		return refuse(text, HAP_EREFUSED);
 	bool named = g->begins && matches_any(reply, g->begins);
 
-	if (!named && matches_any(reply, unreachable)) {
-		cut_newlines(text);
-		return HAP_EWORKER;
-	}
+	if (!named && matches_any(reply, unreachable))
+		return refuse(text, HAP_EWORKER);
 	if (!named && (matches_any(reply, always_refused) ||
 		       (!severity && matches_any(reply, plainly_refused))))
-		return refuse(text);
+		return refuse(text, HAP_EREFUSED);
 	return check_shape(g, whole, level >= 0, named || !g->begins, text);
 }

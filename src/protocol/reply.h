@@ -77,8 +77,9 @@ int reply_columns(struct span *rest, struct reply_columns *out);
 int reply_row_next(struct span *rest, const struct reply_columns *c, struct span *fields,
 		   size_t *n);
 
-/* Append the value of a CSV field to `out`, without quotes. 0 or HAP_ENOMEM. */
-int reply_unquote(struct buf *out, struct span field);
+/* Write the value of a CSV field, without quotes, to `out`, which has room for field.n
+ * bytes. Returns its length. */
+size_t reply_unquote(char *out, struct span field);
 
 /* "Name: value" lines of `show info`. */
 int reply_pair_next(struct span *rest, struct span *name, struct span *value);

@@ -83,41 +83,30 @@ static size_t pointer_length(struct span s)
 	return i > 2 ? i : 0;
 }
 
-bool reply_integer(struct span s, int64_t *out)
-{
-	bool negative = s.n > 0 && *s.p == '-';
-	uint64_t value = 0, most = (uint64_t)INT64_MAX + negative;
-
-	if (s.n == (size_t)negative)
-		return false;
-	for (size_t i = negative; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		unsigned digit = (unsigned)(s.p[i] - '0');
-
-		if (value > (most - digit) / 10)
-			return false;
-		value = value * 10 + digit;
-	}
-	*out = (int64_t)(negative ? 0 - value : value);
-	return true;
-}
-
 /* Read a number of 64 bits without sign: HAProxy 2.6 counts entries below zero after some
  * commits, and prints 18446744073709551615. */
 static bool counter(struct span s, uint64_t *out)
 {
-	uint64_t value = 0;
-
+	*out = 0;
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned digit = (unsigned)(s.p[i] - '0');
 
-		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+		if (digit > 9 || *out > (UINT64_MAX - digit) / 10)
 			return false;
-		value = value * 10 + digit;
+		*out = *out * 10 + digit;
 	}
-	*out = value;
 	return s.n > 0;
+}
+
+bool reply_integer(struct span s, int64_t *out)
+{
+	bool negative = s.n > 0 && *s.p == '-';
+	uint64_t value;
+
+	if (!counter(skip(s, negative), &value) || value > (uint64_t)INT64_MAX + negative)
+		return false;
+	*out = (int64_t)(negative ? 0 - value : value);
+	return true;
 }
 
 /* Cut ". curr_ver=N next_ver=N entry_cnt=N" off the end of a list's description. */
@@ -329,23 +318,14 @@ static int split_commas(struct span *rest, struct span *fields, size_t *n)
 
 static int split_spaces(struct span *rest, struct span *fields, size_t *n)
 {
-	const char *p = rest->p, *end = p + rest->n, *begin = p;
-	size_t count = 0;
+	struct span line = *rest, field;
 
-	for (;; p++) {
-		while (p < end && (unsigned char)*p > ' ')
-			p++;
-		if (p < end && *p != ' ' && *p != '\n')
-			continue;
-		if (count == REPLY_COLUMNS_MAX)
+	take_line(rest, &line);
+	for (*n = 0; span_word(&line, ' ', &field); ++*n) {
+		if (*n == REPLY_COLUMNS_MAX)
 			return HAP_EPROTOCOL;
-		fields[count++] = (struct span){begin, (size_t)(p - begin)};
-		begin = p + 1;
-		if (p == end || *p == '\n')
-			break;
+		fields[*n] = field;
 	}
-	*n = count;
-	*rest = (struct span){p + (p < end), (size_t)(end - p) - (p < end)};
 	return 1;
 }
 
@@ -382,18 +362,17 @@ int reply_row_next(struct span *rest, const struct reply_columns *c, struct span
 	return rc < 0 || *n == c->n ? rc : HAP_EPROTOCOL;
 }
 
-int reply_unquote(struct buf *out, struct span field)
+size_t reply_unquote(char *out, struct span field)
 {
-	if (field.n < 2 || field.p[0] != '"' || field.p[field.n - 1] != '"')
-		return buf_add_span(out, field);
-	if (buf_reserve(out, field.n) < 0)
-		return HAP_ENOMEM;
-	for (size_t i = 1; i < field.n - 1; i++) {
-		out->p[out->n++] = field.p[i];
-		if (field.p[i] == '"' && field.p[i + 1] == '"' && i + 1 < field.n - 1)
+	bool quoted = field.n > 1 && field.p[0] == '"' && field.p[field.n - 1] == '"';
+	size_t n = 0, end = field.n - quoted;
+
+	for (size_t i = quoted; i < end; i++) {
+		out[n++] = field.p[i];
+		if (quoted && field.p[i] == '"' && field.p[i + 1] == '"' && i + 1 < end)
 			i++;
 	}
-	return 0;
+	return n;
 }
 
 int reply_pair_next(struct span *rest, struct span *name, struct span *value)

@@ -10,7 +10,7 @@
 #include "os/signals.h"
 #include "luakit/error.h"
 #include "run/globals.h"
-#include "bindings/haproxy/core.h"
+#include "bindings/haproxy/call.h"
 #include "run/script.h"
 #include "luakit/types.h"
 

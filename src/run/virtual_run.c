@@ -193,10 +193,10 @@ int virtual_write(lua_State *L)
 
 void virtual_types(lua_State *L)
 {
-	static const luaL_Reg methods[] = {{"out", run_out},       {"err", run_err},
-					   {"status", run_status}, {"stop", run_stop},
-					   {"close", run_close},   {NULL, NULL}};
-	static const luaL_Reg meta[] = {{"__gc", run_gc}, {NULL, NULL}};
+	static const luaL_Reg methods[] = {
+		{"out", run_out},   {"err", run_err},     {"status", run_status},
+		{"stop", run_stop}, {"close", run_close}, {"__gc", run_gc},
+		{NULL, NULL}};
 
-	types_object(L, RUN_BOX, methods, meta);
+	types_object(L, RUN_BOX, methods);
 }

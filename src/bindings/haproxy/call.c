@@ -8,7 +8,6 @@
 #include "sched/host.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
-#include "bindings/haproxy/permit.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/words.h"
 
@@ -63,6 +62,42 @@ static int call_close(lua_State *L)
 
 /* Commands. Every command is made, and refused if need be, before anything is sent. */
 
+static bool is_denied(int rc)
+{
+	return rc == HAP_EREADONLY || rc == HAP_EONLY;
+}
+
+static void push_advice(lua_State *L, const struct permit *p, int rc)
+{
+	luaL_Buffer b;
+
+	if (rc == HAP_EREADONLY) {
+		lua_pushliteral(L, "this run was started with --read-only");
+		return;
+	}
+	luaL_buffinit(L, &b);
+	luaL_addstring(&b, "this run may change ");
+	for (int i = 0; i < p->n_only; i++) {
+		luaL_addstring(&b, i > 0 ? ", " : "");
+		luaL_addstring(&b, p->only[i].text);
+	}
+	luaL_addstring(&b, " alone, by that name; --only REF allows more");
+	luaL_pushresult(&b);
+}
+
+/* Raise the error of --read-only or --only for this command. Its advice names the option
+ * and what the option allows. */
+static int raise_denied(lua_State *L, const struct target *t, const struct command *c,
+			int rc)
+{
+	struct error_about about = {.command = c->text, .target = t->name};
+
+	error_push(L, rc, &about);
+	push_advice(L, t->permit, rc);
+	lua_setfield(L, -2, "advice");
+	return lua_error(L);
+}
+
 /* Add the command in c->command, which messages call `what` number `n`. */
 static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 {
@@ -76,8 +111,8 @@ static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 			     command->grammar->command);
 	words_check_number(L, command);
 	rc = pipeline_add(&c->pipeline, command);
-	if (permit_denied(rc))
-		permit_raise(L, c->pipeline.target, command, rc);
+	if (is_denied(rc))
+		raise_denied(L, c->pipeline.target, command, rc);
 	if (rc < 0)
 		words_misuse(L, what, n, rc);
 }
@@ -108,10 +143,8 @@ static struct call *start(lua_State *L)
 	lua_settop(L, SLOT_LAST);
 	timeout = luaL_optnumber(L, SLOT_TIMEOUT, t->timeout);
 	luaL_argcheck(L, timeout > 0, SLOT_TIMEOUT, "a timeout over 0 expected");
-	struct call *c = lua_newuserdatauv(L, sizeof *c, 0);
+	struct call *c = types_push(L, PIPELINE_BOX, sizeof *c, 0);
 
-	*c = (struct call){0};
-	luaL_setmetatable(L, PIPELINE_BOX);
 	lua_toclose(L, SLOT_BOX);
 	c->pipeline.wake = task_wake;
 	c->pipeline.owner = task;
@@ -160,8 +193,8 @@ static void take(lua_State *L, struct call *c, const struct pipeline_reply *repl
 	c->done++;
 	bool last = reply->index + 1 == c->pipeline.n;
 
-	if (mode == MODE_TEXT || mode == MODE_TEXTS || (mode == MODE_EACH && last)) {
-		lua_pushlstring(L, reply->text.n ? reply->text.p : "", reply->text.n);
+	if (mode != MODE_EACH || last) {
+		lua_pushlstring(L, reply->text.p, reply->text.n);
 		lua_rawseti(L, SLOT_RESULT,
 			    mode == MODE_EACH ? 1 : (lua_Integer)reply->index + 1);
 	}
@@ -210,17 +243,21 @@ static int call_k(lua_State *L, int status, lua_KContext context)
 	return finish(L, c, mode);
 }
 
+void call_would(lua_State *L, const struct target *t, struct span text)
+{
+	host_of(L)->would_change = true;
+	error_push_visible(L, text, SIZE_MAX);
+	printf("would send to %s: %s\n", t->name, lua_tostring(L, -1));
+	lua_pop(L, 1);
+}
+
 /* Print what a dry run does not send, and answer as if HAProxy had accepted it. */
 static int pretend(lua_State *L, struct call *c, enum mode mode)
 {
-	host_of(L)->would_change = true;
 	for (size_t i = 0; i < c->pipeline.n; i++) {
 		struct pipeline_reply reply = {.index = i};
 
-		error_push_visible(L, pipeline_command(&c->pipeline, i), SIZE_MAX);
-		printf("would send to %s: %s\n", c->pipeline.target->name,
-		       lua_tostring(L, -1));
-		lua_pop(L, 1);
+		call_would(L, c->pipeline.target, pipeline_command(&c->pipeline, i));
 		take(L, c, &reply, mode);
 	}
 	return finish(L, c, mode);
@@ -310,7 +347,7 @@ int lcall_permit(lua_State *L)
 	words_command(L, c, 2);
 	int rc = permit_check(t->permit, c);
 
-	return permit_denied(rc) ? permit_raise(L, t, c, rc) : 0;
+	return is_denied(rc) ? raise_denied(L, t, c, rc) : 0;
 }
 
 void call_types(lua_State *L)

@@ -2,10 +2,10 @@
  *
  * core.c - the table `haplua.core`: targets, and what the library needs besides.
  * lua/haproxy.lua makes the module `haproxy` of it. */
-#include "bindings/haproxy/core.h"
+#include "bindings/haproxy/call.h"
 #include "base/err.h"
 #include "sched/host.h"
-#include "bindings/haproxy/call.h"
+#include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/words.h"
@@ -65,10 +65,7 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 	struct span line;
 
 	while (bytes.n > 0) {
-		if (!span_line(&bytes, &line)) {
-			line = bytes;
-			bytes.n = 0;
-		}
+		span_word(&bytes, '\n', &line);
 		fprintf(stderr, "%s %s ", t->name, way == TARGET_SENT ? ">" : "<");
 		while (line.n > 0) {
 			size_t n = span_printable(line);
@@ -84,20 +81,10 @@ static void trace(const struct target *t, enum target_way way, struct span bytes
 	}
 }
 
-/* Push a box that holds no target yet. [-0, +1] */
-static struct target **push_box(lua_State *L)
-{
-	struct target **box = lua_newuserdatauv(L, sizeof *box, 0);
-
-	*box = NULL;
-	luaL_setmetatable(L, TARGET_BOX);
-	return box;
-}
-
 struct target *core_open(lua_State *L, struct span address, struct span route)
 {
 	struct host *host = host_of(L);
-	struct target **box = push_box(L);
+	struct target **box = types_push(L, TARGET_BOX, sizeof *box, 0);
 	int rc = target_new(box, address, route, &host->options->permit, &host->clock,
 			    &host->loop);
 
@@ -120,12 +107,10 @@ struct target *core_open(lua_State *L, struct span address, struct span route)
 /* open(address [, via [, timeout [, max_reply]]]) -> Target; opens nothing yet */
 static int lcore_open(lua_State *L)
 {
-	struct span address, route;
+	struct span address = args_text(L, 1), route;
 
-	address.p = luaL_checklstring(L, 1, &address.n);
 	route.p = luaL_optlstring(L, 2, "", &route.n);
 	lua_Number timeout = luaL_optnumber(L, 3, 0);
-
 	lua_Integer max_reply = luaL_optinteger(L, 4, 0);
 
 	luaL_argcheck(L, timeout >= 0, 3, "a timeout over 0 expected");
@@ -142,7 +127,7 @@ static int lcore_open(lua_State *L)
 /* current() -> the Target of the running task */
 static int lcore_current(lua_State *L)
 {
-	struct target **box = push_box(L);
+	struct target **box = types_push(L, TARGET_BOX, sizeof *box, 0);
 
 	/* Not before the box is there: a finalizer may have called use(). */
 	*box = target_ref(task_of(L)->target);
@@ -166,13 +151,7 @@ static int lcore_dry_run(lua_State *L)
 /* would(target, text): print a dry run's line for a change that is not sent */
 static int lcore_would(lua_State *L)
 {
-	struct target *t = call_target(L, 1);
-	struct span text;
-
-	text.p = luaL_checklstring(L, 2, &text.n);
-	error_push_visible(L, text, SIZE_MAX);
-	host_of(L)->would_change = true;
-	printf("would send to %s: %s\n", t->name, lua_tostring(L, -1));
+	call_would(L, call_target(L, 1), args_text(L, 2));
 	return 0;
 }
 
@@ -185,21 +164,16 @@ static const luaL_Reg library[] = {
 };
 
 static const luaL_Reg methods[] = {
-	{"send", lcall_send},         {"batch", lcall_batch}, {"each", lcall_each},
-	{"address", ltarget_address}, {NULL, NULL},
-};
-
-static const luaL_Reg meta[] = {
-	{"__gc", ltarget_gc},
-	{"__close", ltarget_close},
-	{"__tostring", ltarget_tostring},
-	{"__eq", ltarget_eq},
+	{"send", lcall_send}, {"batch", lcall_batch},
+	{"each", lcall_each}, {"address", ltarget_address},
+	{"__gc", ltarget_gc}, {"__close", ltarget_close},
+	{"__eq", ltarget_eq}, {"__tostring", ltarget_tostring},
 	{NULL, NULL},
 };
 
 int luaopen_haplua_core(lua_State *L)
 {
-	types_object(L, TARGET_BOX, methods, meta);
+	types_object(L, TARGET_BOX, methods);
 	call_types(L);
 	words_types(L);
 	luaL_newlib(L, library);

@@ -1,14 +1,77 @@
 /* SPDX-License-Identifier: MIT
  *
- * fields.c - rows in which a misspelt field raises. */
+ * fields.c - values of fields, and rows in which a misspelt field raises. */
 #include "bindings/haproxy/fields.h"
-#include "base/buf.h"
+#include "base/err.h"
 #include "base/typo.h"
 #include "luakit/error.h"
 
 #include <lauxlib.h>
-#include <stdbool.h>
-#include <string.h>
+
+int fields_mismatch(lua_State *L, struct span rest)
+{
+	struct error_about about = {.reply = rest};
+
+	return error_raise(L, HAP_EPROTOCOL, &about);
+}
+
+void fields_push_text(lua_State *L, struct span s)
+{
+	lua_pushlstring(L, s.p, s.n);
+}
+
+void fields_push(lua_State *L, struct span s)
+{
+	int64_t i;
+
+	if (s.n == 0 || (s.n == 1 && s.p[0] == '-'))
+		lua_pushnil(L);
+	else if (reply_integer(s, &i))
+		lua_pushinteger(L, i);
+	else
+		fields_push_text(L, s);
+}
+
+bool fields_is_text(struct span name)
+{
+	static const char *const names[] = {"be_name",
+					    "srv_name",
+					    "srv_addr",
+					    "srv_fqdn",
+					    "srvrecord",
+					    "srv_check_addr",
+					    "srv_agent_addr",
+					    "bkname/svname",
+					    "addr",
+					    "pxname",
+					    "svname",
+					    "cookie",
+					    "last_chk",
+					    "last_agt",
+					    "check_desc",
+					    "agent_desc",
+					    "fe",
+					    "be",
+					    "srv",
+					    "src",
+					    "Name",
+					    "Version",
+					    "node",
+					    "description"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (span_equal(name, span_of(names[i])))
+			return true;
+	return false;
+}
+
+void fields_push_named(lua_State *L, struct span name, struct span value)
+{
+	if (fields_is_text(name) && value.n > 0 && !(value.n == 1 && value.p[0] == '-'))
+		fields_push_text(L, value);
+	else
+		fields_push(L, value);
+}
 
 /* Fields that HAProxy 2.2, 2.6, 3.0 or 3.2 has, and another of these has not. A name that
  * ends in '_' stands for all that begin with it: columns of `show stat` that a part of

@@ -1,13 +1,32 @@
 /* SPDX-License-Identifier: MIT
  *
- * fields.h - rows in which a misspelt field raises, instead of passing for one that is
- * empty. A row has the fields of its answer, which are nil where HAProxy leaves them
- * empty. A field that only other versions of HAProxy have is nil, too. Functions here may
- * raise. */
+ * fields.h - fields of a reply as Lua values, and rows in which a misspelt field raises,
+ * instead of passing for one that is empty. A row has the fields of its answer, which are
+ * nil where HAProxy leaves them empty. A field that only other versions of HAProxy have
+ * is nil, too. For reply.c and servers.c. Functions here may raise. */
 #ifndef HAP_FIELDS_H
 #define HAP_FIELDS_H
 
+#include "protocol/reply.h"
+
 #include <lua.h>
+#include <stdbool.h>
+
+/* Raise `protocol`: the text does not read as the reply that it should be, from `rest`
+ * on. */
+int fields_mismatch(lua_State *L, struct span rest);
+
+/* Push the bytes as they are. [-0, +1] */
+void fields_push_text(lua_State *L, struct span s);
+
+/* Push a number as an integer, "-" and nothing at all as nil. [-0, +1] */
+void fields_push(lua_State *L, struct span s);
+
+/* Is the field `name` text whatever it looks like? A server may be called 007. */
+bool fields_is_text(struct span name);
+
+/* Push the value of the field `name`. [-0, +1] */
+void fields_push_named(lua_State *L, struct span name, struct span value);
 
 /* Replace the set of field names on the top, or nil, by a metatable for rows that have
  * these fields. nil: each row has the fields that are in it. [-1, +1] */
@@ -20,5 +39,8 @@ void fields_metatable_of(lua_State *L, const char *const *names);
  * where a row may have it. Raises where the key is a string and neither a name in the set
  * at `set` nor a field of another version. */
 int fields_missing(lua_State *L, int key, int set);
+
+/* The function haplua.reply.servers(), in servers.c. */
+int lreply_servers(lua_State *L);
 
 #endif

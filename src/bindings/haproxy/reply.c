@@ -8,12 +8,11 @@
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/fields.h"
-#include "bindings/haproxy/value.h"
 #include "base/multiset.h"
 
 static void set_span(lua_State *L, const char *name, struct span s)
 {
-	value_push_text(L, s);
+	fields_push_text(L, s);
 	lua_setfield(L, -2, name);
 }
 
@@ -37,7 +36,7 @@ static int lreply_lists(lua_State *L)
 {
 	static const char *const fields[] = {"id",       "file",      "text", "curr_ver",
 					     "next_ver", "entry_cnt", NULL};
-	struct span rest = value_text(L, 1);
+	struct span rest = args_text(L, 1);
 	struct reply_list list;
 	int rc;
 
@@ -58,14 +57,14 @@ static int lreply_lists(lua_State *L)
 		add_row(L, n);
 	}
 	lua_settop(L, 2);
-	return rc < 0 ? value_mismatch(L, rest) : 1;
+	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 /* entries(text) -> {pattern, ...}, {reference, ...}
  * With a true second argument, for maps: {key, ...}, {reference, ...}, {value, ...} */
 static int lreply_entries(lua_State *L)
 {
-	struct span rest = value_text(L, 1), key, value;
+	struct span rest = args_text(L, 1), key, value;
 	bool map = lua_toboolean(L, 2);
 	struct reply_entry entry;
 	int rc;
@@ -78,16 +77,16 @@ static int lreply_entries(lua_State *L)
 		key = entry.pattern;
 		if (map) {
 			reply_entry_pair(entry.pattern, &key, &value);
-			value_push_text(L, value);
+			fields_push_text(L, value);
 			lua_rawseti(L, 4, n);
 		}
-		value_push_text(L, key);
+		fields_push_text(L, key);
 		lua_rawseti(L, 2, n);
-		value_push_text(L, entry.ref);
+		fields_push_text(L, entry.ref);
 		lua_rawseti(L, 3, n);
 	}
 	lua_settop(L, map ? 4 : 3);
-	return rc < 0 ? value_mismatch(L, rest) : map ? 3 : 2;
+	return rc < 0 ? fields_mismatch(L, rest) : map ? 3 : 2;
 }
 
 /* matches(text) -> a list, one row for each match method that uses the list:
@@ -96,7 +95,7 @@ static int lreply_matches(lua_State *L)
 {
 	static const char *const fields[] = {"type",  "case",  "found", "pattern",
 					     "index", "value", NULL};
-	struct span rest = value_text(L, 1);
+	struct span rest = args_text(L, 1);
 	struct reply_match m;
 	int rc;
 
@@ -119,31 +118,20 @@ static int lreply_matches(lua_State *L)
 		add_row(L, n);
 	}
 	lua_settop(L, 2);
-	return rc < 0 ? value_mismatch(L, rest) : 1;
+	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 static void push_field(lua_State *L, struct span name, struct span field)
 {
-	struct buf *plain;
+	luaL_Buffer b;
 
-	if (field.n == 0 || field.p[0] != '"') {
-		value_push_named(L, name, field);
-		return;
+	if (span_begins(field, "\"")) {
+		char *plain = luaL_buffinitsize(L, &b, field.n);
+
+		luaL_pushresultsize(&b, reply_unquote(plain, field));
+	} else {
+		fields_push_named(L, name, field);
 	}
-	plain = lua_newuserdatauv(L, sizeof *plain, 0);
-	*plain = (struct buf){0};
-	luaL_setmetatable(L, "haplua.Buf");
-	if (reply_unquote(plain, field) < 0)
-		error_raise(L, HAP_ENOMEM, NULL);
-	value_push_text(L, buf_span(plain));
-	buf_free(plain);
-	lua_remove(L, -2);
-}
-
-static int buf_close(lua_State *L)
-{
-	buf_free(lua_touserdata(L, 1));
-	return 0;
 }
 
 /* Stack of rows(): the text, the list, the metatable of its rows, the columns' names. */
@@ -155,13 +143,13 @@ static void push_columns(lua_State *L, const struct reply_columns *columns)
 	luaL_checkstack(L, (int)columns->n + LUA_MINSTACK, NULL);
 	lua_createtable(L, 0, (int)columns->n);
 	for (size_t i = 0; i < columns->n; i++) {
-		value_push_text(L, columns->name[i]);
+		fields_push_text(L, columns->name[i]);
 		lua_pushboolean(L, true);
 		lua_rawset(L, SLOT_META);
 	}
 	fields_metatable(L);
 	for (size_t i = 0; i < columns->n; i++)
-		value_push_text(L, columns->name[i]);
+		fields_push_text(L, columns->name[i]);
 }
 
 /* Set fields[i] under its column's name. The row is on the top. [-0, +0] */
@@ -180,7 +168,7 @@ static void set_list(lua_State *L, const struct span *fields, size_t first, size
 	lua_pushvalue(L, SLOT_NAMES + (int)first);
 	lua_newtable(L);
 	for (size_t i = first; i < n; i++) {
-		value_push(L, fields[i]);
+		fields_push(L, fields[i]);
 		lua_rawseti(L, -2, (lua_Integer)(i - first + 1));
 	}
 	lua_rawset(L, -3);
@@ -204,7 +192,7 @@ static bool cut_list(struct reply_columns *columns)
  * conn`. A field that is no column raises. */
 static int lreply_rows(lua_State *L)
 {
-	struct span rest = value_text(L, SLOT_TEXT);
+	struct span rest = args_text(L, SLOT_TEXT);
 	struct span fields[REPLY_COLUMNS_MAX];
 	struct reply_columns columns;
 	size_t n;
@@ -212,7 +200,7 @@ static int lreply_rows(lua_State *L)
 
 	lua_settop(L, SLOT_TEXT);
 	if (rc < 0)
-		return value_mismatch(L, rest);
+		return fields_mismatch(L, rest);
 	bool has_list = cut_list(&columns);
 	size_t plain = columns.n - has_list;
 
@@ -228,25 +216,25 @@ static int lreply_rows(lua_State *L)
 		add_row(L, row);
 	}
 	lua_settop(L, SLOT_ROWS);
-	return rc < 0 ? value_mismatch(L, rest) : 1;
+	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 /* pairs(text) -> {Name = value, ...}, for `show info`. A name that is not there raises.
  */
 static int lreply_pairs(lua_State *L)
 {
-	struct span rest = value_text(L, 1), name, value;
+	struct span rest = args_text(L, 1), name, value;
 	int rc;
 
 	lua_settop(L, 1);
 	lua_newtable(L);
 	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
-		value_push_text(L, name);
-		value_push_named(L, name, value);
+		fields_push_text(L, name);
+		fields_push_named(L, name, value);
 		lua_rawset(L, 2);
 	}
 	if (rc < 0)
-		return value_mismatch(L, rest);
+		return fields_mismatch(L, rest);
 	lua_pushnil(L);
 	fields_metatable(L);
 	lua_setmetatable(L, 2);
@@ -256,7 +244,7 @@ static int lreply_pairs(lua_State *L)
 /* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */
 static int lreply_sessions(lua_State *L)
 {
-	struct span rest = value_text(L, 1), ref, fields, name, value;
+	struct span rest = args_text(L, 1), ref, fields, name, value;
 	int rc;
 
 	lua_newtable(L);
@@ -265,20 +253,20 @@ static int lreply_sessions(lua_State *L)
 		lua_createtable(L, 0, 16);
 		set_span(L, "ref", ref);
 		while (reply_field_next(&fields, &name, &value) > 0) {
-			value_push_text(L, name);
-			value_push_named(L, name, value);
+			fields_push_text(L, name);
+			fields_push_named(L, name, value);
 			lua_rawset(L, -3);
 		}
 		lua_rawseti(L, 2, n);
 	}
-	return rc < 0 ? value_mismatch(L, rest) : 1;
+	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 /* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
  * this order? Reads the text without making anything of it: it may hold ten thousand. */
 static int lreply_same(lua_State *L)
 {
-	struct span rest = value_text(L, 1), key, value, want;
+	struct span rest = args_text(L, 1), key, value, want;
 	struct reply_entry entry;
 	lua_Integer n = args_length(L, 2, "keys"), i;
 	bool map, equal = true;
@@ -300,7 +288,7 @@ static int lreply_same(lua_State *L)
 		lua_settop(L, 3);
 	}
 	if (rc < 0)
-		return value_mismatch(L, rest);
+		return fields_mismatch(L, rest);
 	lua_pushboolean(L, equal && i == n + 1);
 	return 1;
 }
@@ -332,12 +320,9 @@ static struct span push_wanted(lua_State *L, bool map, lua_Integer i)
 /* Push a multiset of the wanted entries. [-0, +1] */
 static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 {
-	struct multiset *t = lua_newuserdatauv(L, sizeof *t, 0);
+	struct multiset *t = types_push(L, MULTISET_BOX, sizeof *t, 0);
 	bool map = !lua_isnil(L, 3);
 	uint64_t seed;
-
-	*t = (struct multiset){0};
-	luaL_setmetatable(L, MULTISET_BOX);
 	int rc = multiset_seed(&seed);
 
 	if (rc == 0)
@@ -357,7 +342,7 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
  * besides, in whatever order: duplicates count */
 static int lreply_compare(lua_State *L)
 {
-	struct span rest = value_text(L, 1);
+	struct span rest = args_text(L, 1);
 	lua_Integer n = args_length(L, 2, "keys"), there = 0, matched = 0;
 	struct reply_entry entry;
 	int rc;
@@ -370,7 +355,7 @@ static int lreply_compare(lua_State *L)
 		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
 			matched += multiset_take(wanted, entry.pattern);
 		if (rc < 0)
-			return value_mismatch(L, rest);
+			return fields_mismatch(L, rest);
 	}
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
@@ -387,7 +372,6 @@ static const luaL_Reg library[] = {
 
 int luaopen_haplua_reply(lua_State *L)
 {
-	types_box(L, "haplua.Buf", buf_close);
 	types_box(L, MULTISET_BOX, multiset_close);
 	luaL_newlib(L, library);
 	return 1;

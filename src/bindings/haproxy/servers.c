@@ -5,7 +5,7 @@
  * row is a table that holds where its line begins, and __index reads a field from there;
  * pairs() fills the row first. */
 #include "bindings/haproxy/fields.h"
-#include "bindings/haproxy/value.h"
+#include "luakit/args.h"
 
 #include <lauxlib.h>
 
@@ -14,12 +14,6 @@ static const char at_key;
 
 /* Upvalues of a row's metamethods. */
 enum { UP_DUMP = 1, UP_COLUMNS, UP_COUNT };
-
-/* Fields that are words for srv_admin_state and srv_op_state. */
-enum { FIELD_ADMIN = -1, FIELD_OPERATIONAL = -2 };
-
-/* Added to the number of a column that is text. */
-enum { FIELD_TEXT = REPLY_COLUMNS_MAX };
 
 /* Bits of srv_admin_state. 4 alone is no maintenance: it only says that the configuration
  * once asked for it. */
@@ -62,8 +56,7 @@ static struct span row_line(lua_State *L)
 		lua_Integer at = lua_tointeger(L, -1);
 		struct span rest = {dump.p + at, dump.n - (size_t)at};
 
-		if (!span_line(&rest, &line))
-			line = rest;
+		span_word(&rest, '\n', &line);
 	}
 	lua_pop(L, 1);
 	return line;
@@ -78,33 +71,22 @@ static bool line_field(struct span line, lua_Integer column, struct span *field)
 	return there;
 }
 
-/* Push the field of column `column`, or of the column that a word stands for. */
-static void push_row_field(lua_State *L, struct span line, lua_Integer column)
+/* Push the field of column `column`, whose name is at `key`. [-0, +1] */
+static void push_row_field(lua_State *L, struct span line, int key, lua_Integer column)
 {
-	struct span field;
+	struct span name, field;
 	int64_t state;
 
-	if (column >= 0) {
-		bool text = column >= FIELD_TEXT;
+	name.p = lua_tolstring(L, key, &name.n);
+	bool admin = span_equal(name, SPAN_LIT("admin"));
+	bool in_words = admin || span_equal(name, SPAN_LIT("operational"));
 
-		if (!line_field(line, column % FIELD_TEXT, &field))
-			lua_pushnil(L);
-		else if (text && !(field.n == 1 && field.p[0] == '-'))
-			value_push_text(L, field);
-		else
-			value_push(L, field);
-		return;
-	}
-	lua_getfield(L, lua_upvalueindex(UP_COLUMNS),
-		     column == FIELD_ADMIN ? "srv_admin_state" : "srv_op_state");
-	bool there = lua_isinteger(L, -1) &&
-		     line_field(line, lua_tointeger(L, -1), &field) &&
-		     reply_integer(field, &state);
-
-	lua_pop(L, 1);
-	if (!there)
+	if (!line_field(line, column, &field) ||
+	    (in_words && !reply_integer(field, &state)))
 		lua_pushnil(L);
-	else if (column == FIELD_ADMIN)
+	else if (!in_words)
+		fields_push_named(L, name, field);
+	else if (admin)
 		push_admin(L, state);
 	else
 		push_operational(L, state);
@@ -119,7 +101,7 @@ static int row_index(lua_State *L)
 		return fields_missing(L, 2, lua_upvalueindex(UP_COLUMNS));
 	if (!line.p)
 		return 0; /* pairs() has left it out, as HAProxy leaves it empty */
-	push_row_field(L, line, lua_tointeger(L, -1));
+	push_row_field(L, line, 2, lua_tointeger(L, -1));
 	return 1;
 }
 
@@ -133,7 +115,7 @@ static int row_pairs(lua_State *L)
 		lua_pushnil(L);
 		while (lua_next(L, lua_upvalueindex(UP_COLUMNS))) {
 			lua_pushvalue(L, -2);
-			push_row_field(L, line, lua_tointeger(L, -2));
+			push_row_field(L, line, -1, lua_tointeger(L, -2));
 			lua_rawset(L, 1);
 			lua_pop(L, 1);
 		}
@@ -146,21 +128,28 @@ static int row_pairs(lua_State *L)
 	return 3;
 }
 
-/* Push a table from column name to column, the two words included. [-0, +1] */
+static void set_column(lua_State *L, struct span name, size_t column)
+{
+	fields_push_text(L, name);
+	lua_pushinteger(L, (lua_Integer)column);
+	lua_rawset(L, -3);
+}
+
+/* Push a table from a field's name to its column, the two words included. [-0, +1] */
 static void push_columns(lua_State *L, const struct reply_columns *columns)
 {
+	size_t admin = columns->n, operational = columns->n; /* there is none */
+
 	lua_createtable(L, 0, (int)columns->n + 2);
 	for (size_t i = 0; i < columns->n; i++) {
-		value_push_text(L, columns->name[i]);
-		lua_pushinteger(L, (lua_Integer)i + (value_is_text(columns->name[i])
-							     ? FIELD_TEXT
-							     : 0));
-		lua_rawset(L, -3);
+		set_column(L, columns->name[i], i);
+		if (span_equal(columns->name[i], SPAN_LIT("srv_admin_state")))
+			admin = i;
+		if (span_equal(columns->name[i], SPAN_LIT("srv_op_state")))
+			operational = i;
 	}
-	lua_pushinteger(L, FIELD_ADMIN);
-	lua_setfield(L, -2, "admin");
-	lua_pushinteger(L, FIELD_OPERATIONAL);
-	lua_setfield(L, -2, "operational");
+	set_column(L, SPAN_LIT("admin"), admin);
+	set_column(L, SPAN_LIT("operational"), operational);
 }
 
 static void push_row_metatable(lua_State *L, const struct reply_columns *columns)
@@ -190,26 +179,23 @@ static bool is_row_of(struct span line, size_t columns)
  * `operational` in words */
 int lreply_servers(lua_State *L)
 {
-	struct span rest = value_text(L, 1), line;
+	struct span rest = args_text(L, 1), line;
 	const char *begin = rest.p;
 	struct reply_columns columns;
 
 	lua_settop(L, 1);
 	if (reply_columns(&rest, &columns) < 0)
-		return value_mismatch(L, rest);
+		return fields_mismatch(L, rest);
 	push_row_metatable(L, &columns);
 	lua_createtable(L, (int)(rest.n / 64), 0);
 	for (lua_Integer row = 1; rest.n > 0; row++) {
 		lua_Integer at = rest.p - begin;
 
-		if (!span_line(&rest, &line)) {
-			line = rest;
-			rest.n = 0;
-		}
+		span_word(&rest, '\n', &line);
 		if (line.n == 0)
 			break;
 		if (!is_row_of(line, columns.n))
-			return value_mismatch(L, line);
+			return fields_mismatch(L, line);
 		lua_createtable(L, 0, 1);
 		lua_pushinteger(L, at);
 		lua_rawsetp(L, -2, &at_key);

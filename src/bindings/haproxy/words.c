@@ -87,11 +87,7 @@ static int command_close(lua_State *L)
 
 struct command *words_push_command(lua_State *L)
 {
-	struct command *c = lua_newuserdatauv(L, sizeof *c, 0);
-
-	*c = (struct command){0};
-	luaL_setmetatable(L, COMMAND_BOX);
-	return c;
+	return types_push(L, COMMAND_BOX, sizeof(struct command), 0);
 }
 
 /* encode(words) -> the bytes that a list of words is sent as */

@@ -45,9 +45,7 @@ static mode_t push_mode(lua_State *L, int index, mode_t absent)
 static int lfile_replace(lua_State *L)
 {
 	const char *path = args_path(L, 1), *what;
-	struct span text;
-
-	text.p = luaL_checklstring(L, 2, &text.n);
+	struct span text = args_text(L, 2);
 	int rc = file_replace(path, text, push_mode(L, 3, 0644), &what);
 
 	if (rc < 0 && what)
@@ -64,10 +62,8 @@ static int bytes_close(lua_State *L)
 /* Push a box with an empty buffer, which is freed at the end of the call. [-0, +1] */
 static struct buf *push_bytes(lua_State *L)
 {
-	struct buf *b = lua_newuserdatauv(L, sizeof *b, 0);
+	struct buf *b = types_push(L, BYTES_BOX, sizeof *b, 0);
 
-	*b = (struct buf){0};
-	luaL_setmetatable(L, BYTES_BOX);
 	lua_toclose(L, -1);
 	return b;
 }
@@ -85,7 +81,7 @@ static int lfile_read(lua_State *L)
 
 	if (rc < 0)
 		return args_failure(L, rc, path);
-	lua_pushlstring(L, b->n ? b->p : "", b->n);
+	lua_pushlstring(L, b->p, b->n);
 	return 1;
 }
 
@@ -119,10 +115,9 @@ static int lfile_lock(lua_State *L)
 {
 	const char *path = args_path(L, 1);
 	int64_t slot = check_slot(L);
-	struct lock *lock = lua_newuserdatauv(L, sizeof *lock, 0);
+	struct lock *lock = types_push(L, LOCK_BOX, sizeof *lock, 0);
 
 	lock->fd = -1;
-	luaL_setmetatable(L, LOCK_BOX);
 	int rc = file_lock(path, slot);
 
 	if (rc >= 0) {
@@ -307,14 +302,14 @@ static const luaL_Reg library[] = {
 	{NULL, NULL},
 };
 
-static const luaL_Reg methods[] = {{"release", lock_close}, {NULL, NULL}};
-
-static const luaL_Reg meta[] = {
-	{"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};
+static const luaL_Reg lock_methods[] = {{"release", lock_close},
+					{"__close", lock_close},
+					{"__gc", lock_close},
+					{NULL, NULL}};
 
 int luaopen_haplua_file(lua_State *L)
 {
-	types_object(L, LOCK_BOX, methods, meta);
+	types_object(L, LOCK_BOX, lock_methods);
 	types_box(L, BYTES_BOX, bytes_close);
 	luaL_newlib(L, library);
 	return 1;

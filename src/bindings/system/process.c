@@ -30,12 +30,20 @@ static int lprocess_pid(lua_State *L)
 	return 1;
 }
 
+/* The name of a user: its text is getpwuid()'s. NULL for one without. */
+static const char *name_of(uid_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+
+	return user ? user->pw_name : NULL;
+}
+
 /* identity() -> the user that this process acts as: "www-data (uid 33)" */
 static int lprocess_identity(lua_State *L)
 {
-	struct passwd *user = getpwuid(geteuid());
+	const char *name = name_of(geteuid());
 
-	lua_pushfstring(L, "%s (uid %I)", user ? user->pw_name : "a user without name",
+	lua_pushfstring(L, "%s (uid %I)", name ? name : "a user without name",
 			(LUAI_UACINT)geteuid());
 	return 1;
 }
@@ -154,20 +162,12 @@ static int lprocess_watchdog(lua_State *L)
 	return 1;
 }
 
-/* Who is at it. */
+/* The user. */
 
 static void set_string(lua_State *L, const char *name, const char *value)
 {
 	lua_pushstring(L, value);
 	lua_setfield(L, -2, name);
-}
-
-/* The name of a user: its text is getpwuid()'s. NULL for one without. */
-static const char *name_of(uid_t uid)
-{
-	const struct passwd *user = getpwuid(uid);
-
-	return user ? user->pw_name : NULL;
 }
 
 /* The user who has logged in, also where the process acts as another through sudo or su:

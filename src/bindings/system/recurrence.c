@@ -109,10 +109,8 @@ static int lrecurrence_days(lua_State *L)
 		.day = check_part(L, 4, 31),
 		.is_date = 1,
 	};
-	struct days *d = lua_newuserdatauv(L, sizeof *d, 0);
+	struct days *d = types_push(L, DAYS_BOX, sizeof *d, 0);
 
-	d->iterator = NULL;
-	luaL_setmetatable(L, DAYS_BOX);
 	if (!load()) {
 		lua_pushnil(L);
 		lua_pushliteral(L, "libical is not installed");
@@ -133,25 +131,14 @@ static int lrecurrence_days(lua_State *L)
 	return 1;
 }
 
-static const luaL_Reg library[] = {
-	{"days", lrecurrence_days},
-	{NULL, NULL},
-};
+static const luaL_Reg library[] = {{"days", lrecurrence_days}, {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
-	{"next", days_next},
-	{NULL, NULL},
-};
-
-static const luaL_Reg meta[] = {
-	{"__gc", days_close},
-	{"__close", days_close},
-	{NULL, NULL},
-};
+	{"next", days_next}, {"__close", days_close}, {"__gc", days_close}, {NULL, NULL}};
 
 int luaopen_haplua_recurrence(lua_State *L)
 {
-	types_object(L, DAYS_BOX, methods, meta);
+	types_object(L, DAYS_BOX, methods);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -150,10 +150,7 @@ static int lregex_compile(lua_State *L)
 		return error_misuse(
 			L, "regular expressions need the PCRE2 library, and " LIBRARY
 			   " cannot be loaded: install the package libpcre2-8-0");
-	struct regex *r = lua_newuserdatauv(L, sizeof *r, 0);
-
-	*r = (struct regex){0};
-	luaL_setmetatable(L, REGEX_BOX);
+	struct regex *r = types_push(L, REGEX_BOX, sizeof *r, 0);
 	int rc = regex_init(r, pattern, caseless, old, &offset);
 
 	if (rc == 0)
@@ -188,24 +185,14 @@ static int regex_matches(lua_State *L)
 	return 1;
 }
 
-static const luaL_Reg library[] = {
-	{"compile", lregex_compile},
-	{NULL, NULL},
-};
+static const luaL_Reg library[] = {{"compile", lregex_compile}, {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
-	{"matches", regex_matches},
-	{NULL, NULL},
-};
-
-static const luaL_Reg meta[] = {
-	{"__gc", regex_close},
-	{NULL, NULL},
-};
+	{"matches", regex_matches}, {"__gc", regex_close}, {NULL, NULL}};
 
 int luaopen_haplua_regex(lua_State *L)
 {
-	types_object(L, REGEX_BOX, methods, meta);
+	types_object(L, REGEX_BOX, methods);
 	luaL_newlib(L, library);
 	return 1;
 }

@@ -106,62 +106,54 @@ static void check_name(lua_State *L, int index)
 			     name);
 }
 
-/* Push the changes that the option `env` asks for as a table of "NAME=VALUE" strings, and
- * false for a variable that is unset, by name; returns how many. A copy: the script's own
- * table may change while the environment is made. [-0, +1] */
-static size_t push_changes(lua_State *L)
+extern char **environ;
+
+/* Push a table from a variable's name to "NAME=VALUE": this process's environment with
+ * the changes that the option `env` asks for. [-0, +1] */
+static void push_variables(lua_State *L)
 {
-	size_t n = 0;
-
 	lua_newtable(L);
-	int changes = lua_gettop(L);
+	int table = lua_gettop(L);
 
+	for (char **variable = environ; *variable; variable++) {
+		lua_pushlstring(L, *variable, strcspn(*variable, "="));
+		lua_pushstring(L, *variable);
+		lua_rawset(L, table);
+	}
 	for (lua_pushnil(L); lua_next(L, SLOT_ENV); lua_pop(L, 1)) {
 		check_name(L, -2);
 		lua_pushvalue(L, -2);
-		if (!lua_isboolean(L, -2) || lua_toboolean(L, -2)) {
+		if (lua_isboolean(L, -2) && !lua_toboolean(L, -2)) {
+			lua_pushnil(L);
+		} else {
 			lua_pushvalue(L, -2);
 			lua_pushfstring(L, "%s=%s", lua_tostring(L, -2),
 					check_word(L, "env"));
 			lua_replace(L, -2);
-		} else {
-			lua_pushboolean(L, false);
 		}
-		lua_rawset(L, changes);
-		n++;
+		lua_rawset(L, table);
 	}
-	return n;
 }
 
-extern char **environ;
-
-/* This process's environment with the changes that `env` asks for, as a vector in a
- * userdata; its strings stay on the stack. NULL: no changes. [-0, +(0|2)] */
+/* The environment for `env`, as a vector in a userdata; its strings stay on the stack, in
+ * a table of our own: the script's may change meanwhile. NULL: as this process's. [-0,
+ * +(0|2)] */
 static char **push_env(lua_State *L)
 {
-	size_t have = 0, n = 0;
+	size_t n = 0;
 
 	if (lua_isnil(L, SLOT_ENV))
 		return NULL;
-	size_t changes = push_changes(L);
+	push_variables(L);
 	int table = lua_gettop(L);
 
-	while (environ[have])
-		have++;
-	char **env = lua_newuserdatauv(L, (have + changes + 1) * sizeof *env, 0);
-
-	for (size_t i = 0; i < have; i++) {
-		size_t name = strcspn(environ[i], "=");
-
-		lua_pushlstring(L, environ[i], name);
-		if (lua_rawget(L, table) == LUA_TNIL)
-			env[n++] = environ[i];
-		lua_pop(L, 1);
-	}
 	for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
-		if (lua_type(L, -1) == LUA_TSTRING)
-			env[n++] = (char *)lua_tostring(L, -1); /* the table holds it */
+		n++;
+	char **env = lua_newuserdatauv(L, (n + 1) * sizeof *env, 0);
+
 	env[n] = NULL;
+	for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+		env[--n] = (char *)lua_tostring(L, -1);
 	return env;
 }
 
@@ -260,7 +252,7 @@ static void push_captured(lua_State *L, const struct lrun *r, int i, int slot)
 	const struct buf *got = &r->child->got[i];
 
 	if (lua_isstring(L, slot) && strcmp(lua_tostring(L, slot), "capture") == 0)
-		lua_pushlstring(L, got->n ? got->p : "", got->n);
+		lua_pushlstring(L, got->p, got->n);
 	else
 		lua_pushnil(L);
 }
@@ -290,10 +282,9 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 /* Push the box, which keeps the input for as long as the child may read it. [-0, +1] */
 static struct lrun *push_box(lua_State *L)
 {
-	struct lrun *r = lua_newuserdatauv(L, sizeof *r, 1);
+	struct lrun *r = types_push(L, RUN_BOX, sizeof *r, 1);
 
-	*r = (struct lrun){.clock = &host_of(L)->clock};
-	luaL_setmetatable(L, RUN_BOX);
+	r->clock = &host_of(L)->clock;
 	lua_tostring(L, SLOT_STDIN); /* makes a string of a number, in its slot */
 	lua_pushvalue(L, SLOT_STDIN);
 	lua_setiuservalue(L, SLOT_BOX, 1);
@@ -338,11 +329,10 @@ static int lrun_run(lua_State *L)
 
 int luaopen_haplua_run(lua_State *L)
 {
-	static const luaL_Reg meta[] = {
+	static const luaL_Reg methods[] = {
 		{"__gc", run_gc}, {"__close", run_close}, {NULL, NULL}};
-	static const luaL_Reg none[] = {{NULL, NULL}};
 
-	types_object(L, RUN_BOX, none, meta);
+	types_object(L, RUN_BOX, methods);
 	lua_pushcfunction(L, lrun_run);
 	return 1;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * sqlite.c - the table `haplua.sqlite`: a database file, one statement at a time.
- * A database's box keeps its prepared statements, by their text, in a table that is its
- * user value; each is a box of its own. The library above sets pragmas.
+ * The library above sets pragmas.
  * Any allocation of Lua's may run a finalizer of the script, which may close the database
  * that a call works on. The statement of that call stays until the call ends, and keeps
  * the connection alive (sqlite3_close_v2()); the call then raises. */
@@ -19,19 +18,9 @@
 
 #define DATABASE_BOX  "haplua.Database"
 #define STATEMENT_BOX "haplua.Statement"
-/* Statements that are kept prepared. A library has a few; one that writes values into its
- * statements must not fill the memory. */
-#define CACHE_MAX 64
 
 struct database {
 	sqlite3 *db; /* owned; NULL: closed */
-	int cached;
-};
-
-struct statement {
-	sqlite3_stmt *s; /* owned; NULL once its database is closed, unless it is busy */
-	bool cached;     /* it outlives the call that uses it */
-	bool busy;       /* a call uses it */
 };
 
 /* Failures. */
@@ -116,12 +105,7 @@ static int lsqlite_open(lua_State *L)
 
 	if (*path != '/')
 		path = lua_pushfstring(L, "./%s", path);
-	struct database *d = lua_newuserdatauv(L, sizeof *d, 1);
-
-	*d = (struct database){0};
-	luaL_setmetatable(L, DATABASE_BOX);
-	lua_newtable(L);
-	lua_setiuservalue(L, -2, 1);
+	struct database *d = types_push(L, DATABASE_BOX, sizeof *d, 0);
 	int rc = readonly ? UV_EEXIST : file_create(path, S_IFREG, mode);
 
 	if (rc < 0 && rc != UV_EEXIST) {
@@ -139,25 +123,10 @@ static int lsqlite_open(lua_State *L)
 	return rc == SQLITE_OK ? 1 : failure(L, d->db, rc);
 }
 
-/* Finalize the prepared statements, without which SQLite would keep the file open. One
- * that a call uses is finalized when that call ends. */
 static int database_close(lua_State *L)
 {
 	struct database *d = luaL_checkudata(L, 1, DATABASE_BOX);
 
-	if (!d->db)
-		return 0;
-	lua_settop(L, 1);
-	if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE)
-		for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
-			struct statement *st = lua_touserdata(L, -1);
-
-			st->cached = false;
-			if (st->busy)
-				continue;
-			sqlite3_finalize(st->s);
-			st->s = NULL;
-		}
 	sqlite3_close_v2(d->db);
 	d->db = NULL;
 	return 0;
@@ -174,36 +143,23 @@ static int database_tostring(lua_State *L)
 
 /* Statements. */
 
-static int statement_gc(lua_State *L)
-{
-	struct statement *st = luaL_checkudata(L, 1, STATEMENT_BOX);
-
-	sqlite3_finalize(st->s);
-	st->s = NULL;
-	return 0;
-}
-
-/* The end of a call that used the statement, whichever way it ended. */
 static int statement_close(lua_State *L)
 {
-	struct statement *st = luaL_checkudata(L, 1, STATEMENT_BOX);
+	sqlite3_stmt **s = luaL_checkudata(L, 1, STATEMENT_BOX);
 
-	st->busy = false;
-	if (!st->cached)
-		return statement_gc(L);
-	sqlite3_reset(st->s);
-	sqlite3_clear_bindings(st->s);
+	sqlite3_finalize(*s);
+	*s = NULL;
 	return 0;
 }
 
 /* Only white space, semicolons and comments? */
-static bool is_blank(struct database *d, const char *sql, const char *end)
+static bool is_blank(sqlite3 *db, const char *sql, const char *end)
 {
 	while (sql < end) {
 		sqlite3_stmt *more = NULL;
 		const char *rest = sql;
 
-		if (sqlite3_prepare_v2(d->db, sql, (int)(end - sql), &more, &rest) !=
+		if (sqlite3_prepare_v2(db, sql, (int)(end - sql), &more, &rest) !=
 			    SQLITE_OK ||
 		    more) {
 			sqlite3_finalize(more);
@@ -216,59 +172,24 @@ static bool is_blank(struct database *d, const char *sql, const char *end)
 	return true;
 }
 
-/* Push a new, busy statement for the SQL text at 2, which has `n` bytes. SQLITE_OK or
- * SQLite's code. [-0, +1] */
-static int push_new(lua_State *L, struct database *d, size_t n, bool keep)
-{
-	struct statement *st = lua_newuserdatauv(L, sizeof *st, 0);
-	const char *sql = lua_tostring(L, 2), *rest;
-
-	*st = (struct statement){.busy = true};
-	luaL_setmetatable(L, STATEMENT_BOX);
-	check_open(L);
-	int rc = sqlite3_prepare_v3(d->db, sql, (int)n + 1,
-				    keep ? SQLITE_PREPARE_PERSISTENT : 0, &st->s, &rest);
-
-	if (rc != SQLITE_OK)
-		return rc;
-	luaL_argcheck(L, st->s && is_blank(d, rest, sql + n), 2,
-		      "one SQL statement expected");
-	return SQLITE_OK;
-}
-
-/* Push the statement for the text at 2, and make it busy: the one that is kept, or a new
- * one, which is kept. SQLITE_OK or SQLite's code. [-0, +1] */
-static int push_statement(lua_State *L, struct database *d)
+/* Push the statement of the SQL text in argument 2, which is finalized at the end of the
+ * call. SQLITE_OK, or SQLite's code. [-0, +1] */
+static int push_statement(lua_State *L, sqlite3_stmt **out)
 {
 	size_t n;
-	const char *sql = luaL_checklstring(L, 2, &n);
+	const char *sql = luaL_checklstring(L, 2, &n), *rest;
 
 	luaL_argcheck(L, strlen(sql) == n && n < 1 << 20, 2, "SQL expected");
-	lua_getiuservalue(L, 1, 1);
-	lua_pushvalue(L, 2);
-	lua_rawget(L, -2);
-	struct statement *st = lua_touserdata(L, -1);
+	sqlite3_stmt **s = types_push(L, STATEMENT_BOX, sizeof *s, 0);
 
-	lua_remove(L, -2);
-	if (st && !st->busy && st->s) { /* the collector may have finalized it */
-		st->busy = true;
-		return SQLITE_OK;
-	}
-	lua_pop(L, 1);
-	bool keep = !st && d->cached < CACHE_MAX;
-	int rc = push_new(L, d, n, keep);
+	lua_toclose(L, -1);
+	sqlite3 *db = check_open(L)->db;
+	int rc = sqlite3_prepare_v2(db, sql, (int)n + 1, s, &rest);
 
-	if (rc != SQLITE_OK || !keep)
-		return rc;
-	st = lua_touserdata(L, -1);
-	lua_getiuservalue(L, 1, 1);
-	lua_pushvalue(L, 2);
-	lua_pushvalue(L, -3);
-	lua_rawset(L, -3);
-	lua_pop(L, 1);
-	st->cached = true;
-	d->cached++;
-	return SQLITE_OK;
+	luaL_argcheck(L, rc != SQLITE_OK || (*s && is_blank(db, rest, sql + n)), 2,
+		      "one SQL statement expected");
+	*out = *s;
+	return rc;
 }
 
 /* Bind argument `index` to parameter i. Its string lives as long as the call. */
@@ -328,24 +249,23 @@ static int ldatabase_run(lua_State *L)
 {
 	int given = lua_gettop(L) - 2;
 	struct database *d = check_open(L);
-	int rc = push_statement(L, d), at = lua_gettop(L);
-	struct statement *st = lua_touserdata(L, at);
+	sqlite3_stmt *s;
+	int rc = push_statement(L, &s);
 
 	if (rc != SQLITE_OK)
 		return failure(L, d->db, rc);
-	lua_toclose(L, at);
-	sqlite3 *db = sqlite3_db_handle(st->s); /* valid as long as the statement */
+	sqlite3 *db = sqlite3_db_handle(s); /* valid as long as the statement */
 
-	if (given != sqlite3_bind_parameter_count(st->s))
+	if (given != sqlite3_bind_parameter_count(s))
 		return error_misuse(L, "%d parameters expected, got %d",
-				    sqlite3_bind_parameter_count(st->s), given);
+				    sqlite3_bind_parameter_count(s), given);
 	for (int i = 1; i <= given && rc == SQLITE_OK; i++)
-		rc = bind_value(L, st->s, i, i + 2);
+		rc = bind_value(L, s, i, i + 2);
 	lua_newtable(L);
 	sqlite3_int64 before = sqlite3_total_changes64(db), n = 0;
 
-	while (d->db && rc == SQLITE_OK && (rc = sqlite3_step(st->s)) == SQLITE_ROW) {
-		push_row(L, st->s);
+	while (d->db && rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		push_row(L, s);
 		lua_rawseti(L, -2, ++n);
 		rc = SQLITE_OK;
 	}
@@ -382,10 +302,6 @@ static const luaL_Reg methods[] = {
 	{"run", ldatabase_run},
 	{"script", ldatabase_script},
 	{"close", database_close},
-	{NULL, NULL},
-};
-
-static const luaL_Reg meta[] = {
 	{"__gc", database_close},
 	{"__close", database_close},
 	{"__tostring", database_tostring},
@@ -394,12 +310,8 @@ static const luaL_Reg meta[] = {
 
 int luaopen_haplua_sqlite(lua_State *L)
 {
-	static const luaL_Reg statement[] = {
-		{"__gc", statement_gc}, {"__close", statement_close}, {NULL, NULL}};
-	static const luaL_Reg none[] = {{NULL, NULL}};
-
-	types_object(L, DATABASE_BOX, methods, meta);
-	types_object(L, STATEMENT_BOX, none, statement);
+	types_object(L, DATABASE_BOX, methods);
+	types_box(L, STATEMENT_BOX, statement_close);
 	luaL_newlib(L, library);
 	return 1;
 }

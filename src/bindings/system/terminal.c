@@ -150,10 +150,9 @@ static int lterminal_readline(lua_State *L)
 	if (current)
 		return error_misuse(L, "another task reads from the terminal");
 	lua_settop(L, 1);
-	struct reader *r = lua_newuserdatauv(L, sizeof *r, 0);
+	struct reader *r = types_push(L, READER_BOX, sizeof *r, 0);
 
-	*r = (struct reader){.task = t};
-	luaL_setmetatable(L, READER_BOX);
+	r->task = t;
 	lua_toclose(L, 2);
 	current = r;
 	int rc = open_poll(L, r);

@@ -39,10 +39,7 @@ static struct lwatch *check_open(lua_State *L)
 /* open() -> Watch | nil, message, code */
 static int lwatch_open(lua_State *L)
 {
-	struct lwatch *lw = lua_newuserdatauv(L, sizeof *lw, 0);
-
-	*lw = (struct lwatch){0};
-	luaL_setmetatable(L, WATCH_BOX);
+	struct lwatch *lw = types_push(L, WATCH_BOX, sizeof *lw, 0);
 	int rc = watch_new(&lw->watch, &host_of(L)->loop);
 
 	if (rc == 0 && host_of(L)->clock.manual) /* listening holds up no virtual time */
@@ -164,10 +161,9 @@ static int lwatch_wait(lua_State *L)
 	luaL_argcheck(L, !timed || seconds >= 0, SLOT_SECONDS,
 		      "seconds, 0 or more, expected");
 	lua_settop(L, SLOT_SECONDS);
-	struct wait *wait = lua_newuserdatauv(L, sizeof *wait, 0);
+	struct wait *wait = types_push(L, WAIT_BOX, sizeof *wait, 0);
 
-	*wait = (struct wait){.clock = &host_of(L)->clock};
-	luaL_setmetatable(L, WAIT_BOX);
+	wait->clock = &host_of(L)->clock;
 	lua_toclose(L, SLOT_WAIT);
 	struct lwatch *lw = check_open(L);
 
@@ -186,18 +182,13 @@ static int lwatch_wait(lua_State *L)
 static const luaL_Reg library[] = {{"open", lwatch_open}, {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
-	{"add", lwatch_add},
-	{"wait", lwatch_wait},
-	{"close", lwatch_close},
-	{NULL, NULL},
+	{"add", lwatch_add},       {"wait", lwatch_wait},  {"close", lwatch_close},
+	{"__close", lwatch_close}, {"__gc", lwatch_close}, {NULL, NULL},
 };
-
-static const luaL_Reg meta[] = {
-	{"__gc", lwatch_close}, {"__close", lwatch_close}, {NULL, NULL}};
 
 int luaopen_haplua_watch(lua_State *L)
 {
-	types_object(L, WATCH_BOX, methods, meta);
+	types_object(L, WATCH_BOX, methods);
 	types_box(L, WAIT_BOX, wait_close);
 	luaL_newlib(L, library);
 	return 1;
