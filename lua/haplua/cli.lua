@@ -316,6 +316,11 @@ end
 ---@return table found  `command`, and a field for each option and argument that was given or has a default
 function M.parse(spec, words)
   check_declaration(spec)
+  return M.parse_known(spec, words)
+end
+
+--- As parse(), for haplua's own declarations, which are not checked at each start.
+function M.parse_known(spec, words)
   local found = M.parse_plain(spec, words) or M.parse_with_argparse(spec, words)
   local after = after_of(spec, found)
   if after and #found[after] == 0 then

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define HEAP_START 65536
+
 /* Files that are no connections: the loop's, the script's, children's pipes. */
 #define SPARE_FILES 128
 
@@ -109,9 +111,12 @@ static int start(struct host *host)
 		return rc;
 	lua_atpanic(host->L, panic);
 	/* Most runs are over before there is anything worth collecting: let the heap grow
-	 * to ten times what it is now before the first real cycle. */
+	 * to ten times what it is now, with HEAP_START bytes more, before the first real
+	 * cycle. */
+	lua_newuserdatauv(host->L, HEAP_START, 0);
 	lua_gc(host->L, LUA_GCINC, 1000, 0, 0);
 	lua_gc(host->L, LUA_GCCOLLECT);
+	lua_pop(host->L, 1);
 	scheduler_init(&host->scheduler, host->L, &host->clock);
 	return 0;
 }

@@ -114,6 +114,6 @@ end
 ---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer? status
 return function(words, print)
-  local args = cli.parse(spec, words)
+  local args = cli.parse_known(spec, words)
   return commands[args.command](args, request_of(args), print)
 end

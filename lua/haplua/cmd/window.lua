@@ -46,7 +46,7 @@ local spec = {
 ---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer? status
 return function(words, print)
-  local args = cli.parse(spec, words)
+  local args = cli.parse_known(spec, words)
   if args.command == "next" then
     local asked, instant = show.ask(args)
     return show.next(asked, instant, args.n, args.json, print)
