@@ -265,5 +265,5 @@ void cancel_watch(const struct task *t)
 		return;
 	uint64_t now = clock_now(t->s->clock);
 
-	signals_alarm(at > now ? (double)(at - now) / (double)CLOCK_SECOND : 1e-6);
+	signals_alarm(at > now ? (int64_t)(at - now) : 1);
 }
