@@ -206,8 +206,6 @@ static int ltask_sleep_until(lua_State *L)
 	return slept_k(L, LUA_OK, 0);
 }
 
-/* Deadlines. */
-
 static int deadline_close(lua_State *L)
 {
 	deadline_leave(luaL_checkudata(L, 1, DEADLINE_BOX));

@@ -128,8 +128,6 @@ void globals_strict(lua_State *L, int behind)
 	lua_setmetatable(L, -2);
 }
 
-/* Modules. */
-
 static int load_module(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);

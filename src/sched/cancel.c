@@ -72,8 +72,6 @@ void cancel_forget(struct task *t)
 	clock_unset(t->s->clock, &t->grace);
 }
 
-/* Raising in a task. */
-
 /* The error that is to be raised now, which counts as raised from here on: HAP_E*, or 0.
  * *d is the deadline that HAP_ETIMEOUT is about. */
 static int take_due(struct task *t, struct deadline **d)
@@ -139,8 +137,6 @@ bool cancel_push(lua_State *L, struct task *t)
 	cancel_watch(t);
 	return true;
 }
-
-/* Marking tasks. */
 
 void cancel_task(struct task *t)
 {

@@ -42,8 +42,6 @@ static void push_box(lua_State *L, const struct task *t)
 	lua_rawgeti(L, LUA_REGISTRYINDEX, t->anchor);
 }
 
-/* What is raised at a wait. */
-
 /* Push the error that `ended` failed with, to be raised in `t`. A failed task leaves two
  * values on its stack, the error and the traceback; the latter goes with the error.
  * [-0, +1] */
@@ -78,8 +76,6 @@ static bool push_due(lua_State *L, struct task *t)
 	task_drop_failed_child(t, child);
 	return true;
 }
-
-/* Parking. */
 
 /* Take over what park() left, in the coroutine of the wait. */
 static lua_KFunction unpark(struct task *t)
