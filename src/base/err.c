@@ -2,9 +2,9 @@
  *
  * err.c - what each code means to a script, and its text. */
 #include "base/err.h"
-#include "base/typo.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <uv.h>
 
 const struct error_kind error_kinds[ERROR_KINDS + 1] = {
@@ -44,7 +44,11 @@ const struct error_kind error_kinds[ERROR_KINDS + 1] = {
 
 const struct error_kind *err_kind_find(const char *name)
 {
-	return typo_exact(name, error_kinds, sizeof *error_kinds);
+	const struct error_kind *kind = error_kinds;
+
+	while (kind->name && strcmp(kind->name, name) != 0)
+		kind++;
+	return kind->name ? kind : NULL;
 }
 
 static const struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_task.c - the table `task`: spawn, sleep, deadline, and the handle of a task. */
+ * task.c - the table `task`: spawn, sleep, deadline, and the handle of a task. */
 #include "base/err.h"
 #include "sched/host.h"
 #include "luakit/error.h"
@@ -9,6 +9,7 @@
 #include "sched/deadline.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
 #define SLEEP_BOX    "haplua.Sleep"
 #define DEADLINE_BOX "haplua.Deadline"
@@ -21,7 +22,8 @@ static int ltask_spawn(lua_State *L)
 	return 1;
 }
 
-/* The task in argument 1, which the running one can wait for: not itself, nor a parent. */
+/* The task in argument 1, which the running one can wait for: not itself, nor a parent.
+ */
 static struct task *check_other(lua_State *L)
 {
 	struct task *t = task_check(L, 1);
@@ -98,7 +100,7 @@ static int ltask_tostring(lua_State *L)
 
 struct sleep {
 	struct clock *clock;
-	struct timer timer;
+	struct timer timer; /* `wall`: of sleep_until */
 	struct task *task;
 	bool over;
 	int64_t until; /* sleep_until: the wall clock's instant */
@@ -121,37 +123,48 @@ static int sleep_close(lua_State *L)
 	return 0;
 }
 
-static int ltask_sleep_k(lua_State *L, int status, lua_KContext context)
+static struct sleep *push_sleep(lua_State *L)
 {
-	struct sleep *s = lua_touserdata(L, 2);
-
-	(void)status, (void)context;
-	return s->over ? 0 : task_park(L, 0, ltask_sleep_k);
-}
-
-/* task.sleep(seconds). 0 lets the other tasks run once. */
-static int ltask_sleep(lua_State *L)
-{
-	lua_Number seconds = luaL_checknumber(L, 1);
 	struct task *t = task_of(L);
 
-	luaL_argcheck(L, seconds >= 0, 1, "seconds, 0 or more, expected");
 	lua_settop(L, 1);
 	struct sleep *s = lua_newuserdatauv(L, sizeof *s, 0);
 
 	*s = (struct sleep){.clock = &host_of(L)->clock, .task = t};
 	luaL_setmetatable(L, SLEEP_BOX);
 	lua_toclose(L, 2);
+	return s;
+}
+
+static int slept_k(lua_State *L, int status, lua_KContext context)
+{
+	struct sleep *s = lua_touserdata(L, 2);
+
+	(void)status, (void)context;
+	if (!s->over)
+		return task_park(L, 0, slept_k);
+	lua_pushboolean(L, clock_wall(s->clock) >= s->until);
+	return s->timer.wall;
+}
+
+/* task.sleep(seconds). 0 lets the other tasks run once. */
+static int ltask_sleep(lua_State *L)
+{
+	lua_Number seconds = luaL_checknumber(L, 1);
+
+	luaL_argcheck(L, seconds >= 0, 1, "seconds, 0 or more, expected");
+	struct sleep *s = push_sleep(L);
+
 	if (clock_set(s->clock, &s->timer, clock_after(s->clock, seconds), on_slept) < 0)
 		return error_raise(L, HAP_ENOMEM, NULL);
-	return ltask_sleep_k(L, LUA_OK, 0);
+	return slept_k(L, LUA_OK, 0);
 }
 
 /* The wall clock has been set, or the machine was suspended, when it and the monotonic
  * clock part by more than this: ntpd slews smaller differences, which moves both. */
-#define CLOCK_WAS_SET (CLOCK_SECOND / 10)
+#define CLOCK_WAS_SET ((int64_t)CLOCK_SECOND / 10)
 /* Nobody tells when; so it is looked at this often. */
-#define LOOK_EVERY CLOCK_SECOND
+#define LOOK_EVERY ((int64_t)CLOCK_SECOND)
 
 static int64_t clock_shift(const struct clock *c)
 {
@@ -165,36 +178,21 @@ static int sleep_on(struct sleep *s)
 {
 	int64_t left = s->until - clock_wall(s->clock);
 
-	if (left < 0)
-		left = 0;
-	if (!s->clock->manual && left > (int64_t)LOOK_EVERY)
+	if (!s->clock->manual && left > LOOK_EVERY)
 		left = LOOK_EVERY;
-	return clock_set(s->clock, &s->timer, clock_now(s->clock) + (uint64_t)left,
+	return clock_set(s->clock, &s->timer,
+			 clock_now(s->clock) + (uint64_t)(left > 0 ? left : 0),
 			 on_wall_slept);
 }
 
 static void on_wall_slept(struct timer *timer)
 {
 	struct sleep *s = CONTAINER_OF(timer, struct sleep, timer);
-	int64_t moved = clock_shift(s->clock) - s->shift;
 
 	/* the timer that fires has left its place to this one: there is memory */
-	if (clock_wall(s->clock) >= s->until || moved > (int64_t)CLOCK_WAS_SET ||
-	    moved < -(int64_t)CLOCK_WAS_SET || sleep_on(s) < 0) {
-		s->over = true;
-		task_wake(s->task);
-	}
-}
-
-static int ltask_sleep_until_k(lua_State *L, int status, lua_KContext context)
-{
-	struct sleep *s = lua_touserdata(L, 2);
-
-	(void)status, (void)context;
-	if (!s->over)
-		return task_park(L, 0, ltask_sleep_until_k);
-	lua_pushboolean(L, clock_wall(s->clock) >= s->until);
-	return 1;
+	if (clock_wall(s->clock) >= s->until ||
+	    llabs(clock_shift(s->clock) - s->shift) > CLOCK_WAS_SET || sleep_on(s) < 0)
+		on_slept(timer);
 }
 
 /* task.sleep_until(instant) -> is it time? Sleeps until the wall clock shows it. False:
@@ -203,25 +201,18 @@ static int ltask_sleep_until_k(lua_State *L, int status, lua_KContext context)
 static int ltask_sleep_until(lua_State *L)
 {
 	lua_Number instant = luaL_checknumber(L, 1);
-	struct task *t = task_of(L);
 
 	luaL_argcheck(L, instant > -9e9 && instant < 9e9, 1,
 		      "seconds since 1970 expected");
-	lua_settop(L, 1);
-	struct sleep *s = lua_newuserdatauv(L, sizeof *s, 0);
+	struct sleep *s = push_sleep(L);
 
-	*s = (struct sleep){.clock = &host_of(L)->clock, .task = t};
 	s->timer.wall = true;
 	s->until = (int64_t)(instant * (lua_Number)CLOCK_SECOND);
 	s->shift = clock_shift(s->clock);
-	luaL_setmetatable(L, SLEEP_BOX);
-	lua_toclose(L, 2);
 	if (sleep_on(s) < 0)
 		return error_raise(L, HAP_ENOMEM, NULL);
-	return ltask_sleep_until_k(L, LUA_OK, 0);
+	return slept_k(L, LUA_OK, 0);
 }
-
-/* Deadlines. */
 
 static int deadline_close(lua_State *L)
 {

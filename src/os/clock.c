@@ -41,16 +41,6 @@ static void sift_down(struct clock *c, size_t i, struct timer *t)
 	place(c, i, t);
 }
 
-static void fire_due(struct clock *c, uint64_t now)
-{
-	while (c->n > 0 && c->heap[0]->at <= now) {
-		struct timer *t = c->heap[0];
-
-		clock_unset(c, t);
-		t->fire(t);
-	}
-}
-
 static void arm(struct clock *c, uint64_t least);
 
 static void on_wake(uv_timer_t *handle)
@@ -59,7 +49,7 @@ static void on_wake(uv_timer_t *handle)
 
 	/* One reading for the whole turn, and libuv is not asked to come back within it:
 	 * a timer that another sets to "now" cannot starve the loop. */
-	fire_due(c, clock_now(c));
+	clock_advance(c, clock_now(c));
 	arm(c, 1);
 }
 

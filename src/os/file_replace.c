@@ -98,8 +98,6 @@ static int look(struct replace *r, const char *path)
 	return 0;
 }
 
-/* The new file. */
-
 /* Lock the open file, and see that it is still the one with this name. 0; UV_EAGAIN: it
  * is not, or not any more; UV_EBUSY: another process writes it. */
 static int claim(const struct replace *r)

@@ -18,26 +18,20 @@ static struct {
 	struct signals_user user;
 	struct sigaction before[SIGNALS], before_alarm;
 	volatile sig_atomic_t signo, typed, reported;
-	bool alarm; /* it may ring yet */
-	struct timespec since;
+	bool alarm;    /* it may ring yet */
+	int64_t since; /* milliseconds */
 } state;
-
-/* timeout(1) and some shells send a signal to the process and to its group: these two, a
- * moment apart, are one. */
-static bool is_duplicate_signal(const struct timespec *now)
-{
-	long ms = (now->tv_sec - state.since.tv_sec) * 1000 +
-		  (now->tv_nsec - state.since.tv_nsec) / 1000000;
-
-	return state.signo && ms < DUPLICATE_MS;
-}
 
 static void handle(int signo, const siginfo_t *info)
 {
-	struct timespec now;
+	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (is_duplicate_signal(&now))
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	int64_t now = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+
+	/* timeout(1) and some shells send a signal to the process and to its group:
+	 * these two, a moment apart, are one. */
+	if (state.signo && now - state.since < DUPLICATE_MS)
 		return;
 	if (state.signo) { /* the second: end by it, without cleanups */
 		signal(signo, SIG_DFL);
@@ -121,19 +115,12 @@ bool signals_typed(void)
 	return state.typed;
 }
 
-void signals_alarm(double seconds)
+void signals_alarm(int64_t ns)
 {
-	struct itimerval it = {0};
+	int64_t us = ns / 1000 + (ns > 0);
+	struct itimerval it = {.it_value = {us / 1000000, us % 1000000}};
 
-	if (!state.alarm && seconds <= 0)
-		return;
-	state.alarm = seconds > 0;
-	if (seconds > 0) {
-		it.it_value.tv_sec = (time_t)seconds;
-		it.it_value.tv_usec =
-			(suseconds_t)((seconds - (double)(time_t)seconds) * 1e6) + 1;
-		if (it.it_value.tv_usec > 999999)
-			it.it_value.tv_usec = 999999;
-	}
-	setitimer(ITIMER_REAL, &it, NULL);
+	if (state.alarm || ns > 0)
+		setitimer(ITIMER_REAL, &it, NULL);
+	state.alarm = ns > 0;
 }

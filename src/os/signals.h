@@ -36,7 +36,7 @@ bool signals_typed(void);
  * turning. */
 void signals_flush(void);
 
-/* Have an alarm ring after `seconds` of real time; 0 calls it off. */
-void signals_alarm(double seconds);
+/* Have an alarm ring after `ns` nanoseconds of real time; 0 calls it off. */
+void signals_alarm(int64_t ns);
 
 #endif

@@ -40,8 +40,6 @@ int watch_new(struct watch **out, uv_loop_t *loop)
 	return 0;
 }
 
-/* Names. */
-
 /* Have the kernel tell of the folder around PATH. Returns the watch's number or UV_*. */
 static int add_folder(const struct watch *w, const char *path, size_t n)
 {
@@ -98,8 +96,6 @@ int watch_add(struct watch *w, const char *path)
 	w->names[i].name = w->names[i].path + (name - path);
 	return 0;
 }
-
-/* Events. */
 
 /* Write down what happened; the same a second time takes the place of the first. */
 static void note(struct watch *w, size_t name, enum watch_what what)
@@ -177,8 +173,6 @@ int watch_read(struct watch *w)
 	}
 	return 0;
 }
-
-/* Waiting. */
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * globals.c - strict globals, require(), and load() with a script's own globals. */
+ * globals.c - strict globals and require(). */
 #include "run/globals.h"
 #include "base/typo.h"
 #include "luakit/error.h"
@@ -19,14 +19,19 @@
  * one cannot pass for nil. The host's names are looked up when they are first used, which
  * keeps the start short. */
 
-static const struct {
+static const struct host_name {
 	const char *name, *module;
 	bool whole; /* the module itself, not a field of it */
 } host_names[] = {
-	{"send", "haproxy", false},      {"acl_add", "haproxy", false},
-	{"acl_clear", "haproxy", false}, {"acl_get", "haproxy", false},
-	{"servers", "haproxy", false},   {"haproxy", "haproxy", true},
-	{"task", "task", true},          {"run", "run", true},
+	{"send", "haproxy", false},
+	{"acl_add", "haproxy", false},
+	{"acl_clear", "haproxy", false},
+	{"acl_get", "haproxy", false},
+	{"servers", "haproxy", false},
+	{"haproxy", "haproxy", true},
+	{"task", "task", true},
+	{"run", "run", true},
+	{NULL, NULL, false},
 };
 
 /* Does a file lie in the folder of a script? */
@@ -61,17 +66,16 @@ static bool is_foreign(lua_State *L)
 
 static bool push_host_name(lua_State *L, const char *name)
 {
-	for (size_t i = 0; i < sizeof host_names / sizeof *host_names; i++) {
-		if (strcmp(name, host_names[i].name) != 0)
-			continue;
-		lua_getglobal(L, "require");
-		lua_pushstring(L, host_names[i].module);
-		lua_call(L, 1, 1);
-		if (!host_names[i].whole)
-			lua_getfield(L, -1, name);
-		return true;
-	}
-	return false;
+	const struct host_name *host = typo_exact(name, host_names, sizeof *host_names);
+
+	if (!host)
+		return false;
+	lua_getglobal(L, "require");
+	lua_pushstring(L, host->module);
+	lua_call(L, 1, 1);
+	if (!host->whole)
+		lua_getfield(L, -1, name);
+	return true;
 }
 
 /* __index of the globals; upvalue 1: the table behind these, or nil */
@@ -124,22 +128,18 @@ void globals_strict(lua_State *L, int behind)
 	lua_setmetatable(L, -2);
 }
 
-/* Modules. */
-
 /* The searcher of the modules that are compiled in. */
 static int search_compiled(lua_State *L)
 {
 	const char *name = luaL_checkstring(L, 1);
+	const struct module *m = typo_exact(name, modules, sizeof *modules);
 
-	for (const struct module *m = modules; m->name; m++) {
-		if (strcmp(m->name, name) != 0)
-			continue;
-		if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK)
-			return lua_error(L);
-		lua_pushliteral(L, "compiled in");
-		return 2;
-	}
-	return 0;
+	if (!m)
+		return 0;
+	if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK)
+		return lua_error(L);
+	lua_pushliteral(L, "compiled in");
+	return 2;
 }
 
 /* Push "; did you mean 'NAME'?" for the public module that is nearest, or "". [-0, +1] */
@@ -277,60 +277,4 @@ void globals_setup(lua_State *L)
 	lua_pushglobaltable(L);
 	globals_strict(L, 0);
 	lua_pop(L, 1);
-}
-
-/* load(), loadfile() and dofile() as Lua has them, but that the chunk's globals are the
- * script's (upvalue 2), unless others were given. */
-
-/* Upvalue 1: Lua's own function; 3: where it takes the chunk's globals. */
-static int load_here(lua_State *L)
-{
-	bool given = lua_gettop(L) >= lua_tointeger(L, lua_upvalueindex(3));
-
-	lua_pushvalue(L, lua_upvalueindex(1));
-	lua_insert(L, 1);
-	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-	if (!given && lua_isfunction(L, 1)) {
-		lua_pushvalue(L, lua_upvalueindex(2));
-		if (!lua_setupvalue(L, 1, 1))
-			lua_pop(L, 1);
-	}
-	return lua_gettop(L);
-}
-
-static int do_here_k(lua_State *L, int status, lua_KContext context)
-{
-	(void)status, (void)context;
-	return lua_gettop(L) - 1;
-}
-
-static int do_here(lua_State *L)
-{
-	lua_settop(L, 1);
-	if (luaL_loadfile(L, luaL_optstring(L, 1, NULL)) != LUA_OK)
-		return lua_error(L);
-	lua_pushvalue(L, lua_upvalueindex(2));
-	if (!lua_setupvalue(L, 2, 1))
-		lua_pop(L, 1);
-	lua_callk(L, 0, LUA_MULTRET, 0, do_here_k);
-	return do_here_k(L, LUA_OK, 0);
-}
-
-void globals_loaders(lua_State *L)
-{
-	static const struct {
-		const char *name;
-		lua_CFunction function;
-		int at;
-	} loaders[] = {{"load", load_here, 4},
-		       {"loadfile", load_here, 3},
-		       {"dofile", do_here, 0}};
-
-	for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++) {
-		lua_getglobal(L, loaders[i].name);
-		lua_pushvalue(L, -2);
-		lua_pushinteger(L, loaders[i].at);
-		lua_pushcclosure(L, loaders[i].function, 3);
-		lua_setfield(L, -2, loaders[i].name);
-	}
 }

@@ -18,8 +18,4 @@ void globals_strict(lua_State *L, int behind);
 /* Let require() find modules that lie beside the script, and know them later. [-0, +0] */
 void globals_folder(lua_State *L, const char *script);
 
-/* Put load(), loadfile() and dofile() into the globals on the top: their chunks have
- * these. [-0, +0] */
-void globals_loaders(lua_State *L);
-
 #endif

@@ -161,25 +161,30 @@ static void push_arg(lua_State *L, const struct options *options)
 	}
 }
 
-/* With several targets, lines say whose they are: the module puts its print() and io
- * into the globals on the top. */
-static void mark_output(lua_State *L, const char *socket)
+/* Have a module of the library put functions into the globals on the top. */
+static void fill(lua_State *L, const char *module, const char *socket)
 {
 	lua_getglobal(L, "require");
-	lua_pushliteral(L, "haplua.host.prefix");
+	lua_pushstring(L, module);
 	lua_call(L, 1, 1);
 	lua_pushvalue(L, -2);
 	lua_pushstring(L, socket);
 	lua_call(L, 2, 0);
 }
 
-void script_file(lua_State *L, const char *path)
+/* Finish the globals on the top: what is not in them is looked up in the state's. */
+static void finish_globals(lua_State *L)
 {
-	globals_loaders(L);
+	fill(L, "haplua.host.loaders", NULL);
 	lua_pushglobaltable(L);
 	lua_insert(L, -2);
 	globals_strict(L, lua_gettop(L) - 1);
 	lua_remove(L, -2);
+}
+
+void script_file(lua_State *L, const char *path)
+{
+	finish_globals(L);
 	load_file(L, path);
 	lua_insert(L, -2);
 	if (!lua_setupvalue(L, -2, 1))
@@ -200,13 +205,9 @@ int script_load(lua_State *L, const struct options *options, const char *socket)
 	lua_setfield(L, -2, "arg");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -2, "_G");
-	globals_loaders(L);
-	if (options->n_sockets > 1)
-		mark_output(L, socket);
-	lua_pushglobaltable(L);
-	lua_insert(L, -2);
-	globals_strict(L, lua_gettop(L) - 1);
-	lua_remove(L, -2);
+	if (options->n_sockets > 1) /* lines say whose they are */
+		fill(L, "haplua.host.prefix", socket);
+	finish_globals(L);
 	/* A chunk's first upvalue is its _ENV; a module is no chunk and makes its own. */
 	if (builtin(options) || !lua_setupvalue(L, -2, 1))
 		lua_pop(L, 1);

@@ -46,8 +46,6 @@ static struct test *test_of(struct host *host)
 	return CONTAINER_OF(host->test, struct test, base);
 }
 
-/* Answering. */
-
 static void fake_transport(struct request *r)
 {
 	struct clock *c = r->target->clock;
@@ -144,8 +142,6 @@ static void serve(struct host *host)
 	}
 }
 
-/* Time. */
-
 static void settle_leave(struct settle *s)
 {
 	if (!s->test)
@@ -205,8 +201,6 @@ static bool still(struct host *host)
 	clock_advance(&host->clock, next);
 	return true;
 }
-
-/* What scripts call. */
 
 static int settle_close(lua_State *L)
 {

@@ -20,7 +20,8 @@ static uint64_t first_grace_end(const struct task *t)
 {
 	uint64_t end = t->active_error ? t->active_grace_end : CLOCK_NEVER;
 
-	for (const struct deadline *d = t->deadlines; d; d = d->outer)
+	for (const struct deadline *d = LIST_FIRST(&t->deadlines); d;
+	     d = LIST_NEXT(d, link))
 		if (d->raised && d->grace_end < end)
 			end = d->grace_end;
 	return end;
@@ -41,7 +42,7 @@ static void set_grace_ends(struct task *t, uint64_t end)
 {
 	if (t->active_error)
 		t->active_grace_end = end;
-	for (struct deadline *d = t->deadlines; d; d = d->outer)
+	for (struct deadline *d = LIST_FIRST(&t->deadlines); d; d = LIST_NEXT(d, link))
 		if (d->raised)
 			d->grace_end = end;
 }
@@ -72,8 +73,6 @@ void cancel_forget(struct task *t)
 	clock_unset(t->s->clock, &t->grace);
 }
 
-/* Raising in a task. */
-
 /* The error that is to be raised now, which counts as raised from here on: HAP_E*, or 0.
  * *d is the deadline that HAP_ETIMEOUT is about. */
 static int take_due(struct task *t, struct deadline **d)
@@ -87,7 +86,7 @@ static int take_due(struct task *t, struct deadline **d)
 	}
 	if (rc)
 		return rc;
-	for (*d = t->deadlines; *d; *d = (*d)->outer) {
+	for (*d = LIST_FIRST(&t->deadlines); *d; *d = LIST_NEXT(*d, link)) {
 		if ((*d)->fired && !(*d)->raised) {
 			(*d)->raised = true;
 			(*d)->grace_end = grace_from_now(t);
@@ -96,7 +95,7 @@ static int take_due(struct task *t, struct deadline **d)
 	}
 	if (t->active_error && has_expired(t, t->active_grace_end))
 		return t->active_error;
-	for (*d = t->deadlines; *d; *d = (*d)->outer)
+	for (*d = LIST_FIRST(&t->deadlines); *d; *d = LIST_NEXT(*d, link))
 		if ((*d)->raised && has_expired(t, (*d)->grace_end))
 			return HAP_ETIMEOUT;
 	return 0;
@@ -140,8 +139,6 @@ bool cancel_push(lua_State *L, struct task *t)
 	return true;
 }
 
-/* Marking tasks. */
-
 void cancel_task(struct task *t)
 {
 	if (t->state == TASK_DONE || t->cancelled)
@@ -166,15 +163,17 @@ static void mark(struct task *t, int rc)
 {
 	if (t->active_error != rc)
 		t->pending_error = rc;
-	for (struct task *child = t->children; child; child = child->next)
-		mark(child, rc);
+	for (struct task *c = LIST_FIRST(&t->children); c; c = LIST_NEXT(c, siblings))
+		mark(c, rc);
 	task_wake(t);
 }
 
 void cancel_all(struct scheduler *s, int rc)
 {
-	for (struct task *root = s->roots; root; root = root->next)
-		for (struct task *t = root->children; t; t = t->next)
+	struct task *root, *t;
+
+	LIST_FOREACH (root, &s->roots, siblings)
+		LIST_FOREACH (t, &root->children, siblings)
 			mark(t, rc);
 }
 
@@ -194,7 +193,8 @@ lua_State *cancel_set_running(lua_State *L)
 static bool parent_is_late(const struct task *t, uint64_t now)
 {
 	for (const struct task *up = t->parent; up; up = up->parent)
-		for (const struct deadline *d = up->deadlines; d; d = d->outer)
+		for (const struct deadline *d = LIST_FIRST(&up->deadlines); d;
+		     d = LIST_NEXT(d, link))
 			if (!d->raised && d->timer.at <= now)
 				return true;
 	return false;
@@ -213,7 +213,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 		return;
 	signals_flush();
 	now = clock_now(t->s->clock);
-	for (struct deadline *d = t->deadlines; d; d = d->outer)
+	for (struct deadline *d = LIST_FIRST(&t->deadlines); d; d = LIST_NEXT(d, link))
 		d->fired = d->fired || d->timer.at <= now;
 	if (!t->cancelled && parent_is_late(t, now))
 		cancel_task(t);
@@ -233,7 +233,7 @@ void cancel_stop_running(void)
 
 void cancel_enter(lua_State *L, const struct task *t)
 {
-	bool is_clear = !t->active_error && !t->deadlines; /* as a rule */
+	bool is_clear = !t->active_error && LIST_EMPTY(&t->deadlines); /* as a rule */
 
 	if (!is_clear && has_expired(t, first_grace_end(t)))
 		lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
@@ -248,7 +248,8 @@ static uint64_t next_due(const struct task *t)
 	if (has_expired(t, at))
 		at = CLOCK_NEVER;
 	for (const struct task *up = t; up; up = up->parent) {
-		for (const struct deadline *d = up->deadlines; d; d = d->outer)
+		for (const struct deadline *d = LIST_FIRST(&up->deadlines); d;
+		     d = LIST_NEXT(d, link))
 			if (!d->raised && d->timer.at < at)
 				at = d->timer.at;
 		if (t->cancelled)
@@ -265,5 +266,5 @@ void cancel_watch(const struct task *t)
 		return;
 	uint64_t now = clock_now(t->s->clock);
 
-	signals_alarm(at > now ? (double)(at - now) / (double)CLOCK_SECOND : 1e-6);
+	signals_alarm(at > now ? (int64_t)(at - now) : 1);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * lua_coroutine.c - coroutine.resume, wrap and yield that know of tasks.
+ * coroutine.c - coroutine.resume, wrap and yield that know of tasks.
  * A call that waits works inside a script's own coroutines (an iterator that sleeps,
  * say): the wait passes through resume() up to the task, and the wake comes down the same
  * way. A coroutine that fails is closed at once, as Lua's wrap() does it: a wait that was
@@ -40,8 +40,7 @@ static void leave(lua_State *L, lua_State *co, struct task *t)
 }
 
 /* Resume `co` and move what it yields or returns to L: the number of values. -1: it
- * failed, the error is still on its stack. A wait inside parks the whole task, and k goes
- * on. */
+ * failed, and the error lies on L. A wait inside parks the whole task, and k goes on. */
 static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
 {
 	struct task *t = task_current(L);
@@ -65,6 +64,7 @@ static int resumed(lua_State *L, lua_State *co, int nargs, lua_KFunction k)
 	leave(L, co, t);
 	if (rc != LUA_OK && rc != LUA_YIELD) {
 		lua_resetthread(co); /* keeps the error on its stack */
+		lua_xmove(co, L, 1);
 		return -1;
 	}
 	luaL_checkstack(L, n + 1, "too many results");
@@ -77,28 +77,31 @@ static bool can_resume(lua_State *L, lua_State *co)
 {
 	int status = lua_status(co);
 	lua_Debug ar;
+	bool busy = is_waiting(co) ||
+		    (status == LUA_OK && (co == L || lua_getstack(co, 0, &ar)));
 
-	if ((status == LUA_YIELD && !is_waiting(co)) ||
-	    (status == LUA_OK && !lua_getstack(co, 0, &ar) && lua_gettop(co) > 0 &&
-	     co != L))
+	if (!busy && (status == LUA_YIELD || (status == LUA_OK && lua_gettop(co) > 0)))
 		return true;
-	bool alive = is_waiting(co) ||
-		     (status == LUA_OK && (co == L || lua_getstack(co, 0, &ar)));
-
-	lua_pushstring(L, alive ? "cannot resume non-suspended coroutine"
-				: "cannot resume dead coroutine");
+	lua_pushstring(L, busy ? "cannot resume non-suspended coroutine"
+			       : "cannot resume dead coroutine");
 	return false;
 }
 
-static int resume_end(lua_State *L, lua_State *co, int n)
+/* Resume `co` with the n values on top of L. Returns as resumed() does. */
+static int begin(lua_State *L, lua_State *co, int n, lua_KFunction k)
 {
-	bool ok = n >= 0;
+	if (!can_resume(L, co))
+		return -1;
+	if (!lua_checkstack(co, n))
+		return luaL_error(L, "too many arguments to resume");
+	lua_xmove(L, co, n);
+	return resumed(L, co, n, k);
+}
 
-	if (!ok) {
-		lua_xmove(co, L, 1);
-		n = 1;
-	}
-	lua_pushboolean(L, ok);
+static int resume_end(lua_State *L, int n)
+{
+	lua_pushboolean(L, n >= 0);
+	n = n >= 0 ? n : 1;
 	lua_insert(L, -1 - n);
 	return n + 1;
 }
@@ -106,54 +109,33 @@ static int resume_end(lua_State *L, lua_State *co, int n)
 static int resume_k(lua_State *L, int status, lua_KContext context)
 {
 	(void)status;
-	return resume_end(L, (lua_State *)context,
-			  resumed(L, (lua_State *)context, 0, resume_k));
+	return resume_end(L, resumed(L, (lua_State *)context, 0, resume_k));
 }
 
 static int co_resume(lua_State *L)
 {
 	lua_State *co = lua_tothread(L, 1);
-	int n = lua_gettop(L) - 1;
 
 	luaL_argexpected(L, co, 1, "coroutine");
-	if (!can_resume(L, co)) {
-		lua_pushboolean(L, false);
-		lua_insert(L, -2);
-		return 2;
-	}
-	if (!lua_checkstack(co, n))
-		return luaL_error(L, "too many arguments to resume");
-	lua_xmove(L, co, n);
-	return resume_end(L, co, resumed(L, co, n, resume_k));
+	return resume_end(L, begin(L, co, lua_gettop(L) - 1, resume_k));
 }
 
-static int wrap_end(lua_State *L, lua_State *co, int n)
+static int wrap_end(lua_State *L, int n)
 {
-	if (n >= 0)
-		return n;
-	lua_xmove(co, L, 1);
-	return lua_error(L);
+	return n >= 0 ? n : lua_error(L);
 }
 
 static int wrap_k(lua_State *L, int status, lua_KContext context)
 {
-	lua_State *co = (lua_State *)context;
-
 	(void)status;
-	return wrap_end(L, co, resumed(L, co, 0, wrap_k));
+	return wrap_end(L, resumed(L, (lua_State *)context, 0, wrap_k));
 }
 
 static int wrapped(lua_State *L)
 {
 	lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-	int n = lua_gettop(L);
 
-	if (!can_resume(L, co))
-		return lua_error(L);
-	if (!lua_checkstack(co, n))
-		return luaL_error(L, "too many arguments to resume");
-	lua_xmove(L, co, n);
-	return wrap_end(L, co, resumed(L, co, n, wrap_k));
+	return wrap_end(L, begin(L, co, lua_gettop(L), wrap_k));
 }
 
 static int co_wrap(lua_State *L)

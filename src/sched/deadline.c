@@ -13,26 +13,11 @@ static void on_end(struct timer *timer)
 	task_wake(d->task);
 }
 
-/* The list that `d` is in. */
-static struct deadline **list_of(struct deadline *d)
-{
-	return d->task ? &d->task->deadlines : &d->s->suspended;
-}
-
+/* Put in force for `t`; NULL: suspend. */
 static void put_in(struct deadline *d, struct task *t)
 {
 	d->task = t;
-	d->outer = *list_of(d);
-	*list_of(d) = d;
-}
-
-static void take_out(struct deadline *d)
-{
-	struct deadline **link = list_of(d);
-
-	while (*link != d)
-		link = &(*link)->outer;
-	*link = d->outer;
+	LIST_INSERT_HEAD(t ? &t->deadlines : &d->s->suspended, d, link);
 }
 
 int deadline_enter(struct deadline *d, lua_State *L, double seconds)
@@ -55,41 +40,27 @@ void deadline_leave(struct deadline *d)
 {
 	if (!d->s)
 		return;
-	take_out(d);
+	LIST_REMOVE(d, link);
 	clock_unset(d->s->clock, &d->timer);
 	d->s = NULL;
 	if (d->task && d->raised)
 		cancel_arm_grace(d->task);
 }
 
-/* Take the deadlines of coroutine L out of a list: linked through `outer`, the outermost
- * first. */
-static struct deadline *take_those_of(lua_State *L, struct deadline **from)
-{
-	struct deadline *taken = NULL;
-
-	while (*from) {
-		struct deadline *d = *from;
-
-		if (d->L != L) {
-			from = &d->outer;
-			continue;
-		}
-		*from = d->outer;
-		d->outer = taken;
-		taken = d;
-	}
-	return taken;
-}
+/* Those of one coroutine are suspended innermost first and resumed outermost first: each
+ * time the list is turned around. */
 
 void deadline_resume(lua_State *L, struct task *t)
 {
-	if (!t->s->suspended)
+	if (LIST_EMPTY(&t->s->suspended))
 		return;
 	struct deadline *next;
 
-	for (struct deadline *d = take_those_of(L, &t->s->suspended); d; d = next) {
-		next = d->outer;
+	for (struct deadline *d = LIST_FIRST(&t->s->suspended); d; d = next) {
+		next = LIST_NEXT(d, link);
+		if (d->L != L)
+			continue;
+		LIST_REMOVE(d, link);
 		put_in(d, t);
 		/* What was raised before is raised again. Without memory for a timer the
 		 * time is over. */
@@ -102,12 +73,15 @@ void deadline_resume(lua_State *L, struct task *t)
 
 void deadline_suspend(lua_State *L, struct task *t)
 {
-	if (!t->deadlines)
+	if (LIST_EMPTY(&t->deadlines))
 		return;
 	struct deadline *next;
 
-	for (struct deadline *d = take_those_of(L, &t->deadlines); d; d = next) {
-		next = d->outer;
+	for (struct deadline *d = LIST_FIRST(&t->deadlines); d; d = next) {
+		next = LIST_NEXT(d, link);
+		if (d->L != L)
+			continue;
+		LIST_REMOVE(d, link);
 		put_in(d, NULL);
 		clock_unset(t->s->clock, &d->timer);
 	}
@@ -116,6 +90,6 @@ void deadline_suspend(lua_State *L, struct task *t)
 
 void deadline_leave_all(struct task *t)
 {
-	while (t->deadlines)
-		deadline_leave(t->deadlines);
+	while (!LIST_EMPTY(&t->deadlines))
+		deadline_leave(LIST_FIRST(&t->deadlines));
 }

@@ -54,8 +54,6 @@ static void on_signal(void *owner, int signo)
 	cancel_all(&host->scheduler, HAP_EINTERRUPTED);
 }
 
-/* Running and shutting down. */
-
 /* libuv runs its timers before it sleeps: those may have woken a task. */
 static void on_before_sleep(uv_prepare_t *handle)
 {

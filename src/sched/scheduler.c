@@ -42,8 +42,6 @@ static void push_box(lua_State *L, const struct task *t)
 	lua_rawgeti(L, LUA_REGISTRYINDEX, t->anchor);
 }
 
-/* What is raised at a wait. */
-
 /* Push the error that `ended` failed with, to be raised in `t`. A failed task leaves two
  * values on its stack, the error and the traceback; the latter goes with the error.
  * [-0, +1] */
@@ -78,8 +76,6 @@ static bool push_due(lua_State *L, struct task *t)
 	task_drop_failed_child(t, child);
 	return true;
 }
-
-/* Parking. */
 
 /* Take over what park() left, in the coroutine of the wait. */
 static lua_KFunction unpark(struct task *t)
@@ -201,19 +197,16 @@ int task_join(lua_State *L, struct task *ended)
 
 /* The life of a task. */
 
-static void cancel_children(struct task *t)
-{
-	for (struct task *child = t->children; child; child = child->next)
-		cancel_task(child);
-}
-
 /* The task fails with the error on the top of L. */
 static void fail(lua_State *L, struct task *t)
 {
+	struct task *child;
+
 	lua_replace(L, 1);
 	lua_settop(L, 1);
 	t->failed = true;
-	cancel_children(t);
+	LIST_FOREACH (child, &t->children, siblings)
+		cancel_task(child);
 }
 
 /* The task's function has returned or failed: wait for the children, and for who waits
@@ -226,7 +219,7 @@ static int end_k(lua_State *L, int status, lua_KContext context)
 	(void)status, (void)context;
 	if (!t->failed && push_due(L, t))
 		fail(L, t);
-	if (t->children || (!t->failed && t->failed_children))
+	if (!LIST_EMPTY(&t->children) || (!t->failed && t->failed_children))
 		return park(L, waiting_task(L), NULL, 0, end_k, unpark_only_k);
 	if (!t->failed)
 		return lua_gettop(L) - 1;
@@ -304,13 +297,13 @@ static bool is_known_to_parent(const struct task *t)
  * them roots that end soon. */
 static void orphan_children(struct task *t)
 {
-	while (t->children) {
-		struct task *child = t->children;
+	struct task *child;
 
+	while ((child = LIST_FIRST(&t->children))) {
 		cancel_task(child);
-		task_unlink(child);
+		LIST_REMOVE(child, siblings);
 		child->parent = NULL;
-		task_link(&t->s->roots, child);
+		LIST_INSERT_HEAD(&t->s->roots, child, siblings);
 	}
 }
 
@@ -323,7 +316,7 @@ static void drop_failed_children(struct task *t)
 /* The coroutine has ended; its results, or error and traceback, lie on its stack. */
 static void on_end(struct task *t)
 {
-	struct task *parent = t->parent;
+	struct task *parent = t->parent, *waiter;
 	bool is_news = t->failed && !t->heard && parent && !is_known_to_parent(t);
 
 	t->state = TASK_DONE;
@@ -331,11 +324,11 @@ static void on_end(struct task *t)
 	t->s->alive--;
 	deadline_leave_all(t);
 	cancel_forget(t);
-	task_unlink(t);
+	LIST_REMOVE(t, siblings);
 	orphan_children(t);
 	drop_failed_children(t);
-	for (struct task *w = t->waiters; w; w = w->waiters_next)
-		task_wake(w);
+	LIST_FOREACH (waiter, &t->waiters, co_waiters)
+		task_wake(waiter);
 	if (is_news) {
 		task_add_failed_child(parent, t);
 	} else {
@@ -394,13 +387,13 @@ void scheduler_run(struct scheduler *s)
 }
 
 /* Free a list of siblings and all below them. */
-static void unref_all(struct task *t)
+static void unref_all(struct task_list *list)
 {
-	struct task *next;
+	struct task *t;
 
-	for (; t; t = next) {
-		next = t->next;
-		unref_all(t->children);
+	while ((t = LIST_FIRST(list))) {
+		LIST_REMOVE(t, siblings);
+		unref_all(&t->children);
 		task_unref(t);
 	}
 }
@@ -413,8 +406,8 @@ void scheduler_close(struct scheduler *s)
 		next = t->ready_next;
 		task_unref(t);
 	}
-	unref_all(s->roots);
-	unref_all(s->abandoned);
+	unref_all(&s->roots);
+	unref_all(&s->abandoned);
 }
 
 void scheduler_abandon(struct task *t)
@@ -423,8 +416,8 @@ void scheduler_abandon(struct task *t)
 
 	if (t->state == TASK_DONE)
 		return;
-	while (t->children)
-		scheduler_abandon(t->children);
+	while (!LIST_EMPTY(&t->children))
+		scheduler_abandon(LIST_FIRST(&t->children));
 	task_leave_wait(t);
 	deadline_leave_all(t);
 	cancel_forget(t);
@@ -433,8 +426,8 @@ void scheduler_abandon(struct task *t)
 	t->parent = NULL;
 	t->k = NULL;
 	s->alive--;
-	task_unlink(t);
-	task_link(&s->abandoned, t);
+	LIST_REMOVE(t, siblings);
+	LIST_INSERT_HEAD(&s->abandoned, t, siblings);
 	task_unanchor(t);
 	task_assert(t);
 }
@@ -484,7 +477,7 @@ struct task *scheduler_spawn(lua_State *L, struct scheduler *s, struct task *par
 	lua_pop(L, 1);
 	task_set_current(t->L, t);
 	t->parent = parent;
-	task_link(parent ? &parent->children : &s->roots, t);
+	LIST_INSERT_HEAD(parent ? &parent->children : &s->roots, t, siblings);
 	if (parent && parent->target)
 		task_set_target(t, parent->target);
 	s->alive++;

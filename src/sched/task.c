@@ -41,8 +41,7 @@ void task_wake(void *task)
 void task_wait_for(struct task *t, struct task *ended)
 {
 	t->waits_for = ended;
-	t->waiters_next = ended->waiters;
-	ended->waiters = t;
+	LIST_INSERT_HEAD(&ended->waiters, t, co_waiters);
 }
 
 void task_leave_wait(struct task *t)
@@ -51,30 +50,11 @@ void task_leave_wait(struct task *t)
 
 	if (!ended)
 		return;
-	struct task **link = &ended->waiters;
-
-	while (*link != t)
-		link = &(*link)->waiters_next;
-	*link = t->waiters_next;
+	LIST_REMOVE(t, co_waiters);
 	t->waits_for = NULL;
-	if (ended->failed && !ended->heard && !ended->waiters && ended->parent)
+	if (ended->failed && !ended->heard && LIST_EMPTY(&ended->waiters) &&
+	    ended->parent)
 		task_wake(ended->parent);
-}
-
-void task_link(struct task **list, struct task *t)
-{
-	t->link = list;
-	t->next = *list;
-	if (t->next)
-		t->next->link = &t->next;
-	*list = t;
-}
-
-void task_unlink(struct task *t)
-{
-	*t->link = t->next;
-	if (t->next)
-		t->next->link = t->link;
 }
 
 void task_add_failed_child(struct task *parent, struct task *child)
@@ -96,7 +76,7 @@ struct task *task_failed_child(struct task *t)
 		next = child->failed_next;
 		if (child->heard)
 			task_drop_failed_child(t, child);
-		else if (!child->waiters)
+		else if (LIST_EMPTY(&child->waiters))
 			return child;
 	}
 	return NULL;
@@ -151,10 +131,10 @@ void task_set_target(struct task *t, struct target *target)
 
 static bool is_waiter_of(const struct task *t, const struct task *ended)
 {
-	const struct task *w = ended->waiters;
+	const struct task *w = LIST_FIRST(&ended->waiters);
 
 	while (w && w != t)
-		w = w->waiters_next;
+		w = LIST_NEXT(w, co_waiters);
 	return w;
 }
 
@@ -167,13 +147,16 @@ void task_assert(const struct task *t)
 	REQUIRE(t->state != TASK_PARKED || t->k);
 	REQUIRE(!t->waits_for || t->state == TASK_PARKED);
 	REQUIRE(!t->waits_for || is_waiter_of(t, t->waits_for));
-	REQUIRE(!done || (!t->children && !t->deadlines && !t->failed_children));
+	REQUIRE(!done || (LIST_EMPTY(&t->children) && LIST_EMPTY(&t->deadlines) &&
+			  !t->failed_children));
 	REQUIRE(!done || t->grace.slot == 0);
 	REQUIRE(done || t->anchor != LUA_NOREF);
-	for (const struct deadline *d = t->deadlines; d; d = d->outer)
+	for (const struct deadline *d = LIST_FIRST(&t->deadlines); d;
+	     d = LIST_NEXT(d, link))
 		REQUIRE(d->task == t && task_current(d->L) == t);
-	for (const struct task *child = t->children; child; child = child->next)
-		REQUIRE(child->parent == t && child->state != TASK_DONE);
+	for (const struct task *c = LIST_FIRST(&t->children); c;
+	     c = LIST_NEXT(c, siblings))
+		REQUIRE(c->parent == t && c->state != TASK_DONE);
 }
 
 #endif

@@ -35,6 +35,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/queue.h>
 
 struct target;
 
@@ -42,16 +43,19 @@ enum task_state { TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_DONE };
 
 /* One task.deadline() in force. Memory of the call that set it. */
 struct deadline {
-	struct deadline *outer; /* next in the list that it is in */
-	struct scheduler *s;    /* borrowed; NULL: in no list */
-	struct task *task; /* whose list it is in; NULL: the scheduler's, suspended */
-	lua_State *L;      /* the coroutine that set it; anchored by its userdata */
+	LIST_ENTRY(deadline) link;
+	struct scheduler *s; /* borrowed; NULL: in no list */
+	struct task *task;   /* whose list it is in; NULL: the scheduler's, suspended */
+	lua_State *L;        /* the coroutine that set it; anchored by its userdata */
 	struct timer timer;
 	double seconds;     /* as the script gave it, for the message */
 	bool fired;         /* the time is over */
 	bool raised;        /* and `timeout` was raised for it */
 	uint64_t grace_end; /* raised: when cleanups have had their time */
 };
+
+LIST_HEAD(task_list, task);
+LIST_HEAD(deadline_list, deadline);
 
 struct task {
 	int refs; /* the box, being alive, the queue, a parent's failed_children */
@@ -62,9 +66,9 @@ struct task {
 	bool failed; /* DONE: L holds error and traceback; else it holds the results */
 	bool heard;  /* the error was raised in somebody, or is known to the host */
 
-	struct task *parent;   /* borrowed; NULL: a root */
-	struct task *children; /* borrowed list of those alive, through `next` */
-	struct task *next, **link;
+	struct task *parent;       /* borrowed; NULL: a root */
+	struct task_list children; /* borrowed: those alive, through `siblings` */
+	LIST_ENTRY(task) siblings;
 	struct task *failed_children; /* counted and anchored, through failed_next */
 	struct task *failed_next;
 
@@ -72,8 +76,9 @@ struct task {
 	lua_KContext context;
 	unsigned
 		unyieldable; /* C calls below that let no wait through; see coroutine.c */
-	struct task *waits_for; /* borrowed: the task whose end it waits for */
-	struct task *waiters, *waiters_next;
+	struct task *waits_for;   /* borrowed: the task whose end it waits for */
+	struct task_list waiters; /* borrowed, through `co_waiters` */
+	LIST_ENTRY(task) co_waiters;
 	struct task *ready_next; /* in the queue, which holds a reference */
 	bool queued;
 
@@ -82,8 +87,8 @@ struct task {
 			    * HAP_EDEADLOCK; 0: nothing */
 	int active_error;  /* HAP_EINTERRUPTED was raised, and ends the task; or 0 */
 	uint64_t active_grace_end;
-	struct timer grace;         /* set for the first end of a grace */
-	struct deadline *deadlines; /* in force, innermost first */
+	struct timer grace;             /* set for the first end of a grace */
+	struct deadline_list deadlines; /* in force, innermost first */
 
 	struct target *target; /* counted: what the primitives act on */
 	void *owner;           /* roots: the run that the task belongs to */
@@ -94,9 +99,9 @@ struct scheduler {
 	struct clock *clock;       /* borrowed */
 	struct task *first, *last; /* the queue */
 	struct task *running;
-	struct task *roots;         /* list through `next` */
-	struct task *abandoned;     /* likewise; freed by scheduler_close() */
-	struct deadline *suspended; /* of coroutines that no task runs now */
+	struct task_list roots;
+	struct task_list abandoned;     /* freed by scheduler_close() */
+	struct deadline_list suspended; /* of coroutines that no task runs now */
 	size_t alive;
 };
 
@@ -127,10 +132,6 @@ void task_wait_for(struct task *t, struct task *ended);
 /* Take a task out of its wait, however the wait ends. The waiters' list of what it waited
  * for loses it; a parent that may now have to hear of a failure is woken. */
 void task_leave_wait(struct task *t);
-
-/* Insert `t` into a list of siblings, and take it out. */
-void task_link(struct task **list, struct task *t);
-void task_unlink(struct task *t);
 
 /* Remember a DONE child that failed, for `parent` to hear of. Takes a reference. */
 void task_add_failed_child(struct task *parent, struct task *child);

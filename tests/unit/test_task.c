@@ -79,7 +79,7 @@ static int end(void **state)
 	assert_int_equal(host.clock.n, 0);
 	lua_gc(L, LUA_GCCOLLECT);
 	lua_gc(L, LUA_GCCOLLECT);
-	assert_null(s->suspended);
+	assert_true(LIST_EMPTY(&s->suspended));
 	host_stop(&host);
 	return 0;
 }
@@ -167,13 +167,13 @@ static void leaves_a_wait_by_deadline_and_cancel(void **state)
 
 	assert_ptr_equal(b->waits_for, a);
 	assert_ptr_equal(c->waits_for, a);
-	assert_non_null(a->waiters);
+	assert_false(LIST_EMPTY(&a->waiters));
 	while (b->state != TASK_DONE)
 		turn();
-	assert_ptr_equal(a->waiters, c);
+	assert_ptr_equal(LIST_FIRST(&a->waiters), c);
 	while (c->state != TASK_DONE)
 		turn();
-	assert_null(a->waiters);
+	assert_true(LIST_EMPTY(&a->waiters));
 	while (s->alive > 0)
 		turn();
 }
@@ -189,10 +189,10 @@ static void abandoned_tasks_leave_their_waits(void **state)
 	lua_setglobal(L, "other");
 	for (int i = 0; i < 3; i++)
 		turn();
-	assert_non_null(global("target")->waiters);
+	assert_false(LIST_EMPTY(&global("target")->waiters));
 	while (s->alive > 0)
 		turn();
-	assert_null(global("target")->waiters);
+	assert_true(LIST_EMPTY(&global("target")->waiters));
 	assert_int_equal(global("other")->state, TASK_DONE);
 }
 
