@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 /* At most so many look-ups run at once; the others wait for one of them to end. */
 #define THREADS_MAX 32
@@ -25,14 +26,15 @@ struct lookup {
 	enum state state;
 	int rc;                 /* FOUND: what getaddrinfo() returned */
 	struct addrinfo *found; /* owned */
-	struct lookup *next;    /* QUEUED */
+	STAILQ_ENTRY(lookup) queued;
 };
 
 static struct {
 	pthread_mutex_t lock;
-	struct lookup *first, **last; /* QUEUED */
+	STAILQ_HEAD(, lookup) queue; /* QUEUED */
 	int threads;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &pool.first};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	  .queue = STAILQ_HEAD_INITIALIZER(pool.queue)};
 
 /* libuv's code for one of getaddrinfo()'s. */
 static int code_of(int rc)
@@ -76,18 +78,6 @@ int lookup_number(const struct address *a, struct addrinfo **found)
 	return find(a, AI_NUMERICHOST, found);
 }
 
-/* Take the oldest look-up off the queue. Under the lock. */
-static struct lookup *next_queued(void)
-{
-	struct lookup *l = pool.first;
-
-	if (l)
-		pool.first = l->next;
-	if (!pool.first)
-		pool.last = &pool.first;
-	return l;
-}
-
 static void release(struct lookup *l)
 {
 	if (l->found)
@@ -100,9 +90,10 @@ static void *work(void *unused)
 	struct lookup *l;
 
 	pthread_mutex_lock(&pool.lock);
-	while ((l = next_queued())) {
+	while ((l = STAILQ_FIRST(&pool.queue))) {
 		struct addrinfo *found;
 
+		STAILQ_REMOVE_HEAD(&pool.queue, queued);
 		l->state = RUNNING;
 		pthread_mutex_unlock(&pool.lock);
 		int rc = find(&l->address, 0, &found);
@@ -150,8 +141,7 @@ static int enqueue(struct lookup *l)
 	}
 	/* Where the system gives no new thread, one that runs does it later. */
 	if (rc == 0 || pool.threads > 0) {
-		*pool.last = l;
-		pool.last = &l->next;
+		STAILQ_INSERT_TAIL(&pool.queue, l, queued);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&pool.lock);
@@ -192,7 +182,7 @@ int lookup_start(struct lookup **out, uv_loop_t *loop, const struct address *a,
 		free(async);
 		return rc;
 	}
-	*l = (struct lookup){*a, async, done, owner, QUEUED, 0, NULL, NULL};
+	*l = (struct lookup){.address = *a, .async = async, .done = done, .owner = owner};
 	async->data = l;
 	rc = enqueue(l);
 	if (rc < 0) {
@@ -204,18 +194,6 @@ int lookup_start(struct lookup **out, uv_loop_t *loop, const struct address *a,
 	return 0;
 }
 
-/* Under the lock. */
-static void unqueue(struct lookup *l)
-{
-	struct lookup **link = &pool.first;
-
-	while (*link != l)
-		link = &(*link)->next;
-	*link = l->next;
-	if (pool.last == &l->next)
-		pool.last = link;
-}
-
 void lookup_cancel(struct lookup *l)
 {
 	uv_async_t *async = l->async;
@@ -224,7 +202,7 @@ void lookup_cancel(struct lookup *l)
 	bool runs = l->state == RUNNING;
 
 	if (l->state == QUEUED)
-		unqueue(l);
+		STAILQ_REMOVE(&pool.queue, l, lookup, queued);
 	l->state = CANCELLED;
 	pthread_mutex_unlock(&pool.lock);
 	uv_close((uv_handle_t *)async, on_closed);
