@@ -23,14 +23,10 @@ struct batch {
 
 /* Begin an empty line. `route` is empty, or a process of the master CLI: it then stands
  * before each command, and there is no prelude (the master does not know these commands,
- * and on a worker they last for one command). `limit` is at most HAP_COMMAND_MAX.
+ * and on a worker they last for one command). `limit` is at most HAP_COMMAND_MAX. The
+ * answer may take `seconds`: HAProxy is asked to keep the connection for so long.
  * 0 or HAP_ENOMEM. */
-int batch_start(struct batch *b, struct span route, size_t limit);
-
-/* On a line that is still empty: have HAProxy keep the connection for `seconds`, since
- * its `stats timeout` (10 s unless configured) may be shorter. Does nothing behind a
- * route. 0 or HAP_ENOMEM. */
-int batch_timeout(struct batch *b, double seconds);
+int batch_start(struct batch *b, struct span route, size_t limit, double seconds);
 
 /* Could batch_add() ever add this command, with its payload? 0; HAP_EROUTE where there is
  * a route and the command begins with '@'; HAP_EWORDS where route, words and payload mark

@@ -111,24 +111,20 @@ static int lrecurrence_days(lua_State *L)
 	};
 	struct days *d = types_push(L, DAYS_BOX, sizeof *d, 0);
 
-	if (!load()) {
-		lua_pushnil(L);
-		lua_pushliteral(L, "libical is not installed");
-		lua_pushliteral(L, "ENOENT");
-		return 3;
-	}
-	struct icalrecurrencetype rule = ical.from_string(text);
+	if (load()) {
+		struct icalrecurrencetype rule = ical.from_string(text);
 
-	/* no iterator: of a rule that can give no day, such as the 30th of February */
-	if (rule.freq != ICAL_NO_RECURRENCE)
-		d->iterator = ical.iterator_new(rule, start);
-	else {
-		lua_pushnil(L);
-		lua_pushliteral(L, "libical does not take this rule");
-		lua_pushliteral(L, "EINVAL");
-		return 3;
+		if (rule.freq != ICAL_NO_RECURRENCE) {
+			/* NULL for a rule that can give no day: the 30th of February */
+			d->iterator = ical.iterator_new(rule, start);
+			return 1;
+		}
 	}
-	return 1;
+	lua_pushnil(L);
+	lua_pushstring(L, ical.there ? "libical does not take this rule"
+				     : "libical is not installed");
+	lua_pushstring(L, ical.there ? "EINVAL" : "ENOENT");
+	return 3;
 }
 
 static const luaL_Reg library[] = {{"days", lrecurrence_days}, {NULL, NULL}};
