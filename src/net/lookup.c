@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 /* At most so many look-ups run at once; the others wait for one of them to end. */
 #define THREADS_MAX 32
@@ -26,15 +25,14 @@ struct lookup {
 	enum state state;
 	int rc;                 /* FOUND: what getaddrinfo() returned */
 	struct addrinfo *found; /* owned */
-	STAILQ_ENTRY(lookup) queued;
+	struct lookup *next;    /* QUEUED */
 };
 
 static struct {
 	pthread_mutex_t lock;
-	STAILQ_HEAD(, lookup) queue; /* QUEUED */
+	struct lookup *first, **last; /* QUEUED */
 	int threads;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
-	  .queue = STAILQ_HEAD_INITIALIZER(pool.queue)};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &pool.first};
 
 /* libuv's code for one of getaddrinfo()'s. */
 static int code_of(int rc)
@@ -78,6 +76,18 @@ int lookup_number(const struct address *a, struct addrinfo **found)
 	return find(a, AI_NUMERICHOST, found);
 }
 
+/* Take the oldest look-up off the queue. Under the lock. */
+static struct lookup *next_queued(void)
+{
+	struct lookup *l = pool.first;
+
+	if (l)
+		pool.first = l->next;
+	if (!pool.first)
+		pool.last = &pool.first;
+	return l;
+}
+
 static void release(struct lookup *l)
 {
 	if (l->found)
@@ -90,10 +100,9 @@ static void *work(void *unused)
 	struct lookup *l;
 
 	pthread_mutex_lock(&pool.lock);
-	while ((l = STAILQ_FIRST(&pool.queue))) {
+	while ((l = next_queued())) {
 		struct addrinfo *found;
 
-		STAILQ_REMOVE_HEAD(&pool.queue, queued);
 		l->state = RUNNING;
 		pthread_mutex_unlock(&pool.lock);
 		int rc = find(&l->address, 0, &found);
@@ -141,7 +150,8 @@ static int enqueue(struct lookup *l)
 	}
 	/* Where the system gives no new thread, one that runs does it later. */
 	if (rc == 0 || pool.threads > 0) {
-		STAILQ_INSERT_TAIL(&pool.queue, l, queued);
+		*pool.last = l;
+		pool.last = &l->next;
 		rc = 0;
 	}
 	pthread_mutex_unlock(&pool.lock);
@@ -182,7 +192,7 @@ int lookup_start(struct lookup **out, uv_loop_t *loop, const struct address *a,
 		free(async);
 		return rc;
 	}
-	*l = (struct lookup){.address = *a, .async = async, .done = done, .owner = owner};
+	*l = (struct lookup){*a, async, done, owner, QUEUED, 0, NULL, NULL};
 	async->data = l;
 	rc = enqueue(l);
 	if (rc < 0) {
@@ -194,6 +204,18 @@ int lookup_start(struct lookup **out, uv_loop_t *loop, const struct address *a,
 	return 0;
 }
 
+/* Under the lock. */
+static void unqueue(struct lookup *l)
+{
+	struct lookup **link = &pool.first;
+
+	while (*link != l)
+		link = &(*link)->next;
+	*link = l->next;
+	if (pool.last == &l->next)
+		pool.last = link;
+}
+
 void lookup_cancel(struct lookup *l)
 {
 	uv_async_t *async = l->async;
@@ -202,7 +224,7 @@ void lookup_cancel(struct lookup *l)
 	bool runs = l->state == RUNNING;
 
 	if (l->state == QUEUED)
-		STAILQ_REMOVE(&pool.queue, l, lookup, queued);
+		unqueue(l);
 	l->state = CANCELLED;
 	pthread_mutex_unlock(&pool.lock);
 	uv_close((uv_handle_t *)async, on_closed);

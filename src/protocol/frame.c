@@ -56,15 +56,20 @@ bool frame_is_plain(const struct frame *f, struct span answer)
 	return ends == f->left && all.at == answer.n;
 }
 
+struct span frame_tail(const struct frame *f, struct span answer)
+{
+	if (f->left != 1 || f->at >= answer.n)
+		return (struct span){0};
+	return (struct span){answer.p + f->at, answer.n - f->at};
+}
+
 int frame_last(struct frame *f, struct span answer, struct span *reply, bool *whole)
 {
-	const char *end = answer.p + answer.n;
+	struct span rest = frame_tail(f, answer);
 
-	if (f->left != 1 || f->at >= answer.n || end[-1] != '\n')
+	if (rest.n == 0 || rest.p[rest.n - 1] != '\n')
 		return HAP_EPROTOCOL;
-	size_t n = answer.n - f->at;
-
-	*whole = n == 1 || end[-2] == '\n';
-	*reply = take(f, answer, n - *whole, *whole);
+	*whole = rest.n == 1 || rest.p[rest.n - 2] == '\n';
+	*reply = take(f, answer, rest.n - *whole, *whole);
 	return 0;
 }

@@ -32,6 +32,10 @@ int frame_next(struct frame *f, struct span answer, struct span *reply);
  * holds one or lacks its closing one, and frame_next() cuts all of them rightly. */
 bool frame_is_plain(const struct frame *f, struct span answer);
 
+/* The part of the last reply that has come so far; an empty span before frame_next() has
+ * returned all other replies. */
+struct span frame_tail(const struct frame *f, struct span answer);
+
 /* Take the last reply at the end of file. 0: *reply is its body (the body's own final LF
  * is kept) and *whole tells whether the closing empty line was there. HAP_EPROTOCOL:
  * replies are missing, nothing came for the last one, or it does not end in LF: the

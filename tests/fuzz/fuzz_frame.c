@@ -25,6 +25,7 @@ static void take_all(struct outcome *o, struct frame *f, struct span answer)
 		CHECK(reply.n == 0 || reply.p[reply.n - 1] == '\n');
 		o->replies[o->n++] = reply;
 	}
+	CHECK(inside(frame_tail(f, answer), answer));
 }
 
 static void finish(struct outcome *o, struct frame *f, struct span answer)

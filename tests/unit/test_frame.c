@@ -216,6 +216,20 @@ static void the_last_reply_is_never_taken_early(void **state)
 	assert_int_equal(frame_next(&f, SPAN_LIT("\n"), &reply), 0);
 }
 
+static void the_tail_is_only_the_last_reply(void **state)
+{
+	struct span answer = SPAN_LIT("a\n\n0x1 b\n0x2"), reply;
+	struct frame f;
+
+	(void)state;
+	frame_start(&f, 2);
+	assert_text(frame_tail(&f, answer), "");
+	assert_int_equal(frame_next(&f, answer, &reply), 1);
+	assert_text(frame_tail(&f, answer), "0x1 b\n0x2");
+	answer.n = 3;
+	assert_text(frame_tail(&f, answer), "");
+}
+
 static void an_answer_is_plain_where_its_ends_are_as_many_as_replies(void **state)
 {
 	struct span answer = SPAN_LIT("\na\nb\n\nc\n\n\n");
@@ -247,6 +261,7 @@ static void no_reply_is_taken_twice(void **state)
 	assert_int_equal(frame_last(&f, answer, &reply, &whole), 0);
 	assert_int_equal(frame_last(&f, answer, &reply, &whole), HAP_EPROTOCOL);
 	assert_int_equal(frame_next(&f, answer, &reply), 0);
+	assert_text(frame_tail(&f, answer), "");
 }
 
 /* Bytes that were searched are not searched again: feeding by bytes stays linear. */
@@ -276,6 +291,7 @@ int main(void)
 		cmocka_unit_test(answers_byte_by_byte),
 		cmocka_unit_test(answers_parted_at_each_point),
 		cmocka_unit_test(the_last_reply_is_never_taken_early),
+		cmocka_unit_test(the_tail_is_only_the_last_reply),
 		cmocka_unit_test(
 			an_answer_is_plain_where_its_ends_are_as_many_as_replies),
 		cmocka_unit_test(no_reply_is_taken_twice),
