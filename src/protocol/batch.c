@@ -103,8 +103,7 @@ int batch_add(struct batch *b, struct span text, struct span payload)
 		buf_add(&b->bytes, "\n\n", ends_in(payload, '\n') ? 1 : 2);
 		b->closed = true;
 	} else if (ends_in(text, '\r')) {
-		buf_add_byte(&b->bytes,
-			     ' '); /* HAProxy drops a CR at the end of a line */
+		buf_add_byte(&b->bytes, ' '); /* HAProxy drops a CR before LF */
 	}
 	return 1;
 }

@@ -17,8 +17,8 @@ struct batch {
 	size_t prelude_replies; /* HAProxy sends these replies first */
 	size_t prelude_bytes;
 	size_t limit; /* the most bytes of a line with several commands */
-	bool closed;  /* nothing may follow: there is a payload, or the caller says so
-			 since  the last command is RAW (grammar.h) */
+	bool closed;  /* nothing may follow: a payload, or, set by the caller, a RAW
+			 command (grammar.h) is the last */
 };
 
 /* Begin an empty line. `route` is empty, or a process of the master CLI: it then stands
@@ -34,9 +34,8 @@ int batch_start(struct batch *b, struct span route, size_t limit, double seconds
  * not over HAP_COMMAND_MAX). */
 int batch_check(const struct batch *b, const struct command *c);
 
-/* Append the text of a command that batch_check() accepted, and its payload, if it has
- * one
- * (.p is not NULL). A text that ends in CR gets a space. A payload closes the line.
+/* Append the text of a command that batch_check() accepted, and its payload (.p is NULL:
+ * it has none). A text that ends in CR gets a space. A payload closes the line.
  * 1: added. 0: no room, or the line is closed: send this line first. <0: HAP_ELONG, as
  * batch_check(); HAP_ENOMEM. */
 int batch_add(struct batch *b, struct span text, struct span payload);

@@ -40,8 +40,7 @@ bool permit_ref(struct permit_ref *out, const char *text)
 		out->kinds = PERMIT_LIST;
 	else if (*text && *text != '#' && *text != '@')
 		out->kinds = PERMIT_LIST | (named && !slash ? PERMIT_BACKEND : 0);
-	/* HAProxy ends a backend's name at the first '/', and takes "#4" for its number.
-	 */
+	/* HAProxy ends a backend's name at the first '/'; "#4" is its number. */
 	if (slash && (named || is_number(backend)) &&
 	    (is_name(server.p, server.n) || is_number(server)))
 		out->kinds |= PERMIT_SERVER;

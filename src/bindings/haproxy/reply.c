@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
- * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
- */
+ * Fields have HAProxy's names; numbers are integers; what HAProxy leaves empty is nil. */
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
@@ -219,8 +218,7 @@ static int lreply_rows(lua_State *L)
 	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
-/* pairs(text) -> {Name = value, ...}, for `show info`. A name that is not there raises.
- */
+/* pairs(text) -> {Name = value, ...}, for `show info`. An unknown name raises. */
 static int lreply_pairs(lua_State *L)
 {
 	struct span rest = args_text(L, 1), name, value;
