@@ -178,8 +178,7 @@ static int look_up(struct connection *c)
 	return rc < 0 ? rc : CONNECT_PENDING;
 }
 
-/* Try to connect; later once more, if the failure may pass. Returns as connect_start().
- */
+/* Try to connect; later again, if the failure may pass. Returns as connect_start(). */
 static int attempt(struct connection *c)
 {
 	int rc = c->address->kind == ADDRESS_UNIX ? try_unix(c)

@@ -4,9 +4,6 @@
 #include "net/pipeline.h"
 #include "base/err.h"
 
-/* With a longer deadline than this HAProxy is asked for a longer timeout, too: its `stats
- * timeout` is 10 s by default, and some sites set it lower. */
-#define STATS_TIMEOUT_SECONDS 5.0
 /* The most bytes of a broken answer that an error shows. */
 #define ERROR_REPLY_MAX 16384
 
@@ -14,11 +11,8 @@
 static int start_line(struct pipeline *p)
 {
 	struct target *t = p->target;
-	int rc = batch_start(&p->batch, span_of(t->route), t->line_max);
 
-	if (rc == 0 && p->timeout > STATS_TIMEOUT_SECONDS)
-		rc = batch_timeout(&p->batch, p->timeout);
-	return rc;
+	return batch_start(&p->batch, span_of(t->route), t->line_max, p->timeout);
 }
 
 int pipeline_start(struct pipeline *p, struct target *target, double timeout)

@@ -19,8 +19,7 @@
 struct pipeline_line {
 	struct request *request; /* one reference */
 	struct frame frame;
-	size_t prelude_replies; /* replies to the prelude (batch.h) that are still to come
-				 */
+	size_t prelude_replies; /* to the prelude (batch.h), that are still to come */
 	bool raw_inside; /* a RAW reply stands before others: the answer is not cut before
 			    it is whole */
 };

@@ -35,33 +35,9 @@ static void request_unref(struct request *r)
 
 static void begin(struct request *r);
 
-static void queue_add(struct request *r)
-{
-	struct target *t = r->target;
-
-	r->state = REQUEST_QUEUED;
-	request_ref(r);
-	r->before = t->last;
-	if (t->last)
-		t->last->next = r;
-	else
-		t->first = r;
-	t->last = r;
-}
-
 static void queue_remove(struct request *r)
 {
-	struct target *t = r->target;
-
-	if (r->before)
-		r->before->next = r->next;
-	else
-		t->first = r->next;
-	if (r->next)
-		r->next->before = r->before;
-	else
-		t->last = r->before;
-	r->next = r->before = NULL;
+	TAILQ_REMOVE(&r->target->queue, r, in_queue);
 	request_unref(r);
 }
 
@@ -74,8 +50,8 @@ static void connection_ended(struct target *t)
 		return;
 	t->drains = true;
 	target_ref(t);
-	while (t->first && t->connections < t->connections_max) {
-		struct request *r = request_ref(t->first);
+	while (!TAILQ_EMPTY(&t->queue) && t->connections < t->connections_max) {
+		struct request *r = request_ref(TAILQ_FIRST(&t->queue));
 
 		queue_remove(r);
 		begin(r);
@@ -362,12 +338,14 @@ void request_start(struct request *r, uint64_t deadline, void (*wake)(void *),
 
 	if (deadline != CLOCK_NEVER)
 		rc = clock_set(t->clock, &r->deadline, deadline, on_deadline);
-	if (rc < 0)
+	if (rc < 0) {
 		finish(r, rc);
-	else if (t->connections >= t->connections_max)
-		queue_add(r);
-	else
+	} else if (t->connections >= t->connections_max) {
+		r->state = REQUEST_QUEUED;
+		TAILQ_INSERT_TAIL(&t->queue, request_ref(r), in_queue);
+	} else {
 		begin(r);
+	}
 	r->wake = wake;
 	r->owner = owner;
 }

@@ -14,17 +14,6 @@
 #define ANSWER_MAX   (256u << 20)
 #define TIMEOUT      5.0
 
-static char *copy(struct span s)
-{
-	char *p = malloc(s.n + 1);
-
-	if (p) {
-		memcpy(p, s.p, s.n);
-		p[s.n] = '\0';
-	}
-	return p;
-}
-
 int target_new(struct target **out, struct span address, struct span route,
 	       const struct permit *permit, struct clock *clock, uv_loop_t *loop)
 {
@@ -40,8 +29,9 @@ int target_new(struct target **out, struct span address, struct span route,
 	if (!t)
 		return HAP_ENOMEM;
 	t->refs = 1;
-	t->name = copy(address);
-	t->route = copy(route.n ? route : SPAN_LIT(""));
+	TAILQ_INIT(&t->queue);
+	t->name = strndup(address.p, address.n);
+	t->route = strndup(route.n ? route.p : "", route.n);
 	t->address = where;
 	t->permit = permit;
 	t->clock = clock;

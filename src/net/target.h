@@ -15,6 +15,7 @@
 #include "protocol/permit.h"
 
 #include <stdbool.h>
+#include <sys/queue.h>
 
 /* The connection limit. */
 #define TARGET_CONNECTIONS_MAX 4
@@ -35,7 +36,7 @@ struct target {
 	size_t line_max;   /* bytes of a request line that joins commands */
 	size_t answer_max; /* bytes of an answer; more is HAP_ELIMIT */
 	int connections, connections_max; /* open; how many may be */
-	struct request *first, *last;     /* the queue, one reference each */
+	TAILQ_HEAD(, request) queue;      /* one reference each, oldest first */
 	bool drains;                      /* a loop takes requests off the queue */
 	/* Answers in the place of a socket under `haplua test`; NULL: a socket does.
 	 * Takes a reference with request_ref() and lets it go with request_answer() or

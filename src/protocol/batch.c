@@ -7,40 +7,34 @@
 #include <math.h>
 #include <stdio.h>
 
+/* With a longer deadline than this HAProxy is asked for a longer timeout, too: its `stats
+ * timeout` is 10 s by default, and some sites set it lower. */
+#define STATS_TIMEOUT_SECONDS 5.0
+
 static const char severity[] = "set severity-output number";
 static const char mark[] = " <<\n";
 
-int batch_start(struct batch *b, struct span route, size_t limit)
+int batch_start(struct batch *b, struct span route, size_t limit, double seconds)
 {
+	bool prelude = route.n == 0, longer = prelude && seconds > STATS_TIMEOUT_SECONDS;
 	struct buf bytes = b->bytes;
-	bool prelude = route.n == 0;
+	char timeout[48];
 
 	bytes.n = 0;
 	*b = (struct batch){
 		.bytes = bytes,
 		.route = route,
-		.prelude_replies = prelude,
-		.prelude_bytes = prelude ? sizeof severity - 1 : 0,
+		.prelude_replies = (size_t)prelude + longer,
 		.limit = limit < HAP_COMMAND_MAX ? limit : HAP_COMMAND_MAX,
 	};
-	return prelude ? buf_add_str(&b->bytes, severity) : 0;
-}
+	int rc = prelude ? buf_add_str(&b->bytes, severity) : 0;
 
-int batch_timeout(struct batch *b, double seconds)
-{
-	char text[48];
-	int n;
-
-	if (b->route.n > 0)
-		return 0;
-	n = snprintf(text, sizeof text, ";set timeout cli %.0f",
-		     ceil(fmin(seconds, 1e6)));
-	int rc = buf_add(&b->bytes, text, (size_t)n);
-
-	if (rc == 0) {
-		b->prelude_replies++;
-		b->prelude_bytes = b->bytes.n;
+	if (rc == 0 && longer) {
+		snprintf(timeout, sizeof timeout, ";set timeout cli %.0f",
+			 ceil(fmin(seconds, 1e6)));
+		rc = buf_add_str(&b->bytes, timeout);
 	}
+	b->prelude_bytes = b->bytes.n;
 	return rc;
 }
 
@@ -109,8 +103,7 @@ int batch_add(struct batch *b, struct span text, struct span payload)
 		buf_add(&b->bytes, "\n\n", ends_in(payload, '\n') ? 1 : 2);
 		b->closed = true;
 	} else if (ends_in(text, '\r')) {
-		buf_add_byte(&b->bytes,
-			     ' '); /* HAProxy drops a CR at the end of a line */
+		buf_add_byte(&b->bytes, ' '); /* HAProxy drops a CR before LF */
 	}
 	return 1;
 }

@@ -17,20 +17,16 @@ struct batch {
 	size_t prelude_replies; /* HAProxy sends these replies first */
 	size_t prelude_bytes;
 	size_t limit; /* the most bytes of a line with several commands */
-	bool closed;  /* nothing may follow: there is a payload, or the caller says so
-			 since  the last command is RAW (grammar.h) */
+	bool closed;  /* nothing may follow: a payload, or, set by the caller, a RAW
+			 command (grammar.h) is the last */
 };
 
 /* Begin an empty line. `route` is empty, or a process of the master CLI: it then stands
  * before each command, and there is no prelude (the master does not know these commands,
- * and on a worker they last for one command). `limit` is at most HAP_COMMAND_MAX.
+ * and on a worker they last for one command). `limit` is at most HAP_COMMAND_MAX. The
+ * answer may take `seconds`: HAProxy is asked to keep the connection for so long.
  * 0 or HAP_ENOMEM. */
-int batch_start(struct batch *b, struct span route, size_t limit);
-
-/* On a line that is still empty: have HAProxy keep the connection for `seconds`, since
- * its `stats timeout` (10 s unless configured) may be shorter. Does nothing behind a
- * route. 0 or HAP_ENOMEM. */
-int batch_timeout(struct batch *b, double seconds);
+int batch_start(struct batch *b, struct span route, size_t limit, double seconds);
 
 /* Could batch_add() ever add this command, with its payload? 0; HAP_EROUTE where there is
  * a route and the command begins with '@'; HAP_EWORDS where route, words and payload mark
@@ -38,9 +34,8 @@ int batch_timeout(struct batch *b, double seconds);
  * not over HAP_COMMAND_MAX). */
 int batch_check(const struct batch *b, const struct command *c);
 
-/* Append the text of a command that batch_check() accepted, and its payload, if it has
- * one
- * (.p is not NULL). A text that ends in CR gets a space. A payload closes the line.
+/* Append the text of a command that batch_check() accepted, and its payload (.p is NULL:
+ * it has none). A text that ends in CR gets a space. A payload closes the line.
  * 1: added. 0: no room, or the line is closed: send this line first. <0: HAP_ELONG, as
  * batch_check(); HAP_ENOMEM. */
 int batch_add(struct batch *b, struct span text, struct span payload);

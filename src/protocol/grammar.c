@@ -116,8 +116,7 @@ static const struct grammar grammars[] = {
 	{"shutdown sessions server", NONE, REPLY_EMPTY, C, NULL, NULL},
 	{"trace", NONE, REPLY_ANY, C | S, NULL, NULL},
 
-	/* Reading the process. JSON stands apart for 2.2, which leaves out its last LF.
-	 */
+	/* Reading the process. 2.2 leaves out the last LF of JSON. */
 	{"acme status", NONE, REPLY_ANY, R, NULL, NULL},
 	{"dump stats-file", NONE, REPLY_DUMP, R | B, "#", NULL},
 	{"show", NONE, REPLY_ANY, S, NULL, NULL},

@@ -15,11 +15,8 @@
 enum reply_shape {
 	REPLY_ANY,   /* not known: every text that is no known refusal */
 	REPLY_EMPTY, /* an empty body */
-	REPLY_TEXT,  /* a text that begins with one of `begins`; any text where that is
-		      * NULL
-		      */
-	REPLY_DUMP,  /* data without a severity prefix, which begins with one of `begins`
-		      */
+	REPLY_TEXT,  /* a text that begins with one of `begins`, if that is not NULL */
+	REPLY_DUMP,  /* likewise, without a severity prefix */
 };
 
 /* What the command's third word refers to. A command that changes HAProxy and has NONE

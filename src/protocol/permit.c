@@ -40,8 +40,7 @@ bool permit_ref(struct permit_ref *out, const char *text)
 		out->kinds = PERMIT_LIST;
 	else if (*text && *text != '#' && *text != '@')
 		out->kinds = PERMIT_LIST | (named && !slash ? PERMIT_BACKEND : 0);
-	/* HAProxy ends a backend's name at the first '/', and takes "#4" for its number.
-	 */
+	/* HAProxy ends a backend's name at the first '/'; "#4" is its number. */
 	if (slash && (named || is_number(backend)) &&
 	    (is_name(server.p, server.n) || is_number(server)))
 		out->kinds |= PERMIT_SERVER;
@@ -50,15 +49,10 @@ bool permit_ref(struct permit_ref *out, const char *text)
 
 /* References are compared as they are written: another name of the same list, or the same
  * number written otherwise, is not the reference. */
-static bool is_ref(const struct permit_ref *ref, struct span word, unsigned kind)
+static bool has(const struct permit *p, struct span word, unsigned kind)
 {
-	return (ref->kinds & kind) && span_equal(word, span_of(ref->text));
-}
-
-static bool has_list(const struct permit *p, struct span word)
-{
-	for (int i = 0; i < p->n_only; i++)
-		if (is_ref(&p->only[i], word, PERMIT_LIST))
+	for (const struct permit_ref *ref = p->only; ref < p->only + p->n_only; ref++)
+		if ((ref->kinds & kind) && span_equal(word, span_of(ref->text)))
 			return true;
 	return false;
 }
@@ -68,11 +62,8 @@ static bool has_server(const struct permit *p, struct span word)
 	struct span rest = word, backend;
 
 	span_word(&rest, '/', &backend);
-	for (int i = 0; i < p->n_only; i++)
-		if (is_ref(&p->only[i], word, PERMIT_SERVER) ||
-		    (rest.n > 0 && is_ref(&p->only[i], backend, PERMIT_BACKEND)))
-			return true;
-	return false;
+	return has(p, word, PERMIT_SERVER) ||
+	       (rest.n > 0 && has(p, backend, PERMIT_BACKEND));
 }
 
 static bool stays_within(const struct permit *p, const struct command *c)
@@ -89,7 +80,7 @@ static bool stays_within(const struct permit *p, const struct command *c)
 	}
 	if (names == NAMES_SERVER)
 		return has_server(p, word);
-	return names != NAMES_NONE && has_list(p, word);
+	return names != NAMES_NONE && has(p, word, PERMIT_LIST);
 }
 
 /* A `show` of a name that haplua does not know may be a command written in Lua. */

@@ -266,8 +266,7 @@ int reply_match_next(struct span *rest, struct reply_match *out)
 
 	if (rest->n == 0)
 		return 0;
-	/* A pattern may hold LF: the record ends before the next line with a whole head.
-	 */
+	/* A pattern may hold LF: the record ends before the next line with a head. */
 	take_line(&look, &line);
 	for (struct span next = look; take_line(&next, &line); look = next)
 		if (match_head(&line, &head)) {

@@ -35,7 +35,7 @@ static void check_batch(const struct command *c)
 	for (size_t i = 0; i < 2; i++) {
 		struct batch b = {0};
 
-		CHECK(batch_start(&b, routes[i], HAP_COMMAND_MAX) == 0);
+		CHECK(batch_start(&b, routes[i], HAP_COMMAND_MAX, 1) == 0);
 		int rc = batch_check(&b, c);
 
 		CHECK(rc == 0 || rc == HAP_ELONG ||
@@ -146,7 +146,7 @@ static void check_payload(struct span input)
 	struct batch b = {0};
 	struct span text;
 
-	CHECK(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX) == 0);
+	CHECK(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1) == 0);
 	size_t skip = b.bytes.n + 1;
 
 	if (span_line(&input, &text) && command_from_text(&c, text) == 0 &&

@@ -35,7 +35,7 @@ static void every_line_begins_with_the_prelude(void **state)
 	struct batch b = {0};
 
 	(void)state;
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(b.prelude_replies, 1);
 	assert_int_equal(add(&b, SPAN_LIT("show info")), 1);
 	assert_int_equal(add(&b, SPAN_LIT("add acl #1 a")), 1);
@@ -51,14 +51,12 @@ static void a_long_timeout_is_in_the_prelude(void **state)
 	struct batch b = {0};
 
 	(void)state;
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
-	assert_int_equal(batch_timeout(&b, 59.2), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 59.2), 0);
 	assert_int_equal(b.prelude_replies, 2);
 	assert_int_equal(add(&b, SPAN_LIT("wait 50s")), 1);
 	assert_int_equal(batch_finish(&b), 0);
 	assert_text(buf_span(&b.bytes), PRELUDE ";set timeout cli 60;wait 50s\n");
-	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX), 0);
-	assert_int_equal(batch_timeout(&b, 60), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX, 60), 0);
 	assert_int_equal(b.prelude_replies, 0);
 	assert_int_equal(add(&b, SPAN_LIT("wait 50s")), 1);
 	assert_text(buf_span(&b.bytes), "@1 wait 50s");
@@ -72,7 +70,7 @@ static void a_route_precedes_every_command(void **state)
 	struct batch b = {0};
 
 	(void)state;
-	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(b.prelude_replies, 0);
 	assert_int_equal(add(&b, SPAN_LIT("show info")), 1);
 	for (size_t i = 0; i < sizeof astray / sizeof *astray; i++)
@@ -80,7 +78,7 @@ static void a_route_precedes_every_command(void **state)
 	assert_int_equal(add(&b, SPAN_LIT("add acl @1 #1 a")), 1);
 	assert_int_equal(batch_finish(&b), 0);
 	assert_text(buf_span(&b.bytes), "@1 show info;@1 add acl @1 #1 a\n");
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(add(&b, SPAN_LIT("@1 show info")), 1);
 	batch_free(&b);
 }
@@ -90,7 +88,7 @@ static void a_cr_is_guarded_wherever_the_command_stands(void **state)
 	struct batch b = {0};
 
 	(void)state;
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(add(&b, SPAN_LIT("add acl #1 a\r")), 1);
 	assert_int_equal(add(&b, SPAN_LIT("add acl #1 b\r ")), 1);
 	assert_int_equal(batch_finish(&b), 0);
@@ -105,12 +103,12 @@ static void the_limit_is_for_joining(void **state)
 
 	(void)state;
 	/* A first command may be longer than the limit. */
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), 5), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), 5, 1), 0);
 	assert_int_equal(add(&b, SPAN_LIT("show info")), 1);
 	assert_int_equal(add(&b, SPAN_LIT("a")), 0);
 	assert_int_equal(b.count, 1);
 	/* What joins must fit it, the line's LF included. */
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), room + 2), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), room + 2, 1), 0);
 	assert_int_equal(add(&b, SPAN_LIT("show info")), 1);
 	assert_int_equal(add(&b, SPAN_LIT("abc")), 0);
 	assert_int_equal(add(&b, SPAN_LIT("b\r")), 0);
@@ -130,7 +128,7 @@ static void no_line_is_over_15000_bytes(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof text);
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), SIZE_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), SIZE_MAX, 1), 0);
 	assert_int_equal(add(&b, (struct span){text, most + 1}), HAP_ELONG);
 	assert_int_equal(batch_add(&b, (struct span){text, most + 1}, none), HAP_ELONG);
 	assert_int_equal(add(&b, (struct span){text, most}), 1);
@@ -139,7 +137,7 @@ static void no_line_is_over_15000_bytes(void **state)
 	assert_int_equal(add(&b, (struct span){text, most + 1}), HAP_ELONG);
 	assert_int_equal(batch_finish(&b), 0);
 	assert_int_equal(b.bytes.n, HAP_COMMAND_MAX);
-	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), SIZE_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), SIZE_MAX, 1), 0);
 	assert_int_equal(add(&b, (struct span){text, HAP_COMMAND_MAX - 3}), HAP_ELONG);
 	assert_int_equal(add(&b, (struct span){text, HAP_COMMAND_MAX - 4}), 1);
 	assert_int_equal(batch_finish(&b), 0);
@@ -152,14 +150,14 @@ static void a_closed_line_takes_nothing(void **state)
 	struct batch b = {0};
 
 	(void)state;
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(add(&b, SPAN_LIT("show acl #1")), 1);
 	b.closed = true;
 	assert_int_equal(add(&b, SPAN_LIT("a")), 0);
 	assert_int_equal(add_payload(&b, SPAN_LIT("a"), SPAN_LIT("b")), 0);
 	assert_int_equal(batch_finish(&b), 0);
 	assert_text(buf_span(&b.bytes), PRELUDE ";show acl #1\n");
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(add(&b, SPAN_LIT("a")), 1);
 	batch_free(&b);
 }
@@ -184,7 +182,7 @@ static void a_payload_ends_with_an_empty_line(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX), 0);
+		assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX, 1), 0);
 		assert_int_equal(add_payload(&b, span_of(cases[i].command),
 					     span_of(cases[i].payload)),
 				 1);
@@ -216,7 +214,7 @@ static void payloads_that_would_run_as_commands(void **state)
 	struct batch b = {0};
 
 	(void)state;
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		assert_int_equal(
 			add_payload(&b, SPAN_LIT("add map #1"), cases[i].payload),
@@ -251,7 +249,7 @@ static void pairs_have_a_key_and_a_value(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+		assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 		assert_int_equal(
 			add_payload(&b, span_of(cases[i].command), cases[i].payload),
 			cases[i].rc);
@@ -264,7 +262,7 @@ static void a_payload_command_holds_no_other_mark(void **state)
 	struct batch b = {0};
 
 	(void)state;
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(add_payload(&b, SPAN_LIT("add map a<<b"), SPAN_LIT("a 1")),
 			 HAP_EMARK);
 	assert_int_equal(add_payload(&b, SPAN_LIT("add map \\<\\<b"), SPAN_LIT("a 1")),
@@ -281,11 +279,11 @@ static void the_mark_needs_a_place_among_the_words(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof words; i++)
 		words[i] = i % 2 ? ' ' : 'w';
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(add_payload(&b, text, SPAN_LIT("a 1")), HAP_EWORDS);
 	text.n -= 2;
 	assert_int_equal(add_payload(&b, text, SPAN_LIT("a 1")), 1);
-	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT("@1"), HAP_COMMAND_MAX, 1), 0);
 	assert_int_equal(add_payload(&b, text, SPAN_LIT("a 1")), HAP_EWORDS);
 	text.n -= 2;
 	assert_int_equal(add_payload(&b, text, SPAN_LIT("a 1")), 1);
@@ -303,7 +301,7 @@ static void no_payload_is_over_15000_bytes(void **state)
 	(void)state;
 	memset(text, 'x', sizeof text);
 	text[1] = ' ';
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), 20), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), 20, 1), 0);
 	assert_int_equal(add_payload(&b, SPAN_LIT("add map #1"), payload), HAP_ELONG);
 	payload.n = sizeof text;
 	assert_int_equal(add_payload(&b, SPAN_LIT("add map #1"), payload), HAP_ELONG);
@@ -313,7 +311,7 @@ static void no_payload_is_over_15000_bytes(void **state)
 	assert_int_equal(b.bytes.n, HAP_COMMAND_MAX);
 	assert_memory_equal(b.bytes.p + b.bytes.n - 3, "x\n\n", 3);
 	/* And it joins others only within the limit. */
-	assert_int_equal(batch_start(&b, SPAN_LIT(""), 100), 0);
+	assert_int_equal(batch_start(&b, SPAN_LIT(""), 100, 1), 0);
 	assert_int_equal(add(&b, SPAN_LIT("show info")), 1);
 	assert_int_equal(add_payload(&b, SPAN_LIT("add map #1"), payload), 0);
 	payload.n = 10;
@@ -333,10 +331,8 @@ static void no_memory_leaves_the_line_as_it_was(void **state)
 		struct batch b = {0};
 
 		oom_at = at;
-		int rc = batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX);
+		int rc = batch_start(&b, SPAN_LIT(""), HAP_COMMAND_MAX, 30);
 
-		if (rc == 0)
-			rc = batch_timeout(&b, 30);
 		if (rc == 0)
 			rc = batch_add(&b, (struct span){text, 3000}, none);
 		size_t before = b.bytes.n;

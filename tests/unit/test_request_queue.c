@@ -69,7 +69,7 @@ static void four_connections_are_open_at_a_time(void **state)
 			request_drop(r[i]);
 	close(accept_now(listener));
 	assert_int_equal(target->connections, 0);
-	assert_null(target->first);
+	assert_true(TAILQ_EMPTY(&target->queue));
 }
 
 /* Requests leave the queue from its ends and its middle. */
@@ -175,7 +175,7 @@ static void each_phase(void (*end)(struct request *, const char *))
 		if (fd >= 0)
 			close(fd);
 		assert_int_equal(target->connections, 0);
-		assert_null(target->first);
+		assert_true(TAILQ_EMPTY(&target->queue));
 		close(listener);
 		unlink(path);
 		target_unref(target);

@@ -30,16 +30,14 @@ static int ltarget_tostring(lua_State *L)
 	return 1;
 }
 
-/* A target holds nothing open. A script may mark it <close> to show where its use ends.
- */
+/* A target holds nothing open. <close> shows where a script's use of it ends. */
 static int ltarget_close(lua_State *L)
 {
 	(void)L;
 	return 0;
 }
 
-/* target:address() -> the address as it was given, the route behind a master CLI or nil
- */
+/* target:address() -> the address as given, the route behind a master CLI or nil */
 static int ltarget_address(lua_State *L)
 {
 	struct target *t = call_target(L, 1);

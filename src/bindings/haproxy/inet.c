@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * inet.c - the table `haplua.inet`: IP addresses as HAProxy reads and prints them, by the
- * functions of the C library that HAProxy itself calls. libuv's print ::2 as ::0.0.0.2.
- */
+ * functions of libc that HAProxy itself calls. libuv's print ::2 as ::0.0.0.2. */
 #include "luakit/types.h"
 
 #include <arpa/inet.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
- * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
- */
+ * Fields have HAProxy's names; numbers are integers; what HAProxy leaves empty is nil. */
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
@@ -219,8 +218,7 @@ static int lreply_rows(lua_State *L)
 	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
-/* pairs(text) -> {Name = value, ...}, for `show info`. A name that is not there raises.
- */
+/* pairs(text) -> {Name = value, ...}, for `show info`. An unknown name raises. */
 static int lreply_pairs(lua_State *L)
 {
 	struct span rest = args_text(L, 1), name, value;
@@ -262,29 +260,37 @@ static int lreply_sessions(lua_State *L)
 	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
+/* Push the i-th wanted entry as `show` prints it: the key, or key and value. No text
+ * where it is none. [-0, +1] */
+static struct span push_wanted(lua_State *L, lua_Integer i)
+{
+	struct span text;
+
+	lua_geti(L, 2, i);
+	if (!lua_isnil(L, 3)) {
+		lua_pushliteral(L, " ");
+		lua_geti(L, 3, i);
+		lua_concat(L, 3);
+	}
+	text.p = lua_tolstring(L, -1, &text.n);
+	return text;
+}
+
 /* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
- * this order? Reads the text without making anything of it: it may hold ten thousand. */
+ * this order? */
 static int lreply_same(lua_State *L)
 {
-	struct span rest = args_text(L, 1), key, value, want;
+	struct span rest = args_text(L, 1);
 	struct reply_entry entry;
 	lua_Integer n = args_length(L, 2, "keys"), i;
-	bool map, equal = true;
+	bool equal = true;
 	int rc = 1;
 
 	lua_settop(L, 3);
-	map = !lua_isnil(L, 3);
 	for (i = 1; equal && (rc = reply_entry_next(&rest, &entry)) > 0; i++) {
-		key = entry.pattern;
-		if (map) {
-			reply_entry_pair(entry.pattern, &key, &value);
-			lua_geti(L, 3, i);
-			want.p = lua_tolstring(L, -1, &want.n);
-			equal = want.p && span_equal(want, value);
-		}
-		lua_geti(L, 2, i);
-		want.p = lua_tolstring(L, -1, &want.n);
-		equal = equal && want.p && span_equal(want, key);
+		struct span want = i <= n ? push_wanted(L, i) : (struct span){0};
+
+		equal = want.p && span_equal(want, entry.pattern);
 		lua_settop(L, 3);
 	}
 	if (rc < 0)
@@ -301,34 +307,17 @@ static int multiset_close(lua_State *L)
 	return 0;
 }
 
-/* Push the i-th wanted entry as `show` prints it: the key, or key and value. No text
- * where it is none. [-0, +1] */
-static struct span push_wanted(lua_State *L, bool map, lua_Integer i)
-{
-	struct span text;
-
-	lua_geti(L, 2, i);
-	if (map) {
-		lua_pushliteral(L, " ");
-		lua_geti(L, 3, i);
-		lua_concat(L, 3);
-	}
-	text.p = lua_tolstring(L, -1, &text.n);
-	return text;
-}
-
 /* Push a multiset of the wanted entries. [-0, +1] */
 static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 {
 	struct multiset *t = types_push(L, MULTISET_BOX, sizeof *t, 0);
-	bool map = !lua_isnil(L, 3);
 	uint64_t seed;
 	int rc = multiset_seed(&seed);
 
 	if (rc == 0)
 		rc = multiset_start(t, (size_t)n, seed);
 	for (lua_Integer i = 1; rc == 0 && i <= n; i++) {
-		struct span text = push_wanted(L, map, i);
+		struct span text = push_wanted(L, i);
 
 		rc = text.p ? multiset_add(t, text) : 0;
 		lua_pop(L, 1);

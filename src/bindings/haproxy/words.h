@@ -30,8 +30,7 @@ void words_command(lua_State *L, struct command *c, int index);
 /* Make a command of n words, which must stay on the stack. [-0, +0] */
 void words_encode(lua_State *L, struct command *c, const struct span *words, size_t n);
 
-/* Raise where HAProxy would take the command's last word for 0 and answer with success.
- */
+/* Raise where HAProxy would take the last word for 0, and answer with success. */
 void words_check_number(lua_State *L, const struct command *c);
 
 /* Push a box that frees the command with it, which is {0} at first. [-0, +1] */

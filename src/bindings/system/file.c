@@ -148,20 +148,14 @@ static int lfile_locked(lua_State *L)
 
 static const char *type_name(mode_t mode)
 {
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return "file";
-	case S_IFDIR:
-		return "folder";
-	case S_IFLNK:
-		return "link";
-	case S_IFSOCK:
-		return "socket";
-	case S_IFIFO:
-		return "pipe";
-	default:
-		return "device";
-	}
+	static const char *const names[16] = {
+		[S_IFREG >> 12] = "file", [S_IFDIR >> 12] = "folder",
+		[S_IFLNK >> 12] = "link", [S_IFSOCK >> 12] = "socket",
+		[S_IFIFO >> 12] = "pipe",
+	};
+	const char *name = names[(mode & S_IFMT) >> 12];
+
+	return name ? name : "device";
 }
 
 static void set_string(lua_State *L, const char *name, const char *value)

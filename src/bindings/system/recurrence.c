@@ -10,6 +10,7 @@
 #include <libical/ical.h>
 #include <string.h>
 
+/* A box of an iterator, which it owns; NULL: closed, or at the end. */
 #define DAYS_BOX "haplua.Days"
 
 /* The part of libical that is used. */
@@ -23,10 +24,6 @@ static struct {
 	struct icaltimetype (*next)(icalrecur_iterator *i);
 	void (*free)(icalrecur_iterator *i);
 } ical;
-
-struct days {
-	icalrecur_iterator *iterator; /* owned; NULL: closed, or at the end */
-};
 
 static bool find(const char *name, void *function)
 {
@@ -52,34 +49,29 @@ static bool load(void)
 
 static int days_close(lua_State *L)
 {
-	struct days *d = luaL_checkudata(L, 1, DAYS_BOX);
+	icalrecur_iterator **days = luaL_checkudata(L, 1, DAYS_BOX);
 
-	if (d->iterator)
-		ical.free(d->iterator);
-	d->iterator = NULL;
+	if (*days)
+		ical.free(*days);
+	*days = NULL;
 	return 0;
-}
-
-static lua_Integer number(int year, int month, int day)
-{
-	return ((lua_Integer)year * 100 + month) * 100 + day;
 }
 
 /* days:next(from) -> the next day that is not before `from`, as 20261201; nothing at the
  * end. */
 static int days_next(lua_State *L)
 {
-	struct days *d = luaL_checkudata(L, 1, DAYS_BOX);
+	icalrecur_iterator **days = luaL_checkudata(L, 1, DAYS_BOX);
 	lua_Integer from = luaL_checkinteger(L, 2), day;
 
-	while (d->iterator) {
-		struct icaltimetype t = ical.next(d->iterator);
+	while (*days) {
+		struct icaltimetype t = ical.next(*days);
 
 		if (t.year == 0 && t.month == 0) {
 			days_close(L);
 			break;
 		}
-		day = number(t.year, t.month, t.day);
+		day = ((lua_Integer)t.year * 100 + t.month) * 100 + t.day;
 		if (day >= from) {
 			lua_pushinteger(L, day);
 			return 1;
@@ -109,26 +101,22 @@ static int lrecurrence_days(lua_State *L)
 		.day = check_part(L, 4, 31),
 		.is_date = 1,
 	};
-	struct days *d = types_push(L, DAYS_BOX, sizeof *d, 0);
+	icalrecur_iterator **days = types_push(L, DAYS_BOX, sizeof *days, 0);
 
-	if (!load()) {
-		lua_pushnil(L);
-		lua_pushliteral(L, "libical is not installed");
-		lua_pushliteral(L, "ENOENT");
-		return 3;
-	}
-	struct icalrecurrencetype rule = ical.from_string(text);
+	if (load()) {
+		struct icalrecurrencetype rule = ical.from_string(text);
 
-	/* no iterator: of a rule that can give no day, such as the 30th of February */
-	if (rule.freq != ICAL_NO_RECURRENCE)
-		d->iterator = ical.iterator_new(rule, start);
-	else {
-		lua_pushnil(L);
-		lua_pushliteral(L, "libical does not take this rule");
-		lua_pushliteral(L, "EINVAL");
-		return 3;
+		if (rule.freq != ICAL_NO_RECURRENCE) {
+			/* NULL for a rule that can give no day: the 30th of February */
+			*days = ical.iterator_new(rule, start);
+			return 1;
+		}
 	}
-	return 1;
+	lua_pushnil(L);
+	lua_pushstring(L, ical.there ? "libical does not take this rule"
+				     : "libical is not installed");
+	lua_pushstring(L, ical.there ? "EINVAL" : "ENOENT");
+	return 3;
 }
 
 static const luaL_Reg library[] = {{"days", lrecurrence_days}, {NULL, NULL}};

@@ -243,8 +243,7 @@ static void push_row(lua_State *L, sqlite3_stmt *s)
 }
 
 /* db:run(sql, ...) -> rows, changes | nil, message, code. `rows` lists a table for each
- * row, by the names of the columns; `changes` counts the rows that the statement wrote.
- */
+ * row, by the columns' names; `changes` counts the rows that the statement wrote. */
 static int ldatabase_run(lua_State *L)
 {
 	int given = lua_gettop(L) - 2;

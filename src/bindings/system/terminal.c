@@ -125,11 +125,9 @@ static int readline_k(lua_State *L, int status, lua_KContext context)
 
 static int open_poll(lua_State *L, struct reader *r)
 {
+	uv_loop_t *loop = &host_of(L)->loop;
 	uv_poll_t *poll = malloc(sizeof *poll);
-
-	if (!poll)
-		return HAP_ENOMEM;
-	int rc = uv_poll_init(&host_of(L)->loop, poll, STDIN_FILENO);
+	int rc = poll ? uv_poll_init(loop, poll, STDIN_FILENO) : HAP_ENOMEM;
 
 	if (rc < 0) {
 		free(poll);
