@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * err.c - what each code means to a script, and its text. */
+ * err.c - the kinds of errors; the kind and the text of each code. */
 #include "base/err.h"
 
 #include <stddef.h>
@@ -105,7 +105,7 @@ const char *err_kind(int rc)
 	return "unreachable";
 }
 
-/* uv_strerror() would allocate, and lose, a text for a code that it does not know. */
+/* uv_strerror() leaks the text that it makes for a code it does not know. */
 static const char *uv_text(int rc)
 {
 	switch (rc) {
@@ -129,7 +129,7 @@ const char *err_text(int rc)
 	return uv_text(rc);
 }
 
-/* Nor does uv_err_name() free the name that it makes for such a code. */
+/* uv_err_name() leaks, too. */
 const char *err_name(int rc)
 {
 	switch (rc) {

@@ -9,12 +9,11 @@
 #define HAP_ERR_H
 
 enum hap_err {
-	HAP_ENOMEM = -10001,   /* out of memory */
-	HAP_EREFUSED = -10002, /* HAProxy answered that it will not */
-	HAP_EDENIED = -10003,  /* HAProxy answered that this socket's level is too low */
-	HAP_EPROTOCOL =
-		-10004, /* the answer was cut, or is not what this command answers */
-	HAP_ETIMEOUT = -10005,     /* the deadline passed */
+	HAP_ENOMEM = -10001,    /* out of memory */
+	HAP_EREFUSED = -10002,  /* HAProxy answered with a refusal */
+	HAP_EDENIED = -10003,   /* HAProxy answered that this socket's level is too low */
+	HAP_EPROTOCOL = -10004, /* the answer was cut, or is not one of this command */
+	HAP_ETIMEOUT = -10005,  /* the deadline passed */
 	HAP_EINTERRUPTED = -10006, /* a signal or a cancelled task ended the wait */
 	HAP_ELIMIT = -10007,       /* the answer is larger than the limit */
 	HAP_EBARRIER = -10008,     /* another target's run ended before the barrier */
@@ -30,17 +29,16 @@ enum hap_err {
 	HAP_ELONG = -10023,   /* the command is over HAP_COMMAND_MAX bytes */
 	HAP_EWORDS = -10024,  /* the command has over 64 words; HAProxy drops the rest */
 	HAP_ESECOND = -10025, /* an unescaped ';' would begin a second command */
-	HAP_EMARK = -10026,   /* the command would be taken for one with a payload */
+	HAP_EMARK = -10026,   /* HAProxy would wait for a payload */
 	HAP_EESCAPE = -10027, /* a lone backslash ends the command */
 	HAP_EPAYLOAD = -10028, /* a payload with an empty line inside or with no line */
 	HAP_EPAIRS = -10030,   /* a payload line of `add map` that is not "KEY VALUE" */
-	HAP_ENUMBER = -10031,  /* a word that HAProxy would take for 0 in silence */
+	HAP_ENUMBER = -10031,  /* no number; HAProxy would take it for 0 in silence */
 	HAP_ENOLINES = -10032, /* a payload for a command that takes none */
-	HAP_EROUTE =
-		-10029, /* '@' would send the command past the master's chosen process */
+	HAP_EROUTE = -10029,   /* '@' would choose another process of the master CLI */
 
 	/* Addresses. */
-	HAP_EADDRESS = -10040, /* not one of the forms that address.h lists */
+	HAP_EADDRESS = -10040, /* none of the forms that address.h lists */
 	HAP_EPATH = -10041,    /* a socket path longer than the system's limit */
 	HAP_EPROCESS = -10042  /* a route that is no process of the master CLI */
 };

@@ -17,8 +17,7 @@
 #define LOCK_MODE 0640
 #define READ_STEP 65536
 
-/* The umask is the whole process's; nothing else runs meanwhile that would create a
- * file. */
+/* umask() acts on the whole process, but no other thread of it creates files. */
 int file_create(const char *path, mode_t mode)
 {
 	mode_t mask = umask(0);
@@ -40,7 +39,7 @@ int file_folder(const char *path, mode_t mode)
 	return rc;
 }
 
-/* Whose a file is. */
+/* Ownership. */
 
 static bool is_private_group(gid_t gid, uid_t uid)
 {
@@ -138,8 +137,9 @@ int file_read(const char *path, size_t limit, struct buf *out)
 	return rc;
 }
 
-/* Locks belong to the open file, not to the process: two of one process exclude each
- * other, and to close one descriptor of the file leaves the others' locks alone. */
+/* Locks of the open file description (F_OFD_SETLK), not of the process: two in one
+ * process exclude each other, and closing another descriptor of the file releases none.
+ */
 
 static struct flock slot_of(int64_t slot)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * file_replace.c - replace a file as a whole: write another beside it, and rename that.
- * The other has one name for each target, so that what a killed process left is found by
- * the next. Whoever writes it holds a lock on it: what is not locked is a leftover. */
+ * file_replace.c - replace a file as a whole: write a new file beside it, and rename
+ * that. The new file has one name for each target, so that the next process finds what a
+ * killed one left. Its writer holds a lock on it: a new file without a lock is a
+ * leftover. */
 #include "base/err.h"
 #include "os/file.h"
 
@@ -24,7 +25,7 @@ struct replace {
 	int folder, fd; /* of the new file; -1: not open */
 	bool existed, created;
 	struct stat before;
-	const char *what;
+	const char *what; /* the step that failed */
 };
 
 /* Finding the file. */
@@ -59,7 +60,7 @@ static int follow(char to[PATH_MAX], const char *path)
 	return 0;
 }
 
-/* Set r->path. A link may lead to a file that is not there. */
+/* Set r->path to where `path` leads, also where that file does not exist. 0 or UV_*. */
 static int resolve(struct replace *r, const char *path)
 {
 	char at[PATH_MAX], next[PATH_MAX], folder[PATH_MAX];
@@ -124,8 +125,8 @@ static int look(struct replace *r)
 
 /* The new file. */
 
-/* Lock the open file, and see that it is still the one with this name. 0; UV_EAGAIN: it
- * is not, or not any more; UV_EBUSY: another process writes it. */
+/* Lock the open file, and check that it still has the new name. 0; UV_EAGAIN: it does
+ * not; UV_EBUSY: another process writes it. */
 static int claim(const struct replace *r)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -146,7 +147,8 @@ static void close_new(struct replace *r)
 	r->fd = -1;
 }
 
-/* A file with the new name is there: a leftover goes. 0 or UV_EAGAIN: try again. */
+/* Remove a file with the new name, if it is a leftover. 0, UV_EAGAIN (it is gone) or
+ * UV_*. */
 static int remove_leftover(struct replace *r)
 {
 	r->fd = openat(r->folder, r->new_name,
@@ -179,7 +181,7 @@ static int create_new(struct replace *r)
 			r->created = true;
 		else
 			close_new(r);
-		/* Who took it for a leftover, in that moment, removes it. */
+		/* Another process took it for a leftover before it was locked. */
 		rc = rc == -EBUSY ? -EAGAIN : rc;
 	}
 	return rc == -EAGAIN ? -EBUSY : rc;
@@ -200,7 +202,8 @@ static int write_new(struct replace *r, struct span text)
 	return 0;
 }
 
-/* Owner before mode: a change of owner clears bits of the mode. */
+/* Give the new file the owner, group and mode of the old one. Owner before mode: a change
+ * of owner clears bits of the mode. */
 static int dress_new(struct replace *r, mode_t mode)
 {
 	struct stat st;
@@ -218,7 +221,7 @@ static int dress_new(struct replace *r, mode_t mode)
 	return 0;
 }
 
-/* Some file systems know no such call, and say EINVAL. */
+/* EINVAL: this file system has no such call. */
 static int sync_to_disk(int fd)
 {
 	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * watch.c - inotify behind a uv_poll_t. libuv's own uv_fs_event_t does not tell of files
+ * watch.c - inotify behind a uv_poll_t. libuv's own uv_fs_event_t does not report files
  * that are opened. */
 #include "os/watch.h"
 #include "base/err.h"
@@ -12,8 +12,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* IN_EXCL_UNLINK: what still happens to a file that was deleted or renamed over is not
- * the name's affair any more. */
+/* IN_EXCL_UNLINK: no events of a file that was deleted or renamed over, and so has lost
+ * its name. */
 #define MASK                                                                             \
 	(IN_OPEN | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |     \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
@@ -42,7 +42,8 @@ int watch_new(struct watch **out, uv_loop_t *loop)
 
 /* Names. */
 
-/* Have the kernel tell of the folder around PATH. Returns the watch's number or UV_*. */
+/* Have the kernel watch the folder that the first `n` bytes of `path` name. The watch's
+ * number or UV_*. */
 static int add_folder(const struct watch *w, const char *path, size_t n)
 {
 	char folder[PATH_MAX];
@@ -56,7 +57,7 @@ static int add_folder(const struct watch *w, const char *path, size_t n)
 	return wd < 0 ? -errno : wd;
 }
 
-/* Room for one more name, and for all that can happen to it. */
+/* Make room for one more name and all its events. 0 or HAP_ENOMEM. */
 static int make_room(struct watch *w)
 {
 	size_t n = w->n_names + 1;
@@ -104,7 +105,7 @@ int watch_add(struct watch *w, const char *path)
 
 /* Events. */
 
-/* Write down what happened; the same a second time takes the place of the first. */
+/* Append an event. An equal one that is there already goes: it has happened again. */
 static void note(struct watch *w, size_t name, enum watch_what what)
 {
 	size_t i = 0;
@@ -145,8 +146,8 @@ static void take(struct watch *w, const struct inotify_event *e)
 {
 	if (e->mask & IN_Q_OVERFLOW)
 		w->overflow = true;
-	/* The watch would move along with the folder; the names do not. IN_IGNORED
-	 * follows. */
+	/* The kernel's watch moves along with the folder, but the paths do not. The
+	 * removal makes another event, IN_IGNORED. */
 	if (e->mask & IN_MOVE_SELF)
 		inotify_rm_watch(w->fd, e->wd);
 	if (e->mask & IN_IGNORED)
@@ -155,7 +156,7 @@ static void take(struct watch *w, const struct inotify_event *e)
 				w->names[i].wd = -1;
 				note(w, i, WATCH_LOST);
 			}
-	/* To open a folder is to look who is in it. */
+	/* Whoever lists a folder opens it: that is no event of a name. */
 	if (e->len > 0 && (e->mask & (IN_OPEN | IN_ISDIR)) != (IN_OPEN | IN_ISDIR))
 		note_named(w, e);
 }
@@ -187,7 +188,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct watch *w = poll->data;
 
-	(void)status, (void)events; /* watch_read() will see */
+	(void)status, (void)events; /* watch_read() finds out */
 	uv_poll_stop(poll);
 	w->wake(w->owner);
 }
