@@ -13,45 +13,47 @@
 
 #define ERROR_OBJECT "haplua.Error"
 
-/* What an error object is made from; what is empty or 0 leaves its field out. */
+/* The source of an error object. A field that is empty or 0 is left out. Borrowed. */
 struct error_about {
-	struct span command; /* as it was, or would have been, sent */
-	struct span reply;   /* HAProxy's words */
+	struct span command; /* as it was sent, or would have been */
+	struct span reply;   /* what HAProxy answered */
 	const char *target;
-	double seconds;  /* timeout: the time that was given */
-	size_t limit;    /* HAP_ELIMIT: bytes of an answer */
-	int signal;      /* interrupted: the signal that did it */
-	size_t done;     /* commands of the same call that HAProxy accepted */
-	size_t index;    /* the command's place in the call, from 1 */
-	size_t in_doubt; /* changes that were sent, and may have been carried out */
+	double seconds;  /* HAP_ETIMEOUT: the time that was allowed */
+	size_t limit;    /* HAP_ELIMIT: the largest answer, in bytes */
+	int signal;      /* HAP_EINTERRUPTED: by this signal */
+	size_t done;     /* commands of the call that HAProxy accepted */
+	size_t index;    /* the place of the command in the call, from 1 */
+	size_t in_doubt; /* changes that were sent and have no answer */
 };
 
 /* Make the metatable, and push the table that docs/types/error.lua describes. [-0, +1] */
 int luaopen_haplua_error(lua_State *L);
 
-/* Push the error object for a code. [-0, +1] */
+/* Push the error object for a code, UV_* or HAP_E*. `about` may be NULL. [-0, +1] */
 void error_push(lua_State *L, int rc, const struct error_about *about);
 
-/* Raise it. */
+/* Raise the error object for a code. Does not return. */
 int error_raise(lua_State *L, int rc, const struct error_about *about);
 
-/* Set `in_doubt` of the value at `index`, if that is an error object about no command of
- * its own. [-0, +0] */
+/* Set the field `in_doubt` of the value at `index`, if that is an error object without a
+ * command. [-0, +0] */
 void error_in_doubt(lua_State *L, int index, size_t in_doubt);
 
-/* Raise an argument error with the script's own line before it, not the host's. */
+/* Raise an argument error: a string that begins with the line of the script that called
+ * the host or its library, and the name of the call. `format` as for lua_pushfstring().
+ * Does not return. */
 int error_misuse(lua_State *L, const char *format, ...);
 
 /* Raise an argument error: "unknown WHAT 'NAME'", with the nearest of the `known` names,
- * which NULL ends. */
+ * if one is near. NULL ends `known`. Does not return. */
 int error_unknown(lua_State *L, const char *what, const char *name,
 		  const char *const *known);
 
-/* Push a traceback that names the script's lines only. [-0, +1] */
+/* Push a traceback of coroutine `of` with the lines of scripts alone. [-0, +1] */
 void error_traceback(lua_State *L, lua_State *of);
 
-/* Push `s` with control bytes made visible, cut to about `max` bytes. What HAProxy or a
- * pattern says must not steer the terminal of whoever reads it. [-0, +1] */
+/* Push `s` with control bytes made visible, cut to about `max` bytes: the text of HAProxy
+ * or of a pattern must not control the reader's terminal. [-0, +1] */
 void error_push_visible(lua_State *L, struct span s, size_t max);
 
 #endif

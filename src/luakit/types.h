@@ -21,13 +21,14 @@ int luaopen_haplua_recurrence(lua_State *L); /* system/recurrence.c: libical */
 int luaopen_haplua_virtual(lua_State *L);   /* run/virtual.c: time and HAProxy in tests */
 int luaopen_haplua_coroutine(lua_State *L); /* sched/coroutine.c: mends `coroutine` */
 
-/* Make the metatable `name`: methods in a table of their own under __index, and hidden
- * from getmetatable(). [-0, +0] */
+/* Make the metatable `name` for objects that scripts get: `methods` in a table of their
+ * own under __index, `meta` in the metatable, which getmetatable() does not show. [-0,
+ * +0] */
 void types_object(lua_State *L, const char *name, const luaL_Reg *methods,
 		  const luaL_Reg *meta);
 
-/* Make the metatable of a box that scripts never see: `close` is its __gc and __close.
- * [-0, +0] */
+/* Make the metatable `name` for boxes that scripts never get: `close` is both __gc and
+ * __close. [-0, +0] */
 void types_box(lua_State *L, const char *name, lua_CFunction close);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
- * Field names are HAProxy's own; numbers are integers; what HAProxy leaves empty is nil.
- */
+ * reply.c - the table `haplua.reply`: texts of replies as Lua tables.
+ * Field names are HAProxy's own; numbers are integers; a field that HAProxy leaves empty
+ * is nil. A text of another form raises `protocol`. */
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
@@ -274,8 +274,8 @@ static int lreply_sessions(lua_State *L)
 	return rc < 0 ? value_mismatch(L, rest) : 1;
 }
 
-/* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
- * this order? Reads the text without making anything of it: it may hold ten thousand. */
+/* same(text, keys [, values]) -> are these the entries of `show acl|map REF`, in this
+ * order? Makes no Lua values of the text, which may have ten thousand entries. */
 static int lreply_same(lua_State *L)
 {
 	struct span rest = value_text(L, 1), key, value, want;
@@ -313,8 +313,8 @@ static int multiset_close(lua_State *L)
 	return 0;
 }
 
-/* Push the i-th wanted entry as `show` prints it: the key, or key and value. No text
- * where it is none. [-0, +1] */
+/* Push the i-th wanted entry as `show` prints it: the key, or key and value. Without a
+ * text where it is no string. [-0, +1] */
 static struct span push_wanted(lua_State *L, bool map, lua_Integer i)
 {
 	struct span text;
@@ -353,8 +353,8 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 	return t;
 }
 
-/* compare(text, keys [, values]) -> how many of these the list lacks, how many it has
- * besides, in whatever order: duplicates count */
+/* compare(text, keys [, values]) -> how many of these entries the list lacks, and how
+ * many others it has, in whatever order. Duplicates count. */
 static int lreply_compare(lua_State *L)
 {
 	struct span rest = value_text(L, 1);

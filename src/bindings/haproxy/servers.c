@@ -9,20 +9,22 @@
 
 #include <lauxlib.h>
 
-/* Key of a row's place in the dump: nothing that a script can write. */
+/* Key of the place of a row in the answer. Its address is a key that no script can make.
+ */
 static const char at_key;
 
 /* Upvalues of a row's metamethods. */
 enum { UP_DUMP = 1, UP_COLUMNS, UP_COUNT };
 
-/* Fields that are words for srv_admin_state and srv_op_state. */
+/* "Columns" of two fields that are not in the answer: words for srv_admin_state and
+ * srv_op_state. */
 enum { FIELD_ADMIN = -1, FIELD_OPERATIONAL = -2 };
 
-/* Added to the number of a column that is text. */
+/* Added to the number of a column whose values are text, whatever they look like. */
 enum { FIELD_TEXT = REPLY_COLUMNS_MAX };
 
-/* Bits of srv_admin_state. 4 alone is no maintenance: it only says that the configuration
- * once asked for it. */
+/* Bits of srv_admin_state. Bit 4 (CMAINT) alone is no maintenance: it only says that the
+ * configuration once asked for it. */
 enum {
 	FORCED_MAINT = 1,
 	INHERITED_MAINT = 2,
@@ -51,8 +53,8 @@ static void push_operational(lua_State *L, int64_t state)
 		lua_pushinteger(L, state);
 }
 
-/* The line of the row at index 1, without its LF; {NULL} for a row that pairs() has
- * filled. */
+/* The line of the row at index 1 in the answer, without its LF; {NULL, 0} for a row that
+ * pairs() has filled. */
 static struct span row_line(lua_State *L)
 {
 	struct span dump, line = {NULL, 0};
@@ -78,7 +80,8 @@ static bool line_field(struct span line, lua_Integer column, struct span *field)
 	return there;
 }
 
-/* Push the field of column `column`, or of the column that a word stands for. */
+/* Push the field of this column; for FIELD_ADMIN and FIELD_OPERATIONAL the word. [-0, +1]
+ */
 static void push_row_field(lua_State *L, struct span line, lua_Integer column)
 {
 	struct span field;
@@ -176,7 +179,7 @@ static void push_row_metatable(lua_State *L, const struct reply_columns *columns
 	lua_setfield(L, -2, "__metatable");
 }
 
-/* Has the row a field for each column? The values are read later, by their column. */
+/* Has the line a field for each column? Values are read later, by their column. */
 static bool is_row_of(struct span line, size_t columns)
 {
 	size_t blanks = 0;

@@ -27,7 +27,6 @@ void value_push_text(lua_State *L, struct span s)
 	lua_pushlstring(L, s.n ? s.p : "", s.n);
 }
 
-/* A number becomes an integer, "-" and nothing at all become nil. */
 void value_push(lua_State *L, struct span s)
 {
 	int64_t i;
@@ -40,7 +39,6 @@ void value_push(lua_State *L, struct span s)
 		value_push_text(L, s);
 }
 
-/* Fields that are text whatever they look like: a server may be called 007. */
 bool value_is_text(struct span name)
 {
 	static const char *const names[] = {
@@ -76,7 +74,6 @@ bool value_is_text(struct span name)
 	return false;
 }
 
-/* The value of the field `name`. */
 void value_push_named(lua_State *L, struct span name, struct span value)
 {
 	if (value_is_text(name) && value.n > 0 && !(value.n == 1 && value.p[0] == '-'))

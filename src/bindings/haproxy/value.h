@@ -13,14 +13,15 @@
 /* The text of a reply, given as argument `index`. */
 struct span value_text(lua_State *L, int index);
 
-/* Raise `protocol`: the text does not read as the reply that it should be, from `rest`
- * on. */
+/* Raise `protocol`: from `rest` on the text has not the form of this reply. */
 int value_mismatch(lua_State *L, struct span rest);
 
-/* Push the bytes as they are. [-0, +1] */
+/* Push the bytes as a string. [-0, +1] */
 void value_push_text(lua_State *L, struct span s);
 
-/* Push a number as an integer, "-" and nothing at all as nil. [-0, +1] */
+/* Push a number as an integer, "-" and an empty field as nil, others as a string. [-0,
+ * +1]
+ */
 void value_push(lua_State *L, struct span s);
 
 /* Is the field `name` text whatever it looks like? A server may be called 007. */

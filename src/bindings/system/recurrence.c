@@ -12,7 +12,7 @@
 
 #define DAYS_BOX "haplua.Days"
 
-/* The part of libical that is used. */
+/* The functions of libical that are used. */
 static struct {
 	bool tried, there;
 	uv_lib_t library;
@@ -65,8 +65,8 @@ static lua_Integer number(int year, int month, int day)
 	return ((lua_Integer)year * 100 + month) * 100 + day;
 }
 
-/* days:next(from) -> the next day that is not before `from`, as 20261201; nothing at the
- * end. */
+/* days:next(from) -> the next day that is not before `from`, as 20261201; nothing where
+ * the rule has ended. */
 static int days_next(lua_State *L)
 {
 	struct days *d = luaL_checkudata(L, 1, DAYS_BOX);
@@ -121,7 +121,7 @@ static int lrecurrence_days(lua_State *L)
 	}
 	struct icalrecurrencetype rule = ical.from_string(text);
 
-	/* no iterator: of a rule that can give no day, such as the 30th of February */
+	/* NULL for a rule without any day, such as the 30th of February */
 	if (rule.freq != ICAL_NO_RECURRENCE)
 		d->iterator = ical.iterator_new(rule, start);
 	else {
