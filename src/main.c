@@ -39,7 +39,7 @@ static const char help[] =
 	"script\n"
 	"                         for several at once. Default: $HAPLUA_SOCKET, else\n"
 	"                         " DEFAULT_SOCKET "\n"
-	"      --via ROUTE        through a master CLI, to this process: @1, say\n"
+	"      --via ROUTE        the process to reach through a master CLI, such as @1\n"
 	"  -t, --timeout SECONDS  deadline of one command (default 5)\n"
 	"  -n, --dry-run          send nothing that changes HAProxy; print what would be "
 	"sent\n"
@@ -75,7 +75,7 @@ static int usage(const char *problem, const char *what)
 	return EXIT_USAGE;
 }
 
-/* Seconds over 0, or -1. */
+/* The seconds in `text`, over 0; -1: it is no such number. */
 static double seconds(const char *text)
 {
 	char *end;
@@ -84,7 +84,7 @@ static double seconds(const char *text)
 	return *text && !*end && isfinite(n) && n > 0 ? n : -1;
 }
 
-/* Bytes, with K, M or G behind them or not; 0: it is no size. */
+/* The bytes in `text`, a number that may have K, M or G behind it; 0: it is no size. */
 static size_t size(const char *text)
 {
 	static const char units[] = "KMG";
@@ -107,7 +107,7 @@ static size_t size(const char *text)
 	return (size_t)n << shift;
 }
 
-/* Returns as take() does. */
+/* Add a reference of --only. Returns as take() does. */
 static int add_only(struct permit *p, const char *ref)
 {
 	if (!permit_ref(ref))
@@ -138,7 +138,7 @@ static const struct option longs[] = {
 	{NULL, 0, NULL, 0},
 };
 
-/* Read one option. -1: go on; else the exit status. */
+/* Take one option. -1: go on; else the exit status of the program. */
 static int take(struct options *o, int option)
 {
 	switch (option) {
@@ -192,8 +192,8 @@ static int take(struct options *o, int option)
 	return -1;
 }
 
-/* A standard stream that is closed would leave its number to the next socket. What stands
- * in for it here fails every use, as the closed one would. */
+/* Where a standard stream is closed, the next socket would get its descriptor. Open a
+ * file in its place that fails every use, as the closed stream does. */
 static void hold_standard_streams(void)
 {
 	for (int fd = 0; fd <= 2; fd++)

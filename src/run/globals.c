@@ -12,16 +12,16 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Registry: the set of folders that scripts lie in, one but in a test. */
+/* Registry: the set of folders of the scripts that run; several under `haplua test`. */
 #define FOLDERS "haplua.folders"
 
-/* Globals. A name that was never defined is an error where it is read, so that a misspelt
- * one cannot pass for nil. The host's names are looked up when they are first used, which
+/* Globals. To read a name that was never defined is an error, so that a misspelt one does
+ * not pass for nil. The host's modules are loaded when their names are first used, which
  * keeps the start short. */
 
 static const struct {
 	const char *name, *module;
-	bool whole; /* the module itself, not a field of it */
+	bool whole; /* the module itself; false: its field of this name */
 } host_names[] = {
 	{"send", "haproxy", false},      {"acl_add", "haproxy", false},
 	{"acl_clear", "haproxy", false}, {"acl_get", "haproxy", false},
@@ -29,7 +29,7 @@ static const struct {
 	{"task", "task", true},          {"run", "run", true},
 };
 
-/* Does a file lie in the folder of a script? */
+/* Does the file lie in the folder of a script, or below it? */
 static bool is_beside(lua_State *L, const char *path)
 {
 	bool found = false;
@@ -46,8 +46,8 @@ static bool is_beside(lua_State *L, const char *path)
 	return found;
 }
 
-/* Is the function that asks another's: C code, or a library that lies elsewhere than the
- * script? Those may look whether a global is there, and define some. */
+/* Is the calling function no part of a script, but C code or a library in another folder?
+ * Such code may test whether a global exists, and define new ones. */
 static bool is_foreign(lua_State *L)
 {
 	lua_Debug ar;
@@ -74,7 +74,7 @@ static bool push_host_name(lua_State *L, const char *name)
 	return false;
 }
 
-/* __index of the globals; upvalue 1: the table behind these, or nil */
+/* __index of the globals; upvalue 1: the table to look in next, or nil */
 static int strict_index(lua_State *L)
 {
 	if (lua_istable(L, lua_upvalueindex(1))) {
@@ -94,7 +94,8 @@ static int strict_index(lua_State *L)
 	return 1;
 }
 
-/* __newindex: a script's top level defines globals, its functions only use them. */
+/* __newindex of the globals: the main chunk of a script may define some, its functions
+ * may not. */
 static int strict_newindex(lua_State *L)
 {
 	lua_Debug ar;
@@ -190,8 +191,8 @@ static int search_quietly(lua_State *L)
 	return 1;
 }
 
-/* Ours comes after package.preload and before any file, so that a stray file cannot stand
- * in for a part of the host. */
+/* Have require() look among the compiled modules after package.preload and before any
+ * file, so that no stray file takes the place of a module of haplua. */
 static void add_searcher(lua_State *L)
 {
 	lua_getglobal(L, LUA_LOADLIBNAME);
@@ -248,7 +249,7 @@ static const luaL_Reg preloaded[] = {
 	{NULL, NULL},
 };
 
-/* Take `what` out of the search path `field` of the table package. */
+/* Remove `what` from the search path package[field]. */
 static void cut_path(lua_State *L, const char *field, const char *what)
 {
 	lua_getglobal(L, LUA_LOADLIBNAME);
@@ -261,8 +262,8 @@ static void cut_path(lua_State *L, const char *field, const char *what)
 void globals_setup(lua_State *L)
 {
 	luaL_openlibs(L);
-	/* A script's modules lie beside it. Lua's own "." would let whoever may write to
-	 * the folder that one happens to be in step in for a system's module. */
+	/* globals_folder() adds the folder of a script. Lua's own "." would find the
+	 * files of whoever may write to the folder that one happens to be in. */
 	cut_path(L, "path", ";./?.lua;./?/init.lua");
 	cut_path(L, "cpath", ";./?.so");
 	luaopen_haplua_coroutine(L);
@@ -277,10 +278,10 @@ void globals_setup(lua_State *L)
 	lua_pop(L, 1);
 }
 
-/* load(), loadfile() and dofile() as Lua has them, but that the chunk's globals are the
- * script's (upvalue 2), unless others were given. */
+/* load(), loadfile() and dofile() give a chunk the globals of the script (upvalue 2),
+ * unless the caller gives others. */
 
-/* Upvalue 1: Lua's own function; 3: where it takes the chunk's globals. */
+/* Upvalue 1: Lua's own function; 3: the number of its argument with the globals. */
 static int load_here(lua_State *L)
 {
 	bool given = lua_gettop(L) >= lua_tointeger(L, lua_upvalueindex(3));
