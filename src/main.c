@@ -69,7 +69,7 @@ static int usage(const char *problem, const char *what)
 	return EXIT_USAGE;
 }
 
-/* Seconds over 0, or -1. */
+/* The seconds in `text`, over 0; -1: it is no such number. */
 static double seconds(const char *text)
 {
 	char *end;
@@ -78,7 +78,7 @@ static double seconds(const char *text)
 	return *text && !*end && isfinite(n) && n > 0 ? n : -1;
 }
 
-/* Bytes, with K, M or G behind them or not; 0: it is no size. */
+/* The bytes in `text`, a number that may have K, M or G behind it; 0: it is no size. */
 static size_t size(const char *text)
 {
 	static const char units[] = "KMG";
@@ -135,7 +135,7 @@ static const struct option longs[] = {
 	{NULL, 0, NULL, 0},
 };
 
-/* Read one option. -1: go on; else the exit status. */
+/* Take one option. -1: go on; else the exit status of the program. */
 static int take(struct options *o, int option)
 {
 	switch (option) {
@@ -189,8 +189,8 @@ static int take(struct options *o, int option)
 	return -1;
 }
 
-/* A standard stream that is closed would leave its number to the next socket. What stands
- * in for it here fails every use, as the closed one would. */
+/* Where a standard stream is closed, the next socket would get its descriptor. Open a
+ * file in its place that fails every use, as the closed stream does. */
 static void hold_standard_streams(void)
 {
 	for (int fd = 0; fd <= 2; fd++)

@@ -9,7 +9,7 @@ local core = {}
 ---@class haplua.Target
 local Target = {}
 
----@alias haplua.Command string|(string|number)[]  as it stands, or words to be escaped
+---@alias haplua.Command string|(string|number)[]  sent as it is, or words, which are escaped
 
 --- One command. Costs one request.
 ---@param command haplua.Command
@@ -19,7 +19,8 @@ local Target = {}
 ---@return string text  the reply, without severity and closing lines
 function Target:send(command, payload, _, timeout) end
 
---- Several commands, on as few requests as may be. Raises at the first refusal; its `done` tells how many were accepted.
+--- Several commands, on as few requests as possible. Raises at the first refusal; the field `done` of the error is the
+--- number of commands that HAProxy accepted.
 ---@param commands haplua.Command[]
 ---@param _ nil
 ---@param __ nil
@@ -27,7 +28,7 @@ function Target:send(command, payload, _, timeout) end
 ---@return string[] texts
 function Target:batch(commands, _, __, timeout) end
 
---- The words of `head` with one value behind them, for each value.
+--- For each value, the words of `head` and the value behind them.
 ---@param head (string|number)[]
 ---@param values (string|number)[]
 ---@param tails? (string|number)[]  one more word behind each value
@@ -39,11 +40,11 @@ function Target:each(head, values, tails, timeout, last) end
 ---@return string address, string? route
 function Target:address() end
 
---- The table in which the methods of Target are looked up.
+--- The methods of Target.
 ---@type table<string, function>
 core.methods = {}
 
---- Open nothing yet: each request has its own connection.
+--- Make a target. Opens no connection: each request opens one.
 ---@param address string  in HAProxy's syntax
 ---@param via? string  the process behind a master CLI, "@1"
 ---@param timeout? number
@@ -51,15 +52,15 @@ core.methods = {}
 ---@return haplua.Target
 function core.open(address, via, timeout, max_reply) end
 
---- The running task's target.
+--- The target of the running task.
 ---@return haplua.Target
 function core.current() end
 
---- What the running task's calls act on from now on.
+--- Have the calls of the running task act on this target from now on.
 ---@param target haplua.Target
 function core.use(target) end
 
---- Wait until every target's run has come to its barrier; raises when one never will.
+--- Wait until the run of every target has reached its barrier; raises `interrupted` where one ends before.
 function core.barrier() end
 
 ---@return boolean
@@ -69,12 +70,12 @@ function core.dry_run() end
 ---@return boolean
 function core.several() end
 
---- A dry run's line for a change that the target is spared.
+--- Print the line of a dry run for a change that it does not send.
 ---@param target haplua.Target
 ---@param text string
 function core.would(target, text) end
 
---- The bytes that a list of words is sent as.
+--- The bytes of a command, from its words.
 ---@param words (string|number)[]
 ---@return string
 function core.encode(words) end

@@ -20,8 +20,8 @@ M.kinds = {}
 ---@class haplua.Error
 ---@field kind haplua.Kind
 ---@field message string
----@field command string?  as it was, or would have been, sent
----@field reply string?  HAProxy's words
+---@field command string?  as it was sent, or would have been
+---@field reply string?  HAProxy's answer
 ---@field target string?  its address
 ---@field code string?  unreachable: "ENOENT", "ECONNREFUSED", ...
 ---@field phase "queue"|"resolve"|"connect"|"write"|"read"|nil  where the request was when it failed
@@ -56,7 +56,7 @@ function M.raise(kind, message, advice) end
 ---@param advice string?  what to do next
 function M.refuse(message, advice) end
 
---- The candidate that was meant by a mistyped word; the first of several that are equally near.
+--- The candidate nearest to a mistyped word; the first of several that are equally near.
 ---@param word string
 ---@param candidates string[]
 ---@return string?  nil: none is near

@@ -6,36 +6,36 @@
 
 local file = {}
 
---- A lock is there until it is released, closed, collected, or its process is gone.
+--- A lock holds until it is released, closed or collected, or its process ends.
 ---@class haplua.Lock
 local Lock = {}
 
 function Lock:release() end
 
---- Replace what a file holds: whole or not at all, also if the machine stops. A link stays, and what
---- it leads to is replaced. Owner, group and mode stay, or it fails and nothing has changed ("EPERM");
---- ACLs and other attributes do not. "EBUSY": another process replaces it at this moment.
+--- Replace the content of a file, whole or not at all, also where the machine stops. A link stays, and the
+--- file that it leads to is replaced. Owner, group and mode stay, or the call fails and changes nothing
+--- ("EPERM"); access lists and other attributes are lost. "EBUSY": another process replaces the file now.
 ---@param path string
 ---@param text string
 ---@param options? {mode: string?}  "0644" if not given; for a file that is not there
 ---@return true?, string? message, string? code
 function file.replace(path, text, options) end
 
---- What a regular file holds.
+--- The content of a regular file. "EFBIG": it has more bytes than the limit (256 MiB unless given).
 ---@param path string
 ---@param limit? integer  bytes; a longer one is "EFBIG", not cut
 ---@return string?, string? message, string? code
 function file.read(path, limit) end
 
---- Lock one byte of a file, which is created if need be and must not be deleted or replaced.
---- Locks on other slots do not matter; one on the same slot, of this process or another, is "BUSY".
+--- Lock one byte of a file, which is created where it is missing, and must not be deleted or replaced.
+--- "BUSY": the same slot is locked, by this process or another.
 --- Not for a file that SQLite has open: see haplua.sqlite.
 ---@param path string  no link
 ---@param slot integer  0 or more
 ---@return haplua.Lock?, string? message, string? code
 function file.lock(path, slot) end
 
---- Is the slot locked, by whomever? That is old news when it is told.
+--- Is the slot locked? Another process may change that before the call returns.
 ---@param path string
 ---@param slot integer
 ---@return boolean?, string? message, string? code
@@ -55,13 +55,13 @@ function file.locked(path, slot) end
 ---@field device integer
 ---@field writable boolean  by this process
 
---- What is to be known of a file. It is not opened: no watch sees it.
+--- The fields of a file. Does not open the file: a watch does not notice.
 ---@param path string
 ---@param link? boolean  of a link itself, not of what it leads to
 ---@return haplua.FileInfo?, string? message, string? code
 function file.info(path, link) end
 
---- Which file a path leads to: the same text for the same file, while it is there.
+--- The identity of the file that a path leads to: device and inode.
 ---@param path string
 ---@return string?, string? message, string? code
 function file.id(path) end
@@ -71,12 +71,12 @@ function file.id(path) end
 ---@return string?, string? message, string? code
 function file.real(path) end
 
---- Where a link leads, as it says.
+--- The text of a link.
 ---@param path string
 ---@return string?, string? message, string? code
 function file.link(path) end
 
---- Create a folder; the one around it must be there. "EEXIST": there is something.
+--- Create a folder; the one around it must exist. "EEXIST": the path exists.
 ---@param path string
 ---@param options? {mode: string?}  "0750" if not given, whatever the umask
 ---@return true?, string? message, string? code

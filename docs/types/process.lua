@@ -13,28 +13,28 @@ function process.pid() end
 function process.identity() end
 
 ---@class haplua.Person
----@field user string  whom this process acts as; the number, for one without a name
+---@field user string  the user that this process acts as; the number where it has no name
 ---@field uid integer
 ---@field host string  the machine's name
----@field login string?  who has logged in, also behind sudo and su; $SUDO_USER where the kernel does not know. A user can set that one
+---@field login string?  the user who has logged in, also behind sudo and su; where the kernel does not know it
+--- $SUDO_USER, which any user can set
 
 ---@return haplua.Person
 function process.person() end
 
---- Is there such a process? Not one that has ended and waits for its parent. Another one may have
---- got its number: a lock says more (haplua.file).
+--- Does such a process exist, and is it no zombie? Another process may have got the same number: a lock
+--- says more (haplua.file).
 ---@param pid integer
 ---@return boolean
 function process.alive(pid) end
 
---- Tell the service manager: "READY=1", "STATUS=...", "WATCHDOG=1"; several lines are one message.
+--- Send to the service manager: "READY=1", "STATUS=...", "WATCHDOG=1"; several lines are one message.
 --- Never waits: "EAGAIN" when its queue is full.
 ---@param text string
 ---@return boolean? told, string? message, string? code  false: there is no $NOTIFY_SOCKET
 function process.notify(text) end
 
---- The seconds within which the service manager wants a "WATCHDOG=1", again and again: send it
---- twice as often.
+--- The seconds within which the service manager expects the next "WATCHDOG=1": send it twice as often.
 ---@return number?  nil: it wants none of this process
 function process.watchdog() end
 

@@ -9,12 +9,13 @@ local recurrence = {}
 ---@class haplua.Days
 local Days = {}
 
---- The next day that is not before `from`; both are numbers such as 20261201. Nothing at the end.
+--- The next day that is not before `from`; both are numbers such as 20261201. Nothing where the rule has ended.
 ---@param from integer
 ---@return integer?
 function Days:next(from) end
 
---- The days of a rule that begins on this day. ENOENT: libical is not installed.
+--- The days of a rule that begins on this day. "ENOENT": libical is not installed; "EINVAL": libical does not take
+--- the rule.
 ---@param rule string
 ---@param year integer
 ---@param month integer

@@ -38,14 +38,14 @@ function reply.pairs(text) end
 ---@return table<string, any>[]
 function reply.sessions(text) end
 
---- Are the entries of a list just these, in this order?
+--- Are these the entries of a list, in this order?
 ---@param text string
 ---@param keys string[]
 ---@param values? string[]
 ---@return boolean
 function reply.same(text, keys, values) end
 
---- How many of these a list lacks, and how many it has besides, in whatever order.
+--- How many of these entries a list lacks, and how many others it has, in whatever order. Duplicates count.
 ---@param text string
 ---@param keys string[]
 ---@param values? string[]

@@ -5,7 +5,7 @@
 
 ---@class haplua.Run
 ---@field [integer] string  the program and its arguments
----@field stdin string?  fed to it; else it has the script's
+---@field stdin string|number|nil  its standard input; nil: that of the script
 ---@field stdout "inherit"|"null"|"capture"|fun(line: string)|nil
 ---@field stderr "inherit"|"null"|"capture"|fun(line: string)|nil
 ---@field env table<string, string|number|false>?  changes; false unsets

@@ -19,22 +19,22 @@ local sqlite = {}
 ---@class haplua.Database
 local Database = {}
 
---- One statement. What it wrote is for good when it returns, but within BEGIN and COMMIT.
+--- Run one statement. What it writes is durable when the call returns, or after COMMIT.
 ---@param sql string  with a `?` for each value
 ---@param ... haplua.Value
 ---@return haplua.Row[]? rows, integer|string changes, string? code  or nil, message, code
 function Database:run(sql, ...) end
 
---- Several statements, such as a schema. Stops at the first failure, and rolls nothing back.
+--- Run several statements, such as a schema. Stops at the first failure, and rolls nothing back.
 ---@param sql string
 ---@return true?, string? message, string? code
 function Database:script(sql) end
 
---- Let go of the file. What is in its write-ahead log stays there, for the next who opens it.
+--- Close the file. The content of its write-ahead log stays there.
 function Database:close() end
 
---- Open a file, or create it with the mode, whatever the umask. Its folder must be there. That it
---- is no database shows at the first statement.
+--- Open a file, or create it with the mode, whatever the umask. Its folder must exist. The first statement
+--- says whether it is a database.
 ---@param path string  a file's path, whatever it looks like: no URI, no ":memory:"
 ---@param options? {mode: string?, readonly: boolean?}  mode is "0640" if not given
 ---@return haplua.Database?, string? message, string? code

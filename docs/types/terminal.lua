@@ -10,7 +10,7 @@ local terminal = {}
 ---@return string?
 function terminal.readline(prompt) end
 
---- Does somebody look at this file descriptor?
+--- Is this file descriptor a terminal?
 ---@param fd integer  1: standard output, 2: standard error
 ---@return boolean
 function terminal.is_terminal(fd) end

@@ -18,25 +18,24 @@ local watch = {}
 local Watch = {}
 
 ---@class haplua.WatchEvent
----@field path string?  as it was added; absent when the kernel had to drop events: look at all files
+---@field path string?  as given to add(); nil where the kernel had to drop events: look at all files
 ---@field what "opened"|"changed"|"created"|"removed"|"lost"
---- changed: written to or cut. created, removed: also by renaming. lost: its folder is gone or was
---- moved, and the file is not watched any more.
+--- changed: written to or truncated. created, removed: also by renaming. lost: its folder was removed or
+--- renamed, and the file is not watched any more.
 
---- Watch a file, too. Its folder must be there and readable ("ENOENT", "EACCES"), the file need not.
+--- Watch a file, too. Its folder must exist and be readable ("ENOENT", "EACCES"); the file need not exist.
 ---@param path string
 ---@return true?, string? message, string? code
 function Watch:add(path) end
 
---- Wait until something has happened since the last wait. Each thing is told once, in the order of
---- its last time.
+--- Wait for events since the last wait. Equal ones are reported once, in the order of the last time.
 ---@param seconds? number  0: what has happened so far
 ---@return haplua.WatchEvent[]? events  nil when the time is over
 function Watch:wait(seconds) end
 
 function Watch:close() end
 
---- A watch of nothing. "EMFILE": the user's limit (fs.inotify.max_user_instances).
+--- A watch without files. "EMFILE": the user's limit (fs.inotify.max_user_instances).
 ---@return haplua.Watch?, string? message, string? code
 function watch.open() end
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * buf.c - spans are cut in place; a buffer at least doubles when it grows. */
+ * buf.c - spans, UTF-8, and buffers that double their memory when they grow. */
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -57,8 +57,8 @@ int span_word(struct span *rest, char sep, struct span *word)
 	return 1;
 }
 
-/* The bytes of the UTF-8 sequence that `first` begins, and the least code point that
- * needs as many. 0: it begins none. */
+/* The length of the UTF-8 sequence whose first byte is `first`; *least becomes the
+ * smallest code point that needs this length. 0: no sequence begins with this byte. */
 static size_t sequence(unsigned char first, uint32_t *least)
 {
 	if (first < 0xc2 || first > 0xf4)
@@ -67,7 +67,7 @@ static size_t sequence(unsigned char first, uint32_t *least)
 	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/* C1 controls, and what turns the direction of the text around it. */
+/* Is it a C1 control, or a character that changes the direction of the text around it? */
 static bool steers(uint32_t point)
 {
 	return point < 0xa0 || point == 0x061c || point == 0x200e || point == 0x200f ||

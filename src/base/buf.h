@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Bytes that somebody else owns. Not NUL-terminated. */
+/* Borrowed bytes. Not NUL-terminated. */
 struct span {
 	const char *p;
 	size_t n;
@@ -36,25 +36,25 @@ static inline struct span buf_span(const struct buf *b)
 	return (struct span){b->p, b->n};
 }
 
-/* Does s begin with the n bytes of the C string prefix? */
+/* Does s begin with the bytes of the C string `prefix`? Have a and b the same bytes? */
 int span_begins(struct span s, const char *prefix);
 int span_equal(struct span a, struct span b);
 
 /* Cut the next line, without its LF, off the front of *rest. 1: *line is set. 0: *rest
- * holds no LF (it is left as it was). */
+ * holds no LF, and stays as it was. */
 int span_line(struct span *rest, struct span *line);
 
-/* Cut the next word (bytes up to `sep`) off the front of *rest, and the separator with
- * it. The last word ends where *rest ends, and leaves NULL in rest->p. 0: rest->p is
- * NULL. So there is always one word more than there are separators. */
+/* Cut the next word, the bytes up to `sep`, off the front of *rest, and the separator
+ * with it. 1: *word is set. The last word ends where *rest ends; then rest->p becomes
+ * NULL. 0: rest->p is NULL. There is one word more than there are separators. */
 int span_word(struct span *rest, char sep, struct span *word);
 
-/* How many bytes at the front of `s` are one character that may be shown on a terminal as
- * it is, in UTF-8. 0: a control byte, C1 controls (which are two bytes) and what turns
- * the direction of the text included; a byte that is no UTF-8; or there is none. */
+/* The length in bytes of the first character of `s`, if a terminal can show it as it is.
+ * 0: `s` is empty, or its first byte is no UTF-8, or the character is a control (C0, DEL,
+ * C1) or changes the direction of the text. */
 size_t span_printable(struct span s);
 
-/* Make room for `more` further bytes. 0 or HAP_ENOMEM; the content is kept either way. */
+/* Make room for `more` further bytes. 0 or HAP_ENOMEM; the content stays either way. */
 int buf_reserve(struct buf *b, size_t more);
 
 /* Append. 0, or HAP_ENOMEM with the buffer as it was. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * err.c - what each code means to a script, and its text. */
+ * err.c - the kinds of errors; the kind and the text of each code. */
 #include "base/err.h"
 
 #include <stddef.h>

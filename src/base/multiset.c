@@ -9,7 +9,7 @@
 
 #define TEXTS_MAX ((size_t)1 << 30)
 
-/* Multiply, and fold the upper half onto the lower. */
+/* The product, its upper half folded onto the lower. */
 static uint64_t fold(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product = (unsigned __int128)a * b;
@@ -32,7 +32,7 @@ static uint32_t hash_of(const struct multiset *t, struct span text)
 	return (uint32_t)(h ^ h >> 32);
 }
 
-/* The slot that has the text, or the free one that it would get. */
+/* The slot of the text, or the free slot that the text would get. */
 static uint32_t *find(const struct multiset *t, struct span text, uint32_t hash)
 {
 	for (size_t i = hash & t->mask;; i = (i + 1) & t->mask) {

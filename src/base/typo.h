@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * typo.h - how near two names are: for messages that say which name was meant.
+ * typo.h - the distance between two names, for messages that ask which name was meant.
  * Pure: no sockets, no Lua, no clock; takes no memory. */
 #ifndef HAP_TYPO_H
 #define HAP_TYPO_H
@@ -9,7 +9,6 @@
 
 #include <stdint.h>
 
-/* No name is as far away as this. */
 #define TYPO_FAR SIZE_MAX
 
 /* How many single edits make `meant` of `typed`: a letter that is added, left out or

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SHOWN_MAX 300
-/* Calls in a traceback: so many from its top, and so many from its bottom. */
+/* A traceback has so many calls of its top, and so many of its bottom. */
 #define TRACE_HALF 15
 
 void error_push_visible(lua_State *L, struct span s, size_t max)
@@ -45,9 +45,10 @@ void error_push_visible(lua_State *L, struct span s, size_t max)
 
 /* The text, from the fields of the object at index 1. */
 
-/* Push a field's first line that has something in it, made visible, between two texts; ""
- * when there is none. An unknown command is answered with a list of all, and commands
- * that were carried out with empty lines. [-0, +1] */
+/* Push the first line of a field that is not empty, made visible, between two texts; ""
+ * where there is none. HAProxy's reply may begin with empty lines, for commands that it
+ * carried out, and goes on with its whole help where it does not know a command. [-0, +1]
+ */
 static void push_field(lua_State *L, const char *before, const char *name,
 		       const char *after)
 {
@@ -70,7 +71,7 @@ static void push_field(lua_State *L, const char *before, const char *name,
 	lua_pop(L, 1);
 }
 
-/* Push what is to be said of changes that may have been carried out. [-0, +1] */
+/* Push a clause about changes that may have been carried out, or "". [-0, +1] */
 static void push_doubt(lua_State *L)
 {
 	lua_getfield(L, 1, "in_doubt");
@@ -86,8 +87,7 @@ static void push_doubt(lua_State *L)
 		lua_pushliteral(L, "");
 }
 
-/* "cannot reach it: no such file or directory", "refused: No such backend." and so on,
- * after the command and the target, where they are known. */
+/* __tostring: "'COMMAND' at TARGET: MESSAGE: REPLY", without what is not known. */
 static int error_tostring(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -233,8 +233,8 @@ static int error_nearest(lua_State *L)
 	return 1;
 }
 
-/* visible(text) -> the text with control bytes as "\\n" and "\\x1b": a pattern must not
- * steer the terminal */
+/* visible(text) -> the text with control bytes as "\\n" and "\\x1b", so that a pattern
+ * cannot control the terminal */
 static int error_visible(lua_State *L)
 {
 	struct span text;
@@ -385,15 +385,16 @@ int error_raise(lua_State *L, int rc, const struct error_about *about)
 	return lua_error(L);
 }
 
-/* Is the frame the script's: a file, standard input or -e, not C and not our library? */
+/* Is it a frame of a script, from a file, standard input or -e; not C, and no module that
+ * is compiled in? */
 static bool is_script(const lua_Debug *ar)
 {
 	return ar->source[0] == '@' || strcmp(ar->source, "=stdin") == 0 ||
 	       strcmp(ar->source, "=-e") == 0;
 }
 
-/* Push "file:line: CALL: ", where the script called the host or its library; what is not
- * known is left out. [-0, +1] */
+/* Push "file:line: CALL: " of the place where the script called the host or its library,
+ * without what is not known. [-0, +1] */
 static void push_where(lua_State *L)
 {
 	lua_Debug ar, inner = {0};
@@ -429,7 +430,7 @@ int error_misuse(lua_State *L, const char *format, ...)
 	return lua_error(L);
 }
 
-/* Add a line for a frame of the script's. */
+/* Add the line of a traceback for a frame of a script. */
 static void add_frame(luaL_Buffer *b, const lua_Debug *ar)
 {
 	lua_State *L = b->L;
@@ -445,8 +446,8 @@ static void add_frame(luaL_Buffer *b, const lua_Debug *ar)
 	luaL_addvalue(b);
 }
 
-/* The number of calls on the stack: by halves, for to find a frame takes as many steps.
- */
+/* The number of calls on the stack. A binary search: lua_getstack() takes as many steps
+ * as there are frames above. */
 static int count_frames(lua_State *of)
 {
 	lua_Debug ar;

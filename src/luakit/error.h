@@ -13,10 +13,10 @@
 
 #define ERROR_OBJECT "haplua.Error"
 
-/* What an error object is made from; what is empty or 0 leaves its field out. */
+/* The source of an error object. A field that is empty or 0 is left out. Borrowed. */
 struct error_about {
-	struct span command; /* as it was, or would have been, sent */
-	struct span reply;   /* HAProxy's words */
+	struct span command; /* as it was sent, or would have been */
+	struct span reply;   /* what HAProxy answered */
 	const char *target;
 	double seconds;    /* timeout: the time that was given */
 	size_t limit;      /* HAP_ELIMIT: bytes of an answer */
@@ -36,14 +36,16 @@ bool error_is(lua_State *L, int index);
 /* Push the error object for a code. [-0, +1] */
 void error_push(lua_State *L, int rc, const struct error_about *about);
 
-/* Raise it. */
+/* Raise the error object for a code. Does not return. */
 int error_raise(lua_State *L, int rc, const struct error_about *about);
 
-/* Set `in_doubt` of the value at `index`, if that is an error object about no command of
- * its own. [-0, +0] */
+/* Set the field `in_doubt` of the value at `index`, if that is an error object without a
+ * command. [-0, +0] */
 void error_in_doubt(lua_State *L, int index, size_t in_doubt);
 
-/* Raise an argument error with the script's own line before it, not the host's. */
+/* Raise an argument error: a string that begins with the line of the script that called
+ * the host or its library, and the name of the call. `format` as for lua_pushfstring().
+ * Does not return. */
 int error_misuse(lua_State *L, const char *format, ...);
 
 /* Raise an argument error: "unknown WHAT 'NAME'", with the nearest of the `known` names
@@ -51,11 +53,11 @@ int error_misuse(lua_State *L, const char *format, ...);
 int error_unknown(lua_State *L, const char *what, const char *name, const void *known,
 		  size_t size);
 
-/* Push a traceback that names the script's lines only. [-0, +1] */
+/* Push a traceback of coroutine `of` with the lines of scripts alone. [-0, +1] */
 void error_traceback(lua_State *L, lua_State *of);
 
-/* Push `s` with control bytes made visible, cut to about `max` bytes. What HAProxy or a
- * pattern says must not steer the terminal of whoever reads it. [-0, +1] */
+/* Push `s` with control bytes made visible, cut to about `max` bytes: the text of HAProxy
+ * or of a pattern must not control the reader's terminal. [-0, +1] */
 void error_push_visible(lua_State *L, struct span s, size_t max);
 
 #endif

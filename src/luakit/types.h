@@ -27,8 +27,8 @@ int luaopen_haplua_coroutine(lua_State *L); /* sched/coroutine.c: mends `corouti
  * names begin with "__", and the others in a table under __index. [-0, +0] */
 void types_object(lua_State *L, const char *name, const luaL_Reg *methods);
 
-/* Make the metatable of a box that scripts never see: `close` is its __gc and __close.
- * [-0, +0] */
+/* Make the metatable `name` for boxes that scripts never get: `close` is both __gc and
+ * __close. [-0, +0] */
 void types_box(lua_State *L, const char *name, lua_CFunction close);
 
 /* Push a userdata of this type: `size` bytes of 0, and user values. [-0, +1] */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * child.c - uv_spawn with captured output. */
+ * child.c - uv_spawn() with input and captured output. */
 #include "os/child.h"
 #include "base/err.h"
 
@@ -75,7 +75,7 @@ static void on_written(uv_write_t *write, int status)
 {
 	struct child *c = write->data;
 
-	(void)status; /* a child that does not read its input may have its reasons */
+	(void)status; /* a child need not read its input */
 	close_pipe(c, 0);
 }
 
@@ -123,7 +123,7 @@ static int open_streams(struct child *c, uv_loop_t *loop, const struct child_opt
 	return rc;
 }
 
-/* Begin to feed and to read. */
+/* Begin to write the input and to read the output. 0 or UV_*. */
 static int use_streams(struct child *c, struct span input)
 {
 	int rc = 0;
@@ -164,7 +164,7 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 
 	if (rc == 0) {
 		rc = uv_spawn(loop, &c->process, &o);
-		c->refs++; /* the handle must be closed even when it failed */
+		c->refs++; /* for the handle, which must be closed after a failure, too */
 		if (rc < 0)
 			uv_close((uv_handle_t *)&c->process, on_closed);
 	}
@@ -195,7 +195,7 @@ void child_drop(struct child *c)
 	for (int i = 0; i < 3; i++)
 		close_pipe(c, i);
 	/* on_exited() closes the handle of the process, which holds a reference. Closed
-	 * before, the process would stay a zombie. */
+	 * earlier, it would leave a zombie. */
 	child_kill(c, SIGKILL);
 	unref(c);
 }

@@ -16,8 +16,8 @@ enum child_stream { CHILD_INHERIT, CHILD_NULL, CHILD_CAPTURE };
 
 struct child_options {
 	char **argv;       /* NULL-terminated; argv[0] is looked up in PATH */
-	char **env;        /* NULL: this process's */
-	const char *cwd;   /* NULL: this process's */
+	char **env;        /* NULL-terminated; NULL: the environment of this process */
+	const char *cwd;   /* NULL: the folder of this process */
 	struct span input; /* written to its standard input, which is then closed;
 			    * borrowed until child_drop() */
 	bool has_input;    /* false: standard input is inherited */
@@ -31,7 +31,7 @@ struct child {
 	bool used[3];
 	uv_write_t write;
 	struct buf got[3]; /* owned: what was captured; [0] is not used */
-	int rc;            /* 0, or why its output could not be read to the end */
+	int rc;            /* 0, or why the output could not be read to its end */
 	bool exited;       /* `status` and `signal` are set */
 	int64_t status;
 	int signal;
@@ -44,10 +44,10 @@ struct child {
  * program). */
 int child_start(struct child **out, uv_loop_t *loop, const struct child_options *options);
 
-/* Has it exited, and has everything been read? */
+/* Has the child exited, and is all its output read? */
 bool child_ended(const struct child *c);
 
-/* Send a signal, unless it has exited. */
+/* Send a signal, unless the child has exited. */
 void child_kill(struct child *c, int signo);
 
 /* Let go of the caller's reference. Closes the pipes, and kills a child that still runs

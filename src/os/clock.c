@@ -53,7 +53,7 @@ static void on_wake(uv_timer_t *handle)
 	arm(c, 1);
 }
 
-/* Have libuv wake us for the earliest timer, `least` milliseconds from now or later. */
+/* Have libuv call on_wake() for the earliest timer, in `least` milliseconds or later. */
 static void arm(struct clock *c, uint64_t least)
 {
 	if (c->manual || c->n == 0) {
@@ -63,7 +63,7 @@ static void arm(struct clock *c, uint64_t least)
 	uint64_t now = clock_now(c);
 	uint64_t wait = c->heap[0]->at > now ? c->heap[0]->at - now : 0;
 
-	/* libuv counts from the time at which its turn began, which may lie behind. */
+	/* libuv counts from the beginning of its turn unless it reads the clock again. */
 	uv_update_time(c->wake.loop);
 	wait = wait / MILLISECOND + (wait % MILLISECOND != 0);
 	uv_timer_start(&c->wake, on_wake, wait > least ? wait : least, 0);
@@ -160,7 +160,7 @@ void clock_manual(struct clock *c, uint64_t now, int64_t wall)
 	c->manual = true;
 	c->now = now;
 	c->shift = wall - (int64_t)now;
-	/* to move one shifts only what stands before it in the heap */
+	/* sift_up() moves only timers that this loop has passed */
 	for (size_t i = 0; again && i < c->n; i++)
 		if (c->heap[i]->wall && c->heap[i]->at > now) {
 			struct timer *t = c->heap[i];

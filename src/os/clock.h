@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * clock.h - monotonic time, wall time and timers behind one door.
- * Every wait of haplua goes through here, so a test can turn time by hand
- * (clock_manual(), clock_advance()) and nothing else notices. Times are nanoseconds in 64
- * bits; the real clock wakes on whole milliseconds, never early. Owns one uv_timer_t. */
+ * clock.h - monotonic time, wall time and timers.
+ * Every wait of haplua uses this clock, so that tests can set the time
+ * (clock_manual(), clock_advance()). Times are nanoseconds in 64 bits; real timers fire
+ * on whole milliseconds, never early. Knows no Lua. Owns one uv_timer_t. */
 #ifndef HAP_CLOCK_H
 #define HAP_CLOCK_H
 
@@ -15,11 +15,11 @@
 #define CLOCK_SECOND UINT64_C(1000000000)
 #define CLOCK_NEVER  UINT64_MAX
 
-/* A timer is memory of its user, set to {0} before its first use. It may be freed as
- * soon as it has fired or clock_unset() has returned. */
+/* A timer is memory of its user, {0} before its first use. The user may free it when it
+ * has fired or after clock_unset(). */
 struct timer {
 	uint64_t at; /* monotonic instant */
-	bool wall;   /* fires, too, when clock_manual() sets wall time */
+	bool wall;   /* also fires when clock_manual() sets the wall clock */
 	size_t slot; /* place in the heap + 1; 0: not set */
 	void (*fire)(struct timer *t); /* called once, from clock_advance() or the loop */
 };
@@ -39,33 +39,35 @@ int clock_init(struct clock *c, uv_loop_t *loop);
 /* Unset every timer and close the handle; the struct must stay until the loop has run. */
 void clock_close(struct clock *c);
 
-/* Monotonic nanoseconds, of no particular beginning. */
+/* Monotonic nanoseconds since an arbitrary instant. */
 uint64_t clock_now(const struct clock *c);
 
 /* Nanoseconds since 1970-01-01 00:00 UTC. */
 int64_t clock_wall(const struct clock *c);
 
-/* The instant `seconds` from now; CLOCK_NEVER for what is too far to tell. Negative and
- * NaN count as 0. */
+/* The monotonic instant `seconds` from now; CLOCK_NEVER where it does not fit. Negative
+ * and NaN count as 0. */
 uint64_t clock_after(const struct clock *c, double seconds);
 
-/* Set (or move) a timer. 0 or HAP_ENOMEM. A timer in the past fires at the next turn of
- * the loop, never from within this call. */
+/* Set or move a timer to the monotonic instant `at`. 0 or HAP_ENOMEM. A timer in the past
+ * fires at the next turn of the loop, never within this call. */
 int clock_set(struct clock *c, struct timer *t, uint64_t at,
 	      void (*fire)(struct timer *));
 
 /* Unset; nothing happens to one that is not set. */
 void clock_unset(struct clock *c, struct timer *t);
 
-/* Hold time still at this monotonic and wall instant; from now on only clock_advance()
- * moves it. Called again, it sets the wall clock: timers marked `wall` are due now. Real
- * wall clocks are set by others, and those timers look for themselves. */
+/* Stop the clock at this monotonic and wall instant; from now on only clock_advance()
+ * moves it. Called again, it sets the wall clock, and timers marked `wall` are due now.
+ * (Where time is real nobody reports that the wall clock was set: the users of such
+ * timers compare the two clocks.) */
 void clock_manual(struct clock *c, uint64_t now, int64_t wall);
 
 /* Manual time: the earliest timer's instant, or CLOCK_NEVER. */
 uint64_t clock_next(const struct clock *c);
 
-/* Manual time: move on to `at`, firing every timer due on the way at its own instant. */
+/* Manual time: move on to `at`; each timer that is due on the way fires at its instant.
+ */
 void clock_advance(struct clock *c, uint64_t at);
 
 #endif

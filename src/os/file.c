@@ -123,8 +123,9 @@ int file_read(const char *path, size_t limit, struct buf *out)
 	return rc;
 }
 
-/* Locks belong to the open file, not to the process: two of one process exclude each
- * other, and to close one descriptor of the file leaves the others' locks alone. */
+/* Locks of the open file description (F_OFD_SETLK), not of the process: two in one
+ * process exclude each other, and closing another descriptor of the file releases none.
+ */
 
 static struct flock slot_of(int64_t slot)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * file_replace.c - replace a file as a whole: write another beside it, and rename that.
- * The other has one name for each target, so that what a killed process left is found by
- * the next. Whoever writes it holds a lock on it: what is not locked is a leftover. */
+ * file_replace.c - replace a file as a whole: write a new file beside it, and rename
+ * that. The new file has one name for each target, so that the next process finds what a
+ * killed one left. Its writer holds a lock on it: a new file without a lock is a
+ * leftover. */
 #include "base/err.h"
 #include "os/file.h"
 
@@ -24,7 +25,7 @@ struct replace {
 	int fd;     /* of the new file; -1: not open */
 	bool existed, created;
 	struct stat before;
-	const char *what;
+	const char *what; /* the step that failed */
 };
 
 /* Open a folder, relative to r->folder, in the place of that one. */
@@ -120,7 +121,8 @@ static void close_new(struct replace *r)
 	r->fd = -1;
 }
 
-/* A file with the new name is there: a leftover goes. 0 or UV_EAGAIN: try again. */
+/* Remove a file with the new name, if it is a leftover. 0, UV_EAGAIN (it is gone) or
+ * UV_*. */
 static int remove_leftover(struct replace *r)
 {
 	r->fd = openat(r->folder, r->new_name,
@@ -153,7 +155,7 @@ static int create_new(struct replace *r)
 			r->created = true;
 		else
 			close_new(r);
-		/* Who took it for a leftover, in that moment, removes it. */
+		/* Another process took it for a leftover before it was locked. */
 		rc = rc == -EBUSY ? -EAGAIN : rc;
 	}
 	return rc == -EAGAIN ? -EBUSY : rc;
@@ -174,7 +176,8 @@ static int write_new(struct replace *r, struct span text)
 	return 0;
 }
 
-/* Owner before mode: a change of owner clears bits of the mode. */
+/* Give the new file the owner, group and mode of the old one. Owner before mode: a change
+ * of owner clears bits of the mode. */
 static int dress_new(struct replace *r, mode_t mode)
 {
 	struct stat st;
@@ -192,7 +195,7 @@ static int dress_new(struct replace *r, mode_t mode)
 	return 0;
 }
 
-/* Some file systems know no such call, and say EINVAL. */
+/* EINVAL: this file system has no such call. */
 static int sync_to_disk(int fd)
 {
 	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;

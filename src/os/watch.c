@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * watch.c - inotify behind a uv_poll_t. libuv's own uv_fs_event_t does not tell of files
+ * watch.c - inotify behind a uv_poll_t. libuv's own uv_fs_event_t does not report files
  * that are opened. */
 #include "os/watch.h"
 #include "base/err.h"
@@ -12,8 +12,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* IN_EXCL_UNLINK: what still happens to a file that was deleted or renamed over is not
- * the name's affair any more. */
+/* IN_EXCL_UNLINK: no events of a file that was deleted or renamed over, and so has lost
+ * its name. */
 #define MASK                                                                             \
 	(IN_OPEN | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |     \
 	 IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
@@ -138,8 +138,8 @@ static void take(struct watch *w, const struct inotify_event *e)
 {
 	if (e->mask & IN_Q_OVERFLOW)
 		w->overflow = true;
-	/* The watch would move along with the folder; the names do not. IN_IGNORED
-	 * follows. */
+	/* The kernel's watch moves along with the folder, but the paths do not. The
+	 * removal makes another event, IN_IGNORED. */
 	if (e->mask & IN_MOVE_SELF)
 		inotify_rm_watch(w->fd, e->wd);
 	if (e->mask & IN_IGNORED)
@@ -148,7 +148,7 @@ static void take(struct watch *w, const struct inotify_event *e)
 				w->names[i].wd = -1;
 				note(w, i, WATCH_LOST);
 			}
-	/* To open a folder is to look who is in it. */
+	/* Whoever lists a folder opens it: that is no event of a name. */
 	if (e->len > 0 && (e->mask & (IN_OPEN | IN_ISDIR)) != (IN_OPEN | IN_ISDIR))
 		note_named(w, e);
 }
@@ -178,7 +178,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct watch *w = poll->data;
 
-	(void)status, (void)events; /* watch_read() will see */
+	(void)status, (void)events; /* watch_read() finds out */
 	uv_poll_stop(poll);
 	w->wake(w->owner);
 }

@@ -12,16 +12,16 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Registry: the set of folders that scripts lie in, one but in a test. */
+/* Registry: the set of folders of the scripts that run; several under `haplua test`. */
 #define FOLDERS "haplua.folders"
 
-/* Globals. A name that was never defined is an error where it is read, so that a misspelt
- * one cannot pass for nil. The host's names are looked up when they are first used, which
+/* Globals. To read a name that was never defined is an error, so that a misspelt one does
+ * not pass for nil. The host's modules are loaded when their names are first used, which
  * keeps the start short. */
 
 static const struct host_name {
 	const char *name, *module;
-	bool whole; /* the module itself, not a field of it */
+	bool whole; /* the module itself; false: its field of this name */
 } host_names[] = {
 	{"send", "haproxy", false},
 	{"acl_add", "haproxy", false},
@@ -34,7 +34,7 @@ static const struct host_name {
 	{NULL, NULL, false},
 };
 
-/* Does a file lie in the folder of a script? */
+/* Does the file lie in the folder of a script, or below it? */
 static bool is_beside(lua_State *L, const char *path)
 {
 	bool found = false;
@@ -51,8 +51,8 @@ static bool is_beside(lua_State *L, const char *path)
 	return found;
 }
 
-/* Is the function that asks another's: C code, or a library that lies elsewhere than the
- * script? Those may look whether a global is there, and define some. */
+/* Is the calling function no part of a script, but C code or a library in another folder?
+ * Such code may test whether a global exists, and define new ones. */
 static bool is_foreign(lua_State *L)
 {
 	lua_Debug ar;
@@ -78,7 +78,7 @@ static bool push_host_name(lua_State *L, const char *name)
 	return true;
 }
 
-/* __index of the globals; upvalue 1: the table behind these, or nil */
+/* __index of the globals; upvalue 1: the table to look in next, or nil */
 static int strict_index(lua_State *L)
 {
 	if (lua_istable(L, lua_upvalueindex(1))) {
@@ -98,7 +98,8 @@ static int strict_index(lua_State *L)
 	return 1;
 }
 
-/* __newindex: a script's top level defines globals, its functions only use them. */
+/* __newindex of the globals: the main chunk of a script may define some, its functions
+ * may not. */
 static int strict_newindex(lua_State *L)
 {
 	lua_Debug ar;
@@ -190,8 +191,8 @@ static int search_quietly(lua_State *L)
 	return 1;
 }
 
-/* Ours comes after package.preload and before any file, so that a stray file cannot stand
- * in for a part of the host. */
+/* Have require() look among the compiled modules after package.preload and before any
+ * file, so that no stray file takes the place of a module of haplua. */
 static void add_searcher(lua_State *L)
 {
 	lua_getglobal(L, LUA_LOADLIBNAME);
@@ -250,7 +251,7 @@ static const luaL_Reg preloaded[] = {
 	{NULL, NULL},
 };
 
-/* Take `what` out of the search path `field` of the table package. */
+/* Remove `what` from the search path package[field]. */
 static void cut_path(lua_State *L, const char *field, const char *what)
 {
 	lua_getglobal(L, LUA_LOADLIBNAME);
@@ -263,8 +264,8 @@ static void cut_path(lua_State *L, const char *field, const char *what)
 void globals_setup(lua_State *L)
 {
 	luaL_openlibs(L);
-	/* A script's modules lie beside it. Lua's own "." would let whoever may write to
-	 * the folder that one happens to be in step in for a system's module. */
+	/* globals_folder() adds the folder of a script. Lua's own "." would find the
+	 * files of whoever may write to the folder that one happens to be in. */
 	cut_path(L, "path", ";./?.lua;./?/init.lua");
 	cut_path(L, "cpath", ";./?.so");
 	luaopen_haplua_coroutine(L);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * policy.c - running a script, once for each target.
- * For each target a root task spawns the script as its only child, waits for its end,
- * says on standard error what went wrong, and knows the exit status. */
+ * policy.c - run a script, once for each target.
+ * For each target a root task spawns the script as its only child, waits for its end, has
+ * an error reported, and sets the exit status. */
 #include "run/policy.h"
+#include "run/report.h"
 #include "base/err.h"
 #include "sched/cancel.h"
 #include "sched/host.h"
@@ -23,11 +24,12 @@
 /* One target's run of the script. */
 struct run {
 	struct policy *policy; /* borrowed */
-	const char *socket;
-	struct task *script;  /* borrowed: the box lies on the root's stack */
-	int status;           /* exit status: once ended, or what os.exit() was given */
-	bool ended, exited;   /* exited: by os.exit() */
-	bool untold;          /* failed, and nobody has been told why */
+	const char *socket;    /* borrowed: the address of its target */
+	struct task *script;   /* borrowed: the box lies on the root's stack */
+	int status;            /* exit status: once ended, or what os.exit() was given */
+	bool ended;
+	bool exited; /* by os.exit() */
+	struct report report;
 	struct task *waiting; /* in haproxy.barrier(), or NULL */
 	size_t round;         /* barriers passed */
 };
@@ -38,130 +40,11 @@ struct policy {
 	FILE *out, *err;               /* borrowed: where its scripts print */
 	struct run *runs;              /* owned */
 	int n;
-	int signo; /* what policy_stop() stands for, or 0 */
+	int signo; /* the signal that policy_stop() stands for, or 0 */
 };
 
-/* Exit status of a run. */
-
-/* From the error at index `error`; `other` is for what is no error object, `signo` what
- * interrupted it, if no real signal did. [-0, +0] */
-static int status_of_error(lua_State *L, int error, int other, int signo)
-{
-	if (!error_is(L, error))
-		return other;
-	int top = lua_gettop(L);
-	const char *name =
-		lua_getfield(L, error, "kind") == LUA_TSTRING ? lua_tostring(L, -1) : "";
-	const struct error_kind *kind = err_kind_find(name);
-
-	if (strcmp(name, "interrupted") == 0 &&
-	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
-		signo = (int)lua_tointeger(L, -1);
-	lua_settop(L, top);
-	if (kind && strcmp(kind->name, "interrupted") == 0 && signo)
-		return 128 + signo;
-	return kind ? kind->exit : EXIT_FAILED;
-}
-
-/* From what the script returned: an integer is its exit status. */
-static int status_of_result(lua_State *L, int result)
-{
-	if (!lua_isinteger(L, result))
-		return EXIT_DONE;
-	lua_Integer status = lua_tointeger(L, result);
-
-	return status >= 0 && status <= 255 ? (int)status : EXIT_FAILED;
-}
-
-/* The worst of several is the highest, but that a dry run's 4 is no failure. */
-static int worse(int a, int b)
-{
-	if (a == EXIT_WOULD_CHANGE || b == EXIT_WOULD_CHANGE)
-		return a == EXIT_DONE || b == EXIT_DONE || a == b ? EXIT_WOULD_CHANGE
-		       : a == EXIT_WOULD_CHANGE                   ? b
-								  : a;
-	return a > b ? a : b;
-}
-
-/* Telling what went wrong. The stack of the root task: */
-enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_FAULT, SLOT_TRACE, SLOT_ADVICE };
-
-/* (error) -> its text, visible; lines after the first are indented, so that none of them
- * passes for a message of its own. For a protected call: a script's __tostring may do
- * anything. */
-static int text_of_error(lua_State *L)
-{
-	struct span rest, line;
-	const char *before = "";
-	luaL_Buffer b;
-
-	rest.p = luaL_tolstring(L, 1, &rest.n);
-	luaL_buffinit(L, &b);
-	while (span_word(&rest, '\n', &line)) {
-		while (line.n > 0 && *line.p == '\t')
-			line = (struct span){line.p + 1, line.n - 1};
-		if (line.n == 0)
-			continue;
-		luaL_addstring(&b, before);
-		error_push_visible(L, line, SIZE_MAX);
-		luaL_addvalue(&b);
-		before = "\n    ";
-	}
-	luaL_pushresult(&b);
-	return 1;
-}
-
-/* Tell of the error at `index`, counted from the bottom. Does not raise, also when there
- * is no memory. */
-static void print_error(lua_State *L, int index, FILE *err)
-{
-	int top = lua_gettop(L);
-
-	lua_pushcfunction(L, text_of_error);
-	lua_pushvalue(L, index);
-	if (lua_pcall(L, 1, 1, 0) == LUA_OK)
-		fprintf(err, "haplua: %s\n", lua_tostring(L, -1));
-	else
-		fprintf(err, "haplua: an error that has no text (a %s)\n",
-			luaL_typename(L, index));
-	lua_settop(L, top);
-}
-
-static int report_k(lua_State *L, int status, lua_KContext context)
-{
-	struct run *run = (struct run *)context;
-	bool marked = run->policy->n > 1;
-	FILE *err = run->policy->err;
-
-	if (status != LUA_OK && status != LUA_YIELD) {
-		lua_settop(L, SLOT_TRACE);
-		lua_pushnil(L);
-	}
-	fflush(stdout);
-	if (marked)
-		fprintf(err, "%s: ", run->socket);
-	print_error(L, SLOT_FAULT, err);
-	run->untold = false;
-	if (lua_isstring(L, SLOT_ADVICE))
-		fprintf(err, "%s\n", lua_tostring(L, SLOT_ADVICE));
-	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
-		fprintf(err, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
-	return 0;
-}
-
-/* Ask the library what to do about it. It may look around, so it may wait. */
-static int report(lua_State *L, struct run *run)
-{
-	lua_getglobal(L, "require");
-	lua_pushliteral(L, "haplua.host.advice");
-	int status = lua_pcall(L, 1, 1, 0);
-
-	if (status == LUA_OK) {
-		lua_pushvalue(L, SLOT_FAULT);
-		status = lua_pcallk(L, 1, 1, 0, (lua_KContext)run, report_k);
-	}
-	return report_k(L, status, (lua_KContext)run);
-}
+/* Stack of the root task; above it are the error and its traceback. */
+enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_ERROR };
 
 /* A run has ended: who waits at the barrier must know. */
 static void end_run(struct run *run)
@@ -185,11 +68,11 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 	if (script->state != TASK_DONE) {
 		return task_park_quietly(L, script, 0, run_k);
 	}
-	run->untold = script->failed && !run->exited;
+	run->report.missing = script->failed && !run->exited;
 	if (!script->failed && !run->exited) {
 		luaL_checkstack(script->L, 1, NULL);
 		lua_settop(script->L, lua_gettop(script->L) ? 1 : 0);
-		run->status = status_of_result(script->L, 1);
+		run->status = report_returned(script->L, 1);
 	}
 	if (script->failed && !run->exited) {
 		for (int i = 1; i <= 2; i++) {
@@ -197,10 +80,10 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 			lua_xmove(script->L, L, 1);
 		}
 		run->status =
-			status_of_error(L, SLOT_FAULT, EXIT_FAILED, run->policy->signo);
+			report_status(L, SLOT_ERROR, EXIT_FAILED, run->policy->signo);
 	}
 	end_run(run);
-	return lua_gettop(L) >= SLOT_FAULT ? report(L, run) : 0;
+	return lua_gettop(L) >= SLOT_ERROR ? report_error(L, &run->report) : 0;
 }
 
 /* The function of a root task: (run, chunk, args...) */
@@ -210,7 +93,7 @@ static int run_main(lua_State *L)
 
 	run->script = scheduler_spawn(L, &run->policy->host->scheduler, task_of(L),
 				      lua_gettop(L) - 2);
-	run->script->heard = true; /* by report() */
+	run->script->heard = true; /* by report_error() */
 	return run_k(L, LUA_OK, 0);
 }
 
@@ -225,7 +108,7 @@ static struct run *run_of(lua_State *L)
 	return t->owner;
 }
 
-/* os.exit([status]): ends the run of the calling task, cleanups first. */
+/* os.exit([status]): end the run of the calling task; its cleanups run first. */
 static int exit_run(lua_State *L)
 {
 	struct run *run = run_of(L);
@@ -234,14 +117,14 @@ static int exit_run(lua_State *L)
 			     ? (lua_toboolean(L, 1) ? EXIT_DONE : EXIT_FAILED)
 			     : (int)luaL_checkinteger(L, 1) & 255;
 
-	if (!run->exited) /* the first says why the script ends */
+	if (!run->exited) /* only the first call sets the status */
 		run->status = status;
 	run->exited = true;
 	cancel_task(run->script);
 	return cancel_self(L);
 }
 
-/* Has every run come to barrier number `round`, or passed it? -1: one never will. */
+/* Has every run reached barrier number `round`? 1, 0; -1: one has ended before it. */
 static int barrier_state(const struct policy *p, size_t round)
 {
 	int missing = 0;
@@ -282,7 +165,7 @@ static int barrier_k(lua_State *L, int status, lua_KContext context)
 	return 0;
 }
 
-/* haproxy.barrier(): wait until every target's run has come to it. */
+/* haproxy.barrier(): wait until the run of every target has reached it. */
 static int barrier(lua_State *L)
 {
 	struct run *run = run_of(L);
@@ -297,14 +180,14 @@ static int barrier(lua_State *L)
 	return barrier_k(L, LUA_OK, 0);
 }
 
-/* haplua.core's several() -> does the script run for more than one target? */
+/* several(), in haplua.core -> does the script run for more than one target? */
 static int several(lua_State *L)
 {
 	lua_pushboolean(L, run_of(L)->policy->n > 1);
 	return 1;
 }
 
-/* Setting up. Under a protected call. */
+/* Setting up, in a protected call. */
 
 /* Start a run: pushes the box of its root task. [-0, +1] */
 static void start_run(lua_State *L, struct run *run)
@@ -340,7 +223,10 @@ struct policy *policy_new(struct host *host, const struct options *options, FILE
 			.policy = p,
 			.socket = options->sockets[i],
 			.status = EXIT_FAILED,
-			.untold = true,
+			.report = {.to = err,
+				   .target = p->n > 1 ? options->sockets[i] : NULL,
+				   .error = SLOT_ERROR,
+				   .missing = true},
 		};
 	return p;
 }
@@ -372,7 +258,7 @@ int policy_status(const struct policy *p)
 	int status = EXIT_DONE;
 
 	for (int i = 0; i < p->n; i++)
-		status = worse(status, p->runs[i].status);
+		status = report_worse(status, p->runs[i].status);
 	return status;
 }
 
@@ -434,9 +320,9 @@ static int run_all(struct policy *p)
 	int rc = lua_pcall(L, 1, 0, 0);
 
 	if (rc != LUA_OK) {
-		print_error(L, 1, stderr);
+		report_print(L, 1, stderr);
 		return rc == LUA_ERRMEM ? EXIT_FAILED
-					: status_of_error(L, 1, EXIT_USAGE, 0);
+					: report_status(L, 1, EXIT_USAGE, 0);
 	}
 	set_collector(L);
 	rc = host_loop(p->host);
@@ -446,12 +332,13 @@ static int run_all(struct policy *p)
 		return EXIT_FAILED;
 	}
 	for (int i = 0; i < p->n; i++)
-		if (p->runs[i].untold)
+		if (p->runs[i].report.missing)
 			fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
 	return policy_status(p);
 }
 
-/* What was printed must have arrived: a full disk is no success. */
+/* Where standard output could not be written, because the disk is full, say, the run is
+ * no success. */
 static int flush_output(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -478,7 +365,7 @@ int policy_run(const struct options *options)
 		fprintf(stderr, "haplua: cannot start: %s\n", err_text(rc));
 	int signo = signals_caught();
 
-	if (signo && status == 128 + signo) { /* so that a shell sees what ended us */
+	if (signo && status == 128 + signo) { /* so that a shell sees the signal */
 		signal(signo, SIG_DFL);
 		raise(signo);
 	}

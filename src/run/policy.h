@@ -13,28 +13,28 @@
  * exit status (base/err.h). After a signal it does not return: the process ends by it. */
 int policy_run(const struct options *options);
 
-/* Runs in a host that runs a script already: what `haplua test` starts. */
+/* Runs in a host that runs a script already, for `haplua test`. */
 
-/* Make the runs of a script, one for each of the options' sockets. What they tell of
- * errors goes to `err`; policy_stream() gives both. All must outlive the runs. NULL: no
- * memory. */
+/* Make the runs of a script, one for each of the options' sockets. Scripts print to `out`
+ * (policy_stream()), errors go to `err`. Everything is borrowed, and must outlive the
+ * runs. NULL: no memory. */
 struct policy *policy_new(struct host *host, const struct options *options, FILE *out,
 			  FILE *err);
 
-/* Begin: pushes the boxes of the root tasks, whose end is the end of a run. Raises a
- * string where there is no such script. [-0, +n] */
+/* Start the runs. Pushes the box of each root task, which ends when its run ends. Raises
+ * a string where there is no such script. [-0, +n] */
 void policy_start(lua_State *L, struct policy *p);
 
-/* Interrupt them, as signal `signo` would. Does not wait for the end. */
+/* Interrupt the runs as signal `signo` would. Does not wait for their end. */
 void policy_stop(struct policy *p, int signo);
 
-/* The exit status, once all have ended. */
+/* The exit status, once all runs have ended. */
 int policy_status(const struct policy *p);
 
-/* Once all have ended, or never go on. */
+/* Free the runs: once all have ended, or were abandoned. */
 void policy_free(struct policy *p);
 
-/* Where the running task's script prints. Raises outside of a task. */
+/* The stream that the script of the running task prints to. Raises outside of a task. */
 FILE *policy_stream(lua_State *L, bool err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * script.c - scripts: finding and loading them. */
+ * script.c - find scripts and load them. */
 #include "run/script.h"
 #include "os/file.h"
 #include "run/globals.h"
@@ -12,10 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Registry: the script, compiled, where there are several targets. */
+/* Registry: the compiled script, where it runs for several targets. */
 #define COMPILED "haplua.compiled"
 
-/* NAME.lua in the folder, if that is there: push its path. [-0, +(0|1)] */
+/* Push the path of NAME.lua in the folder, if that is readable. [-0, +(0|1)] */
 static bool push_in(lua_State *L, const char *folder, const char *name)
 {
 	lua_pushfstring(L, "%s/%s.lua", folder, name);
@@ -25,8 +25,9 @@ static bool push_in(lua_State *L, const char *folder, const char *name)
 	return false;
 }
 
-/* Push the path of NAME.lua in ./scripts, if that is there. Whoever may write to the
- * folder that one happens to be in must not choose what a name means. [-0, +(0|1)] */
+/* Push the path of NAME.lua in ./scripts, if nobody else may write to either: whoever may
+ * write to the folder that one happens to be in must not choose what a name means. [-0,
+ * +(0|1)] */
 static bool push_here(lua_State *L, const char *name)
 {
 	if (!file_is_ours("./scripts") || !push_in(L, "./scripts", name))
@@ -37,8 +38,8 @@ static bool push_here(lua_State *L, const char *name)
 	return false;
 }
 
-/* The scripts that came with this program: in its source tree, or where `make install`
- * put them. */
+/* Push the path of NAME.lua among the scripts of this program: in its source tree, or
+ * where `make install` has put them. [-0, +(0|1)] */
 static bool push_beside_program(lua_State *L, const char *name)
 {
 	static const char *const folders[] = {"scripts", "../share/haplua/scripts"};
@@ -60,9 +61,8 @@ static bool push_beside_program(lua_State *L, const char *name)
 	return false;
 }
 
-/* Push the path of the script that the user named: a path has a '/' or ends in ".lua",
- * and anything else is a name, looked up in ./scripts, then where the scripts are
- * installed. */
+/* Push the path of the script that the user named. A path has a '/' or ends in ".lua"; a
+ * name is looked up in ./scripts, then among the scripts of this program. [-0, +1] */
 static void push_path(lua_State *L, const char *script)
 {
 	size_t n = strlen(script);
@@ -93,8 +93,8 @@ static void load_file(lua_State *L, const char *script)
 	lua_remove(L, -2);
 }
 
-/* The compiled-in module that is a script of its own: the prompt, `haplua test`; or NULL.
- */
+/* The compiled module that runs in the place of a script: the prompt or `haplua test`; or
+ * NULL. */
 static const char *builtin(const struct options *options)
 {
 	return options->test                         ? "haplua.test.main"
@@ -124,8 +124,8 @@ static void load_chunk(lua_State *L, const struct options *options)
 		lua_error(L);
 }
 
-/* Push the script's function. It is read and compiled once for all targets: these run the
- * same text, also when it comes from standard input. [-0, +1] */
+/* Push the script's function. The script is read and compiled once, so that all targets
+ * run the same text, also from standard input. [-0, +1] */
 static void push_script(lua_State *L, const struct options *options)
 {
 	size_t n;

@@ -13,9 +13,9 @@
  * that has them. Raises a string when it cannot be read or does not compile. [-1, +1] */
 void script_file(lua_State *L, const char *path);
 
-/* Push the script as a function with globals of its own, and then its arguments. Returns
- * how many arguments. Where there are several targets, what it prints is marked with
- * `socket`. Raises a string when there is no such script or it does not compile. [-0,
+/* Push the script as a function with globals of its own, and then its arguments; returns
+ * the number of arguments. Where there are several targets, its output is marked with
+ * `socket`. Raises a string where there is no such script or it does not compile. [-0,
  * +(1+n)] */
 int script_load(lua_State *L, const struct options *options, const char *socket);
 

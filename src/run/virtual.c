@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * virtual.c - the table `haplua.virtual`, for `haplua test` alone: time that stands
- * still until nothing is left to do at its instant, and a Lua function in the place of
- * every HAProxy. lua/haplua/test.lua makes the module haplua.test of it; virtual_run.c
- * runs scripts. Requests wait in a queue and are answered between two rounds of tasks, so
- * that the function is called by the host, never from within a script's call. */
+ * virtual.c - the table `haplua.virtual`, for `haplua test` alone: virtual time, which
+ * moves on when no task has anything left to do, and a Lua function that answers in the
+ * place of every HAProxy. lua/haplua/test.lua makes the module haplua.test of it;
+ * virtual_run.c runs scripts. Requests wait in a queue, and the host answers them between
+ * two rounds of tasks: the function never runs within a script's call. */
 #include "run/virtual.h"
 #include "base/err.h"
 #include "sched/cancel.h"
@@ -23,22 +23,24 @@
 /* Registry: the function that answers. */
 #define ANSWER "haplua.answer"
 
-/* A task that waits for everything else. Lies in a userdata, closed however it ends. */
+/* A task that waits until all others wait. Lies in a userdata, which is closed when the
+ * wait ends, whichever way. */
 struct settle {
 	struct test *test; /* NULL: not in its list */
 	struct task *task;
 	struct settle *next;
-	bool step; /* first let the time go on to the next timer */
-	bool moved, over;
+	bool step;  /* first let time move on to the next timer */
+	bool moved; /* time has moved on */
+	bool over;  /* the wait is over */
 };
 
 struct test {
 	struct host_test base;
 	struct buf queue;        /* of struct request *, a reference each */
 	struct settle *settling; /* borrowed list */
-	struct task *guarded;    /* counted: cancelled once `limit` has come; or NULL */
-	uint64_t limit;          /* real monotonic instant */
-	bool late;               /* it has come */
+	struct task *guarded;    /* counted: cancelled at `limit`; or NULL */
+	uint64_t limit;          /* instant of the real monotonic clock */
+	bool late;               /* `guarded` was cancelled */
 };
 
 static struct test *test_of(struct host *host)
@@ -154,7 +156,8 @@ static void settle_leave(struct settle *s)
 	s->test = NULL;
 }
 
-/* Wake whoever waited for nothing but this moment. Returns whether there was one. */
+/* Wake the tasks in settle(), and with `last` those in step(), too. Returns whether there
+ * was one. */
 static bool wake_settled(struct test *t, bool last)
 {
 	bool woken = false;
@@ -170,7 +173,8 @@ static bool wake_settled(struct test *t, bool last)
 	return woken;
 }
 
-/* Look for signals, and for I/O that nobody waits for. */
+/* Turn the loop once without waiting: for signals, and for I/O that keeps no loop alive.
+ */
 static void look(struct host *host)
 {
 	uv_ref((uv_handle_t *)&host->before_sleep);
@@ -236,14 +240,14 @@ static int settle(lua_State *L, bool step)
 	return settle_k(L, LUA_OK, 0);
 }
 
-/* settle(): wait until there is nothing left to do at this instant */
+/* settle(): wait until no other task has anything left to do at this instant */
 static int lvirtual_settle(lua_State *L)
 {
 	return settle(L, false);
 }
 
-/* step() -> did time go on? Waits until nothing is left to do, has the clock go on to the
- * next timer, and waits until nothing is left to do then. */
+/* step() -> has time moved on? As settle(), then moves the clock on to the next timer,
+ * and settles again. */
 static int lvirtual_step(lua_State *L)
 {
 	return settle(L, true);
@@ -261,7 +265,7 @@ static int lvirtual_next(lua_State *L)
 	return 1;
 }
 
-/* clock(wall): set the wall clock, as a person would: no timer moves */
+/* clock(wall): set the wall clock, in seconds since 1970; monotonic time stays */
 static int lvirtual_clock(lua_State *L)
 {
 	struct clock *c = &host_of(L)->clock;
@@ -272,7 +276,8 @@ static int lvirtual_clock(lua_State *L)
 	return 0;
 }
 
-/* answer(fn): who answers requests from now on; nil: nobody is there */
+/* answer(fn): have this function answer requests from now on; nil: all fail with ENOENT
+ */
 static int lvirtual_answer(lua_State *L)
 {
 	lua_settop(L, 1);
@@ -280,8 +285,8 @@ static int lvirtual_answer(lua_State *L)
 	return 0;
 }
 
-/* guard(task, seconds): cancel it when so much real time has passed, however little the
- * virtual clock shows. guard() ends this -> was it cancelled? */
+/* guard(task, seconds): cancel the task when so many seconds of real time have passed.
+ * guard() -> was it cancelled? Ends the guard. */
 static int lvirtual_guard(lua_State *L)
 {
 	struct test *t = test_of(host_of(L));
@@ -301,7 +306,7 @@ static int lvirtual_guard(lua_State *L)
 	return 0;
 }
 
-/* abandon(task): a root's, as if its process had been killed */
+/* abandon(task): stop a root task and all below it for good, as a kill would */
 static int lvirtual_abandon(lua_State *L)
 {
 	struct task *task = task_check(L, 1), *root = task_of(L);
@@ -330,7 +335,7 @@ static int test_gc(lua_State *L)
 	return 0;
 }
 
-/* Begin: from now on time is virtual. */
+/* Make time virtual from now on, and requests fake ones. */
 static void begin(lua_State *L)
 {
 	struct host *host = host_of(L);

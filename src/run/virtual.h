@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * virtual.h - what virtual_run.c gives to the table `haplua.virtual`: scripts that run
- * in a test's host. */
+ * virtual.h - the functions of the table `haplua.virtual` in virtual_run.c: they run
+ * scripts in the host of a test. */
 #ifndef HAP_VIRTUAL_H
 #define HAP_VIRTUAL_H
 

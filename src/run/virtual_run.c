@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * virtual_run.c - runs of a script within `haplua test`: policy.c's own, with what they
- * print kept in memory. A run's box is anchored in the registry until it is closed, since
- * its tasks point into it. */
+ * virtual_run.c - runs of a script under `haplua test`: those of policy.c, with their
+ * output kept in memory. The box of a run is anchored in the registry until it is closed,
+ * because its tasks point into it. */
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
@@ -65,8 +65,8 @@ static int run_gc(lua_State *L)
 	return 0;
 }
 
-/* Replace the list at `index` by a copy, which no script can change, and make a vector of
- * its strings. NULL: no memory. */
+/* Replace the list at `index` by a copy that no script has, and make a vector of its
+ * strings, which the copy holds. NULL: no memory. */
 static char **copy_vector(lua_State *L, int index, const char *what, int *count)
 {
 	luaL_checktype(L, index, LUA_TTABLE);
@@ -90,7 +90,7 @@ static char **copy_vector(lua_State *L, int index, const char *what, int *count)
 	return v;
 }
 
-/* start(script, args, sockets) -> Run, a Task for each socket. Raises a string where
+/* start(script, args, sockets) -> Run, and a Task for each socket. Raises a string where
  * there is no such script. */
 int virtual_start(lua_State *L)
 {
@@ -138,7 +138,7 @@ static int run_out(lua_State *L)
 	return push_kept(L, &check(L)->out);
 }
 
-/* run:err() -> the same for standard error */
+/* run:err() -> what it has printed on standard error so far */
 static int run_err(lua_State *L)
 {
 	return push_kept(L, &check(L)->err);
@@ -152,7 +152,7 @@ static int run_status(lua_State *L)
 	return 1;
 }
 
-/* run:stop(signo): interrupt it. Does not wait for its end. */
+/* run:stop(signo): interrupt the run. Does not wait for its end. */
 static int run_stop(lua_State *L)
 {
 	luaL_argcheck(L, check(L)->policy, 1, "the run is closed");
@@ -160,7 +160,7 @@ static int run_stop(lua_State *L)
 	return 0;
 }
 
-/* run:close(): once its tasks have ended */
+/* run:close(): free the run, once its tasks have ended or were abandoned */
 static int run_close(lua_State *L)
 {
 	struct test_run *r = check(L);
@@ -170,7 +170,8 @@ static int run_close(lua_State *L)
 	return run_gc(L);
 }
 
-/* load(path, globals) -> the file as a function; its globals are made strict */
+/* load(path, globals) -> the file as a function with these globals, which become strict
+ */
 int virtual_load(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
@@ -181,7 +182,7 @@ int virtual_load(lua_State *L)
 	return 1;
 }
 
-/* write(text [, to standard error?]): print where the running script does */
+/* write(text [, err]): print to the running script's output; true: to its errors */
 int virtual_write(lua_State *L)
 {
 	size_t n;

@@ -22,7 +22,7 @@ local code, refused = support.code, support.refused
 
 local NOBODY = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--" }
 
---- What a process without root's powers prints that runs this chunk.
+--- The output of a process that runs this chunk without the privileges of root.
 local function as_nobody(...)
   local words = support.program("-e", ...)
   table.move(words, 1, #words, #NOBODY + 1)
@@ -33,7 +33,7 @@ local function as_nobody(...)
   return out
 end
 
---- Only root can try what others may not; and the others must be able to run the program.
+--- Only root can act as another user, who must be allowed to run the program.
 local function is_root()
   local command = table.concat(NOBODY, " ") .. ' "$@"'
   return support.is_root() and select(2, shell(command, table.unpack(support.program("-e", "")))) == 0
@@ -64,14 +64,14 @@ describe("files", function()
       assert.equal("conf ", names(folder.path))
     end)
 
-    it("leaves who has the old one open what they have", function()
+    it("leaves the old content to those who have the file open", function()
       folder.write("conf", "old")
       local f <close> = assert(io.open(path))
       assert.is_true(file.replace(path, "new"))
       assert.equal("old", f:read("a"))
     end)
 
-    it("creates what is not there, with the mode whatever the umask", function()
+    it("creates a missing file, with the mode whatever the umask", function()
       local r = support.shell([[umask 077; exec "$@"]], "-e", ([[
         local replace = require("haplua.file").replace
         assert(replace(%q, "text"))
@@ -123,7 +123,7 @@ describe("files", function()
       assert.equal("conf ", names(folder.path))
     end)
 
-    it("follows links, also to a file that is not there", function()
+    it("follows links, also to a missing file", function()
       assert(file.folder(folder.path .. "/real"))
       run({ "ln", "-s", "real/conf", path })
       run({ "ln", "-s", path, folder.path .. "/second" })
@@ -148,7 +148,7 @@ describe("files", function()
       assert.equal("two", file.read(path))
     end)
 
-    it("says why it cannot, and leaves nothing behind", function()
+    it("says why it cannot, and leaves no file behind", function()
       assert.equal("ENOENT", (code(file.replace(folder.path .. "/no/conf", ""))))
       assert.equal("EISDIR", (code(file.replace(folder.path, ""))))
       assert.equal("EISDIR", (code(file.replace(folder.path .. "/", ""))))
@@ -197,7 +197,7 @@ describe("files", function()
       assert.equal("conf ", names(folder.path))
     end)
 
-    it("lets another process that is at it finish", function()
+    it("waits for no other process that replaces the file, and harms none", function()
       folder.write("conf", "old")
       local new = folder.write(LEFTOVER:sub(2), "")
       local lock <close> = assert(file.lock(new, 0))
@@ -207,7 +207,7 @@ describe("files", function()
       assert.is_true(file.replace(path, "new"))
     end)
 
-    it("is one after the other for several processes", function()
+    it("happens one after the other in several processes", function()
       folder.write("conf", "old")
       local done = {}
       for i = 1, 4 do
@@ -268,7 +268,7 @@ describe("files", function()
       assert.same({ status = 0, out = "BUSY\nfree\ttrue\tfalse\n", err = "" }, r)
     end)
 
-    it("is let go by itself alone", function()
+    it("is released by itself alone", function()
       local _ <close> = assert(file.lock(path, 1))
       local two = assert(file.lock(path, 2))
       two:release()
@@ -318,7 +318,7 @@ describe("files", function()
     end)
   end)
 
-  it("id is a file's, whatever its name", function()
+  it("id belongs to the file, whatever its name", function()
     folder.write("conf", "12345", "640")
     local id = assert(file.id(path))
     assert.equal(stat(path, "%d:%i"), id)
@@ -328,7 +328,7 @@ describe("files", function()
     assert.equal("ENOENT", (code(file.id(path .. "2"))))
   end)
 
-  it("info tells what is to be known", function()
+  it("info has the fields of a file", function()
     folder.write("conf", "12345", "640")
     local info = assert(file.info(path))
     local fields = {}
@@ -356,7 +356,7 @@ describe("files", function()
     assert.equal("ENOTDIR", (code(file.info(path .. "/x"))))
   end)
 
-  it("info tells whether this process may write", function()
+  it("info says whether this process may write", function()
     if not is_root() then
       return pending("needs root")
     end
@@ -380,7 +380,7 @@ describe("files", function()
     assert.equal(shell("pwd -P"), file.link(("/proc/%d/cwd"):format(support.pid())) .. "\n")
   end)
 
-  it("folder makes one, with its mode", function()
+  it("folder makes a folder, with its mode", function()
     local r = support.shell([[umask 077; exec "$@"]], "-e", [[
       local folder = require("haplua.file").folder
       assert(folder(...))

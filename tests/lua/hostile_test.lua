@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --
--- haplua cannot be made to send what brings a HAProxy down: tests/conformance/hostile_test.lua.
+-- No input makes haplua send what stops a HAProxy: runs tests/conformance/hostile_test.lua.
 
 local support = require("support")
 
-describe("what leaves haplua", function()
-  it("is harmless, whatever it is given", function()
+describe("what haplua sends", function()
+  it("is harmless, whatever the input", function()
     local ran = support.haplua({ "test", "tests/conformance/hostile_test.lua" })
     assert.same({ 0, "" }, { ran.status, ran.err }, ran.out)
     assert.truthy(ran.out:find("\n32 passed, 0 failed, 0 skipped ", 1, true), ran.out)
   end)
 
-  it("is refused where it is no list", function()
+  it("needs lists of an honest length", function()
     local core, reply = require("haplua.core"), require("haplua.reply")
     local target = core.open("/nowhere")
     for _, length in ipairs({ -1, math.mininteger, math.maxinteger }) do

@@ -9,7 +9,7 @@ local function shell(command, ...)
   return (out:gsub("\n$", ""))
 end
 
---- What a process with this environment prints for this expression.
+--- The output of a process with this environment for this expression.
 local function printed(env, expression)
   local r = support.haplua({ env = env, "-e", ([[
     local process = require("haplua.process")
@@ -19,7 +19,7 @@ local function printed(env, expression)
   return (r.out:gsub("\n$", ""))
 end
 
---- The person whose login the kernel knows, or nil.
+--- The user name of the kernel's login uid, or nil.
 local function kernel_login()
   local uid = file.read("/proc/self/loginuid")
   return uid and uid ~= "4294967295" and shell('id -un "$1"', uid) or nil
@@ -31,7 +31,7 @@ describe("process", function()
     assert.equal(shell('echo "$(id -un) (uid $(id -u))"'), process.identity())
   end)
 
-  it("alive tells who lives, and who only waits to be buried", function()
+  it("alive is true for a process that runs, and false for a zombie", function()
     assert.is_true(process.alive(process.pid()))
     assert.is_true(process.alive(1))
     assert.is_false(process.alive(2 ^ 31 - 1 | 0))
@@ -41,7 +41,7 @@ describe("process", function()
     local folder <close> = support.folder()
     local gate, parent = folder.path .. "/gate", support.event()
     run({ "mkfifo", gate })
-    -- a parent that does not wait for its child: cat in the place of the shell
+    -- a parent that does not wait for its child: the shell becomes cat
     local t <close> = task.spawn(run, { "sh", "-c", 'sleep 60 & echo $!; exec cat "$0"', gate, stdout = function(line)
       parent.set(line)
     end })
@@ -56,7 +56,7 @@ describe("process", function()
     t:wait()
   end)
 
-  it("person tells whom it acts as, where, and who is behind", function()
+  it("person has the user, the machine and the login", function()
     local person = process.person()
     assert.equal(shell("id -un"), person.user)
     assert.equal(math.tointeger(shell("id -u")), person.uid)
@@ -83,8 +83,8 @@ describe("process", function()
     assert.equal("4242\t4242\ta user without name (uid 4242)\n", out)
   end)
 
-  it("person finds who is behind sudo and su where the kernel knows", function()
-    -- only a process that was not logged in for may say so, and only root
+  it("person finds the login behind sudo and su where the kernel knows it", function()
+    -- only root may set the login uid, and only in a process outside of any login
     local words = { "sh", "-c", 'echo 1 >/proc/self/loginuid && exec "$@"', "sh" }
     table.move(support.program("-e", 'print(require("haplua.process").person().login)'), 1, 9, #words + 1, words)
     words.stdout, words.stderr, words.stdin, words.env = "capture", "null", "", { SUDO_USER = "somebody" }
@@ -116,7 +116,7 @@ describe("process", function()
       return out, file.read(log)
     end
 
-    it("tells the service manager, at a path or an abstract name", function()
+    it("reaches the service manager, at a path or an abstract name", function()
       local out, log = notified("FOLDER/notify", [[process.notify("READY=1\nSTATUS=on")]])
       assert.same({ "true", "READY=1\nSTATUS=on" }, { out, log })
       local name = "@haplua-test-" .. process.pid()
@@ -124,7 +124,7 @@ describe("process", function()
       assert.same({ "true", "WATCHDOG=1" }, { out, log })
     end)
 
-    it("says false without one, and why it cannot", function()
+    it("is false without a service manager, and says why it cannot", function()
       assert.equal("false", printed({ NOTIFY_SOCKET = false }, [[process.notify("READY=1")]]))
       assert.equal("false", printed({ NOTIFY_SOCKET = "" }, [[process.notify("READY=1")]]))
       for address, name in pairs({
@@ -141,7 +141,7 @@ describe("process", function()
     end)
   end)
 
-  it("watchdog gives the time that the service manager waits", function()
+  it("watchdog is the time that the service manager waits", function()
     local function watchdog(usec, pid)
       return printed({ WATCHDOG_USEC = usec, WATCHDOG_PID = pid }, "process.watchdog()")
     end

@@ -4,7 +4,7 @@
 
 local support = require("support")
 
---- What haplua shows on a terminal when these lines are typed: without CR, and from the first prompt on.
+--- The output of haplua on a terminal where these lines are typed: without CR, from the first prompt on.
 local function typed(lines, environment)
   local words = {}
   for i, word in ipairs(support.program("-s", "/nonexistent")) do
@@ -17,7 +17,7 @@ local function typed(lines, environment)
 end
 
 describe("the prompt", function()
-  it("prints what a line gives, and goes on after an error", function()
+  it("prints the values of a line, and goes on after an error", function()
     local shown, status = typed("1 + 1\nx = 5 function f()\nreturn x, nil end\nf()\nnope\nhaproxy.info()\n)\n\n")
     assert.equal(0, status)
     for _, text in ipairs({
@@ -36,7 +36,7 @@ describe("the prompt", function()
     assert.is_truthy(shown:find("23\n.*>> .*yes\n"), shown)
   end)
 
-  it("lets tasks run on, and ends with the script's status", function()
+  it("lets tasks go on, and ends with the status of os.exit", function()
     local shown, status = typed(
       "task.spawn(function() for i = 1, 3 do task.sleep(0) end print('over') os.exit(7) end)\n"
         .. "require('haplua.terminal').readline('? ')\n")
@@ -49,7 +49,7 @@ describe("the prompt", function()
     assert.matches("false\tanother task reads from the terminal", shown)
   end)
 
-  it("needs something that can be waited for", function()
+  it("needs an input that can be waited for", function()
     local folder <close> = support.folder()
     local file = folder.write("input", "text\n")
     local words = support.program("-e", "print(pcall(require('haplua.terminal').readline, '> '))")

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
--- The table haplua.reply: what the library makes of HAProxy's texts. How they are read, byte for byte: tests/unit.
+-- The table haplua.reply: HAProxy's texts as Lua tables. tests/unit tests how they are read, byte by byte.
 
 local reply = require("haplua.reply")
 local support = require("support")
@@ -16,14 +16,14 @@ local function mismatch(f, ...)
 end
 
 describe("the rows of servers()", function()
-  it("are read when they are looked at", function()
+  it("are read when a script uses them", function()
     local row = reply.servers(STATE .. "3 app 1 12 127.0.0.1 2 0 1\n")[1]
     assert.same({ "app", "12", 3, "ready", "running", 1 },
       { row.be_name, row.srv_name, row.be_id, row.admin, row.operational, row.srv_uweight })
     assert.is_nil(rawget(row, "be_name"))
   end)
 
-  it("are tables like others once pairs() has filled them", function()
+  it("are ordinary tables once pairs() has filled them", function()
     local row = reply.servers(STATE .. "3 app 1 a1 127.0.0.1 0 1 256\n")[1]
     local found = {}
     for key, value in pairs(row) do
@@ -42,7 +42,7 @@ describe("the rows of servers()", function()
     assert.equal(11, n)
   end)
 
-  it("tell states in words, and one that is new by its number", function()
+  it("have states in words, and an unknown one as its number", function()
     local words = {}
     for i, row in ipairs(reply.servers(STATE .. "3 a 1 x - 1 8 1\n3 a 2 y - 3 16 1\n3 a 3 z - 9 0 1\n\n3 a 4 n - 2 0 1\n")) do
       words[i] = row.admin .. " " .. row.operational
@@ -50,7 +50,7 @@ describe("the rows of servers()", function()
     assert.same({ "drain starting", "drain stopping", "ready 9" }, words)
   end)
 
-  it("have no words for states that are no numbers, and no line is short", function()
+  it("have no word for a state that is no number, and no line is shorter than the header", function()
     local row = reply.servers(STATE .. "3 app 1 a - x y 1\n")[1]
     assert.is_nil(row.admin)
     assert.is_nil(row.operational)
@@ -100,7 +100,7 @@ describe("a field that no such row has", function()
     end
   end)
 
-  it("is nil where HAProxy leaves it empty, or only other versions have it, or it is no name", function()
+  it("is nil where HAProxy leaves it empty, where only other versions have it, and for a key that is no string", function()
     assert.same({}, { stat.qcur, stat.last_chk, stat.srid, stat.h3_data, stat[1], stat[true] })
     local row = reply.servers(STATE .. "- app 1 a1 127.0.0.1 2 0 1\n")[1]
     assert.same({}, { row.be_id, row.srv_use_ssl, row[1] })
@@ -121,7 +121,7 @@ describe("a field that no such row has", function()
 end)
 
 describe("a text that is no such reply", function()
-  it("is a mismatch, and is shown", function()
+  it("raises `protocol`, with the text", function()
     local list = "0x1 a\n0x2 b\nnot an entry"
     for name, bad in pairs({
       servers = "no columns", rows = "no columns", lists = "x\n", matches = "x\n", pairs = "x\n",
@@ -135,7 +135,7 @@ describe("a text that is no such reply", function()
 end)
 
 describe("targets", function()
-  it("are equal when they are the same, and the running task's may be changed", function()
+  it("are equal when they are the same, and a task may change its own", function()
     local ran = support.haplua({ "-s", "/a", "-e", [[
       local core = require("haplua.core")
       local one, other = haproxy.target(), haproxy.connect("/b")

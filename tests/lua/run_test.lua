@@ -18,7 +18,7 @@ describe("run", function()
     assert.equal(128 + 9, (run({ "sh", "-c", "kill -KILL $$" })))
   end)
 
-  it("captures what it is told to, all of it", function()
+  it("captures all of the streams that the options name", function()
     local status, out, err = run({
       "sh", "-c", "echo out; echo err >&2", stdout = "capture", stderr = "capture",
     })
@@ -31,7 +31,7 @@ describe("run", function()
     assert.equal(("\0"):rep(1000000), out)
   end)
 
-  it("feeds standard input, also more than a pipe holds", function()
+  it("writes standard input, also more than a pipe holds", function()
     local text = ("0123456789abcdef"):rep(20000)
     local _, out = run({ "cat", stdin = text, stdout = "capture" })
     assert.equal(text, out)
@@ -41,7 +41,7 @@ describe("run", function()
     assert.equal("42", out)
   end)
 
-  it("does not mind a child that leaves its input unread", function()
+  it("succeeds where a child leaves its input unread", function()
     assert.equal(0, (run({ "true", stdin = ("x"):rep(1000000) })))
   end)
 
@@ -112,7 +112,7 @@ describe("run", function()
     task.sleep(0)
   end)
 
-  it("wants words, and options that it knows", function()
+  it("takes words, and refuses unknown options", function()
     assert.matches("table expected", failure(run, "true"))
     assert.matches("a list with the program", failure(run, {}))
     assert.matches("argument: .*got nil", failure(run, setmetatable({ "a" }, { __len = function() return 2 end })))
@@ -181,7 +181,7 @@ describe("a child whose task is ended", function()
     assert.is_truthy(io.open(folder.path .. "/bye"))
   end)
 
-  it("is killed when it ignores that", function()
+  it("is killed when it ignores the signal", function()
     local ran = support.haplua({
       "-e",
       [[
@@ -213,7 +213,7 @@ describe("a child whose task is ended", function()
 end)
 
 describe("a program that os.execute or io.popen starts", function()
-  it("ends by SIGPIPE as others do", function()
+  it("ends by SIGPIPE", function()
     local script = [[kill -PIPE $$; echo "goes on"]]
     local pipe = io.popen(("sh -c '%s'"):format(script))
     assert.equal("", pipe:read("a"))
@@ -222,7 +222,7 @@ describe("a program that os.execute or io.popen starts", function()
     assert.equal(13, how == "signal" and status or status - 128)
   end)
 
-  it("leaves haplua alone where it closes its end of a pipe", function()
+  it("may close its end of a pipe: writes then fail", function()
     local pipe = io.popen("exec 0<&-; echo closed >/dev/null", "w")
     pipe:setvbuf("no")
     local failed
@@ -237,7 +237,7 @@ end)
 describe("a function that gets a child's lines", function()
   it("may yield from a coroutine that goes on in another task", function()
     local co
-    local first = task.spawn(function()
+    local line = task.spawn(function()
       co = coroutine.create(function()
         return run({
           "sh", "-c", "echo a; sleep 0.1; echo b; sleep 0.1; exit 5",

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
--- The command line, how scripts are found and loaded, what they see, and how they end.
+-- The command line; how scripts are found and loaded, their globals, and how they end.
 
 local support = require("support")
 local haplua = support.haplua
 
---- Cleanup that waits and then shows itself.
+--- A cleanup that waits and then prints.
 local CLOSE = [[
   local function close(name)
     return setmetatable({}, { __close = function(_, err)
@@ -29,7 +29,7 @@ describe("the command line", function()
     end
   end)
 
-  it("tells its version", function()
+  it("prints its version", function()
     for _, option in ipairs({ "-V", "--version" }) do
       local ran = haplua({ option })
       assert.equal(0, ran.status)
@@ -37,7 +37,7 @@ describe("the command line", function()
     end
   end)
 
-  it("refuses what it does not know, with status 2 and nothing on standard output", function()
+  it("refuses unknown options, with status 2 and nothing on standard output", function()
     for _, words in ipairs({
       { "--nope" }, { "-Z" }, { "-e" }, { "-s" }, { "-t" }, { "-t", "0" }, { "-t", "-1" }, { "-t", "abc" }, { "-t", "" },
       { "-t", "1x" }, { "-t", "nan" }, { "-t", "inf" }, { "--via", "1" }, { "--via", "@1 ;x" }, { "--via", "" },
@@ -85,7 +85,7 @@ describe("a script", function()
     assert.equal("-\t1\tx\tx\n", haplua({ "-", "x", stdin = "print(arg[0], #arg, arg[1], ...)" }).out)
   end)
 
-  it("comes whole to each of several targets, and is compiled once", function()
+  it("runs whole for each of several targets, and is compiled once", function()
     local stdin = "local at = debug.getinfo(1, 'l').currentline\nprint(at, rawget(_G, 'x'))\nx = at"
     local found = haplua({ "-s", "/a", "-s", "/b", "-", stdin = stdin })
     assert.equal("/a: 1\tnil\n/b: 1\tnil\n", found.out)
@@ -258,7 +258,7 @@ describe("globals", function()
 end)
 
 describe("an error", function()
-  it("is told with a traceback of the script's lines only", function()
+  it("is printed with a traceback of the script's lines only", function()
     local folder <close> = support.folder()
     local script = folder.write(
       "s.lua",
@@ -283,7 +283,7 @@ describe("an error", function()
     assert.matches("\n    -e:3: in the function of line 1", ran.err, 1, true)
   end)
 
-  it("of any kind is told", function()
+  it("of any kind is printed", function()
     assert.matches("haplua: table: ", haplua({ "-e", "error({})" }).err)
     assert.matches("haplua: nil", haplua({ "-e", "error()" }).err)
     assert.matches("haplua: 42", haplua({ "-e", "error(42)" }).err)
@@ -297,12 +297,12 @@ describe("an error", function()
     end
   end)
 
-  it("cannot steer the terminal", function()
+  it("cannot control the terminal", function()
     local ran = haplua({ "-e", "error('a\\27[31mb\\0c\\rd', 0)" })
     assert.matches("haplua: a\\x1b[31mb\\x00c\\x0dd", ran.err, 1, true)
   end)
 
-  it("of the stack and of memory is told", function()
+  it("of the stack and of memory is printed", function()
     local ran = haplua({ "-e", "local function f() return 1 + f() end f()" })
     assert.equal(1, ran.status)
     assert.matches("stack overflow", ran.err)
@@ -325,7 +325,7 @@ describe("the exit status", function()
     end
   end)
 
-  it("is what os.exit is given, cleanups first", function()
+  it("is the argument of os.exit, after the cleanups", function()
     for call, status in pairs({
       ["os.exit()"] = 0, ["os.exit(true)"] = 0, ["os.exit(false)"] = 1, ["os.exit(7)"] = 7, ["os.exit(7, true)"] = 7,
     }) do
@@ -334,7 +334,7 @@ describe("the exit status", function()
     end
   end)
 
-  it("is os.exit's from within a task, too, and ends the others", function()
+  it("is that of os.exit within a task, too, which ends the others", function()
     local ran = haplua({
       "-e", CLOSE .. [[
         task.spawn(function()
@@ -356,13 +356,13 @@ describe("the exit status", function()
     end
   end)
 
-  it("is os.exit's first one, even where pcall() caught it and the script went on", function()
+  it("is that of the first os.exit, also where pcall() caught it and the script went on", function()
     local ran = haplua({ "-e", "pcall(os.exit, 7) print('here') os.exit(8)" })
     assert.same({ status = 7, out = "here\n", err = "" }, ran)
     assert.equal(7, haplua({ "-e", "pcall(os.exit, 7) error('x')" }).status)
   end)
 
-  it("is os.exit's even when called in a coroutine or a callback", function()
+  it("is that of os.exit in a coroutine or a callback, too", function()
     assert.equal(7, haplua({ "-e", "coroutine.wrap(function() os.exit(7) end)()" }).status)
     assert.equal(7, haplua({ "-e", "table.sort({ 1, 2 }, function() os.exit(7) end)" }).status)
   end)
@@ -387,7 +387,7 @@ describe("the exit status", function()
 end)
 
 describe("a signal", function()
-  it("ends a wait with `interrupted`, cleanups first, and the status tells", function()
+  it("ends a wait with `interrupted`, after the cleanups, and sets the status", function()
     for name, number in pairs({ INT = 2, TERM = 15, HUP = 1 }) do
       local ran = support.signalled({ name }, CLOSE .. [[
         local _ <close> = close("closed")

@@ -18,7 +18,7 @@ local function exists(path)
   return f ~= nil
 end
 
---- Fails the test when a call that must work says otherwise.
+--- Fail the test where a call that must succeed has failed.
 local function ok(...)
   assert(...)
   return ...
@@ -65,7 +65,7 @@ describe("a database", function()
     assert.same({ { n = 1, s = "x" } }, (db:run("select 1 as n, ? as s", "x")))
   end)
 
-  it("counts what a statement changed", function()
+  it("counts the rows that a statement changed", function()
     local db <close> = ok(sqlite.open(path))
     local function run_it(...)
       local rows, n = db:run(...)
@@ -99,7 +99,7 @@ describe("a database", function()
     assert.same({ a = 300, b = 7 }, ok(db:run("select * from t where a = ?", 300))[1])
   end)
 
-  it("survives its statement's use within itself", function()
+  it("survives the use of a statement within itself", function()
     local db <close> = ok(sqlite.open(path))
     ok(db:script("create table t (a); insert into t values (1), (2), (3)"))
     local got
@@ -168,7 +168,7 @@ describe("a database", function()
     assert.same({ { a = 1 }, { a = 2 } }, (db:run("select a from t order by a")))
   end)
 
-  it("has what was written although the process was killed", function()
+  it("keeps what was written when the process is killed", function()
     local r = support.signalled({ "KILL" }, ([[
       local db = assert(require("haplua.sqlite").open(%q))
       assert(db:script("pragma journal_mode = wal; pragma synchronous = full; create table t (a)"))
@@ -184,7 +184,7 @@ describe("a database", function()
     ok(db:run("insert into t values (3)"))
   end)
 
-  it("closes without a checkpoint, and leaves its log", function()
+  it("closes without a checkpoint, and leaves its write-ahead log", function()
     local db = ok(sqlite.open(path, { mode = "0660" }))
     ok(db:script("pragma journal_mode = wal; create table t (a); insert into t values (1)"))
     ok(db:run("select * from t"))
@@ -196,7 +196,7 @@ describe("a database", function()
     assert.same({ { a = 1 } }, (again:run("select * from t")))
   end)
 
-  it("lets go of its file when it is closed, though statements are prepared", function()
+  it("closes its file, also while statements are prepared", function()
     local function open_files()
       local _, out = run({ "sh", "-c", ('ls -l /proc/%d/fd | grep -c -F "%s"'):format(support.pid(), path), stdout = "capture" })
       return tonumber(out)
@@ -215,7 +215,7 @@ describe("a database", function()
     assert.equal(0, open_files())
   end)
 
-  it("takes every path for a file's", function()
+  it("takes every path for one of a file", function()
     for _, name in ipairs({ ":memory:", "file:x?mode=memory", "file::memory:" }) do
       local words = support.program("-e", [[
         local db <close> = assert(require("haplua.sqlite").open(...))

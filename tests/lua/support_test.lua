@@ -3,7 +3,7 @@
 local support = require("support")
 
 describe("support", function()
-  it("makes a folder and takes it away", function()
+  it("makes a folder and removes it", function()
     local path
     do
       local folder <close> = support.folder()
@@ -13,13 +13,13 @@ describe("support", function()
     assert.is_nil((io.open(path)))
   end)
 
-  it("plays HAProxy and tells what it was sent", function()
+  it("acts as HAProxy and records what it was sent", function()
     local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
     assert.is_true(fake:is_untouched())
     assert.same({ "set severity-output number;show cli level\\n" }, fake.log)
   end)
 
-  it("does not take a success for a failure, nor the other way round", function()
+  it("does not confuse success and failure", function()
     for _, call in ipairs({
       function() support.failure(print) end,
       function() support.refused("x", error, "y") end,

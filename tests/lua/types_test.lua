@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
--- docs/types is written by hand; what it declares must be what there is.
+-- docs/types is written by hand: it must declare what the C tables have.
 
 local core = require("haplua.core")
 local haproxy = require("haproxy")

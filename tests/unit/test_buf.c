@@ -148,7 +148,7 @@ static void no_memory_keeps_the_content(void **state)
 	buf_free(&b);
 }
 
-/* The length of what may be shown as it is, at the front of the text. */
+/* The length of the first character, if a terminal can show it. */
 static size_t printable(const char *text)
 {
 	char *copy = exact_copy(span_of(text));

@@ -14,12 +14,13 @@ enum { MANY = 500 };
 static uv_loop_t loop;
 static struct clock clock_;
 
-/* A timer that writes down when it fired. */
+/* A timer that records when it fired. */
 struct probe {
 	struct timer timer;
 	int fired, order;
 	uint64_t at;
-	struct probe *sets, *unsets; /* what it does to others as it fires */
+	struct probe *sets,
+		*unsets; /* other timers, which it sets and unsets when it fires */
 };
 
 static int fired_so_far;

@@ -62,7 +62,7 @@ static void every_own_code_has_its_own_text(void **state)
 	}
 }
 
-/* What such a code ends with is never taken for the network's fault. */
+/* Such a code is never taken for a fault of the network. */
 static void no_own_code_counts_as_unreachable(void **state)
 {
 	(void)state;

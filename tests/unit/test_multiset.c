@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-static int starved; /* calls until none gets memory; 0: all do */
+static int starved; /* the allocation that fails, counted from now; 0: none */
 
 void *__real_malloc(size_t n);
 void *__wrap_malloc(size_t n);

@@ -327,8 +327,8 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 	return t;
 }
 
-/* compare(text, keys [, values]) -> how many of these the list lacks, how many it has
- * besides, in whatever order: duplicates count */
+/* compare(text, keys [, values]) -> how many of these entries the list lacks, and how
+ * many others it has, in whatever order. Duplicates count. */
 static int lreply_compare(lua_State *L)
 {
 	struct span rest = args_text(L, 1);

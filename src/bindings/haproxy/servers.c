@@ -9,7 +9,8 @@
 
 #include <lauxlib.h>
 
-/* Key of a row's place in the dump: nothing that a script can write. */
+/* Key of the place of a row in the answer. Its address is a key that no script can make.
+ */
 static const char at_key;
 
 /* Upvalues of a row's metamethods. */
@@ -45,8 +46,8 @@ static void push_operational(lua_State *L, int64_t state)
 		lua_pushinteger(L, state);
 }
 
-/* The line of the row at index 1, without its LF; {NULL} for a row that pairs() has
- * filled. */
+/* The line of the row at index 1 in the answer, without its LF; {NULL, 0} for a row that
+ * pairs() has filled. */
 static struct span row_line(lua_State *L)
 {
 	struct span dump, line = {NULL, 0};
@@ -165,7 +166,7 @@ static void push_row_metatable(lua_State *L, const struct reply_columns *columns
 	lua_setfield(L, -2, "__metatable");
 }
 
-/* Has the row a field for each column? The values are read later, by their column. */
+/* Has the line a field for each column? Values are read later, by their column. */
 static bool is_row_of(struct span line, size_t columns)
 {
 	size_t blanks = 0;

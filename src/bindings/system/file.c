@@ -88,7 +88,7 @@ static int lfile_read(lua_State *L)
 /* Locks. */
 
 struct lock {
-	int fd; /* -1: released */
+	int fd; /* owned: holds the lock; -1: released */
 };
 
 static int lock_close(lua_State *L)
@@ -110,7 +110,7 @@ static int64_t check_slot(lua_State *L)
 	return slot;
 }
 
-/* lock(path, slot) -> Lock | nil, message, code; "BUSY" when it is held. */
+/* lock(path, slot) -> Lock | nil, message, code; "BUSY" where the slot is locked. */
 static int lfile_lock(lua_State *L)
 {
 	const char *path = args_path(L, 1);

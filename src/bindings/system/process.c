@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * process.c - the table `haplua.process`: this process, who started it, and the
- * service manager over it (the protocol of sd_notify(3)). */
+ * process.c - the table `haplua.process`: this process, its user, and its service manager
+ * (the protocol of sd_notify(3)). */
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/types.h"
@@ -59,7 +59,8 @@ static char state_of(lua_Integer pid)
 	if (!f)
 		return 0;
 	if (fgets(line, sizeof line, f)) {
-		const char *end = strrchr(line, ')'); /* the name may hold anything */
+		/* Behind the name, which may hold any bytes. */
+		const char *end = strrchr(line, ')');
 
 		state = end && end[1] == ' ' ? end[2] : 0;
 	}
@@ -118,7 +119,8 @@ static int send_notice(const char *address, const char *text, size_t n)
 	return rc;
 }
 
-/* notify(text) -> true | false (no service manager asked for it) | nil, message, code */
+/* notify(text) -> true | false (there is no service manager that expects it) | nil,
+ * message, code */
 static int lprocess_notify(lua_State *L)
 {
 	size_t n;

@@ -13,7 +13,7 @@
 /* A box of an iterator, which it owns; NULL: closed, or at the end. */
 #define DAYS_BOX "haplua.Days"
 
-/* The part of libical that is used. */
+/* The functions of libical that are used. */
 static struct {
 	bool tried, there;
 	uv_lib_t library;

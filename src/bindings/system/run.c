@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * run.c - run{...}: a child process, waited for like everything else. */
+ * run.c - run{...}: start a child process and wait for its end. */
 #include "os/child.h"
 #include "base/err.h"
 #include "sched/host.h"
@@ -65,7 +65,8 @@ static enum child_stream check_stream(lua_State *L, int index, const char *name)
 	return CHILD_INHERIT;
 }
 
-/* Push a word that C can take: a string without NUL. */
+/* The string without NUL at -1, which messages call `what`; a number becomes a string in
+ * its slot. */
 static const char *check_word(lua_State *L, const char *what)
 {
 	size_t n;
@@ -92,7 +93,7 @@ static char **push_argv(lua_State *L, int n)
 	return argv;
 }
 
-/* The name of a variable must be one that getenv() can find. */
+/* Raise where the value at `index` is no name that getenv() could find. */
 static void check_name(lua_State *L, int index)
 {
 	size_t n;
@@ -179,9 +180,9 @@ static int run_gc(lua_State *L)
 	return 0;
 }
 
-/* Have the child wake the running task, which is about to park (NULL: nobody). A
- * function that gets lines may yield from a coroutine of the script's, which then
- * outlives the task, or goes on in another. */
+/* Have the child wake task `t`, which is about to park; NULL: no task. A function that
+ * gets lines may yield from a coroutine of the script, which may then outlive the task,
+ * or go on in another one. */
 static void set_owner(struct child *c, struct task *t)
 {
 	c->wake = t ? task_wake : NULL;
@@ -319,7 +320,7 @@ static int lrun_run(lua_State *L)
 		o.input.p = lua_tolstring(L, SLOT_STDIN, &o.input.n);
 	if (!task_can_wait(L))
 		return task_park(L, 0, run_k); /* raises, before there is a child */
-	fflush(NULL); /* what was printed before comes before what it prints */
+	fflush(NULL); /* the script's output comes before the child's */
 	int rc = child_start(&r->child, &host_of(L)->loop, &o);
 
 	if (rc < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * terminal.c - the table `haplua.terminal`: lines from the person at the prompt.
- * libedit gives editing and history. It is looked for when the prompt starts, not linked:
- * a script never needs it, and without it the terminal's own line editing must do. */
+ * terminal.c - the table `haplua.terminal`: reads lines at the prompt.
+ * libedit gives editing and history. The prompt opens it, and the program is not linked
+ * with it: scripts never need it. Without it the terminal's own line editing remains. */
 #include "base/err.h"
 #include "sched/host.h"
 #include "luakit/error.h"
@@ -14,7 +14,7 @@
 
 #define READER_BOX "haplua.Reader"
 
-/* The part of libedit's readline interface that is used. */
+/* The functions of libedit's readline interface that are used. */
 static struct {
 	bool tried;
 	uv_lib_t library;
@@ -24,13 +24,13 @@ static struct {
 	int (*add_history)(const char *);
 } edit;
 
-/* The one reader at a time; libedit's callback has no argument of its own. */
+/* The reader, one at a time: libedit's callback has no argument that could name it. */
 static struct reader {
-	uv_poll_t *poll; /* owned while open, then by its close callback */
-	struct task *task;
-	char *line; /* owned: the line that has come */
-	bool ended; /* or the end of the input */
-	bool editing;
+	uv_poll_t *poll;   /* owned while open, then by its close callback */
+	struct task *task; /* borrowed: the task that waits */
+	char *line;        /* owned: the line that was read */
+	bool ended;        /* the input has ended */
+	bool editing;      /* libedit has the terminal */
 } * current;
 
 static bool find(const char *name, void *function)
@@ -168,10 +168,12 @@ static int lterminal_readline(lua_State *L)
 	return readline_k(L, LUA_OK, 0);
 }
 
-/* is_terminal(fd) -> does somebody look at this file descriptor? */
+/* is_terminal(fd) -> is this file descriptor a terminal? */
 static int lterminal_is_terminal(lua_State *L)
 {
-	lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+	lua_Integer fd = luaL_checkinteger(L, 1);
+
+	lua_pushboolean(L, fd == (int)fd && isatty((int)fd));
 	return 1;
 }
 

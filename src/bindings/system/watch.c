@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * watch.c - the table `haplua.watch`: wait until something happens to a file. */
+ * watch.c - the table `haplua.watch`: wait for events of files. */
 #include "base/err.h"
 #include "sched/host.h"
 #include "luakit/args.h"
@@ -18,7 +18,8 @@ struct lwatch {
 	struct task *waiter; /* borrowed: the task that waits, or NULL */
 };
 
-/* One wait under way. Lies in a userdata that is closed however the call ends. */
+/* A call of wait(). Lies in a userdata that is closed when the call ends, whichever way.
+ */
 struct wait {
 	struct lwatch *of;   /* borrowed: in SLOT_SELF; NULL: the wait is over */
 	struct clock *clock; /* borrowed */
@@ -42,7 +43,7 @@ static int lwatch_open(lua_State *L)
 	struct lwatch *lw = types_push(L, WATCH_BOX, sizeof *lw, 0);
 	int rc = watch_new(&lw->watch, &host_of(L)->loop);
 
-	if (rc == 0 && host_of(L)->clock.manual) /* listening holds up no virtual time */
+	if (rc == 0 && host_of(L)->clock.manual) /* virtual time does not wait for it */
 		uv_unref((uv_handle_t *)&lw->watch->poll);
 	return rc < 0 ? args_failure(L, rc, "inotify") : 1;
 }

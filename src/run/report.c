@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * report.c - exit statuses, and the printed form of errors. */
+#include "run/report.h"
+#include "base/err.h"
+#include "luakit/error.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+int report_status(lua_State *L, int error, int other, int signo)
+{
+	if (!error_is(L, error))
+		return other;
+	int top = lua_gettop(L);
+	const char *name =
+		lua_getfield(L, error, "kind") == LUA_TSTRING ? lua_tostring(L, -1) : "";
+	const struct error_kind *kind = err_kind_find(name);
+
+	if (strcmp(name, "interrupted") == 0 &&
+	    lua_getfield(L, error, "signal") == LUA_TNUMBER)
+		signo = (int)lua_tointeger(L, -1);
+	lua_settop(L, top);
+	if (kind && strcmp(kind->name, "interrupted") == 0 && signo)
+		return 128 + signo;
+	return kind ? kind->exit : EXIT_FAILED;
+}
+
+int report_returned(lua_State *L, int result)
+{
+	if (!lua_isinteger(L, result))
+		return EXIT_DONE;
+	lua_Integer status = lua_tointeger(L, result);
+
+	return status >= 0 && status <= 255 ? (int)status : EXIT_FAILED;
+}
+
+/* The higher one, but that EXIT_WOULD_CHANGE is no failure. */
+int report_worse(int a, int b)
+{
+	if (a == EXIT_WOULD_CHANGE || b == EXIT_WOULD_CHANGE)
+		return a == EXIT_DONE || b == EXIT_DONE || a == b ? EXIT_WOULD_CHANGE
+		       : a == EXIT_WOULD_CHANGE                   ? b
+								  : a;
+	return a > b ? a : b;
+}
+
+/* (error) -> its text, made visible; lines after the first are indented, so that none of
+ * them looks like another message. For a protected call: a script's __tostring may do
+ * anything. */
+static int text_of_error(lua_State *L)
+{
+	struct span rest, line;
+	const char *before = "";
+	luaL_Buffer b;
+
+	rest.p = luaL_tolstring(L, 1, &rest.n);
+	luaL_buffinit(L, &b);
+	while (span_word(&rest, '\n', &line)) {
+		while (line.n > 0 && *line.p == '\t')
+			line = (struct span){line.p + 1, line.n - 1};
+		if (line.n == 0)
+			continue;
+		luaL_addstring(&b, before);
+		error_push_visible(L, line, SIZE_MAX);
+		luaL_addvalue(&b);
+		before = "\n    ";
+	}
+	luaL_pushresult(&b);
+	return 1;
+}
+
+void report_print(lua_State *L, int index, FILE *to)
+{
+	int top = lua_gettop(L);
+
+	lua_pushcfunction(L, text_of_error);
+	lua_pushvalue(L, index);
+	if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+		fprintf(to, "haplua: %s\n", lua_tostring(L, -1));
+	else
+		fprintf(to, "haplua: an error that has no text (a %s)\n",
+			luaL_typename(L, index));
+	lua_settop(L, top);
+}
+
+static int report_error_k(lua_State *L, int status, lua_KContext context)
+{
+	struct report *r = (struct report *)context;
+	int trace = r->error + 1, advice = r->error + 2;
+
+	if (status != LUA_OK && status != LUA_YIELD) {
+		lua_settop(L, trace);
+		lua_pushnil(L);
+	}
+	fflush(stdout);
+	if (r->target)
+		fprintf(r->to, "%s: ", r->target);
+	report_print(L, r->error, r->to);
+	r->missing = false;
+	if (lua_isstring(L, advice))
+		fprintf(r->to, "%s\n", lua_tostring(L, advice));
+	if (lua_isstring(L, trace) && lua_rawlen(L, trace) > 0)
+		fprintf(r->to, "  raised at%s\n", lua_tostring(L, trace));
+	return 0;
+}
+
+int report_error(lua_State *L, struct report *r)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "haplua.host.advice");
+	int status = lua_pcall(L, 1, 1, 0);
+
+	if (status == LUA_OK) {
+		lua_pushvalue(L, r->error);
+		status = lua_pcallk(L, 1, 1, 0, (lua_KContext)r, report_error_k);
+	}
+	return report_error_k(L, status, (lua_KContext)r);
+}
