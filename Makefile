@@ -109,7 +109,7 @@ $(PRELOADED):
 .PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page
 check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
 
-check-unit: $(UNITS) ## unit tests in C
+check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets
 	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
 
 check-lua: $(BIN) $(B)/fake $(B)/names.so ## test the host and the library against a scripted HAProxy

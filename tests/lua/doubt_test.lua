@@ -219,9 +219,8 @@ describe("a change without an answer", function()
     })
     local live = { patterns = {}, state = { list = { id = 9999, curr_ver = 0 }, text = "" } }
     local wish = { patterns = { "^/a", "^/b" }, info = { keys = {}, values = {} } }
-    local problem = support.failure(require("haplua.haproxy.switch").apply, haproxy.connect(fake.address),
-      { acl = "#9999" }, live,
-      wish, {})
+    local apply = require("haplua.haproxy.switch").apply
+    local problem = support.failure(apply, haproxy.connect(fake.address), { acl = "#9999" }, live, wish, {})
     assert.matches("^commit acl", problem.command)
     assert.same({ 1, "haplua maint status" }, { problem.in_doubt, problem.look })
     assert.matches("sent again, with\n    haplua maint status", require("haplua.host.advice")(

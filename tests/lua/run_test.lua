@@ -237,7 +237,7 @@ end)
 describe("a function that gets a child's lines", function()
   it("may yield from a coroutine that goes on in another task", function()
     local co
-    local line = task.spawn(function()
+    local first = task.spawn(function()
       co = coroutine.create(function()
         return run({
           "sh", "-c", "echo a; sleep 0.1; echo b; sleep 0.1; exit 5",
