@@ -50,23 +50,25 @@ const struct error_kind *err_kind_find(const char *name)
 static const struct {
 	int code;
 	const char *kind, *text;
-} codes[] = {{UV_ENOMEM, "memory", "not enough memory"},
-	     {UV_EAI_MEMORY, "memory", "out of memory"},
+} codes[] = {
 #define CODE(name, number, kind, text) {name, kind, text},
-	     ERR_MAP(CODE)};
+	ERR_MAP(CODE){UV_ENOMEM, "memory", "not enough memory"},
+	{UV_EAI_MEMORY, "memory", "out of memory"},
+};
 
 /* uv_strerror() and uv_err_name() would allocate, and lose, a text for a code that they
  * do not know. */
-static const struct {
-	int code;
+static const struct system_code {
 	const char *name, *text;
-} system_codes[] = {{HAP_ENOMEM, "ENOMEM", NULL},
-#define SYSTEM(name, text) {UV_##name, #name, text},
-		    UV_ERRNO_MAP(SYSTEM)};
+	int code;
+} system_codes[] = {
+#define SYSTEM(name, text) {#name, text, UV_##name},
+	UV_ERRNO_MAP(SYSTEM){NULL, NULL, 0},
+};
 
 enum {
 	CODES = sizeof codes / sizeof *codes,
-	SYSTEM_CODES = sizeof system_codes / sizeof *system_codes
+	SYSTEM_CODES = sizeof system_codes / sizeof *system_codes - 1
 };
 
 const char *err_kind(int rc)
@@ -92,8 +94,18 @@ const char *err_text(int rc)
 
 const char *err_name(int rc)
 {
+	if (rc == HAP_ENOMEM)
+		return "ENOMEM";
 	for (size_t i = 0; i < SYSTEM_CODES; i++)
 		if (system_codes[i].code == rc)
 			return system_codes[i].name;
 	return "UNKNOWN";
+}
+
+int err_code(const char *name)
+{
+	const struct system_code *system =
+		typo_exact(name, system_codes, sizeof *system_codes);
+
+	return system ? system->code : UV_EIO;
 }

@@ -56,22 +56,6 @@ static void fake_transport(struct request *r)
 		request_answer(r, (struct span){0}, HAP_ENOMEM);
 }
 
-static int code_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		int rc;
-	} codes[] = {{"ECONNREFUSED", -ECONNREFUSED},
-		     {"ENOENT", -ENOENT},
-		     {"ECONNRESET", -ECONNRESET},
-		     {"EACCES", -EACCES}};
-
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-		if (strcmp(name, codes[i].name) == 0)
-			return codes[i].rc;
-	return -EIO;
-}
-
 /* (request *) -> calls fn(address, bytes, put_off), which returns the answer's bytes; or
  * nil, seconds to ask again after; or nil, nil, the name of a system error. */
 static int answer(lua_State *L)
@@ -95,7 +79,7 @@ static int answer(lua_State *L)
 	else if (!lua_isnil(L, 3))
 		seconds = luaL_checknumber(L, 3);
 	else
-		rc = code_of(luaL_checkstring(L, 4));
+		rc = err_code(luaL_checkstring(L, 4));
 	*box = NULL;
 	if (rc == 0 && !bytes.p)
 		request_ask_later(r, clock_after(r->target->clock, seconds));
