@@ -2,9 +2,9 @@
  *
  * err.c - what each code means to a script, and its text. */
 #include "base/err.h"
-#include "base/typo.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <uv.h>
 
 const struct error_kind error_kinds[ERROR_KINDS + 1] = {
@@ -44,7 +44,11 @@ const struct error_kind error_kinds[ERROR_KINDS + 1] = {
 
 const struct error_kind *err_kind_find(const char *name)
 {
-	return typo_exact(name, error_kinds, sizeof *error_kinds);
+	const struct error_kind *kind = error_kinds;
+
+	while (kind->name && strcmp(kind->name, name) != 0)
+		kind++;
+	return kind->name ? kind : NULL;
 }
 
 static const struct {
@@ -58,17 +62,16 @@ static const struct {
 
 /* uv_strerror() and uv_err_name() would allocate, and lose, a text for a code that they
  * do not know. */
-static const struct system_code {
-	const char *name, *text;
+static const struct {
 	int code;
+	const char *name, *text;
 } system_codes[] = {
-#define SYSTEM(name, text) {#name, text, UV_##name},
-	UV_ERRNO_MAP(SYSTEM){NULL, NULL, 0},
-};
+#define SYSTEM(name, text) {UV_##name, #name, text},
+	UV_ERRNO_MAP(SYSTEM)};
 
 enum {
 	CODES = sizeof codes / sizeof *codes,
-	SYSTEM_CODES = sizeof system_codes / sizeof *system_codes - 1
+	SYSTEM_CODES = sizeof system_codes / sizeof *system_codes
 };
 
 const char *err_kind(int rc)
@@ -104,8 +107,8 @@ const char *err_name(int rc)
 
 int err_code(const char *name)
 {
-	const struct system_code *system =
-		typo_exact(name, system_codes, sizeof *system_codes);
-
-	return system ? system->code : UV_EIO;
+	for (size_t i = 0; i < SYSTEM_CODES; i++)
+		if (strcmp(system_codes[i].name, name) == 0)
+			return system_codes[i].code;
+	return UV_EIO;
 }

@@ -14,7 +14,6 @@
 #include "luakit/types.h"
 #include "net/request.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -27,18 +26,18 @@
 struct settle {
 	struct test *test; /* NULL: not in its list */
 	struct task *task;
-	struct settle *next;
+	LIST_ENTRY(settle) link;
 	bool step; /* first let the time go on to the next timer */
 	bool moved, over;
 };
 
 struct test {
 	struct host_test base;
-	struct buf queue;        /* of struct request *, a reference each */
-	struct settle *settling; /* borrowed list */
-	struct task *guarded;    /* counted: cancelled once `limit` has come; or NULL */
-	uint64_t limit;          /* real monotonic instant */
-	bool late;               /* it has come */
+	struct buf queue; /* of struct request *, a reference each */
+	LIST_HEAD(, settle) settling;
+	struct task *guarded; /* counted: cancelled once `limit` has come; or NULL */
+	uint64_t limit;       /* real monotonic instant */
+	bool late;            /* it has come */
 };
 
 static struct test *test_of(struct host *host)
@@ -98,7 +97,7 @@ static void serve_one(lua_State *L, struct request *r)
 		lua_pop(L, 1);
 	}
 	if (r)
-		request_answer(r, (struct span){0}, -EIO);
+		request_answer(r, (struct span){0}, UV_EIO);
 }
 
 static void let_go(struct test *t)
@@ -130,11 +129,7 @@ static void settle_leave(struct settle *s)
 {
 	if (!s->test)
 		return;
-	struct settle **link = &s->test->settling;
-
-	while (*link != s)
-		link = &(*link)->next;
-	*link = s->next;
+	LIST_REMOVE(s, link);
 	s->test = NULL;
 }
 
@@ -143,8 +138,8 @@ static bool wake_settled(struct test *t, bool last)
 {
 	bool woken = false;
 
-	for (struct settle *s = t->settling, *next; s; s = next) {
-		next = s->next;
+	for (struct settle *s = LIST_FIRST(&t->settling), *next; s; s = next) {
+		next = LIST_NEXT(s, link);
 		if (s->step && !last)
 			continue;
 		s->over = woken = true;
@@ -178,7 +173,9 @@ static bool still(struct host *host)
 		return true;
 	if (next == CLOCK_NEVER)
 		return wake_settled(t, true);
-	for (struct settle *s = t->settling; s; s = s->next) {
+	struct settle *s;
+
+	LIST_FOREACH (s, &t->settling, link) {
 		s->step = false;
 		s->moved = true;
 	}
@@ -215,8 +212,7 @@ static int settle(lua_State *L, bool step)
 	luaL_setmetatable(L, SETTLE_BOX);
 	lua_toclose(L, 1);
 	s->test = t;
-	s->next = t->settling;
-	t->settling = s;
+	LIST_INSERT_HEAD(&t->settling, s, link);
 	return settle_k(L, LUA_OK, 0);
 }
 
