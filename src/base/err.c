@@ -54,19 +54,20 @@ const struct error_kind *err_kind_find(const char *name)
 static const struct {
 	int code;
 	const char *kind, *text;
-} codes[] = {{UV_ENOMEM, "memory", "not enough memory"},
-	     {UV_EAI_MEMORY, "memory", "out of memory"},
+} codes[] = {
 #define CODE(name, number, kind, text) {name, kind, text},
-	     ERR_MAP(CODE)};
+	ERR_MAP(CODE){UV_ENOMEM, "memory", "not enough memory"},
+	{UV_EAI_MEMORY, "memory", "out of memory"},
+};
 
 /* uv_strerror() and uv_err_name() would allocate, and lose, a text for a code that they
  * do not know. */
 static const struct {
 	int code;
 	const char *name, *text;
-} system_codes[] = {{HAP_ENOMEM, "ENOMEM", NULL},
+} system_codes[] = {
 #define SYSTEM(name, text) {UV_##name, #name, text},
-		    UV_ERRNO_MAP(SYSTEM)};
+	UV_ERRNO_MAP(SYSTEM)};
 
 enum {
 	CODES = sizeof codes / sizeof *codes,
@@ -96,8 +97,18 @@ const char *err_text(int rc)
 
 const char *err_name(int rc)
 {
+	if (rc == HAP_ENOMEM)
+		return "ENOMEM";
 	for (size_t i = 0; i < SYSTEM_CODES; i++)
 		if (system_codes[i].code == rc)
 			return system_codes[i].name;
 	return "UNKNOWN";
+}
+
+int err_code(const char *name)
+{
+	for (size_t i = 0; i < SYSTEM_CODES; i++)
+		if (strcmp(system_codes[i].name, name) == 0)
+			return system_codes[i].code;
+	return UV_EIO;
 }

@@ -88,4 +88,7 @@ const char *err_text(int rc);
 /* The system's name for one of libuv's codes: "ENOENT". */
 const char *err_name(int rc);
 
+/* libuv's code of this name; UV_EIO where there is none. */
+int err_code(const char *name);
+
 #endif

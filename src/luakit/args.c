@@ -7,6 +7,8 @@
 #include "luakit/error.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* No table has more options than this. */
 #define OPTIONS_MAX 16
@@ -57,20 +59,15 @@ int args_length(lua_State *L, int index, const char *what)
 /* Raise: the value at -1 of this option has another type. */
 static void wrong_type(lua_State *L, const struct args_option *option)
 {
-	int top = lua_gettop(L), given = lua_type(L, -1);
+	const char *expected = "", *given = luaL_typename(L, -1);
 
-	luaL_checkstack(L, 8, NULL);
-	lua_pushliteral(L, "");
-	for (int type = LUA_TBOOLEAN; type <= LUA_TFUNCTION; type++) {
-		if (!(option->types & 1u << type))
-			continue;
-		lua_pushfstring(L, "%s%s%s", lua_tostring(L, top + 1),
-				*lua_tostring(L, top + 1) ? " or " : "a ",
-				lua_typename(L, type));
-		lua_replace(L, top + 1);
-	}
-	error_misuse(L, "%s: %s expected, got %s", option->name, lua_tostring(L, top + 1),
-		     lua_typename(L, given));
+	luaL_checkstack(L, LUA_MINSTACK, NULL);
+	for (int type = LUA_TBOOLEAN; type <= LUA_TFUNCTION; type++)
+		if (option->types & 1u << type)
+			expected = lua_pushfstring(L, "%s%s%s", expected,
+						   *expected ? " or " : "a ",
+						   lua_typename(L, type));
+	error_misuse(L, "%s: %s expected, got %s", option->name, expected, given);
 }
 
 /* Raise where the key at -2 is no known option. */
@@ -111,7 +108,6 @@ void args_push_options(lua_State *L, int index, const struct args_option *known,
 
 mode_t args_mode(lua_State *L, int index, mode_t absent)
 {
-	unsigned mode = 0;
 	size_t n;
 
 	if (lua_isnil(L, index))
@@ -121,7 +117,5 @@ mode_t args_mode(lua_State *L, int index, mode_t absent)
 	if (n < 3 || n > 4 || strspn(text, "01234567") != n)
 		error_misuse(L, "mode: three or four octal digits in a string expected, "
 				"such as \"0640\"");
-	for (size_t i = 0; i < n; i++)
-		mode = mode * 8 + (unsigned)(text[i] - '0');
-	return (mode_t)mode;
+	return (mode_t)strtoul(text, NULL, 8);
 }

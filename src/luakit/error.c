@@ -275,8 +275,6 @@ int luaopen_haplua_error(lua_State *L)
 	luaL_newmetatable(L, ERROR_OBJECT);
 	lua_pushcfunction(L, error_tostring);
 	lua_setfield(L, -2, "__tostring");
-	lua_pushliteral(L, ERROR_OBJECT);
-	lua_setfield(L, -2, "__name");
 	lua_pop(L, 1);
 	luaL_newlib(L, functions);
 	push_kinds(L);

@@ -22,10 +22,12 @@ static struct {
 	int64_t since; /* milliseconds */
 } state;
 
-static void handle(int signo, const siginfo_t *info)
+static void on_caught(int signo, siginfo_t *info, void *context)
 {
+	int saved = errno;
 	struct timespec ts;
 
+	(void)context;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	int64_t now = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 
@@ -42,14 +44,6 @@ static void handle(int signo, const siginfo_t *info)
 	state.typed = info->si_code == SI_KERNEL;
 	state.user.in_handler();
 	uv_async_send(&state.async);
-}
-
-static void on_caught(int signo, siginfo_t *info, void *context)
-{
-	int saved = errno;
-
-	(void)context;
-	handle(signo, info);
 	errno = saved;
 }
 

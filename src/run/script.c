@@ -79,16 +79,13 @@ static void push_path(lua_State *L, const char *script)
 
 static void load_file(lua_State *L, const char *script)
 {
-	int rc;
-
 	push_path(L, script);
 	const char *path = lua_tostring(L, -1);
 
 	if (access(path, R_OK) != 0)
 		luaL_error(L, "cannot read %s: %s", path, strerror(errno));
 	globals_folder(L, path);
-	rc = luaL_loadfile(L, path);
-	if (rc != LUA_OK)
+	if (luaL_loadfile(L, path) != LUA_OK)
 		lua_error(L);
 	lua_remove(L, -2);
 }
@@ -106,19 +103,19 @@ static void load_chunk(lua_State *L, const struct options *options)
 {
 	int rc = LUA_OK;
 
+	if (options->script && !builtin(options) && strcmp(options->script, "-") != 0) {
+		load_file(L, options->script);
+		return;
+	}
+	globals_folder(L, "./");
 	if (options->chunk) {
-		globals_folder(L, "./");
 		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
 	} else if (builtin(options)) {
-		globals_folder(L, "./");
 		lua_getglobal(L, "require");
 		lua_pushstring(L, builtin(options));
 		lua_call(L, 1, 1);
-	} else if (strcmp(options->script, "-") == 0) {
-		globals_folder(L, "./");
-		rc = luaL_loadfile(L, NULL);
 	} else {
-		load_file(L, options->script);
+		rc = luaL_loadfile(L, NULL);
 	}
 	if (rc != LUA_OK)
 		lua_error(L);

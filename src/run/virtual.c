@@ -14,7 +14,6 @@
 #include "luakit/types.h"
 #include "net/request.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -28,7 +27,7 @@
 struct settle {
 	struct test *test; /* NULL: not in its list */
 	struct task *task;
-	struct settle *next;
+	LIST_ENTRY(settle) link;
 	bool step;  /* first let time move on to the next timer */
 	bool moved; /* time has moved on */
 	bool over;  /* the wait is over */
@@ -36,11 +35,11 @@ struct settle {
 
 struct test {
 	struct host_test base;
-	struct buf queue;        /* of struct request *, a reference each */
-	struct settle *settling; /* borrowed list */
-	struct task *guarded;    /* counted: cancelled at `limit`; or NULL */
-	uint64_t limit;          /* instant of the real monotonic clock */
-	bool late;               /* `guarded` was cancelled */
+	struct buf queue; /* of struct request *, a reference each */
+	LIST_HEAD(, settle) settling;
+	struct task *guarded; /* counted: cancelled at `limit`; or NULL */
+	uint64_t limit;       /* instant of the real monotonic clock */
+	bool late;            /* `guarded` was cancelled */
 };
 
 static struct test *test_of(struct host *host)
@@ -56,22 +55,6 @@ static void fake_transport(struct request *r)
 	request_ref(r);
 	if (buf_add(&t->queue, &r, sizeof r) < 0)
 		request_answer(r, (struct span){0}, HAP_ENOMEM);
-}
-
-static int code_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		int rc;
-	} codes[] = {{"ECONNREFUSED", -ECONNREFUSED},
-		     {"ENOENT", -ENOENT},
-		     {"ECONNRESET", -ECONNRESET},
-		     {"EACCES", -EACCES}};
-
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-		if (strcmp(name, codes[i].name) == 0)
-			return codes[i].rc;
-	return -EIO;
 }
 
 /* (request *) -> calls fn(address, bytes, put_off), which returns the answer's bytes; or
@@ -97,7 +80,7 @@ static int answer(lua_State *L)
 	else if (!lua_isnil(L, 3))
 		seconds = luaL_checknumber(L, 3);
 	else
-		rc = code_of(luaL_checkstring(L, 4));
+		rc = err_code(luaL_checkstring(L, 4));
 	*box = NULL;
 	if (rc == 0 && !bytes.p)
 		request_ask_later(r, clock_after(r->target->clock, seconds));
@@ -116,7 +99,7 @@ static void serve_one(lua_State *L, struct request *r)
 		lua_pop(L, 1);
 	}
 	if (r)
-		request_answer(r, (struct span){0}, -EIO);
+		request_answer(r, (struct span){0}, UV_EIO);
 }
 
 static void let_go(struct test *t)
@@ -148,11 +131,7 @@ static void settle_leave(struct settle *s)
 {
 	if (!s->test)
 		return;
-	struct settle **link = &s->test->settling;
-
-	while (*link != s)
-		link = &(*link)->next;
-	*link = s->next;
+	LIST_REMOVE(s, link);
 	s->test = NULL;
 }
 
@@ -162,8 +141,8 @@ static bool wake_settled(struct test *t, bool last)
 {
 	bool woken = false;
 
-	for (struct settle *s = t->settling, *next; s; s = next) {
-		next = s->next;
+	for (struct settle *s = LIST_FIRST(&t->settling), *next; s; s = next) {
+		next = LIST_NEXT(s, link);
 		if (s->step && !last)
 			continue;
 		s->over = woken = true;
@@ -198,7 +177,9 @@ static bool still(struct host *host)
 		return true;
 	if (next == CLOCK_NEVER)
 		return wake_settled(t, true);
-	for (struct settle *s = t->settling; s; s = s->next) {
+	struct settle *s;
+
+	LIST_FOREACH (s, &t->settling, link) {
 		s->step = false;
 		s->moved = true;
 	}
@@ -235,8 +216,7 @@ static int settle(lua_State *L, bool step)
 	luaL_setmetatable(L, SETTLE_BOX);
 	lua_toclose(L, 1);
 	s->test = t;
-	s->next = t->settling;
-	t->settling = s;
+	LIST_INSERT_HEAD(&t->settling, s, link);
 	return settle_k(L, LUA_OK, 0);
 }
 

@@ -94,6 +94,8 @@ static void system_codes_have_the_systems_names(void **state)
 	assert_string_equal(err_name(UV_ENOENT), "ENOENT");
 	assert_string_equal(err_name(HAP_ENOMEM), "ENOMEM");
 	assert_string_equal(err_name(-12345678), "UNKNOWN");
+	assert_int_equal(err_code("ECONNRESET"), UV_ECONNRESET);
+	assert_int_equal(err_code("UNHEARD"), UV_EIO);
 }
 
 int main(void)
