@@ -18,8 +18,8 @@ static struct {
 	struct signals_user user;
 	struct sigaction before[SIGNALS], before_alarm;
 	volatile sig_atomic_t signo, typed, reported;
-	bool alarm;    /* it may ring yet */
-	int64_t since; /* milliseconds */
+	volatile sig_atomic_t alarm; /* it may ring yet */
+	int64_t since;               /* milliseconds */
 } state;
 
 static void on_caught(int signo, siginfo_t *info, void *context)
@@ -42,7 +42,7 @@ static void on_caught(int signo, siginfo_t *info, void *context)
 	state.since = now;
 	state.signo = signo;
 	state.typed = info->si_code == SI_KERNEL;
-	state.user.in_handler();
+	signals_alarm(state.user.patience);
 	uv_async_send(&state.async);
 	errno = saved;
 }
@@ -52,7 +52,7 @@ static void on_alarm(int signo)
 	int saved = errno;
 
 	(void)signo;
-	state.user.in_handler();
+	state.user.in_alarm();
 	errno = saved;
 }
 

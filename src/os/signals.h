@@ -2,20 +2,22 @@
  *
  * signals.h - SIGINT, SIGTERM, SIGHUP, and an alarm for those who compute.
  * Signals belong to the process, so this module is one of the two places with static
- * state. It knows no Lua: its user says what is to be done inside a handler. */
+ * state. It knows no Lua: its user says what an alarm does. */
 #ifndef HAP_SIGNALS_H
 #define HAP_SIGNALS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 struct signals_user {
 	/* Called once for each signal, from the loop or from signals_flush(). */
 	void (*on_signal)(void *owner, int signo);
-	/* Called inside the handler of a signal or an alarm: only what signal-safety(7)
-	 * allows. */
-	void (*in_handler)(void);
+	/* Called inside the handler of an alarm: only what signal-safety(7) allows. */
+	void (*in_alarm)(void);
 	void *owner;
+	int64_t patience; /* ns from a signal to the alarm, where no other was set since
+			   */
 };
 
 /* Catch SIGINT, SIGTERM and SIGHUP (those that were not ignored when the program began)

@@ -247,6 +247,8 @@ static uint64_t next_due(const struct task *t)
 
 	if (has_expired(t, at))
 		at = CLOCK_NEVER;
+	if (t->pending_error)
+		at = clock_now(t->s->clock);
 	for (const struct task *up = t; up; up = up->parent) {
 		for (const struct deadline *d = LIST_FIRST(&up->deadlines); d;
 		     d = LIST_NEXT(d, link))
@@ -260,11 +262,13 @@ static uint64_t next_due(const struct task *t)
 
 void cancel_watch(const struct task *t)
 {
+	signals_flush();
 	uint64_t at = next_due(t);
 
 	if (at == CLOCK_NEVER || t->s->clock->manual)
 		return;
-	uint64_t now = clock_now(t->s->clock);
+	uint64_t now = clock_now(t->s->clock), left = at > now ? at - now : 0;
 
-	signals_alarm(at > now ? (int64_t)(at - now) : 1);
+	if (left < INT64_MAX / 2)
+		signals_alarm((int64_t)left + CANCEL_COMPUTE_NS);
 }

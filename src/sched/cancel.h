@@ -2,7 +2,7 @@
  *
  * cancel.h - what ends a task from outside: a signal, cancel_task(), a deadline.
  * Others mark the task and wake it. The task itself raises the error: at its next wait,
- * or, where it computes without waiting, at its next instruction.
+ * or, where it computes without waiting for CANCEL_COMPUTE_NS, at its next instruction.
  *
  * From the raise on, cleanups have CANCEL_GRACE_SECONDS. After that every wait and every
  * instruction of the task raises the error again, until the task has ended or has left
@@ -14,6 +14,11 @@
 #include "sched/task.h"
 
 #define CANCEL_GRACE_SECONDS 5.0
+
+/* A task that computes has so long to reach its next wait before the error is raised
+ * between two instructions. Most tasks do: so an error seldom falls between a change of
+ * HAProxy and the variable that would undo it. */
+#define CANCEL_COMPUTE_NS (INT64_C(100) * 1000 * 1000)
 
 /* Have `t` raise `interrupted`; its children follow when it fails. Nothing happens to a
  * task that was cancelled before. Does not wait and does not raise. */

@@ -77,7 +77,8 @@ static void turn(struct host *host)
 
 int host_loop(struct host *host)
 {
-	struct signals_user user = {on_signal, cancel_stop_running, host};
+	struct signals_user user = {on_signal, cancel_stop_running, host,
+				    CANCEL_COMPUTE_NS};
 	int rc = signals_start(&host->loop, &user);
 
 	if (rc < 0)

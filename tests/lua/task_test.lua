@@ -528,6 +528,25 @@ describe("task.deadline", function()
     task.sleep(0)
   end)
 
+  it("is raised at the next wait, where a task reaches one soon", function()
+    -- Used to be raised between any two instructions: also between a change and the variable that undoes it.
+    local reached
+    for _ = 1, 50 do
+      local err = failure(task.deadline, 0.001, function()
+        local over = task.now() + 0.005
+        repeat
+        until task.now() > over
+        reached = true
+        task.sleep(3600)
+      end)
+      assert.equal("timeout", err.kind)
+      if reached then
+        break
+      end
+    end
+    assert.is_true(reached)
+  end)
+
   it("ends a loop that eats every error", function()
     local err = failure(task.deadline, 0.001, function()
       while true do
