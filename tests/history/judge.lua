@@ -10,6 +10,8 @@
 local M = {
   ---@type history.Judge?  the latest
   current = nil,
+  ---@type function?  task:wait() as it was before begin()
+  wait = nil,
   ---@type table<any, history.Record>  by the handle of a task
   record_of = setmetatable({}, { __mode = "k" }),
 }
@@ -117,7 +119,7 @@ function Judge:deadline(seconds, fn, ...)
   local name = ("%g"):format(seconds)
   self.deadlines[name] = (self.deadlines[name] or 0) + 1
   local _ <close> = at_end(function(err)
-    if err ~= nil then
+    if seconds_of(err) == name then
       self.left[err] = true
     end
     self.deadlines[name] = self.deadlines[name] - 1
@@ -191,10 +193,11 @@ local function note_lines(judge, options)
   return run(options)
 end
 
---- Look at what wait() returns, for the judge that is in force.
-local function note_waits()
+--- Once in a process: have wait() look at what it returns, for the judge that is in force.
+function M.begin()
   local methods = debug.getmetatable(task.spawn(function() end)).__index
   local wait = methods.wait
+  M.wait = wait
   function methods.wait(handle)
     local record = M.record_of[handle]
     if not record then
@@ -208,9 +211,6 @@ end
 ---@param is_virtual boolean  is time virtual?
 ---@return history.Judge
 function M.new(folder, is_virtual)
-  if not M.current then
-    note_waits()
-  end
   local judge = setmetatable({
     is_virtual = is_virtual,
     records = {}, owner = setmetatable({}, { __mode = "k" }), heard = {}, left = {}, deadlines = {},

@@ -38,12 +38,22 @@ local function answer(address, _, put_off)
   return nil, nil, name == "reset" and "ECONNRESET" or "ENOENT"
 end
 
--- A finalizer runs in the task that happens to allocate, and what it spawns is that task's child. So the player allocates
--- while the collector stands still, and collects in tasks of their own.
+-- A finalizer runs in the task that happens to allocate, and what it spawns is that task's child. So the player itself
+-- allocates only while the collector stands still; what waits for a history, and what collects, are tasks of their own.
 
 local function set_collector(mode)
   collectgarbage("incremental", 1000, 100, 13)
   collectgarbage(mode)
+end
+
+--- Call in a task of its own, and wait for its end, and for that of all that it spawns.
+local function apart(fn)
+  local shield = task.spawn(function()
+    fn()
+    set_collector("stop")
+  end)
+  pcall(task.deadline, LIMIT + GRACE + GRACE, judge.wait, shield)
+  set_collector("stop")
 end
 
 --- What a history's root does.
@@ -56,24 +66,23 @@ end
 
 --- Wait for the end of a task of the history; after LIMIT seconds it is cancelled.
 local function wait_for(root, seen)
-  local ok, err = pcall(seen.deadline, seen, LIMIT, root.wait, root)
-  set_collector("stop")
-  seen:hearing(ok, err)
+  seen:hearing(pcall(seen.deadline, seen, LIMIT, root.wait, root))
   if not root:done() then
     root:cancel()
     pcall(task.deadline, GRACE, root.wait, root)
-    set_collector("stop")
   end
 end
 
 --- Collect what a history left, as long as there are finalizers that have not run.
 local function sweep(seen)
   for _ = 1, 5 do
-    local collector = seen:spawn(function()
-      collectgarbage()
-      collectgarbage()
+    apart(function()
+      local collector = seen:spawn(function()
+        collectgarbage()
+        collectgarbage()
+      end)
+      wait_for(collector, seen)
     end)
-    wait_for(collector, seen)
     if seen.unfinalized <= 0 then
       break
     end
@@ -97,10 +106,13 @@ end
 --- Play a program. Returns what was wrong, or nil.
 local function play(text)
   local seen = judge.new(folder, is_virtual)
-  local root = seen:spawn(whole(assert(load(text, "=history", "t", seen.env))))
-  wait_for(root, seen)
-  sweep(seen)
+  local root
+  apart(function()
+    root = seen:spawn(whole(assert(load(text, "=history", "t", seen.env))))
+    wait_for(root, seen)
+  end)
   if root:done() then
+    sweep(seen)
     look_around(seen)
   end
   return seen:verdict()
@@ -115,20 +127,19 @@ local function play_run(text, seed)
   f:close()
   set_collector("restart")
   local script, root = virtual.start(path, {}, { folder .. "/ok" })
-  task.sleep(({ 0, 0.001, 0.1, 5, 20, 100 })[seed % 6 + 1])
-  if seed // 6 % 2 == 1 then
-    virtual.abandon(root)
-  else
-    script:stop(15)
-  end
-  pcall(task.deadline, GRACE, root.wait, root)
+  apart(function()
+    task.sleep(({ 0, 0.001, 0.1, 5, 20, 100 })[seed % 6 + 1])
+    if seed // 6 % 2 == 1 then
+      virtual.abandon(root)
+    else
+      script:stop(15)
+    end
+    pcall(task.deadline, GRACE, root.wait, root)
+  end)
   local complaint = not root:done() and "the run does not end" or nil
-  set_collector("stop")
   script:close()
   for _ = 1, 5 do
-    local collector = task.spawn(collectgarbage)
-    pcall(collector.wait, collector)
-    set_collector("stop")
+    apart(function() collectgarbage() end)
   end
   return complaint
 end
@@ -150,6 +161,7 @@ local function one(name, text)
 end
 
 local function main()
+  judge.begin()
   set_collector("stop")
   if is_virtual then
     require("haplua.virtual").answer(answer)
