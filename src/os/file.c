@@ -22,10 +22,14 @@
 int file_create(const char *path, mode_t type, mode_t mode)
 {
 	mode_t mask = umask(0);
-	int rc = type == S_IFDIR ? mkdir(path, mode) : mknod(path, type | mode, 0);
+	int fd = type == S_IFDIR
+			 ? mkdir(path, mode)
+			 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	int rc = fd < 0 ? -errno : 0;
 
-	rc = rc < 0 ? -errno : 0;
 	umask(mask);
+	if (type != S_IFDIR && fd >= 0)
+		close(fd);
 	return rc;
 }
 
