@@ -33,7 +33,7 @@ end
 ---@field left integer  statements that may still be made
 ---@field depth integer
 ---@field count integer  distinguishes errors and deadlines from each other
----@field inside table<string, boolean>  what surrounds the next statement: "coroutine", "handler", "finalizer"
+---@field inside table<string, boolean>  what surrounds the next statement: "coroutine", "finalizer"
 ---@field nesting table[]  the kinds of statements that hold others
 ---@field simple table[]  and those that do not
 ---@field weights table<table, number>  by kind
@@ -77,7 +77,7 @@ local function choose(g, kinds)
 end
 
 local function statement(g)
-  local nests = g.left > 1 and g.random(100) <= NESTING[g.depth] and not g.inside.handler
+  local nests = g.left > 1 and g.random(100) <= NESTING[g.depth]
   g.left = g.left - 1
   local kind = choose(g, nests and g.nesting or g.simple)
   return kind and kind.make(g) or { "task.sleep(0)" }
@@ -85,7 +85,7 @@ end
 
 --- A block of up to n statements that stands within another statement.
 ---@param n integer
----@param inside? string  "coroutine", "handler" (of xpcall: holds no nesting ones), "finalizer"; "task": none of these
+---@param inside? string  "coroutine", "finalizer"; "task": none of these
 function Generator:block(n, inside)
   local before = self.inside
   if inside then
