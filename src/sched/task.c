@@ -52,8 +52,8 @@ void task_leave_wait(struct task *t)
 		return;
 	LIST_REMOVE(t, co_waiters);
 	t->waits_for = NULL;
-	if (ended->failed && !ended->heard && LIST_EMPTY(&ended->waiters) &&
-	    ended->parent)
+	if (ended->state == TASK_DONE && ended->failed && !ended->heard &&
+	    LIST_EMPTY(&ended->waiters) && ended->parent)
 		task_wake(ended->parent);
 }
 

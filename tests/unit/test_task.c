@@ -106,8 +106,10 @@ static const char *result_of(const char *chunk)
 {
 	struct task *t = spawn(chunk);
 
-	while (t->state != TASK_DONE)
+	for (int turns = 0; t->state != TASK_DONE; turns++) {
+		assert_true(turns < 10000); /* else tasks wake each other for ever */
 		turn();
+	}
 	const char *text = lua_gettop(t->L) > 0 ? luaL_tolstring(t->L, 1, NULL) : "";
 
 	if (t->failed)
@@ -369,6 +371,18 @@ static void a_quiet_wait_is_not_broken_off_and_renews_the_grace(void **state)
 		"interrupted");
 }
 
+static void a_parent_that_closes_a_failed_child_sleeps_until_it_is_done(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		result_of("local p = task.spawn(function() task.spawn(function() "
+			  "  pcall(task.sleep, 9) task.sleep(2) end) end) "
+			  "task.spawn(task.sleep, 0.1) task.sleep(0) "
+			  "local from = task.now() do local _ <close> = p end "
+			  "return task.now() - from"),
+		"2.0");
+}
+
 static void a_task_that_failed_keeps_its_error_for_all(void **state)
 {
 	(void)state;
@@ -396,6 +410,7 @@ int main(void)
 		TEST(a_grace_is_time_alone),
 		TEST(an_interruption_reaches_all_but_the_roots),
 		TEST(a_quiet_wait_is_not_broken_off_and_renews_the_grace),
+		TEST(a_parent_that_closes_a_failed_child_sleeps_until_it_is_done),
 		TEST(a_task_that_failed_keeps_its_error_for_all),
 	};
 
