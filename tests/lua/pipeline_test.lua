@@ -350,7 +350,13 @@ describe("a target", function()
     end
     local tcp <close> = support.fake({ "read", "say \\nName: x\\n\\n", tcp = true })
     local port = tcp.address:match(":(%d+)$")
-    for _, form in ipairs({ "127.0.0.1:", "ipv4@127.0.0.1:", "localhost:", "ipv4@localhost:" }) do
+    for _, form in ipairs({ "127.0.0.1:", "ipv4@127.0.0.1:" }) do
+      assert.equal("Name: x", get(haproxy.connect(form .. port)))
+    end
+    if not support.has_localhost() then
+      pending("no address of localhost, in /etc/hosts or elsewhere")
+    end
+    for _, form in ipairs({ "localhost:", "ipv4@localhost:" }) do
       assert.equal("Name: x", get(haproxy.connect(form .. port)))
     end
   end)

@@ -40,6 +40,11 @@ function M.pid()
   return f:read("n")
 end
 
+--- Does the system know localhost? A machine that debootstrap has just made does not.
+function M.has_localhost()
+  return (os.execute("getent ahostsv4 localhost >/dev/null"))
+end
+
 --- Make a call that must fail.
 ---@return any problem  what it raises
 function M.failure(fn, ...)
