@@ -29,11 +29,11 @@ serve() {
 case $kind in
 real | alone)
 	trap 'kill $pids 2>/dev/null' EXIT
-	serve ok read 'say ok\n\n'
-	serve slow read 'wait 5' 'drip 1 ok\n\n'
+	serve ok read 'say \nName: HAProxy\n\n'
+	serve slow read 'wait 5' 'drip 1 \nName: x\n\n'
 	serve hold hold
 	serve reset reset
-	serve cut read 'say o'
+	serve cut read 'say \nName'
 	;;
 esac
 

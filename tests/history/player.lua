@@ -23,11 +23,21 @@ local GRACE = is_virtual and 1000 or 20
 local log = assert(io.open(os.getenv("HISTORY_LOG"), "a"))
 log:setvbuf("no")
 
+-- Replies by the command; others are empty.
+local replies = {
+  ["show info"] = "Name: HAProxy\nVersion: 2.6.1\nPid: 1\n",
+  ["show stat"] = "# pxname,svname,scur,\napp,a1,0,\n",
+  ["show servers state"] = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight\n"
+    .. "3 app 1 a1 127.0.0.1 2 0 1\n3 app 2 a2 127.0.0.1 2 0 1\n",
+}
+
 --- What the folder's HAProxys answer in virtual time.
-local function answer(address, _, put_off)
+local function answer(address, bytes, put_off)
   local name = address:match("[^/]*$")
   if name == "ok" or name == "slow" and put_off then
-    return "ok\n\n"
+    return (bytes:match("^[^\n]*"):gsub("([^;]*);?", function(command)
+      return command ~= "" and (replies[command] or "") .. "\n" or ""
+    end))
   elseif name == "slow" then
     return nil, 0.05
   elseif name == "hold" then

@@ -41,6 +41,14 @@ local function plain(weight, texts, about)
   end, about)
 end
 
+--- A kind whose statement is one of these pairs of texts around a block. Texts as of plain().
+local function proxies(weight, pairs_of_texts)
+  kind(weight, function(g)
+    local form = g:pick(pairs_of_texts)
+    return { (form[1]:gsub("%%N", tostring(g.random(3)))), g:block(3), form[2] }
+  end, { nests = true })
+end
+
 --- How long a wait is. Some end together, some after the five seconds that cleanups have.
 function M.seconds(g)
   if g.time == "real" then
@@ -196,6 +204,7 @@ plain(2, {
   'S[%N] = haproxy.connect(folder .. "/ok")', 'S[%N] = haproxy.connect(folder .. "/hold")',
   'S[%N] = haproxy.connect(folder .. "/none")', 'S[%N] = haproxy.connect(folder .. "/reset")',
   'S[%N] = haproxy.connect(folder .. "/cut")', 'S[%N] = haproxy.connect(folder .. "/slow")',
+  'require("haplua.core").use(%H)', "tostring(%H)", "local _ <close> = %H", "local _ = %H == %H",
 })
 
 plain(5, {
@@ -205,9 +214,18 @@ plain(5, {
   "haproxy.barrier()",
 })
 
+-- Tables whose metamethods are called while the host reads them.
+proxies(1, {
+  { "S[%N]:send(setmetatable({}, { __len = function() return 2 end, __index = function()", 'return "show" end }))' },
+  { "S[%N]:batch(setmetatable({}, { __len = function() return 2 end, __index = function()", 'return "show info" end }))' },
+  { 'S[%N]:each({ "add", "acl", "#1" }, setmetatable({ "a" }, { __len = function() return 2 end, __index = function()',
+    'return "b" end }))' },
+  { "S[%N]:send({ setmetatable({}, { __tostring = function()", 'return "show info" end }) })' },
+})
+
 kind(1, function(g)
-  return { ("S[%d]:send(setmetatable({}, { __len = function() return 2 end, __index = function()"):format(g.random(3)),
-    g:block(3), 'return "show" end }))' }
+  return { ("for _, row in ipairs(S[%d]:servers()) do"):format(g.random(3)), { { "local _ = row.srv_name" } }, g:block(2),
+    "end" }
 end, nests)
 
 group = "run"
@@ -215,6 +233,16 @@ group = "run"
 plain(0.7, {
   'run({ "true" })', 'run({ "sleep", "0.01" })', 'run({ "cat", stdin = "x", stdout = "capture" })',
   'run({ "sh", "-c", "echo a; echo b; exit 3", stdout = "capture", stderr = "null" })', 'run({ "/none" })',
+})
+
+plain(0.3, { 'os.execute("true")', 'io.popen("echo x"):close()' })
+
+-- An alarm that comes at the wrong time.
+plain(0.3, { 'os.execute("kill -ALRM " .. require("haplua.process").pid())' }, { time = "real" })
+
+proxies(0.5, {
+  { 'run(setmetatable({ "true" }, { __index = function()', "end }))" },
+  { 'run({ "true", env = setmetatable({}, { __index = function()', "end }) })" },
 })
 
 kind(0.5, function(g)
@@ -234,6 +262,11 @@ kind(0.7, function(g)
     "end" }
 end, nests)
 
+proxies(0.7, {
+  { 'file.replace(folder .. "/f", "x", setmetatable({}, { __index = function()', "end }))" },
+  { 'file.folder(folder .. "/f", setmetatable({}, { __index = function()', "end }))" },
+})
+
 group = "watch"
 
 plain(4, {
@@ -246,6 +279,10 @@ plain(4, {
   'D[%N] = sqlite.open(folder .. "/d")', '%D:run("insert into t values (?, ?)", 1, "x")', '%D:run("select * from t")',
   '%D:run("select * from t limit %N")', '%D:script("begin; insert into t values (1, 2)")', '%D:script("commit")',
   "%D:close()", '%D:run("no sql")',
+})
+
+proxies(0.7, {
+  { 'D[%N] = sqlite.open(folder .. "/d", setmetatable({}, { __index = function()', "end }))" },
 })
 
 --- Lines that a program needs, each where one of the names occurs in it; those that the lines need come before.

@@ -61,7 +61,7 @@ local function passes(test)
   if test:find("^test_") then
     return run(("%s build/%s && timeout -s KILL %d ./build/%s"):format(MAKE, test, LIMIT, test))
   end
-  return run(("BUILD=build TEST_SECONDS=60 timeout -s KILL %d ./haplua tests/lua/run.lua tests/%s"):format(LIMIT, test))
+  return run(("BUILD=build TEST_SECONDS=120 timeout -s KILL %d ./haplua tests/lua/run.lua tests/%s"):format(LIMIT, test))
 end
 
 --- The text of a file with a break in it; nil: there is not exactly one place for it.
