@@ -167,12 +167,13 @@ asan: ## run check-unit and check-lua under AddressSanitizer, UBSan and LeakSani
 
 # Finds what is used after it was let go. The first half collects everything at each allocation
 # (src/run/policy.c), and takes the bindings alone; the second leaves out what computes for long.
+LONG   := calendar cli dense_window hostile window
 ALWAYS := error file journal process reply run sqlite task types watch
 GC_MAKE = $(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900 check-lua
 gc: ## the tests of the bindings with a collection at each allocation, check-lua with the generational collector
 	$(Q)$(GC_MAKE) RUNNER='env HAPLUA_GC=all' LUA_TESTS='$(ALWAYS:%=tests/lua/%_test.lua)'
 	$(Q)$(GC_MAKE) RUNNER='env HAPLUA_GC=generational' \
-		LUA_TESTS='$(filter-out %/dense_window_test.lua %/hostile_test.lua,$(UNHURRIED))'
+		LUA_TESTS='$(filter-out $(LONG:%=tests/lua/%_test.lua),$(UNHURRIED))'
 
 valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgrind; REAL=1
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
