@@ -259,6 +259,17 @@ describe("a function that gets a child's lines", function()
 end)
 
 describe("a child whose call cannot wait", function()
+  it("ends with haplua, and is no zombie", function()
+    local ran = support.haplua({ "-e", [[
+      local co = coroutine.create(function()
+        run{ "sh", "-c", "echo $$; exec sleep 3600", stdout = coroutine.yield }
+      end)
+      print(select(2, coroutine.resume(co)))
+    ]] })
+    assert.matches("^%d+\n$", ran.out)
+    assert.is_nil((io.open("/proc/" .. ran.out:match("%d+") .. "/stat")))
+  end)
+
   it("is not started", function()
     local folder <close> = support.folder()
     local problem = failure(string.gsub, "x", "x", function()
