@@ -78,6 +78,17 @@ static void libuv_codes_keep_libuv_texts(void **state)
 	assert_string_equal(err_text(UV_EAI_NONAME), "unknown node or service");
 }
 
+static void every_kind_is_found_by_its_name(void **state)
+{
+	(void)state;
+	for (const struct error_kind *kind = error_kinds; kind->name; kind++)
+		assert_ptr_equal(err_kind_find(kind->name), kind);
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		assert_non_null(err_kind_find(err_kind(kinds[i].code)));
+	assert_null(err_kind_find("refuse"));
+	assert_null(err_kind_find(""));
+}
+
 static void any_number_has_a_static_text(void **state)
 {
 	(void)state;
@@ -105,6 +116,7 @@ int main(void)
 		cmocka_unit_test(every_own_code_has_its_own_text),
 		cmocka_unit_test(no_own_code_counts_as_unreachable),
 		cmocka_unit_test(libuv_codes_keep_libuv_texts),
+		cmocka_unit_test(every_kind_is_found_by_its_name),
 		cmocka_unit_test(any_number_has_a_static_text),
 		cmocka_unit_test(system_codes_have_the_systems_names),
 	};
