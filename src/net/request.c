@@ -342,7 +342,8 @@ void request_start(struct request *r, uint64_t deadline, void (*wake)(void *),
 		finish(r, rc);
 	} else if (t->connections >= t->connections_max) {
 		r->state = REQUEST_QUEUED;
-		TAILQ_INSERT_TAIL(&t->queue, request_ref(r), in_queue);
+		request_ref(r); /* the macro reads its argument several times */
+		TAILQ_INSERT_TAIL(&t->queue, r, in_queue);
 	} else {
 		begin(r);
 	}

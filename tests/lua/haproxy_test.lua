@@ -269,7 +269,7 @@ describe("the current target", function()
     task
       .spawn(function()
         local core, target = require("haplua.core"), nil
-        setmetatable({}, {
+        local _ = setmetatable({}, { -- lives as long as the target
           __gc = function()
             for _, call in ipairs({ target.send, target.address, tostring }) do
               failures[#failures + 1] = support.failure(call, target, "show info")

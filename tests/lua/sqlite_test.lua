@@ -241,7 +241,7 @@ describe("a database", function()
     do
       local db = ok(sqlite.open(path))
       ok(db:script("create table t (a); insert into t values (1)"))
-      setmetatable({}, { __gc = function()
+      local _ = setmetatable({}, { __gc = function()
         rows = db:run("select a from t")
       end })
       ok(db:run("select a from t"))

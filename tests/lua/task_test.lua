@@ -266,7 +266,7 @@ describe("task:wait", function()
     task
       .spawn(function()
         local t
-        setmetatable({}, {
+        local _ = setmetatable({}, { -- lives as long as the handle
           __gc = function()
             for _, name in ipairs({ "wait", "cancel", "done" }) do
               failures[#failures + 1] = failure(t[name], t)
