@@ -198,10 +198,10 @@ COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COV
 	LDFLAGS='-Wl,--wrap=raise tests/coverage.c'
 .PHONY: coverage
 coverage: ## show the lines of src/ that tests run; for the codecs, unit tests alone; REAL=1
-	$(Q)rm -f $(B)/coverage/*.gcda
+	$(Q)find $(B)/coverage -name "*.gcda" -delete 2>/dev/null || true
 	$(Q)$(COVERED) check-unit
 	$(Q)sh tests/coverage.sh $(B)/coverage 100 $(filter-out os/clock,$(PURE))
-	$(Q)$(COVERED) $(B)/coverage/haplua && $(B)/coverage/haplua -V && chmod a+rw $(B)/coverage/*.gcda
+	$(Q)$(COVERED) $(B)/coverage/haplua && $(B)/coverage/haplua -V && find $(B)/coverage -name "*.gcda" -exec chmod a+rw {} +
 	$(Q)GCOV_ERROR_FILE=/dev/null $(COVERED) check-lua $(if $(REAL),check-real)
 	$(Q)sh tests/coverage.sh $(B)/coverage 90
 
