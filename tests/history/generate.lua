@@ -106,7 +106,6 @@ end
 ---@class history.History
 ---@field seed integer
 ---@field program table  the block of its statements
----@field prelude string  what the statements need; ends with a line end
 local History = {}
 History.__index = History
 

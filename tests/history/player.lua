@@ -62,7 +62,10 @@ local function apart(fn)
     fn()
     set_collector("stop")
   end)
-  pcall(task.deadline, LIMIT + GRACE + GRACE, judge.wait, shield)
+  if not pcall(task.deadline, LIMIT + GRACE + GRACE, judge.wait, shield) then
+    shield:cancel()
+    pcall(task.deadline, GRACE, judge.wait, shield)
+  end
   set_collector("stop")
 end
 

@@ -3,7 +3,7 @@
 --- run.lua - play random histories in many processes, make small what fails, print it.
 -- Usage: lua5.4 run.lua HAPLUA FAKE, in the top folder. Environment: N histories (20000) from SEED (1) on, JOBS at a time
 -- (2); RUNNER stands before haplua (valgrind ...); KEEP is how many sorts of findings to look for (5); HISTORY_LIMIT
--- seconds for a hundred histories. `run.lua HAPLUA FAKE FILE...` plays programs, to see whether they still fail.
+-- seconds for a hundred histories. `run.lua HAPLUA FAKE FILE...` plays these programs, in virtual and in real time.
 --
 -- A seed tells all: the program, the sort of time, the checker's settings. Findings of one sort, such as a crash in one
 -- function, are printed once. Status 1 when there are any.
@@ -284,7 +284,8 @@ local function number(name, default)
   return math.tointeger(tonumber(os.getenv(name) or "")) or default
 end
 
-local function main()
+--- Play random histories. Returns whether nothing was found.
+local function play_random()
   local n, seed, keep = number("N", 20000), number("SEED", 1), number("KEEP", 5)
   local sorts, order = {}, {}
   local began = os.time()
@@ -306,8 +307,21 @@ local function main()
   return #order == 0
 end
 
+--- Play programs of somebody's own. Returns whether nothing was found.
+local function play_files()
+  local good = true
+  for i = 3, #arg do
+    for _, kind in ipairs({ "virtual", "real" }) do
+      local finding = start(0, kind, { HISTORY_FILES = arg[i] }):wait()
+      print(("%s, %s: %s"):format(arg[i], kind, finding and finding.sort .. "\n" .. finding.text or "nothing is found"))
+      good = good and not finding
+    end
+  end
+  return good
+end
+
 os.execute("mkdir -p -m 700 " .. folder)
-local ok, result = pcall(main)
+local ok, result = pcall(arg[3] and play_files or play_random)
 os.execute("rm -rf " .. folder)
 if not ok then
   error(result, 0)
