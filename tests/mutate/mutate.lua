@@ -20,9 +20,11 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
---- Run a command in the copy. Returns whether it succeeded; its output goes to a file there.
+--- Run a command in the copy. Returns whether it succeeded; its output goes to a file there. A break may have a program
+-- take memory without end.
 local function run(command)
-  local ok, why, status = os.execute(("cd %s && exec </dev/null >mutate.out 2>&1 && %s"):format(quote(scratch), command))
+  local ok, why, status = os.execute(("cd %s && ulimit -v 8000000 && exec </dev/null >mutate.out 2>&1 && %s")
+    :format(quote(scratch), command))
   if why == "signal" and status == 2 or status == 130 then
     error("interrupted", 0)
   end
