@@ -71,6 +71,10 @@ static int ltask_close_k(lua_State *L, int status, lua_KContext context)
 static int ltask_close(lua_State *L)
 {
 	cancel_task(task_check(L, 1));
+	/* A coroutine that has failed is closed where nobody can wait: an error of this
+	 * call would take the place of the one that is on its way. */
+	if (!task_can_wait(L) && !lua_isnoneornil(L, 2))
+		return 0;
 	check_other(L);
 	lua_settop(L, 1);
 	return ltask_close_k(L, LUA_OK, 0);

@@ -413,6 +413,18 @@ describe("<close> of a task", function()
     assert.matches("a parent", err)
   end)
 
+  it("does not hide the error with which a coroutine ends", function()
+    -- Used to raise that it cannot wait there, in the place of the error.
+    local child
+    local err = failure(coroutine.wrap(function()
+      local _ <close> = task.spawn(task.sleep, 3600)
+      child = _
+      error("mine", 0)
+    end))
+    assert.equal("mine", err)
+    assert.equal("interrupted", failure(child.wait, child).kind)
+  end)
+
   it("leaves a task that is done alone", function()
     local t <close> = task.spawn(function()
       return 1
