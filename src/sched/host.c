@@ -94,6 +94,16 @@ int host_loop(struct host *host)
 	return 0;
 }
 
+/* Most runs are over before there is anything worth collecting: let the heap grow to ten
+ * times what it is now, with HEAP_START bytes more, before the first real cycle. */
+static int grow_heap(lua_State *L)
+{
+	lua_newuserdatauv(L, HEAP_START, 0);
+	lua_gc(L, LUA_GCINC, 1000, 0, 0);
+	lua_gc(L, LUA_GCCOLLECT);
+	return 0;
+}
+
 /* With the loop open: make everything else. */
 static int start(struct host *host)
 {
@@ -109,13 +119,9 @@ static int start(struct host *host)
 	if (rc < 0)
 		return rc;
 	lua_atpanic(host->L, panic);
-	/* Most runs are over before there is anything worth collecting: let the heap grow
-	 * to ten times what it is now, with HEAP_START bytes more, before the first real
-	 * cycle. */
-	lua_newuserdatauv(host->L, HEAP_START, 0);
-	lua_gc(host->L, LUA_GCINC, 1000, 0, 0);
-	lua_gc(host->L, LUA_GCCOLLECT);
-	lua_pop(host->L, 1);
+	lua_pushcfunction(host->L, grow_heap);
+	if (lua_pcall(host->L, 0, 0, 0) != LUA_OK)
+		return HAP_ENOMEM;
 	scheduler_init(&host->scheduler, host->L, &host->clock);
 	return 0;
 }
