@@ -134,6 +134,39 @@ describe("a text that is no such reply", function()
   end)
 end)
 
+describe("the comparison of entries", function()
+  local function dump(...)
+    local lines = { ... }
+    for i, pattern in ipairs(lines) do
+      lines[i] = ("0x%x %s"):format(i, pattern)
+    end
+    return table.concat(lines, "\n")
+  end
+
+  it("counts what the list lacks and what it has besides, in whatever order", function()
+    local long = ("/long"):rep(20)
+    for _, case in ipairs({
+      { {}, {}, 0, 0 }, { {}, { "a" }, 1, 0 }, { { "a" }, {}, 0, 1 },
+      { { "a", "b", long }, { "a", "b", long }, 0, 0 }, { { "b", long, "a" }, { "a", "b", long }, 0, 0 },
+      { { "a", "b" }, { "a", "c" }, 1, 1 }, { { "a", "a", "a" }, { "b", "a" }, 1, 2 },
+      { { "b", "a" }, { "a", "a", "a" }, 2, 1 }, { { "", "a", "" }, { "a", "", "" }, 0, 0 },
+      { { "a\nb", "a\0" }, { "a", "a\nb" }, 1, 1 }, { { "a", "b" }, { "a" }, 0, 1 }, { { "a" }, { "a", "b" }, 1, 0 },
+    }) do
+      local lacking, besides = reply.compare(dump(table.unpack(case[1])), case[2])
+      assert.same({ case[3], case[4] }, { lacking, besides })
+      assert.equal(table.concat(case[1], ";") == table.concat(case[2], ";"), reply.same(dump(table.unpack(case[1])), case[2]))
+    end
+  end)
+
+  it("takes key and value of a map together, and no text for a key that is none", function()
+    assert.same({ 0, 0 }, { reply.compare(dump("k v", "k w"), { "k", "k" }, { "w", "v" }) })
+    assert.same({ 1, 1 }, { reply.compare(dump("k v"), { "k" }, { "w" }) })
+    assert.is_true(reply.same(dump("k v", "l"), { "k", "l" }, { "v", "" }) == false)
+    assert.same({ 1, 1 }, { reply.compare(dump("k"), { false }) })
+    assert.is_false(reply.same(dump("k"), { false }))
+  end)
+end)
+
 describe("targets", function()
   it("are equal when they are the same, and a task may change its own", function()
     local ran = support.haplua({ "-s", "/a", "-e", [[

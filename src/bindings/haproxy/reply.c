@@ -7,7 +7,6 @@
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/fields.h"
-#include "base/multiset.h"
 
 static void set_span(lua_State *L, const char *name, struct span s)
 {
@@ -276,55 +275,38 @@ static struct span push_wanted(lua_State *L, lua_Integer i)
 	return text;
 }
 
+/* Cut the entries off the front of *rest that are, in this order, the first ones wanted,
+ * and return how many they are. [-0, +0] */
+static lua_Integer cut_same(lua_State *L, struct span *rest, lua_Integer n)
+{
+	struct span next = *rest;
+	struct reply_entry entry;
+	lua_Integer i;
+	int rc;
+
+	for (i = 0; (rc = reply_entry_next(&next, &entry)) > 0 && i < n; i++) {
+		struct span want = push_wanted(L, i + 1);
+
+		lua_settop(L, 3);
+		if (!want.p || !span_equal(want, entry.pattern))
+			break;
+		*rest = next;
+	}
+	if (rc < 0)
+		fields_mismatch(L, next);
+	return i;
+}
+
 /* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
  * this order? */
 static int lreply_same(lua_State *L)
 {
 	struct span rest = args_text(L, 1);
-	struct reply_entry entry;
-	lua_Integer n = args_length(L, 2, "keys"), i;
-	bool equal = true;
-	int rc = 1;
+	lua_Integer n = args_length(L, 2, "keys");
 
 	lua_settop(L, 3);
-	for (i = 1; equal && (rc = reply_entry_next(&rest, &entry)) > 0; i++) {
-		struct span want = i <= n ? push_wanted(L, i) : (struct span){0};
-
-		equal = want.p && span_equal(want, entry.pattern);
-		lua_settop(L, 3);
-	}
-	if (rc < 0)
-		return fields_mismatch(L, rest);
-	lua_pushboolean(L, equal && i == n + 1);
+	lua_pushboolean(L, cut_same(L, &rest, n) == n && rest.n == 0);
 	return 1;
-}
-
-#define MULTISET_BOX "haplua.Multiset"
-
-static int multiset_close(lua_State *L)
-{
-	multiset_free(luaL_checkudata(L, 1, MULTISET_BOX));
-	return 0;
-}
-
-/* Push a multiset of the wanted entries. [-0, +1] */
-static struct multiset *push_multiset(lua_State *L, lua_Integer n)
-{
-	struct multiset *t = types_push(L, MULTISET_BOX, sizeof *t, 0);
-	uint64_t seed;
-	int rc = multiset_seed(&seed);
-
-	if (rc == 0)
-		rc = multiset_start(t, (size_t)n, seed);
-	for (lua_Integer i = 1; rc == 0 && i <= n; i++) {
-		struct span text = push_wanted(L, i);
-
-		rc = text.p ? multiset_add(t, text) : 0;
-		lua_pop(L, 1);
-	}
-	if (rc < 0)
-		error_raise(L, rc, NULL);
-	return t;
 }
 
 /* compare(text, keys [, values]) -> how many of these entries the list lacks, and how
@@ -332,20 +314,39 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 static int lreply_compare(lua_State *L)
 {
 	struct span rest = args_text(L, 1);
-	lua_Integer n = args_length(L, 2, "keys"), there = 0, matched = 0;
+	lua_Integer n = args_length(L, 2, "keys"), there, matched;
 	struct reply_entry entry;
 	int rc;
 
 	lua_settop(L, 3);
-	if (rest.n > 0) {
-		struct multiset *wanted = push_multiset(L, n);
-
-		lua_toclose(L, 4);
-		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
-			matched += multiset_take(wanted, entry.pattern);
-		if (rc < 0)
-			return fields_mismatch(L, rest);
+	there = matched = cut_same(L, &rest, n);
+	lua_createtable(L, 0,
+			rest.n > 0 ? (int)(n - matched) : 0); /* text -> how often */
+	for (lua_Integer i = matched + 1; rest.n > 0 && i <= n; i++) {
+		if (push_wanted(L, i).p) {
+			lua_pushvalue(L, 5);
+			lua_rawget(L, 4);
+			lua_pushinteger(L, lua_tointeger(L, 6) + 1);
+			lua_replace(L, 6);
+			lua_rawset(L, 4);
+		}
+		lua_settop(L, 4);
 	}
+	for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++) {
+		fields_push_text(L, entry.pattern);
+		lua_rawget(L, 4);
+		lua_Integer left = lua_tointeger(L, 5);
+
+		if (left > 0) {
+			matched++;
+			fields_push_text(L, entry.pattern);
+			lua_pushinteger(L, left - 1);
+			lua_rawset(L, 4);
+		}
+		lua_settop(L, 4);
+	}
+	if (rc < 0)
+		return fields_mismatch(L, rest);
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
 	return 2;
@@ -361,7 +362,6 @@ static const luaL_Reg library[] = {
 
 int luaopen_haplua_reply(lua_State *L)
 {
-	types_box(L, MULTISET_BOX, multiset_close);
 	luaL_newlib(L, library);
 	return 1;
 }
