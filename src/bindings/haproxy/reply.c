@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
+ * reply.c - the table `haplua.reply`: checked reply texts to Lua tables. It has lists()
+ * and matches() from lua/haplua/base/rows.lua.
  * Fields have HAProxy's names; numbers are integers; what HAProxy leaves empty is nil. */
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/fields.h"
-
-static void set_span(lua_State *L, const char *name, struct span s)
-{
-	fields_push_text(L, s);
-	lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, uint64_t i)
-{
-	lua_pushinteger(L, (lua_Integer)i);
-	lua_setfield(L, -2, name);
-}
 
 /* Pop a row, give it the metatable at 3, and make it number `n` of the list at 2. [-1,
  * +0] */
@@ -27,35 +16,6 @@ static void add_row(lua_State *L, lua_Integer n)
 	lua_pushvalue(L, 3);
 	lua_setmetatable(L, -2);
 	lua_rawseti(L, 2, n);
-}
-
-/* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
-static int lreply_lists(lua_State *L)
-{
-	static const char *const fields[] = {"id",       "file",      "text", "curr_ver",
-					     "next_ver", "entry_cnt", NULL};
-	struct span rest = args_text(L, 1);
-	struct reply_list list;
-	int rc;
-
-	lua_settop(L, 1);
-	lua_newtable(L);
-	fields_metatable_of(L, fields);
-	for (lua_Integer n = 1; (rc = reply_list_next(&rest, &list)) > 0; n++) {
-		lua_createtable(L, 0, 6);
-		set_integer(L, "id", (uint64_t)list.id);
-		if (list.file.n)
-			set_span(L, "file", list.file);
-		set_span(L, "text", list.text);
-		if (list.versioned) {
-			set_integer(L, "curr_ver", list.curr_ver);
-			set_integer(L, "next_ver", list.next_ver);
-			set_integer(L, "entry_cnt", list.entry_cnt);
-		}
-		add_row(L, n);
-	}
-	lua_settop(L, 2);
-	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 /* entries(text) -> {pattern, ...}, {reference, ...}
@@ -85,38 +45,6 @@ static int lreply_entries(lua_State *L)
 	}
 	lua_settop(L, map ? 4 : 3);
 	return rc < 0 ? fields_mismatch(L, rest) : map ? 3 : 2;
-}
-
-/* matches(text) -> a list, one row for each match method that uses the list:
- * {type=, case=, pattern=, index=, value=}; pattern is nil where nothing matched. */
-static int lreply_matches(lua_State *L)
-{
-	static const char *const fields[] = {"type",  "case",  "found", "pattern",
-					     "index", "value", NULL};
-	struct span rest = args_text(L, 1);
-	struct reply_match m;
-	int rc;
-
-	lua_settop(L, 1);
-	lua_newtable(L);
-	fields_metatable_of(L, fields);
-	for (lua_Integer n = 1; (rc = reply_match_next(&rest, &m)) > 0; n++) {
-		lua_createtable(L, 0, 5);
-		set_span(L, "type", m.type);
-		lua_pushstring(L, m.sensitive ? "sensitive" : "insensitive");
-		lua_setfield(L, -2, "case");
-		lua_pushboolean(L, m.found);
-		lua_setfield(L, -2, "found");
-		if (m.found) {
-			set_span(L, "pattern", m.pattern);
-			set_span(L, "index", m.index);
-		}
-		if (m.found && m.map)
-			set_span(L, "value", m.value);
-		add_row(L, n);
-	}
-	lua_settop(L, 2);
-	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 static void push_field(lua_State *L, struct span name, struct span field)
@@ -248,7 +176,8 @@ static int lreply_sessions(lua_State *L)
 	for (lua_Integer n = 1; (rc = reply_session_next(&rest, &ref, &fields)) > 0;
 	     n++) {
 		lua_createtable(L, 0, 16);
-		set_span(L, "ref", ref);
+		fields_push_text(L, ref);
+		lua_setfield(L, -2, "ref");
 		while (reply_field_next(&fields, &name, &value) > 0) {
 			fields_push_text(L, name);
 			fields_push_named(L, name, value);
@@ -353,15 +282,19 @@ static int lreply_compare(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"lists", lreply_lists},     {"entries", lreply_entries},
-	{"matches", lreply_matches}, {"rows", lreply_rows},
-	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
-	{"same", lreply_same},       {"compare", lreply_compare},
-	{"servers", lreply_servers}, {NULL, NULL},
+	{"entries", lreply_entries},   {"rows", lreply_rows}, {"pairs", lreply_pairs},
+	{"sessions", lreply_sessions}, {"same", lreply_same}, {"compare", lreply_compare},
+	{"servers", lreply_servers},   {NULL, NULL},
 };
 
 int luaopen_haplua_reply(lua_State *L)
 {
-	luaL_newlib(L, library);
+	luaL_newlibtable(L, library);
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "haplua.base.rows");
+	lua_call(L, 1, 1);
+	lua_pushvalue(L, -2);
+	lua_call(L, 1, 1);
+	luaL_setfuncs(L, library, 1);
 	return 1;
 }
