@@ -7,17 +7,12 @@
 
 #include <lua.h>
 
-/* Prepare a new state: the standard libraries, the host's tables, strict globals, and the
- * places where require() looks. [-0, +0] */
+/* Prepare a new state: the standard libraries, the host's tables, and what
+ * lua/haplua/host/globals.lua makes: strict globals, and the places where require()
+ * looks. [-0, +0] */
 void globals_setup(lua_State *L);
 
-/* Make the table on the top strict: to read or, in a function, to set an undefined name
- * raises. Names that the table lacks are taken from the table at index `behind`; 0: there
- * is none. [-0, +0] */
-void globals_strict(lua_State *L, int behind);
-
-/* Have require() find the modules in the folder of the file `script`, whose globals are
- * strict, too. [-0, +0] */
-void globals_folder(lua_State *L, const char *script);
+/* Call a function of that module with the n values on the top. [-n, +results] */
+void globals_call(lua_State *L, const char *function, int n, int results);
 
 #endif

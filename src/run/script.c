@@ -84,7 +84,8 @@ static void load_file(lua_State *L, const char *script)
 
 	if (access(path, R_OK) != 0)
 		luaL_error(L, "cannot read %s: %s", path, strerror(errno));
-	globals_folder(L, path);
+	lua_pushvalue(L, -1);
+	globals_call(L, "folder", 1, 0);
 	if (luaL_loadfile(L, path) != LUA_OK)
 		lua_error(L);
 	lua_remove(L, -2);
@@ -107,7 +108,8 @@ static void load_chunk(lua_State *L, const struct options *options)
 		load_file(L, options->script);
 		return;
 	}
-	globals_folder(L, "./");
+	lua_pushliteral(L, "./");
+	globals_call(L, "folder", 1, 0);
 	if (options->chunk) {
 		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
 	} else if (builtin(options)) {
@@ -158,30 +160,9 @@ static void push_arg(lua_State *L, const struct options *options)
 	}
 }
 
-/* Have a module of the library put functions into the globals on the top. */
-static void fill(lua_State *L, const char *module, const char *socket)
-{
-	lua_getglobal(L, "require");
-	lua_pushstring(L, module);
-	lua_call(L, 1, 1);
-	lua_pushvalue(L, -2);
-	lua_pushstring(L, socket);
-	lua_call(L, 2, 0);
-}
-
-/* Finish the globals on the top: what is not in them is looked up in the state's. */
-static void finish_globals(lua_State *L)
-{
-	fill(L, "haplua.host.loaders", NULL);
-	lua_pushglobaltable(L);
-	lua_insert(L, -2);
-	globals_strict(L, lua_gettop(L) - 1);
-	lua_remove(L, -2);
-}
-
 void script_file(lua_State *L, const char *path)
 {
-	finish_globals(L);
+	globals_call(L, "finish", 1, 1);
 	load_file(L, path);
 	lua_insert(L, -2);
 	if (!lua_setupvalue(L, -2, 1))
@@ -195,16 +176,9 @@ int script_load(lua_State *L, const struct options *options, const char *socket)
 		lua_pushnil(L);
 		lua_setfield(L, LUA_REGISTRYINDEX, COMPILED);
 	}
-	lua_newtable(L); /* its globals */
 	push_arg(L, options);
-	lua_pushvalue(L, -1);
-	lua_setglobal(L, "arg"); /* for libraries */
-	lua_setfield(L, -2, "arg");
-	lua_pushvalue(L, -1);
-	lua_setfield(L, -2, "_G");
-	if (options->n_sockets > 1) /* lines say whose they are */
-		fill(L, "haplua.host.prefix", socket);
-	finish_globals(L);
+	lua_pushstring(L, options->n_sockets > 1 ? socket : NULL); /* marks its lines */
+	globals_call(L, "make", 2, 1);
 	/* A chunk's first upvalue is its _ENV; a module is no chunk and makes its own. */
 	if (builtin(options) || !lua_setupvalue(L, -2, 1))
 		lua_pop(L, 1);

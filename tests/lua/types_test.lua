@@ -37,7 +37,7 @@ end
 describe("the annotations for the Lua language server", function()
   for _, module in ipairs({ "core", "inet", "process", "recurrence", "reply", "terminal" }) do
     it("declare haplua." .. module .. " as it is", function()
-      assert.are.same(registered(require("haplua." .. module), module == "core"), declared(module .. ".lua", module))
+      assert.are.same(registered(require("haplua." .. module), true), declared(module .. ".lua", module))
     end)
   end
 

@@ -114,8 +114,8 @@ return {
   { file = "src/run/policy.c", what = "a dry run that held changes back has status 0",
     old = "		run->status = EXIT_WOULD_CHANGE;\n", new = "		run->status = EXIT_DONE;\n",
     tests = { "lua/pipeline_test.lua" } },
-  { file = "src/run/globals.c", what = "modules of the current folder are found",
-    old = '	cut_path(L, "path", ";./?.lua;./?/init.lua");\n', new = "",
+  { file = "lua/haplua/host/globals.lua", what = "modules of the current folder are found",
+    old = 'package.path = package.path:gsub(";%./%?%.lua;%./%?/init%.lua", "")\n', new = "",
     tests = { "lua/script_test.lua", "lua/security_test.lua" } },
 
   -- lua: HAProxy's lists and servers

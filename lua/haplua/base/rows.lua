@@ -1,63 +1,26 @@
 -- SPDX-License-Identifier: MIT
 --
---- The part of the table haplua.reply that is written in Lua: the lists of `show acl`, the matches of `get acl`, and
--- rows in which a misspelt field raises, instead of passing for one that is empty. HAProxy escapes nothing in these
--- answers, so a stored pattern may look like a row or a field.
+--- The part of haplua.reply that is written in Lua: the lists of `show acl`, the matches of `get acl`, and rows in which
+-- a misspelt field raises, instead of passing for one that is empty. HAProxy escapes nothing in these answers, so a
+-- stored pattern may look like a row or a field. src/bindings/haproxy/reply.c loads this module with the first use.
 
 local error_module = require("haplua.error")
+
+local M = {}
 
 local LOADED = "pattern loaded from file '"
 local UINT64_MAX_HEAD = 1844674407370955161 -- 2^64 - 1 without its last digit, which is 5
 
--- Fields that HAProxy 2.2, 2.6, 3.0 or 3.2 has, and another of these has not. A name that ends in '_' stands for all
--- that begin with it: columns of `show stat` that a part of HAProxy adds.
-local elsewhere = {
-  -- show servers state
-  "srv_use_ssl", "srv_check_port", "srv_check_addr", "srv_agent_addr", "srv_agent_port",
-  -- show stat
-  "uweight", "agg_server_status", "agg_server_check_status", "agg_check_status", "srid", "sess_other", "h1sess",
-  "h2sess", "h3sess", "req_other", "h1req", "h2req", "h3req", "proto", "h1_", "h2_", "h3_", "quic_", "qpack_", "pack_",
-  "ssl_",
-  -- show info
-  "BlockedTrafficWarnings", "BootTime_ms", "Build info", "CumRecvLogs", "CumStreams", "CurrStreams", "MaxZlibMemUsage",
-  "MaxconnReached", "Memmax_bytes", "Niced_tasks", "PoolAlloc_bytes", "PoolUsed_bytes", "Start_time_sec", "Tainted",
-  "TotalSplicedBytesOut", "TotalSplicdedBytesOut", "TotalWarnings", "ZlibMemUsage",
-}
-
-local function is_elsewhere(name)
-  for _, field in ipairs(elsewhere) do
-    if name == field or field:sub(-1) == "_" and name:sub(1, #field) == field then
-      return true
-    end
-  end
-  return false
-end
-
---- Raise an argument error: a row has no such field. Of several names that are equally near it shows the first in the
--- alphabet.
-local function unknown(name, set)
-  local names = {}
-  for field in next, set do
-    if type(field) == "string" then
-      names[#names + 1] = field
-    end
-  end
-  table.sort(names)
-  local near = error_module.nearest(name, names)
-  require("haplua.base.misuse").misuse(nil,
-    ("unknown field '%s'"):format(name) .. (near and ("; did you mean '%s'?"):format(near) or ""))
-end
-
 --- A metatable for rows: to read a field that is neither in the set of names nor one of another version raises. Without
 -- a set, each row has the fields that are in it.
 ---@param set? table<string, any>
-local function metatable(set)
+function M.metatable(set)
   return {
     __metatable = false,
     __index = function(row, key)
       local fields = set or row
-      if type(key) == "string" and rawget(fields, key) == nil and not is_elsewhere(key) then
-        unknown(key, fields)
+      if type(key) == "string" and rawget(fields, key) == nil then
+        require("haplua.base.no_field")(key, fields)
       end
     end,
   }
@@ -71,8 +34,8 @@ local function set_of(...)
   return set
 end
 
-local list_meta = metatable(set_of("id", "file", "text", "curr_ver", "next_ver", "entry_cnt"))
-local match_meta = metatable(set_of("type", "case", "found", "pattern", "index", "value"))
+local list_meta = M.metatable(set_of("id", "file", "text", "curr_ver", "next_ver", "entry_cnt"))
+local match_meta = M.metatable(set_of("type", "case", "found", "pattern", "index", "value"))
 
 --- Raise `protocol`: this text does not read as the reply that it should be.
 local function mismatch(text)
@@ -127,7 +90,7 @@ local function list_of(line)
   return setmetatable(list, list_meta)
 end
 
-local function lists(text)
+function M.lists(text)
   local found = {}
   for line in text:gsub("[^\n]$", "%0\n"):gmatch("([^\n]*)\n") do
     if line:sub(1, 1) ~= "#" then
@@ -186,7 +149,7 @@ local function match_of(record)
   return setmetatable(match, match_meta)
 end
 
-local function matches(text)
+function M.matches(text)
   local starts, found = { text ~= "" and 1 or nil }, {}
   for at, line in text:gmatch("\n()([^\n]*)") do
     if match_head(line) then -- a pattern may hold LF: a record ends before the next head
@@ -199,9 +162,4 @@ local function matches(text)
   return found
 end
 
---- Add lists() and matches() to the table of C functions. Returns the function that makes metatables, which they call.
----@param reply table
-return function(reply)
-  reply.lists, reply.matches = lists, matches
-  return metatable
-end
+return M

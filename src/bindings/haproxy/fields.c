@@ -73,9 +73,13 @@ void fields_push_named(lua_State *L, struct span name, struct span value)
 		fields_push(L, value);
 }
 
-void fields_metatable(lua_State *L)
+void fields_call(lua_State *L, const char *function)
 {
-	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "haplua.base.rows");
+	lua_call(L, 1, 1);
+	lua_getfield(L, -1, function);
+	lua_replace(L, -2);
 	lua_insert(L, -2);
 	lua_call(L, 1, 1);
 }

@@ -25,10 +25,10 @@ void fields_push(lua_State *L, struct span s);
 /* Push the value of the field `name`. [-0, +1] */
 void fields_push_named(lua_State *L, struct span name, struct span value);
 
-/* Replace the set of field names on the top, or nil, by a metatable for rows that have
- * these fields, by the Lua function in upvalue 1 of each C function of haplua.reply. nil:
- * each row has the fields that are in it. [-1, +1] */
-void fields_metatable(lua_State *L);
+/* Replace the value on the top by what this function of lua/haplua/base/rows.lua returns
+ * for it. "metatable": makes a metatable for rows that have the fields in this set of
+ * names; nil: each row has the fields that are in it. [-1, +1] */
+void fields_call(lua_State *L, const char *function);
 
 /* The function haplua.reply.servers(), in servers.c. */
 int lreply_servers(lua_State *L);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * reply.c - the table `haplua.reply`: checked reply texts to Lua tables. It has lists()
- * and matches() from lua/haplua/base/rows.lua.
+ * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
  * Fields have HAProxy's names; numbers are integers; what HAProxy leaves empty is nil. */
 #include "base/err.h"
 #include "luakit/args.h"
@@ -16,6 +15,28 @@ static void add_row(lua_State *L, lua_Integer n)
 	lua_pushvalue(L, 3);
 	lua_setmetatable(L, -2);
 	lua_rawseti(L, 2, n);
+}
+
+static int call_rows(lua_State *L, const char *function)
+{
+	args_text(L, 1);
+	lua_settop(L, 1);
+	fields_call(L, function);
+	return 1;
+}
+
+/* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
+static int lreply_lists(lua_State *L)
+{
+	return call_rows(L, "lists");
+}
+
+/* matches(text) -> a list, one row for each match method that uses the list:
+ * {type=, case=, found=, pattern=, index=, value=}; pattern is nil where nothing matched.
+ */
+static int lreply_matches(lua_State *L)
+{
+	return call_rows(L, "matches");
 }
 
 /* entries(text) -> {pattern, ...}, {reference, ...}
@@ -73,7 +94,7 @@ static void push_columns(lua_State *L, const struct reply_columns *columns)
 		lua_pushboolean(L, true);
 		lua_rawset(L, SLOT_META);
 	}
-	fields_metatable(L);
+	fields_call(L, "metatable");
 	for (size_t i = 0; i < columns->n; i++)
 		fields_push_text(L, columns->name[i]);
 }
@@ -161,7 +182,7 @@ static int lreply_pairs(lua_State *L)
 	if (rc < 0)
 		return fields_mismatch(L, rest);
 	lua_pushnil(L);
-	fields_metatable(L);
+	fields_call(L, "metatable");
 	lua_setmetatable(L, 2);
 	return 1;
 }
@@ -282,19 +303,15 @@ static int lreply_compare(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"entries", lreply_entries},   {"rows", lreply_rows}, {"pairs", lreply_pairs},
-	{"sessions", lreply_sessions}, {"same", lreply_same}, {"compare", lreply_compare},
-	{"servers", lreply_servers},   {NULL, NULL},
+	{"lists", lreply_lists},     {"entries", lreply_entries},
+	{"matches", lreply_matches}, {"rows", lreply_rows},
+	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
+	{"same", lreply_same},       {"compare", lreply_compare},
+	{"servers", lreply_servers}, {NULL, NULL},
 };
 
 int luaopen_haplua_reply(lua_State *L)
 {
-	luaL_newlibtable(L, library);
-	lua_getglobal(L, "require");
-	lua_pushliteral(L, "haplua.base.rows");
-	lua_call(L, 1, 1);
-	lua_pushvalue(L, -2);
-	lua_call(L, 1, 1);
-	luaL_setfuncs(L, library, 1);
+	luaL_newlib(L, library);
 	return 1;
 }

@@ -165,7 +165,7 @@ static void push_row_metatable(lua_State *L, const struct reply_columns *columns
 
 	push_columns(L, columns);
 	lua_pushvalue(L, -1);
-	fields_metatable(L);
+	fields_call(L, "metatable");
 	lua_insert(L, -2);
 	lua_pushvalue(L, 1);
 	lua_insert(L, -2);
