@@ -7,6 +7,7 @@
 #include "sched/scheduler.h"
 #include "base/err.h"
 #include "luakit/error.h"
+#include "luakit/types.h"
 #include "os/signals.h"
 #include "sched/cancel.h"
 #include "sched/deadline.h"
@@ -17,6 +18,7 @@
 void scheduler_init(struct scheduler *s, lua_State *L, struct clock *clock)
 {
 	*s = (struct scheduler){.L = L, .clock = clock};
+	STAILQ_INIT(&s->ready);
 	task_set_current(L, NULL); /* Lua leaves the main thread's unset */
 }
 
@@ -146,8 +148,8 @@ static int park(lua_State *L, struct task *t, struct task *ended, lua_KContext c
 	return lua_yieldk(L, 0, 0, then);
 }
 
-int task_park_until(lua_State *L, struct task *ended, lua_KContext context,
-		    lua_KFunction k)
+static int park_until(lua_State *L, struct task *ended, lua_KContext context,
+		      lua_KFunction k)
 {
 	struct task *t = waiting_task(L);
 
@@ -158,7 +160,7 @@ int task_park_until(lua_State *L, struct task *ended, lua_KContext context,
 
 int task_park(lua_State *L, lua_KContext context, lua_KFunction k)
 {
-	return task_park_until(L, NULL, context, k);
+	return park_until(L, NULL, context, k);
 }
 
 int task_park_quietly(lua_State *L, struct task *ended, lua_KContext context,
@@ -178,7 +180,7 @@ int task_join(lua_State *L, struct task *ended)
 	struct task *t = task_of(L);
 
 	if (ended->state != TASK_DONE)
-		return task_park_until(L, ended, (lua_KContext)ended, joined_k);
+		return park_until(L, ended, (lua_KContext)ended, joined_k);
 	if (ended->failed) {
 		luaL_checkstack(L, 4, NULL);
 		push_error_of(L, t, ended);
@@ -219,7 +221,8 @@ static int end_k(lua_State *L, int status, lua_KContext context)
 	(void)status, (void)context;
 	if (!t->failed && push_due(L, t))
 		fail(L, t);
-	if (!LIST_EMPTY(&t->children) || (!t->failed && t->failed_children))
+	if (!LIST_EMPTY(&t->children) ||
+	    (!t->failed && !STAILQ_EMPTY(&t->failed_children)))
 		return park(L, waiting_task(L), NULL, 0, end_k, unpark_only_k);
 	if (!t->failed)
 		return lua_gettop(L) - 1;
@@ -309,8 +312,8 @@ static void orphan_children(struct task *t)
 
 static void drop_failed_children(struct task *t)
 {
-	while (t->failed_children)
-		task_drop_failed_child(t, t->failed_children);
+	while (!STAILQ_EMPTY(&t->failed_children))
+		task_drop_failed_child(t, STAILQ_FIRST(&t->failed_children));
 }
 
 /* The coroutine has ended; its results, or error and traceback, lie on its stack. */
@@ -330,7 +333,8 @@ static void on_end(struct task *t)
 	LIST_FOREACH (waiter, &t->waiters, co_waiters)
 		task_wake(waiter);
 	if (is_news) {
-		task_add_failed_child(parent, t);
+		STAILQ_INSERT_TAIL(&parent->failed_children, t, in_failed);
+		t->refs++;
 	} else {
 		t->parent = NULL;
 		task_unanchor(t);
@@ -370,19 +374,18 @@ static void resume(struct scheduler *s, struct task *t)
 
 void scheduler_run(struct scheduler *s)
 {
-	struct task *t = s->first;
+	struct task_queue round = STAILQ_HEAD_INITIALIZER(round);
+	struct task *t;
 
-	s->first = s->last = NULL;
-	while (t) {
-		struct task *next = t->ready_next;
-
+	STAILQ_CONCAT(&round, &s->ready);
+	while ((t = STAILQ_FIRST(&round))) {
+		STAILQ_REMOVE_HEAD(&round, in_ready);
 		t->queued = false;
 		if (t->state != TASK_DONE) {
 			resume(s, t);
 			t->refs -= t->state == TASK_DONE; /* no longer alive */
 		}
 		task_unref(t);
-		t = next;
 	}
 }
 
@@ -400,10 +403,10 @@ static void unref_all(struct task_list *list)
 
 void scheduler_close(struct scheduler *s)
 {
-	struct task *next;
+	struct task *t;
 
-	for (struct task *t = s->first; t; t = next) {
-		next = t->ready_next;
+	while ((t = STAILQ_FIRST(&s->ready))) {
+		STAILQ_REMOVE_HEAD(&s->ready, in_ready);
 		task_unref(t);
 	}
 	unref_all(&s->roots);
@@ -436,10 +439,7 @@ void scheduler_abandon(struct task *t)
  * message handler, and the function with its n arguments, taken from L. [-(n+1), +1] */
 static struct task **push_new_box(lua_State *L, int n)
 {
-	struct task **box = lua_newuserdatauv(L, sizeof *box, BOX_VALUES);
-
-	*box = NULL;
-	luaL_setmetatable(L, TASK_BOX);
+	struct task **box = types_push(L, TASK_BOX, sizeof *box, BOX_VALUES);
 	lua_State *thread = lua_newthread(L);
 
 	task_set_current(thread, NULL);
@@ -471,6 +471,7 @@ struct task *scheduler_spawn(lua_State *L, struct scheduler *s, struct task *par
 	t->refs = 2; /* the box, and being alive */
 	t->s = s;
 	t->anchor = anchor;
+	STAILQ_INIT(&t->failed_children);
 	t->state = TASK_READY;
 	lua_getiuservalue(L, -1, BOX_THREAD);
 	t->L = lua_tothread(L, -1);
