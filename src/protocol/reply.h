@@ -20,8 +20,8 @@
 int reply_check(const struct grammar *g, struct span reply, bool whole, bool severity,
 		struct span *text);
 
-/* Reading rows; lua/haplua/base/rows.lua reads those of `show acl`, `get acl` and the
- * like for maps. All readers take checked text and advance *rest; nothing is copied or
+/* Reading rows; lua/haplua/base/rows.lua reads those of `show acl`, `get acl` and `show
+ * info`. All readers take checked text and advance *rest; nothing is copied or
  * allocated. 1: *out is set. 0: no more. HAP_EPROTOCOL: a row does not match. */
 
 /* One entry of `show acl REF` or `show map REF`. A pattern may hold LF: a line that does
@@ -58,9 +58,6 @@ int reply_row_next(struct span *rest, const struct reply_columns *c, struct span
 /* Write the value of a CSV field, without quotes, to `out`, which has room for field.n
  * bytes. Returns its length. */
 size_t reply_unquote(char *out, struct span field);
-
-/* "Name: value" lines of `show info`. */
-int reply_pair_next(struct span *rest, struct span *name, struct span *value);
 
 /* One line of `show sess`: "0xPTR: key=value key=value ...". `fields` is the rest of the
  * line, to be read with reply_field_next(); lines of `show sess` that have another form

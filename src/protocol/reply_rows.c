@@ -208,19 +208,6 @@ size_t reply_unquote(char *out, struct span field)
 	return n;
 }
 
-int reply_pair_next(struct span *rest, struct span *name, struct span *value)
-{
-	struct span line;
-
-	if (!take_line(rest, &line))
-		return 0;
-	*value = line;
-	if (!eat_until(value, ":", name) || name->n == 0)
-		return HAP_EPROTOCOL;
-	eat(value, " ");
-	return 1;
-}
-
 int reply_session_next(struct span *rest, struct span *ref, struct span *fields)
 {
 	struct span line;

@@ -6,6 +6,7 @@
 #include "base/typo.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
+#include "os/file.h"
 #include "run/modules.h"
 
 #include <lauxlib.h>
@@ -25,6 +26,13 @@ static int search_compiled(lua_State *L)
 		return lua_error(L);
 	lua_pushliteral(L, "compiled in");
 	return 2;
+}
+
+/* is_ours(path) -> file_is_ours() */
+static int is_ours(lua_State *L)
+{
+	lua_pushboolean(L, file_is_ours(luaL_checkstring(L, 1)));
+	return 1;
 }
 
 static int module_names(lua_State *L)
@@ -67,7 +75,8 @@ void globals_setup(lua_State *L)
 	lua_call(L, 1, 1);
 	lua_pushcfunction(L, search_compiled);
 	lua_pushcfunction(L, module_names);
-	lua_call(L, 2, 1);
+	lua_pushcfunction(L, is_ours);
+	lua_call(L, 3, 1);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, GLOBALS);

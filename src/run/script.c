@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * script.c - find scripts and load them. */
+ * script.c - load scripts. */
 #include "run/script.h"
-#include "os/file.h"
 #include "run/globals.h"
 
 #include <errno.h>
@@ -15,71 +14,10 @@
 /* Registry: the compiled script, where it runs for several targets. */
 #define COMPILED "haplua.compiled"
 
-/* Push the path of NAME.lua in the folder, if that is readable. [-0, +(0|1)] */
-static bool push_in(lua_State *L, const char *folder, const char *name)
-{
-	lua_pushfstring(L, "%s/%s.lua", folder, name);
-	if (access(lua_tostring(L, -1), R_OK) == 0)
-		return true;
-	lua_pop(L, 1);
-	return false;
-}
-
-/* Push the path of NAME.lua in ./scripts, if nobody else may write to either: whoever may
- * write to the folder that one happens to be in must not choose what a name means. [-0,
- * +(0|1)] */
-static bool push_here(lua_State *L, const char *name)
-{
-	if (!file_is_ours("./scripts") || !push_in(L, "./scripts", name))
-		return false;
-	if (file_is_ours(lua_tostring(L, -1)))
-		return true;
-	lua_pop(L, 1);
-	return false;
-}
-
-/* Push the path of NAME.lua among the scripts of this program: in its source tree, or
- * where `make install` has put them. [-0, +(0|1)] */
-static bool push_beside_program(lua_State *L, const char *name)
-{
-	static const char *const folders[] = {"scripts", "../share/haplua/scripts"};
-	char program[4096];
-	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-
-	if (n <= 0)
-		return false;
-	program[n] = '\0';
-	*strrchr(program, '/') = '\0';
-	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-		lua_pushfstring(L, "%s/%s", program, folders[i]);
-		bool found = push_in(L, lua_tostring(L, -1), name);
-
-		lua_remove(L, found ? -2 : -1);
-		if (found)
-			return true;
-	}
-	return false;
-}
-
-/* Push the path of the script that the user named. A path has a '/' or ends in ".lua"; a
- * name is looked up in ./scripts, then among the scripts of this program. [-0, +1] */
-static void push_path(lua_State *L, const char *script)
-{
-	size_t n = strlen(script);
-
-	if (strchr(script, '/') || (n > 4 && strcmp(script + n - 4, ".lua") == 0))
-		lua_pushstring(L, script);
-	else if (!push_here(L, script) && !push_beside_program(L, script))
-		luaL_error(L,
-			   "no script '%s': looked for %s.lua in ./scripts and among the "
-			   "installed scripts (a path has a '/' or ends in .lua; "
-			   "./scripts counts if only you or root may write it)",
-			   script, script);
-}
-
 static void load_file(lua_State *L, const char *script)
 {
-	push_path(L, script);
+	lua_pushstring(L, script);
+	globals_call(L, "find", 1, 1);
 	const char *path = lua_tostring(L, -1);
 
 	if (access(path, R_OK) != 0)

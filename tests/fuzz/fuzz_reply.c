@@ -40,15 +40,6 @@ static int entry(struct span *rest, struct span text)
 	return rc;
 }
 
-static int pair(struct span *rest, struct span text)
-{
-	struct span name, value;
-	int rc = reply_pair_next(rest, &name, &value);
-
-	CHECK(rc != 1 || (inside(name, text) && inside(value, text) && name.n > 0));
-	return rc;
-}
-
 static int session(struct span *rest, struct span text)
 {
 	struct span ref, fields, name, value;
@@ -99,7 +90,6 @@ static void read_everything(struct span text)
 	int64_t value;
 
 	READ_ALL(entry(&rest, text));
-	READ_ALL(pair(&rest, text));
 	READ_ALL(session(&rest, text));
 	rows(text);
 	CHECK(!reply_integer(text, &value) || text.n > 0);

@@ -232,6 +232,25 @@ describe("the matches of `get acl`", function()
   end)
 end)
 
+describe("the pairs of `show info`", function()
+  it("are numbers where they look like one, but for names", function()
+    local info = reply.pairs("Name: HAProxy\nUptime: 0d 0h00m01s\nnode: 007\nTainted:\na: b: c\nb:c\nc:  d\ndescription: -\n"
+      .. "Pid: 42\nx: -9223372036854775808\ny: 9223372036854775808\nz: 1.0\nn: -\nzero: 007\ndescription: 1\nlast: ")
+    local found = {}
+    for name, value in pairs(info) do
+      found[name] = value
+    end
+    assert.same({
+      Name = "HAProxy", Uptime = "0d 0h00m01s", node = "007", a = "b: c", b = "c", c = " d", Pid = 42, x = math.mininteger,
+      y = "9223372036854775808", z = "1.0", zero = 7, description = "1",
+    }, found)
+    assert.is_nil(next(reply.pairs("")))
+    for _, text in ipairs({ "bad", "a: b\nbad", ": x", "a: b\n\nc: d" }) do
+      mismatch(reply.pairs, text)
+    end
+  end)
+end)
+
 describe("the comparison of entries", function()
   local function dump(...)
     local lines = { ... }

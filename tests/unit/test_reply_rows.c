@@ -81,30 +81,7 @@ static void pairs_are_parted_at_the_first_space(void **state)
 	}
 }
 
-/* show info, show sess */
-
-static void info_pairs(void **state)
-{
-	struct span rest = text("Name: HAProxy\nUptime: 0d 0h00m01s\nnode: \nTainted:\n"
-				"a: b: c\nbad"),
-		    name, value;
-	static const char *const want[][2] = {{"Name", "HAProxy"},
-					      {"Uptime", "0d 0h00m01s"},
-					      {"node", ""},
-					      {"Tainted", ""},
-					      {"a", "b: c"}};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
-		assert_int_equal(reply_pair_next(&rest, &name, &value), 1);
-		assert_text(name, want[i][0]);
-		assert_text(value, want[i][1]);
-	}
-	assert_int_equal(reply_pair_next(&rest, &name, &value), HAP_EPROTOCOL);
-	assert_int_equal(reply_pair_next(&rest, &name, &value), 0);
-	rest = text(": x");
-	assert_int_equal(reply_pair_next(&rest, &name, &value), HAP_EPROTOCOL);
-}
+/* show sess */
 
 static void sessions_and_their_fields(void **state)
 {
@@ -194,7 +171,6 @@ int main(void)
 		cmocka_unit_test(entries_keep_every_byte_of_their_pattern),
 		cmocka_unit_test(what_begins_no_entry),
 		cmocka_unit_test(pairs_are_parted_at_the_first_space),
-		cmocka_unit_test(info_pairs),
 		cmocka_unit_test(sessions_and_their_fields),
 		cmocka_unit_test(integers_are_strict),
 	};

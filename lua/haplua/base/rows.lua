@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
---- The part of haplua.reply that is written in Lua: the lists of `show acl`, the matches of `get acl`, and rows in which
--- a misspelt field raises, instead of passing for one that is empty. HAProxy escapes nothing in these answers, so a
--- stored pattern may look like a row or a field. src/bindings/haproxy/reply.c loads this module with the first use.
+--- The part of haplua.reply that is written in Lua: the lists of `show acl`, the matches of `get acl`, the pairs of
+-- `show info`, and rows in which a misspelt field raises, instead of passing for one that is empty. HAProxy escapes
+-- nothing in these answers, so a stored pattern may look like a row or a field. src/bindings/haproxy/reply.c loads this
+-- module with the first use.
 
 local error_module = require("haplua.error")
 
@@ -90,9 +91,14 @@ local function list_of(line)
   return setmetatable(list, list_meta)
 end
 
+--- The lines of a text, whose last LF may be missing.
+local function lines(text)
+  return text:gsub("[^\n]$", "%0\n"):gmatch("([^\n]*)\n")
+end
+
 function M.lists(text)
   local found = {}
-  for line in text:gsub("[^\n]$", "%0\n"):gmatch("([^\n]*)\n") do
+  for line in lines(text) do
     if line:sub(1, 1) ~= "#" then
       found[#found + 1] = list_of(line)
     end
@@ -160,6 +166,23 @@ function M.matches(text)
     found[i] = match_of(text:sub(at, (starts[i + 1] or #text + 2) - 2))
   end
   return found
+end
+
+-- Fields of `show info` that are text whatever they look like: a node may be called 007.
+local text_fields = set_of("Name", "Version", "node", "description")
+
+function M.pairs(text)
+  local found = {}
+  for line in lines(text) do
+    local name, value = line:match("^([^:]+): ?(.*)$")
+    if not name then
+      mismatch(line)
+    elseif value ~= "" and value ~= "-" then
+      local integer = not text_fields[name] and value:find("^%-?%d+$") and math.tointeger(tonumber(value))
+      found[name] = integer or value
+    end
+  end
+  return setmetatable(found, M.metatable())
 end
 
 return M

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
---- The globals of scripts, and the places where require() looks. src/run/globals.c loads this module before any script,
--- with two functions: the searcher of the modules that are compiled in, and one that lists their names.
+--- The globals of scripts, and the places where scripts and modules are looked for. src/run/globals.c loads this module
+-- before any script, with three functions: the searcher of the modules that are compiled in, one that lists their names,
+-- and one that tells whether only root and the user of this process may write to a file.
 
-local search_compiled, module_names = ...
+local search_compiled, module_names, is_ours = ...
 local error, getinfo, load, loadfile, rawset, require = error, debug.getinfo, load, loadfile, rawset, require
 local package, searchers = package, package.searchers
 
@@ -106,6 +107,36 @@ function M.make(arg, target)
     require("haplua.host.prefix")(globals, target)
   end
   return M.finish(globals)
+end
+
+local function is_readable(path)
+  local file <close> = io.open(path)
+  return file ~= nil
+end
+
+--- The path of the script that the user named. A path has a '/' or ends in ".lua". A name is looked up in ./scripts, if
+-- nobody else may write to the folder and the file: whoever may write to the folder that one happens to be in must not
+-- choose what a name means. Then among the scripts of this program: in its source tree, or where `make install` has put
+-- them.
+---@param script string
+---@return string path
+function M.find(script)
+  if script:find("/", 1, true) or script:find(".%.lua$") then
+    return script
+  end
+  local here = ("./scripts/%s.lua"):format(script)
+  if is_ours("./scripts") and is_readable(here) and is_ours(here) then
+    return here
+  end
+  local program = require("haplua.file").link("/proc/self/exe") or ""
+  for _, folder in ipairs({ "scripts", "../share/haplua/scripts" }) do
+    local path = ("%s%s/%s.lua"):format(program:match("^.*/") or "", folder, script)
+    if is_readable(path) then
+      return path
+    end
+  end
+  error(("no script '%s': looked for %s.lua in ./scripts and among the installed scripts (a path has a '/' or ends in "
+    .. ".lua; ./scripts counts if only you or root may write it)"):format(script, script), 0)
 end
 
 --- Have require() find the modules in the folder of a script, whose globals are strict, too.

@@ -53,11 +53,7 @@ static bool is_text(struct span name)
 					    "fe",
 					    "be",
 					    "srv",
-					    "src",
-					    "Name",
-					    "Version",
-					    "node",
-					    "description"};
+					    "src"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (span_equal(name, span_of(names[i])))

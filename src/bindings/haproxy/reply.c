@@ -39,6 +39,12 @@ static int lreply_matches(lua_State *L)
 	return call_rows(L, "matches");
 }
 
+/* pairs(text) -> {Name = value, ...}, for `show info`. An unknown name raises. */
+static int lreply_pairs(lua_State *L)
+{
+	return call_rows(L, "pairs");
+}
+
 /* entries(text) -> {pattern, ...}, {reference, ...}
  * With a true second argument, for maps: {key, ...}, {reference, ...}, {value, ...} */
 static int lreply_entries(lua_State *L)
@@ -164,27 +170,6 @@ static int lreply_rows(lua_State *L)
 	}
 	lua_settop(L, SLOT_ROWS);
 	return rc < 0 ? fields_mismatch(L, rest) : 1;
-}
-
-/* pairs(text) -> {Name = value, ...}, for `show info`. An unknown name raises. */
-static int lreply_pairs(lua_State *L)
-{
-	struct span rest = args_text(L, 1), name, value;
-	int rc;
-
-	lua_settop(L, 1);
-	lua_newtable(L);
-	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
-		fields_push_text(L, name);
-		fields_push_named(L, name, value);
-		lua_rawset(L, 2);
-	}
-	if (rc < 0)
-		return fields_mismatch(L, rest);
-	lua_pushnil(L);
-	fields_call(L, "metatable");
-	lua_setmetatable(L, 2);
-	return 1;
 }
 
 /* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */
