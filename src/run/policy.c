@@ -10,7 +10,6 @@
 #include "sched/host.h"
 #include "os/signals.h"
 #include "luakit/error.h"
-#include "run/globals.h"
 #include "bindings/haproxy/call.h"
 #include "run/script.h"
 #include "luakit/types.h"
@@ -273,7 +272,7 @@ static int set_up(lua_State *L)
 {
 	struct policy *p = lua_touserdata(L, 1);
 
-	globals_setup(L);
+	script_setup(L);
 	luaL_newmetatable(L, "haplua.Barrier");
 	lua_pushcfunction(L, barrier_leave);
 	lua_setfield(L, -2, "__close");

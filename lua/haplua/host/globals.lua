@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
 --
---- The globals of scripts, and the places where scripts and modules are looked for. src/run/globals.c loads this module
+--- The globals of scripts, and the places where scripts and modules are looked for. src/run/script.c loads this module
 -- before any script, with three functions: the searcher of the modules that are compiled in, one that lists their names,
 -- and one that tells whether only root and the user of this process may write to a file.
 
 local search_compiled, module_names, is_ours = ...
 local error, getinfo, load, loadfile, rawset, require = error, debug.getinfo, load, loadfile, rawset, require
-local package, searchers = package, package.searchers
+local dump, package, searchers = string.dump, package, package.searchers
 
 local M = {}
 
@@ -67,9 +67,7 @@ end
 
 --- Make a table the globals of a script: what is not in it is looked up in the state's. load(), loadfile() and dofile()
 -- are as Lua has them, but that a chunk's globals are the script's, unless others were given.
----@param globals table
----@return table globals
-function M.finish(globals)
+local function finish(globals)
   function globals.load(chunk, name, mode, ...)
     if select("#", ...) == 0 then
       return load(chunk, name, mode, globals)
@@ -95,18 +93,13 @@ function M.finish(globals)
   return setmetatable(globals, { __index = _G, __newindex = newindex })
 end
 
---- The globals of one run of a script.
----@param arg string[]
----@param target? string  marks the lines of the output
----@return table globals
-function M.make(arg, target)
-  local globals = { arg = arg }
-  globals._G = globals
-  rawset(_G, "arg", arg) -- for libraries
-  if target then
-    require("haplua.host.prefix")(globals, target)
+--- Have require() find the modules in the folder of a script, whose globals are strict, too.
+local function add_folder(script)
+  local folder = script:match("^(.*)/") or "."
+  if not folders[folder] then
+    folders[folder] = true
+    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
   end
-  return M.finish(globals)
 end
 
 local function is_readable(path)
@@ -118,9 +111,7 @@ end
 -- nobody else may write to the folder and the file: whoever may write to the folder that one happens to be in must not
 -- choose what a name means. Then among the scripts of this program: in its source tree, or where `make install` has put
 -- them.
----@param script string
----@return string path
-function M.find(script)
+local function find(script)
   if script:find("/", 1, true) or script:find(".%.lua$") then
     return script
   end
@@ -139,14 +130,64 @@ function M.find(script)
     .. ".lua; ./scripts counts if only you or root may write it)"):format(script, script), 0)
 end
 
---- Have require() find the modules in the folder of a script, whose globals are strict, too.
----@param script string  its path
-function M.folder(script)
-  local folder = script:match("^(.*)/") or "."
-  if not folders[folder] then
-    folders[folder] = true
-    package.path = ("%s/?.lua;%s/?/init.lua;%s"):format(folder, folder, package.path)
+local function load_file(script, globals)
+  local path = find(script)
+  local file, problem = io.open(path)
+  if not file then
+    error("cannot read " .. problem, 0)
   end
+  file:close()
+  add_folder(path)
+  return loadfile(path, nil, globals)
+end
+
+--- Make a table the globals of a script, and load it from a file.
+---@param globals table
+---@param script string
+---@return function
+function M.file(globals, script)
+  local main, problem = load_file(script, finish(globals))
+  return main or error(problem, 0)
+end
+
+-- The compiled script, where it runs for several targets: all run the same text, also from standard input.
+local compiled
+
+--- The script of one run, as a function with globals of its own.
+---@param arg string[]
+---@param builtin? string  the module of haplua that runs in the place of a script; it makes its own globals
+---@param chunk? string  the text that runs in the place of a script
+---@param target? string  where there are several: marks the lines of the output
+---@param is_first boolean  of these runs
+---@return function
+function M.load(arg, builtin, chunk, target, is_first)
+  local globals = { arg = arg }
+  local main, problem
+  globals._G = globals
+  rawset(_G, "arg", arg) -- for libraries
+  if target and not builtin then
+    require("haplua.host.prefix")(globals, target)
+  end
+  finish(globals)
+  if is_first then
+    compiled = nil
+  end
+  if compiled then
+    main, problem = load(compiled, "script", "b", globals)
+  elseif builtin or chunk or arg[0] == "-" then
+    add_folder("./")
+    if builtin then
+      return require(builtin)
+    elseif chunk then
+      main, problem = load(chunk, "=-e", nil, globals)
+    else
+      main, problem = loadfile(nil, nil, globals)
+    end
+  else
+    main, problem = load_file(arg[0], globals)
+  end
+  compiled = compiled or main and target and dump(main)
+  return main or error(problem, 0)
 end
 
 --- "; did you mean 'NAME'?" for the public module that is nearest, or "".
@@ -180,7 +221,7 @@ for i, searcher in ipairs(searchers) do
 end
 -- After package.preload and before any file, so that no stray file takes the place of a module of haplua.
 table.insert(searchers, 2, search_compiled)
--- M.folder() adds the folder of a script. Lua's own "." would find the files of whoever may write to the folder that one
+-- add_folder() adds the folder of a script. Lua's own "." would find the files of whoever may write to the folder that one
 -- happens to be in.
 package.path = package.path:gsub(";%./%?%.lua;%./%?/init%.lua", "")
 package.cpath = package.cpath:gsub(";%./%?%.so", "")
