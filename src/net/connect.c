@@ -120,14 +120,13 @@ static int try_addresses(struct connection *c)
 }
 
 static void attempt_ended(struct connection *c, int rc);
-static int attempt(struct connection *c);
 
 static void on_retry(struct timer *t)
 {
 	struct connection *c = CONTAINER_OF(t, struct connection, retry);
 
 	c->lacks = 0;
-	attempt_ended(c, attempt(c));
+	attempt_ended(c, connect_start(c));
 }
 
 static void on_writable(uv_poll_t *poll, int status, int events)
@@ -149,7 +148,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
 	close_socket(c);
 	if (c->trying->ai_next) {
 		c->trying = c->trying->ai_next;
-		attempt_ended(c, attempt(c));
+		attempt_ended(c, connect_start(c));
 	} else {
 		c->done(c, -error);
 	}
@@ -162,7 +161,7 @@ static void on_found(void *owner, int rc, struct addrinfo *found)
 	c->lookup = NULL;
 	c->resolves = rc < 0;
 	c->found = c->trying = found;
-	attempt_ended(c, rc < 0 ? rc : attempt(c));
+	attempt_ended(c, rc < 0 ? rc : connect_start(c));
 }
 
 static int look_up(struct connection *c)
@@ -178,8 +177,8 @@ static int look_up(struct connection *c)
 	return rc < 0 ? rc : CONNECT_PENDING;
 }
 
-/* Try to connect; later again, if the failure may pass. Returns as connect_start(). */
-static int attempt(struct connection *c)
+/* Tries to connect; later again, if the failure may pass. */
+int connect_start(struct connection *c)
 {
 	int rc = c->address->kind == ADDRESS_UNIX ? try_unix(c)
 		 : c->trying                      ? try_addresses(c)
@@ -211,17 +210,12 @@ void connect_init(struct connection *c, const struct address *address,
 		.address = address, .clock = clock, .loop = loop, .done = done, .fd = -1};
 }
 
-int connect_start(struct connection *c)
-{
-	return attempt(c);
-}
-
 int connect_again(struct connection *c, int rc)
 {
 	if (!connect_may_pass(c, rc))
 		return rc;
 	close_socket(c);
-	return attempt(c);
+	return connect_start(c);
 }
 
 void connect_close(struct connection *c)

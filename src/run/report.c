@@ -35,14 +35,15 @@ int report_returned(lua_State *L, int result)
 	return status >= 0 && status <= 255 ? (int)status : EXIT_FAILED;
 }
 
-/* The higher one, but that EXIT_WOULD_CHANGE is no failure. */
+/* EXIT_WOULD_CHANGE is no failure; others are worse the higher they are. */
+static int rank(int status)
+{
+	return status == EXIT_WOULD_CHANGE ? 1 : 2 * status;
+}
+
 int report_worse(int a, int b)
 {
-	if (a == EXIT_WOULD_CHANGE || b == EXIT_WOULD_CHANGE)
-		return a == EXIT_DONE || b == EXIT_DONE || a == b ? EXIT_WOULD_CHANGE
-		       : a == EXIT_WOULD_CHANGE                   ? b
-								  : a;
-	return a > b ? a : b;
+	return rank(a) > rank(b) ? a : b;
 }
 
 /* (error) -> its text, made visible; lines after the first are indented, so that none of

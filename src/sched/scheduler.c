@@ -79,31 +79,24 @@ static bool push_due(lua_State *L, struct task *t)
 	return true;
 }
 
-/* Take over what park() left, in the coroutine of the wait. */
-static lua_KFunction unpark(struct task *t)
+/* What happens before a task goes on in its continuation. */
+enum unpark {
+	UNPARK_RAISE, /* what is to be raised is raised */
+	UNPARK_QUIET, /* nothing is raised, and cleanups have their whole time again */
+	UNPARK_ONLY,  /* the continuation looks itself what is to be raised */
+};
+
+/* Goes on with what park() left, in the coroutine of the wait. */
+static int unpark_k(lua_State *L, int status, lua_KContext how)
 {
+	struct task *t = task_of(L);
 	lua_KFunction k = t->k;
 
 	t->k = NULL;
-	return k;
-}
-
-static int unpark_k(lua_State *L, int status, lua_KContext context)
-{
-	struct task *t = task_of(L);
-	lua_KFunction k = unpark(t);
-
-	(void)context;
-	return push_due(L, t) ? lua_error(L) : k(L, status, t->context);
-}
-
-static int unpark_quietly_k(lua_State *L, int status, lua_KContext context)
-{
-	struct task *t = task_of(L);
-	lua_KFunction k = unpark(t);
-
-	(void)context;
-	cancel_renew_grace(t);
+	if (how == UNPARK_RAISE && push_due(L, t))
+		return lua_error(L);
+	if (how == UNPARK_QUIET)
+		cancel_renew_grace(t);
 	return k(L, status, t->context);
 }
 
@@ -112,15 +105,6 @@ bool task_can_wait(lua_State *L)
 	const struct task *t = task_current(L);
 
 	return t && lua_isyieldable(L) && t->unyieldable == 0;
-}
-
-/* For a continuation that looks itself what is to be raised. */
-static int unpark_only_k(lua_State *L, int status, lua_KContext context)
-{
-	struct task *t = task_of(L);
-
-	(void)context;
-	return unpark(t)(L, status, t->context);
 }
 
 /* The running task, if it can wait here; else raise. */
@@ -136,7 +120,7 @@ static struct task *waiting_task(lua_State *L)
 
 /* Nothing between here and the yield raises: a task is PARKED, or it runs on. */
 static int park(lua_State *L, struct task *t, struct task *ended, lua_KContext context,
-		lua_KFunction k, lua_KFunction then)
+		lua_KFunction k, enum unpark how)
 {
 	t->k = k;
 	t->context = context;
@@ -145,7 +129,7 @@ static int park(lua_State *L, struct task *t, struct task *ended, lua_KContext c
 	if (ended)
 		task_wait_for(t, ended);
 	task_assert(t);
-	return lua_yieldk(L, 0, 0, then);
+	return lua_yieldk(L, 0, how, unpark_k);
 }
 
 static int park_until(lua_State *L, struct task *ended, lua_KContext context,
@@ -155,7 +139,7 @@ static int park_until(lua_State *L, struct task *ended, lua_KContext context,
 
 	if (push_due(L, t))
 		return lua_error(L);
-	return park(L, t, ended, context, k, unpark_k);
+	return park(L, t, ended, context, k, UNPARK_RAISE);
 }
 
 int task_park(lua_State *L, lua_KContext context, lua_KFunction k)
@@ -166,7 +150,7 @@ int task_park(lua_State *L, lua_KContext context, lua_KFunction k)
 int task_park_quietly(lua_State *L, struct task *ended, lua_KContext context,
 		      lua_KFunction k)
 {
-	return park(L, waiting_task(L), ended, context, k, unpark_quietly_k);
+	return park(L, waiting_task(L), ended, context, k, UNPARK_QUIET);
 }
 
 static int joined_k(lua_State *L, int status, lua_KContext context)
@@ -223,7 +207,7 @@ static int end_k(lua_State *L, int status, lua_KContext context)
 		fail(L, t);
 	if (!LIST_EMPTY(&t->children) ||
 	    (!t->failed && !STAILQ_EMPTY(&t->failed_children)))
-		return park(L, waiting_task(L), NULL, 0, end_k, unpark_only_k);
+		return park(L, waiting_task(L), NULL, 0, end_k, UNPARK_ONLY);
 	if (!t->failed)
 		return lua_gettop(L) - 1;
 	push_box(L, t);
