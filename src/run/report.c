@@ -84,37 +84,3 @@ void report_print(lua_State *L, int index, FILE *to)
 			luaL_typename(L, index));
 	lua_settop(L, top);
 }
-
-static int report_error_k(lua_State *L, int status, lua_KContext context)
-{
-	struct report *r = (struct report *)context;
-	int trace = r->error + 1, advice = r->error + 2;
-
-	if (status != LUA_OK && status != LUA_YIELD) {
-		lua_settop(L, trace);
-		lua_pushnil(L);
-	}
-	fflush(stdout);
-	if (r->target)
-		fprintf(r->to, "%s: ", r->target);
-	report_print(L, r->error, r->to);
-	r->missing = false;
-	if (lua_isstring(L, advice))
-		fprintf(r->to, "%s\n", lua_tostring(L, advice));
-	if (lua_isstring(L, trace) && lua_rawlen(L, trace) > 0)
-		fprintf(r->to, "  raised at%s\n", lua_tostring(L, trace));
-	return 0;
-}
-
-int report_error(lua_State *L, struct report *r)
-{
-	lua_getglobal(L, "require");
-	lua_pushliteral(L, "haplua.host.advice");
-	int status = lua_pcall(L, 1, 1, 0);
-
-	if (status == LUA_OK) {
-		lua_pushvalue(L, r->error);
-		status = lua_pcallk(L, 1, 1, 0, (lua_KContext)r, report_error_k);
-	}
-	return report_error_k(L, status, (lua_KContext)r);
-}
