@@ -34,7 +34,7 @@ OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c')) $(B)/modul
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # The modules without sockets and without Lua, which fuzzers link.
-PURE    := base/buf base/err base/multiset base/typo os/clock \
+PURE    := base/buf base/err base/typo os/clock \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))

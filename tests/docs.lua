@@ -95,7 +95,7 @@ end
 --- The modules that C registers under a name.
 local function c_modules()
   local modules = { argparse = true }
-  for name in read("src/run/globals.c"):gmatch('{"([%w_.]+)", luaopen_') do
+  for name in read("src/run/script.c"):gmatch('{"([%w_.]+)", luaopen_') do
     modules[name] = true
   end
   return modules

@@ -80,11 +80,6 @@ function core.would(target, text) end
 ---@return string
 function core.encode(words) end
 
---- Raise if --read-only or --only would refuse to send this.
----@param target haplua.Target
----@param words (string|number)[]
-function core.permit(target, words) end
-
 --- Raise unless each value can be sent.
 ---@param values (string|number)[]
 ---@param more? (string|number)[]

@@ -132,10 +132,10 @@ static struct sleep *push_sleep(lua_State *L)
 	struct task *t = task_of(L);
 
 	lua_settop(L, 1);
-	struct sleep *s = lua_newuserdatauv(L, sizeof *s, 0);
+	struct sleep *s = types_push(L, SLEEP_BOX, sizeof *s, 0);
 
-	*s = (struct sleep){.clock = &host_of(L)->clock, .task = t};
-	luaL_setmetatable(L, SLEEP_BOX);
+	s->clock = &host_of(L)->clock;
+	s->task = t;
 	lua_toclose(L, 2);
 	return s;
 }
@@ -249,10 +249,8 @@ static int ltask_deadline(lua_State *L)
 	luaL_argcheck(L, seconds >= 0, 1, "seconds, 0 or more, expected");
 	luaL_checktype(L, 2, LUA_TFUNCTION);
 	task_of(L);
-	struct deadline *d = lua_newuserdatauv(L, sizeof *d, 1);
+	struct deadline *d = types_push(L, DEADLINE_BOX, sizeof *d, 1);
 
-	d->s = NULL;
-	luaL_setmetatable(L, DEADLINE_BOX);
 	lua_pushthread(L); /* the deadline knows its coroutine */
 	lua_setiuservalue(L, -2, 1);
 	lua_replace(L, 1);

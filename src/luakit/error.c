@@ -4,6 +4,7 @@
 #include "luakit/error.h"
 #include "base/err.h"
 #include "base/typo.h"
+#include "luakit/types.h"
 
 #include <lauxlib.h>
 #include <stdarg.h>
@@ -250,12 +251,10 @@ static void push_kinds(lua_State *L)
 	lua_newtable(L);
 	for (lua_Integer i = 0; error_kinds[i].name; i++) {
 		lua_createtable(L, 0, 3);
-		lua_pushstring(L, error_kinds[i].name);
-		lua_setfield(L, -2, "name");
+		types_set_text(L, "name", error_kinds[i].name);
+		types_set_text(L, "meaning", error_kinds[i].meaning);
 		lua_pushinteger(L, error_kinds[i].exit);
 		lua_setfield(L, -2, "exit");
-		lua_pushstring(L, error_kinds[i].meaning);
-		lua_setfield(L, -2, "meaning");
 		lua_rawseti(L, -2, i + 1);
 	}
 }
@@ -308,12 +307,6 @@ static void set_span(lua_State *L, const char *name, struct span s)
 	lua_setfield(L, -2, name);
 }
 
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-	if (text)
-		set_span(L, name, span_of(text));
-}
-
 static void set_integer(lua_State *L, const char *name, size_t value)
 {
 	if (value == 0)
@@ -340,7 +333,7 @@ static void set_message(lua_State *L, int rc, const struct error_about *about)
 			 sigabbrev_np(about->signal));
 	else
 		message = err_text(rc);
-	set_text(L, "message", message);
+	types_set_text(L, "message", message);
 }
 
 void error_push(lua_State *L, int rc, const struct error_about *about)
@@ -351,13 +344,13 @@ void error_push(lua_State *L, int rc, const struct error_about *about)
 		about = &nothing;
 	luaL_checkstack(L, 4, NULL);
 	lua_createtable(L, 0, 8);
-	set_text(L, "kind", err_kind(rc));
-	set_text(L, "code", rc > HAP_ENOMEM ? err_name(rc) : NULL);
+	types_set_text(L, "kind", err_kind(rc));
+	types_set_text(L, "code", rc > HAP_ENOMEM ? err_name(rc) : NULL);
 	set_message(L, rc, about);
 	set_span(L, "command", about->command);
 	set_span(L, "reply", about->reply);
-	set_text(L, "target", about->target);
-	set_text(L, "phase", about->phase);
+	types_set_text(L, "target", about->target);
+	types_set_text(L, "phase", about->phase);
 	set_integer(L, "signal", (size_t)about->signal);
 	set_integer(L, "index", about->index);
 	set_integer(L, "in_doubt", about->in_doubt);

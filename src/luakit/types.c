@@ -37,3 +37,11 @@ void *types_push(lua_State *L, const char *name, size_t size, int values)
 	luaL_setmetatable(L, name);
 	return box;
 }
+
+void types_set_text(lua_State *L, const char *name, const char *text)
+{
+	if (!text)
+		return;
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, name);
+}

@@ -31,6 +31,9 @@ void types_object(lua_State *L, const char *name, const luaL_Reg *methods);
  * __close. [-0, +0] */
 void types_box(lua_State *L, const char *name, lua_CFunction close);
 
+/* Set a field of the table on the top to a text; NULL: leave it out. [-0, +0] */
+void types_set_text(lua_State *L, const char *name, const char *text);
+
 /* Push a userdata of this type: `size` bytes of 0, and user values. [-0, +1] */
 void *types_push(lua_State *L, const char *name, size_t size, int values);
 

@@ -120,14 +120,13 @@ static int try_addresses(struct connection *c)
 }
 
 static void attempt_ended(struct connection *c, int rc);
-static int attempt(struct connection *c);
 
 static void on_retry(struct timer *t)
 {
 	struct connection *c = CONTAINER_OF(t, struct connection, retry);
 
 	c->lacks = 0;
-	attempt_ended(c, attempt(c));
+	attempt_ended(c, connect_start(c));
 }
 
 static void on_writable(uv_poll_t *poll, int status, int events)
@@ -149,7 +148,7 @@ static void on_writable(uv_poll_t *poll, int status, int events)
 	close_socket(c);
 	if (c->trying->ai_next) {
 		c->trying = c->trying->ai_next;
-		attempt_ended(c, attempt(c));
+		attempt_ended(c, connect_start(c));
 	} else {
 		c->done(c, -error);
 	}
@@ -162,7 +161,7 @@ static void on_found(void *owner, int rc, struct addrinfo *found)
 	c->lookup = NULL;
 	c->resolves = rc < 0;
 	c->found = c->trying = found;
-	attempt_ended(c, rc < 0 ? rc : attempt(c));
+	attempt_ended(c, rc < 0 ? rc : connect_start(c));
 }
 
 static int look_up(struct connection *c)
@@ -178,8 +177,8 @@ static int look_up(struct connection *c)
 	return rc < 0 ? rc : CONNECT_PENDING;
 }
 
-/* Try to connect; later again, if the failure may pass. Returns as connect_start(). */
-static int attempt(struct connection *c)
+/* Tries to connect; later again, if the failure may pass. */
+int connect_start(struct connection *c)
 {
 	int rc = c->address->kind == ADDRESS_UNIX ? try_unix(c)
 		 : c->trying                      ? try_addresses(c)
@@ -211,17 +210,12 @@ void connect_init(struct connection *c, const struct address *address,
 		.address = address, .clock = clock, .loop = loop, .done = done, .fd = -1};
 }
 
-int connect_start(struct connection *c)
-{
-	return attempt(c);
-}
-
 int connect_again(struct connection *c, int rc)
 {
 	if (!connect_may_pass(c, rc))
 		return rc;
 	close_socket(c);
-	return attempt(c);
+	return connect_start(c);
 }
 
 void connect_close(struct connection *c)
@@ -234,4 +228,56 @@ void connect_close(struct connection *c)
 	if (c->found)
 		freeaddrinfo(c->found);
 	c->found = c->trying = NULL;
+}
+
+/* A request leaves in one piece or not at all: HAProxy 2.2 and 2.6 can stall for good
+ * when the first line reaches them in pieces (docs/protocol.md). */
+
+/* The smallest buffer of a local socket takes so much in one piece: Linux makes none of
+ * less than twice 2048 bytes and an overhead. */
+#define SMALL_WRITE 2048
+/* The largest piece that Linux passes on is half of the buffer, less this. */
+#define OVERHEAD 64
+
+static int get(int fd, int level, int name, size_t *value)
+{
+	int n = 0;
+	socklen_t size = sizeof n;
+
+	if (getsockopt(fd, level, name, &n, &size) < 0)
+		return -errno;
+	*value = n > 0 ? (size_t)n : 0;
+	return 0;
+}
+
+static int prepare_local(int fd, size_t n)
+{
+	size_t half = n + OVERHEAD, room = 0;
+	int rc = get(fd, SOL_SOCKET, SO_SNDBUF, &room);
+
+	if (rc == 0 && room / 2 < half) {
+		/* Linux doubles it, after it has cut it to net.core.wmem_max. */
+		int wanted = (int)half;
+
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof wanted);
+		rc = get(fd, SOL_SOCKET, SO_SNDBUF, &room);
+	}
+	if (rc < 0)
+		return rc;
+	return room / 2 < half ? UV_EMSGSIZE : 0;
+}
+
+int single_write_prepare(int fd, bool local, struct span bytes)
+{
+	size_t segment = 0;
+
+	if (local)
+		return bytes.n > SMALL_WRITE ? prepare_local(fd, bytes.n) : 0;
+	const char *end = memchr(bytes.p, '\n', bytes.n);
+	size_t line = end ? (size_t)(end - bytes.p) + 1 : bytes.n;
+	int rc = get(fd, IPPROTO_TCP, TCP_MAXSEG, &segment);
+
+	if (rc < 0)
+		return rc;
+	return line > segment ? UV_EMSGSIZE : 0;
 }

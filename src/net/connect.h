@@ -55,4 +55,9 @@ bool connect_may_pass(struct connection *c, int rc);
  * not called. */
 void connect_close(struct connection *c);
 
+/* Make a connected stream socket ready for one send() of these bytes, before anything
+ * else is sent over it. A local socket must take all of them at once; one of TCP must
+ * carry the first line in one segment. 0; UV_EMSGSIZE: it cannot; or another UV_*. */
+int single_write_prepare(int fd, bool local, struct span bytes);
+
 #endif

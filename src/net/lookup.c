@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 /* At most so many look-ups run at once; the others wait for one of them to end. */
 #define THREADS_MAX 32
@@ -25,14 +26,15 @@ struct lookup {
 	} state;                /* a thread frees one that is CANCELLED */
 	int rc;                 /* FOUND: as for `done` */
 	struct addrinfo *found; /* owned */
-	struct lookup *next;
+	STAILQ_ENTRY(lookup) in_queue;
 };
 
 static struct {
 	pthread_mutex_t lock;
-	struct lookup *first, **last; /* no thread has taken them yet */
+	STAILQ_HEAD(, lookup) queue; /* no thread has taken them yet */
 	int threads;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &pool.first};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	  .queue = STAILQ_HEAD_INITIALIZER(pool.queue)};
 
 /* libuv's code for one of getaddrinfo()'s. */
 static int code_of(int rc)
@@ -99,10 +101,8 @@ static void *work(void *unused)
 	struct lookup *l;
 
 	pthread_mutex_lock(&pool.lock);
-	while ((l = pool.first)) {
-		pool.first = l->next;
-		if (!pool.first)
-			pool.last = &pool.first;
+	while ((l = STAILQ_FIRST(&pool.queue))) {
+		STAILQ_REMOVE_HEAD(&pool.queue, in_queue);
 		run(l);
 	}
 	pool.threads--;
@@ -138,8 +138,7 @@ static int enqueue(struct lookup *l)
 	}
 	/* Where the system gives no new thread, one that runs does it later. */
 	if (rc == 0 || pool.threads > 0) {
-		*pool.last = l;
-		pool.last = &l->next;
+		STAILQ_INSERT_TAIL(&pool.queue, l, in_queue);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&pool.lock);

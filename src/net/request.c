@@ -4,7 +4,6 @@
  * Its way: queue -> connect -> write -> (half-close) -> read -> done. */
 #include "net/request.h"
 #include "base/err.h"
-#include "net/single_write.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -36,7 +36,7 @@ struct request {
 	struct timer fake_retry;       /* asks the fake transport again */
 	bool repeatable;               /* set before the start: sent twice is no harm */
 	bool put_off;                  /* the fake transport has put it off, once */
-	TAILQ_ENTRY(request) in_queue; /* the target's, which holds a reference */
+	TAILQ_ENTRY(request) in_queue; /* the target's, or the fake transport's */
 	/* Called from the loop when bytes came or the request is done; NULL after
 	 * request_drop(). */
 	void (*wake)(void *owner);

@@ -9,7 +9,7 @@
 
 /* Over TCP commands are joined to a line that surely fits one segment: every path that
  * carries IPv6 has room for so much behind its headers. Why a line must arrive in one
- * piece, and what is done about longer commands: single_write.h. */
+ * piece, and what is done about longer commands: connect.h. */
 #define TCP_LINE_MAX 1200
 #define ANSWER_MAX   (256u << 20)
 #define TIMEOUT      5.0

@@ -20,18 +20,9 @@
 int reply_check(const struct grammar *g, struct span reply, bool whole, bool severity,
 		struct span *text);
 
-/* Reading rows. All readers take checked text and advance *rest; nothing is copied or
+/* Reading rows; lua/haplua/base/rows.lua reads those of `show acl`, `get acl` and `show
+ * info`. All readers take checked text and advance *rest; nothing is copied or
  * allocated. 1: *out is set. 0: no more. HAP_EPROTOCOL: a row does not match. */
-
-/* One list of `show acl` or `show map`. */
-struct reply_list {
-	int64_t id;       /* the number after '#' */
-	struct span file; /* the name given with -f, or empty */
-	struct span text; /* HAProxy's description, versions left out */
-	bool versioned;   /* HAProxy has transactions (2.4+), and these three are set: */
-	uint64_t curr_ver, next_ver, entry_cnt;
-};
-int reply_list_next(struct span *rest, struct reply_list *out);
 
 /* One entry of `show acl REF` or `show map REF`. A pattern may hold LF: a line that does
  * not begin with "0x<hex> " belongs to the entry before it. `pattern` is all after the
@@ -42,19 +33,6 @@ struct reply_entry {
 };
 int reply_entry_next(struct span *rest, struct reply_entry *out);
 void reply_entry_pair(struct span pattern, struct span *key, struct span *value);
-
-/* One line of `get acl` or `get map`: one for each match method that uses the list. */
-struct reply_match {
-	bool found;
-	bool sensitive;      /* case */
-	struct span type;    /* "reg", "str", ...; "method" where HAProxy prints
-				unknown(0x...) */
-	struct span index;   /* "tree" or "list"; empty when nothing matched */
-	struct span pattern; /* ACL: the entry; map: the key */
-	struct span value;   /* map only */
-	bool map;
-};
-int reply_match_next(struct span *rest, struct reply_match *out);
 
 /* Columns of `show servers state`, `show servers conn` (space-separated) and `show stat`
  * (CSV). reply_columns() reads the header line(s): for `servers state` the leading format
@@ -80,9 +58,6 @@ int reply_row_next(struct span *rest, const struct reply_columns *c, struct span
 /* Write the value of a CSV field, without quotes, to `out`, which has room for field.n
  * bytes. Returns its length. */
 size_t reply_unquote(char *out, struct span field);
-
-/* "Name: value" lines of `show info`. */
-int reply_pair_next(struct span *rest, struct span *name, struct span *value);
 
 /* One line of `show sess`: "0xPTR: key=value key=value ...". `fields` is the rest of the
  * line, to be read with reply_field_next(); lines of `show sess` that have another form

@@ -7,8 +7,6 @@
 #include "protocol/reply.h"
 #include "base/err.h"
 
-#define LIST_LOADED "pattern loaded from file '"
-
 static struct span skip(struct span s, size_t n)
 {
 	return (struct span){s.p + n, s.n - n};
@@ -48,28 +46,6 @@ static bool eat_until(struct span *s, const char *literal, struct span *out)
 	return true;
 }
 
-/* Cut at the last `literal`: *s becomes what stands before it, *out what follows it. */
-static bool part_last(struct span *s, const char *literal, struct span *out)
-{
-	size_t n = strlen(literal), end = s->n;
-
-	while (end >= n) {
-		const char *at = memrchr(s->p, *literal, end - n + 1);
-
-		if (!at)
-			return false;
-		size_t before = (size_t)(at - s->p);
-
-		if (memcmp(at, literal, n) == 0) {
-			*out = skip(*s, before + n);
-			s->n = before;
-			return true;
-		}
-		end = before + n - 1;
-	}
-	return false;
-}
-
 /* How many bytes of "0x<hex>" s begins with; 0: none. */
 static size_t pointer_length(struct span s)
 {
@@ -83,89 +59,20 @@ static size_t pointer_length(struct span s)
 	return i > 2 ? i : 0;
 }
 
-/* Read a number of 64 bits without sign: HAProxy 2.6 counts entries below zero after some
- * commits, and prints 18446744073709551615. */
-static bool counter(struct span s, uint64_t *out)
-{
-	*out = 0;
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned digit = (unsigned)(s.p[i] - '0');
-
-		if (digit > 9 || *out > (UINT64_MAX - digit) / 10)
-			return false;
-		*out = *out * 10 + digit;
-	}
-	return s.n > 0;
-}
-
 bool reply_integer(struct span s, int64_t *out)
 {
-	bool negative = s.n > 0 && *s.p == '-';
-	uint64_t value;
+	size_t sign = s.n > 0 && *s.p == '-';
+	uint64_t value = 0, most = (uint64_t)INT64_MAX + sign;
 
-	if (!counter(skip(s, negative), &value) || value > (uint64_t)INT64_MAX + negative)
-		return false;
-	*out = (int64_t)(negative ? 0 - value : value);
-	return true;
-}
+	for (size_t i = sign; i < s.n; i++) {
+		unsigned digit = (unsigned)(s.p[i] - '0');
 
-/* Cut ". curr_ver=N next_ver=N entry_cnt=N" off the end of a list's description. */
-static void read_versions(struct reply_list *out)
-{
-	struct span text = out->text, rest, curr, next;
-
-	if (!part_last(&text, ". curr_ver=", &rest) ||
-	    !eat_until(&rest, " next_ver=", &curr) ||
-	    !eat_until(&rest, " entry_cnt=", &next) || !counter(curr, &out->curr_ver) ||
-	    !counter(next, &out->next_ver) || !counter(rest, &out->entry_cnt))
-		return;
-	out->text = text;
-	out->versioned = true;
-}
-
-/* Does the description name this file? */
-static bool names_file(struct span text, struct span file)
-{
-	return eat(&text, LIST_LOADED) && text.n > file.n && text.p[file.n] == '\'' &&
-	       memcmp(text.p, file.p, file.n) == 0;
-}
-
-/* Cut "FILE) TEXT" in two. Where FILE itself holds ") ", the text decides: it repeats the
- * name. */
-static bool read_file(struct span line, struct reply_list *out)
-{
-	struct span rest = line, piece;
-	bool any = false;
-
-	while (eat_until(&rest, ") ", &piece)) {
-		struct span file = {line.p, (size_t)(rest.p - line.p) - 2};
-		bool sure = names_file(rest, file);
-
-		if (!any || sure) {
-			out->file = file;
-			out->text = rest;
-		}
-		any = true;
-		if (sure)
-			break;
+		if (digit > 9 || value > (most - digit) / 10)
+			return false;
+		value = value * 10 + digit;
 	}
-	return any;
-}
-
-int reply_list_next(struct span *rest, struct reply_list *out)
-{
-	struct span line, id;
-
-	do {
-		if (!take_line(rest, &line))
-			return 0;
-	} while (span_begins(line, "#"));
-	*out = (struct reply_list){0};
-	if (!eat_until(&line, " (", &id) || !reply_integer(id, &out->id) ||
-	    !read_file(line, out))
-		return HAP_EPROTOCOL;
-	read_versions(out);
-	return 1;
+	*out = (int64_t)(sign ? 0 - value : value);
+	return s.n > sign;
 }
 
 /* How many bytes of "0x<hex> " s begins with; 0: no entry begins here. */
@@ -203,79 +110,6 @@ void reply_entry_pair(struct span pattern, struct span *key, struct span *value)
 		*key = pattern;
 		*value = skip(pattern, pattern.n);
 	}
-}
-
-/* Read the head of a line of `get acl` or `get map`, up to "yes" or "no". */
-static bool match_head(struct span *s, struct reply_match *out)
-{
-	struct span kind;
-
-	if (!eat(s, "type=") || !eat_until(s, ", case=", &out->type) ||
-	    !eat_until(s, ", ", &kind))
-		return false;
-	out->sensitive = span_equal(kind, SPAN_LIT("sensitive"));
-	if (!out->sensitive && !span_equal(kind, SPAN_LIT("insensitive")))
-		return false;
-	if (span_begins(out->type, "unknown("))
-		out->type = SPAN_LIT("method");
-	out->map = span_begins(*s, "found=");
-	return eat(s, out->map ? "found=" : "match=");
-}
-
-/* Read `"P"`, or `unknown`, which leaves the span empty. */
-static bool match_quoted(struct span s, struct span *out)
-{
-	if (span_equal(s, SPAN_LIT("unknown")))
-		return true;
-	if (s.n < 2 || s.p[0] != '"' || s.p[s.n - 1] != '"')
-		return false;
-	*out = (struct span){s.p + 1, s.n - 2};
-	return true;
-}
-
-/* Read `"K", value="V", type="T"`. Nothing is escaped, so the type is sought from the
- * right. */
-static bool match_pair(struct span s, struct reply_match *out)
-{
-	struct span type;
-
-	if (!eat(&s, "unknown, value=") &&
-	    !(eat(&s, "\"") && eat_until(&s, "\", value=", &out->pattern)))
-		return false;
-	if (span_equal(s, SPAN_LIT("none")))
-		return true;
-	return part_last(&s, ", type=\"", &type) && match_quoted(s, &out->value);
-}
-
-static bool match_line(struct span s, struct reply_match *out)
-{
-	if (!match_head(&s, out))
-		return false;
-	if (span_equal(s, SPAN_LIT("no")))
-		return true;
-	out->found = true;
-	return eat(&s, "yes, idx=") && eat_until(&s, ", ", &out->index) &&
-	       eat(&s, out->map ? "key=" : "pattern=") &&
-	       (out->map ? match_pair(s, out) : match_quoted(s, &out->pattern));
-}
-
-int reply_match_next(struct span *rest, struct reply_match *out)
-{
-	struct span look = *rest, line, record = *rest;
-	struct reply_match head;
-
-	if (rest->n == 0)
-		return 0;
-	/* A pattern may hold LF: the record ends before the next line with a head. */
-	take_line(&look, &line);
-	for (struct span next = look; take_line(&next, &line); look = next)
-		if (match_head(&line, &head)) {
-			record.n = (size_t)(look.p - rest->p) - 1;
-			break;
-		}
-	*rest = look;
-	*out = (struct reply_match){0};
-	return match_line(record, out) ? 1 : HAP_EPROTOCOL;
 }
 
 /* The end of the quoted CSV field at p; NULL where its closing quote is missing. */
@@ -372,19 +206,6 @@ size_t reply_unquote(char *out, struct span field)
 			i++;
 	}
 	return n;
-}
-
-int reply_pair_next(struct span *rest, struct span *name, struct span *value)
-{
-	struct span line;
-
-	if (!take_line(rest, &line))
-		return 0;
-	*value = line;
-	if (!eat_until(value, ":", name) || name->n == 0)
-		return HAP_EPROTOCOL;
-	eat(value, " ");
-	return 1;
 }
 
 int reply_session_next(struct span *rest, struct span *ref, struct span *fields)

@@ -10,7 +10,6 @@
 #include "sched/host.h"
 #include "os/signals.h"
 #include "luakit/error.h"
-#include "run/globals.h"
 #include "bindings/haproxy/call.h"
 #include "run/script.h"
 #include "luakit/types.h"
@@ -28,8 +27,8 @@ struct run {
 	struct task *script;   /* borrowed: the box lies on the root's stack */
 	int status;            /* exit status: once ended, or what os.exit() was given */
 	bool ended;
-	bool exited; /* by os.exit() */
-	struct report report;
+	bool exited;          /* by os.exit() */
+	bool missing;         /* it has failed, and this is not reported */
 	struct task *waiting; /* in haproxy.barrier(), or NULL */
 	size_t round;         /* barriers passed */
 };
@@ -43,8 +42,8 @@ struct policy {
 	int signo; /* the signal that policy_stop() stands for, or 0 */
 };
 
-/* Stack of the root task; above it are the error and its traceback. */
-enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_ERROR };
+/* Stack of the root task. */
+enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_ERROR, SLOT_TRACE, SLOT_ADVICE };
 
 /* A run has ended: who waits at the barrier must know. */
 static void end_run(struct run *run)
@@ -59,6 +58,43 @@ static void end_run(struct run *run)
 			task_wake(p->runs[i].waiting);
 }
 
+static int report_k(lua_State *L, int status, lua_KContext context)
+{
+	struct run *run = lua_touserdata(L, SLOT_RUN);
+	FILE *to = run->policy->err;
+
+	(void)context;
+	if (status != LUA_OK && status != LUA_YIELD) {
+		lua_settop(L, SLOT_TRACE);
+		lua_pushnil(L);
+	}
+	fflush(stdout);
+	if (run->policy->n > 1)
+		fprintf(to, "%s: ", run->socket);
+	report_print(L, SLOT_ERROR, to);
+	run->missing = false;
+	if (lua_isstring(L, SLOT_ADVICE))
+		fprintf(to, "%s\n", lua_tostring(L, SLOT_ADVICE));
+	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
+		fprintf(to, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
+	return 0;
+}
+
+/* Print the error, the library's advice and the traceback. The library may ask HAProxy,
+ * so this may wait. */
+static int report(lua_State *L)
+{
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "haplua.host.advice");
+	int status = lua_pcall(L, 1, 1, 0);
+
+	if (status == LUA_OK) {
+		lua_pushvalue(L, SLOT_ERROR);
+		status = lua_pcallk(L, 1, 1, 0, 0, report_k);
+	}
+	return report_k(L, status, 0);
+}
+
 static int run_k(lua_State *L, int status, lua_KContext context)
 {
 	struct run *run = lua_touserdata(L, SLOT_RUN);
@@ -68,7 +104,7 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 	if (script->state != TASK_DONE) {
 		return task_park_quietly(L, script, 0, run_k);
 	}
-	run->report.missing = script->failed && !run->exited;
+	run->missing = script->failed && !run->exited;
 	if (!script->failed && !run->exited) {
 		luaL_checkstack(script->L, 1, NULL);
 		lua_settop(script->L, lua_gettop(script->L) ? 1 : 0);
@@ -83,7 +119,7 @@ static int run_k(lua_State *L, int status, lua_KContext context)
 			report_status(L, SLOT_ERROR, EXIT_FAILED, run->policy->signo);
 	}
 	end_run(run);
-	return lua_gettop(L) >= SLOT_ERROR ? report_error(L, &run->report) : 0;
+	return lua_gettop(L) >= SLOT_ERROR ? report(L) : 0;
 }
 
 /* The function of a root task: (run, chunk, args...) */
@@ -93,7 +129,7 @@ static int run_main(lua_State *L)
 
 	run->script = scheduler_spawn(L, &run->policy->host->scheduler, task_of(L),
 				      lua_gettop(L) - 2);
-	run->script->heard = true; /* by report_error() */
+	run->script->heard = true; /* by report() */
 	return run_k(L, LUA_OK, 0);
 }
 
@@ -223,10 +259,7 @@ struct policy *policy_new(struct host *host, const struct options *options, FILE
 			.policy = p,
 			.socket = options->sockets[i],
 			.status = EXIT_FAILED,
-			.report = {.to = err,
-				   .target = p->n > 1 ? options->sockets[i] : NULL,
-				   .error = SLOT_ERROR,
-				   .missing = true},
+			.missing = true,
 		};
 	return p;
 }
@@ -273,7 +306,7 @@ static int set_up(lua_State *L)
 {
 	struct policy *p = lua_touserdata(L, 1);
 
-	globals_setup(L);
+	script_setup(L);
 	luaL_newmetatable(L, "haplua.Barrier");
 	lua_pushcfunction(L, barrier_leave);
 	lua_setfield(L, -2, "__close");
@@ -332,7 +365,7 @@ static int run_all(struct policy *p)
 		return EXIT_FAILED;
 	}
 	for (int i = 0; i < p->n; i++)
-		if (p->runs[i].report.missing)
+		if (p->runs[i].missing)
 			fprintf(stderr, "haplua: %s\n", err_text(HAP_ENOMEM));
 	return policy_status(p);
 }

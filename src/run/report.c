@@ -35,14 +35,15 @@ int report_returned(lua_State *L, int result)
 	return status >= 0 && status <= 255 ? (int)status : EXIT_FAILED;
 }
 
-/* The higher one, but that EXIT_WOULD_CHANGE is no failure. */
+/* EXIT_WOULD_CHANGE is no failure; others are worse the higher they are. */
+static int rank(int status)
+{
+	return status == EXIT_WOULD_CHANGE ? 1 : 2 * status;
+}
+
 int report_worse(int a, int b)
 {
-	if (a == EXIT_WOULD_CHANGE || b == EXIT_WOULD_CHANGE)
-		return a == EXIT_DONE || b == EXIT_DONE || a == b ? EXIT_WOULD_CHANGE
-		       : a == EXIT_WOULD_CHANGE                   ? b
-								  : a;
-	return a > b ? a : b;
+	return rank(a) > rank(b) ? a : b;
 }
 
 /* (error) -> its text, made visible; lines after the first are indented, so that none of
@@ -82,38 +83,4 @@ void report_print(lua_State *L, int index, FILE *to)
 		fprintf(to, "haplua: an error that has no text (a %s)\n",
 			luaL_typename(L, index));
 	lua_settop(L, top);
-}
-
-static int report_error_k(lua_State *L, int status, lua_KContext context)
-{
-	struct report *r = (struct report *)context;
-	int trace = r->error + 1, advice = r->error + 2;
-
-	if (status != LUA_OK && status != LUA_YIELD) {
-		lua_settop(L, trace);
-		lua_pushnil(L);
-	}
-	fflush(stdout);
-	if (r->target)
-		fprintf(r->to, "%s: ", r->target);
-	report_print(L, r->error, r->to);
-	r->missing = false;
-	if (lua_isstring(L, advice))
-		fprintf(r->to, "%s\n", lua_tostring(L, advice));
-	if (lua_isstring(L, trace) && lua_rawlen(L, trace) > 0)
-		fprintf(r->to, "  raised at%s\n", lua_tostring(L, trace));
-	return 0;
-}
-
-int report_error(lua_State *L, struct report *r)
-{
-	lua_getglobal(L, "require");
-	lua_pushliteral(L, "haplua.host.advice");
-	int status = lua_pcall(L, 1, 1, 0);
-
-	if (status == LUA_OK) {
-		lua_pushvalue(L, r->error);
-		status = lua_pcallk(L, 1, 1, 0, (lua_KContext)r, report_error_k);
-	}
-	return report_error_k(L, status, (lua_KContext)r);
 }

@@ -5,7 +5,6 @@
 #define HAP_REPORT_H
 
 #include <lua.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 /* The exit status of a run that the error at index `error` has ended. `other` is for what
@@ -23,17 +22,5 @@ int report_worse(int a, int b);
  * memory.
  */
 void report_print(lua_State *L, int index, FILE *to);
-
-/* How the error of a run is reported. */
-struct report {
-	FILE *to;           /* borrowed */
-	const char *target; /* borrowed: printed before the error; NULL: not needed */
-	int error;    /* index of the error; the traceback is above it, on the top */
-	bool missing; /* the run has failed, and this is not reported */
-};
-
-/* Print the error, the library's advice and the traceback. The library may ask HAProxy,
- * so this may wait: use as `return report_error(...)` in the main function of a task. */
-int report_error(lua_State *L, struct report *report);
 
 #endif

@@ -1,93 +1,99 @@
 /* SPDX-License-Identifier: MIT
  *
- * script.c - find scripts and load them. */
+ * script.c - what a new state has: the standard libraries, the host's tables, and the
+ * modules that are compiled in. lua/haplua/host/globals.lua finds and loads scripts. */
 #include "run/script.h"
+#include "base/typo.h"
+#include "luakit/error.h"
+#include "luakit/types.h"
 #include "os/file.h"
-#include "run/globals.h"
+#include "run/modules.h"
 
-#include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-/* Registry: the compiled script, where it runs for several targets. */
-#define COMPILED "haplua.compiled"
+#define GLOBALS "haplua.host.globals"
 
-/* Push the path of NAME.lua in the folder, if that is readable. [-0, +(0|1)] */
-static bool push_in(lua_State *L, const char *folder, const char *name)
+/* The searcher of the modules that are compiled in. */
+static int search_compiled(lua_State *L)
 {
-	lua_pushfstring(L, "%s/%s.lua", folder, name);
-	if (access(lua_tostring(L, -1), R_OK) == 0)
-		return true;
-	lua_pop(L, 1);
-	return false;
+	const char *name = luaL_checkstring(L, 1);
+	const struct module *m = typo_exact(name, modules, sizeof *modules);
+
+	if (!m)
+		return 0;
+	if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK)
+		return lua_error(L);
+	lua_pushliteral(L, "compiled in");
+	return 2;
 }
 
-/* Push the path of NAME.lua in ./scripts, if nobody else may write to either: whoever may
- * write to the folder that one happens to be in must not choose what a name means. [-0,
- * +(0|1)] */
-static bool push_here(lua_State *L, const char *name)
+/* is_ours(path) -> file_is_ours() */
+static int is_ours(lua_State *L)
 {
-	if (!file_is_ours("./scripts") || !push_in(L, "./scripts", name))
-		return false;
-	if (file_is_ours(lua_tostring(L, -1)))
-		return true;
-	lua_pop(L, 1);
-	return false;
+	lua_pushboolean(L, file_is_ours(luaL_checkstring(L, 1)));
+	return 1;
 }
 
-/* Push the path of NAME.lua among the scripts of this program: in its source tree, or
- * where `make install` has put them. [-0, +(0|1)] */
-static bool push_beside_program(lua_State *L, const char *name)
+static int module_names(lua_State *L)
 {
-	static const char *const folders[] = {"scripts", "../share/haplua/scripts"};
-	char program[4096];
-	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-
-	if (n <= 0)
-		return false;
-	program[n] = '\0';
-	*strrchr(program, '/') = '\0';
-	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-		lua_pushfstring(L, "%s/%s", program, folders[i]);
-		bool found = push_in(L, lua_tostring(L, -1), name);
-
-		lua_remove(L, found ? -2 : -1);
-		if (found)
-			return true;
+	lua_newtable(L);
+	for (lua_Integer i = 0; modules[i].name; i++) {
+		lua_pushstring(L, modules[i].name);
+		lua_rawseti(L, -2, i + 1);
 	}
-	return false;
+	return 1;
 }
 
-/* Push the path of the script that the user named. A path has a '/' or ends in ".lua"; a
- * name is looked up in ./scripts, then among the scripts of this program. [-0, +1] */
-static void push_path(lua_State *L, const char *script)
-{
-	size_t n = strlen(script);
+static const luaL_Reg preloaded[] = {
+	{"haplua.core", luaopen_haplua_core},
+	{"haplua.error", luaopen_haplua_error},
+	{"haplua.file", luaopen_haplua_file},
+	{"haplua.inet", luaopen_haplua_inet},
+	{"haplua.process", luaopen_haplua_process},
+	{"haplua.regex", luaopen_haplua_regex},
+	{"haplua.reply", luaopen_haplua_reply},
+	{"haplua.sqlite", luaopen_haplua_sqlite},
+	{"haplua.task", luaopen_haplua_task},
+	{"haplua.terminal", luaopen_haplua_terminal},
+	{"haplua.virtual", luaopen_haplua_virtual},
+	{"haplua.watch", luaopen_haplua_watch},
+	{"haplua.recurrence", luaopen_haplua_recurrence},
+	{"run", luaopen_haplua_run},
+	{NULL, NULL},
+};
 
-	if (strchr(script, '/') || (n > 4 && strcmp(script + n - 4, ".lua") == 0))
-		lua_pushstring(L, script);
-	else if (!push_here(L, script) && !push_beside_program(L, script))
-		luaL_error(L,
-			   "no script '%s': looked for %s.lua in ./scripts and among the "
-			   "installed scripts (a path has a '/' or ends in .lua; "
-			   "./scripts counts if only you or root may write it)",
-			   script, script);
+void script_setup(lua_State *L)
+{
+	luaL_openlibs(L);
+	luaopen_haplua_coroutine(L);
+	luaL_requiref(L, "haplua.error", luaopen_haplua_error, 0);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+	luaL_setfuncs(L, preloaded, 0);
+	lua_pushcfunction(L, search_compiled);
+	lua_pushliteral(L, GLOBALS);
+	lua_call(L, 1, 1);
+	lua_pushcfunction(L, search_compiled);
+	lua_pushcfunction(L, module_names);
+	lua_pushcfunction(L, is_ours);
+	lua_call(L, 3, 1);
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+	lua_pushvalue(L, -2);
+	lua_setfield(L, -2, GLOBALS);
+	lua_pop(L, 1);
+	lua_setfield(L, LUA_REGISTRYINDEX, GLOBALS);
+	lua_settop(L, 0);
 }
 
-static void load_file(lua_State *L, const char *script)
+/* Call a function of lua/haplua/host/globals.lua with the n values on the top. [-n, +1]
+ */
+static void call_globals(lua_State *L, const char *function, int n)
 {
-	push_path(L, script);
-	const char *path = lua_tostring(L, -1);
-
-	if (access(path, R_OK) != 0)
-		luaL_error(L, "cannot read %s: %s", path, strerror(errno));
-	globals_folder(L, path);
-	if (luaL_loadfile(L, path) != LUA_OK)
-		lua_error(L);
-	lua_remove(L, -2);
+	lua_getfield(L, LUA_REGISTRYINDEX, GLOBALS);
+	lua_getfield(L, -1, function);
+	lua_replace(L, -2);
+	lua_insert(L, -n - 1);
+	lua_call(L, n, 1);
 }
 
 /* The compiled module that runs in the place of a script: the prompt or `haplua test`; or
@@ -97,54 +103,6 @@ static const char *builtin(const struct options *options)
 	return options->test                         ? "haplua.test.main"
 	       : !options->chunk && !options->script ? "haplua.host.prompt"
 						     : NULL;
-}
-
-static void load_chunk(lua_State *L, const struct options *options)
-{
-	int rc = LUA_OK;
-
-	if (options->script && !builtin(options) && strcmp(options->script, "-") != 0) {
-		load_file(L, options->script);
-		return;
-	}
-	globals_folder(L, "./");
-	if (options->chunk) {
-		rc = luaL_loadbuffer(L, options->chunk, strlen(options->chunk), "=-e");
-	} else if (builtin(options)) {
-		lua_getglobal(L, "require");
-		lua_pushstring(L, builtin(options));
-		lua_call(L, 1, 1);
-	} else {
-		rc = luaL_loadfile(L, NULL);
-	}
-	if (rc != LUA_OK)
-		lua_error(L);
-}
-
-/* Push the script's function. The script is read and compiled once, so that all targets
- * run the same text, also from standard input. [-0, +1] */
-static void push_script(lua_State *L, const struct options *options)
-{
-	size_t n;
-
-	if (lua_getfield(L, LUA_REGISTRYINDEX, COMPILED) == LUA_TSTRING) {
-		const char *code = lua_tolstring(L, -1, &n);
-
-		if (luaL_loadbufferx(L, code, n, "script", "b") != LUA_OK)
-			lua_error(L);
-		lua_remove(L, -2);
-		return;
-	}
-	lua_pop(L, 1);
-	load_chunk(L, options);
-	if (options->n_sockets == 1 || builtin(options))
-		return;
-	lua_getglobal(L, LUA_STRLIBNAME);
-	lua_getfield(L, -1, "dump");
-	lua_pushvalue(L, -3);
-	lua_call(L, 1, 1);
-	lua_setfield(L, LUA_REGISTRYINDEX, COMPILED);
-	lua_pop(L, 1);
 }
 
 static void push_arg(lua_State *L, const struct options *options)
@@ -158,56 +116,20 @@ static void push_arg(lua_State *L, const struct options *options)
 	}
 }
 
-/* Have a module of the library put functions into the globals on the top. */
-static void fill(lua_State *L, const char *module, const char *socket)
-{
-	lua_getglobal(L, "require");
-	lua_pushstring(L, module);
-	lua_call(L, 1, 1);
-	lua_pushvalue(L, -2);
-	lua_pushstring(L, socket);
-	lua_call(L, 2, 0);
-}
-
-/* Finish the globals on the top: what is not in them is looked up in the state's. */
-static void finish_globals(lua_State *L)
-{
-	fill(L, "haplua.host.loaders", NULL);
-	lua_pushglobaltable(L);
-	lua_insert(L, -2);
-	globals_strict(L, lua_gettop(L) - 1);
-	lua_remove(L, -2);
-}
-
 void script_file(lua_State *L, const char *path)
 {
-	finish_globals(L);
-	load_file(L, path);
-	lua_insert(L, -2);
-	if (!lua_setupvalue(L, -2, 1))
-		lua_pop(L, 1);
+	lua_pushstring(L, path);
+	call_globals(L, "file", 2);
 }
 
 int script_load(lua_State *L, const struct options *options, const char *socket)
 {
-	push_script(L, options);
-	if (socket == options->sockets[options->n_sockets - 1]) { /* the last one */
-		lua_pushnil(L);
-		lua_setfield(L, LUA_REGISTRYINDEX, COMPILED);
-	}
-	lua_newtable(L); /* its globals */
 	push_arg(L, options);
-	lua_pushvalue(L, -1);
-	lua_setglobal(L, "arg"); /* for libraries */
-	lua_setfield(L, -2, "arg");
-	lua_pushvalue(L, -1);
-	lua_setfield(L, -2, "_G");
-	if (options->n_sockets > 1) /* lines say whose they are */
-		fill(L, "haplua.host.prefix", socket);
-	finish_globals(L);
-	/* A chunk's first upvalue is its _ENV; a module is no chunk and makes its own. */
-	if (builtin(options) || !lua_setupvalue(L, -2, 1))
-		lua_pop(L, 1);
+	lua_pushstring(L, builtin(options));
+	lua_pushstring(L, options->chunk);
+	lua_pushstring(L, options->n_sockets > 1 ? socket : NULL); /* marks its lines */
+	lua_pushboolean(L, socket == options->sockets[0]);
+	call_globals(L, "load", 5);
 	luaL_checkstack(L, options->n_args + 4, "too many arguments");
 	for (int i = 0; i < options->n_args; i++)
 		lua_pushstring(L, options->args[i]);

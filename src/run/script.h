@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * script.h - a script as a function with globals and arguments of its own.
+ * script.h - the state that scripts run in, and a script as a function with globals and
+ * arguments of its own.
  * Functions here may raise. */
 #ifndef HAP_SCRIPT_H
 #define HAP_SCRIPT_H
@@ -8,6 +9,11 @@
 #include "sched/host.h"
 
 #include <lua.h>
+
+/* Prepare a new state: the standard libraries, the host's tables, and what
+ * lua/haplua/host/globals.lua makes: strict globals, and the places where require()
+ * looks. [-0, +0] */
+void script_setup(lua_State *L);
 
 /* Make the table on the top strict globals, and push in its place the file as a function
  * that has them. Raises a string when it cannot be read or does not compile. [-1, +1] */

@@ -35,7 +35,7 @@ struct settle {
 
 struct test {
 	struct host_test base;
-	struct buf queue; /* of struct request *, a reference each */
+	TAILQ_HEAD(, request) queue; /* a reference each, through in_queue */
 	LIST_HEAD(, settle) settling;
 	struct task *guarded; /* counted: cancelled at `limit`; or NULL */
 	uint64_t limit;       /* instant of the real monotonic clock */
@@ -53,8 +53,7 @@ static void fake_transport(struct request *r)
 	struct test *t = test_of(CONTAINER_OF(c, struct host, clock));
 
 	request_ref(r);
-	if (buf_add(&t->queue, &r, sizeof r) < 0)
-		request_answer(r, (struct span){0}, HAP_ENOMEM);
+	TAILQ_INSERT_TAIL(&t->queue, r, in_queue);
 }
 
 /* (request *) -> calls fn(address, bytes, put_off), which returns the answer's bytes; or
@@ -113,13 +112,12 @@ static void serve(struct host *host)
 {
 	struct test *t = test_of(host);
 
-	for (size_t i = 0; i < t->queue.n; i += sizeof(struct request *)) {
-		struct request *r;
+	struct request *r;
 
-		memcpy(&r, t->queue.p + i, sizeof r); /* answers may add to the queue */
+	while ((r = TAILQ_FIRST(&t->queue))) { /* answers may add to the queue */
+		TAILQ_REMOVE(&t->queue, r, in_queue);
 		serve_one(host->L, r);
 	}
-	t->queue.n = 0;
 	if (t->guarded && uv_hrtime() >= t->limit) {
 		t->late = true;
 		cancel_task(t->guarded);
@@ -167,7 +165,7 @@ static bool still(struct host *host)
 	uint64_t next = clock_next(&host->clock);
 
 	look(host);
-	if (host->scheduler.first)
+	if (!STAILQ_EMPTY(&host->scheduler.ready))
 		return true;
 	if (next <= clock_now(&host->clock)) { /* as task.sleep(0) */
 		clock_advance(&host->clock, next);
@@ -210,11 +208,11 @@ static int settle(lua_State *L, bool step)
 	struct task *task = task_of(L);
 
 	lua_settop(L, 0);
-	struct settle *s = lua_newuserdatauv(L, sizeof *s, 0);
+	struct settle *s = types_push(L, SETTLE_BOX, sizeof *s, 0);
 
-	*s = (struct settle){.task = task, .step = step};
-	luaL_setmetatable(L, SETTLE_BOX);
 	lua_toclose(L, 1);
+	s->task = task;
+	s->step = step;
 	s->test = t;
 	LIST_INSERT_HEAD(&t->settling, s, link);
 	return settle_k(L, LUA_OK, 0);
@@ -305,13 +303,12 @@ static int test_gc(lua_State *L)
 
 	host->test = NULL;
 	let_go(t);
-	for (size_t i = 0; i < t->queue.n; i += sizeof(struct request *)) {
-		struct request *r;
+	struct request *r;
 
-		memcpy(&r, t->queue.p + i, sizeof r);
+	while ((r = TAILQ_FIRST(&t->queue))) {
+		TAILQ_REMOVE(&t->queue, r, in_queue);
 		request_ask_later(r, CLOCK_NEVER);
 	}
-	buf_free(&t->queue);
 	return 0;
 }
 
@@ -319,11 +316,11 @@ static int test_gc(lua_State *L)
 static void begin(lua_State *L)
 {
 	struct host *host = host_of(L);
-	struct test *t = lua_newuserdatauv(L, sizeof *t, 0);
+	struct test *t = types_push(L, TEST_BOX, sizeof *t, 0);
 	uint64_t now = clock_now(&host->clock);
 
-	*t = (struct test){.base = {serve, still, fake_transport}};
-	luaL_setmetatable(L, TEST_BOX);
+	t->base = (struct host_test){serve, still, fake_transport};
+	TAILQ_INIT(&t->queue);
 	lua_setfield(L, LUA_REGISTRYINDEX, TEST_BOX ".box");
 	clock_manual(&host->clock, now, clock_wall(&host->clock));
 	host->test = &t->base;

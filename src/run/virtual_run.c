@@ -97,10 +97,9 @@ int virtual_start(lua_State *L)
 	const char *script = luaL_checkstring(L, 1);
 
 	lua_settop(L, 3);
-	struct test_run *r = lua_newuserdatauv(L, sizeof *r, 3);
+	struct test_run *r = types_push(L, RUN_BOX, sizeof *r, 3);
 
-	*r = (struct test_run){.options = *host_of(L)->options};
-	luaL_setmetatable(L, RUN_BOX);
+	r->options = *host_of(L)->options;
 	r->args = copy_vector(L, 2, "args", &r->options.n_args);
 	r->sockets = (const char **)copy_vector(L, 3, "sockets", &r->options.n_sockets);
 	luaL_argcheck(L, r->options.n_sockets > 0, 3, "a socket expected");

@@ -59,17 +59,17 @@ static void on_before_sleep(uv_prepare_t *handle)
 {
 	struct host *host = handle->data;
 
-	if (host->scheduler.first)
+	if (!STAILQ_EMPTY(&host->scheduler.ready))
 		uv_stop(&host->loop);
 }
 
 /* One turn of the loop, when every ready task has run once. */
 static void turn(struct host *host)
 {
-	bool ready = host->scheduler.first;
+	bool ready = !STAILQ_EMPTY(&host->scheduler.ready);
 
 	if (uv_run(&host->loop, ready ? UV_RUN_NOWAIT : UV_RUN_ONCE) || ready ||
-	    host->scheduler.first)
+	    !STAILQ_EMPTY(&host->scheduler.ready))
 		return;
 	if (!host->test || !host->test->still(host))
 		cancel_all(&host->scheduler, HAP_EDEADLOCK);

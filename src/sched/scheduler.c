@@ -7,6 +7,7 @@
 #include "sched/scheduler.h"
 #include "base/err.h"
 #include "luakit/error.h"
+#include "luakit/types.h"
 #include "os/signals.h"
 #include "sched/cancel.h"
 #include "sched/deadline.h"
@@ -17,6 +18,7 @@
 void scheduler_init(struct scheduler *s, lua_State *L, struct clock *clock)
 {
 	*s = (struct scheduler){.L = L, .clock = clock};
+	STAILQ_INIT(&s->ready);
 	task_set_current(L, NULL); /* Lua leaves the main thread's unset */
 }
 
@@ -77,31 +79,24 @@ static bool push_due(lua_State *L, struct task *t)
 	return true;
 }
 
-/* Take over what park() left, in the coroutine of the wait. */
-static lua_KFunction unpark(struct task *t)
+/* What happens before a task goes on in its continuation. */
+enum unpark {
+	UNPARK_RAISE, /* what is to be raised is raised */
+	UNPARK_QUIET, /* nothing is raised, and cleanups have their whole time again */
+	UNPARK_ONLY,  /* the continuation looks itself what is to be raised */
+};
+
+/* Goes on with what park() left, in the coroutine of the wait. */
+static int unpark_k(lua_State *L, int status, lua_KContext how)
 {
+	struct task *t = task_of(L);
 	lua_KFunction k = t->k;
 
 	t->k = NULL;
-	return k;
-}
-
-static int unpark_k(lua_State *L, int status, lua_KContext context)
-{
-	struct task *t = task_of(L);
-	lua_KFunction k = unpark(t);
-
-	(void)context;
-	return push_due(L, t) ? lua_error(L) : k(L, status, t->context);
-}
-
-static int unpark_quietly_k(lua_State *L, int status, lua_KContext context)
-{
-	struct task *t = task_of(L);
-	lua_KFunction k = unpark(t);
-
-	(void)context;
-	cancel_renew_grace(t);
+	if (how == UNPARK_RAISE && push_due(L, t))
+		return lua_error(L);
+	if (how == UNPARK_QUIET)
+		cancel_renew_grace(t);
 	return k(L, status, t->context);
 }
 
@@ -110,15 +105,6 @@ bool task_can_wait(lua_State *L)
 	const struct task *t = task_current(L);
 
 	return t && lua_isyieldable(L) && t->unyieldable == 0;
-}
-
-/* For a continuation that looks itself what is to be raised. */
-static int unpark_only_k(lua_State *L, int status, lua_KContext context)
-{
-	struct task *t = task_of(L);
-
-	(void)context;
-	return unpark(t)(L, status, t->context);
 }
 
 /* The running task, if it can wait here; else raise. */
@@ -134,7 +120,7 @@ static struct task *waiting_task(lua_State *L)
 
 /* Nothing between here and the yield raises: a task is PARKED, or it runs on. */
 static int park(lua_State *L, struct task *t, struct task *ended, lua_KContext context,
-		lua_KFunction k, lua_KFunction then)
+		lua_KFunction k, enum unpark how)
 {
 	t->k = k;
 	t->context = context;
@@ -143,28 +129,28 @@ static int park(lua_State *L, struct task *t, struct task *ended, lua_KContext c
 	if (ended)
 		task_wait_for(t, ended);
 	task_assert(t);
-	return lua_yieldk(L, 0, 0, then);
+	return lua_yieldk(L, 0, how, unpark_k);
 }
 
-int task_park_until(lua_State *L, struct task *ended, lua_KContext context,
-		    lua_KFunction k)
+static int park_until(lua_State *L, struct task *ended, lua_KContext context,
+		      lua_KFunction k)
 {
 	struct task *t = waiting_task(L);
 
 	if (push_due(L, t))
 		return lua_error(L);
-	return park(L, t, ended, context, k, unpark_k);
+	return park(L, t, ended, context, k, UNPARK_RAISE);
 }
 
 int task_park(lua_State *L, lua_KContext context, lua_KFunction k)
 {
-	return task_park_until(L, NULL, context, k);
+	return park_until(L, NULL, context, k);
 }
 
 int task_park_quietly(lua_State *L, struct task *ended, lua_KContext context,
 		      lua_KFunction k)
 {
-	return park(L, waiting_task(L), ended, context, k, unpark_quietly_k);
+	return park(L, waiting_task(L), ended, context, k, UNPARK_QUIET);
 }
 
 static int joined_k(lua_State *L, int status, lua_KContext context)
@@ -178,7 +164,7 @@ int task_join(lua_State *L, struct task *ended)
 	struct task *t = task_of(L);
 
 	if (ended->state != TASK_DONE)
-		return task_park_until(L, ended, (lua_KContext)ended, joined_k);
+		return park_until(L, ended, (lua_KContext)ended, joined_k);
 	if (ended->failed) {
 		luaL_checkstack(L, 4, NULL);
 		push_error_of(L, t, ended);
@@ -219,8 +205,9 @@ static int end_k(lua_State *L, int status, lua_KContext context)
 	(void)status, (void)context;
 	if (!t->failed && push_due(L, t))
 		fail(L, t);
-	if (!LIST_EMPTY(&t->children) || (!t->failed && t->failed_children))
-		return park(L, waiting_task(L), NULL, 0, end_k, unpark_only_k);
+	if (!LIST_EMPTY(&t->children) ||
+	    (!t->failed && !STAILQ_EMPTY(&t->failed_children)))
+		return park(L, waiting_task(L), NULL, 0, end_k, UNPARK_ONLY);
 	if (!t->failed)
 		return lua_gettop(L) - 1;
 	push_box(L, t);
@@ -309,8 +296,8 @@ static void orphan_children(struct task *t)
 
 static void drop_failed_children(struct task *t)
 {
-	while (t->failed_children)
-		task_drop_failed_child(t, t->failed_children);
+	while (!STAILQ_EMPTY(&t->failed_children))
+		task_drop_failed_child(t, STAILQ_FIRST(&t->failed_children));
 }
 
 /* The coroutine has ended; its results, or error and traceback, lie on its stack. */
@@ -330,7 +317,8 @@ static void on_end(struct task *t)
 	LIST_FOREACH (waiter, &t->waiters, co_waiters)
 		task_wake(waiter);
 	if (is_news) {
-		task_add_failed_child(parent, t);
+		STAILQ_INSERT_TAIL(&parent->failed_children, t, in_failed);
+		t->refs++;
 	} else {
 		t->parent = NULL;
 		task_unanchor(t);
@@ -370,19 +358,18 @@ static void resume(struct scheduler *s, struct task *t)
 
 void scheduler_run(struct scheduler *s)
 {
-	struct task *t = s->first;
+	struct task_queue round = STAILQ_HEAD_INITIALIZER(round);
+	struct task *t;
 
-	s->first = s->last = NULL;
-	while (t) {
-		struct task *next = t->ready_next;
-
+	STAILQ_CONCAT(&round, &s->ready);
+	while ((t = STAILQ_FIRST(&round))) {
+		STAILQ_REMOVE_HEAD(&round, in_ready);
 		t->queued = false;
 		if (t->state != TASK_DONE) {
 			resume(s, t);
 			t->refs -= t->state == TASK_DONE; /* no longer alive */
 		}
 		task_unref(t);
-		t = next;
 	}
 }
 
@@ -400,10 +387,10 @@ static void unref_all(struct task_list *list)
 
 void scheduler_close(struct scheduler *s)
 {
-	struct task *next;
+	struct task *t;
 
-	for (struct task *t = s->first; t; t = next) {
-		next = t->ready_next;
+	while ((t = STAILQ_FIRST(&s->ready))) {
+		STAILQ_REMOVE_HEAD(&s->ready, in_ready);
 		task_unref(t);
 	}
 	unref_all(&s->roots);
@@ -436,10 +423,7 @@ void scheduler_abandon(struct task *t)
  * message handler, and the function with its n arguments, taken from L. [-(n+1), +1] */
 static struct task **push_new_box(lua_State *L, int n)
 {
-	struct task **box = lua_newuserdatauv(L, sizeof *box, BOX_VALUES);
-
-	*box = NULL;
-	luaL_setmetatable(L, TASK_BOX);
+	struct task **box = types_push(L, TASK_BOX, sizeof *box, BOX_VALUES);
 	lua_State *thread = lua_newthread(L);
 
 	task_set_current(thread, NULL);
@@ -471,6 +455,7 @@ struct task *scheduler_spawn(lua_State *L, struct scheduler *s, struct task *par
 	t->refs = 2; /* the box, and being alive */
 	t->s = s;
 	t->anchor = anchor;
+	STAILQ_INIT(&t->failed_children);
 	t->state = TASK_READY;
 	lua_getiuservalue(L, -1, BOX_THREAD);
 	t->L = lua_tothread(L, -1);

@@ -41,10 +41,6 @@ bool task_can_wait(lua_State *L);
  * Use as `return task_park(...)`. */
 int task_park(lua_State *L, lua_KContext context, lua_KFunction k);
 
-/* Park until `ended`, which is not DONE, may be done; k looks whether it is. */
-int task_park_until(lua_State *L, struct task *ended, lua_KContext context,
-		    lua_KFunction k);
-
 /* Park in a cleanup that must not be broken off: nothing is raised but where Lua cannot
  * yield. `ended` may be NULL. */
 int task_park_quietly(lua_State *L, struct task *ended, lua_KContext context,

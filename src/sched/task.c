@@ -30,12 +30,7 @@ void task_wake(void *task)
 		return;
 	t->queued = true;
 	t->refs++;
-	t->ready_next = NULL;
-	if (s->last)
-		s->last->ready_next = t;
-	else
-		s->first = t;
-	s->last = t;
+	STAILQ_INSERT_TAIL(&s->ready, t, in_ready);
 }
 
 void task_wait_for(struct task *t, struct task *ended)
@@ -57,23 +52,13 @@ void task_leave_wait(struct task *t)
 		task_wake(ended->parent);
 }
 
-void task_add_failed_child(struct task *parent, struct task *child)
-{
-	struct task **link = &parent->failed_children;
-
-	while (*link)
-		link = &(*link)->failed_next;
-	*link = child;
-	child->failed_next = NULL;
-	child->refs++;
-}
-
 struct task *task_failed_child(struct task *t)
 {
 	struct task *next;
 
-	for (struct task *child = t->failed_children; child; child = next) {
-		next = child->failed_next;
+	for (struct task *child = STAILQ_FIRST(&t->failed_children); child;
+	     child = next) {
+		next = STAILQ_NEXT(child, in_failed);
 		if (child->heard)
 			task_drop_failed_child(t, child);
 		else if (LIST_EMPTY(&child->waiters))
@@ -84,11 +69,7 @@ struct task *task_failed_child(struct task *t)
 
 void task_drop_failed_child(struct task *t, struct task *child)
 {
-	struct task **link = &t->failed_children;
-
-	while (*link != child)
-		link = &(*link)->failed_next;
-	*link = child->failed_next;
+	STAILQ_REMOVE(&t->failed_children, child, task, in_failed);
 	child->parent = NULL;
 	task_unanchor(child);
 	task_unref(child);
@@ -148,7 +129,7 @@ void task_assert(const struct task *t)
 	REQUIRE(!t->waits_for || t->state == TASK_PARKED);
 	REQUIRE(!t->waits_for || is_waiter_of(t, t->waits_for));
 	REQUIRE(!done || (LIST_EMPTY(&t->children) && LIST_EMPTY(&t->deadlines) &&
-			  !t->failed_children));
+			  STAILQ_EMPTY(&t->failed_children)));
 	REQUIRE(!done || t->grace.slot == 0);
 	REQUIRE(done || t->anchor != LUA_NOREF);
 	for (const struct deadline *d = LIST_FIRST(&t->deadlines); d;

@@ -55,6 +55,7 @@ struct deadline {
 };
 
 LIST_HEAD(task_list, task);
+STAILQ_HEAD(task_queue, task);
 LIST_HEAD(deadline_list, deadline);
 
 struct task {
@@ -69,8 +70,8 @@ struct task {
 	struct task *parent;       /* borrowed; NULL: a root */
 	struct task_list children; /* borrowed: those alive, through `siblings` */
 	LIST_ENTRY(task) siblings;
-	struct task *failed_children; /* counted and anchored, through failed_next */
-	struct task *failed_next;
+	struct task_queue failed_children; /* counted and anchored, through in_failed */
+	STAILQ_ENTRY(task) in_failed;
 
 	lua_KFunction k; /* PARKED: where to go on */
 	lua_KContext context;
@@ -79,7 +80,7 @@ struct task {
 	struct task *waits_for;   /* borrowed: the task whose end it waits for */
 	struct task_list waiters; /* borrowed, through `co_waiters` */
 	LIST_ENTRY(task) co_waiters;
-	struct task *ready_next; /* in the queue, which holds a reference */
+	STAILQ_ENTRY(task) in_ready; /* the queue, which holds a reference */
 	bool queued;
 
 	bool cancelled;    /* by cancel_task(), not by a signal */
@@ -95,9 +96,9 @@ struct task {
 };
 
 struct scheduler {
-	lua_State *L;              /* borrowed: the main thread; runs nothing itself */
-	struct clock *clock;       /* borrowed */
-	struct task *first, *last; /* the queue */
+	lua_State *L;            /* borrowed: the main thread; runs nothing itself */
+	struct clock *clock;     /* borrowed */
+	struct task_queue ready; /* through in_ready */
 	struct task *running;
 	struct task_list roots;
 	struct task_list abandoned;     /* freed by scheduler_close() */
@@ -132,9 +133,6 @@ void task_wait_for(struct task *t, struct task *ended);
 /* Take a task out of its wait, however the wait ends. The waiters' list of what it waited
  * for loses it; a parent that may now have to hear of a failure is woken. */
 void task_leave_wait(struct task *t);
-
-/* Remember a DONE child that failed, for `parent` to hear of. Takes a reference. */
-void task_add_failed_child(struct task *parent, struct task *child);
 
 /* The first failed child that nobody has heard of and nobody waits for; NULL: none.
  * Those that were heard of leave the list. The caller must call task_drop_failed_child()

@@ -56,6 +56,7 @@ end
 local targets = {
   -- All readers read the same text. One may refuse what another takes.
   reply = {
+    modules = { "haplua.base.rows" },
     words = reply_words,
     run = function(text)
       for _, name in ipairs({ "lists", "entries", "matches", "rows", "pairs", "sessions", "servers" }) do

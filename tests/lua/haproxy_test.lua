@@ -165,7 +165,6 @@ describe("a value", function()
       function() target:each(list, { "a" }) end,
       function() target:each({ "show" }, list) end,
       function() require("haplua.core").check(list) end,
-      function() require("haplua.core").permit(target, list) end,
       function() require("haplua.core").encode(list) end,
     }) do
       assert.matches("a list expected", failure(call), 1, true)

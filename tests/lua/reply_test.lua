@@ -134,6 +134,156 @@ describe("a text that is no such reply", function()
   end)
 end)
 
+describe("the lists of `show acl`", function()
+  it("have their versions cut off the description, from HAProxy 2.4 on", function()
+    assert.same({
+      { id = 0, file = "/etc/a.lst", curr_ver = 3, next_ver = 4, entry_cnt = 10,
+        text = "pattern loaded from file '/etc/a.lst' used by acl at file 'h.cfg' line 13" },
+      { id = 9999, text = "acl 'path' file 'h.cfg' line 15", curr_ver = 0, next_ver = 0, entry_cnt = 0 },
+      { id = 1, text = "acl 'path' file 'h.cfg' line 15" },
+    }, reply.lists("# id (file) description\n"
+      .. "0 (/etc/a.lst) pattern loaded from file '/etc/a.lst' used by acl at file 'h.cfg' line 13. "
+      .. "curr_ver=3 next_ver=4 entry_cnt=10\n"
+      .. "9999 () acl 'path' file 'h.cfg' line 15. curr_ver=0 next_ver=0 entry_cnt=0\n"
+      .. "1 () acl 'path' file 'h.cfg' line 15"))
+    assert.same({}, reply.lists(""))
+    assert.same({}, reply.lists("# id (file) description\n"))
+  end)
+
+  it("may have files with odd names, and counters of 64 bits", function()
+    local odd = "acl 'x' file 'a. curr_ver=1 next_ver=1 entry_cnt=1' line 2"
+    local found = reply.lists("1 (a) b.lst) pattern loaded from file 'a) b.lst' used by acl at file 'c) x' line 1. "
+      .. "curr_ver=0 next_ver=0 entry_cnt=1\n"
+      .. "2 (a) pattern loaded from file 'a' used by acl at file '(b) c' line 1\n"
+      .. "3 () " .. odd .. ". curr_ver=7 next_ver=8 entry_cnt=18446744073709551616\n"
+      .. "4 () " .. odd .. ". curr_ver=7 next_ver=8 entry_cnt=18446744073709551615\n"
+      .. "5 (x) pattern loaded from file 'y' (z) \n"
+      .. "-9223372036854775808 () x. curr_ver=9223372036854775807 next_ver=9223372036854775808 entry_cnt=007")
+    assert.equal("a) b.lst", found[1].file)
+    assert.equal("a", found[2].file)
+    assert.same({ nil, odd .. ". curr_ver=7 next_ver=8 entry_cnt=18446744073709551616" }, { found[3].curr_ver, found[3].text })
+    assert.same({ 7, 8, -1, odd }, { found[4].curr_ver, found[4].next_ver, found[4].entry_cnt, found[4].text })
+    assert.same({ "x", "pattern loaded from file 'y' (z) " }, { found[5].file, found[5].text })
+    assert.same({ math.mininteger, math.maxinteger, math.mininteger, 7 },
+      { found[6].id, found[6].curr_ver, found[6].next_ver, found[6].entry_cnt })
+  end)
+
+  it("are nothing else", function()
+    for _, line in ipairs({ "x () acl", "1", "1 acl 'x'", "", "1 (a", "()", "9223372036854775808 () x", "1.0 () x" }) do
+      mismatch(reply.lists, "1 () ok\n" .. line .. "\n2 () ok")
+    end
+  end)
+end)
+
+describe("the matches of `get acl`", function()
+  it("are read in each of their forms, which may follow each other", function()
+    local cases = {
+      { "type=reg, case=sensitive, match=no", { type = "reg", case = "sensitive", found = false } },
+      { 'type=str, case=insensitive, match=yes, idx=list, pattern="/a"',
+        { type = "str", case = "insensitive", found = true, index = "list", pattern = "/a" } },
+      { 'type=ip, case=sensitive, match=yes, idx=tree, pattern="a", x="b"',
+        { type = "ip", case = "sensitive", found = true, index = "tree", pattern = 'a", x="b' } },
+      { "type=bool, case=sensitive, match=yes, idx=list, pattern=unknown",
+        { type = "bool", case = "sensitive", found = true, index = "list", pattern = "" } },
+      { "type=unknown(0x55d0), case=sensitive, match=no", { type = "method", case = "sensitive", found = false } },
+      { "type=str, case=sensitive, found=no", { type = "str", case = "sensitive", found = false } },
+      { 'type=reg, case=sensitive, found=yes, idx=list, key="/a", value="b", type="str"',
+        { type = "reg", case = "sensitive", found = true, index = "list", pattern = "/a", value = "b" } },
+      -- Values are not escaped: this one holds `x", type="int`.
+      { 'type=str, case=sensitive, found=yes, idx=tree, key="k", value="x", type="int", type="str"',
+        { type = "str", case = "sensitive", found = true, index = "tree", pattern = "k", value = 'x", type="int' } },
+      { 'type=str, case=sensitive, found=yes, idx=tree, key="k, value=v", value="", type="str"',
+        { type = "str", case = "sensitive", found = true, index = "tree", pattern = "k, value=v", value = "" } },
+      { 'type=str, case=sensitive, found=yes, idx=tree, key="k", value=none',
+        { type = "str", case = "sensitive", found = true, index = "tree", pattern = "k", value = "" } },
+      { "type=str, case=sensitive, found=yes, idx=tree, key=unknown, value=none",
+        { type = "str", case = "sensitive", found = true, index = "tree", pattern = "", value = "" } },
+      { 'type=str, case=sensitive, match=yes, idx=tree, pattern="a\nb\n"',
+        { type = "str", case = "sensitive", found = true, index = "tree", pattern = "a\nb\n" } },
+      { 'type=str, case=sensitive, match=yes, idx=tree, pattern="\0"',
+        { type = "str", case = "sensitive", found = true, index = "tree", pattern = "\0" } },
+    }
+    local lines, rows = {}, {}
+    for i, case in ipairs(cases) do
+      lines[i], rows[i] = case[1], case[2]
+      assert.same({ case[2] }, reply.matches(case[1]))
+    end
+    assert.same(rows, reply.matches(table.concat(lines, "\n")))
+    assert.same({}, reply.matches(""))
+  end)
+
+  it("are nothing else", function()
+    for _, text in ipairs({
+      "x", "type=str", "type=str, case=odd, match=no", "type=str, case=sensitive, match=maybe",
+      "type=str, case=sensitive, match=no, idx=tree", "type=str, case=sensitive, match=yes, idx=tree",
+      "type=str, case=sensitive, match=yes, idx=tree, pattern=x",
+      'type=str, case=sensitive, match=yes, idx=tree, pattern="',
+      'type=str, case=sensitive, match=yes, idx=tree, key="x"',
+      'type=str, case=sensitive, found=yes, idx=tree, key="x"',
+      'type=str, case=sensitive, found=yes, idx=tree, key="x", value="y"',
+      'type=str, case=sensitive, found=yes, idx=tree, key="x", value=some',
+      "type=str, case=sensitive, found=yes, idx=tree, key=x, value=none",
+      'type=str, case=sensitive, found=yes, idx=tree, pattern="x"',
+      "type=str, case=sensitive, found=maybe", "type=str, case=sensitive, finds=no",
+      "\ntype=str, case=sensitive, match=no",
+    }) do
+      mismatch(reply.matches, text)
+    end
+  end)
+end)
+
+describe("the pairs of `show info`", function()
+  it("are numbers where they look like one, but for names", function()
+    local info = reply.pairs("Name: HAProxy\nUptime: 0d 0h00m01s\nnode: 007\nTainted:\na: b: c\nb:c\nc:  d\ndescription: -\n"
+      .. "Pid: 42\nx: -9223372036854775808\ny: 9223372036854775808\nz: 1.0\nn: -\nzero: 007\ndescription: 1\nlast: ")
+    local found = {}
+    for name, value in pairs(info) do
+      found[name] = value
+    end
+    assert.same({
+      Name = "HAProxy", Uptime = "0d 0h00m01s", node = "007", a = "b: c", b = "c", c = " d", Pid = 42, x = math.mininteger,
+      y = "9223372036854775808", z = "1.0", zero = 7, description = "1",
+    }, found)
+    assert.is_nil(next(reply.pairs("")))
+    for _, text in ipairs({ "bad", "a: b\nbad", ": x", "a: b\n\nc: d" }) do
+      mismatch(reply.pairs, text)
+    end
+  end)
+end)
+
+describe("the comparison of entries", function()
+  local function dump(...)
+    local lines = { ... }
+    for i, pattern in ipairs(lines) do
+      lines[i] = ("0x%x %s"):format(i, pattern)
+    end
+    return table.concat(lines, "\n")
+  end
+
+  it("counts what the list lacks and what it has besides, in whatever order", function()
+    local long = ("/long"):rep(20)
+    for _, case in ipairs({
+      { {}, {}, 0, 0 }, { {}, { "a" }, 1, 0 }, { { "a" }, {}, 0, 1 },
+      { { "a", "b", long }, { "a", "b", long }, 0, 0 }, { { "b", long, "a" }, { "a", "b", long }, 0, 0 },
+      { { "a", "b" }, { "a", "c" }, 1, 1 }, { { "a", "a", "a" }, { "b", "a" }, 1, 2 },
+      { { "b", "a" }, { "a", "a", "a" }, 2, 1 }, { { "", "a", "" }, { "a", "", "" }, 0, 0 },
+      { { "a\nb", "a\0" }, { "a", "a\nb" }, 1, 1 }, { { "a", "b" }, { "a" }, 0, 1 }, { { "a" }, { "a", "b" }, 1, 0 },
+    }) do
+      local lacking, besides = reply.compare(dump(table.unpack(case[1])), case[2])
+      assert.same({ case[3], case[4] }, { lacking, besides })
+      assert.equal(table.concat(case[1], ";") == table.concat(case[2], ";"), reply.same(dump(table.unpack(case[1])), case[2]))
+    end
+  end)
+
+  it("takes key and value of a map together, and no text for a key that is none", function()
+    assert.same({ 0, 0 }, { reply.compare(dump("k v", "k w"), { "k", "k" }, { "w", "v" }) })
+    assert.same({ 1, 1 }, { reply.compare(dump("k v"), { "k" }, { "w" }) })
+    assert.is_true(reply.same(dump("k v", "l"), { "k", "l" }, { "v", "" }) == false)
+    assert.same({ 1, 1 }, { reply.compare(dump("k"), { false }) })
+    assert.is_false(reply.same(dump("k"), { false }))
+  end)
+end)
+
 describe("targets", function()
   it("are equal when they are the same, and a task may change its own", function()
     local ran = support.haplua({ "-s", "/a", "-e", [[

@@ -520,6 +520,20 @@ describe("the installed policies, under haplua test", function()
   end)
 end)
 
+describe("a start that fails", function()
+  it("leaves no script behind that the next start would run", function()
+    passes(1, [[
+      it("runs its own script", function()
+        local virtual = require("haplua.virtual")
+        assert.is_false(pcall(virtual.start, "maint", { "--help" }, { "/a", "no address", "/c" }))
+        local started = virtual.start("window", { "--help" }, { "/d", "/e" })
+        virtual.settle()
+        assert.matches("Usage: window", started:out())
+      end)
+    ]])
+  end)
+end)
+
 describe("docs/types/virtual.lua", function()
   it("declares haplua.virtual as it is", function()
     local types = os.getenv("PWD") .. "/docs/types/virtual.lua"

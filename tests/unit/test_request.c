@@ -5,7 +5,7 @@
 /* link: --wrap=single_write_prepare --wrap=malloc --wrap=realloc */
 #define UNIT_OOM
 #include "requests.h"
-#include "net/single_write.h"
+#include "net/connect.h"
 
 /* What single_write_prepare() is asked, and what it answers. */
 int __real_single_write_prepare(int fd, bool local, struct span bytes);

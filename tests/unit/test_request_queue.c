@@ -4,7 +4,7 @@
  * that end early, in each phase. */
 /* link: --wrap=getaddrinfo --wrap=single_write_prepare */
 #include "requests.h"
-#include "net/single_write.h"
+#include "net/connect.h"
 
 #include <pthread.h>
 #include <sys/resource.h>

@@ -4,7 +4,7 @@
  * does: tests/real/writes_test.lua. */
 /* link: --wrap=setsockopt */
 #include "unit.h"
-#include "net/single_write.h"
+#include "net/connect.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

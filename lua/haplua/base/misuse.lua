@@ -156,7 +156,7 @@ end
 
 --- Raise a text with "FILE:LINE: " of the script's call before it: of the innermost frame that has a line. The
 -- modules of haplua have none.
----@param call string
+---@param call string?
 ---@param text string
 function M.misuse(call, text)
   local level = 2
@@ -166,7 +166,7 @@ function M.misuse(call, text)
     info = debug.getinfo(level, "Sl")
   until not info or info.currentline > 0
   local where = info and ("%s:%d: "):format(info.short_src, info.currentline) or ""
-  error(("%s%s: %s"):format(where, call, text), 0)
+  error(where .. (call and call .. ": " or "") .. text, 0)
 end
 
 --- What is wrong with a value that is not of a kind.

@@ -62,11 +62,6 @@ static int call_close(lua_State *L)
 
 /* Commands. Every command is made, and refused if need be, before anything is sent. */
 
-static bool is_denied(int rc)
-{
-	return rc == HAP_EREADONLY || rc == HAP_EONLY;
-}
-
 static void push_advice(lua_State *L, const struct permit *p, int rc)
 {
 	luaL_Buffer b;
@@ -111,7 +106,7 @@ static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 			     command->grammar->command);
 	words_check_number(L, command);
 	rc = pipeline_add(&c->pipeline, command);
-	if (is_denied(rc))
+	if (rc == HAP_EREADONLY || rc == HAP_EONLY)
 		raise_denied(L, c->pipeline.target, command, rc);
 	if (rc < 0)
 		words_misuse(L, what, n, rc);
@@ -335,19 +330,6 @@ int lcall_each(lua_State *L)
 	if (!lua_isnil(L, SLOT_LAST))
 		add_command(L, c, SLOT_LAST, 0);
 	return go(L, c, MODE_EACH);
-}
-
-/* permit(target, words): raise if --read-only or --only would refuse to send this */
-int lcall_permit(lua_State *L)
-{
-	const struct target *t = call_target(L, 1);
-	struct command *c = words_push_command(L);
-
-	args_length(L, 2, "command");
-	words_command(L, c, 2);
-	int rc = permit_check(t->permit, c);
-
-	return is_denied(rc) ? raise_denied(L, t, c, rc) : 0;
 }
 
 void call_types(lua_State *L)

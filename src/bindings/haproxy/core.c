@@ -154,11 +154,9 @@ static int lcore_would(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lwords_check},    {"current", lcore_current},
-	{"dry_run", lcore_dry_run}, {"encode", lwords_encode},
-	{"open", lcore_open},       {"permit", lcall_permit},
-	{"ref", lwords_ref},        {"use", lcore_use},
-	{"would", lcore_would},     {NULL, NULL},
+	{"check", lwords_check},   {"current", lcore_current}, {"dry_run", lcore_dry_run},
+	{"encode", lwords_encode}, {"open", lcore_open},       {"ref", lwords_ref},
+	{"use", lcore_use},        {"would", lcore_would},     {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

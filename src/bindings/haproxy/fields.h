@@ -22,23 +22,13 @@ void fields_push_text(lua_State *L, struct span s);
 /* Push a number as an integer, "-" and nothing at all as nil. [-0, +1] */
 void fields_push(lua_State *L, struct span s);
 
-/* Is the field `name` text whatever it looks like? A server may be called 007. */
-bool fields_is_text(struct span name);
-
 /* Push the value of the field `name`. [-0, +1] */
 void fields_push_named(lua_State *L, struct span name, struct span value);
 
-/* Replace the set of field names on the top, or nil, by a metatable for rows that have
- * these fields. nil: each row has the fields that are in it. [-1, +1] */
-void fields_metatable(lua_State *L);
-
-/* Push such a metatable for rows with the fields `names`, which NULL ends. [-0, +1] */
-void fields_metatable_of(lua_State *L, const char *const *names);
-
-/* What a row's __index returns for the key at `key`, which the row has not: nothing,
- * where a row may have it. Raises where the key is a string and neither a name in the set
- * at `set` nor a field of another version. */
-int fields_missing(lua_State *L, int key, int set);
+/* Replace the value on the top by what this function of lua/haplua/base/rows.lua returns
+ * for it. "metatable": makes a metatable for rows that have the fields in this set of
+ * names; nil: each row has the fields that are in it. [-1, +1] */
+void fields_call(lua_State *L, const char *function);
 
 /* The function haplua.reply.servers(), in servers.c. */
 int lreply_servers(lua_State *L);

@@ -7,19 +7,6 @@
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/fields.h"
-#include "base/multiset.h"
-
-static void set_span(lua_State *L, const char *name, struct span s)
-{
-	fields_push_text(L, s);
-	lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, uint64_t i)
-{
-	lua_pushinteger(L, (lua_Integer)i);
-	lua_setfield(L, -2, name);
-}
 
 /* Pop a row, give it the metatable at 3, and make it number `n` of the list at 2. [-1,
  * +0] */
@@ -30,33 +17,32 @@ static void add_row(lua_State *L, lua_Integer n)
 	lua_rawseti(L, 2, n);
 }
 
+static int call_rows(lua_State *L, const char *function)
+{
+	args_text(L, 1);
+	lua_settop(L, 1);
+	fields_call(L, function);
+	return 1;
+}
+
 /* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
 static int lreply_lists(lua_State *L)
 {
-	static const char *const fields[] = {"id",       "file",      "text", "curr_ver",
-					     "next_ver", "entry_cnt", NULL};
-	struct span rest = args_text(L, 1);
-	struct reply_list list;
-	int rc;
+	return call_rows(L, "lists");
+}
 
-	lua_settop(L, 1);
-	lua_newtable(L);
-	fields_metatable_of(L, fields);
-	for (lua_Integer n = 1; (rc = reply_list_next(&rest, &list)) > 0; n++) {
-		lua_createtable(L, 0, 6);
-		set_integer(L, "id", (uint64_t)list.id);
-		if (list.file.n)
-			set_span(L, "file", list.file);
-		set_span(L, "text", list.text);
-		if (list.versioned) {
-			set_integer(L, "curr_ver", list.curr_ver);
-			set_integer(L, "next_ver", list.next_ver);
-			set_integer(L, "entry_cnt", list.entry_cnt);
-		}
-		add_row(L, n);
-	}
-	lua_settop(L, 2);
-	return rc < 0 ? fields_mismatch(L, rest) : 1;
+/* matches(text) -> a list, one row for each match method that uses the list:
+ * {type=, case=, found=, pattern=, index=, value=}; pattern is nil where nothing matched.
+ */
+static int lreply_matches(lua_State *L)
+{
+	return call_rows(L, "matches");
+}
+
+/* pairs(text) -> {Name = value, ...}, for `show info`. An unknown name raises. */
+static int lreply_pairs(lua_State *L)
+{
+	return call_rows(L, "pairs");
 }
 
 /* entries(text) -> {pattern, ...}, {reference, ...}
@@ -88,38 +74,6 @@ static int lreply_entries(lua_State *L)
 	return rc < 0 ? fields_mismatch(L, rest) : map ? 3 : 2;
 }
 
-/* matches(text) -> a list, one row for each match method that uses the list:
- * {type=, case=, pattern=, index=, value=}; pattern is nil where nothing matched. */
-static int lreply_matches(lua_State *L)
-{
-	static const char *const fields[] = {"type",  "case",  "found", "pattern",
-					     "index", "value", NULL};
-	struct span rest = args_text(L, 1);
-	struct reply_match m;
-	int rc;
-
-	lua_settop(L, 1);
-	lua_newtable(L);
-	fields_metatable_of(L, fields);
-	for (lua_Integer n = 1; (rc = reply_match_next(&rest, &m)) > 0; n++) {
-		lua_createtable(L, 0, 5);
-		set_span(L, "type", m.type);
-		lua_pushstring(L, m.sensitive ? "sensitive" : "insensitive");
-		lua_setfield(L, -2, "case");
-		lua_pushboolean(L, m.found);
-		lua_setfield(L, -2, "found");
-		if (m.found) {
-			set_span(L, "pattern", m.pattern);
-			set_span(L, "index", m.index);
-		}
-		if (m.found && m.map)
-			set_span(L, "value", m.value);
-		add_row(L, n);
-	}
-	lua_settop(L, 2);
-	return rc < 0 ? fields_mismatch(L, rest) : 1;
-}
-
 static void push_field(lua_State *L, struct span name, struct span field)
 {
 	luaL_Buffer b;
@@ -146,7 +100,7 @@ static void push_columns(lua_State *L, const struct reply_columns *columns)
 		lua_pushboolean(L, true);
 		lua_rawset(L, SLOT_META);
 	}
-	fields_metatable(L);
+	fields_call(L, "metatable");
 	for (size_t i = 0; i < columns->n; i++)
 		fields_push_text(L, columns->name[i]);
 }
@@ -218,27 +172,6 @@ static int lreply_rows(lua_State *L)
 	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
-/* pairs(text) -> {Name = value, ...}, for `show info`. An unknown name raises. */
-static int lreply_pairs(lua_State *L)
-{
-	struct span rest = args_text(L, 1), name, value;
-	int rc;
-
-	lua_settop(L, 1);
-	lua_newtable(L);
-	while ((rc = reply_pair_next(&rest, &name, &value)) > 0) {
-		fields_push_text(L, name);
-		fields_push_named(L, name, value);
-		lua_rawset(L, 2);
-	}
-	if (rc < 0)
-		return fields_mismatch(L, rest);
-	lua_pushnil(L);
-	fields_metatable(L);
-	lua_setmetatable(L, 2);
-	return 1;
-}
-
 /* sessions(text) -> {{ref=, proto=, fe=, be=, srv=, age=, ...}, ...} */
 static int lreply_sessions(lua_State *L)
 {
@@ -249,7 +182,8 @@ static int lreply_sessions(lua_State *L)
 	for (lua_Integer n = 1; (rc = reply_session_next(&rest, &ref, &fields)) > 0;
 	     n++) {
 		lua_createtable(L, 0, 16);
-		set_span(L, "ref", ref);
+		fields_push_text(L, ref);
+		lua_setfield(L, -2, "ref");
 		while (reply_field_next(&fields, &name, &value) > 0) {
 			fields_push_text(L, name);
 			fields_push_named(L, name, value);
@@ -276,55 +210,38 @@ static struct span push_wanted(lua_State *L, lua_Integer i)
 	return text;
 }
 
+/* Cut the entries off the front of *rest that are, in this order, the first ones wanted,
+ * and return how many they are. [-0, +0] */
+static lua_Integer cut_same(lua_State *L, struct span *rest, lua_Integer n)
+{
+	struct span next = *rest;
+	struct reply_entry entry;
+	lua_Integer i;
+	int rc;
+
+	for (i = 0; (rc = reply_entry_next(&next, &entry)) > 0 && i < n; i++) {
+		struct span want = push_wanted(L, i + 1);
+
+		lua_settop(L, 3);
+		if (!want.p || !span_equal(want, entry.pattern))
+			break;
+		*rest = next;
+	}
+	if (rc < 0)
+		fields_mismatch(L, next);
+	return i;
+}
+
 /* same(text, keys [, values]) -> are the entries of `show acl|map REF` just these, in
  * this order? */
 static int lreply_same(lua_State *L)
 {
 	struct span rest = args_text(L, 1);
-	struct reply_entry entry;
-	lua_Integer n = args_length(L, 2, "keys"), i;
-	bool equal = true;
-	int rc = 1;
+	lua_Integer n = args_length(L, 2, "keys");
 
 	lua_settop(L, 3);
-	for (i = 1; equal && (rc = reply_entry_next(&rest, &entry)) > 0; i++) {
-		struct span want = i <= n ? push_wanted(L, i) : (struct span){0};
-
-		equal = want.p && span_equal(want, entry.pattern);
-		lua_settop(L, 3);
-	}
-	if (rc < 0)
-		return fields_mismatch(L, rest);
-	lua_pushboolean(L, equal && i == n + 1);
+	lua_pushboolean(L, cut_same(L, &rest, n) == n && rest.n == 0);
 	return 1;
-}
-
-#define MULTISET_BOX "haplua.Multiset"
-
-static int multiset_close(lua_State *L)
-{
-	multiset_free(luaL_checkudata(L, 1, MULTISET_BOX));
-	return 0;
-}
-
-/* Push a multiset of the wanted entries. [-0, +1] */
-static struct multiset *push_multiset(lua_State *L, lua_Integer n)
-{
-	struct multiset *t = types_push(L, MULTISET_BOX, sizeof *t, 0);
-	uint64_t seed;
-	int rc = multiset_seed(&seed);
-
-	if (rc == 0)
-		rc = multiset_start(t, (size_t)n, seed);
-	for (lua_Integer i = 1; rc == 0 && i <= n; i++) {
-		struct span text = push_wanted(L, i);
-
-		rc = text.p ? multiset_add(t, text) : 0;
-		lua_pop(L, 1);
-	}
-	if (rc < 0)
-		error_raise(L, rc, NULL);
-	return t;
 }
 
 /* compare(text, keys [, values]) -> how many of these entries the list lacks, and how
@@ -332,20 +249,39 @@ static struct multiset *push_multiset(lua_State *L, lua_Integer n)
 static int lreply_compare(lua_State *L)
 {
 	struct span rest = args_text(L, 1);
-	lua_Integer n = args_length(L, 2, "keys"), there = 0, matched = 0;
+	lua_Integer n = args_length(L, 2, "keys"), there, matched;
 	struct reply_entry entry;
 	int rc;
 
 	lua_settop(L, 3);
-	if (rest.n > 0) {
-		struct multiset *wanted = push_multiset(L, n);
-
-		lua_toclose(L, 4);
-		for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++)
-			matched += multiset_take(wanted, entry.pattern);
-		if (rc < 0)
-			return fields_mismatch(L, rest);
+	there = matched = cut_same(L, &rest, n);
+	lua_createtable(L, 0,
+			rest.n > 0 ? (int)(n - matched) : 0); /* text -> how often */
+	for (lua_Integer i = matched + 1; rest.n > 0 && i <= n; i++) {
+		if (push_wanted(L, i).p) {
+			lua_pushvalue(L, 5);
+			lua_rawget(L, 4);
+			lua_pushinteger(L, lua_tointeger(L, 6) + 1);
+			lua_replace(L, 6);
+			lua_rawset(L, 4);
+		}
+		lua_settop(L, 4);
 	}
+	for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++) {
+		fields_push_text(L, entry.pattern);
+		lua_rawget(L, 4);
+		lua_Integer left = lua_tointeger(L, 5);
+
+		if (left > 0) {
+			matched++;
+			fields_push_text(L, entry.pattern);
+			lua_pushinteger(L, left - 1);
+			lua_rawset(L, 4);
+		}
+		lua_settop(L, 4);
+	}
+	if (rc < 0)
+		return fields_mismatch(L, rest);
 	lua_pushinteger(L, n - matched);
 	lua_pushinteger(L, there - matched);
 	return 2;
@@ -361,7 +297,6 @@ static const luaL_Reg library[] = {
 
 int luaopen_haplua_reply(lua_State *L)
 {
-	types_box(L, MULTISET_BOX, multiset_close);
 	luaL_newlib(L, library);
 	return 1;
 }

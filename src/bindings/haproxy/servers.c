@@ -14,7 +14,7 @@
 static const char at_key;
 
 /* Upvalues of a row's metamethods. */
-enum { UP_DUMP = 1, UP_COLUMNS, UP_COUNT };
+enum { UP_DUMP = 1, UP_COLUMNS, UP_MISSING };
 
 /* Bits of srv_admin_state. 4 alone is no maintenance: it only says that the configuration
  * once asked for it. */
@@ -98,8 +98,13 @@ static int row_index(lua_State *L)
 	struct span line = row_line(L);
 
 	lua_pushvalue(L, 2);
-	if (lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER)
-		return fields_missing(L, 2, lua_upvalueindex(UP_COLUMNS));
+	if (lua_rawget(L, lua_upvalueindex(UP_COLUMNS)) != LUA_TNUMBER) {
+		lua_settop(L, 2);
+		lua_pushvalue(L, lua_upvalueindex(UP_MISSING));
+		lua_insert(L, 1);
+		lua_call(L, 2, 0);
+		return 0;
+	}
 	if (!line.p)
 		return 0; /* pairs() has left it out, as HAProxy leaves it empty */
 	push_row_field(L, line, 2, lua_tointeger(L, -1));
@@ -158,12 +163,14 @@ static void push_row_metatable(lua_State *L, const struct reply_columns *columns
 	static const luaL_Reg row_meta[] = {
 		{"__index", row_index}, {"__pairs", row_pairs}, {NULL, NULL}};
 
-	lua_createtable(L, 0, 3);
-	lua_pushvalue(L, 1);
 	push_columns(L, columns);
-	luaL_setfuncs(L, row_meta, UP_COUNT - 1);
-	lua_pushboolean(L, 0);
-	lua_setfield(L, -2, "__metatable");
+	lua_pushvalue(L, -1);
+	fields_call(L, "metatable");
+	lua_insert(L, -2);
+	lua_pushvalue(L, 1);
+	lua_insert(L, -2);
+	lua_getfield(L, -3, "__index"); /* raises where no field has this name */
+	luaL_setfuncs(L, row_meta, UP_MISSING);
 }
 
 /* Has the line a field for each column? Values are read later, by their column. */

@@ -33,10 +33,7 @@ void words_encode(lua_State *L, struct command *c, const struct span *words, siz
 /* Raise where HAProxy would take the last word for 0, and answer with success. */
 void words_check_number(lua_State *L, const struct command *c);
 
-/* Push a box that frees the command with it, which is {0} at first. [-0, +1] */
-struct command *words_push_command(lua_State *L);
-
-/* Make the metatable of that box. [-0, +0] */
+/* Make the metatable that these functions need. [-0, +0] */
 void words_types(lua_State *L);
 
 /* Functions of haplua.core; words.c says what each takes and returns. */

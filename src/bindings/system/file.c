@@ -158,12 +158,6 @@ static const char *type_name(mode_t mode)
 	return name ? name : "device";
 }
 
-static void set_string(lua_State *L, const char *name, const char *value)
-{
-	lua_pushstring(L, value);
-	lua_setfield(L, -2, name);
-}
-
 static void set_integer(lua_State *L, const char *name, lua_Integer value)
 {
 	lua_pushinteger(L, value);
@@ -204,8 +198,8 @@ static int lfile_info(lua_State *L)
 	lua_createtable(L, 0, 12);
 	set_owner(L, &st);
 	snprintf(mode, sizeof mode, "%04o", (unsigned)st.st_mode & 07777);
-	set_string(L, "mode", mode);
-	set_string(L, "type", type_name(st.st_mode));
+	types_set_text(L, "mode", mode);
+	types_set_text(L, "type", type_name(st.st_mode));
 	set_integer(L, "size", st.st_size);
 	set_integer(L, "inode", (lua_Integer)st.st_ino);
 	set_integer(L, "device", (lua_Integer)st.st_dev);

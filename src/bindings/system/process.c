@@ -166,12 +166,6 @@ static int lprocess_watchdog(lua_State *L)
 
 /* The user. */
 
-static void set_string(lua_State *L, const char *name, const char *value)
-{
-	lua_pushstring(L, value);
-	lua_setfield(L, -2, name);
-}
-
 /* The user who has logged in, also where the process acts as another through sudo or su:
  * the kernel's login uid, else the environment's SUDO_USER. NULL: not known. Static
  * memory, until the next call of getpwuid(). */
@@ -205,11 +199,9 @@ static int lprocess_person(lua_State *L)
 	lua_setfield(L, -2, "uid");
 	name = name_of(geteuid());
 	snprintf(number_text, sizeof number_text, "%u", (unsigned)geteuid());
-	set_string(L, "user", name ? name : number_text);
-	set_string(L, "host", uname(&host) == 0 ? host.nodename : "?");
-	name = login_name();
-	if (name)
-		set_string(L, "login", name);
+	types_set_text(L, "user", name ? name : number_text);
+	types_set_text(L, "host", uname(&host) == 0 ? host.nodename : "?");
+	types_set_text(L, "login", login_name());
 	return 1;
 }
 

@@ -80,12 +80,8 @@ static int lwatch_add(lua_State *L)
 static void push_event(lua_State *L, const char *path, const char *what)
 {
 	lua_createtable(L, 0, 2);
-	if (path) {
-		lua_pushstring(L, path);
-		lua_setfield(L, -2, "path");
-	}
-	lua_pushstring(L, what);
-	lua_setfield(L, -2, "what");
+	types_set_text(L, "path", path);
+	types_set_text(L, "what", what);
 	lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
