@@ -127,6 +127,23 @@ local function sample(pattern, method)
   end
 end
 
+--- A scope in words: "the whole site", "/shop  /pay", "shop.example.com/x", or its patterns.
+---@param scope haplua.Scope
+---@return string
+function M.text(scope)
+  local words = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
+  local hosts, paths = scope.hosts or {}, scope.paths or {}
+  for _, host in ipairs(#hosts > 0 and hosts or paths[1] and { "" } or {}) do
+    for _, path in ipairs(#paths > 0 and paths or { "" }) do
+      words[#words + 1] = host .. path
+    end
+  end
+  if #words > 8 then
+    return ("%d scopes (%s  %s  ...)"):format(#words, words[1], words[2])
+  end
+  return errors.visible(#words == 0 and "the whole site" or table.concat(words, "  "))
+end
+
 --- The patterns of a scope for an ACL.
 ---@param scope haplua.Scope  without patterns, paths and hosts: the whole site
 ---@param kind string?  from kind()
