@@ -74,7 +74,9 @@ end
 local function find_same(c, look, m)
   local patterns = patterns_of(look, m.scope)
   for _, other in ipairs(maintenance.in_force(look.current, look.now)) do
-    local found = other.origin == m.origin and maintenance.is_of(other, c.person) and stored_patterns(look, other)
+    -- without a journal, HAProxy's list is all that is known of the maintenance before
+    local is_mine = other.origin == m.origin and maintenance.is_of(other, c.person) or not c.journal
+    local found = is_mine and stored_patterns(look, other)
     if found and maintenance.same(found, patterns) then
       return other
     end

@@ -31,6 +31,15 @@ local function expired(look)
   return found
 end
 
+--- "m12 m13"; nil: none.
+local function names(list)
+  local found = {}
+  for i, m in ipairs(list) do
+    found[i] = maintenance.name(m)
+  end
+  return #found > 0 and table.concat(found, " ") or nil
+end
+
 local function state_of(c, plan)
   return ("%s is %s"):format(c.switch.acl, #plan.patterns > 0 and "on for " .. enumerate(plan.patterns) or "off")
 end
@@ -120,6 +129,7 @@ function M.reconcile(c)
   else
     change.carry_out(c, look.state, plan)
     plan.ours = plan.settled or plan.ours
+    plan.maintenances = names(begun(look, plan.in_force))
     store:note(plan, look.state)
   end
   return found

@@ -297,22 +297,18 @@ function Keeper:interval()
   return math.max(0, math.min(is_on and self.reload:interval() or longest, longest, due - task.time()))
 end
 
---- Is there anything left to do?
+--- Is there nothing left to do? The windows never open again, and those of calendars cannot change.
 function Keeper:is_over()
-  if #self.given.specs == 0 or #self.given.calendars > 0 then
-    return false
+  local over = #self.given.specs > 0 and #self.given.calendars == 0
+  for _, one in ipairs(over and self.planners or {}) do
+    over = over and one.planner.due == math.huge
   end
-  for _, kept in pairs(self.switches) do
-    if kept.on or kept.due < math.huge or not kept.seen then
-      return false
+  for _, m in ipairs(over and self.c.store:current(self.c.name) or {}) do
+    for _, one in ipairs(self.planners) do
+      over = over and not one.planner:owns(m)
     end
   end
-  for _, one in ipairs(self.planners) do
-    if one.planner.due < math.huge then
-      return false
-    end
-  end
-  return true
+  return over
 end
 
 --- Look and wait, until nothing is left to do; as a service, for ever.
@@ -392,7 +388,7 @@ function M.run_windows(given, print)
   self:read_configuration()
   local lock <close> = self.c.store:keeper(self.c.name)
   self.guards = lock ~= nil
-  local ending <close> = setmetatable({}, {
+  local _ <close> = setmetatable({}, {
     __close = function()
       self:leave()
     end,

@@ -31,11 +31,12 @@ local function set_of(...)
   return set
 end
 
---- The items of a list that a set does not have.
+--- The items of a list that a set does not have, each once.
 local function without(list, set)
-  local rest = {}
+  local rest, there = {}, {}
   for _, item in ipairs(list) do
-    rest[#rest + 1] = not set[item] and item or nil
+    rest[#rest + 1] = not set[item] and not there[item] and item or nil
+    there[item] = true
   end
   return rest
 end
@@ -88,8 +89,7 @@ end
 ---@return haplua.Edit[]
 function M.edits(e)
   local edits = {}
-  local known = e.latest and set_of(e.latest.patterns)
-  local extra = known and without(e.patterns, known) or e.patterns
+  local extra = without(e.patterns, set_of(e.latest and e.latest.patterns or {}))
   if e.latest and not e.latest.outcome then
     extra = without(extra, set_of(e.before()))
   elseif e.latest and not e.same_process then

@@ -129,7 +129,8 @@ end
 function Store:begin(wish, edits)
   local undo, touched = self:edit(edits)
   local change = maintenance.with(wish, {})
-  change.id, change.time, change.pid, change.maintenances = #self.changes + 1, task.time(), process.pid(), touched
+  change.id, change.time, change.pid, change.maintenances = #self.changes + 1, task.time(), process.pid(),
+    touched or wish.maintenances
   self.changes[change.id] = change
   return { id = change.id, undo = undo }
 end

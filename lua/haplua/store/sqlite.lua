@@ -415,7 +415,7 @@ end
 ---@param live haplua.switch.State
 function Store:note(wish, live)
   self:synchronous("NORMAL")
-  self:finish({ id = insert_change(self, wish) }, live)
+  self:finish({ id = insert_change(self, wish, wish.maintenances) }, live)
 end
 
 --- Record that a change is done. This does not wait for the disk: after a loss of power the change counts as broken off.
