@@ -53,6 +53,21 @@ function M.summary(m)
     m.origin == "by hand" and "hand" or maintenance.who(m), m.reason and ": " .. m.reason or ""))
 end
 
+-- So many maintenances at most are listed behind a change.
+local LISTED = 8
+
+--- A line for each of several maintenances, or for the first of them.
+local function listed(list, label)
+  local lines = {}
+  for i = 1, math.min(#list, LISTED) do
+    lines[i] = M.line("%s: %s", label, M.summary(list[i]))
+  end
+  if #list > LISTED then
+    lines[#lines + 1] = M.line("%s: %d more; maint status shows them", label, #list - LISTED)
+  end
+  return table.concat(lines)
+end
+
 --- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
 local function details(result)
   local about, text = result.about, ""
@@ -66,14 +81,11 @@ local function details(result)
     text = text .. M.line("asked to pass: %s; who passes must pass every maintenance that is in force",
       table.concat(about.bypass, "  "))
   end
-  for _, m in ipairs(result.ended or {}) do
-    text = text .. M.line("ended: %s", M.summary(m))
-  end
+  local others = {}
   for _, m in ipairs(result.in_force) do
-    if not about or m.id ~= about.id then
-      text = text .. M.line("%s: %s", about and "also in force" or "still in force", M.summary(m))
-    end
+    others[#others + 1] = (not about or m.id ~= about.id) and m or nil
   end
+  text = text .. listed(result.ended or {}, "ended") .. listed(others, about and "also in force" or "still in force")
   return text
 end
 
