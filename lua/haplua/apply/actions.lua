@@ -35,7 +35,7 @@ local function check_times(c, request)
       "give --wait to stay and end it, or keep a journal and run scripts/keep.lua")
   elseif not c.store:kept(c.name) then
     errors.refuse(("nobody would %s this maintenance: no resident policy keeps %s"):format(what, c.name),
-      "give --wait to stay and end it, or run scripts/keep.lua (docs/maintenance.md: as a systemd service)")
+      "give --wait to stay and end it; or run `haplua keep` (docs/maintenance.md: as a service), which --start-keep does")
   end
 end
 
