@@ -56,9 +56,13 @@ end
 -- So many maintenances at most are listed behind a change.
 local LISTED = 8
 
---- A line for each of several maintenances, or for the first of them.
-local function listed(list, label)
-  local lines = {}
+--- A line for each of several maintenances, or for the first of them. What HAProxy's list had before, without a journal,
+-- is no news.
+local function listed(all, label)
+  local lines, list = {}, {}
+  for _, m in ipairs(all) do
+    list[#list + 1] = (m.id or 0) >= 0 and m or nil
+  end
   for i = 1, math.min(#list, LISTED) do
     lines[i] = M.line("%s: %s", label, M.summary(list[i]))
   end
