@@ -102,11 +102,12 @@ local function headline(result)
   if about and about.begins > time() then
     return ("maintenance is planned: %s, from %s%s"):format(scope.text(about.scope),
       require("haplua.time.instant").text(about.begins), name)
-  elseif result.added + result.removed == 0 and (result.others == 0 or not haproxy.dry_run()) then
+  elseif result.added + result.removed == 0 and #(result.ended or {}) == 0 and (result.others == 0 or not haproxy.dry_run()) then
     return ("maintenance was %s already: %s%s"):format(state, now, name)
   elseif haproxy.dry_run() then
     return ("maintenance would be %s (%d to add, %d to remove)"):format(state, result.added, result.removed)
   end
+  state = not about and state == "on" and "still on" or state
   return ("maintenance is %s: %s (%d added, %d removed%s)%s"):format(state, now, result.added, result.removed,
     result.confirmed and ", confirmed for " .. result.confirmed or "", name)
 end

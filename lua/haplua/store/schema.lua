@@ -69,9 +69,6 @@ CREATE UNIQUE INDEX occurrences ON maintenances (target, acl, occurrence) WHERE 
 PRAGMA user_version = 3;
 ]]
 
---- The version that this haplua writes.
-M.VERSION = 3
-
 --- From each version to the next: SQL. An empty file has version 0.
 M.STEPS = { [0] = FIRST, [1] = SECOND, [2] = THIRD }
 

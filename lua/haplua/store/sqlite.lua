@@ -11,7 +11,6 @@ local file = require("haplua.file")
 local locks = require("haplua.store.locks")
 local rows = require("haplua.store.rows")
 local process = require("haplua.process")
-local schema = require("haplua.store.schema")
 local sqlite = require("haplua.sqlite")
 local task = require("haplua.task")
 
@@ -26,8 +25,12 @@ local BUSY_TIMEOUT = 5
 -- journal reads all of them.
 local CHECKPOINT = "PRAGMA wal_autocheckpoint = 64"
 
--- Each change removes so many rows at most that are older than the history shall be.
-local PRUNED = 10
+--- The version of the tables that this haplua writes.
+local VERSION <const> = 3
+
+-- One change in so many removes the oldest rows, so many at most, where they are older than the history shall be.
+local PRUNE_EVERY <const> = 16
+local PRUNED <const> = 64
 
 ---@class haplua.Store
 ---@field path string
@@ -127,8 +130,8 @@ end
 local function make_schema(self)
   self:run("PRAGMA journal_mode = WAL")
   local _ <close> = begin_transaction(self)
-  for version = version_of(self), schema.VERSION - 1 do
-    run_script(self, schema.STEPS[version])
+  for version = version_of(self), VERSION - 1 do
+    run_script(self, require("haplua.store.schema").STEPS[version])
   end
   self:run("COMMIT")
 end
@@ -149,12 +152,12 @@ end
 --- Bring the journal to this version, or have a reader see it so. Returns false where there is nothing to read.
 local function adapt(self, readonly)
   local version = version_of(self)
-  if version > schema.VERSION then
+  if version > VERSION then
     complain(self.path, "was written by a later haplua")
-  elseif version < schema.VERSION and not readonly then
+  elseif version < VERSION and not readonly then
     make_schema(self)
-  elseif version > 0 and version < schema.VERSION then
-    run_script(self, schema.view(version))
+  elseif version > 0 and version < VERSION then
+    run_script(self, require("haplua.store.schema").view(version))
   end
   return version > 0 or not readonly
 end
@@ -350,8 +353,9 @@ local function carry_out(self, edits)
 end
 
 --- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays.
-local function prune(self)
-  if not self.days then
+---@param id integer  of the newest change
+local function prune(self, id)
+  if not self.days or id % PRUNE_EVERY ~= 0 then
     return
   end
   local before = task.time() - self.days * 86400
@@ -372,9 +376,9 @@ local function write_queue(self)
       if not waiting.gone then
         waiting.undo, waiting.touched = carry_out(self, waiting.edits)
         waiting.id = insert_change(self, waiting.wish, waiting.touched)
+        prune(self, waiting.id)
       end
     end
-    prune(self)
     self:run("COMMIT")
   end)
   for _, waiting in ipairs(queue) do
