@@ -121,9 +121,7 @@ end
 
 local function run_script(self, sql)
   local ok, problem, code = self.db:script(sql)
-  if not ok then
-    complain(self.path, problem, code)
-  end
+  return ok or complain(self.path, problem, code)
 end
 
 --- Make a new file a journal, or bring an old journal to this version. Another process may do so at the same time.
@@ -258,15 +256,15 @@ function Store:latest_done(target, acl)
     ORDER BY id DESC LIMIT 1]], target, acl))[1]
 end
 
---- The ACLs of the switches that a target has in the store, in order.
----@return string[]
-function Store:acls(target)
-  local list = {}
-  for i, row in ipairs(self:run([[SELECT DISTINCT acl FROM changes WHERE target = ?1
-    UNION SELECT DISTINCT acl FROM maintenances WHERE target = ?1 ORDER BY acl]], target)) do
-    list[i] = row.acl
+--- The switches that a target has in the store: by ACL, a number that differs once the switch was changed, or a
+-- maintenance of it.
+---@return table<string, integer>
+function Store:touched(target)
+  local found = {}
+  for _, row in ipairs(self:run("SELECT acl, touched FROM switches WHERE target = ?", target)) do
+    found[row.acl] = row.touched
   end
-  return list
+  return found
 end
 
 --- The latest changes, the oldest first.
@@ -288,6 +286,11 @@ function Store:version()
 end
 
 -- Writing.
+
+--- Note that a switch is another than before.
+local function touch(self, of)
+  self:run("INSERT INTO switches VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET touched = touched + 1", of.target, of.acl)
+end
 
 --- Insert a change. Returns its number.
 ---@param wish haplua.Wish
@@ -376,14 +379,14 @@ local function write_queue(self)
       if not waiting.gone then
         waiting.undo, waiting.touched = carry_out(self, waiting.edits)
         waiting.id = insert_change(self, waiting.wish, waiting.touched)
+        touch(self, waiting.wish)
         prune(self, waiting.id)
       end
     end
     self:run("COMMIT")
   end)
   for _, waiting in ipairs(queue) do
-    waiting.written = true
-    waiting.problem = not ok and problem or nil
+    waiting.written, waiting.problem = true, not ok and problem or nil
   end
   if not ok then
     error(problem, 0)
@@ -419,7 +422,10 @@ end
 ---@param live haplua.switch.State
 function Store:note(wish, live)
   self:synchronous("NORMAL")
+  local _ <close> = begin_transaction(self)
   self:finish({ id = insert_change(self, wish, wish.maintenances) }, live)
+  touch(self, wish)
+  self:run("COMMIT")
 end
 
 --- Record that a change is done. This does not wait for the disk: after a loss of power the change counts as broken off.
@@ -439,6 +445,7 @@ function Store:undo(begun, outcome)
   local _ <close> = begin_transaction(self, "FULL")
   self:run("UPDATE changes SET outcome = ?, ended = ? WHERE id = ?", outcome, task.time(), begun.id)
   carry_out(self, begun.undo)
+  touch(self, begun.wish)
   self:run("COMMIT")
 end
 
@@ -447,6 +454,9 @@ end
 function Store:edit(edits)
   local _ <close> = begin_transaction(self, "FULL")
   carry_out(self, edits)
+  for _, edit in ipairs(edits) do
+    touch(self, edit.add or edit.of)
+  end
   self:run("COMMIT")
 end
 
