@@ -1,16 +1,18 @@
 -- SPDX-License-Identifier: MIT
 --
---- Maintenance of a site: put it on, end it, keep it on while a function runs, show the state.
--- HAProxy's configuration sends to a maintenance backend what an ACL matches. These functions change what that ACL
--- matches in one atomic step, ask HAProxy whether it is so, keep the ACL's file in step, and record in the journal
--- what is wanted. They act on the running task's target. With several targets all are prepared before any is changed.
+--- Maintenances of a site: begin one, change it, end it, keep it on while a function runs, show them.
+-- HAProxy's configuration sends to a maintenance backend what an ACL matches. A maintenance closes a scope. Several may be
+-- in force, with reasons, owners and ends of their own: HAProxy's list has the patterns of all. Beginning one opens
+-- nothing, and ending one leaves the others in force. Each change is one atomic step; these functions ask HAProxy
+-- whether it is so, keep the ACL's file in step, and record everything in the journal. They act on the running task's
+-- target. With several targets all are prepared before any is changed.
 --
 -- Each takes one table of options. An unknown option, or a value of another type than below, raises a text with its
 -- name before anything is sent. An error object is raised for what HAProxy, the journal or a file refuses
 -- (docs/scripting.md, "Errors"). What the functions return prints as a few lines.
 
 local options = require("haplua.base.options")
-local change = require("haplua.apply.change")
+local actions = require("haplua.apply.actions")
 
 local M = {}
 
@@ -27,8 +29,22 @@ local M = {}
 ---@field hosts string[]?  names; with paths: these paths of these hosts
 ---@field bypass string[]?  networks whose clients pass. Default: the configuration's `allow`
 ---@field reason string?  one line, for the journal and the visitors
+---@field begins number?  the beginning, in seconds since 1970, where it is to come; needs scripts/keep.lua
 ---@field ends number?  the end, in seconds since 1970; needs scripts/keep.lua, or `attended`
----@field attended boolean?  the script itself ends the maintenance; during() does so anyway
+---@field attended boolean?  this process ends the maintenance; during() does so anyway
+---@field replace boolean?  of on(): end all others of the switch in the same step
+
+---@class haplua.EndRequest: haplua.Place  with none of these: the only maintenance
+---@field ids integer[]?  numbers of maintenances: 12 is m12
+---@field patterns string[]?  with paths and hosts: those maintenances that have just this scope
+---@field paths string[]?
+---@field hosts string[]?
+---@field mine boolean?  those of the person who calls
+---@field all boolean?
+
+---@class haplua.ChangeRequest: haplua.Request
+---@field id integer?  the number of the maintenance; default: the only one
+---@field open_end boolean?  it shall have no end
 
 local text = options.where("a text that is not empty", function(value)
   return type(value) == "string" and value ~= ""
@@ -41,35 +57,58 @@ end)
 local place = {
   switch = text, acl = text, config = text, journal = options.any(text, options.one_of(false)), file = "boolean",
 }
-local request = {
-  patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, attended = "boolean",
-}
-for name, kind in pairs(place) do
-  request[name] = kind
+local function with_place(fields)
+  for name, kind in pairs(place) do
+    fields[name] = kind
+  end
+  return fields
 end
 
---- Put the whole site, or a part of it, under maintenance, in place of the maintenance before, bypass, reason and
--- end included. Refuses an end that nobody would bring about.
+local request = with_place({
+  patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
+  attended = "boolean", replace = "boolean",
+})
+local id = options.where("the number of a maintenance", function(value)
+  return math.type(value) == "integer" and value > 0
+end)
+local end_request = with_place({
+  ids = options.list(id), patterns = texts, paths = texts, hosts = texts, mine = "boolean", all = "boolean",
+})
+local change_request = with_place({
+  id = id, patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
+  open_end = "boolean",
+})
+
+--- Begin a maintenance of the whole site, or of a part of it. The same scope again by the same person is the same
+-- maintenance: its reason, bypass and end are set anew. Refuses an end that nobody would bring about.
 ---@param asked haplua.Request
 ---@return haplua.Result
 function M.on(asked)
   options.check("maintenance.on", asked, request)
-  return change.on(asked, "on", asked.attended)
+  return actions.begin(asked, asked.attended and { pid = require("haplua.process").pid() } or nil)
 end
 
---- End the maintenance: the ACL matches nothing afterwards.
----@param asked haplua.Place
+--- End maintenances. Raises `ambiguous`, and changes nothing, where there are several and the options do not say which.
+---@param asked haplua.EndRequest
 ---@return haplua.Result
 function M.off(asked)
-  options.check("maintenance.off", asked, place)
-  return change.off(asked)
+  options.check("maintenance.off", asked, end_request)
+  return actions.off(asked, asked)
 end
 
---- Keep maintenance on while a function runs, however that ends. Then restore what was there before, unless somebody
--- else has changed the switch meanwhile. Where restoring fails, the error has a function `again` that tries once more.
+--- Change a maintenance in one step: each of scope, bypass, reason, beginning and end that is given.
+---@param asked haplua.ChangeRequest
+---@return haplua.Result
+function M.change(asked)
+  options.check("maintenance.change", asked, change_request)
+  return actions.change(asked, { ids = { asked.id } }, asked.open_end)
+end
+
+--- Keep a maintenance in force while a function runs, however that ends. Where ending it fails, the error has a function
+-- `again` that tries once more.
 ---@param asked haplua.Request
 ---@param fn fun(result: haplua.Result): ...
----@param done? fun(result: haplua.Result)  called once what was there before is restored
+---@param done? fun(result: haplua.Result)  called once it is ended, unless somebody else has done so
 ---@return ...  what fn returns
 function M.during(asked, fn, done)
   options.check("maintenance.during", asked, request)
@@ -77,10 +116,10 @@ function M.during(asked, fn, done)
   if done ~= nil then
     options.argument("maintenance.during", "done", done, "function")
   end
-  return require("haplua.apply.during").run(asked, {}, fn, done)
+  return require("haplua.apply.during").run(asked, "during", fn, done)
 end
 
---- The state that HAProxy tells, then the journal's record of it, then where they disagree.
+--- The maintenances of a switch, what HAProxy holds, and where the two disagree.
 ---@param asked haplua.Place
 ---@return haplua.Status
 function M.status(asked)

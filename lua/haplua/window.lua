@@ -72,6 +72,20 @@ function Window:occurrences(from)
   end
 end
 
+--- The occurrences in order, each for itself also where they touch or overlap, from those that are open at `from`.
+---@param from number  seconds since 1970
+---@return fun(): haplua.window.Occurrence?  raises `refused` where the search takes too long
+function Window:separate(from)
+  options.argument("window", "the instant", from, "number")
+  search_limit.begin()
+  local occurrences, zone = combine.separate(self, math.floor(from)), self.zone
+  return function()
+    local opens, closes, names = occurrences()
+    search_limit.begin()
+    return opens and setmetatable({ opens = opens, closes = closes, names = names, zone = zone }, Occurrence)
+  end
+end
+
 --- The occurrence that is open at an instant.
 ---@param instant number
 ---@return haplua.window.Occurrence?

@@ -39,6 +39,10 @@ const struct error_kind error_kinds[ERROR_KINDS + 1] = {
 	 "There is no journal, or it cannot be read or written; `code` says why, where "
 	 "SQLite or the system gave a reason.",
 	 EXIT_FAILED},
+	{"ambiguous",
+	 "Several maintenances are there, and the call does not say which it means. "
+	 "Nothing was changed.",
+	 EXIT_USAGE},
 	{NULL, NULL, 0},
 };
 

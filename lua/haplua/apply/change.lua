@@ -1,19 +1,92 @@
 -- SPDX-License-Identifier: MIT
 --
---- Change a switch: look, make a plan, write it down, change HAProxy and its files, write down the outcome.
+--- Change a switch: look, decide, make a plan, write it down, change HAProxy and its files, write down the outcome.
 
-local context = require("haplua.apply.context")
+local by_hand = require("haplua.plan.by_hand")
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
+local maintenance = require("haplua.plan.maintenance")
 local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
 local switch = require("haplua.haproxy.switch")
+local time = require("haplua.task").time
 
 local M = {}
 
+-- So many looks at most until two of them see the same.
+local LOOKS = 5
+
+-- The maintenances that are over, and may explain what a new process has read from a file.
+local PAST = 100
+
+---@class haplua.Look  what HAProxy and the store say of a switch
+---@field now number
+---@field state haplua.switch.State
+---@field view haplua.View
+---@field current haplua.Maintenance[]  not ended; those "by hand" as HAProxy's list has them
+---@field latest haplua.Change?
+---@field same_process boolean  HAProxy's process is that of the latest change
+---@field edits haplua.Edit[]  what a hand has done, for the store
+
+--- A new maintenance of a context's switch.
+---@param c haplua.Context
+---@param fields table  scope, origin and begins, and what else it has
+---@return haplua.Maintenance
+function M.entity(c, fields)
+  fields.target, fields.acl, fields.switch = c.name, c.switch.acl, c.switch.name
+  fields.user, fields.host, fields.login = c.person.user, c.person.host, c.person.login
+  return fields
+end
+
+---@param look haplua.Look
+---@return haplua.Edit[]
+local function edits_by_hand(c, look)
+  if c.switch.by_hand == "undo" and look.latest then
+    return {}
+  end
+  return by_hand.edits({
+    now = look.now, patterns = look.state.patterns, passing = look.state.passing, view = look.view,
+    current = look.current, latest = look.latest, same_process = look.same_process,
+    before = function()
+      local done = c.store:latest_done(c.name, c.switch.acl)
+      return done and done.patterns or {}
+    end,
+    ended = function()
+      return c.store:ended(c.name, c.switch.acl, PAST)
+    end,
+    entity = function(fields)
+      return M.entity(c, fields)
+    end,
+  })
+end
+
+--- Look at a switch. What a hand has done is believed when two looks have seen it: one garbled answer, once in the
+-- journal, would be put back for ever.
+---@param c haplua.Context
+---@return haplua.Look
+function M.look(c)
+  local seen, look
+  for _ = 1, LOOKS do
+    local state = switch.look(c.target, c.switch)
+    local latest = c.store:latest(c.name, c.switch.acl)
+    look = {
+      now = time(), state = state, latest = latest,
+      view = { kind = state.kind, method = state.method, allow = c.switch.allow },
+      current = c.store:current(c.name, c.switch.acl),
+      same_process = latest ~= nil and (not latest.worker or switch.is_same_process(state, latest)),
+    }
+    look.edits = edits_by_hand(c, look)
+    if #look.edits == 0 or not c.journal or seen == state.seen then
+      break
+    end
+    seen = state.seen
+  end
+  return look
+end
+
 --- Change HAProxy and its files as planned. Where the plan is for every request, HAProxy must say that `probe`
--- matches. The journal is not written.
+-- matches. The store is not written.
 ---@param c haplua.Context
 ---@param state haplua.switch.State
 ---@param plan haplua.Plan  becomes the result
@@ -32,36 +105,30 @@ local function warn(form, ...)
   io.stderr:write("haplua: ", form:format(...), "\n")
 end
 
---- Look, plan and change under the switch's lock. The plan is in the journal before HAProxy is asked for anything,
--- and the outcome afterwards.
----@param make fun(state: haplua.switch.State, before: haplua.Entry?): haplua.Plan?
+--- Write the plan and its edits down, carry it out, and write the outcome down. The switch's lock is held.
+---@param c haplua.Context
+---@param state haplua.switch.State
+---@param plan haplua.Plan
+---@param edits haplua.Edit[]
 ---@param made? fun(result: haplua.Result)
----@return haplua.Result?
-local function change_and_record(c, make, made)
-  local journal = c.journal
-  local _ <close> = journal:lock(c.name, c.switch.acl)
-  local state = switch.look(c.target, c.switch)
-  local before = journal:wanted(c.name, c.switch.acl)
-  local plan = make(state, before)
-  if not plan then
-    return nil
-  end
-  local id = journal:begin(plan)
+---@return haplua.Result
+function M.record(c, state, plan, edits, made)
+  local store = c.store
+  local begun = store:begin(plan, edits)
   local ok, result = pcall(M.carry_out, c, state, plan)
   if not ok then
-    local recorded, problem = pcall(journal.undo, journal, id, tostring(result))
+    local recorded, problem = pcall(store.undo, store, begun, tostring(result))
     if not recorded then
       warn("%s", tostring(problem))
     end
     error(result, 0)
   end
-  result.id, result.before = id, before
   if made then
     made(result)
   end
-  local recorded, problem = pcall(journal.finish, journal, id, state)
+  local recorded, problem = pcall(store.finish, store, begun, state, plan.settled)
   if not recorded and is_error(problem) and problem.kind == "interrupted" then
-    pcall(journal.finish, journal, id, state)
+    pcall(store.finish, store, begun, state, plan.settled)
     error(problem, 0)
   elseif not recorded then
     warn("the change is done, but the journal does not have its outcome: %s", tostring(problem))
@@ -69,57 +136,39 @@ local function change_and_record(c, make, made)
   return result
 end
 
---- Look, plan, change; with the journal where there is one, except in a dry run.
+---@class haplua.Decision
+---@field edits haplua.Edit[]
+---@field about haplua.Maintenance?  the one that the change is about
+---@field action string?  the log's word, in place of the caller's
+---@field refreshed boolean?  `about` was in force before
+---@field ended haplua.Maintenance[]?  those that the edits end
+
+--- Change a switch under its lock. In a dry run nothing is written, and HAProxy is asked only.
 ---@param c haplua.Context
----@param make fun(state: haplua.switch.State, before: haplua.Entry?): haplua.Plan?  nil: change nothing
+---@param action string  the log's word for the change
+---@param decide fun(look: haplua.Look): haplua.Decision?  nil: change nothing
 ---@param made? fun(result: haplua.Result)  called when HAProxy is changed: an interruption may still be raised after it
----@return haplua.Result?
-function M.change(c, make, made)
-  if c.journal and not haproxy.dry_run() then
-    return change_and_record(c, make, made)
-  elseif c.no_journal and not haproxy.dry_run() then
+---@return haplua.Result?, haplua.Look
+function M.change(c, action, decide, made)
+  local dry = haproxy.dry_run()
+  local _ <close> = not dry and c.store:lock(c.name, c.switch.acl) or nil
+  local look = M.look(c)
+  local current = maintenance.after(look.current, look.edits)
+  local decision = decide(setmetatable({ current = current }, { __index = look }))
+  if not decision then
+    return nil, look
+  elseif c.no_journal and not dry then
     warn("this is in no journal (%s): nothing puts it back after a reload", c.no_journal)
   end
-  local state = switch.look(c.target, c.switch)
-  local plan = make(state)
-  return plan and M.carry_out(c, state, plan)
-end
-
---- Put the whole site, or a part of it, under maintenance, in place of the maintenance before.
----@param request haplua.Request
----@param action string?  the journal's word for it; "on"
----@param attended boolean?  the calling process ends the maintenance: an end needs no resident policy
----@param made? fun(result: haplua.Result)  as for change()
----@return haplua.Result
-function M.on(request, action, attended, made)
-  plans.check_reason(request.reason)
-  local c = context.open(request)
-  if not attended then
-    plans.check_end(c, request)
+  local edits = table.move(decision.edits, 1, #decision.edits, #look.edits + 1, look.edits)
+  local expiring = maintenance.expiring(maintenance.after(look.current, edits), look.now)
+  table.move(expiring, 1, #expiring, #edits + 1, edits)
+  local plan = plans.of(c, look, decision.action or action, edits, decision.about)
+  plan.refreshed, plan.ended = decision.refreshed, decision.ended
+  if dry then
+    return M.carry_out(c, look.state, plan), look
   end
-  return M.change(c, function(state, before)
-    return plans.of_request(c, action or "on", request, state, before)
-  end, made)
-end
-
---- Raise what on() would raise before its first change. Asks HAProxy, and changes nothing.
----@param request haplua.Request
-function M.check(request)
-  plans.check_reason(request.reason)
-  local c = context.open(request, true)
-  local state = switch.look(c.target, c.switch)
-  plans.of_request(c, "on", request, state)
-  switch.check_files(c.target, c.switch, state)
-end
-
---- End the maintenance: the ACL matches nothing afterwards.
----@param request haplua.Request
----@return haplua.Result
-function M.off(request)
-  local c = context.open(request)
-  return M.change(c, function(state)
-    return plans.of(c, "off", { patterns = {} }, state)
-  end)
+  return M.record(c, look.state, plan, edits, made), look
 end
 
 return M

@@ -5,6 +5,7 @@
 local config = require("haplua.store.config")
 local haproxy = require("haproxy")
 local errors = require("haplua.error")
+local process = require("haplua.process")
 
 local M = {}
 
@@ -12,8 +13,10 @@ local M = {}
 ---@field target haplua.Target
 ---@field name string  the target as the journal names it
 ---@field switch haplua.Switch
----@field journal haplua.Journal?
----@field no_journal string?  why it could not be opened
+---@field store haplua.Store
+---@field journal boolean  the store is a journal; otherwise this process forgets it at its end
+---@field no_journal string?  why no journal could be opened
+---@field person {user: string, host: string, login: string?}  who acts
 
 --- The real path of a socket. Where the socket is missing, the real path of its folder and the name.
 local function real_path(path)
@@ -39,18 +42,20 @@ local function canonical(target)
 end
 
 --- Open the journal that the request names, else that of the environment, the configuration, or the default.
----@return haplua.Journal?, string? problem
+---@return haplua.Store?, string? problem
 local function open_journal(found, asked, readonly)
   local path = asked or config.env("HAPLUA_JOURNAL") or found.journal or config.JOURNAL
   if asked == false or path == "none" then
     return nil
   end
-  local journal, problem = require("haplua.store.journal").open(path, { readonly = readonly })
+  local journal, problem = require("haplua.store.sqlite").open(path, { readonly = readonly, days = found.journal_days or 400 })
   if not journal and path ~= config.JOURNAL and not readonly then
     errors.raise("journal", ("the journal %s: %s"):format(path, problem), "give --no-journal to do without")
   end
   return journal, problem and ("%s: %s"):format(path, problem)
 end
+
+local person
 
 --- Read the configuration, choose the switch, and open the journal. Asks HAProxy for nothing.
 ---@param request haplua.Request
@@ -67,8 +72,25 @@ function M.open(request, readonly)
     chosen.file = false
   end
   local journal, problem = open_journal(found, request.journal, readonly or haproxy.dry_run())
-  local name = journal and canonical(target) or tostring(target)
-  return { target = target, name = name, switch = chosen, journal = journal, no_journal = problem }
+  person = person or process.person()
+  return {
+    target = target, name = journal and canonical(target) or tostring(target), switch = chosen,
+    store = journal or require("haplua.store.memory").open(), journal = journal ~= nil, no_journal = problem,
+    person = person,
+  }
+end
+
+--- A context for another switch, which shares all else.
+---@param c haplua.Context
+---@param found haplua.Config
+---@param request haplua.Request
+---@return haplua.Context  raises `refused` where the configuration has no such switch
+function M.of_switch(c, found, request)
+  local other = setmetatable({ switch = config.switch(found, request.switch, request.acl) }, { __index = c })
+  if request.file == false then
+    other.switch.file = false
+  end
+  return other
 end
 
 return M

@@ -1,101 +1,87 @@
 -- SPDX-License-Identifier: MIT
 --
---- Plans: what the lists of a switch shall hold, and what the journal shall say of it.
--- One record grows from a wish to its outcome. A request (haplua.maintenance) says what a caller asks for. A plan is
--- made of a request or of a journal's entry, for the state that HAProxy is in; its first fields are the journal's
--- row (haplua.Maintenance). haplua.apply.change carries it out and adds the outcome (haplua.Result).
+--- Plans: what the lists of a switch shall hold, for maintenances as they are after edits, on an HAProxy as it is now.
+-- A plan begins as the row that the store keeps of the change (haplua.Wish). haplua.apply.change carries it out and
+-- adds the outcome (haplua.Result).
 
-local haproxy = require("haproxy")
-local refuse = require("haplua.error").refuse
+local contents = require("haplua.plan.content")
+local maintenance = require("haplua.plan.maintenance")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
-local time = require("haplua.task").time
 
 local M = {}
 
----@class haplua.Plan: haplua.Maintenance, haplua.switch.Plan
----@field whole boolean?  the patterns match every request, so HAProxy must say that `probe` matches
+---@class haplua.Plan: haplua.Wish, haplua.switch.Plan
+---@field settled string[]?  what `ours` is once the change is done
+---@field in_force haplua.Maintenance[]  afterwards
+---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed
+---@field about haplua.Maintenance?  the one that the change is about
+---@field probe string?  a value that the patterns of `about` match
+---@field whole boolean?  these patterns match every request, so HAProxy must say that `probe` matches
 
---- Refuse a reason that a line of the journal or a visitor's page cannot show.
----@param reason string?
-function M.check_reason(reason)
-  if reason and (reason:find("%c") or reason:find("^%s*$") or #reason > 1000) then
-    refuse("a reason is one line of text, of 1,000 bytes at most")
+local function set_of(list)
+  local set = {}
+  for _, item in ipairs(list or {}) do
+    set[item] = true
   end
+  return set
 end
 
---- Refuse an end that no process would bring about.
----@param c haplua.Context
----@param request haplua.Request
-function M.check_end(c, request)
-  if not request.ends or haproxy.dry_run() then
-    return
-  elseif not c.journal then
-    refuse("nobody would end this maintenance: there is no journal",
-      "give --wait to stay and end it, or keep a journal and run scripts/keep.lua")
-  elseif not c.journal:kept(c.name) then
-    refuse(("nobody would end this maintenance: no resident policy keeps %s"):format(c.name),
-      "give --wait to stay and end it, or run scripts/keep.lua (docs/maintenance.md: as a systemd service)")
+--- The items of `list` that `set` has not, or has (`has`), added to `to`.
+local function pick(list, set, has, to)
+  for _, item in ipairs(list) do
+    to[#to + 1] = (set[item] == true) == has and item or nil
   end
+  return to
 end
 
---- The networks that the bypass list shall hold; nil: HAProxy has no such list.
-local function bypass_of(c, state, asked)
-  asked = asked and #asked > 0 and asked or nil
-  if asked and not state.bypass then
-    refuse("there is no list of clients that pass, so --bypass can do nothing",
-      "declare one in HAProxy's frontend, and use it:\n"
-      .. "  acl maintenance-bypass src -u 9998\n"
-      .. "  use_backend maintenance if maintenance !maintenance-bypass\n"
-      .. "another one is named by `bypass` in the configuration")
+--- The bypass list: what others put there stays, and what haplua put there is replaced.
+local function plan_bypass(plan, state, latest, wanted)
+  local ours_before = latest and latest.ours or {}
+  local others = pick(state.passing, set_of(ours_before), false, {})
+  plan.settled = pick(wanted, set_of(others), false, {})
+  plan.ours = pick(ours_before, set_of(plan.settled), false, table.move(plan.settled, 1, #plan.settled, 1, {}))
+  plan.bypass = table.move(plan.settled, 1, #plan.settled, #others + 1, others)
+end
+
+--- The map for the maintenance page: the entries of others stay.
+local function info_of(state, content)
+  local ours = switch.info(content.since, content.ends, content.reason)
+  local keys, values = {}, {}
+  for i, key in ipairs(state.info and state.info.keys or {}) do
+    if not switch.INFO[key] then
+      keys[#keys + 1], values[#values + 1] = key, state.info.values[i]
+    end
   end
-  return state.bypass and (asked or c.switch.allow)
+  table.move(ours.keys, 1, #ours.keys, #keys + 1, keys)
+  table.move(ours.values, 1, #ours.values, #values + 1, values)
+  return { keys = keys, values = values }
 end
 
---- When the maintenance began: now, or where one is on and in the journal, when that began.
-local function since(state, before)
-  local on = #state.patterns > 0 and before and #before.patterns > 0
-  return on and before.since or time()
-end
-
---- Add what every plan has.
-local function complete(c, action, plan)
-  plan.target, plan.acl, plan.switch, plan.action = c.name, c.switch.acl, c.switch.name, action
-  plan.info = #plan.patterns > 0 and switch.info(plan.since, plan.ends, plan.reason)
-    or { keys = {}, values = {} }
-  return plan
-end
-
---- The plan of a request.
+--- The plan for a switch after edits.
 ---@param c haplua.Context
----@param action string  the journal's word for the change
----@param request haplua.Request
----@param state haplua.switch.State
----@param before haplua.Entry?  the maintenance that the journal wants until now
----@return haplua.Plan  raises `refused`
-function M.of_request(c, action, request, state, before)
-  local patterns, probe, whole = scope.patterns(request, state.kind, state.method)
-  return complete(c, action, {
-    patterns = patterns, probe = probe, whole = whole, bypass = bypass_of(c, state, request.bypass),
-    reason = request.reason, since = since(state, before), ends = request.ends,
-  })
-end
-
---- The plan of what the journal, or another record, has. Without patterns: the switch is off, and its other lists
--- hold what they hold at rest.
----@param c haplua.Context
----@param action string
----@param wanted {patterns: string[], bypass: string[]?, reason: string?, since: number?, ends: number?, time: number?}
----@param state haplua.switch.State
+---@param look haplua.Look
+---@param action string  the log's word for the change
+---@param edits haplua.Edit[]
+---@param about haplua.Maintenance?
 ---@return haplua.Plan
-function M.of(c, action, wanted, state)
-  if #wanted.patterns == 0 then
-    return complete(c, action, { patterns = {}, bypass = state.bypass and c.switch.allow })
+function M.of(c, look, action, edits, about)
+  local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
+  local content = contents.of(in_force, look.view)
+  local plan = {
+    target = c.name, acl = c.switch.acl, switch = c.switch.name, action = action,
+    user = c.person.user, host = c.person.host, login = c.person.login,
+    patterns = content.patterns, since = content.since, ends = about and about.ends, reason = about and about.reason,
+    in_force = in_force, untold = content.untold, about = about, info = info_of(look.state, content),
+  }
+  if look.state.bypass then
+    plan_bypass(plan, look.state, look.latest, content.bypass)
   end
-  return complete(c, action, {
-    patterns = wanted.patterns, bypass = state.bypass and (wanted.bypass or c.switch.allow), reason = wanted.reason,
-    since = wanted.since or wanted.time, ends = wanted.ends,
-  })
+  if about and maintenance.is_in_force(about, look.now) then
+    local _
+    _, plan.probe, plan.whole = scope.patterns(about.scope, look.view.kind, look.view.method)
+  end
+  return plan
 end
 
 return M

@@ -3,6 +3,8 @@
 --- What a change came to, and how it prints: one line on the state, then one for each detail.
 
 local haproxy = require("haproxy")
+local maintenance = require("haplua.plan.maintenance")
+local scope = require("haplua.plan.scope")
 local time = require("haplua.task").time
 local visible = require("haplua.error").visible
 
@@ -23,8 +25,8 @@ end
 
 ---@class haplua.Result: haplua.Plan, haplua.switch.Result
 ---@field confirmed string?  a value that HAProxy, asked afterwards, says is under maintenance
----@field before haplua.Entry?  the maintenance that the journal wanted before
----@field id integer?  the number of the change in the journal
+---@field refreshed boolean?  the maintenance was in force before
+---@field ended haplua.Maintenance[]?  those that this change has ended
 local Result = {}
 
 --- A detail as a line.
@@ -41,31 +43,77 @@ function M.why_and_until(about)
     and M.line("until %s (in %s)", moment.text(about.ends), moment.span(about.ends - time())) or "")
 end
 
---- Lines on reason, end, clients that pass, and the maintenance that was replaced.
+--- A maintenance as a line: "m12  /shop, since 2026-11-30 12:00:00 +0100, by root@web1: new database".
+---@param m haplua.Maintenance
+---@return string
+function M.summary(m)
+  local text = require("haplua.time.instant").text
+  return visible(("%s  %s, %s %s%s, by %s%s"):format(maintenance.name(m), scope.text(m.scope),
+    m.begins > time() and "from" or "since", text(m.begins), m.ends and " until " .. text(m.ends) or "",
+    m.origin == "by hand" and "hand" or maintenance.who(m), m.reason and ": " .. m.reason or ""))
+end
+
+-- So many maintenances at most are listed behind a change.
+local LISTED = 8
+
+--- A line for each of several maintenances, or for the first of them. What HAProxy's list had before, without a journal,
+-- is no news.
+local function listed(all, label)
+  local lines, list = {}, {}
+  for _, m in ipairs(all) do
+    list[#list + 1] = (m.id or 0) >= 0 and m or nil
+  end
+  for i = 1, math.min(#list, LISTED) do
+    lines[i] = M.line("%s: %s", label, M.summary(list[i]))
+  end
+  if #list > LISTED then
+    lines[#lines + 1] = M.line("%s: %d more; maint status shows them", label, #list - LISTED)
+  end
+  return table.concat(lines)
+end
+
+--- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
 local function details(result)
-  local text = M.why_and_until(result)
+  local about, text = result.about, ""
+  if about then
+    text = M.why_and_until(about)
+  end
   if result.bypass and #result.bypass > 0 and #result.patterns > 0 then
     text = text .. M.line("passing: %s", table.concat(result.bypass, "  "))
   end
-  local before = result.before
-  if before and before.since and result.added + result.removed > 0 then
-    text = text .. M.line("before: on for %s, by %s%s: %s",
-      require("haplua.time.instant").span(time() - before.since), before.login or before.user,
-      before.reason and (" (%s)"):format(before.reason) or "", M.enumerate(before.patterns))
+  if about and #(about.bypass or {}) > 0 and not maintenance.same(about.bypass, result.bypass or {}) then
+    text = text .. M.line("asked to pass: %s; who passes must pass every maintenance that is in force",
+      table.concat(about.bypass, "  "))
   end
+  local others = {}
+  for _, m in ipairs(result.in_force) do
+    others[#others + 1] = (not about or m.id ~= about.id) and m or nil
+  end
+  text = text .. listed(result.ended or {}, "ended") .. listed(others, about and "also in force" or "still in force")
   return text
 end
 
-function Result.__tostring(result)
+--- The first line of a result.
+local function headline(result)
   local state = #result.patterns > 0 and "on" or "off"
   local now = ("%s matches %s"):format(result.acl, M.enumerate(result.patterns))
-  if result.added + result.removed == 0 and (result.others == 0 or not haproxy.dry_run()) then
-    return ("maintenance was %s already: %s"):format(state, now) .. details(result)
+  local about = result.about
+  local name = about and (about.id or 0) > 0 and ", as " .. maintenance.name(about) or ""
+  if about and about.begins > time() then
+    return ("maintenance is planned: %s, from %s%s"):format(scope.text(about.scope),
+      require("haplua.time.instant").text(about.begins), name)
+  elseif result.added + result.removed == 0 and #(result.ended or {}) == 0 and (result.others == 0 or not haproxy.dry_run()) then
+    return ("maintenance was %s already: %s%s"):format(state, now, name)
   elseif haproxy.dry_run() then
     return ("maintenance would be %s (%d to add, %d to remove)"):format(state, result.added, result.removed)
   end
-  return ("maintenance is %s: %s (%d added, %d removed%s)"):format(state, now, result.added, result.removed,
-    result.confirmed and ", confirmed for " .. result.confirmed or "") .. details(result)
+  state = not about and state == "on" and "still on" or state
+  return ("maintenance is %s: %s (%d added, %d removed%s)%s"):format(state, now, result.added, result.removed,
+    result.confirmed and ", confirmed for " .. result.confirmed or "", name)
+end
+
+function Result.__tostring(result)
+  return headline(result) .. details(result)
 end
 
 --- Make a plan that has been carried out a result: this very table.
@@ -76,6 +124,7 @@ function M.of(plan, outcome)
   for key, value in pairs(outcome) do
     plan[key] = value
   end
+  plan.id = plan.about and plan.about.id
   return setmetatable(plan, Result)
 end
 

@@ -1,19 +1,24 @@
 -- SPDX-License-Identifier: MIT
 --
---- The state of a switch: HAProxy's word, the journal's record, and where HAProxy, its files and the journal disagree.
+--- The state of a switch: the maintenances, what HAProxy holds, and where HAProxy, its files and the store disagree.
 
+local change = require("haplua.apply.change")
+local is_abandoned = require("haplua.apply.during").is_abandoned
+local maintenance = require("haplua.plan.maintenance")
 local moment = require("haplua.time.instant")
+local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
+local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
 local time = require("haplua.task").time
 local visible = require("haplua.error").visible
 
-local enumerate = results.enumerate
+local enumerate, same, who = results.enumerate, maintenance.same, maintenance.who
 
 local M = {}
 
 ---@class haplua.Disagreement
----@field kind "forgotten"|"by hand"|"expired"|"broken off"|"bypass"|"info"|"file"
+---@field kind "by hand"|"broken off"|"forgotten"|"expired"|"due"|"scope"|"bypass"|"info"|"file"|"abandoned"
 ---@field text string
 ---@field advice string
 
@@ -27,162 +32,197 @@ local M = {}
 ---@field passing string[]?  clients that pass
 ---@field worker integer  HAProxy's process
 ---@field version string  HAProxy's
----@field wanted haplua.Entry?  the journal's latest record
+---@field maintenances haplua.Maintenance[]  in force, or past their end and not yet ended
+---@field planned haplua.Maintenance[]
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
 ---@field no_journal string?  why the journal could not be read
 local Status = {}
-
---- True if two lists have the same texts, in whatever order.
-local function same(a, b)
-  a, b = table.move(a, 1, #a, 1, {}), table.move(b, 1, #b, 1, {})
-  table.sort(a)
-  table.sort(b)
-  return table.concat(a, "\n") == table.concat(b, "\n")
-end
-M.same = same
-
---- Who made a change: "root@web1 (alice behind sudo)".
----@param entry haplua.Entry
----@return string
-function M.who(entry)
-  local text = ("%s@%s"):format(entry.user, entry.host)
-  return entry.login and entry.login ~= entry.user and ("%s (%s behind sudo)"):format(text, entry.login) or text
-end
 
 ---@return haplua.Disagreement
 local function disagreement(kind, advice, form, ...)
   return { kind = kind, text = form:format(...), advice = advice }
 end
 
---- HAProxy's list is not the journal's: a new process began without it, or somebody changed it.
-local function difference(state, wanted)
-  local what = #wanted.patterns > 0 and "on for " .. enumerate(wanted.patterns) or "off"
-  if not wanted.outcome then
-    return nil
-  elseif not wanted.worker or switch.is_same_process(state, wanted) then
-    return disagreement("by hand", "maint on or maint off says which it shall be",
-      "wanted is: %s, by %s; somebody has changed HAProxy since, and not with haplua", what, M.who(wanted))
-  end
-  local has_patterns = #state.patterns > 0
-  return disagreement(has_patterns and "by hand" or "forgotten",
-    "maint on puts it back; scripts/keep.lua does so by itself, and a list with -f FILE survives a reload",
-    "wanted is: %s, by %s; HAProxy's process %d was replaced by %d at %s, and that one has %s", what, M.who(wanted),
-    wanted.worker, state.worker, moment.text(state.started), has_patterns and "another list" or "an empty list")
-end
+-- Where they disagree: each of these looks for one kind.
 
 --- The process that made the latest change has ended without recording an outcome.
-local function broken_off(c, wanted)
-  return not wanted.outcome and not c.journal:locked(c.name, c.switch.acl) and disagreement("broken off",
+local function broken_off(c, look)
+  local latest = look.latest
+  return latest and not latest.outcome and not c.store:locked(c.name, c.switch.acl) and disagreement("broken off",
     "maint on or maint off, or scripts/keep.lua, brings everything together again",
-    "'%s' by %s at %s (process %d) was broken off: it may have been carried out in part", wanted.action,
-    M.who(wanted), moment.text(wanted.time), wanted.pid)
+    "'%s' by %s at %s (process %d) was broken off: it may have been carried out in part", latest.action,
+    who(latest), moment.text(latest.time), latest.pid)
 end
 
-local function expired(ends, state, in_journal)
-  return #state.patterns > 0 and ends and ends <= time() and disagreement("expired",
-    "maint off ends it" .. (in_journal and "; scripts/keep.lua would have" or ""),
-    "it should have ended at %s", moment.text(ends))
+local function hand(c, look)
+  if #look.edits == 0 or not c.journal then
+    return nil
+  elseif not look.latest then
+    return disagreement("by hand", "maint on or maint off says which it shall be",
+      "the journal has no record of it: somebody put it on without haplua, or the list's file has it")
+  end
+  return disagreement("by hand", "maint on or maint off says which it shall be",
+    "wanted is: %s; somebody has changed HAProxy since, and not with haplua", enumerate(look.latest.patterns))
 end
 
-local function bypass(wanted, state)
-  return wanted.bypass and state.passing and #wanted.patterns > 0 and not same(wanted.bypass, state.passing)
-    and disagreement("bypass", "maint on sets it anew", "passing should be: %s; HAProxy has: %s",
-      enumerate(wanted.bypass), enumerate(state.passing))
+--- HAProxy's list is not what the maintenances in force make of it.
+local function difference(_, look, plan)
+  local latest, state = look.latest, look.state
+  if same(plan.patterns, state.patterns) or not latest or not latest.outcome or #look.edits > 0 then
+    return nil
+  elseif look.same_process and same(latest.patterns, state.patterns) then
+    return #plan.patterns > 0 and disagreement("due", "scripts/keep.lua would have done it; maint on does",
+      "HAProxy should have: %s", enumerate(plan.patterns))
+  elseif look.same_process then
+    return disagreement("by hand", "by_hand = \"undo\" of the configuration has scripts/keep.lua put it back",
+      "wanted is: %s; somebody has changed HAProxy since, and not with haplua", enumerate(plan.patterns))
+  end
+  return disagreement("forgotten",
+    "maint on puts it back; scripts/keep.lua does so by itself, and a list with -f FILE survives a reload",
+    "wanted is: %s; HAProxy's process %d was replaced by %d at %s, and that one has %s",
+    #plan.patterns > 0 and "on for " .. enumerate(plan.patterns) or "off", latest.worker or 0, state.worker,
+    moment.text(state.started), #state.patterns > 0 and "another list" or "an empty list")
 end
 
-local function info(wanted, state)
-  local should = #wanted.patterns > 0
-    and switch.info(wanted.since or wanted.time, wanted.ends, wanted.reason) or { keys = {}, values = {} }
-  return state.info and not (same(should.keys, state.info.keys) and same(should.values, state.info.values))
+local function expired(c, look)
+  for _, m in ipairs(look.current) do
+    if #look.state.patterns > 0 and m.ends and m.ends <= look.now then
+      return disagreement("expired", "maint off ends it; scripts/keep.lua would have", "%s should have ended at %s",
+        maintenance.name(m), moment.text(m.ends))
+    end
+  end
+  local told = not c.journal and switch.announced(look.state)
+  return told and #look.state.patterns > 0 and told.ends and told.ends <= look.now
+    and disagreement("expired", "maint off ends it", "it should have ended at %s", moment.text(told.ends))
+end
+
+local function bypass(_, look, plan)
+  return plan.bypass and #plan.patterns > 0 and not same(plan.bypass, look.state.passing) and disagreement("bypass",
+    "maint on sets it anew", "passing should be: %s; HAProxy has: %s", enumerate(plan.bypass), enumerate(look.state.passing))
+end
+
+local function info(c, look, plan)
+  local has = look.state.info
+  return c.journal and has and not (same(plan.info.keys, has.keys) and same(plan.info.values, has.values))
     and disagreement("info", "maint on sets it anew", "visitors see another reason or end than is wanted")
 end
 
---- Where HAProxy, its files and the journal disagree.
+local finders = { broken_off, hand, difference, expired, bypass, info }
+
+--- Where HAProxy, its files and the store disagree.
 ---@param c haplua.Context
----@param state haplua.switch.State
----@param wanted haplua.Entry?
+---@param look haplua.Look
 ---@return haplua.Disagreement[]
-function M.disagreements(c, state, wanted)
-  local found = {}
-  local function add(one)
-    found[#found + 1] = one or nil
+function M.disagreements(c, look)
+  local plan, found = plans.of(c, look, "status", look.edits), {}
+  for _, find in ipairs(finders) do
+    found[#found + 1] = find(c, look, plan) or nil
   end
-  if wanted then
-    add(broken_off(c, wanted))
-    if not same(wanted.patterns, state.patterns) then
-      add(difference(state, wanted))
-    else
-      add(bypass(wanted, state))
-      add(info(wanted, state))
-    end
-    add(expired(#wanted.patterns > 0 and wanted.ends, state, true))
-  else
-    local announced = switch.announced(state)
-    add(c.journal and #state.patterns > 0 and disagreement("by hand", "maint on or maint off says which it shall be",
-      "the journal has no record of it: somebody put it on without haplua, or the list's file has it"))
-    add(expired(announced and announced.ends, state))
+  for _, one in ipairs(plan.untold) do
+    found[#found + 1] = disagreement("scope", "end it, or declare the ACL so that it can tell this scope apart",
+      "%s is not closed: %s", results.summary(one.of), tostring(one.problem))
   end
-  for _, file in ipairs(switch.out_of_step(c.target, c.switch, state)) do
-    add(disagreement("file", "maint on or maint off writes it", "%s %s: the next reload would undo the current state",
-      file.path, file.entries and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected)
-      or "is missing"))
+  for _, m in ipairs(plan.in_force) do
+    found[#found + 1] = is_abandoned(m, c.person) and disagreement("abandoned",
+      ("maint off %s ends it"):format(maintenance.name(m)), "the process %d that would end %s is gone", m.pid,
+      maintenance.name(m)) or nil
+  end
+  for _, file in ipairs(switch.out_of_step(c.target, c.switch, look.state)) do
+    found[#found + 1] = disagreement("file", "maint on or maint off writes it",
+      "%s %s: the next reload would undo the current state", file.path,
+      file.entries and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected) or "is missing")
   end
   return found
 end
 
---- Lines on a change: its time, and of a maintenance that is on its reason and its end.
-local function story(about, since, source)
-  return (since and results.line("since %s (%s)%s", moment.text(since), moment.span(math.max(0, time() - since)), source)
-    or "") .. results.why_and_until(about)
+-- Printing.
+
+--- Rows as lines whose columns stand under each other.
+local function aligned(rows)
+  local widths, lines = {}, {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      widths[i] = math.max(widths[i] or 0, utf8.len(cell) or #cell)
+    end
+  end
+  for n, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      cells[i] = cell .. (" "):rep(widths[i] - (utf8.len(cell) or #cell))
+    end
+    lines[n] = table.concat(cells, "  "):gsub("%s+$", "")
+  end
+  return lines
 end
 
----@param wanted haplua.Entry
-local function journals_story(wanted)
-  local on = #wanted.patterns > 0
-  return story(on and wanted or {}, on and wanted.since or wanted.time, (", by %s%s"):format(M.who(wanted),
-    wanted.action ~= "on" and wanted.action ~= "off" and (" with '%s'"):format(wanted.action) or ""))
+local function short(instant)
+  return (os.date("%Y-%m-%d %H:%M", math.floor(instant)))
+end
+
+--- Maintenances as a table with a line for each.
+---@param list haplua.Maintenance[]
+---@return string
+function M.table_of(list)
+  local rows = { { "id", "scope", "since", "until", "by", "origin", "reason" } }
+  for _, m in ipairs(list) do
+    rows[#rows + 1] = {
+      maintenance.name(m), scope.text(m.scope), short(m.begins), m.ends and short(m.ends) or "-",
+      m.origin == "by hand" and "-" or visible(who(m)), visible(m.origin), visible(m.reason or "-"),
+    }
+  end
+  return table.concat(aligned(rows), "\n")
 end
 
 function Status.__tostring(status)
-  local text = ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
+  local text = #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
+  text = text .. ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
     enumerate(status.patterns))
-  if status.wanted and same(status.wanted.patterns, status.patterns) then
-    text = text .. journals_story(status.wanted)
-  elseif status.told then
-    text = text .. story(status.told, status.told.since, ", as visitors see it")
+  local told = status.told
+  if told and told.since then
+    text = text .. results.line("since %s (%s), as visitors see it", moment.text(told.since),
+      moment.span(math.max(0, time() - told.since)))
   end
+  text = text .. (told and results.why_and_until(told) or "")
   if status.on and status.passing and #status.passing > 0 then
     text = text .. "\n  passing: " .. enumerate(status.passing)
   end
   for _, one in ipairs(status.disagreements) do
     text = text .. ("\n  but %s\n      %s"):format(visible(one.text), one.advice)
   end
-  if status.no_journal then
-    text = text .. results.line("no journal: %s", status.no_journal)
+  if #status.planned > 0 then
+    text = text .. results.line("%d planned: maint status --planned", #status.planned)
   end
-  return text
+  return text .. (status.no_journal and results.line("no journal: %s", status.no_journal) or "")
 end
+
+-- For JSON.
 
 local function copy_of(fields)
-  local copy = {}
-  for key, value in pairs(fields) do
-    copy[key] = value
-  end
-  return copy
+  return maintenance.with(fields, {})
 end
 
---- An entry of the journal, or what visitors see, for JSON: times as text, and `ends` under the name `until`.
----@param entry haplua.Entry
+--- A maintenance or a change for JSON: times as text, and `ends` under the name `until`.
+---@param entry haplua.Maintenance|haplua.Change
 ---@return table
 function M.portable_entry(entry)
   local copy = copy_of(entry)
-  for _, name in ipairs({ "time", "since", "ended", "started" }) do
+  for _, name in ipairs({ "time", "since", "begins", "ended", "started" }) do
     copy[name] = entry[name] and moment.iso(entry[name])
   end
   copy["until"], copy.ends = entry.ends and moment.iso(entry.ends), nil
   copy.asked = nil
+  copy.id = entry.scope and entry.id and maintenance.name(entry) or entry.id
   return copy
+end
+
+---@param list table[]
+local function portable_list(list)
+  local copies = {}
+  for i, entry in ipairs(list) do
+    copies[i] = M.portable_entry(entry)
+  end
+  return copies
 end
 
 --- The status for JSON.
@@ -190,17 +230,33 @@ end
 ---@return table
 function M.portable(status)
   local copy = copy_of(status)
-  copy.wanted = status.wanted and M.portable_entry(status.wanted)
+  copy.maintenances, copy.planned = portable_list(status.maintenances), portable_list(status.planned)
   copy.told = status.told and M.portable_entry(status.told)
   return copy
 end
 
---- Ask HAProxy and the journal for the state of a switch.
+--- A result for JSON.
+---@param result haplua.Result
+---@return table
+function M.portable_result(result)
+  return {
+    target = result.target, switch = result.switch, acl = result.acl, on = #result.patterns > 0,
+    patterns = result.patterns, added = result.added, removed = result.removed, confirmed = result.confirmed,
+    maintenance = result.about and M.portable_entry(result.about), refreshed = result.refreshed,
+    ended = portable_list(result.ended or {}), in_force = portable_list(result.in_force), passing = result.bypass,
+  }
+end
+
+--- Ask HAProxy and the store for the state of a switch.
 ---@param c haplua.Context
 ---@return haplua.Status
 function M.status(c)
-  local state = switch.look(c.target, c.switch)
-  local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
+  local look = change.look(c)
+  local state, there, planned = look.state, {}, {}
+  for _, m in ipairs(maintenance.after(look.current, look.edits)) do
+    local list = m.begins > look.now and planned or there
+    list[#list + 1] = not m.ended and m or nil
+  end
   return setmetatable({
     target = tostring(c.target),
     switch = c.switch.name,
@@ -211,23 +267,25 @@ function M.status(c)
     passing = state.passing,
     worker = state.worker,
     version = state.version,
-    wanted = wanted,
-    told = not wanted and #state.patterns > 0 and switch.announced(state) or nil,
-    disagreements = M.disagreements(c, state, wanted),
+    maintenances = there,
+    planned = planned,
+    told = not look.latest and #state.patterns > 0 and switch.announced(state) or nil,
+    disagreements = M.disagreements(c, look),
     no_journal = c.no_journal,
   }, Status)
 end
 
 --- A change as a line of `maint log`.
----@param entry haplua.Entry
+---@param entry haplua.Change
 ---@return string
 function M.line(entry)
   local what = #entry.patterns > 0 and enumerate(entry.patterns) or "-"
-  local extra = { entry.reason and "reason: " .. entry.reason }
+  local extra = { entry.maintenances }
+  extra[#extra + 1] = entry.reason and "reason: " .. entry.reason
   extra[#extra + 1] = entry.ends and "until " .. moment.text(entry.ends)
   local outcome = entry.outcome or "no outcome: under way, or broken off"
-  return visible(("%s  %s  %-8s %s  %s%s  [%s]"):format(moment.text(entry.time), entry.switch, entry.action, M.who(entry), what,
-    #extra > 0 and "  " .. table.concat(extra, ", ") or "", outcome:match("^[^\n]*")))
+  return visible(("%s  %s  %-8s %s  %s%s  [%s]"):format(moment.text(entry.time), entry.switch, entry.action, who(entry),
+    what, #extra > 0 and "  " .. table.concat(extra, ", ") or "", outcome:match("^[^\n]*")))
 end
 
 return M

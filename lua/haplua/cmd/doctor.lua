@@ -5,6 +5,7 @@
 -- with an advice where something is to be done.
 
 local advice = require("haplua.host.advice")
+local change = require("haplua.apply.change")
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
 local enumerate = require("haplua.apply.result").enumerate
@@ -31,7 +32,7 @@ local visible = require("haplua.error").visible
 ---@field target haplua.Target
 ---@field c haplua.Context?
 ---@field state haplua.switch.State?
----@field journal haplua.Journal?
+---@field store haplua.Store?  the journal
 local Examination = {}
 Examination.__index = Examination
 
@@ -187,13 +188,13 @@ end
 --- The journal, the resident policy, and where HAProxy and the journal disagree.
 function checks.journal(e)
   local c = context.open(e.request, true)
-  local journal = c.journal
-  if not journal then
+  local journal = c.store
+  if not c.journal then
     e:warn(c.no_journal or "none, as asked",
       "run `maint on` once as a user who may write its folder: it records who did what, and a maintenance may have an end")
     return
   end
-  e.journal = journal
+  e.store = journal
   local info, check = file.info(journal.path), journal:run("PRAGMA quick_check(1)")[1]
   local text = ("%s, %s, mode %s"):format(journal.path, info.owner, info.mode)
   if not check or check.quick_check ~= "ok" then
@@ -203,7 +204,7 @@ function checks.journal(e)
   else
     e:warn(text .. "; this user may not write it", "use sudo")
   end
-  for _, disagreement in ipairs(status.disagreements(c, e.state, journal:wanted(c.name, c.switch.acl))) do
+  for _, disagreement in ipairs(status.disagreements(c, change.look(c))) do
     if disagreement.kind ~= "file" then
       e:warn(disagreement.text, disagreement.advice)
     end
@@ -219,7 +220,7 @@ end
 --- A list without a file, after a reload.
 local function check_no_file(e)
   e.about = "reload"
-  if e.journal and e.journal:kept(e.c.name) then
+  if e.store and e.store:kept(e.c.name) then
     e:ok("a reload empties the list; the resident policy puts it back")
   else
     e:warn("a reload empties the list, and so ends the maintenance",

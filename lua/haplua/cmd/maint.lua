@@ -13,23 +13,32 @@ local function converter(name)
   end
 end
 
-local ends = {
-  { "--until", value = "TIME", convert = converter("instant"), help = "its end: 03:00, 2026-12-01T03:00, ...+01:00" },
-  { "--for", value = "DURATION", convert = converter("duration"), help = "its end: in 30m, 1h30m, 2d" },
-  { "--wait", help = "stay until then, and end it" },
-}
+local from = { "--from", value = "TIME", convert = converter("instant"), help = "its beginning, where it is to come" }
+local until_ = { "--until", value = "TIME", convert = converter("instant"),
+  help = "its end: 03:00, 2026-12-01T03:00, ...+01:00" }
+local for_ = { "--for", value = "DURATION", convert = converter("duration"), help = "its end: in 30m, 1h30m, 2d" }
+local yes = { "--yes", help = "do not ask before somebody else's maintenance is ended" }
 
 local spec = {
   name = "maint",
   help = "Send a site, or parts of it, to its maintenance page.",
   options = options.place,
   commands = {
-    { "on", args = "pattern", options = options.join(options.scope, ends),
-      help = "Begin maintenance: of the scope given, or of the whole site." },
-    { "off", help = "End maintenance." },
-    { "status", options = { options.json }, help = "Show the current state: since when, by whom, why." },
+    { "on", args = "pattern", options = options.join(options.scope, {
+      from, until_, for_, { "--wait", help = "stay until then, and end it" },
+      { "--start-keep", help = "start the service that begins and ends it, where none runs" },
+      { "--replace", help = "end all other maintenances in the same step" }, yes, options.json }),
+      help = "Begin a maintenance: of the scope given, or of the whole site." },
+    { "off", args = "which", options = options.join(options.found_by, {
+      { "--mine", help = "those that I have begun" }, { "--all", help = "all" }, yes, options.json }),
+      help = "End a maintenance: the only one, those of the ids (m12) given, or those of just this scope." },
+    { "change", args = "which", options = options.join(options.scope, { from, until_, for_,
+      { "--no-end", help = "it shall last until somebody ends it" }, yes, options.json }),
+      help = "Change a maintenance (m12, or the only one) in one step: what the options name." },
+    { "status", options = { options.json, { "--planned", help = "show those that are to come, too" } },
+      help = "Show the maintenances, what HAProxy holds, and what does not fit." },
     { "during", args = "pattern", options = options.scope, after = "words",
-      help = "Keep maintenance on while a command runs, and return its exit status." },
+      help = "Keep a maintenance in force while a command runs, and return its exit status." },
     { "log", options = { options.json, { "--last", value = "N", default = "20", convert = cli.count,
       help = "so many changes (20)" } },
       help = "Show who changed what, when and why." },
@@ -40,8 +49,16 @@ local spec = {
 function spec.check(args)
   if args["until"] and args["for"] then
     return "--until and --for: which?"
+  elseif args.no_end and (args["until"] or args["for"]) then
+    return "--no-end, and an end: which?"
   elseif args.wait and not args["until"] and not args["for"] then
     return "--wait: until when? --until TIME or --for DURATION says so"
+  elseif args.wait and args.from then
+    return "--wait and --from: a maintenance that is to come needs scripts/keep.lua"
+  elseif args.mine and args.all then
+    return "--mine and --all: which?"
+  elseif args.which and #args.which > 0 and (args.mine or args.all) then
+    return "ids or patterns, and --mine or --all: which?"
   end
   return options.check(args)
 end
@@ -49,30 +66,120 @@ end
 ---@return haplua.Request
 local function request_of(args)
   local request = options.request(args)
-  request.ends = args["until"] or args["for"] and require("haplua.task").time() + args["for"]
+  request.begins = args.from
+  request.ends = args["until"] or args["for"] and (args.from or require("haplua.task").time()) + args["for"]
   return request
+end
+
+--- Put the words of `off` and `change` where they belong: "m12" is an id, another word a pattern.
+local function read_which(args, request)
+  local ids, patterns = {}, {}
+  for _, word in ipairs(args.which) do
+    local id = math.tointeger(tonumber(word:match("^m(%d+)$")))
+    ids[#ids + 1] = id
+    patterns[#patterns + 1] = not id and word or nil
+  end
+  request.ids = #ids > 0 and ids or nil
+  request.patterns = #patterns > 0 and patterns or nil
+end
+
+local function only(request, names)
+  local picked = {}
+  for _, name in ipairs(names) do
+    picked[name] = request[name]
+  end
+  return picked
+end
+
+local PLACE <const> = { "switch", "acl", "config", "journal", "file" }
+
+--- On a terminal, ask before maintenances of other people are ended or changed.
+---@param wanted fun(m: haplua.Maintenance): boolean
+---@return boolean go_on
+local function confirm(args, request, wanted)
+  local terminal = require("haplua.terminal")
+  if args.yes or not (terminal.is_terminal(0) and terminal.is_terminal(2)) then
+    return true
+  end
+  local c = require("haplua.apply.context").open(only(request, PLACE), true)
+  local entity = require("haplua.plan.maintenance")
+  local others = {}
+  for _, m in ipairs(c.store:current(c.name, c.switch.acl)) do
+    if wanted(m) and not entity.is_of(m, c.person) then
+      others[#others + 1] = "  " .. require("haplua.apply.result").summary(m)
+    end
+  end
+  if #others == 0 then
+    return true
+  end
+  io.stderr:write("not yours:\n", table.concat(others, "\n"), "\nend or change it? [y/N] ")
+  local answer = io.read() or ""
+  return answer:lower():find("^y") ~= nil
+end
+
+--- Print a result as text or JSON.
+local function show(args, print, result)
+  print(args.json and require("haplua.json").encode(require("haplua.apply.status").portable_result(result)) or result)
 end
 
 -- Each command: its arguments, the request, and where its lines go. Returns the exit status.
 local commands = {}
 
 function commands.on(args, request, print)
-  if args.wait then
-    return require("haplua.cmd.wait")(request, print)
+  request.replace = args.replace
+  local function all()
+    return true
   end
-  print(maintenance.on(request))
+  if args.replace and not confirm(args, request, all) then
+    return 1
+  elseif args.wait then
+    return require("haplua.cmd.wait")(request, print)
+  elseif (request.ends or request.begins) and not require("haproxy").dry_run() then
+    require("haplua.cmd.start_keep")(only(request, PLACE), args.start_keep)
+  end
+  show(args, print, maintenance.on(request))
 end
 
-function commands.off(_, request, print)
-  print(maintenance.off(request))
+--- Does `off` or `change` mean this maintenance? Of those found by a scope, haplua asks about each.
+local function is_meant(request)
+  return function(m)
+    local meant = not request.ids
+    for _, id in ipairs(request.ids or {}) do
+      meant = meant or m.id == id
+    end
+    return meant
+  end
+end
+
+function commands.off(args, request, print)
+  read_which(args, request)
+  request = only(request, { "ids", "patterns", "paths", "hosts", table.unpack(PLACE) })
+  request.mine, request.all = args.mine, args.all
+  if not args.mine and not confirm(args, request, is_meant(request)) then
+    return 1
+  end
+  show(args, print, maintenance.off(request))
+end
+
+function commands.change(args, request, print)
+  read_which(args, request)
+  request.id, request.ids, request.open_end = (request.ids or {})[1], nil, args.no_end
+  if not confirm(args, request, is_meant({ ids = { request.id } })) then
+    return 1
+  end
+  show(args, print, maintenance.change(request))
 end
 
 function commands.status(args, request, print)
-  local status = maintenance.status(request)
+  local status = maintenance.status(only(request, PLACE))
+  local module = require("haplua.apply.status")
   if args.json then
-    print(require("haplua.json").encode(require("haplua.apply.status").portable(status)))
+    print(require("haplua.json").encode(module.portable(status)))
   else
     print(status)
+    if args.planned and #status.planned > 0 then
+      print("planned:\n" .. module.table_of(status.planned))
+    end
   end
 end
 
@@ -93,7 +200,7 @@ function commands.log(args, request, print)
   if not c.journal then
     require("haplua.error").raise("journal", c.no_journal or "there is no journal", "the first `maint on` begins one")
   end
-  local all = c.journal:log(c.name, (args.acl or args.switch) and c.switch.acl, args.last)
+  local all = c.store:log(c.name, (args.acl or args.switch) and c.switch.acl, args.last)
   if args.json then
     for i, entry in ipairs(all) do
       all[i] = status.portable_entry(entry)

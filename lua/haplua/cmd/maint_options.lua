@@ -27,6 +27,9 @@ M.scope = {
   { "--reason", value = "TEXT", help = "why, for the journal and the visitors" },
 }
 
+--- The scope alone, by which a maintenance is found.
+M.found_by = { M.scope[1], M.scope[2] }
+
 M.json = { "--json", help = "Print JSON." }
 
 --- Two lists of options as one.

@@ -2,7 +2,6 @@
 --
 --- `maint on --wait`: stay until the end of the maintenance, with a countdown on a terminal, and end it.
 
-local context = require("haplua.apply.context")
 local during = require("haplua.apply.during")
 local haproxy = require("haproxy")
 local is_terminal = require("haplua.terminal").is_terminal
@@ -19,21 +18,18 @@ local function show(text)
   end
 end
 
---- Put maintenance on, stay until its end or until somebody else changes the switch, and restore what was there before.
+--- Begin a maintenance, stay until its end or until somebody ends it, and end it. `maint change` may move the end.
 ---@param request haplua.Request  with `ends`
 ---@param print function
 return function(request, print)
-  local c = context.open(request)
-  during.run(request, { action = "on" }, function(result)
+  during.run(request, "wait", function(result, c)
     print(result)
     io.stdout:flush()
-    while not haproxy.dry_run() and task.time() < request.ends do
-      show(("%s left, Ctrl-C ends it now "):format(moment.span(request.ends - task.time())))
-      task.sleep(math.min(INTERVAL, math.max(0, request.ends - task.time())))
-      local wanted = c.journal and c.journal:wanted(c.name, c.switch.acl)
-      if wanted and wanted.id ~= result.id then
-        break
-      end
+    local m = result.about
+    while not haproxy.dry_run() and m and not m.ended and m.ends and task.time() < m.ends do
+      show(("%s left, Ctrl-C ends it now "):format(moment.span(m.ends - task.time())))
+      task.sleep(math.min(INTERVAL, math.max(0, m.ends - task.time())))
+      m = c.store:maintenance(c.name, m.id)
     end
     show("")
   end, print)

@@ -54,5 +54,5 @@ return function(words, print)
     local asked, instant = show.ask(args)
     return show.check(asked, instant, args.json, print)
   end
-  return require("haplua.keep.window_run").run(show.plans(args, options.request(args)), print)
+  return require("haplua.keep.keeper").run_windows(show.plan(args, options.request(args)), print)
 end

@@ -128,19 +128,29 @@ function M.ask(args)
   end)
 end
 
---- What `run` and `calendar` shall do, by the arguments or by the configuration.
+--- What `run` and `calendar` shall do, by the arguments or by the configuration. Ends the script with status 2 where
+-- a window cannot be understood.
 ---@param request haplua.Request
----@return haplua.WindowPlan[]
-function M.plans(args, request)
-  local calendars = args.calendar or {}
+---@return haplua.WindowPlan
+function M.plan(args, request)
+  local calendars, planner = args.calendar or {}, require("haplua.keep.planner")
   if args.file then
     calendars = { args.file, table.unpack(args.files) }
   end
+  local given = {
+    specs = args.spec or {}, calendars = calendars, match = args.match, tz = args.tz, except = args.except,
+    lead = args.lead, request = request,
+  }
   return or_usage(function()
-    return require("haplua.keep.window_run").plans({
-      specs = args.spec or {}, calendars = calendars, match = args.match, tz = args.tz, except = args.except,
-      lead = args.lead, request = request,
-    })
+    local plans = planner.plans(given, require("haplua.store.config").read(request.config))
+    if #plans == 0 then
+      require("haplua.error").refuse("which window?",
+        "'Sun 02:00-04:00' is one; `windows` in the configuration may name several, each with its scope")
+    end
+    for _, plan in ipairs(plans) do
+      planner.new(plan)
+    end
+    return given
   end)
 end
 

@@ -88,13 +88,24 @@ local function joined(texts)
   return table.concat(texts, "\0")
 end
 
---- The text of a switch's lists. It is the same until a list changes or HAProxy is reloaded: it has the addresses of
--- the entries in memory, which differ in a new process.
+--- The texts of the lists of several switches, in one request. The text of a switch is the same until a list changes or
+-- HAProxy is reloaded: it has the addresses of the entries in memory, which differ in a new process.
 ---@param target haplua.Target
----@param switch haplua.Switch
----@return string
-function M.fingerprint(target, switch)
-  return joined(target:batch(shows(switch)))
+---@param switches haplua.Switch[]
+---@return string[]  one for each switch
+function M.fingerprints(target, switches)
+  local commands, counts = {}, {}
+  for i, switch in ipairs(switches) do
+    local own = shows(switch)
+    counts[i] = #own
+    table.move(own, 1, #own, #commands + 1, commands)
+  end
+  local texts, found, first = target:batch(commands), {}, 1
+  for i, count in ipairs(counts) do
+    found[i] = joined(table.move(texts, first, first + count - 1, 1, {}))
+    first = first + count
+  end
+  return found
 end
 
 --- Read the state of a switch, in one request.
@@ -150,16 +161,22 @@ end
 
 -- The map for the maintenance page: its entries, in this order.
 
+--- The keys of haplua. Others in the map are somebody else's.
+M.INFO = { since = true, ["until"] = true, reason = true, reason_html = true }
+
 local function escape_html(text)
   return (text:gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
 end
 
 --- The map's entries for a maintenance.
----@param since number  seconds since 1970
+---@param since number?  seconds since 1970; nil: there is none
 ---@param ends number?
 ---@param reason string?
 ---@return {keys: string[], values: string[]}
 function M.info(since, ends, reason)
+  if not since then
+    return { keys = {}, values = {} }
+  end
   local keys, values = { "since" }, { ("%d"):format(math.floor(since)) }
   if ends then
     keys[#keys + 1], values[#keys + 1] = "until", ("%d"):format(math.floor(ends))
@@ -197,21 +214,53 @@ end
 ---@field old_values string[]?
 ---@field main boolean?  the ACL that decides
 
+--- The items of a list that another one has as well.
+local function both(a, b)
+  local there, found = {}, {}
+  for _, item in ipairs(b) do
+    there[item] = true
+  end
+  for _, item in ipairs(a) do
+    found[#found + 1] = there[item] and item or nil
+  end
+  return found
+end
+
+--- What the bypass list holds while the ACL changes. Nobody may pass meanwhile who may pass neither before nor after;
+-- nor may somebody be stopped who passes before and after.
+local function bypass_between(live, wanted)
+  if #live.patterns == 0 then
+    return wanted.bypass
+  elseif #wanted.patterns == 0 then
+    return live.passing
+  end
+  return both(live.passing, wanted.bypass)
+end
+
+--- The changes of the lists, one after the other.
 ---@return haplua.switch.ListChange[]
 local function changes(switch, live, wanted)
-  local main = { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, main = true }
-  local bypass = live.bypass and wanted.bypass and {
-    kind = "acl", ref = live.bypass, keys = wanted.bypass, old_keys = live.passing,
-  }
-  local info = live.info and {
-    kind = "map", ref = switch.info, keys = wanted.info.keys, values = wanted.info.values,
-    old_keys = live.info.keys, old_values = live.info.values,
-  }
-  local steps = {}
-  -- while the lists change one after the other, no client that may pass is stopped, and no other one passes
-  local first, last = { bypass or false, info or false, main }, { main, info or false, bypass or false }
-  for _, step in ipairs(#wanted.patterns > 0 and first or last) do
-    steps[#steps + 1] = step or nil
+  local steps, has = {}, live.passing
+  local function set_bypass(keys)
+    if keys and #keys + #has ~= 2 * #both(keys, has) or keys == wanted.bypass then
+      steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has }
+      has = keys
+    end
+  end
+  local with_bypass = live.bypass and wanted.bypass
+  if with_bypass then
+    set_bypass(bypass_between(live, wanted))
+  end
+  if live.info then
+    steps[#steps + 1] = {
+      kind = "map", ref = switch.info, keys = wanted.info.keys, values = wanted.info.values,
+      old_keys = live.info.keys, old_values = live.info.values,
+    }
+  end
+  table.insert(steps, #wanted.patterns > 0 and #steps + 1 or 1,
+    { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, main = true })
+  if with_bypass and has ~= wanted.bypass then
+    set_bypass(wanted.bypass)
   end
   return steps
 end

@@ -1,74 +1,79 @@
 -- SPDX-License-Identifier: MIT
 --
---- The resident policy: it holds an HAProxy to what the journal wants.
--- A new HAProxy process does not have the lists of the old one. HAProxy's socket does not announce a reload, but a
--- reload begins with HAProxy opening its configuration, and the keeper watches for that. It compares the lists with
--- its last look once a second, and every few milliseconds for a while after the configuration was opened. It also
--- ends a maintenance at its end, and completes a change that a killed process has begun.
+--- The resident loop: it plans the windows, and holds an HAProxy to what the store says is in force.
+-- Once a second, at each instant at which a maintenance begins or ends, and every few milliseconds after HAProxy has
+-- opened its configuration, it compares HAProxy's lists with its last look, all in one request. Where the lists or the
+-- store have changed, it looks closely (haplua.apply.reconcile).
 
-local change = require("haplua.apply.change")
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
-local enumerate = require("haplua.apply.result").enumerate
 local errors = require("haplua.error")
-local moment = require("haplua.time.instant")
-local plans = require("haplua.apply.plan")
+local maintenance = require("haplua.plan.maintenance")
+local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
-local status = require("haplua.apply.status")
+local reload = require("haplua.keep.reload")
 local switch = require("haplua.haproxy.switch")
 local task = require("haplua.task")
 
 local M = {}
 
--- Seconds between two looks: usually, and for how long after the configuration was opened.
+-- Seconds between two looks at HAProxy, and at the store while a window is open.
 local INTERVAL = 1
-local AFTER_OPEN = {
-  { within = 3, interval = 0.003 },
-  { within = 30, interval = 0.02 },
-}
 
--- A process that ends its own maintenance (--wait, during, a window) has so many seconds for it.
-local GRACE = 2
+-- Seconds between two looks at calendars and the configuration.
+local FILES = 5
+
+-- The longest single wait, in seconds.
+local LONGEST = 86400
 
 ---@class haplua.KeptSwitch
 ---@field c haplua.Context
 ---@field seen string?  fingerprint of the lists when nothing was to be done; nil: look closely
 ---@field complaint string?  the error that was reported last
----@field wanted integer  the number of the journal's maintenance
----@field on boolean  it has patterns
----@field ends number?  when to look closely, whatever the lists hold
+---@field touched integer?  the store's number at the last look
+---@field on boolean  a maintenance is in force
+---@field due number  when to look closely, whatever the lists hold
 
 ---@class haplua.Keeper
 ---@field request haplua.Request
 ---@field c haplua.Context
+---@field print function
+---@field warning string  begins each line of trouble: "keep: "
+---@field found haplua.Config
+---@field source string?  the configuration's text
+---@field given haplua.WindowPlan  windows of the command line; none: those of the configuration
+---@field planners {planner: haplua.Planner, c: haplua.Context, complaint: string?}[]
 ---@field switches table<string, haplua.KeptSwitch>  by ACL
----@field watch any  haplua.watch's
----@field watched boolean?  the configuration's files are watched
----@field unwatched {complaint: string?}  the last file that could not be
+---@field reload haplua.ReloadWatch
+---@field guards boolean  this process holds the keeper's lock: it looks at HAProxy all the time
+---@field written integer?  the store's version at the last look
 ---@field status string?  as systemd knows it
----@field opened number?  when the configuration was opened last, on task.now()
----@field written integer?  the journal's version at the last look
 ---@field notified number?  when systemd's watchdog was notified last, on task.now()
+---@field files_at number  when to look at calendars and the configuration, on task.now()
 local Keeper = {}
 Keeper.__index = Keeper
 
-local function say(c, form, ...)
-  c.print(c.name .. ": " .. form:format(...))
+function Keeper:say(form, ...)
+  self.print(self.c.name .. ": " .. form:format(...))
   io.stdout:flush()
+end
+
+function Keeper:warn(form, ...)
+  io.stderr:write(self.warning, form:format(...), "\n")
 end
 
 --- Report an error once, until another is to be reported. Nil: there is none any more.
 ---@param about {complaint: string?}
-local function complain(about, text)
+function Keeper:complain(about, text)
   if about.complaint ~= text then
     about.complaint = text
     if text then
-      io.stderr:write("keep: ", text, "\n")
+      self:warn("%s", text)
     end
   end
 end
 
---- Raise again what is no failure of HAProxy, the journal or a file.
+--- Raise again what is no failure of HAProxy, the store or a file.
 local function tolerate(problem)
   if not errors.is(problem) or problem.kind == "interrupted" then
     error(problem, 0)
@@ -76,182 +81,175 @@ local function tolerate(problem)
   return tostring(problem)
 end
 
--- One switch, whose lock is held.
+-- The switches.
 
---- Make HAProxy hold again what the journal wants.
-local function put_back(c, state, wanted, why)
-  c.journal:note(change.carry_out(c, state, plans.of(c, "keep", wanted, state)), "done")
-  c.journal:finish(wanted.id, state)
-  say(c, "%s; %s is again %s, as %s wanted at %s", why, c.switch.acl,
-    #wanted.patterns > 0 and "on for " .. enumerate(wanted.patterns) or "off",
-    status.who(wanted), moment.text(wanted.time))
+--- Know a switch from now on.
+---@return haplua.KeptSwitch
+function Keeper:know(request)
+  local c = context.of_switch(self.c, self.found, request)
+  local kept = self.switches[c.switch.acl] or { due = -math.huge, on = false }
+  kept.c = c
+  self.switches[c.switch.acl] = kept
+  return kept
 end
 
---- True while the process that ends this maintenance itself may still do so.
-local function is_attended(wanted)
-  return process.alive(wanted.pid) and task.time() < wanted.ends + GRACE
-end
-
---- Carry out a plan of the keeper's own, with the journal.
----@param plan haplua.Plan
-local function record(c, state, plan)
-  local id = c.journal:begin(plan)
-  change.carry_out(c, state, plan)
-  c.journal:finish(id, state)
-end
-
-local function expire(c, state, wanted)
-  local plan = plans.of(c, "expire", { patterns = {} }, state)
-  plan.reason = wanted.reason
-  record(c, state, plan)
-  say(c, "maintenance by %s ended as planned at %s: %s is off", status.who(wanted), moment.text(wanted.ends),
-    c.switch.acl)
-end
-
---- Keep or undo a change that somebody made without haplua. It must be seen twice: one garbled answer, once in the
--- journal, would be put back for ever.
-local function by_hand(c, state, wanted)
-  if switch.look(c.target, c.switch).seen ~= state.seen then
-    return
-  end
-  local now = ("%s matches %s"):format(c.switch.acl, enumerate(state.patterns))
-  if c.switch.by_hand == "undo" then
-    return put_back(c, state, wanted, ("somebody had changed it by hand: %s"):format(now))
-  end
-  record(c, state, plans.of(c, "by hand", {
-    patterns = state.patterns, bypass = state.passing, since = wanted.since or task.time(), reason = wanted.reason,
-    ends = wanted.ends,
-  }, state))
-  say(c, "somebody has changed it by hand, and it is kept so: %s", now)
-end
-
---- Bring HAProxy and the journal together.
----@return number? again  when to look again, where another process has something to do first
----@return boolean? acted  something was changed
-local function reconcile(c, state, wanted)
-  local lists_differ = not status.same(wanted.patterns, state.patterns)
-  local same_process = switch.is_same_process(state, wanted)
-  if not wanted.outcome then
-    put_back(c, state, wanted, ("'%s' by process %d was broken off"):format(wanted.action, wanted.pid))
-  elseif #wanted.patterns > 0 and wanted.ends and wanted.ends <= task.time() then
-    if is_attended(wanted) then
-      return wanted.ends + GRACE
-    end
-    expire(c, state, wanted)
-  elseif lists_differ and (same_process or #wanted.patterns == 0) then
-    by_hand(c, state, wanted)
-  elseif lists_differ then
-    put_back(c, state, wanted, ("HAProxy's process %d was replaced by %d"):format(wanted.worker or 0, state.worker))
-  elseif #status.disagreements(c, state, wanted) > 0 then
-    put_back(c, state, wanted, "a list beside it, or a file, was out of step")
-  else
-    if not same_process then
-      c.journal:finish(wanted.id, state)
-    end
-    return nil, false
-  end
-  return nil, true
-end
-
---- Look closely at a switch whose lists, or whose record in the journal, have changed.
----@return number? again, boolean acted
-local function look_closely(kept)
-  local c, again, acted = kept.c, nil, false
-  local _ <close> = c.journal:lock(c.name, c.switch.acl)
-  local state = switch.look(c.target, c.switch)
-  local wanted = c.journal:wanted(c.name, c.switch.acl)
-  if wanted then
-    again, acted = reconcile(c, state, wanted)
-  end
-  -- the state that was judged, and not a later one: a reload or a hand in between would go unnoticed
-  kept.seen = not acted and state.seen or nil
-  return again, acted
-end
-
--- The whole target.
-
---- The files that HAProxy reads when it reloads, as far as this machine has them.
----@return string[]
-local function configuration_files(c)
-  local file = require("haplua.file")
-  local texts = c.target:batch({ { "show", "acl" }, { "show", "info" } })
-  local cwd = file.link(("/proc/%s/cwd"):format(texts[2]:match("Pid: (%d+)") or "self"))
-  local found, list = {}, {}
-  for path in texts[1]:gmatch("file '([^']*)' line %d+") do
-    local absolute = path:find("^/") and path or cwd and cwd .. "/" .. path
-    -- a symbolic link may be changed, and its target may be opened
-    for _, name in ipairs({ absolute, absolute and file.real(absolute) }) do
-      if not found[name] then
-        found[name] = true
-        list[#list + 1] = name
-      end
-    end
-  end
-  return list
-end
-
---- Begin to watch the configuration, once HAProxy has answered where it is.
-function Keeper:watch_configuration()
-  if self.watched or self.c.name:find("^[^/]") then
-    return
-  end
-  for _, path in ipairs(configuration_files(self.c)) do
-    local ok, problem = self.watch:add(path)
-    if not ok then
-      complain(self.unwatched, ("%s cannot be watched (%s): a reload is noticed within a second"):format(path, problem))
-    end
-  end
-  self.watch:add(self.c.name:match("^[^ ]*"))
-  self.watched = true
-end
-
---- Read what the journal wants of each switch, where another process has written since the last look.
-function Keeper:read_journal()
-  local version = self.c.journal:version()
+--- Look closely at the switches of which the store has something else than at the last look.
+function Keeper:read_store()
+  local version = self.c.store:version()
   if version == self.written then
     return
   end
-  local found = config.read(self.request.config)
-  for _, wanted in ipairs(self.c.journal:all_wanted(self.c.name)) do
-    local kept = self.switches[wanted.acl] or { c = setmetatable({}, { __index = self.c }) }
-    kept.c.switch = config.switch(found, nil, wanted.acl)
-    if self.request.file == false then
-      kept.c.switch.file = false
+  for acl, touched in pairs(self.c.store:touched(self.c.name)) do
+    local kept = self:know({ acl = acl, file = self.request.file })
+    if kept.touched ~= touched then
+      kept.touched, kept.seen = touched, nil
     end
-    if kept.wanted ~= wanted.id then
-      kept.wanted, kept.seen = wanted.id, nil
-    end
-    self.switches[wanted.acl] = kept
-    kept.on = #wanted.patterns > 0
-    kept.ends = kept.on and wanted.ends or nil
   end
   self.written = version
 end
 
---- Look at one switch, closely where its lists have changed or its end is over.
----@return boolean acted  something was changed
-local function look(kept)
-  local over = kept.ends and kept.ends <= task.time()
-  if kept.seen and not over and switch.fingerprint(kept.c.target, kept.c.switch) == kept.seen then
-    complain(kept, nil)
-    return false
-  end
-  kept.seen = nil
-  if over then
-    kept.ends = nil -- while HAProxy cannot be reached, the next attempt comes after an interval, not at once
-  end
-  local again, acted = look_closely(kept)
-  if acted then
-    again = look_closely(kept) -- at the outcome, which is what later looks compare with
-  end
-  kept.ends = again or kept.ends
-  complain(kept, nil)
-  return acted
+--- When time is to change something.
+local function set_due(kept)
+  local all, now = kept.c.store:current(kept.c.name, kept.c.switch.acl), task.time()
+  kept.due = maintenance.next_instant(all, now)
+  kept.on = #maintenance.in_force(all, now) > 0
 end
+
+--- Bring one switch together.
+---@return boolean acted  something was changed
+function Keeper:look_closely(kept)
+  -- required here: a window that waits needs none of it
+  local found = require("haplua.apply.reconcile").reconcile(kept.c)
+  for _, line in ipairs(found.lines or {}) do
+    self:say("%s", line)
+  end
+  -- the state that was judged, and not a later one: a reload or a hand in between would go unnoticed
+  kept.seen = not found.lines and found.seen or nil
+  set_due(kept)
+  local untold = found.untold[1]
+  self:complain(kept, untold and ("%s is not closed: %s"):format(maintenance.name(untold.of), tostring(untold.problem)) or nil)
+  return found.lines ~= nil
+end
+
+--- The switches that need a close look, in the order of their ACLs. The lists of the others are as they were.
+---@return haplua.KeptSwitch[]
+function Keeper:changed()
+  local close, others, switches = {}, {}, {}
+  local acls = {}
+  for acl in pairs(self.switches) do
+    acls[#acls + 1] = acl
+  end
+  table.sort(acls)
+  for _, acl in ipairs(acls) do
+    local kept = self.switches[acl]
+    if not kept.seen or kept.due <= task.time() then
+      close[#close + 1] = kept
+    elseif self.guards then
+      others[#others + 1], switches[#switches + 1] = kept, kept.c.switch
+    end
+  end
+  for i, text in ipairs(#others > 0 and switch.fingerprints(self.c.target, switches) or {}) do
+    if text ~= others[i].seen then
+      close[#close + 1] = others[i]
+    end
+  end
+  return close
+end
+
+--- Look at every switch once.
+function Keeper:look()
+  self:read_store()
+  for _, kept in ipairs(self:changed()) do
+    if kept.due <= task.time() then
+      kept.due = task.time() + INTERVAL -- where the attempt fails
+    end
+    kept.seen = nil
+    local looked, acted = pcall(self.look_closely, self, kept)
+    if looked and acted then
+      self.written = nil
+      looked, acted = pcall(self.look_closely, self, kept) -- at the outcome, which is what later looks compare with
+      if kept.seen then
+        self.reload:over() -- unless the lists have changed again: then another reload follows
+      end
+    end
+    if not looked then
+      self:complain(kept, tolerate(acted))
+    end
+  end
+end
+
+-- The windows.
+
+--- Read the configuration, and make planners for its windows. One that cannot be read leaves all as it was.
+function Keeper:read_configuration()
+  local source = config.source(self.request.config)
+  if self.found and source == self.source then
+    return
+  end
+  local first = not self.found
+  local found = config.read(self.request.config)
+  local planners = {}
+  for i, plan in ipairs(planner.plans(self.given, found)) do
+    planners[i] = { planner = planner.new(plan), c = context.of_switch(self.c, found, plan.request) }
+  end
+  self.found, self.source, self.planners, self.written = found, source, planners, nil
+  if not first then
+    self:say("the configuration was read again")
+  end
+end
+
+--- End what windows of the configuration have planned that are not there any more.
+function Keeper:cancel_orphans()
+  local edits = {}
+  for _, m in ipairs(self.c.store:current(self.c.name)) do
+    local is_owned = not (m.occurrence or ""):find("^config|")
+    for _, one in ipairs(self.planners) do
+      is_owned = is_owned or one.planner:owns(m) and one.c.switch.acl == m.acl
+    end
+    edits[#edits + 1] = not is_owned and maintenance.ending(m, task.time(), "cancelled") or nil
+  end
+  if #edits > 0 then
+    self.c.store:edit(edits)
+    self.written = nil
+  end
+end
+
+--- Write what the windows want.
+function Keeper:plan()
+  if task.now() >= self.files_at then
+    self.files_at = task.now() + FILES
+    local ok, problem = pcall(self.read_configuration, self)
+    self:complain(self.c, not ok and tolerate(problem) or nil)
+    if self.source ~= self.planned then
+      self:cancel_orphans()
+      self.planned = self.source
+    end
+  end
+  local function say(...)
+    self:say(...)
+  end
+  local function warn(...)
+    self:warn(...)
+  end
+  for _, one in ipairs(self.planners) do
+    local ok, changed = pcall(one.planner.step, one.planner, one.c, say, warn)
+    if ok and changed then
+      local kept = self:know(one.planner.plan.request)
+      kept.seen = nil
+    end
+    local at = one.planner:check_at()
+    if at and at <= task.time() then
+      one.planner:check(warn)
+    end
+    self:complain(one, not ok and tolerate(changed) or nil)
+  end
+end
+
+-- The loop.
 
 --- Send systemd the line that `systemctl status` shows, when it is another.
 function Keeper:notify_status()
-  local trouble = self.complaint
+  local trouble = self.complaint or self.c.complaint
   for _, kept in pairs(self.switches) do
     trouble = trouble or kept.complaint
   end
@@ -260,42 +258,6 @@ function Keeper:notify_status()
     process.notify("STATUS=" .. text)
     self.status = text
   end
-end
-
---- Look at every switch once. What fails is reported, and tried again at the next round.
-function Keeper:round()
-  local ok, problem = pcall(function()
-    self:read_journal()
-    for _, kept in pairs(self.switches) do
-      local looked, acted = pcall(look, kept)
-      if not looked then
-        complain(kept, tolerate(acted))
-      elseif acted then
-        self.written = nil
-        -- the reload is over, unless the lists have changed again: then another one follows
-        self.opened = not kept.seen and self.opened or nil
-      end
-    end
-    self:watch_configuration()
-  end)
-  complain(self, not ok and tolerate(problem) or nil)
-  self:notify_status()
-end
-
---- Seconds until the next look: at the latest when a maintenance ends, and soon where a reload may undo one.
-function Keeper:interval()
-  local next_end, is_on = math.huge, false
-  for _, kept in pairs(self.switches) do
-    next_end, is_on = math.min(next_end, kept.ends or math.huge), is_on or kept.on
-  end
-  local interval, since = INTERVAL, task.now() - (self.opened or -math.huge)
-  for _, stage in ipairs(is_on and AFTER_OPEN or {}) do
-    if since <= stage.within then
-      interval = stage.interval
-      break
-    end
-  end
-  return math.max(0, math.min(interval, next_end - task.time()))
 end
 
 --- Notify systemd's watchdog, twice in its period.
@@ -307,51 +269,137 @@ function Keeper:notify_watchdog()
   end
 end
 
---- Look and wait, for ever.
+--- Plan and look once. What fails is reported, and tried again at the next round.
+function Keeper:round()
+  local ok, problem = pcall(function()
+    self:plan()
+    self:look()
+    if self.guards then
+      self.reload:begin(self.c.target, self.c.name, function(text)
+        self:complain(self.reload, text)
+      end)
+    end
+  end)
+  self:complain(self, not ok and tolerate(problem) or nil)
+  self:notify_status()
+end
+
+--- Seconds until the next round: at the latest when a maintenance or a window begins or ends, and soon where a reload
+-- may undo one.
+---@return number
+function Keeper:interval()
+  local due, is_on, trouble, calendars = math.huge, false, self.complaint ~= nil, #self.given.calendars > 0
+  for _, kept in pairs(self.switches) do
+    due, is_on, trouble = math.min(due, kept.due), is_on or kept.on, trouble or kept.complaint ~= nil or not kept.seen
+  end
+  for _, one in ipairs(self.planners) do
+    due = math.min(due, one.planner.due, one.planner:check_at() or math.huge)
+    calendars = calendars or #one.planner.plan.calendars > 0
+    trouble = trouble or one.complaint ~= nil
+  end
+  local longest = (self.guards or trouble) and INTERVAL or calendars and FILES or LONGEST
+  return math.max(0, math.min(is_on and self.reload:interval() or longest, longest, due - task.time()))
+end
+
+--- Is there nothing left to do? The windows never open again, and those of calendars cannot change.
+function Keeper:is_over()
+  local over = #self.given.specs > 0 and #self.given.calendars == 0
+  for _, one in ipairs(over and self.planners or {}) do
+    over = over and one.planner.due == math.huge
+  end
+  for _, m in ipairs(over and self.c.store:current(self.c.name) or {}) do
+    for _, one in ipairs(self.planners) do
+      over = over and not one.planner:owns(m)
+    end
+  end
+  return over
+end
+
+--- Look and wait, until nothing is left to do; as a service, for ever.
 function Keeper:loop()
-  while true do
-    local events = self.watch:wait(self:interval())
-    for _, event in ipairs(events or {}) do
-      self.opened = task.now()
-      if event.what == "lost" then
-        self.watched = false
-      end
-    end
-    if not events and self.opened and task.now() - self.opened > AFTER_OPEN[#AFTER_OPEN].within then
-      self.opened = nil
-    end
+  while not self:is_over() do
+    self.reload:wait(self:interval())
     self:round()
     self:notify_watchdog()
   end
 end
 
---- Keep a target until a signal comes, the usual end of a service.
+--- Begin to keep a target.
+---@param request haplua.Request  config, journal and file
+---@param given haplua.WindowPlan
+---@param print function
+---@param warning string
+---@return haplua.Keeper
+local function new(request, given, print, warning)
+  return setmetatable({
+    request = request, given = given, c = context.open(request), print = print, warning = warning, switches = {},
+    planners = {}, reload = reload.open(), guards = false, files_at = -math.huge,
+  }, Keeper)
+end
+
+local NO_WINDOWS <const> = { specs = {}, calendars = {}, lead = 600 }
+
+--- Keep a target, and its windows, until a signal comes, the usual end of a service.
 ---@param request haplua.Request  config, journal and file
 ---@param print function
 ---@return integer status  128 + the signal's number
 function M.run(request, print)
-  local c = context.open(request)
-  c.print = print
+  local given = maintenance.with(NO_WINDOWS, { request = request })
+  local self = new(request, given, print, "keep: ")
+  local c, _ <close> = self.c, self.reload
   if not c.journal then
     errors.raise("journal", "there is no journal to keep to: " .. tostring(c.no_journal or "none, as asked"),
       "run as a user who may write /var/lib/haplua, or name another with --journal FILE")
   end
-  local lock <close> = c.journal:keeper(c.name)
+  local lock <close> = c.store:keeper(c.name)
   if not lock then
     errors.refuse(("another process keeps %s already"):format(c.name),
       "one is enough; `systemctl status haplua-keep` may show it")
   end
-  local watch <close> = require("haplua.watch").open()
-  local self = setmetatable({ request = request, c = c, switches = {}, watch = watch, unwatched = {} }, Keeper)
+  self.guards = true
   self:round()
   process.notify("READY=1")
-  say(c, "kept to %s", c.journal.path)
+  self:say("kept to %s", c.store.path)
   local _, problem = pcall(self.loop, self)
   process.notify("STOPPING=1")
   if not errors.is(problem) or not problem.signal then
     error(problem, 0)
   end
   return 128 + problem.signal
+end
+
+--- At the end of a foreground process: end what its windows have open, unless another process keeps the target.
+function Keeper:leave()
+  if self.c.journal and not self.guards then
+    return
+  end
+  for _, one in ipairs(self.planners) do
+    if one.planner:leave(one.c) then
+      self:look_closely(self:know(one.planner.plan.request))
+      self:say("the window %s is left", one.planner.plan.name)
+    end
+  end
+end
+
+--- Run windows until they never open again, or a signal comes. Where no other process keeps the target, this one does so
+-- meanwhile: a `maint on --for` is ended, and after a reload maintenance comes back.
+---@param given haplua.WindowPlan  without specs and calendars: those of the configuration
+---@param print function
+function M.run_windows(given, print)
+  local request = given.request
+  local self = new(request, given, print, "window: ")
+  local _ <close> = self.reload
+  self:read_configuration()
+  local lock <close> = self.c.store:keeper(self.c.name)
+  self.guards = lock ~= nil
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      self:leave()
+    end,
+  })
+  self:round()
+  self:loop()
+  self:say("no window opens any more")
 end
 
 return M

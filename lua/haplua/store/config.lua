@@ -33,6 +33,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@class haplua.Config
 ---@field path string?  the file; nil: there is none
 ---@field journal string?
+---@field journal_days number?  the age in days at which the journal forgets a change
 ---@field switches table<string, haplua.Switch>
 ---@field default string?
 ---@field by_hand "keep"|"undo"|nil  for every switch that does not say, also one that is not declared
@@ -71,7 +72,13 @@ local minutes = options.where("a number of minutes", function(value)
   return type(value) == "number" and value >= 0 and value < 1e6
 end)
 
-local fields = { journal = text, switches = "table", default = text, by_hand = by_hand, windows = options.list("table") }
+local days = options.where("a number of days from 1 on", function(value)
+  return type(value) == "number" and value >= 1 and value < 1e6
+end)
+
+local fields = {
+  journal = text, journal_days = days, switches = "table", default = text, by_hand = by_hand, windows = options.list("table"),
+}
 
 local window_fields = {
   window = options.any(text, texts), calendar = options.any(text, texts), match = text, tz = text,
@@ -186,7 +193,10 @@ end
 function M.parse(path, source)
   local found = evaluate(path, source)
   check(path, "the configuration", found, fields)
-  local config = { path = path, journal = found.journal, default = found.default, by_hand = found.by_hand, switches = {} }
+  local config = {
+    path = path, journal = found.journal, journal_days = found.journal_days, default = found.default,
+    by_hand = found.by_hand, switches = {},
+  }
   read_switches(path, config, found.switches)
   if config.default and not config.switches[config.default] then
     complain(path, "there is no switch '%s' to be the default", config.default)
@@ -203,27 +213,31 @@ function M.env(name)
   return value ~= "" and value or nil
 end
 
---- Read the configuration: the given file, else $HAPLUA_CONFIG ("none": there is none), else
+--- The text of the configuration: of the given file, else of $HAPLUA_CONFIG ("none": there is none), else of
 -- /etc/haplua/config.lua, which may be missing.
 ---@param path string?
----@return haplua.Config  raises `refused`
-function M.read(path)
+---@return string? source, string path  nil: there is no configuration. Raises `refused`
+function M.source(path)
   local chosen = path or M.env("HAPLUA_CONFIG")
   if chosen == "none" then
-    return { switches = {}, windows = {} }
+    return nil, chosen
   end
   local f <close>, problem, code = io.open(chosen or M.PATH, "rb")
   if not f then
     if not chosen and code == 2 then
-      return { switches = {}, windows = {} }
+      return nil, M.PATH
     end
     complain(chosen or M.PATH, "%s", problem:match(": (.*)$"))
   end
-  local source = f:read("a")
-  if not source then
-    complain(chosen or M.PATH, "cannot be read")
-  end
-  return M.parse(chosen or M.PATH, source)
+  return f:read("a") or complain(chosen or M.PATH, "cannot be read"), chosen or M.PATH
+end
+
+--- Read the configuration, from the place that source() names.
+---@param path string?
+---@return haplua.Config  raises `refused`
+function M.read(path)
+  local source, place = M.source(path)
+  return source and M.parse(place, source) or { switches = {}, windows = {} }
 end
 
 --- The names of the switches, in order.

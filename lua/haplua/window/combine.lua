@@ -127,6 +127,65 @@ local function cut(occurrences, holes)
   end
 end
 
+--- Drop the day, which only without_days() needs.
+local function without_day(occurrences)
+  return function()
+    local opens, closes, _, names = occurrences()
+    return opens, closes, names
+  end
+end
+
+--- A window's occurrences that close after an instant, in order, each for itself also where they touch or overlap.
+---@param window haplua.Window
+---@param instant integer
+---@return fun(): integer?, integer?, string[]?  opens, closes, names
+function M.separate(window, instant)
+  local iterators = {}
+  for i, one in ipairs(window.sources) do
+    local from = window.zone:civil(instant) - one.length - source.SLACK
+    iterators[i] = without_days(one.starting(window.zone, from), window.except)
+  end
+  local occurrences, last = without_day(sorted_merge(iterators)), nil
+  if window.holes then
+    -- a hole may lie in several occurrences, so each is cut for itself
+    local whole, pieces = occurrences, nil
+    occurrences = function()
+      while true do
+        local opens, closes, names
+        if pieces then
+          opens, closes, names = pieces()
+        end
+        if opens then
+          return opens, closes, names
+        end
+        opens, closes, names = whole()
+        if not opens then
+          return nil
+        end
+        local given = false
+        pieces = cut(function()
+          if not given then
+            given = true
+            return opens, closes, names
+          end
+        end, M.from(window.holes, opens))
+      end
+    end
+  end
+  return function()
+    while true do
+      local opens, closes, names = occurrences()
+      last = last or opens
+      if not opens or opens > last + HORIZON then
+        return nil
+      elseif closes > instant then
+        return opens, closes, names
+      end
+      search_limit.spend(1, some_names, names)
+    end
+  end
+end
+
 --- A window's occurrences that close after an instant, in order. The first may have begun earlier than it says.
 ---@param window haplua.Window
 ---@param instant integer

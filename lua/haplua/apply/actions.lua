@@ -1,0 +1,257 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What people and programs do with the maintenances of a switch: begin one, change one, end some.
+
+local change = require("haplua.apply.change")
+local context = require("haplua.apply.context")
+local errors = require("haplua.error")
+local haproxy = require("haproxy")
+local maintenance = require("haplua.plan.maintenance")
+local results = require("haplua.apply.result")
+local scope = require("haplua.plan.scope")
+local switch = require("haplua.haproxy.switch")
+
+local M = {}
+
+--- Refuse a reason that a line of the journal or a visitor's page cannot show.
+local function check_reason(reason)
+  if reason and (reason:find("%c") or reason:find("^%s*$") or #reason > 1000) then
+    errors.refuse("a reason is one line of text, of 1,000 bytes at most")
+  end
+end
+
+--- Refuse a beginning or an end that no process would bring about.
+---@param c haplua.Context
+---@param request haplua.Request
+local function check_times(c, request)
+  if request.ends and request.ends <= (request.begins or 0) then
+    errors.refuse("the end of a maintenance comes after its beginning")
+  elseif not request.ends and not request.begins or haproxy.dry_run() then
+    return
+  end
+  local what = request.begins and "begin" or "end"
+  if not c.journal then
+    errors.refuse(("nobody would %s this maintenance: there is no journal"):format(what),
+      "give --wait to stay and end it, or keep a journal and run scripts/keep.lua")
+  elseif not c.store:kept(c.name) then
+    errors.refuse(("nobody would %s this maintenance: no resident policy keeps %s"):format(what, c.name),
+      "give --wait to stay and end it; or run `haplua keep` (docs/maintenance.md: as a service), which --start-keep does")
+  end
+end
+
+--- Refuse networks that pass where HAProxy has no list of them.
+local function check_bypass(look, bypass)
+  if bypass and #bypass > 0 and not look.state.bypass then
+    errors.refuse("there is no list of clients that pass, so --bypass can do nothing",
+      "declare one in HAProxy's frontend, and use it:\n"
+      .. "  acl maintenance-bypass src -u 9998\n"
+      .. "  use_backend maintenance if maintenance !maintenance-bypass\n"
+      .. "another one is named by `bypass` in the configuration")
+  end
+end
+
+---@param request haplua.Request
+---@return haplua.Scope? scope  nil: the request names none
+local function scope_of(request)
+  local function given(list)
+    return list and #list > 0 and list or nil
+  end
+  local found = { patterns = given(request.patterns), paths = given(request.paths), hosts = given(request.hosts) }
+  return next(found) and found or nil
+end
+
+local function patterns_of(look, asked)
+  return (scope.patterns(asked, look.view.kind, look.view.method))
+end
+
+--- Is a maintenance of just this scope? Without a journal, HAProxy's list is all that is known of one: its patterns.
+local function has_scope(c, look, m, asked)
+  return scope.same(m.scope, asked)
+    or not c.journal and maintenance.same(m.scope.patterns or {}, patterns_of(look, asked))
+end
+
+--- The maintenance that a request asks for again: of the same person, in force, with the same scope.
+local function find_same(c, look, m)
+  for _, other in ipairs(maintenance.in_force(look.current, look.now)) do
+    local is_mine = other.origin == m.origin and maintenance.is_of(other, c.person) or not c.journal
+    if is_mine and has_scope(c, look, other, m.scope) then
+      return other
+    end
+  end
+end
+
+---@class haplua.Beginning  how a caller uses begin()
+---@field origin string?  "on"
+---@field pid integer?  the process that ends the maintenance
+---@field made fun(result: haplua.Result)?  called when HAProxy is changed
+---@field context haplua.Context?  in place of one that is opened for the request
+
+--- Begin a maintenance, or refresh the one that the same person has for the same scope.
+---@param request haplua.Request
+---@param how haplua.Beginning?
+---@return haplua.Result
+function M.begin(request, how)
+  how = how or {}
+  check_reason(request.reason)
+  local c = how.context or context.open(request)
+  if not how.pid then
+    check_times(c, request)
+  end
+  return (change.change(c, how.origin or "on", function(look)
+    check_bypass(look, request.bypass)
+    local m = change.entity(c, {
+      scope = scope_of(request) or {}, bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
+      reason = request.reason, origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now,
+      ends = request.ends,
+    })
+    local edits, same = {}, not how.pid and not request.begins and find_same(c, look, m)
+    for _, other in ipairs(request.replace and maintenance.in_force(look.current, look.now) or {}) do
+      if other ~= same then
+        edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", maintenance.who(c.person))
+      end
+    end
+    if same then
+      local set = { reason = m.reason or false, bypass = m.bypass or false, ends = m.ends or false }
+      edits[#edits + 1] = { of = same, set = set }
+      return { edits = edits, about = maintenance.with(same, set), refreshed = true }
+    end
+    patterns_of(look, m.scope)
+    edits[#edits + 1] = { add = m }
+    return { edits = edits, about = m }
+  end, how.made))
+end
+
+--- Raise what begin() would raise before its first change. Asks HAProxy, and changes nothing.
+---@param request haplua.Request
+function M.check(request)
+  check_reason(request.reason)
+  local c = context.open(request, true)
+  local look = change.look(c)
+  check_bypass(look, request.bypass)
+  patterns_of(look, scope_of(request) or {})
+  switch.check_files(c.target, c.switch, look.state)
+end
+
+-- Which one?
+
+---@class haplua.Selection
+---@field ids integer[]?
+---@field all boolean?
+---@field mine boolean?
+
+--- Raise `ambiguous` with a line for each of several maintenances.
+local function say_which(list, call)
+  local lines = {}
+  for i, m in ipairs(list) do
+    lines[i] = results.summary(m)
+  end
+  errors.raise("ambiguous", ("%d maintenances are in force: which one?"):format(#list),
+    ("%s\nmaint %s takes %s"):format(table.concat(lines, "\n"), call,
+      call == "off" and "ids, a scope (--path, --host, patterns), --mine, or --all" or "the id"))
+end
+
+--- Those of `list` that have a number.
+local function by_id(c, list, ids)
+  local found = {}
+  for _, id in ipairs(ids) do
+    local known
+    for _, m in ipairs(list) do
+      known = known or m.id == id and m
+    end
+    found[#found + 1] = known or nil
+    if not known then
+      local over = c.store:maintenance(c.name, id)
+      errors.refuse(over and over.ended
+        and ("m%d is over: ended at %s (%s%s)"):format(id, require("haplua.time.instant").text(over.ended), over.why or "-",
+          over.ended_by and " by " .. over.ended_by or "")
+        or ("there is no maintenance m%d of %s"):format(id, c.switch.name), "maint status shows those there are")
+    end
+  end
+  return found
+end
+
+--- The maintenances that somebody means.
+---@param call string  "off" or "change", for the message
+---@param request haplua.Request
+---@param which haplua.Selection
+---@return haplua.Maintenance[]
+local function select(c, look, call, request, which)
+  local asked, found = scope_of(request), {}
+  if which.ids and #which.ids > 0 then
+    return by_id(c, look.current, which.ids)
+  end
+  local wanted = call == "off" and asked
+  for _, m in ipairs(look.current) do
+    if (m.begins <= look.now or wanted) and (not wanted or has_scope(c, look, m, wanted))
+      and (not which.mine or maintenance.is_of(m, c.person)) then
+      found[#found + 1] = m
+    end
+  end
+  if #found > 1 and not (which.all or which.mine or wanted) then
+    say_which(found, call)
+  elseif #found == 0 and (wanted or which.mine) then
+    errors.refuse(wanted and ("no maintenance has just this scope: %s"):format(scope.text(asked))
+      or "no maintenance here is yours", "maint status shows those there are")
+  end
+  return found
+end
+
+--- End maintenances: the only one, or those that are selected. The others stay in force.
+---@param request haplua.Request  with a scope: those of just this scope
+---@param which haplua.Selection?
+---@return haplua.Result
+function M.off(request, which)
+  local c = context.open(request)
+  return (change.change(c, "off", function(look)
+    local edits, chosen = {}, select(c, look, "off", request, which or {})
+    for i, m in ipairs(chosen) do
+      edits[i] = maintenance.ending(m, look.now, "off", maintenance.who(c.person))
+    end
+    return { edits = edits, ended = chosen }
+  end))
+end
+
+--- End one maintenance by its number, where that has not happened yet.
+---@param c haplua.Context
+---@param id integer
+---@param why string
+---@return haplua.Result?  nil: it is over
+function M.finish(c, id, why)
+  return (change.change(c, "off", function(look)
+    for _, m in ipairs(look.current) do
+      if m.id == id then
+        return { edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m } }
+      end
+    end
+  end))
+end
+
+--- Change a maintenance in one step: those of its fields that the request names.
+---@param request haplua.Request
+---@param which haplua.Selection?  one id; none: the only one
+---@param open_end boolean?  it shall have no end
+---@return haplua.Result
+function M.change(request, which, open_end)
+  check_reason(request.reason)
+  local c = context.open(request)
+  check_times(c, request)
+  return (change.change(c, "change", function(look)
+    local m = select(c, look, "change", request, which or {})[1]
+    if not m then
+      errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
+    end
+    check_bypass(look, request.bypass)
+    local set = {
+      scope = scope_of(request), reason = request.reason, ends = request.ends or (open_end and false or nil),
+      bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, begins = request.begins,
+    }
+    local changed = maintenance.with(m, set)
+    patterns_of(look, changed.scope)
+    if changed.ends and changed.ends <= changed.begins then
+      errors.refuse("the end of a maintenance comes after its beginning")
+    end
+    return { edits = { { of = m, set = set } }, about = changed }
+  end))
+end
+
+return M

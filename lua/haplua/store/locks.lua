@@ -1,0 +1,54 @@
+-- SPDX-License-Identifier: MIT
+--
+--- Locks of a journal: locks on bytes of PATH.lock, which end with their process.
+-- A process that changes a switch holds the switch's lock; the resident policy holds the keeper's lock of its target
+-- as long as it runs.
+
+local file = require("haplua.file")
+local task = require("haplua.task")
+
+local M = {}
+
+--- The byte of the lock file that stands for a name: FNV-1a, in 62 bits.
+local function slot(...)
+  local hash = 0xcbf29ce484222325
+  for byte in table.concat({ ... }, "\0"):gmatch(".") do
+    hash = (hash ~ byte:byte()) * 0x100000001b3
+  end
+  return hash & 0x3fffffffffffffff
+end
+
+--- Take the lock of a name once.
+---@param path string  of the lock file
+---@param ... string  the name's parts
+---@return any? lock  nil: another process holds it. Raises `journal`
+function M.try(path, ...)
+  local lock, problem, code = file.lock(path, slot(...))
+  if not lock and code ~= "BUSY" then
+    require("haplua.error").raise("journal", ("%s: %s"):format(path, problem))
+  end
+  return lock
+end
+
+--- Take the lock of a name; wait while another process holds it.
+---@param timeout number  seconds
+---@return any? lock  nil: another process has held it all the time
+function M.take(path, timeout, ...)
+  local latest, pause = task.now() + timeout, 0.002
+  while true do
+    local lock = M.try(path, ...)
+    if lock or task.now() > latest then
+      return lock
+    end
+    task.sleep(pause)
+    pause = math.min(pause * 1.5, 0.1)
+  end
+end
+
+--- Does a process hold the lock of a name?
+---@return boolean
+function M.held(path, ...)
+  return file.locked(path, slot(...)) == true
+end
+
+return M

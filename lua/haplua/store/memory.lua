@@ -1,0 +1,174 @@
+-- SPDX-License-Identifier: MIT
+--
+--- The store of a process that has no journal: it forgets all at its end. What HAProxy's list holds then is a
+-- maintenance "by hand" for the next process. So its maintenances have negative numbers, and no name that a command
+-- would take. It has the functions of haplua.store.sqlite, which documents them.
+
+local process = require("haplua.process")
+local task = require("haplua.task")
+local maintenance = require("haplua.plan.maintenance")
+
+local M = {}
+
+---@class haplua.MemoryStore: haplua.Store
+---@field all haplua.Maintenance[]  by number
+---@field changes haplua.Change[]  by number
+---@field writes integer
+local Store = {}
+Store.__index = Store
+
+---@return haplua.Store
+function M.open()
+  return setmetatable({ path = "memory", all = {}, changes = {}, writes = 0 }, Store)
+end
+
+function Store.close() end
+
+--- Those of a list that a test accepts. A copy: a store's reader may keep what it gets.
+local function select(list, test)
+  local found = {}
+  for _, item in ipairs(list) do
+    found[#found + 1] = test(item) and maintenance.with(item, {}) or nil
+  end
+  return found
+end
+
+function Store:current(target, acl)
+  return select(self.all, function(m)
+    return not m.ended and m.target == target and (not acl or m.acl == acl)
+  end)
+end
+
+function Store:ended(target, acl, n)
+  local found = select(self.all, function(m)
+    return m.ended and m.target == target and m.acl == acl
+  end)
+  table.sort(found, function(a, b)
+    return a.ended > b.ended
+  end)
+  return table.move(found, 1, n, 1, {})
+end
+
+function Store:maintenance(target, id)
+  local m = self.all[-id]
+  return m and m.target == target and maintenance.with(m, {}) or nil
+end
+
+function Store:occurrence(target, acl, occurrence)
+  return select(self.all, function(m)
+    return m.target == target and m.acl == acl and m.occurrence == occurrence
+  end)[1]
+end
+
+--- The latest change of a switch with one of these outcomes.
+local function latest(self, target, acl, broken_off)
+  for i = #self.changes, 1, -1 do
+    local change = self.changes[i]
+    if change.target == target and change.acl == acl
+      and (change.outcome == "done" or broken_off and change.outcome == nil) then
+      return maintenance.with(change, {})
+    end
+  end
+end
+
+function Store:latest(target, acl)
+  return latest(self, target, acl, true)
+end
+
+function Store:latest_done(target, acl)
+  return latest(self, target, acl, false)
+end
+
+function Store:touched(target)
+  local found = {}
+  for _, list in ipairs({ self.all, self.changes }) do
+    for _, one in ipairs(list) do
+      found[one.acl] = one.target == target and self.writes or nil
+    end
+  end
+  return found
+end
+
+function Store:log(target, acl, n)
+  local found = select(self.changes, function(change)
+    return change.target == target and (not acl or change.acl == acl)
+  end)
+  return table.move(found, math.max(1, #found - n + 1), #found, 1, {})
+end
+
+function Store:version()
+  return self.writes
+end
+
+function Store:edit(edits)
+  local undo, names, there = {}, {}, {}
+  for _, edit in ipairs(edits) do
+    local id = edit.of and edit.of.id
+    if edit.add then
+      id = -#self.all - 1
+      edit.add.id = id
+      self.all[-id] = maintenance.with(edit.add, {})
+      table.insert(undo, 1, { of = { id = id }, set = { ended = edit.add.begins, why = "failed", occurrence = false } })
+    else
+      local m, before = self.all[-id], {}
+      for field in pairs(edit.set) do
+        before[field] = m[field] or false
+      end
+      self.all[-id] = maintenance.with(m, edit.set)
+      table.insert(undo, 1, { of = { id = id }, set = before })
+    end
+    if not there[id] then
+      there[id], names[#names + 1] = true, tostring(id)
+    end
+  end
+  self.writes = self.writes + 1
+  return undo, #names > 0 and table.concat(names, " ") or nil
+end
+
+function Store:begin(wish, edits)
+  local undo, touched = self:edit(edits)
+  local change = maintenance.with(wish, {})
+  change.id, change.time, change.pid, change.maintenances = #self.changes + 1, task.time(), process.pid(),
+    touched or wish.maintenances
+  self.changes[change.id] = change
+  return { id = change.id, undo = undo }
+end
+
+function Store:finish(begun, live, ours)
+  local change = self.changes[begun.id]
+  change.ours = ours or change.ours
+  change.outcome, change.ended = "done", task.time()
+  change.worker, change.started, change.asked = live.worker, live.started, live.asked
+end
+
+function Store:note(wish, live)
+  self:finish(self:begin(wish, {}), live)
+end
+
+function Store:undo(begun, outcome)
+  local change = self.changes[begun.id]
+  change.outcome, change.ended = outcome, task.time()
+  self:edit(begun.undo)
+end
+
+-- Nobody else sees this store.
+
+local unlocked = setmetatable({ release = function() end }, { __close = function() end })
+
+function Store.lock()
+  return unlocked
+end
+
+function Store.locked()
+  return false
+end
+
+function Store.keeper()
+  return unlocked
+end
+
+function Store.kept()
+  return false
+end
+
+return M

@@ -1,0 +1,93 @@
+-- SPDX-License-Identifier: MIT
+--
+--- Changes and maintenances as rows of the SQLite store. A list is a text with one item a line.
+
+local M = {}
+
+--- A change of a switch, as a store takes it.
+---@class haplua.Wish
+---@field target string
+---@field acl string
+---@field switch string
+---@field action string  for the log
+---@field patterns string[]  what the list shall hold
+---@field bypass string[]?  what the bypass list shall hold
+---@field ours string[]?  those of `bypass` that haplua puts there
+---@field reason string?
+---@field since number?
+---@field ends number?
+---@field user string
+---@field host string
+---@field login string?  the person behind sudo
+
+--- A change as a store has it.
+---@class haplua.Change: haplua.Wish
+---@field id integer
+---@field time number
+---@field pid integer
+---@field outcome string?  "done", or what went wrong; nil: under way, or broken off
+---@field ended number?
+---@field worker integer?  the HAProxy process that was changed
+---@field started integer?
+---@field asked string?
+---@field maintenances string?  "m12 m13": those that it began, ended or changed
+
+--- A list as the value of a column; nil for an empty one.
+---@param list string[]?
+---@return string?
+function M.lines(list)
+  return list and #list > 0 and table.concat(list, "\n") or nil
+end
+
+local function split(text)
+  if text ~= "" and not text:find("\n", 1, true) then
+    return { text }
+  end
+  local list = {}
+  for line in text:gmatch("[^\n]+") do
+    list[#list + 1] = line
+  end
+  return list
+end
+
+--- Make rows changes: these very tables.
+---@return haplua.Change[]
+function M.changes(rows)
+  for _, row in ipairs(rows) do
+    row.patterns = split(row.patterns)
+    row.bypass = row.bypass and split(row.bypass)
+    row.ours = row.ours and split(row.ours)
+    row.before = nil
+  end
+  return rows
+end
+
+--- Make rows maintenances: these very tables.
+---@return haplua.Maintenance[]
+function M.maintenances(rows)
+  for _, row in ipairs(rows) do
+    row.scope = {
+      patterns = row.patterns and split(row.patterns), paths = row.paths and split(row.paths),
+      hosts = row.hosts and split(row.hosts),
+    }
+    row.patterns, row.paths, row.hosts = nil, nil, nil
+    row.bypass = row.bypass and split(row.bypass)
+  end
+  return rows
+end
+
+--- The columns of a field of a maintenance, and their values. The value false is NULL.
+---@return table<string, any>
+function M.columns(field, value)
+  if field == "scope" then
+    local function text(name)
+      return M.lines(value[name]) or false
+    end
+    return { patterns = text("patterns"), paths = text("paths"), hosts = text("hosts") }
+  elseif field == "bypass" and value then
+    return { bypass = table.concat(value, "\n") }
+  end
+  return { [field] = value }
+end
+
+return M
