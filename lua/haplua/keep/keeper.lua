@@ -99,14 +99,17 @@ function Keeper:read_store()
     return
   end
   for _, acl in ipairs(self.c.store:acls(self.c.name)) do
-    self:know({ acl = acl, file = self.request.file }).seen = nil
+    -- one pseudo switch stands for all servers
+    local is_server = acl:find("^server ") ~= nil
+    local kept = self:know({ acl = is_server and "servers" or acl, file = self.request.file })
+    kept.seen, kept.c.switch.servers = nil, is_server or nil
   end
   self.written = version
 end
 
 --- When time is to change something.
 local function set_due(kept)
-  local all, now = kept.c.store:current(kept.c.name, kept.c.switch.acl), task.time()
+  local all, now = kept.c.store:current(kept.c.name, not kept.c.switch.servers and kept.c.switch.acl or nil), task.time()
   kept.due = maintenance.next_instant(all, now)
   kept.on = #maintenance.in_force(all, now) > 0
 end
@@ -115,7 +118,7 @@ end
 ---@return boolean acted  something was changed
 function Keeper:look_closely(kept)
   -- required here: a window that waits needs none of it
-  local found = require("haplua.apply.reconcile").reconcile(kept.c)
+  local found = require(kept.c.switch.servers and "haplua.apply.server_actions" or "haplua.apply.reconcile").reconcile(kept.c)
   for _, line in ipairs(found.lines or {}) do
     self:say("%s", line)
   end

@@ -68,6 +68,8 @@ function M.maintenances(rows)
       row.scope[name], row[name] = row[name] and split(row[name]), nil
     end
     row.bypass = row.bypass and split(row.bypass)
+    local server = row.acl:match("^server (.+)$")
+    row.scope = server and { server = server, state = row.scope.patterns[1] } or row.scope
   end
   return rows
 end
@@ -79,7 +81,7 @@ function M.columns(field, value)
     local function text(name)
       return M.lines(value[name]) or false
     end
-    return { patterns = text("patterns"), paths = text("paths"), hosts = text("hosts") }
+    return { patterns = value.state or text("patterns"), paths = text("paths"), hosts = text("hosts") }
   elseif field == "bypass" and value then
     return { bypass = table.concat(value, "\n") }
   end

@@ -1,0 +1,284 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Maintenances of servers: `maint on --server`, what they add up to, hands, reloads, and their ends.
+
+local json = require("haplua.json")
+local running = require("running")
+local site = require("site")
+local support = require("support")
+
+local eventually = running.eventually
+local good = support.good
+
+local backends = [[
+backend pool
+    server a1 127.0.0.1:1 weight 100
+    server a2 127.0.0.1:2 weight 100
+    server a3 127.0.0.1:3 weight 100 disabled
+backend single
+    server only 127.0.0.1:4
+]]
+
+describe("a maintenance of a server", function()
+  local s
+
+  setup(function()
+    s = site.start({ more = backends })
+    s.config = s.folder.write("config.lua", [[return { switches = { site = { acl = "#9999" } } }]])
+  end)
+
+  teardown(function()
+    s:close()
+  end)
+
+  local function set(server, state, weight)
+    s.target:server_set({ server = server, state = state, weight = weight })
+  end
+
+  local n = 0
+
+  before_each(function()
+    n = n + 1
+    s.journal = ("%s/journal%d.db"):format(s.dir, n)
+    for name, state in pairs({ ["pool/a1"] = "ready", ["pool/a2"] = "ready", ["pool/a3"] = "maint", ["single/only"] = "ready" }) do
+      set(name, state, name:find("pool") and 100 or 1)
+    end
+  end)
+
+  --- The states of the pool's servers.
+  local function states(backend)
+    local admin = {}
+    for i, row in ipairs(s.target:servers(backend or "pool")) do
+      admin[i] = row.admin
+    end
+    return table.concat(admin, " ")
+  end
+
+  local function on(...)
+    return good(s:maint("on", "--server", ...))
+  end
+
+  local function off(...)
+    return good(s:maint("off", ...))
+  end
+
+  local function status()
+    return json.decode(good(s:maint("status", "--json")))
+  end
+
+  --- scripts/keep.lua, running until the end of the block.
+  local function keep()
+    local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config)
+    eventually("it keeps", function()
+      if r:done() then
+        error(r:err(), 0)
+      end
+      return r:out():find("kept to", 1, true)
+    end)
+    return setmetatable({ r = r }, {
+      __index = r,
+      __close = function()
+        r:signal("TERM")
+        assert.equal(143, r:wait().status, r:err())
+      end,
+    })
+  end
+
+  it("begins, is shown, and ends", function()
+    assert.equal("pool/a1 is maint, as m1\n  reason: kernel\n", on("pool/a1", "--reason", "kernel"))
+    assert.equal("maint ready maint", states())
+    local shown = good(s:maint("status"))
+    assert.matches("m1  pool/a1 maint  .*  on  +kernel", shown)
+    assert.matches("\npool/a1 is maint (before: ready)", shown, 1, true)
+    local found = status()
+    assert.same({}, found.disagreements)
+    assert.same({ server = "pool/a1", state = "maint" }, found.maintenances[1].scope)
+    assert.matches("^pool/a1 is ready\n  ended: m1  pool/a1 maint", off("--server", "pool/a1"))
+    assert.equal("ready ready maint", states())
+    assert.is_nil(status().servers)
+    local log = good(s:maint("log", "--server", "pool/a1"))
+    assert.matches("pool/a1  on .*m1, reason: kernel.*done.*\n.*pool/a1  off .*m1.*done", log)
+  end)
+
+  it("gives the state back that the server had", function()
+    for _, before in ipairs({ "ready", "drain", "maint" }) do
+      for _, drain in ipairs({ false, "--drain" }) do
+        set("pool/a1", before, 37)
+        on("pool/a1", drain or "--yes")
+        assert.equal(drain and before ~= "maint" and "drain" or "maint", s.target:servers("pool")[1].admin)
+        off("--server", "pool/a1")
+        local row = s.target:servers("pool")[1]
+        assert.same({ before, 37 }, { row.admin, row.srv_uweight })
+      end
+    end
+  end)
+
+  it("adds up with others: the strictest wins, and the last one gives it back", function()
+    on("pool/a1", "--drain", "--reason", "one")
+    on("pool/a1", "--reason", "two")
+    assert.equal("maint ready maint", states())
+    local ran = s:maint("off", "--server", "pool/a1")
+    assert.equal(2, ran.status)
+    assert.matches("2 maintenances are in force: which one?", ran.err, 1, true)
+    assert.matches("m1  pool/a1 drain.*m2  pool/a1 maint", ran.err)
+    assert.matches("pool/a1 is drain\n.*still in force: m1", off("m2"))
+    assert.equal("drain ready maint", states())
+    assert.matches("^pool/a1 is ready\n", off("m1"))
+    assert.equal("ready ready maint", states())
+    on("pool/a1", "--drain")
+    on("pool/a1")
+    off("--server", "pool/a1", "--all")
+    assert.equal("ready ready maint", states())
+  end)
+
+  it("is refreshed by the same person, and changed", function()
+    on("pool/a1", "--reason", "one")
+    assert.equal("pool/a1 was maint already, as m1\n  reason: two\n", on("pool/a1", "--reason", "two"))
+    assert.equal("pool/a1 was maint already, as m1\n  reason: three\n", good(s:maint("change", "m1", "--reason", "three")))
+    assert.equal("pool/a1 is drain, as m1\n  reason: three\n", good(s:maint("change", "m1", "--drain")))
+    assert.equal("drain ready maint", states())
+    off("m1")
+    assert.matches("m1 is over: ended at", s:maint("off", "m1").err, 1, true)
+    assert.matches("m1 is over: ended at", s:maint("change", "m1", "--reason", "x").err, 1, true)
+  end)
+
+  it("is of several servers, or of a backend", function()
+    on("pool/a1", "--server", "single/only", "--force", "--reason", "both")
+    assert.same({ "maint ready maint", "maint" }, { states(), states("single") })
+    off("--server", "pool/", "--server", "single/only")
+    assert.same({ "ready ready maint", "ready" }, { states(), states("single") })
+    local ran = s:maint("on", "--server", "pool/")
+    assert.equal(1, ran.status)
+    assert.matches("is the last server of its backend that takes requests", ran.err, 1, true)
+    assert.equal("ready ready maint", states())
+    on("pool/", "--force")
+    assert.equal("maint maint maint", states())
+    local result = json.decode(off("--server", "pool/", "--json"))
+    assert.same({ "ready", "ready", "maint" },
+      { result.servers[1].state, result.servers[2].state, result.servers[3].state })
+    assert.equal("ready ready maint", states())
+  end)
+
+  it("leaves the servers alone that a call cannot name", function()
+    for _, words in ipairs({ { "--server", "pool" }, { "--server", "/a1" }, { "--server", "pool/a1", "/x" },
+      { "--server", "pool/a1", "--path", "/x" }, { "--drain" }, { "--server", "pool/a1", "--wait", "--for", "1s" } }) do
+      assert.equal(2, s:maint("on", table.unpack(words)).status)
+    end
+    assert.matches("pool/a9 does not exist", s:maint("on", "--server", "pool/a1", "--server", "pool/a9").err, 1, true)
+    assert.matches("nope/ does not exist", s:maint("on", "--server", "nope/").err, 1, true)
+    assert.equal("ready ready maint", states())
+  end)
+
+  it("says what to do where none is known", function()
+    set("pool/a1", "maint")
+    local ran = s:maint("off", "--server", "pool/a1")
+    assert.equal(1, ran.status)
+    assert.matches("no maintenance of pool/a1 is known\n", ran.err, 1, true)
+    assert.matches("haplua -e 'server_set{server=\"pool/a1\", state=\"ready\"}'", ran.err, 1, true)
+    ran = s:maint("--no-journal", "off", "--server", "pool/a1")
+    assert.equal(1, ran.status)
+    assert.matches("server_set{server=\"pool/a1\", state=\"ready\"}", ran.err, 1, true)
+    set("pool/a1", "ready")
+    assert.equal("pool/a1 is maint\n", good(s:maint("--no-journal", "on", "--server", "pool/a1")))
+    assert.equal("maint ready maint", states())
+  end)
+
+  it("changes nothing in a dry run", function()
+    local ran = s:haplua({ "-n", "scripts/maint.lua", "on", "--server", "pool/a1" })
+    assert.equal(4, ran.status)
+    assert.matches("would send to .*: set server pool/a1 state maint\npool/a1 would be maint\n", ran.out)
+    assert.equal("ready ready maint", states())
+    on("pool/a1")
+    ran = s:haplua({ "-n", "scripts/maint.lua", "off", "m1" })
+    assert.equal(4, ran.status)
+    assert.matches("would send to .*: set server pool/a1 state ready\n", ran.out)
+    assert.equal("maint ready maint", states())
+    assert.equal(1, #status().maintenances)
+  end)
+
+  it("gives way to a hand", function()
+    on("pool/a1", "--reason", "one")
+    set("pool/a1", "ready")
+    assert.equal("by hand", status().disagreements[1].kind)
+    assert.matches("^pool/a1 was ready already\n  somebody has set it to ready by hand, and it is kept so\n  ended: m1",
+      off("--server", "pool/a1"))
+    assert.same({}, status().disagreements)
+    on("pool/a1")
+    set("pool/a1", "drain")
+    do
+      local k <close> = keep()
+      eventually("it is reported", function()
+        return k:out():find("pool/a1: somebody has set it to drain by hand, and it is kept so; it is drain", 1, true)
+      end)
+    end
+    assert.equal("drain ready maint", states())
+    assert.same({}, status().maintenances)
+  end)
+
+  it("ends without overwriting a stricter state that a hand gave the server", function()
+    on("pool/a1", "--drain")
+    set("pool/a1", "maint")
+    assert.matches("pool/a1 is maint\n.*still in force: m2  pool/a1 maint, .* by hand", off("m1"):gsub("was maint already", "is maint"))
+    assert.equal("maint ready maint", states())
+    off("--server", "pool/a1")
+    assert.equal("ready ready maint", states())
+  end)
+
+  it("comes back after a reload, with the weight that the server had", function()
+    local k <close> = keep()
+    set("pool/a1", "ready", 37)
+    on("pool/a1", "--drain")
+    s:reload()
+    eventually("it is back", function()
+      local row = s.target:servers("pool")[1]
+      return row.admin == "drain" and row.srv_uweight == 37
+    end)
+    eventually("it is reported", function()
+      return k:out():find("pool/a1: HAProxy's process was replaced; it is drain", 1, true)
+    end)
+    off("--server", "pool/a1")
+    local row = s.target:servers("pool")[1]
+    assert.same({ "ready", 37 }, { row.admin, row.srv_uweight })
+    assert.equal("", k:err())
+  end)
+
+  it("is over after a reload where nobody keeps it", function()
+    set("pool/a1", "drain", 37)
+    on("pool/a1")
+    s:reload()
+    assert.equal("forgotten", status().disagreements[1].kind)
+    off("--server", "pool/a1")
+    local row = s.target:servers("pool")[1]
+    assert.same({ "ready", 37 }, { row.admin, row.srv_uweight }) -- off never closes
+    on("pool/a1")
+    s:reload()
+    on("pool/a1")
+    assert.equal("maint ready maint", states())
+  end)
+
+  it("begins and ends by itself", function()
+    local k <close> = keep()
+    set("pool/a1", "ready", 37)
+    support.in_time(function(seconds)
+      local begun = os.time()
+      on("pool/a1", "--for", seconds .. "s")
+      local meanwhile = states()
+      local in_time = os.time() < begun + seconds
+      eventually("it has ended", function()
+        return states() == "ready ready maint"
+      end)
+      assert.equal(in_time and "maint ready maint", in_time and meanwhile)
+      return in_time
+    end, 2)
+    eventually("it is reported", function()
+      return k:out():find("ended as planned", 1, true)
+    end)
+    on("pool/a1", "--drain", "--from", os.date("%Y-%m-%dT%H:%M:%S", os.time() + 2), "--for", "1h")
+    eventually("it has begun", function()
+      return states() == "drain ready maint"
+    end)
+    off("--server", "pool/a1")
+    assert.equal(37, s.target:servers("pool")[1].srv_uweight)
+    assert.same({}, status().maintenances)
+  end)
+end)
