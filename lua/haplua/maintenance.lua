@@ -33,7 +33,7 @@ local M = {}
 ---@field ends number?  the end, in seconds since 1970; needs scripts/keep.lua, or `attended`
 ---@field attended boolean?  this process ends the maintenance; during() does so anyway
 ---@field replace boolean?  of on(): end all others of the switch in the same step
----@field servers string[]?  in place of a scope: "app/a1"; "app/": those of the backend. Then the result is a haplua.ServerResult
+---@field servers string[]?  in place of a scope: "app/a1"; "app/": those of app. The result is a haplua.ServerResult
 ---@field drain boolean?  of servers: no new sessions, but those of clients whose cookie names the server
 ---@field force boolean?  of servers: also the last one of its backend that takes requests
 
@@ -102,10 +102,11 @@ end
 ---@return haplua.Result
 function M.on(asked)
   options.check("maintenance.on", asked, request)
+  local how = asked.attended and { pid = require("haplua.process").pid() } or nil
   if asked.servers then
-    return require("haplua.apply.server_actions").begin(asked, asked.attended and { pid = require("haplua.process").pid() } or nil)
+    return require("haplua.apply.server_actions").begin(asked, how)
   end
-  return actions.begin(asked, asked.attended and { pid = require("haplua.process").pid() } or nil)
+  return actions.begin(asked, how)
 end
 
 --- End maintenances. Raises `ambiguous`, and changes nothing, where there are several and the options do not say which.
@@ -139,7 +140,7 @@ end
 function M.during(asked, fn, done)
   options.check("maintenance.during", asked, request)
   if asked.servers then
-    options.misuse("maintenance.during", "option 'servers' has no effect here: server.hold() holds one while a block runs")
+    options.misuse("maintenance.during", "no option 'servers': server.hold() holds one while a block runs")
   end
   options.argument("maintenance.during", "fn", fn, "function")
   if done ~= nil then

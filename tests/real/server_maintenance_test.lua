@@ -40,9 +40,10 @@ describe("a maintenance of a server", function()
   before_each(function()
     n = n + 1
     s.journal = ("%s/journal%d.db"):format(s.dir, n)
-    for name, state in pairs({ ["pool/a1"] = "ready", ["pool/a2"] = "ready", ["pool/a3"] = "maint", ["single/only"] = "ready" }) do
-      set(name, state, name:find("pool") and 100 or 1)
+    for name, state in pairs({ ["pool/a1"] = "ready", ["pool/a2"] = "ready", ["pool/a3"] = "maint" }) do
+      set(name, state, 100)
     end
+    set("single/only", "ready", 1)
   end)
 
   --- The states of the pool's servers.
@@ -174,7 +175,10 @@ describe("a maintenance of a server", function()
     local ran = s:maint("off", "--server", "pool/a1")
     assert.equal(1, ran.status)
     assert.matches("no maintenance of pool/a1 is known\n", ran.err, 1, true)
-    assert.matches("haplua -e 'server_set{server=\"pool/a1\", state=\"ready\"}'", ran.err, 1, true)
+    assert.matches("haplua -e 'haproxy.server_set{server=\"pool/a1\", state=\"ready\"}'", ran.err, 1, true)
+    good(s:haplua({ "-e", ran.err:match("haplua %-e '(.-)'") }))
+    assert.equal("ready ready maint", states())
+    set("pool/a1", "maint")
     ran = s:maint("--no-journal", "off", "--server", "pool/a1")
     assert.equal(1, ran.status)
     assert.matches("server_set{server=\"pool/a1\", state=\"ready\"}", ran.err, 1, true)
@@ -218,7 +222,7 @@ describe("a maintenance of a server", function()
   it("ends without overwriting a stricter state that a hand gave the server", function()
     on("pool/a1", "--drain")
     set("pool/a1", "maint")
-    assert.matches("pool/a1 is maint\n.*still in force: m2  pool/a1 maint, .* by hand", off("m1"):gsub("was maint already", "is maint"))
+    assert.matches("^pool/a1 was maint already\n.*still in force: m2  pool/a1 maint, .* by hand", off("m1"))
     assert.equal("maint ready maint", states())
     off("--server", "pool/a1")
     assert.equal("ready ready maint", states())
@@ -254,6 +258,105 @@ describe("a maintenance of a server", function()
     s:reload()
     on("pool/a1")
     assert.equal("maint ready maint", states())
+  end)
+
+  it("adds up in any order, with hands in between", function()
+    good(s:haplua({ "-e", ([[
+      math.randomseed(SEED)
+      local maintenance, task = require("haplua.maintenance"), require("task")
+      local rank, words = { ready = 0, drain = 1, maint = 2 }, { "ready", "drain", "maint" }
+      local function row() return servers("pool")[1] end
+      local trail
+      local function check(ok, text) if not ok then error(text .. ": " .. table.concat(trail, " "), 0) end end
+      for _ = 1, 60 do
+        local base, hand, ids = words[math.random(3)], false, {}
+        trail = { base }
+        haproxy.server_set({ server = "pool/a1", state = base, weight = math.random(256) })
+        local weight = row().srv_uweight
+        for _ = 1, math.random(12) do
+          local before, what = row().admin, math.random(5)
+          if what <= 2 then
+            local state = words[1 + math.random(2)]
+            trail[#trail + 1] = "on " .. state
+            local m = maintenance.on({ servers = { "pool/a1" }, drain = state == "drain", force = true }).servers[1]
+            check(rank[row().admin] >= rank[before] and rank[row().admin] >= rank[state], "on opened")
+            ids[m.about.id] = state
+          elseif what == 3 then
+            trail[#trail + 1] = "hand " .. words[math.random(3)]
+            haproxy.server_set({ server = "pool/a1", state = trail[#trail]:match(" (.*)") })
+            hand, base = hand or next(ids), next(ids) and base or row().admin
+          elseif next(ids) then
+            local id = next(ids)
+            trail[#trail + 1] = "off " .. ids[id]
+            local ok, result = pcall(maintenance.off, { ids = { id } })
+            ids[id] = nil
+            check(ok or tostring(result):find("is over"), "off failed: " .. tostring(result))
+            check(rank[row().admin] <= rank[before], "off closed")
+            local strictest = 0
+            for _, m in ipairs(ok and result.servers[1].in_force or {}) do
+              strictest = math.max(strictest, rank[m.scope.state])
+            end
+            check(rank[row().admin] >= strictest, "off opened what another holds")
+          end
+        end
+        pcall(maintenance.off, { servers = { "pool/a1" }, all = true })
+        trail[#trail + 1] = "off all"
+        check(#maintenance.status({}).maintenances == 0, "one is left")
+        check(row().srv_uweight == weight, "another weight")
+        check(hand or row().admin == base, "another state")
+      end
+    ]]):gsub("SEED", os.getenv("SEED") or os.time()) }))
+  end)
+
+  describe("killed at each system call", function()
+    local KILLER = (os.getenv("BUILD") or "build") .. "/killer"
+    local STEP = tonumber(os.getenv("KILL_STEP")) or 7
+
+    --- What HAProxy has is what the journal says, and nothing is broken off.
+    local function check_together(admin, about)
+      local row = s.target:servers("pool")[1]
+      assert.same({ admin, 37 }, { row.admin, row.srv_uweight }, about)
+      assert.same({}, status().disagreements, about)
+    end
+
+    --- Bring all together, each time in another way: `on`, `off`, or keep.
+    local function recover(way, about)
+      local there = #status().maintenances
+      if way == 0 then
+        on("pool/a1")
+        check_together("maint", about)
+      elseif way == 1 then
+        s:maint("off", "--server", "pool/a1", "--all")
+        check_together("ready", about)
+      else
+        local _ <close> = keep()
+        eventually(about, function()
+          return s.target:servers("pool")[1].admin == (there > 0 and "maint" or "ready") and #status().disagreements == 0
+        end)
+      end
+      s:maint("off", "--server", "pool/a1", "--all")
+      check_together("ready", about)
+    end
+
+    for _, command in ipairs({ "on", "off" }) do
+      it("of `" .. command .. "`", function()
+        set("pool/a1", "ready", 37)
+        local number, status_of_run = 1, 137
+        while status_of_run == 137 do
+          if command == "off" then
+            on("pool/a1")
+          end
+          local words = { KILLER, tostring(number), support.program()[1], "-s", s.socket, "scripts/maint.lua", command,
+            "--server", "pool/a1" }
+          words.env, words.stdout, words.stderr = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config }, "null", "null"
+          status_of_run = run(words)
+          recover(number // STEP % 3, ("%s, killed at system call %d"):format(command, number))
+          number = number + STEP
+        end
+        assert.equal(0, status_of_run)
+        print(("kill: maint %s --server: %d system calls"):format(command, number))
+      end)
+    end
   end)
 
   it("begins and ends by itself", function()

@@ -89,7 +89,7 @@ local function refuse_none(c, which, words)
   errors.refuse(which.mine and ("no maintenance of %s is yours"):format(what)
     or ("no maintenance of %s is %s"):format(what, c.journal and "known" or "known without a journal"),
     ("what holds it was set by hand, by HAProxy's configuration, or without a journal. To put it into service:\n"
-      .. "  haplua -e 'server_set{server=\"%s\", state=\"ready\"}'"):format(words[1]:sub(-1) == "/" and words[1] .. "NAME"
+      .. "  haplua -e 'haproxy.server_set{server=\"%s\", state=\"ready\"}'"):format(words[1]:sub(-1) == "/" and words[1] .. "NAME"
       or words[1]))
 end
 
