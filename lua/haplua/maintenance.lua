@@ -74,6 +74,7 @@ local function with_place(fields)
   return fields
 end
 
+local status_request = with_place({ servers = servers })
 local request = with_place({
   patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
   attended = "boolean", replace = "boolean", servers = servers, drain = "boolean", force = "boolean",
@@ -150,10 +151,13 @@ function M.during(asked, fn, done)
 end
 
 --- The maintenances of a switch, what HAProxy holds, and where the two disagree.
----@param asked haplua.Place
+---@param asked haplua.Place  with `servers`: of these servers alone
 ---@return haplua.Status
 function M.status(asked)
-  options.check("maintenance.status", asked, place)
+  options.check("maintenance.status", asked, status_request)
+  if asked.servers then
+    return require("haplua.apply.status").of_servers(require("haplua.apply.servers").open(asked, true), asked.servers)
+  end
   return require("haplua.apply.status").status(require("haplua.apply.context").open(asked, true))
 end
 

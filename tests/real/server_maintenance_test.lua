@@ -91,12 +91,16 @@ describe("a maintenance of a server", function()
     local shown = good(s:maint("status"))
     assert.matches("m1  pool/a1 maint  .*  on  +kernel", shown)
     assert.matches("\npool/a1 is maint (before: ready)", shown, 1, true)
+    assert.matches("^id .*\nm1  pool/a1 maint [^\n]*\npool/a1 is maint %(before: ready%)\n$",
+      good(s:maint("status", "--server", "pool/a1")))
+    assert.equal("no server is under maintenance\n", good(s:maint("status", "--server", "pool/a2")))
     local found = status()
     assert.same({}, found.disagreements)
     assert.same({ server = "pool/a1", state = "maint" }, found.maintenances[1].scope)
     assert.matches("^pool/a1 is ready\n  ended: m1  pool/a1 maint", off("--server", "pool/a1"))
     assert.equal("ready ready maint", states())
     assert.is_nil(status().servers)
+    assert.equal("no server is under maintenance\n", good(s:maint("status", "--server", "pool/")))
     local log = good(s:maint("log", "--server", "pool/a1"))
     assert.matches("pool/a1  on .*m1, reason: kernel.*done.*\n.*pool/a1  off .*m1.*done", log)
   end)
@@ -226,6 +230,54 @@ describe("a maintenance of a server", function()
     assert.equal("maint ready maint", states())
     off("--server", "pool/a1")
     assert.equal("ready ready maint", states())
+  end)
+
+  it("is put back where a hand counts for nothing", function()
+    local config = s.config
+    local _ <close> = setmetatable({}, { __close = function() s.config = config end })
+    s.config = s.folder.write("undo.lua", [[return { by_hand = "undo", switches = { site = { acl = "#9999" } } }]])
+    on("pool/a1")
+    local k <close> = keep()
+    set("pool/a1", "ready")
+    eventually("it is back", function()
+      return states() == "maint ready maint"
+    end)
+    eventually("it is reported", function()
+      return k:out():find("pool/a1: somebody had set it to ready by hand; it is maint", 1, true)
+    end)
+    off("m1")
+    assert.equal("ready ready maint", states())
+  end)
+
+  it("is begun on all targets, or on none", function()
+    local other <close> = site.start({ more = "backend pool\n    server a1 127.0.0.1:1\n    server a2 127.0.0.1:2" })
+    local function both(...)
+      local words = { "-s", s.socket, "-s", other.socket, "scripts/maint.lua", ... }
+      words.env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config }
+      return support.haplua(words)
+    end
+    local function there()
+      return states() .. ", " .. other.target:servers("pool")[1].admin
+    end
+    assert.equal(0, both("on", "--server", "pool/a1").status)
+    assert.equal("maint ready maint, maint", there())
+    assert.equal(0, both("off", "--server", "pool/a1").status)
+    assert.equal("ready ready maint, ready", there())
+    assert.not_equal(0, both("on", "--server", "pool/a1", "--server", "pool/a3").status)
+    assert.equal("ready ready maint, ready", there())
+  end)
+
+  it("is ended though HAProxy has no such server any more", function()
+    local gone <close> = site.start({ more = "backend pool\n    server a1 127.0.0.1:1\n    server a2 127.0.0.1:2" })
+    gone.journal, gone.config = s.journal, s.config
+    good(gone:maint("on", "--server", "pool/a2"))
+    local path = gone.dir .. "/haproxy.cfg"
+    local text = running.content(path)
+    gone.folder.write("haproxy.cfg", (text:gsub("[^\n]*server a2[^\n]*", "")))
+    gone:reload()
+    assert.matches("HAProxy has no server pool/a2", good(gone:maint("status")), 1, true)
+    assert.matches("ended: m1", good(gone:maint("off", "--server", "pool/a2")))
+    assert.not_matches("pool/a2", good(gone:maint("status")), 1, true)
   end)
 
   it("comes back after a reload, with the weight that the server had", function()

@@ -57,7 +57,7 @@ function M.begin(request, how)
     end
     edits[#edits + 1] = { add = m }
     return { edits = edits, about = m }
-  end, nil, { action = "on", force = request.force, made = how.made })
+  end, nil, { action = "on", force = request.force, made = how.made, together = not how.context })
   return results.of(c, steps)
 end
 
@@ -138,7 +138,7 @@ function M.off(request)
   local decide, decided = selection(c, request, "off", words, function(m, look)
     return maintenance.ending(m, look.now, "off", maintenance.who(c.person))
   end)
-  return results.of(c, (servers.change(c, words, decide, decided, { action = "off" })))
+  return results.of(c, (servers.change(c, words, decide, decided, { action = "off", together = true })))
 end
 
 --- End maintenances by their numbers, where that has not happened yet.
@@ -202,7 +202,7 @@ function M.change(request)
     end
     return { of = m, set = set }
   end)
-  return results.of(c, (servers.change(c, words, decide, decided, { action = "change" })))
+  return results.of(c, (servers.change(c, words, decide, decided, { action = "change", together = true })))
 end
 
 -- What keep does.
@@ -282,8 +282,9 @@ end
 ---@return haplua.Reconciled
 function M.reconcile(c)
   local all = servers.read(c)
-  local found = { seen = all.seen, untold = {} }
-  for _, name in ipairs(held(c)) do
+  local found, names = { seen = all.seen, untold = {} }, held(c)
+  c.switch.idle = #names == 0 -- nothing is to be compared with HAProxy until the store changes
+  for _, name in ipairs(names) do
     local step = needed(c, all, name, found)
     if step then
       -- another process may have been at work: only what is seen under the lock counts

@@ -143,13 +143,22 @@ end
 --- Add the servers that have maintenances to a status: their maintenances, their states, and what does not fit.
 ---@param c haplua.Context
 ---@param status haplua.Status
-function M.add_to(c, status)
+---@param words string[]?  only these servers, as servers.names() takes them
+function M.add_to(c, status, words)
   local list = servers.current(c)
-  if #list == 0 then
+  if #list == 0 and not words then
     return
   end
-  local all, there = servers.read(c), {}
-  status.servers = {}
+  local all, there, only = servers.read(c), {}, {}
+  for _, name in ipairs(words and servers.names(c, all, words) or {}) do
+    only[name] = true
+  end
+  for i = #list, 1, -1 do
+    if words and not only[list[i].scope.server] then
+      table.remove(list, i)
+    end
+  end
+  status.servers = #list > 0 and {} or nil
   for _, m in ipairs(list) do
     local name = m.scope.server
     local look = servers.look(c, all, name)

@@ -253,6 +253,7 @@ end
 ---@field force boolean?  also the last server of a backend that takes requests
 ---@field made fun(step: haplua.ServerStep)?  called when a server is changed
 ---@field action string?  the log's word
+---@field together boolean?  with several targets: wait until all of them are judged
 
 --- Change servers under their locks. All are judged before the first is changed. In a dry run nothing is written, and
 -- HAProxy is asked only.
@@ -279,7 +280,7 @@ function M.change(c, words, decide, decided, how)
   if c.no_journal and how.action == "on" and not dry then
     warn("this is in no journal (%s): nothing puts it back after a reload, or ends it", c.no_journal)
   end
-  if core.several() then
+  if how.together and core.several() then
     core.barrier()
   end
   for i, step in ipairs(steps) do

@@ -177,9 +177,9 @@ end
 
 function Status.__tostring(status)
   local text = #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
-  text = text .. ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
-    enumerate(status.patterns))
-  text = text .. require("haplua.apply.server_result").lines(status.servers)
+  text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
+    enumerate(status.patterns)) or status.servers and "" or "no server is under maintenance")
+  text = (text .. require("haplua.apply.server_result").lines(status.servers)):gsub("\n\n", "\n")
   local told = status.told
   if told and told.since then
     text = text .. results.line("since %s (%s), as visitors see it", moment.text(told.since),
@@ -279,6 +279,18 @@ function M.status(c)
     no_journal = c.no_journal,
   }, Status)
   require("haplua.apply.server_result").add_to(c, status)
+  return status
+end
+
+--- The state of servers that have maintenances, without that of a switch.
+---@param c haplua.Context
+---@param words string[]  "app/a1", or "app/" for each of app
+---@return haplua.Status
+function M.of_servers(c, words)
+  local status = setmetatable({
+    target = tostring(c.target), maintenances = {}, planned = {}, disagreements = {}, no_journal = c.no_journal,
+  }, Status)
+  require("haplua.apply.server_result").add_to(c, status, words)
   return status
 end
 

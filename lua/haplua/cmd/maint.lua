@@ -39,7 +39,7 @@ local spec = {
     { "change", args = "which", options = options.join(options.scope, { from, until_, for_,
       { "--no-end", help = "it shall last until somebody ends it" }, yes, drain, options.json }),
       help = "Change a maintenance (m12, or the only one) in one step: what the options name." },
-    { "status", options = { options.json, { "--planned", help = "show those that are to come, too" } },
+    { "status", options = { options.json, server, { "--planned", help = "show those that are to come, too" } },
       help = "Show the maintenances, what HAProxy holds, and what does not fit." },
     { "during", args = "pattern", options = options.scope, after = "words",
       help = "Keep a maintenance in force while a command runs, and return its exit status." },
@@ -197,7 +197,7 @@ function commands.change(args, request, print)
 end
 
 function commands.status(args, request, print)
-  local status = maintenance.status(only(request, PLACE))
+  local status = maintenance.status(only(request, { "servers", table.unpack(PLACE) }))
   local module = require("haplua.apply.status")
   if args.json then
     print(require("haplua.json").encode(module.portable(status)))

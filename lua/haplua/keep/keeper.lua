@@ -109,7 +109,8 @@ end
 
 --- When time is to change something.
 local function set_due(kept)
-  local all, now = kept.c.store:current(kept.c.name, not kept.c.switch.servers and kept.c.switch.acl or nil), task.time()
+  local c, now = kept.c, task.time()
+  local all = c.switch.servers and require("haplua.apply.servers").current(c) or c.store:current(c.name, c.switch.acl)
   kept.due = maintenance.next_instant(all, now)
   kept.on = #maintenance.in_force(all, now) > 0
 end
@@ -143,7 +144,7 @@ function Keeper:changed()
     local kept = self.switches[acl]
     if not kept.seen or kept.due <= task.time() then
       close[#close + 1] = kept
-    elseif self.guards then
+    elseif self.guards and not kept.c.switch.idle then
       others[#others + 1], switches[#switches + 1] = kept, kept.c.switch
     end
   end
