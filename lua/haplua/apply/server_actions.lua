@@ -154,7 +154,8 @@ function M.finish(c, list, why)
   local steps = servers.change(c, words, function(look)
     for _, m in ipairs(look.current) do
       if ids[m.id] then
-        return { edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m } }
+        local ending = not m.ended and maintenance.ending(m, look.now, why, maintenance.who(c.person))
+        return { edits = { ending or nil }, ended = { m } }
       end
     end
   end, nil, { action = "off" })
@@ -170,7 +171,7 @@ end
 function M.set(c, m, set, how)
   local steps = servers.change(c, { m.scope.server }, function(look)
     for _, other in ipairs(look.current) do
-      if other.id == m.id then
+      if other.id == m.id and not other.ended then
         return { edits = { { of = other, set = set } }, about = maintenance.with(other, set) }
       end
     end

@@ -73,8 +73,8 @@ function M.of(c, steps)
   local list = {}
   for i, step in ipairs(steps) do
     local look, plan = step.look, step.plan
-    local is_kept = #look.left > 0 and look.same_process and look.row.admin ~= look.left[1]
-      and look.row.admin ~= look.left[2] and plan.state == look.row.admin
+    local is_kept = look.left[1] and look.latest.outcome and look.same_process and look.row.admin ~= look.left[1]
+      and plan.state == look.row.admin
     list[i] = {
       server = look.name, state = plan.state, before = plan.base.admin, changed = step.changed or false,
       about = step.about, refreshed = step.refreshed, ended = step.ended, in_force = plan.in_force,

@@ -112,11 +112,7 @@ end
 function M.look(c, all, name)
   local object, row = plans.object(name), all.rows[name]
   local latest = c.store:latest(c.name, object)
-  local left = { latest and latest.patterns[1] }
-  if latest and not latest.outcome then
-    local done = c.store:latest_done(c.name, object)
-    left[#left + 1] = done and done.patterns[1]
-  end
+  local left = plans.left(latest)
   return {
     name = name, now = time(), current = c.store:current(c.name, object), latest = latest, left = left, gone = not row,
     row = row and { admin = row.admin, weight = row.srv_uweight, initial = row.srv_iweight }
@@ -277,7 +273,8 @@ function M.change(c, words, decide, decided, how)
   if how.action == "on" and not how.force then
     guard(c, all, steps)
   end
-  if c.no_journal and how.action == "on" and not dry then
+  if c.no_journal and how.action == "on" and not dry and not c.warned then
+    c.warned = true
     warn("this is in no journal (%s): nothing puts it back after a reload, or ends it", c.no_journal)
   end
   if how.together and core.several() then

@@ -128,7 +128,9 @@ local function confirm(args, request, wanted)
     return true
   end
   local place = only(request, PLACE)
-  place.acl = request.servers and "servers" or place.acl
+  if request.servers or request.ids and not place.switch then
+    place.acl = "servers"
+  end
   local c = require("haplua.apply.context").open(place, true)
   local entity = require("haplua.plan.maintenance")
   local others = {}

@@ -4,7 +4,7 @@
 -- A server is an object of the store, as an ACL is: where a switch has "#9999", it has "server app/a1". The scope of its
 -- maintenance is a server and a state: "maint" or "drain". In a change of it, `patterns` is the state that haplua gave the
 -- server (none: no maintenance holds it), and `ours` is what it goes back to: its state and weights before the first of
--- the maintenances that hold it.
+-- the maintenances that hold it. While the change is under way, the states follow that the server may have been left in.
 
 local maintenance = require("haplua.plan.maintenance")
 
@@ -23,7 +23,7 @@ local M = {}
 ---@field row haplua.Base  what HAProxy has now
 ---@field current haplua.Maintenance[]  not ended
 ---@field latest haplua.Change?
----@field left string[]  the state that haplua gave it; two where it is not known how far the latest change came
+---@field left string[]  from left(): the states in which haplua may have left it
 ---@field same_process boolean  HAProxy's process is that of the latest change
 ---@field by_hand "keep"|"undo"
 ---@field entity fun(fields: table): haplua.Maintenance
@@ -60,6 +60,17 @@ end
 ---@return haplua.Scope
 function M.scope(name, state)
   return { server = name, state = state }
+end
+
+--- The states in which haplua may have left a server: one, or several where it is not known how far changes came.
+---@param latest haplua.Change?
+---@return haplua.ServerState[]
+function M.left(latest)
+  local left = { latest and latest.patterns[1] }
+  if latest and not latest.outcome then
+    table.move(latest.ours or {}, 4, #(latest.ours or {}), #left + 1, left)
+  end
+  return left
 end
 
 --- The strictest of a state and the states of maintenances: "maint" before "drain" before "ready".
@@ -137,17 +148,19 @@ end
 function M.plan(look, by_hand, edits)
   local row, base = look.row, base_of(look, by_hand)
   local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
-  local plan = { base = base, in_force = in_force, ours = lines_of(base) }
+  local plan = { base = base, in_force = in_force, ours = table.move(look.left, 1, #look.left, 4, lines_of(base)) }
   if #in_force > 0 then
     plan.state = M.strictest(base.admin, in_force)
-    plan.patterns, plan.settled = { plan.state }, plan.ours
+    plan.patterns, plan.settled = { plan.state }, lines_of(base)
   else
-    local is_as_left = look.left[1] == row.admin or look.left[2] == row.admin
-    plan.state = is_as_left and base.admin or row.admin
-    plan.patterns, plan.settled = {}, {}
+    plan.state, plan.patterns, plan.settled = row.admin, {}, {}
+    for _, state in ipairs(look.left) do
+      plan.state = state == row.admin and base.admin or plan.state
+    end
   end
   -- haplua sets no weight of its own, but a new process has lost one that was set before
-  if not look.same_process and row.weight == row.initial and base.initial == row.initial and base.weight ~= row.weight then
+  local is_new = not look.same_process or not look.latest.outcome
+  if is_new and row.weight == row.initial and base.initial == row.initial and base.weight ~= row.weight then
     plan.weight = base.weight
   end
   return plan
