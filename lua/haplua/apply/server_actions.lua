@@ -219,13 +219,14 @@ local function held(c)
   for _, m in ipairs(servers.current(c)) do
     add(m.scope.server)
   end
-  for _, object in ipairs(c.store:acls(c.name)) do
+  for object in pairs(c.store:touched(c.name)) do
     local name = plans.name(object)
     local latest = name and not there[name] and c.store:latest(c.name, object)
     if latest and (not latest.outcome or #latest.patterns > 0) then
       add(name)
     end
   end
+  table.sort(names)
   return names
 end
 
@@ -283,8 +284,8 @@ end
 ---@return haplua.Reconciled
 function M.reconcile(c)
   local all = servers.read(c)
-  local found, names = { seen = all.seen, untold = {} }, held(c)
-  c.switch.idle = #names == 0 -- nothing is to be compared with HAProxy until the store changes
+  local names = held(c)
+  local found = { seen = all.seen, untold = {}, idle = #names == 0 }
   for _, name in ipairs(names) do
     local step = needed(c, all, name, found)
     if step then

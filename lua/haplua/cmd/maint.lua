@@ -30,6 +30,7 @@ local spec = {
   commands = {
     { "on", args = "pattern", options = options.join(options.scope, {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
+      { "--start-keep", help = "start the service that begins and ends it, where none runs" },
       { "--replace", help = "end all other maintenances in the same step" }, yes, server, drain,
       { "--force", help = "also the last server of a backend that takes requests" }, options.json }),
       help = "Begin a maintenance: of the scope given, or of the whole site." },
@@ -119,6 +120,15 @@ end
 
 local PLACE <const> = { "switch", "acl", "config", "journal", "file" }
 
+--- The place of a request. For servers, and for ids, no switch need be meant.
+local function place_of(request)
+  local place = only(request, PLACE)
+  if request.servers or request.ids and not place.switch then
+    place.acl = "servers"
+  end
+  return place
+end
+
 --- On a terminal, ask before maintenances of other people are ended or changed.
 ---@param wanted fun(m: haplua.Maintenance): boolean
 ---@return boolean go_on
@@ -127,11 +137,7 @@ local function confirm(args, request, wanted)
   if args.yes or not (terminal.is_terminal(0) and terminal.is_terminal(2)) then
     return true
   end
-  local place = only(request, PLACE)
-  if request.servers or request.ids and not place.switch then
-    place.acl = "servers"
-  end
-  local c = require("haplua.apply.context").open(place, true)
+  local c = require("haplua.apply.context").open(place_of(request), true)
   local entity = require("haplua.plan.maintenance")
   local others = {}
   for _, m in ipairs(c.store:current(c.name)) do
@@ -175,6 +181,8 @@ function commands.on(args, request, print)
     return 1
   elseif args.wait then
     return require("haplua.cmd.wait")(request, print)
+  elseif (request.ends or request.begins) and not require("haproxy").dry_run() then
+    require("haplua.cmd.start_keep")(place_of(request), args.start_keep)
   end
   show(args, print, maintenance.on(request))
 end

@@ -30,6 +30,8 @@ local LONGEST = 86400
 ---@field c haplua.Context
 ---@field seen string?  fingerprint of the lists when nothing was to be done; nil: look closely
 ---@field complaint string?  the error that was reported last
+---@field touched table<string, integer>  the store's numbers at the last look
+---@field idle boolean?  HAProxy is not looked at until the store has something else
 ---@field on boolean  a maintenance is in force
 ---@field due number  when to look closely, whatever the lists hold
 
@@ -86,7 +88,7 @@ end
 ---@return haplua.KeptSwitch
 function Keeper:know(request)
   local c = context.of_switch(self.c, self.found, request)
-  local kept = self.switches[c.switch.acl] or { due = -math.huge, on = false }
+  local kept = self.switches[c.switch.acl] or { due = -math.huge, on = false, touched = {} }
   kept.c = c
   self.switches[c.switch.acl] = kept
   return kept
@@ -98,11 +100,14 @@ function Keeper:read_store()
   if version == self.written then
     return
   end
-  for _, acl in ipairs(self.c.store:acls(self.c.name)) do
+  for acl, touched in pairs(self.c.store:touched(self.c.name)) do
     -- one pseudo switch stands for all servers
     local is_server = acl:find("^server ") ~= nil
     local kept = self:know({ acl = is_server and "servers" or acl, file = self.request.file })
-    kept.seen, kept.c.switch.servers = nil, is_server or nil
+    kept.c.switch.servers = is_server or nil
+    if kept.touched[acl] ~= touched then
+      kept.touched[acl], kept.seen = touched, nil
+    end
   end
   self.written = version
 end
@@ -124,7 +129,7 @@ function Keeper:look_closely(kept)
     self:say("%s", line)
   end
   -- the state that was judged, and not a later one: a reload or a hand in between would go unnoticed
-  kept.seen = not found.lines and found.seen or nil
+  kept.seen, kept.idle = not found.lines and found.seen or nil, found.idle
   set_due(kept)
   local untold = found.untold[1]
   self:complain(kept, untold and ("%s is not closed: %s"):format(maintenance.name(untold.of), tostring(untold.problem)) or nil)
@@ -144,7 +149,7 @@ function Keeper:changed()
     local kept = self.switches[acl]
     if not kept.seen or kept.due <= task.time() then
       close[#close + 1] = kept
-    elseif self.guards and not kept.c.switch.idle then
+    elseif self.guards and not kept.idle then
       others[#others + 1], switches[#switches + 1] = kept, kept.c.switch
     end
   end
