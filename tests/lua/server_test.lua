@@ -129,7 +129,7 @@ describe("a change of a server", function()
     end
     answer_batches()
     do
-      local held <close> = server.hold("app/a1")
+      local held <close> = server.hold("app/a1", { journal = "none" })
       held:drain(60)
       assert.same({ 3, "drain" }, { idle, row.admin })
       held:keep()
@@ -143,7 +143,7 @@ describe("a change of a server", function()
       return { { svname = "a1", scur = 0 } }
     end
     answer_batches()
-    local held = server.hold("app/a1")
+    local held = server.hold("app/a1", { journal = "none" })
     local ok, problem = pcall(held.drain, held, 60)
     assert.is_false(ok)
     assert.equal("refused", problem.kind)
@@ -151,7 +151,7 @@ describe("a change of a server", function()
   end)
 
   it("of a held one is checked before anything is sent", function()
-    local held = server.hold("app/a1")
+    local held = server.hold("app/a1", { journal = "none" })
     for text, call in pairs({
       ["server.hold: name must be a text such as 'backend/server', not a string ('a1')"] = function() server.hold("a1") end,
       ["server.hold: name must be a text such as 'backend/server', not nil"] = function() server.hold() end,
