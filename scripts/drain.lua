@@ -6,9 +6,11 @@
 -- server goes back to its state before.
 --
 --   haplua drain app/a1
---   haplua drain app/a1 --wait 600
+--   haplua drain app/a1 --wait 600 --reason 'new kernel'
+--   haplua drain app/a1 --undo
 
 local cli = require("haplua.cli")
+local maintenance = require("haplua.maintenance")
 local server = require("haplua.server")
 
 local args = cli.parse({
@@ -18,17 +20,27 @@ local args = cli.parse({
   options = {
     { "--wait", value = "SECONDS", default = "60", convert = cli.seconds,
       help = "give up when it is not idle after so long (default 60)" },
+    { "--reason", value = "TEXT", help = "why, for maint status and the journal" },
+    { "--undo", help = "put it back to its state before" },
     { "--force", help = "also the last server of its backend that takes requests" },
+    { "--journal", value = "FILE", help = "the journal (default that of maint)" },
   },
   check = function(found)
     return not found.server:find("^[^/]+/[^/]+$") and ("'%s' is not BACKEND/SERVER"):format(found.server) or nil
   end,
 }, arg)
 
-local held <close> = server.hold(args.server, { force = args.force })
+if args.undo then
+  print(maintenance.off({ servers = { args.server }, origin = "drain", journal = args.journal }))
+  return
+end
+
+local held <close> = server.hold(args.server, {
+  force = args.force, origin = "drain", reason = args.reason, journal = args.journal,
+})
 if held.before == "maint" then
   print(args.server .. " is in maintenance already")
-  return held:keep()
+  return
 end
 
 local began = task.now()

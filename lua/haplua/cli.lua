@@ -84,6 +84,16 @@ function M.count(text)
   return nil, ("a number from 1 on expected, not '%s'"):format(text)
 end
 
+--- A `convert` for names with commas between them.
+---@return string[]? names, string? problem
+function M.names(text)
+  local names = {}
+  for name in text:gmatch("[^,%s]+") do
+    names[#names + 1] = name
+  end
+  return #names > 0 and names or nil, "names expected, with commas between them"
+end
+
 -- Declarations.
 
 --- Raise where a flag has what only an option with a value can have, or `convert` refuses a default.

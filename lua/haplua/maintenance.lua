@@ -33,18 +33,24 @@ local M = {}
 ---@field ends number?  the end, in seconds since 1970; needs scripts/keep.lua, or `attended`
 ---@field attended boolean?  this process ends the maintenance; during() does so anyway
 ---@field replace boolean?  of on(): end all others of the switch in the same step
+---@field servers string[]?  in place of a scope: "app/a1"; "app/": those of app. The result is a haplua.ServerResult
+---@field drain boolean?  of servers: no new sessions, but those of clients whose cookie names the server
+---@field force boolean?  of servers: also the last one of its backend that takes requests
 
 ---@class haplua.EndRequest: haplua.Place  with none of these: the only maintenance
 ---@field ids integer[]?  numbers of maintenances: 12 is m12
 ---@field patterns string[]?  with paths and hosts: those maintenances that have just this scope
 ---@field paths string[]?
 ---@field hosts string[]?
+---@field servers string[]?  those of these servers
+---@field origin string?  with servers: those of this origin
 ---@field mine boolean?  those of the person who calls
 ---@field all boolean?
 
 ---@class haplua.ChangeRequest: haplua.Request
 ---@field id integer?  the number of the maintenance; default: the only one
 ---@field open_end boolean?  it shall have no end
+---@field drain boolean?  of a server's: drain it, in place of maintenance
 
 local text = options.where("a text that is not empty", function(value)
   return type(value) == "string" and value ~= ""
@@ -53,6 +59,10 @@ local texts = options.list(text)
 local instant = options.where("an instant in seconds since 1970", function(value)
   return type(value) == "number" and value >= 0 and value < 253402300800 -- the year 10000
 end)
+
+local servers = options.list(options.where("a text such as 'backend/server', or 'backend/'", function(value)
+  return type(value) == "string" and value:find("^[^/%c]+/[^/%c]*$") ~= nil
+end))
 
 local place = {
   switch = text, acl = text, config = text, journal = options.any(text, options.one_of(false)), file = "boolean",
@@ -64,20 +74,28 @@ local function with_place(fields)
   return fields
 end
 
+local status_request = with_place({ servers = servers })
 local request = with_place({
   patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
-  attended = "boolean", replace = "boolean",
+  attended = "boolean", replace = "boolean", servers = servers, drain = "boolean", force = "boolean",
 })
 local id = options.where("the number of a maintenance", function(value)
   return math.type(value) == "integer" and value > 0
 end)
 local end_request = with_place({
   ids = options.list(id), patterns = texts, paths = texts, hosts = texts, mine = "boolean", all = "boolean",
+  servers = servers, origin = text,
 })
 local change_request = with_place({
   id = id, patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
-  open_end = "boolean",
+  open_end = "boolean", drain = "boolean",
 })
+
+--- Are these the numbers of maintenances of servers?
+---@param ids integer[]?
+local function are_of_servers(asked, ids)
+  return ids and #ids > 0 and require("haplua.apply.server_actions").servers_of(asked, ids)
+end
 
 --- Begin a maintenance of the whole site, or of a part of it. The same scope again by the same person is the same
 -- maintenance: its reason, bypass and end are set anew. Refuses an end that nobody would bring about.
@@ -85,7 +103,11 @@ local change_request = with_place({
 ---@return haplua.Result
 function M.on(asked)
   options.check("maintenance.on", asked, request)
-  return actions.begin(asked, asked.attended and { pid = require("haplua.process").pid() } or nil)
+  local how = asked.attended and { pid = require("haplua.process").pid() } or nil
+  if asked.servers then
+    return require("haplua.apply.server_actions").begin(asked, how)
+  end
+  return actions.begin(asked, how)
 end
 
 --- End maintenances. Raises `ambiguous`, and changes nothing, where there are several and the options do not say which.
@@ -93,6 +115,9 @@ end
 ---@return haplua.Result
 function M.off(asked)
   options.check("maintenance.off", asked, end_request)
+  if asked.servers or are_of_servers(asked, asked.ids) then
+    return require("haplua.apply.server_actions").off(asked)
+  end
   return actions.off(asked, asked)
 end
 
@@ -101,6 +126,9 @@ end
 ---@return haplua.Result
 function M.change(asked)
   options.check("maintenance.change", asked, change_request)
+  if are_of_servers(asked, { asked.id }) then
+    return require("haplua.apply.server_actions").change(asked)
+  end
   return actions.change(asked, { ids = { asked.id } }, asked.open_end)
 end
 
@@ -112,6 +140,9 @@ end
 ---@return ...  what fn returns
 function M.during(asked, fn, done)
   options.check("maintenance.during", asked, request)
+  if asked.servers then
+    options.misuse("maintenance.during", "no option 'servers': server.hold() holds one while a block runs")
+  end
   options.argument("maintenance.during", "fn", fn, "function")
   if done ~= nil then
     options.argument("maintenance.during", "done", done, "function")
@@ -120,10 +151,13 @@ function M.during(asked, fn, done)
 end
 
 --- The maintenances of a switch, what HAProxy holds, and where the two disagree.
----@param asked haplua.Place
+---@param asked haplua.Place  with `servers`: of these servers alone
 ---@return haplua.Status
 function M.status(asked)
-  options.check("maintenance.status", asked, place)
+  options.check("maintenance.status", asked, status_request)
+  if asked.servers then
+    return require("haplua.apply.status").of_servers(require("haplua.apply.servers").open(asked, true), asked.servers)
+  end
   return require("haplua.apply.status").status(require("haplua.apply.context").open(asked, true))
 end
 

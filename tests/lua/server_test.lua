@@ -104,17 +104,32 @@ describe("a change of a server", function()
     assert.same({}, sent)
   end)
 
+  --- Have `batch` answer what haplua.server asks, and set row.admin.
+  local function answer_batches()
+    local bits = { ready = 0, maint = 1, drain = 8 }
+    function Target:batch(commands)
+      if commands[1][1] == "set" then
+        row.admin = commands[1][5]
+        return {}
+      end
+      return { "Pid: 1\nUptime_sec: 5\nVersion: 2.6.12\n", ([[
+1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight
+3 app 1 a1 192.0.2.1 2 %d 7 10
+3 app 2 a2 192.0.2.2 2 0 7 10
+]]):format(bits[row.admin]) }
+    end
+  end
+
   it("waits for those that wait for the server, too", function()
     local idle = 0
     function Target:stat()
       idle = idle + 1
       return { { svname = "a1", scur = idle == 1 and 1 or 0, qcur = idle == 2 and 1 or 0 } }
     end
-    function Target:batch(commands)
-      row.admin = commands[1][5]
-    end
+    answer_batches()
     do
-      local held <close> = server.hold("app/a1")
+      local held <close> = server.hold("app/a1", { journal = "none" })
       held:drain(60)
       assert.same({ 3, "drain" }, { idle, row.admin })
       held:keep()
@@ -127,10 +142,8 @@ describe("a change of a server", function()
       row.admin = "ready" -- as a reload does
       return { { svname = "a1", scur = 0 } }
     end
-    function Target:batch(commands)
-      row.admin = commands[1][5]
-    end
-    local held = server.hold("app/a1")
+    answer_batches()
+    local held = server.hold("app/a1", { journal = "none" })
     local ok, problem = pcall(held.drain, held, 60)
     assert.is_false(ok)
     assert.equal("refused", problem.kind)
@@ -138,7 +151,7 @@ describe("a change of a server", function()
   end)
 
   it("of a held one is checked before anything is sent", function()
-    local held = server.hold("app/a1")
+    local held = server.hold("app/a1", { journal = "none" })
     for text, call in pairs({
       ["server.hold: name must be a text such as 'backend/server', not a string ('a1')"] = function() server.hold("a1") end,
       ["server.hold: name must be a text such as 'backend/server', not nil"] = function() server.hold() end,

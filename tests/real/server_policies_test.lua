@@ -87,8 +87,8 @@ describe("a server taken out of service", function()
     return table.concat(admin, " ")
   end
 
-  local function set(server, state)
-    s.target:server_set({ server = server, state = state })
+  local function set(server, state, weight)
+    s.target:server_set({ server = server, state = state, weight = weight })
   end
 
   --- A request to pool/a1 that is answered when slow.let_go() is called: local slow <close> = slow_request()
@@ -222,6 +222,41 @@ describe("a server taken out of service", function()
       assert.equal("maint maint drain", states())
     end)
 
+    it("leaves a maintenance that --undo ends", function()
+      s.journal = s.dir .. "/drain.db"
+      local _ <close> = setmetatable({}, { __close = function() s.journal = nil end })
+      set("pool/a1", "ready", 37)
+      assert.equal(0, drain("pool/a1", "--reason", "new kernel").status)
+      assert.equal("maint ready ready", states())
+      local shown = s:maint("status").out
+      assert.matches("m1  pool/a1 maint  .*  drain  +new kernel", shown)
+      assert.not_matches("but", shown)
+      local ran = drain("pool/a1", "--undo")
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      assert.matches("^pool/a1 is ready\n  ended: m1", ran.out)
+      assert.same({ "ready ready ready", 37 }, { states(), s.target:servers("pool")[1].srv_uweight })
+      ran = drain("pool/a1", "--undo")
+      assert.equal(1, ran.status)
+      assert.matches("no maintenance of pool/a1 is known", ran.err, 1, true)
+      set("pool/a1", nil, 1)
+    end)
+
+    it("leaves the server drained, and says so, when it is killed", function()
+      s.journal = s.dir .. "/killed.db"
+      local _ <close> = setmetatable({}, { __close = function() s.journal = nil end })
+      do
+        local slow <close> = slow_request()
+        local r = begin_drain("--journal", s.journal)
+        r:signal("KILL")
+        r:wait()
+        assert.matches("a1\n$", slow.let_go())
+      end
+      assert.equal("drain ready ready", states())
+      assert.matches("but the process %d+ that would end m1 is gone\n +maint off m1 ends it", s:maint("status").out)
+      assert.equal(0, s:maint("off", "m1").status)
+      assert.equal("ready ready ready", states())
+    end)
+
     it("changes nothing for a name that there is not", function()
       for name, text in pairs({
         ["pool/a9"] = "pool/a9 does not exist", ["nope/a1"] = "refused",
@@ -278,6 +313,7 @@ describe("a server taken out of service", function()
         out[#out + 1] = ("%s: drain\n%s: idle, and drained until the command has done its work\n%s: up\n"):format(
           name, name, name)
       end
+      out[#out + 1] = "pool: 3 of 3 servers done: a1 a2 a3\n"
       assert.equal(table.concat(out), ran.out)
     end)
 
@@ -378,6 +414,67 @@ describe("a server taken out of service", function()
       assert.equal(128 + 15, r:wait().status)
       assert.is_false(running.is_alive(pid))
       assert.equal("drain ready ready", states())
+    end)
+
+    it("goes on where it stopped", function()
+      s.journal = s.dir .. "/rolling.db"
+      local _ <close> = setmetatable({}, { __close = function() s.journal = nil end })
+      local ran = s:haplua({ "scripts/rolling.lua", "pool", "--resume", "--", "true" })
+      assert.same({ 1, "" }, { ran.status, ran.out })
+      assert.matches("pool has had no rolling", ran.err, 1, true)
+      local command = 'echo "$SERVER" >>"$1"; test "$SERVER" != a2 || test -e "$1.repaired" || exit 9'
+      ran = rolling("pool", command)
+      assert.equal(9, ran.status)
+      assert.matches("\npool: 1 of 3 servers done: a1; stopped at a2; not begun: a3\n$", ran.out)
+      assert.matches("m2  pool/a2 drain .* rolling pool 2", s:maint("status").out)
+      running.content(s.folder.write("notes.repaired", ""))
+      local resumed = { words("pool", command) }
+      table.insert(resumed, 3, "--resume")
+      ran = s:haplua(resumed)
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      assert.matches("\npool: 3 of 3 servers done: a1 a2 a3\n$", ran.out)
+      assert.same({ "a1", "a2", "a2", "a3" }, running.lines(notes))
+      assert.equal("ready ready ready", states())
+      resumed = { words("pool", command) }
+      table.insert(resumed, 3, "--resume")
+      assert.equal("pool: 3 of 3 servers done: a1 a2 a3\n", s:haplua(resumed).out)
+      run({ "rm", s.dir .. "/notes.repaired" })
+    end)
+
+    it("goes on after a kill", function()
+      s.journal = s.dir .. "/rollingkill.db"
+      local _ <close> = setmetatable({}, { __close = function() s.journal = nil end })
+      local r = running.start(s, "-s", s.socket, "scripts/rolling.lua", "pool", "--settle", "0.1", "--journal", s.journal,
+        "--", "sh", "-c", 'echo "$SERVER" >>"$1"; test "$SERVER" != a2 || exec sleep 3600', "sh", notes)
+      eventually("the command runs", function()
+        return running.lines(notes)[2]
+      end)
+      r:signal("KILL")
+      r:wait()
+      assert.equal("ready drain ready", states())
+      local ran = s:haplua({ "scripts/rolling.lua", "pool", "--settle", "0.1", "--resume", "--", "sh", "-c",
+        'echo "$SERVER" >>"$1"', "sh", notes })
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      assert.same({ "a1", "a2", "a2", "a3" }, running.lines(notes))
+      assert.equal("ready ready ready", states())
+    end)
+
+    it("works on the servers that it is to work on", function()
+      local ran = s:haplua({ "scripts/rolling.lua", "pool", "--settle", "0.1", "--only-servers", "a3,a1", "--", "sh", "-c",
+        'echo "$SERVER" >>"$1"', "sh", notes })
+      assert.equal(0, ran.status)
+      assert.same({ "a1", "a3" }, running.lines(notes))
+      assert.matches("\npool: 2 of 2 servers done: a1 a3\n$", ran.out)
+      ran = s:haplua({ "scripts/rolling.lua", "pool", "--only-servers", "a1,a9", "--", "touch", notes })
+      assert.equal(1, ran.status)
+      assert.matches("pool/a9 does not exist", ran.err, 1, true)
+    end)
+
+    it("takes the last server where it is forced", function()
+      local ran = s:haplua({ "scripts/rolling.lua", "single", "--settle", "0.1", "--force", "--", "touch", notes })
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      assert.equal("ready", states("single"))
+      assert.is_truthy(io.open(notes))
     end)
 
     it("refuses a backend of one server, and one that there is not", function()

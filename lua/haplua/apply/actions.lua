@@ -150,6 +150,8 @@ local function say_which(list, call)
       call == "off" and "ids, a scope (--path, --host, patterns), --mine, or --all" or "the id"))
 end
 
+M.check_reason, M.check_times, M.say_which = check_reason, check_times, say_which
+
 --- Those of `list` that have a number.
 local function by_id(c, list, ids)
   local found = {}

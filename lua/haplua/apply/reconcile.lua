@@ -103,6 +103,7 @@ end
 ---@field lines string[]?  what was done; nil: nothing was to be done
 ---@field seen string  the fingerprint of the lists that were judged
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart
+---@field idle boolean?  HAProxy need not be looked at until the store has something else
 
 --- Do what time, a hand, a reload or a killed process have left to be done on a switch.
 ---@param c haplua.Context

@@ -34,6 +34,7 @@ local M = {}
 ---@field version string  HAProxy's
 ---@field maintenances haplua.Maintenance[]  in force, or past their end and not yet ended
 ---@field planned haplua.Maintenance[]
+---@field servers {server: string, state: string?, before: string, weight: integer}[]?  those that have maintenances
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
 ---@field no_journal string?  why the journal could not be read
@@ -176,8 +177,9 @@ end
 
 function Status.__tostring(status)
   local text = #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
-  text = text .. ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
-    enumerate(status.patterns))
+  text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
+    enumerate(status.patterns)) or status.servers and "" or "no server is under maintenance")
+  text = (text .. require("haplua.apply.server_result").lines(status.servers)):gsub("\n\n", "\n")
   local told = status.told
   if told and told.since then
     text = text .. results.line("since %s (%s), as visitors see it", moment.text(told.since),
@@ -239,6 +241,9 @@ end
 ---@param result haplua.Result
 ---@return table
 function M.portable_result(result)
+  if result.servers then
+    return require("haplua.apply.server_result").portable(result, M.portable_entry)
+  end
   return {
     target = result.target, switch = result.switch, acl = result.acl, on = #result.patterns > 0,
     patterns = result.patterns, added = result.added, removed = result.removed, confirmed = result.confirmed,
@@ -257,7 +262,7 @@ function M.status(c)
     local list = m.begins > look.now and planned or there
     list[#list + 1] = not m.ended and m or nil
   end
-  return setmetatable({
+  local status = setmetatable({
     target = tostring(c.target),
     switch = c.switch.name,
     acl = c.switch.acl,
@@ -273,6 +278,20 @@ function M.status(c)
     disagreements = M.disagreements(c, look),
     no_journal = c.no_journal,
   }, Status)
+  require("haplua.apply.server_result").add_to(c, status)
+  return status
+end
+
+--- The state of servers that have maintenances, without that of a switch.
+---@param c haplua.Context
+---@param words string[]  "app/a1", or "app/" for each of app
+---@return haplua.Status
+function M.of_servers(c, words)
+  local status = setmetatable({
+    target = tostring(c.target), maintenances = {}, planned = {}, disagreements = {}, no_journal = c.no_journal,
+  }, Status)
+  require("haplua.apply.server_result").add_to(c, status, words)
+  return status
 end
 
 --- A change as a line of `maint log`.

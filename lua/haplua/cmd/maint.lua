@@ -19,6 +19,10 @@ local until_ = { "--until", value = "TIME", convert = converter("instant"),
 local for_ = { "--for", value = "DURATION", convert = converter("duration"), help = "its end: in 30m, 1h30m, 2d" }
 local yes = { "--yes", help = "do not ask before somebody else's maintenance is ended" }
 
+local server = { "--server", value = "BACKEND/SERVER", repeats = true,
+  help = "in place of a part of the site: this server; app/ is each server of app" }
+local drain = { "--drain", help = "of a server: no new sessions, in place of no sessions" }
+
 local spec = {
   name = "maint",
   help = "Send a site, or parts of it, to its maintenance page.",
@@ -27,24 +31,46 @@ local spec = {
     { "on", args = "pattern", options = options.join(options.scope, {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
       { "--start-keep", help = "start the service that begins and ends it, where none runs" },
-      { "--replace", help = "end all other maintenances in the same step" }, yes, options.json }),
+      { "--replace", help = "end all other maintenances in the same step" }, yes, server, drain,
+      { "--force", help = "also the last server of a backend that takes requests" }, options.json }),
       help = "Begin a maintenance: of the scope given, or of the whole site." },
     { "off", args = "which", options = options.join(options.found_by, {
-      { "--mine", help = "those that I have begun" }, { "--all", help = "all" }, yes, options.json }),
+      { "--mine", help = "those that I have begun" }, { "--all", help = "all" }, yes, server, options.json }),
       help = "End a maintenance: the only one, those of the ids (m12) given, or those of just this scope." },
     { "change", args = "which", options = options.join(options.scope, { from, until_, for_,
-      { "--no-end", help = "it shall last until somebody ends it" }, yes, options.json }),
+      { "--no-end", help = "it shall last until somebody ends it" }, yes, drain, options.json }),
       help = "Change a maintenance (m12, or the only one) in one step: what the options name." },
-    { "status", options = { options.json, { "--planned", help = "show those that are to come, too" } },
+    { "status", options = { options.json, server, { "--planned", help = "show those that are to come, too" } },
       help = "Show the maintenances, what HAProxy holds, and what does not fit." },
     { "during", args = "pattern", options = options.scope, after = "words",
       help = "Keep a maintenance in force while a command runs, and return its exit status." },
-    { "log", options = { options.json, { "--last", value = "N", default = "20", convert = cli.count,
+    { "log", options = { options.json, server, { "--last", value = "N", default = "20", convert = cli.count,
       help = "so many changes (20)" } },
       help = "Show who changed what, when and why." },
     { "doctor", options = { options.json }, help = "Check the set-up and say what to fix." },
   },
 }
+
+--- Say what is wrong with options about servers.
+local function check_server(args)
+  local scope = args.acl or args.switch
+  for _, list in ipairs({ args.path or {}, args.host or {}, args.bypass or {}, args.pattern or args.which or {} }) do
+    scope = scope or list[1]
+  end
+  args.server = args.server and args.server[1] and args.server or nil
+  for _, name in ipairs(args.server or {}) do
+    if not name:find("^[^/%c]+/[^/%c]*$") then
+      return ("'%s' is not BACKEND/SERVER"):format(name)
+    end
+  end
+  if args.server and scope then
+    return "--server, and another scope or switch: which?"
+  elseif args.server and args.wait then
+    return "--server and --wait: a maintenance of a server is ended by scripts/keep.lua, or maint off"
+  elseif not args.server and args.command == "on" and (args.drain or args.force) then
+    return "--drain and --force need --server"
+  end
+end
 
 function spec.check(args)
   if args["until"] and args["for"] then
@@ -60,13 +86,14 @@ function spec.check(args)
   elseif args.which and #args.which > 0 and (args.mine or args.all) then
     return "ids or patterns, and --mine or --all: which?"
   end
-  return options.check(args)
+  return check_server(args) or options.check(args)
 end
 
 ---@return haplua.Request
 local function request_of(args)
   local request = options.request(args)
   request.begins = args.from
+  request.servers, request.drain, request.force = args.server, args.drain, args.force
   request.ends = args["until"] or args["for"] and (args.from or require("haplua.task").time()) + args["for"]
   return request
 end
@@ -93,6 +120,15 @@ end
 
 local PLACE <const> = { "switch", "acl", "config", "journal", "file" }
 
+--- The place of a request. For servers, and for ids, no switch need be meant.
+local function place_of(request)
+  local place = only(request, PLACE)
+  if request.servers or request.ids and not place.switch then
+    place.acl = "servers"
+  end
+  return place
+end
+
 --- On a terminal, ask before maintenances of other people are ended or changed.
 ---@param wanted fun(m: haplua.Maintenance): boolean
 ---@return boolean go_on
@@ -101,11 +137,11 @@ local function confirm(args, request, wanted)
   if args.yes or not (terminal.is_terminal(0) and terminal.is_terminal(2)) then
     return true
   end
-  local c = require("haplua.apply.context").open(only(request, PLACE), true)
+  local c = require("haplua.apply.context").open(place_of(request), true)
   local entity = require("haplua.plan.maintenance")
   local others = {}
-  for _, m in ipairs(c.store:current(c.name, c.switch.acl)) do
-    if wanted(m) and not entity.is_of(m, c.person) then
+  for _, m in ipairs(c.store:current(c.name)) do
+    if wanted(m, c.switch.acl) and not entity.is_of(m, c.person) then
       others[#others + 1] = "  " .. require("haplua.apply.result").summary(m)
     end
   end
@@ -122,38 +158,38 @@ local function show(args, print, result)
   print(args.json and require("haplua.json").encode(require("haplua.apply.status").portable_result(result)) or result)
 end
 
--- Each command: its arguments, the request, and where its lines go. Returns the exit status.
-local commands = {}
-
-function commands.on(args, request, print)
-  request.replace = args.replace
-  local function all()
-    return true
-  end
-  if args.replace and not confirm(args, request, all) then
-    return 1
-  elseif args.wait then
-    return require("haplua.cmd.wait")(request, print)
-  elseif (request.ends or request.begins) and not require("haproxy").dry_run() then
-    require("haplua.cmd.start_keep")(only(request, PLACE), args.start_keep)
-  end
-  show(args, print, maintenance.on(request))
-end
-
---- Does `off` or `change` mean this maintenance? Of those found by a scope, haplua asks about each.
+--- Does a request mean this maintenance? Of those found by a scope, haplua asks about each.
 local function is_meant(request)
-  return function(m)
-    local meant = not request.ids
+  return function(m, acl)
+    local meant = not request.ids and not request.servers and m.acl == acl
     for _, id in ipairs(request.ids or {}) do
       meant = meant or m.id == id
+    end
+    for _, name in ipairs(request.servers or {}) do
+      meant = meant or m.scope.server ~= nil and (m.scope.server == name or name == m.scope.server:match("^[^/]*/"))
     end
     return meant
   end
 end
 
+-- Each command: its arguments, the request, and where its lines go. Returns the exit status.
+local commands = {}
+
+function commands.on(args, request, print)
+  request.replace = args.replace
+  if args.replace and not confirm(args, request, is_meant(request)) then
+    return 1
+  elseif args.wait then
+    return require("haplua.cmd.wait")(request, print)
+  elseif (request.ends or request.begins) and not require("haproxy").dry_run() then
+    require("haplua.cmd.start_keep")(place_of(request), args.start_keep)
+  end
+  show(args, print, maintenance.on(request))
+end
+
 function commands.off(args, request, print)
   read_which(args, request)
-  request = only(request, { "ids", "patterns", "paths", "hosts", table.unpack(PLACE) })
+  request = only(request, { "ids", "patterns", "paths", "hosts", "servers", table.unpack(PLACE) })
   request.mine, request.all = args.mine, args.all
   if not args.mine and not confirm(args, request, is_meant(request)) then
     return 1
@@ -171,7 +207,7 @@ function commands.change(args, request, print)
 end
 
 function commands.status(args, request, print)
-  local status = maintenance.status(only(request, PLACE))
+  local status = maintenance.status(only(request, { "servers", table.unpack(PLACE) }))
   local module = require("haplua.apply.status")
   if args.json then
     print(require("haplua.json").encode(module.portable(status)))
@@ -200,7 +236,8 @@ function commands.log(args, request, print)
   if not c.journal then
     require("haplua.error").raise("journal", c.no_journal or "there is no journal", "the first `maint on` begins one")
   end
-  local all = c.store:log(c.name, (args.acl or args.switch) and c.switch.acl, args.last)
+  local all = c.store:log(c.name, args.server and require("haplua.plan.servers").object(args.server[1])
+    or (args.acl or args.switch) and c.switch.acl, args.last)
   if args.json then
     for i, entry in ipairs(all) do
       all[i] = status.portable_entry(entry)

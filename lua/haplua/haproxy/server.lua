@@ -28,6 +28,22 @@ M.options = {
   end),
 }
 
+--- The requests whose replies fingerprint() reads.
+M.shows = { { "show", "info" }, { "show", "servers", "state" } }
+
+--- The state and weight of every server, and HAProxy's process, as one text. Replies of a moment later differ in it only
+-- where one of these does.
+---@param texts string[]  the replies to `shows`
+---@return string
+function M.fingerprint(texts)
+  local found = { texts[1]:match("%f[%C]Pid: %d+") }
+  -- be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight
+  for line in texts[2]:gmatch("\n(%d+ %S+ %d+ %S+ %S+ %d+ %d+ %d+ %d+)") do
+    found[#found + 1] = line:gsub(" %S+ %d+( %d+ %d+ %d+)$", "%1")
+  end
+  return table.concat(found, "\n")
+end
+
 --- A server's row of `show servers state`; nil where the backend has none of this name.
 local function server_row(target, backend, name)
   for _, row in ipairs(target:servers(backend)) do

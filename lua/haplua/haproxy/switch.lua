@@ -72,8 +72,11 @@ local function when_asked()
   return id and ("%s %d"):format(id, task.now() // 1)
 end
 
---- The commands that show a switch's lists: the ACL first, the map last.
+--- The commands that show a switch's lists: the ACL first, the map last. `servers` stands for all servers.
 local function shows(switch)
+  if switch.servers then
+    return require("haplua.haproxy.server").shows
+  end
   local commands = { { "show", "acl", switch.acl } }
   if switch.bypass then
     commands[#commands + 1] = { "show", "acl", switch.bypass }
@@ -86,6 +89,21 @@ end
 
 local function joined(texts)
   return table.concat(texts, "\0")
+end
+
+--- The fields of `show info` that tell one process from another.
+---@param text string  its reply
+---@return {worker: integer, started: integer, asked: string?, uptime: integer, version: string}
+function M.process(text)
+  local info = "\n" .. text
+  local uptime, started = tonumber(field(info, "Uptime_sec")) or 0, tonumber(field(info, "Start_time_sec"))
+  return {
+    worker = math.tointeger(tonumber(field(info, "Pid"))) or 0,
+    started = started or math.floor(task.time()) - uptime,
+    asked = not started and when_asked() or nil,
+    uptime = uptime,
+    version = field(info, "Version") or "?",
+  }
 end
 
 --- The texts of the lists of several switches, in one request. The text of a switch is the same until a list changes or
@@ -102,7 +120,8 @@ function M.fingerprints(target, switches)
   end
   local texts, found, first = target:batch(commands), {}, 1
   for i, count in ipairs(counts) do
-    found[i] = joined(table.move(texts, first, first + count - 1, 1, {}))
+    local own = table.move(texts, first, first + count - 1, 1, {})
+    found[i] = switches[i].servers and require("haplua.haproxy.server").fingerprint(own) or joined(own)
     first = first + count
   end
   return found
@@ -116,13 +135,12 @@ function M.look(target, switch)
   local lists = shows(switch)
   local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
   local texts = target:batch(table.move(lists, 2, #lists, 5, commands))
-  local info, all = "\n" .. texts[1], reply.lists(texts[2])
+  local process, all = M.process(texts[1]), reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
   if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
-  local uptime, started = tonumber(field(info, "Uptime_sec")) or 0, tonumber(field(info, "Start_time_sec"))
   local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
   return {
     seen = joined({ texts[3], table.unpack(texts, 5) }),
@@ -133,11 +151,11 @@ function M.look(target, switch)
     bypass = bypass,
     passing = passing and (reply.entries(passing)),
     info = switch.info and entries_of_map(texts[#texts]),
-    worker = math.tointeger(tonumber(field(info, "Pid"))) or 0,
-    started = started or math.floor(task.time()) - uptime,
-    asked = not started and when_asked() or nil,
-    uptime = uptime,
-    version = field(info, "Version") or "?",
+    worker = process.worker,
+    started = process.started,
+    asked = process.asked,
+    uptime = process.uptime,
+    version = process.version,
   }
 end
 

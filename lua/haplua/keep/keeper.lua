@@ -30,7 +30,8 @@ local LONGEST = 86400
 ---@field c haplua.Context
 ---@field seen string?  fingerprint of the lists when nothing was to be done; nil: look closely
 ---@field complaint string?  the error that was reported last
----@field touched integer?  the store's number at the last look
+---@field touched table<string, integer>  the store's numbers at the last look
+---@field idle boolean?  HAProxy is not looked at until the store has something else
 ---@field on boolean  a maintenance is in force
 ---@field due number  when to look closely, whatever the lists hold
 
@@ -87,7 +88,7 @@ end
 ---@return haplua.KeptSwitch
 function Keeper:know(request)
   local c = context.of_switch(self.c, self.found, request)
-  local kept = self.switches[c.switch.acl] or { due = -math.huge, on = false }
+  local kept = self.switches[c.switch.acl] or { due = -math.huge, on = false, touched = {} }
   kept.c = c
   self.switches[c.switch.acl] = kept
   return kept
@@ -100,9 +101,12 @@ function Keeper:read_store()
     return
   end
   for acl, touched in pairs(self.c.store:touched(self.c.name)) do
-    local kept = self:know({ acl = acl, file = self.request.file })
-    if kept.touched ~= touched then
-      kept.touched, kept.seen = touched, nil
+    -- one pseudo switch stands for all servers
+    local is_server = acl:find("^server ") ~= nil
+    local kept = self:know({ acl = is_server and "servers" or acl, file = self.request.file })
+    kept.c.switch.servers = is_server or nil
+    if kept.touched[acl] ~= touched then
+      kept.touched[acl], kept.seen = touched, nil
     end
   end
   self.written = version
@@ -110,7 +114,8 @@ end
 
 --- When time is to change something.
 local function set_due(kept)
-  local all, now = kept.c.store:current(kept.c.name, kept.c.switch.acl), task.time()
+  local c, now = kept.c, task.time()
+  local all = c.switch.servers and require("haplua.apply.servers").current(c) or c.store:current(c.name, c.switch.acl)
   kept.due = maintenance.next_instant(all, now)
   kept.on = #maintenance.in_force(all, now) > 0
 end
@@ -119,12 +124,12 @@ end
 ---@return boolean acted  something was changed
 function Keeper:look_closely(kept)
   -- required here: a window that waits needs none of it
-  local found = require("haplua.apply.reconcile").reconcile(kept.c)
+  local found = require(kept.c.switch.servers and "haplua.apply.server_actions" or "haplua.apply.reconcile").reconcile(kept.c)
   for _, line in ipairs(found.lines or {}) do
     self:say("%s", line)
   end
   -- the state that was judged, and not a later one: a reload or a hand in between would go unnoticed
-  kept.seen = not found.lines and found.seen or nil
+  kept.seen, kept.idle = not found.lines and found.seen or nil, found.idle
   set_due(kept)
   local untold = found.untold[1]
   self:complain(kept, untold and ("%s is not closed: %s"):format(maintenance.name(untold.of), tostring(untold.problem)) or nil)
@@ -144,7 +149,7 @@ function Keeper:changed()
     local kept = self.switches[acl]
     if not kept.seen or kept.due <= task.time() then
       close[#close + 1] = kept
-    elseif self.guards then
+    elseif self.guards and not kept.idle then
       others[#others + 1], switches[#switches + 1] = kept, kept.c.switch
     end
   end

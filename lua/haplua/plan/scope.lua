@@ -13,6 +13,8 @@ local M = {}
 ---@field patterns string[]?  in the ACL's own match method
 ---@field paths string[]?  prefixes: "/shop" is /shop, /shop/cart and /shopping
 ---@field hosts string[]?  names; with paths: these paths of these hosts
+---@field server string?  "backend/server", in place of these three
+---@field state "drain"|"maint"|nil  of a server
 
 -- The kind of value that a fetch gives. `base` is the host and the path.
 local kinds = {
@@ -155,6 +157,9 @@ end
 ---@param scope haplua.Scope
 ---@return string
 function M.text(scope)
+  if scope.server then
+    return errors.visible(scope.server .. " " .. scope.state)
+  end
   local words = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
   local hosts, paths = scope.hosts or {}, scope.paths or {}
   for _, host in ipairs(#hosts > 0 and hosts or paths[1] and { "" } or {}) do

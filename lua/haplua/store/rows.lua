@@ -72,6 +72,8 @@ function M.maintenances(rows)
     }
     row.patterns, row.paths, row.hosts = nil, nil, nil
     row.bypass = row.bypass and split(row.bypass)
+    local server = row.acl:match("^server (.+)$")
+    row.scope = server and { server = server, state = row.scope.patterns[1] } or row.scope
   end
   return rows
 end
@@ -83,7 +85,7 @@ function M.columns(field, value)
     local function text(name)
       return M.lines(value[name]) or false
     end
-    return { patterns = text("patterns"), paths = text("paths"), hosts = text("hosts") }
+    return { patterns = value.state or text("patterns"), paths = text("paths"), hosts = text("hosts") }
   elseif field == "bypass" and value then
     return { bypass = table.concat(value, "\n") }
   end

@@ -1,0 +1,190 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What a change of servers came to, what their maintenances are, and how both print.
+
+local haproxy = require("haproxy")
+local is_abandoned = require("haplua.apply.during").is_abandoned
+local maintenance = require("haplua.plan.maintenance")
+local moment = require("haplua.time.instant")
+local plans = require("haplua.plan.servers")
+local results = require("haplua.apply.result")
+local servers = require("haplua.apply.servers")
+local time = require("haplua.task").time
+
+local M = {}
+
+---@class haplua.ServerOutcome
+---@field server string
+---@field state haplua.ServerState  now
+---@field before haplua.ServerState  what it goes back to
+---@field changed boolean  HAProxy was changed
+---@field about haplua.Maintenance?
+---@field refreshed boolean?
+---@field ended haplua.Maintenance[]?
+---@field in_force haplua.Maintenance[]
+---@field by_hand haplua.ServerState?  what somebody has set it to meanwhile
+
+---@class haplua.ServerResult
+---@field target string
+---@field servers haplua.ServerOutcome[]
+local Result = {}
+
+--- The first line on a server.
+local function headline(one)
+  local about = one.about
+  local name = about and (about.id or 0) > 0 and ", as " .. maintenance.name(about) or ""
+  if about and about.begins > time() then
+    return ("%s is planned to be %s, from %s%s"):format(one.server, about.scope.state, moment.text(about.begins), name)
+  elseif not one.changed then
+    return ("%s was %s already%s"):format(one.server, one.state, name)
+  end
+  return ("%s %s %s%s"):format(one.server, haproxy.dry_run() and "would be" or "is", one.state, name)
+end
+
+local function text_of(one)
+  local text = headline(one) .. (one.about and results.why_and_until(one.about) or "")
+  if one.by_hand then
+    text = text .. results.line("somebody has set it to %s by hand, and it is kept so", one.by_hand)
+  end
+  for _, m in ipairs(one.ended or {}) do
+    text = text .. results.line("ended: %s", results.summary(m))
+  end
+  for _, m in ipairs(one.in_force) do
+    if not one.about or m.id ~= one.about.id then
+      text = text .. results.line("%s: %s", one.about and "also in force" or "still in force", results.summary(m))
+    end
+  end
+  return text
+end
+
+function Result.__tostring(result)
+  local lines = {}
+  for i, one in ipairs(result.servers) do
+    lines[i] = text_of(one)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- The result of steps that were carried out.
+---@param c haplua.Context
+---@param steps haplua.ServerStep[]
+---@return haplua.ServerResult
+function M.of(c, steps)
+  local list = {}
+  for i, step in ipairs(steps) do
+    local look, plan = step.look, step.plan
+    local is_kept = look.left[1] and look.latest.outcome and look.same_process and look.row.admin ~= look.left[1]
+      and plan.state == look.row.admin
+    list[i] = {
+      server = look.name, state = plan.state, before = plan.base.admin, changed = step.changed or false,
+      about = step.about, refreshed = step.refreshed, ended = step.ended, in_force = plan.in_force,
+      by_hand = (step.handled or is_kept) and look.row.admin or nil,
+    }
+  end
+  return setmetatable({ target = tostring(c.target), servers = list }, Result)
+end
+
+---@param portable fun(m: haplua.Maintenance): table
+local function each(list, portable)
+  local copies = {}
+  for i, m in ipairs(list or {}) do
+    copies[i] = portable(m)
+  end
+  return copies
+end
+
+--- A result for JSON.
+---@param result haplua.ServerResult
+---@param portable fun(m: haplua.Maintenance): table  a maintenance for JSON
+---@return table
+function M.portable(result, portable)
+  local list = {}
+  for i, one in ipairs(result.servers) do
+    list[i] = {
+      server = one.server, state = one.state, before = one.before, changed = one.changed, by_hand = one.by_hand,
+      maintenance = one.about and portable(one.about), refreshed = one.refreshed, ended = each(one.ended, portable),
+      in_force = each(one.in_force, portable),
+    }
+  end
+  return { target = result.target, servers = list }
+end
+
+-- Status.
+
+---@param look haplua.ServerLook
+---@param add fun(kind: string, advice: string, form: string, ...)
+local function disagree(c, look, plan, edits, add)
+  local off = "maint off --server " .. look.name
+  local latest = look.latest
+  if look.gone then
+    add("gone", off, "HAProxy has no server %s", look.name)
+  elseif latest and not latest.outcome and not c.store:locked(c.name, plans.object(look.name)) then
+    add("broken off", off .. " or maint on, or scripts/keep.lua, brings it together again",
+      "'%s' of %s by %s at %s (process %d) was broken off: it may have been carried out in part", latest.action, look.name,
+      maintenance.who(latest), moment.text(latest.time), latest.pid)
+  elseif #edits > 0 then
+    add("by hand", "scripts/keep.lua, maint on or maint off keeps it so", "%s should be %s: somebody has set it to %s",
+      look.name, look.left[1], look.row.admin)
+  elseif plan.state ~= look.row.admin then
+    add(look.same_process and "due" or "forgotten", "maint on puts it back; scripts/keep.lua does so by itself",
+      "%s should be %s, and is %s", look.name, plan.state, look.row.admin)
+  end
+  for _, m in ipairs(look.current) do
+    if m.ends and m.ends <= look.now then
+      add("expired", "maint off ends it; scripts/keep.lua would have", "%s should have ended at %s", maintenance.name(m),
+        moment.text(m.ends))
+    elseif is_abandoned(m, c.person) then
+      add("abandoned", ("maint off %s ends it"):format(maintenance.name(m)), "the process %d that would end %s is gone",
+        m.pid, maintenance.name(m))
+    end
+  end
+end
+
+--- Add the servers that have maintenances to a status: their maintenances, their states, and what does not fit.
+---@param c haplua.Context
+---@param status haplua.Status
+---@param words string[]?  only these servers, as servers.names() takes them
+function M.add_to(c, status, words)
+  local list = servers.current(c)
+  if #list == 0 and not words then
+    return
+  end
+  local all, there, only = servers.read(c), {}, {}
+  for _, name in ipairs(words and servers.names(c, all, words) or {}) do
+    only[name] = true
+  end
+  for i = #list, 1, -1 do
+    if words and not only[list[i].scope.server] then
+      table.remove(list, i)
+    end
+  end
+  status.servers = #list > 0 and {} or nil
+  for _, m in ipairs(list) do
+    local name = m.scope.server
+    local look = servers.look(c, all, name)
+    if not there[name] then
+      local edits = plans.edits_by_hand(look)
+      local plan = plans.plan(look, edits, edits)
+      there[name] = true
+      table.insert(status.servers, { server = name, state = not look.gone and look.row.admin or nil,
+        before = plan.base.admin, weight = plan.base.weight })
+      disagree(c, look, plan, edits, function(kind, advice, form, ...)
+        table.insert(status.disagreements, { kind = kind, text = form:format(...), advice = advice })
+      end)
+    end
+    table.insert(m.begins > look.now and status.planned or status.maintenances, m)
+  end
+end
+
+--- Lines on the servers of a status.
+---@param list {server: string, state: string?, before: string}[]?
+---@return string
+function M.lines(list)
+  local text = ""
+  for _, one in ipairs(list or {}) do
+    text = text .. ("\n%s is %s (before: %s)"):format(one.server, one.state or "gone", one.before)
+  end
+  return text
+end
+
+return M

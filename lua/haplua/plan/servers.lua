@@ -1,0 +1,179 @@
+-- SPDX-License-Identifier: MIT
+--
+--- Maintenances of servers: what state a server shall have.
+-- A server is an object of the store, as an ACL is: where a switch has "#9999", it has "server app/a1". The scope of its
+-- maintenance is a server and a state: "maint" or "drain". In a change of it, `patterns` is the state that haplua gave the
+-- server (none: no maintenance holds it), and `ours` is what it goes back to: its state and weights before the first of
+-- the maintenances that hold it. While the change is under way, the states follow that the server may have been left in.
+
+local maintenance = require("haplua.plan.maintenance")
+
+local M = {}
+
+---@alias haplua.ServerState "ready"|"drain"|"maint"
+
+---@class haplua.Base  what a server was before haplua held it
+---@field admin haplua.ServerState
+---@field weight integer
+---@field initial integer  the weight of HAProxy's configuration
+
+---@class haplua.ServerLook  what HAProxy and the store say of a server
+---@field name string  "backend/server"
+---@field now number
+---@field row haplua.Base  what HAProxy has now
+---@field current haplua.Maintenance[]  not ended
+---@field latest haplua.Change?
+---@field left string[]  from left(): the states in which haplua may have left it
+---@field same_process boolean  HAProxy's process is that of the latest change
+---@field by_hand "keep"|"undo"
+---@field entity fun(fields: table): haplua.Maintenance
+
+---@class haplua.ServerPlan
+---@field state haplua.ServerState
+---@field weight integer?  nil: it stays as it is
+---@field base haplua.Base
+---@field in_force haplua.Maintenance[]
+---@field patterns string[]  these three are for the store
+---@field ours string[]
+---@field settled string[]
+
+local PREFIX <const> = "server "
+
+local rank <const> = { ready = 0, drain = 1, maint = 2 }
+
+--- The object of a server.
+---@param name string  "backend/server"
+---@return string
+function M.object(name)
+  return PREFIX .. name
+end
+
+--- The server of an object; nil: it is an ACL.
+---@param object string
+---@return string?
+function M.name(object)
+  return object:sub(1, #PREFIX) == PREFIX and object:sub(#PREFIX + 1) or nil
+end
+
+---@param name string
+---@param state "drain"|"maint"
+---@return haplua.Scope
+function M.scope(name, state)
+  return { server = name, state = state }
+end
+
+--- The states in which haplua may have left a server: one, or several where it is not known how far changes came.
+---@param latest haplua.Change?
+---@return haplua.ServerState[]
+function M.left(latest)
+  local left = { latest and latest.patterns[1] }
+  if latest and not latest.outcome then
+    table.move(latest.ours or {}, 4, #(latest.ours or {}), #left + 1, left)
+  end
+  return left
+end
+
+--- The strictest of a state and the states of maintenances: "maint" before "drain" before "ready".
+---@param state haplua.ServerState
+---@param in_force haplua.Maintenance[]
+---@return haplua.ServerState
+function M.strictest(state, in_force)
+  for _, m in ipairs(in_force) do
+    state = rank[m.scope.state] > rank[state] and m.scope.state or state
+  end
+  return state
+end
+
+--- Has a hand given the server another state than haplua left? `lower` and `higher` say which way. After a change that
+-- was broken off nobody knows; a new process has lost all states.
+---@param look haplua.ServerLook
+---@return "lower"|"higher"|nil
+local function hand(look)
+  local latest = look.latest
+  if not look.left[1] or not latest or not latest.outcome or look.by_hand == "undo" then
+    return nil
+  end
+  local now, left = rank[look.row.admin], rank[look.left[1]]
+  return now > left and "higher" or now < left and look.same_process and "lower" or nil
+end
+
+--- The edits that make the store say what a hand did. A state that is less strict than that of a maintenance ends it. A
+-- stricter one becomes a maintenance "by hand", where others hold the server.
+---@param look haplua.ServerLook
+---@return haplua.Edit[]
+function M.edits_by_hand(look)
+  local edits, way = {}, hand(look)
+  local in_force = maintenance.in_force(look.current, look.now)
+  if way == "lower" then
+    for _, m in ipairs(in_force) do
+      if rank[m.scope.state] > rank[look.row.admin] then
+        edits[#edits + 1] = maintenance.ending(m, look.now, "by hand", "somebody at HAProxy's socket")
+      end
+    end
+  elseif way == "higher" and #in_force > 0 then
+    edits[1] = { add = look.entity({ scope = M.scope(look.name, look.row.admin), origin = "by hand", begins = look.now }) }
+  end
+  return edits
+end
+
+local function lines_of(base)
+  return { base.admin, tostring(base.weight), tostring(base.initial) }
+end
+
+--- What the server goes back to.
+---@param look haplua.ServerLook
+---@param edits haplua.Edit[]  those of edits_by_hand()
+---@return haplua.Base
+local function base_of(look, edits)
+  local ours, row = look.latest and look.latest.ours or {}, look.row
+  if #ours == 0 then
+    return row
+  end
+  local base = { admin = ours[1], weight = math.tointeger(ours[2]), initial = math.tointeger(ours[3]) }
+  if hand(look) == "lower" then
+    if #maintenance.in_force(maintenance.after(look.current, edits), look.now) == 0 then
+      return row
+    end
+    base.admin = rank[row.admin] < rank[base.admin] and row.admin or base.admin
+  end
+  return base
+end
+
+--- The state that a server shall have after edits. A server that no maintenance holds any more goes back to what it was,
+-- unless somebody has changed it since: then it stays as it is.
+---@param look haplua.ServerLook
+---@param by_hand haplua.Edit[]  from edits_by_hand()
+---@param edits haplua.Edit[]  all, those among them
+---@return haplua.ServerPlan
+function M.plan(look, by_hand, edits)
+  local row, base = look.row, base_of(look, by_hand)
+  local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
+  local plan = { base = base, in_force = in_force, ours = table.move(look.left, 1, #look.left, 4, lines_of(base)) }
+  if #in_force > 0 then
+    plan.state = M.strictest(base.admin, in_force)
+    plan.patterns, plan.settled = { plan.state }, lines_of(base)
+  else
+    plan.state, plan.patterns, plan.settled = row.admin, {}, {}
+    for _, state in ipairs(look.left) do
+      plan.state = state == row.admin and base.admin or plan.state
+    end
+  end
+  -- haplua sets no weight of its own, but a new process has lost one that was set before
+  local is_new = not look.same_process or not look.latest.outcome
+  if is_new and row.weight == row.initial and base.initial == row.initial and base.weight ~= row.weight then
+    plan.weight = base.weight
+  end
+  return plan
+end
+
+--- Is the server as planned, and does the latest change say so?
+---@param look haplua.ServerLook
+---@param plan haplua.ServerPlan
+---@return boolean
+function M.is_in_step(look, plan)
+  local latest = look.latest
+  return plan.state == look.row.admin and not plan.weight and (not latest or latest.outcome ~= nil)
+    and maintenance.same(latest and latest.patterns or {}, plan.patterns)
+end
+
+return M
