@@ -53,6 +53,12 @@ function M.summary(m)
     m.origin == "by hand" and "hand" or maintenance.who(m), m.reason and ": " .. m.reason or ""))
 end
 
+--- Is it a maintenance that only this process knows, since there is no journal? No command can name it, and HAProxy's
+-- list says as much.
+local function is_fleeting(m)
+  return m.id ~= nil and m.id < 0
+end
+
 --- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
 local function details(result)
   local about, text = result.about, ""
@@ -67,10 +73,10 @@ local function details(result)
       table.concat(about.bypass, "  "))
   end
   for _, m in ipairs(result.ended or {}) do
-    text = text .. M.line("ended: %s", M.summary(m))
+    text = text .. (is_fleeting(m) and "" or M.line("ended: %s", M.summary(m)))
   end
   for _, m in ipairs(result.in_force) do
-    if not about or m.id ~= about.id then
+    if not is_fleeting(m) and (not about or m.id ~= about.id) then
       text = text .. M.line("%s: %s", about and "also in force" or "still in force", M.summary(m))
     end
   end

@@ -36,6 +36,7 @@ local M = {}
 ---@field planned haplua.Maintenance[]
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
+---@field journal boolean  the maintenances are in a journal
 ---@field no_journal string?  why the journal could not be read
 local Status = {}
 
@@ -175,7 +176,8 @@ function M.table_of(list)
 end
 
 function Status.__tostring(status)
-  local text = #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
+  -- without a journal, HAProxy's list is all that is known: the next line has it
+  local text = status.journal and #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
   text = text .. ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
     enumerate(status.patterns))
   local told = status.told
@@ -271,6 +273,7 @@ function M.status(c)
     planned = planned,
     told = not look.latest and #state.patterns > 0 and switch.announced(state) or nil,
     disagreements = M.disagreements(c, look),
+    journal = c.journal,
     no_journal = c.no_journal,
   }, Status)
 end
