@@ -111,16 +111,17 @@ function probes.map_replace()
   return way_of(trace, "map")
 end
 
-function probes.fleet()
+function probes.several()
   local other <close> = site.start()
-  local ran = s:haplua({ "-s", other.socket, "scripts/maint.lua", "--switch", "plain", "--no-journal", "on", "^/a" })
-  if ran.status == 0 then
-    assert.same({ "page", "page" }, { s:sees("/a"), other:sees("/a") })
-    return "yes"
+  local function both(...)
+    return s:haplua({ "-s", other.socket, "scripts/maint.lua", "--acl", "#9999", "--no-journal", ... })
   end
-  assert.same({ 1, "application", "application" }, { ran.status, s:sees("/a"), other:sees("/a") })
-  assert.matches("prepare acl", ran.err, 1, true)
-  return "no: refused, nothing changed (`prepare acl` is unknown)"
+  assert.equal(0, both("on", "^/a").status)
+  assert.same({ "page", "page" }, { s:sees("/a"), other:sees("/a") })
+  other.target:acl_clear("#9999")
+  local ran = both("on", "^/b", "(")
+  assert.same({ 1, "application", "application" }, { ran.status, s:sees("/b"), other:sees("/b") })
+  return "yes"
 end
 
 function probes.file()

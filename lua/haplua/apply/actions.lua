@@ -225,7 +225,9 @@ function M.finish(c, id, why)
   return (change.change(c, "off", function(look)
     for _, m in ipairs(look.current) do
       if m.id == id then
-        return { edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m } }
+        return {
+          edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m }, apart = true,
+        }
       end
     end
   end))
