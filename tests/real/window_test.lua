@@ -111,6 +111,7 @@ describe("window run", function()
       assert.equal(0, r:wait().status)
       assert.equal("^/before", list())
       assert.equal("mine", status().maintenances[1].reason)
+      assert.equal(seen, r:out():find("the window [^\n]* is open until ") ~= nil)
       return seen
     end, 3)
   end)

@@ -122,7 +122,8 @@ local function may_go_on(m, now)
     or m.why == "expired" and m.ends and m.ends <= now
 end
 
---- The edit for an occurrence that shall be planned; nil: it is already, or it was ended early.
+--- The edit for an occurrence that shall be planned; nil: it is already, or it was ended early. One that is entered late
+-- begins now: nothing was closed before.
 local function edit_for(self, c, key, one, now, say)
   local ends = one.closes < math.huge and one.closes or nil
   local m = c.store:occurrence(c.name, c.switch.acl, key)
@@ -133,10 +134,10 @@ local function edit_for(self, c, key, one, now, say)
       user = c.person.user, host = c.person.host, login = c.person.login,
       scope = { patterns = request.patterns, paths = request.paths, hosts = request.hosts },
       bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, reason = request.reason,
-      origin = "window " .. table.concat(one.names, ", "), occurrence = key, begins = math.max(one.opens, 0), ends = ends,
+      origin = "window " .. table.concat(one.names, ", "), occurrence = key, begins = math.max(one.opens, now), ends = ends,
     } }
   elseif m.ended and may_go_on(m, now) and (not ends or ends > now) then
-    return { of = m, set = { ended = false, ended_by = false, why = false, ends = ends or false } }
+    return { of = m, set = { ended = false, ended_by = false, why = false, begins = now, ends = ends or false } }
   elseif not m.ended and m.ends ~= ends then
     return { of = m, set = { ends = ends or false } }
   elseif m.ended and one.opens <= now and (not ends or ends > now) then
