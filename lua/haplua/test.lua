@@ -229,7 +229,7 @@ local function words_of(first, ...)
 end
 
 --- Start a script as `haplua SCRIPT ARGUMENT...` does, with globals of its own, on the newest fake HAProxy. It
--- runs while the test waits or lets time pass. start{"scripts/fleet.lua", "on", on = {fake, other}} starts it for
+-- runs while the test waits or lets time pass. start{"scripts/maint.lua", "on", on = {fake, other}} starts it for
 -- several fakes. A script that cannot be started has ended with status 2.
 ---@param script string|table  a path, or a name as on the command line
 ---@param ... string|number

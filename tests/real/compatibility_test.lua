@@ -63,7 +63,7 @@ function probes.maint()
   maint("on", "--path", "/a", "--reason", "tests")
   assert.same({ "page", "application" }, { s:sees("/a"), s:sees("/b") })
   local found = status()
-  assert.same({ true, "tests", {} }, { found.on, found.wanted.reason, found.disagreements })
+  assert.same({ true, "tests", {} }, { found.on, found.maintenances[1].reason, found.disagreements })
   maint("off")
   assert.equal("application", s:sees("/a"))
   local log = json.decode((maint("log", "--json", "--last", "1")))
@@ -84,11 +84,11 @@ end
 function probes.switch()
   maint("on", "--path", "/a", "--bypass", "127.0.0.0/8", "--reason", "tests")
   assert.equal("application", s:sees("/a"))
-  maint("on", "--path", "/a", "--reason", "others")
+  maint("on", "--path", "/a", "--reason", "others") -- the same maintenance: reason and bypass are set anew
   assert.equal("page", s:sees("/a"))
   local _, headers = run({ "curl", "-si", "--noproxy", "*", ("http://127.0.0.1:%d/a"):format(s.port), stdout = "capture" })
   assert.matches("others", headers:lower():match("x%-reason: [^\r]*"), 1, true)
-  local _, trace = maint("on", "--path", "/b", "--reason", "third")
+  local _, trace = maint("on", "--replace", "--path", "/b", "--reason", "third")
   maint("off")
   return way_of(trace, "acl"):find("one step", 1, true) and "yes, each list in one step"
     or "yes, each list entry by entry"
@@ -111,16 +111,17 @@ function probes.map_replace()
   return way_of(trace, "map")
 end
 
-function probes.fleet()
+function probes.several()
   local other <close> = site.start()
-  local ran = s:haplua({ "-s", other.socket, "scripts/fleet.lua", "on", "^/a" })
-  if ran.status == 0 then
-    assert.same({ "page", "page" }, { s:sees("/a"), other:sees("/a") })
-    return "yes"
+  local function both(...)
+    return s:haplua({ "-s", other.socket, "scripts/maint.lua", "--acl", "#9999", "--no-journal", ... })
   end
-  assert.same({ 1, "application", "application" }, { ran.status, s:sees("/a"), other:sees("/a") })
-  assert.matches("prepare acl", ran.err, 1, true)
-  return "no: refused, nothing changed (`prepare acl` is unknown)"
+  assert.equal(0, both("on", "^/a").status)
+  assert.same({ "page", "page" }, { s:sees("/a"), other:sees("/a") })
+  other.target:acl_clear("#9999")
+  local ran = both("on", "^/b", "(")
+  assert.same({ 1, "application", "application" }, { ran.status, s:sees("/b"), other:sees("/b") })
+  return "yes"
 end
 
 function probes.file()
@@ -377,7 +378,9 @@ describe("compatibility", function()
   end)
 
   before_each(function()
-    s.target:acl_clear("#9999")
+    for _, switch in ipairs({ "site", "plain" }) do
+      maint("off", "--switch", switch, "--all")
+    end
     s.target:acl_clear("#9001")
   end)
 

@@ -9,7 +9,7 @@ return {
   { "switch", "scope, bypass and the visitors' text in one change" },
   { "acl_replace", "a list of ACL patterns replaced" },
   { "map_replace", "a map replaced" },
-  { "fleet", "several HAProxys, all or nothing (`fleet`)" },
+  { "several", "several HAProxys, all or nothing (`maint -s A -s B`)" },
   { "file", "lists from `-f FILE`" },
   { "opt", "lists from `-f opt@FILE`" },
   { "virt", "lists from `-f virt@NAME`" },

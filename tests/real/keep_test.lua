@@ -25,7 +25,7 @@ describe("scripts/keep.lua", function()
   end)
 
   before_each(function()
-    good(s:maint("off"))
+    good(s:maint("off", "--all"))
   end)
 
   local function list()
@@ -64,14 +64,14 @@ describe("scripts/keep.lua", function()
       end)
       assert.same({ "page", "application" }, { s:sees("/a"), s:sees("/") })
     end
-    assert.matches("HAProxy's process %d+ was replaced by %d+; #9999 is again on for %^/a  %^/b, as .* wanted at", k:out())
+    assert.matches("HAProxy's process %d+ was replaced by %d+; #9999 is on for %^/a  %^/b\n", k:out())
     assert.equal("", k:err())
   end)
 
   it("misses no reload right behind a change", function()
     local _ <close> = keep()
     for i = 1, 15 do
-      good(s:maint("on", "^/" .. i))
+      good(s:maint("on", "--replace", "^/" .. i))
       s:reload()
       eventually("it is back", function()
         return list() == "^/" .. i
@@ -113,20 +113,23 @@ describe("scripts/keep.lua", function()
     assert.equal("", list())
   end)
 
-  it("lets the process that ends its own maintenance restore what was there before, also after the end", function()
+  it("ends what a process would end, and has not at its end, and leaves what is in force beside", function()
     local k <close> = keep()
     good(s:maint("on", "^/before", "--reason", "mine"))
-    good(s:haplua({ "-e", [[
+    local ran = s:haplua({ "-e", [[
       local c = require("haplua.apply.context").open({})
-      require("haplua.maintenance").during({ patterns = { "^/a" }, ends = os.time() - 10 }, function()
-        while c.journal:wanted(c.name, c.switch.acl).action ~= "expire" do
+      require("haplua.maintenance").during({ patterns = { "^/a" }, ends = require("task").time() + 0.1 }, function(result)
+        while not c.store:maintenance(c.name, result.about.id).ended do
           require("task").sleep(0.05)
         end
       end)
-    ]] }))
+    ]] })
+    assert.same({ 0, "" }, { ran.status, ran.err })
     assert.equal("^/before", list())
-    assert.equal("mine", json.decode(good(s:maint("status", "--json"))).wanted.reason)
-    assert.matches("ended as planned", k:out())
+    assert.equal("mine", json.decode(good(s:maint("status", "--json"))).maintenances[1].reason)
+    eventually("it is reported", function()
+      return k:out():find("ended as planned: m%d+, at")
+    end)
   end)
 
   it("keeps a change made by hand, and reports it", function()
@@ -134,7 +137,7 @@ describe("scripts/keep.lua", function()
     good(s:maint("on", "^/a"))
     s.target:acl_replace("#9999", { "^/hand" })
     eventually("it is reported", function()
-      return k:out():find("changed it by hand, and it is kept so: #9999 matches ^/hand", 1, true)
+      return k:out():find("changed it by hand, and it is kept so: it matches ^/hand; #9999 is on for ^/hand", 1, true)
     end)
     assert.equal("^/hand", list())
     s:reload()
@@ -143,7 +146,7 @@ describe("scripts/keep.lua", function()
     end)
     s.target:acl_clear("#9999")
     eventually("it is reported", function()
-      return k:out():find("#9999 matches nothing", 1, true)
+      return k:out():find("it is kept so: it matches nothing; #9999 is off", 1, true)
     end)
     s:reload()
     task.sleep(1.5)
@@ -161,7 +164,7 @@ describe("scripts/keep.lua", function()
         return list() == "^/a"
       end)
       eventually("it is reported", function()
-        return k:out():find("somebody had changed it by hand: #9999 matches nothing", 1, true)
+        return k:out():find("somebody had changed it by hand: it matched nothing; #9999 is on for ^/a", 1, true)
       end)
     end
   end)
@@ -176,7 +179,7 @@ describe("scripts/keep.lua", function()
     task.sleep(3)
     assert.equal(1, select(2, k:err():gsub("\n", "")), k:err())
     haproxy.connect(s.socket .. ".away"):acl_clear("#9999")
-    require("haplua.store.journal").open(s.journal):run("UPDATE changes SET worker = 1") -- as if it were another process
+    require("haplua.store.sqlite").open(s.journal):run("UPDATE changes SET worker = 1") -- as if it were another process
     assert(os.rename(s.socket .. ".away", s.socket))
     eventually("it is back", function()
       return list() == "^/a"

@@ -1,14 +1,16 @@
 -- SPDX-License-Identifier: MIT
 --
--- haplua killed (kill -9) at each of its system calls in turn: `on`, `off`, and keep while it puts
--- maintenance back. After each kill, status tells the truth, and the next `on`, `off` or keep brings
--- HAProxy, files and journal together.
+-- haplua killed (kill -9) at each of its system calls in turn: `on`, `off`, `change`, `during`, keep while it puts
+-- maintenance back, and a window that opens. Another maintenance is in force beside it, and others have entries in the
+-- switch's lists. After each kill the other maintenance is in force, the others' entries are there, and status shows what
+-- HAProxy holds. The next `on`, `off` or keep brings HAProxy, files and journal together.
 
 local running = require("running")
 local site = require("site")
 local support = require("support")
 
 local json = require("haplua.json")
+local moment = require("haplua.time.instant")
 
 local KILLER = (os.getenv("BUILD") or "build") .. "/killer"
 -- Every system call by default; 7: each seventh.
@@ -24,73 +26,15 @@ local function start()
     acl by-file base -i -m reg -f DIR/site.acl
     http-response set-header X-Reason %[str(reason),map_str(DIR/info.map,none)]
     use_backend maintenance if by-file !passes]],
-    files = { ["site.acl"] = "# the site\n", ["bypass.acl"] = "", ["info.map"] = "" },
+    files = { ["site.acl"] = "# the site\n", ["bypass.acl"] = "203.0.113.7\n", ["info.map"] = "contact ops\n" },
   })
   s.config = s.folder.write("config.lua", (CONFIG:gsub("DIR", s.dir)))
   s.journal = s.dir .. "/journal.db"
   return s
 end
 
-local function good(ran, about)
-  if ran.status ~= 0 then
-    error(("%s: status %d\n%s%s"):format(about, ran.status, ran.out, ran.err), 2)
-  end
-  return ran.out
-end
-
-local function patterns_of(s)
-  local list = s.target:acl_list(s.dir .. "/site.acl")
-  table.sort(list)
-  return table.concat(list, " ")
-end
-
---- The patterns of the list's file.
-local function file_of(s)
-  local list = require("haplua.haproxy.list_file").parse(running.content(s.dir .. "/site.acl"), "acl")
-  table.sort(list)
-  return table.concat(list, " ")
-end
-
-local function status_of(s, about)
-  local status = json.decode(good(s:maint("status", "--json"), about))
-  table.sort(status.patterns)
-  return status
-end
-
---- After a kill: status shows what HAProxy holds, and that journal or file differ where they do.
-local function check_truth(s, about)
-  local status = status_of(s, about)
-  local truth = patterns_of(s)
-  assert.equal(truth, table.concat(status.patterns, " "), about)
-  local wanted = status.wanted and table.concat(status.wanted.patterns, " ") or ""
-  if wanted ~= truth or file_of(s) ~= truth then
-    assert.is_true(#status.disagreements > 0, about .. ": wanted, file and HAProxy differ, and status does not say so")
-  end
-end
-
---- After the next change: HAProxy, journal and file have the same patterns.
-local function check_together(s, expected, about)
-  local status = status_of(s, about)
-  assert.equal(expected, table.concat(status.patterns, " "), about)
-  assert.equal(expected, file_of(s), about)
-  assert.same({}, status.disagreements, about)
-  local _, names = run({ "ls", "-A", s.dir, stdout = "capture" })
-  assert.not_matches("%.haplua", names, about)
-end
-
---- Run keep until HAProxy, journal and file are together.
-local function keep_until(s, about, probe)
-  local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--config", s.config, "--journal", s.journal)
-  running.eventually(about .. ": keep has looked", function()
-    return r:out():find("kept to", 1, true) or r:done()
-  end)
-  running.eventually(about, probe)
-  r:signal("TERM")
-  local ran = r:wait()
-  assert.equal(143, ran.status, about .. ran.err)
-end
-
-local A, B = "^[^/]*/a", "^[^/]*/b"
+-- Patterns of the scopes: `A` and `B` are changed, `Z` is beside them all the time.
+local A, B, Z = "^[^/]*/a", "^[^/]*/b", "^[^/]*/z"
 
 describe("killed at each system call", function()
   local s
@@ -103,118 +47,249 @@ describe("killed at each system call", function()
     s:close()
   end)
 
-  --- Run maint under the killer. Returns its status: 137 when it was killed.
-  local function maint_killed(n, ...)
-    local words = { KILLER, tostring(n), support.program()[1], "-s", s.socket, "scripts/maint.lua", ... }
-    words.env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config }
-    words.stdout, words.stderr = "null", "null"
-    return (run(words))
-  end
-
-  --- Kill maint at its system call 1, 2, ... until it ends by itself. After each kill, call `recover` with the number.
-  local function sweep(before, words, recover)
-    local n, kills = 1, 0
-    while true do
-      before(n)
-      local status = maint_killed(n, table.unpack(words))
-      if status ~= 137 then
-        assert.equal(0, status)
-        return kills
-      end
-      kills = kills + 1
-      local about = ("%s, killed at system call %d"):format(table.concat(words, " "), n)
-      check_truth(s, about)
-      recover(n, about)
-      n = n + STEP
+  local function good(ran, about)
+    if ran.status ~= 0 then
+      error(("%s: status %d\n%s%s"):format(about, ran.status, ran.out, ran.err), 2)
     end
+    return ran.out
   end
 
+  --- The items of a list, each once and in order, as a text.
+  local function text_of(list)
+    local items, there = {}, {}
+    for _, item in ipairs(list) do
+      items[#items + 1] = not there[item] and item or nil
+      there[item] = true
+    end
+    table.sort(items)
+    return table.concat(items, " ")
+  end
+
+  --- What HAProxy's list has, and what its file has.
+  local function lists()
+    local file = require("haplua.haproxy.list_file").parse(running.content(s.dir .. "/site.acl"), "acl")
+    return text_of(s.target:acl_list(s.dir .. "/site.acl")), text_of(file)
+  end
+
+  --- The status, and the patterns of the maintenances that it shows.
+  local function status_of(about)
+    local status, wanted = json.decode(good(s:maint("status", "--json"), about)), {}
+    for _, m in ipairs(status.maintenances) do
+      for _, path in ipairs(m.scope.paths or {}) do
+        wanted[#wanted + 1] = "^[^/]*" .. path
+      end
+      table.move(m.scope.patterns or {}, 1, #(m.scope.patterns or {}), #wanted + 1, wanted)
+      wanted[#wanted + 1] = not next(m.scope) and "^.*$" or nil
+    end
+    return status, text_of(wanted)
+  end
+
+  local function has(text, pattern)
+    return (" " .. text .. " "):find(" " .. pattern .. " ", 1, true) ~= nil
+  end
+
+  --- What others have put into the lists is there, in memory and on disk.
+  local function check_others(about)
+    assert.equal("203.0.113.7", s.target:acl_list(s.dir .. "/bypass.acl")[1], about)
+    assert.equal("ops", s.target:map_get(s.dir .. "/info.map", "contact"), about)
+    assert.matches("203.0.113.7\n", running.content(s.dir .. "/bypass.acl"), 1, true, about)
+    assert.matches("contact ops\n", running.content(s.dir .. "/info.map"), 1, true, about)
+  end
+
+  --- After a kill: status shows what HAProxy holds, and that journal or file differ where they do.
+  local function check_truth(about)
+    local status, wanted = status_of(about)
+    local truth, file = lists()
+    assert.equal(truth, text_of(status.patterns), about)
+    if wanted ~= truth or file ~= truth then
+      assert.is_true(#status.disagreements > 0, about .. ": journal, file and HAProxy differ, and status does not say so")
+    end
+    check_others(about)
+    return truth, wanted
+  end
+
+  --- After the next change: HAProxy, journal and file have the same patterns, and these are among them, or not.
+  local function check_together(about, with, without)
+    local status, wanted = status_of(about)
+    local truth, file = lists()
+    assert.same({ wanted, wanted }, { truth, file }, about)
+    for _, one in ipairs(status.disagreements) do
+      assert.equal("abandoned", one.kind, about)
+    end
+    for _, pattern in ipairs(with) do
+      assert.is_true(has(truth, pattern), about .. ": no " .. pattern)
+    end
+    for _, pattern in ipairs(without or {}) do
+      assert.is_false(has(truth, pattern), about .. ": there is " .. pattern)
+    end
+    check_others(about)
+    local _, names = run({ "ls", "-A", s.dir, stdout = "capture" })
+    assert.not_matches("%.haplua", names, about)
+  end
+
+  --- Run keep until HAProxy, journal and file are together.
+  local function keep(about)
+    local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--config", s.config, "--journal", s.journal)
+    running.eventually(about .. ": keep has looked", function()
+      return r:out():find("kept to", 1, true) or r:done()
+    end)
+    running.eventually(about .. ": keep has brought all together", function()
+      local status, wanted = status_of(about)
+      local truth, file = lists()
+      return truth == wanted and file == wanted and (status.disagreements[1] or { kind = "abandoned" }).kind == "abandoned"
+    end)
+    r:signal("TERM")
+    local ran = r:wait()
+    assert.equal(143, ran.status, about .. ran.err)
+  end
+
+  -- What may come after a kill: each brings everything together.
   local recoveries = {
     function(about)
-      good(s:maint("on", "--path", "/b"), about)
-      check_together(s, B, about)
+      good(s:maint("on", "--path", "/new"), about)
+      check_together(about, { Z, "^[^/]*/new" })
     end,
     function(about)
-      good(s:maint("off"), about)
-      check_together(s, "", about)
+      local mine = status_of(about).maintenances[1].id
+      good(s:maint("off", mine), about)
+      check_together(about, {})
+      for _, m in ipairs(status_of(about).maintenances) do
+        assert.not_equal(mine, m.id, about)
+      end
     end,
     function(about)
-      local wanted = status_of(s, about).wanted
-      local expected = wanted and table.concat(wanted.patterns, " ") or ""
-      keep_until(s, about, function()
-        local status = status_of(s, about)
-        return patterns_of(s) == expected and file_of(s) == expected and #status.disagreements == 0
-      end)
-      check_together(s, expected, about)
+      local _, wanted = status_of(about)
+      keep(about)
+      local _, now = status_of(about)
+      assert.equal(wanted, now, about)
+      check_together(about, { Z })
     end,
   }
 
-  local function recover(n, about)
-    recoveries[n // STEP % #recoveries + 1](about)
+  --- Run haplua under the killer.
+  ---@return integer status  137: it was killed
+  local function killed_at(n, words)
+    local all = { KILLER, tostring(n), support.program()[1], "-s", s.socket }
+    table.move(words, 1, #words, 6, all)
+    all.env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config }
+    all.stderr = "null"
+    all.stdout = "null"
+    if not words.until_line then
+      return (run(all))
+    end
+    local over, process = false, nil
+    function all.stdout(line)
+      over = over or line:find(words.until_line, 1, true) ~= nil
+      if over and process then
+        process:cancel()
+      end
+    end
+    process = task.spawn(run, all)
+    local ok, status = pcall(process.wait, process)
+    if ok and status ~= 137 then
+      error(("killed at %d: ended with %s"):format(n, tostring(status)), 0)
+    end
+    return ok and status or 0
   end
 
-  it("of `on`", function()
-    local kills = sweep(function()
-      good(s:maint("off"), "before")
-    end, { "on", "--path", "/a", "--reason", "why" }, recover)
-    print(("kill: maint on: %d kills"):format(kills))
-    assert.is_true(kills > 100 / STEP)
-  end)
-
-  it("of `on` where something was on", function()
-    local kills = sweep(function()
-      good(s:maint("on", "--path", "/b"), "before")
-    end, { "on", "--path", "/a", "--reason", "why" }, recover)
-    print(("kill: maint on, over another: %d kills"):format(kills))
-  end)
-
-  it("of `off`", function()
-    local kills = sweep(function()
-      good(s:maint("on", "--path", "/a"), "before")
-    end, { "off" }, recover)
-    print(("kill: maint off: %d kills"):format(kills))
-    assert.is_true(kills > 100 / STEP)
-  end)
-
-  it("of keep, while it puts maintenance back", function()
+  --- Kill haplua at its system call 1, 2, ... until it ends by itself, or has printed `until_line`.
+  ---@param words table  its arguments
+  ---@param before fun()  called with only the maintenance of Z in force
+  ---@param check fun(truth: string, wanted: string, about: string)?  called after each kill with what HAProxy's list
+  --- has, and what the journal says
+  local function sweep(name, words, before, check)
     local n, kills = 1, 0
     while true do
-      good(s:maint("on", "--path", "/a"), "before")
-      s.target:acl_clear(s.dir .. "/site.acl")
-      -- as after a reload: the journal names another process
-      require("haplua.store.journal").open(s.journal):run("UPDATE changes SET worker = 1")
-      local words = { KILLER, tostring(n), support.program()[1], "-s", s.socket, "scripts/keep.lua" }
-      words.env = { HAPLUA_JOURNAL = s.journal, HAPLUA_CONFIG = s.config }
-      words.stderr = "null"
-      local back = false
-      local keep
-      function words.stdout(line)
-        back = back or line:find("is again", 1, true) ~= nil
-        if back and keep then
-          keep:cancel()
-        end
-      end
-      keep = task.spawn(run, words)
-      local ok, status = pcall(keep.wait, keep)
-      if not ok or status ~= 137 then
-        assert.is_true(back, ("killed at %d: ended with %s"):format(n, tostring(status)))
+      good(s:maint("off", "--all"), "before")
+      good(s:maint("on", "--path", "/z", "--reason", "beside"), "before")
+      before()
+      if killed_at(n, words) ~= 137 then
         break
       end
       kills = kills + 1
-      local about = ("keep, killed at system call %d"):format(n)
-      check_truth(s, about)
-      if n // STEP % 2 == 0 then
-        keep_until(s, about, function()
-          return patterns_of(s) == A and #status_of(s, about).disagreements == 0
-        end)
-        check_together(s, A, about)
-      else
-        good(s:maint("off"), about)
-        check_together(s, "", about)
+      local about = ("%s, killed at system call %d"):format(name, n)
+      local truth, wanted = check_truth(about)
+      assert.is_true(has(wanted, Z), about .. ": what was in force beside is not any more")
+      if check then
+        check(truth, wanted, about)
       end
+      recoveries[n // STEP % #recoveries + 1](about)
       n = n + STEP
     end
-    print(("kill: keep: %d kills"):format(kills))
+    print(("kill: %s: %d kills"):format(name, kills))
     assert.is_true(kills > 100 / STEP)
+  end
+
+  local function maint(...)
+    return { "scripts/maint.lua", ... }
+  end
+
+  local function beside(truth, _, about)
+    assert.is_true(has(truth, Z), about .. ": HAProxy's list lacks what was in force beside")
+  end
+
+  local function nothing() end
+
+  it("of `on`", function()
+    sweep("maint on", maint("on", "--path", "/a", "--reason", "why", "--bypass", "192.0.2.0/24"), nothing, beside)
+  end)
+
+  it("of `off`", function()
+    local words = maint("off", "--path", "/a")
+    sweep("maint off", words, function()
+      good(s:maint("on", "--path", "/a"), "before")
+    end, beside)
+  end)
+
+  it("of `change`", function()
+    local words = maint("change", "m0", "--path", "/b", "--reason", "another")
+    sweep("maint change", words, function()
+      words[3] = json.decode(good(s:maint("on", "--json", "--path", "/a"), "before")).maintenance.id
+    end, function(truth, wanted, about)
+      beside(truth, wanted, about)
+      assert.is_true(has(truth, A) or has(truth, B), about .. ": neither the old scope nor the new one is closed")
+      assert.is_true(has(wanted, A) ~= has(wanted, B), about)
+    end)
+  end)
+
+  it("of `on --replace`", function()
+    -- Z is what is replaced, and comes back with another owner
+    sweep("maint on --replace", maint("on", "--replace", "--path", "/a", "--path", "/z"), nothing, beside)
+  end)
+
+  it("of `during`", function()
+    sweep("maint during", maint("during", "--path", "/a", "--", "true"), nothing, function(truth, wanted, about)
+      beside(truth, wanted, about)
+      local status = status_of(about)
+      for _, m in ipairs(status.maintenances) do
+        if m.origin == "during" then -- killed, it stays in force, and status says so
+          local found
+          for _, one in ipairs(status.disagreements) do
+            found = found or one.kind == "abandoned"
+          end
+          assert.is_true(found, about .. ": status does not say that the process is gone")
+        end
+      end
+    end)
+  end)
+
+  it("of keep, while it puts maintenance back", function()
+    sweep("keep", { "scripts/keep.lua", until_line = "was replaced by" }, function()
+      good(s:maint("on", "--path", "/a"), "before")
+      s.target:acl_clear(s.dir .. "/site.acl")
+      -- as after a reload: the journal names another process
+      require("haplua.store.sqlite").open(s.journal):run("UPDATE changes SET worker = 1")
+    end, function(_, wanted, about)
+      assert.is_true(has(wanted, A), about)
+    end)
+  end)
+
+  it("of a window, while it opens", function()
+    local words = { "scripts/window.lua", "run", "", "--path", "/a", until_line = "is open until" }
+    local turn = 0
+    sweep("window run", words, function()
+      turn = turn + 1
+      words[3] = ("%s for %ds"):format(moment.iso(os.time() - 5), 3600 + turn) -- each time another occurrence
+    end, beside)
   end)
 end)

@@ -72,14 +72,14 @@ describe("under load", function()
     end
   end
 
-  it("no request leaks while `maint on` goes from one set of patterns to another", function()
-    assert(s:maint("on", "^/shop", "^/a").status == 0)
+  it("no request leaks while maintenances beside come and go", function()
+    assert(s:maint("on", "^/shop").status == 0)
     s:reset_counts()
     local stop = start_load(s, "/shop/cart")
     under_load(s)
     for i = 1, REPETITIONS do
-      local ran = s:maint("on", "^/shop", i % 2 == 0 and "^/a" or "^/b")
-      if ran.status ~= 0 or not ran.out:find("(1 added, 1 removed", 1, true) then
+      local ran = s:maint("on", "--replace", "^/shop", i % 2 == 0 and "^/a" or "^/b")
+      if ran.status ~= 0 or not ran.out:find("(1 added, " .. (i > 1 and 1 or 0) .. " removed", 1, true) then
         error(("repetition %d: status %d\n%s%s"):format(i, ran.status, ran.out, ran.err))
       end
     end
@@ -91,21 +91,120 @@ describe("under load", function()
     assert.equal(0, total)
   end)
 
-  it("no request leaks between overlapping scopes, with journal, file and bypass", function()
-    good(f:maint("on", "--path", "/shop", "--path", "/a"))
-    f:reset_counts()
-    local stop = start_load(f, "/shop/cart")
-    under_load(f)
-    for i = 1, REPETITIONS do
-      good(f:maint("on", "--path", "/shop", "--path", i % 2 == 0 and "/a" or "/b", "--bypass",
-        i % 3 == 0 and "192.0.2.0/24" or "198.51.100.0/24", "--reason", "turn " .. i))
+  -- Random changes of several maintenances that overlap. One after the other, each path of PATHS gets load and is held
+  -- closed for a while by a chain of maintenances: before one of them ends, another that closes the path has begun.
+  local PATHS = { "/shop", "/shop/cart", "/pay" }
+  local SCOPES = {
+    { "--path", "/shop" }, { "--path", "/shop", "--path", "/a" }, { "--path", "/shop/cart" }, { "--path", "/pay" },
+    { "--path", "/s", "--path", "/p" }, {}, { "--path", "/b" }, { "--path", "/pay", "--path", "/b" },
+  }
+
+  --- Does a scope close a path?
+  local function closes(scope, path)
+    for i = 2, #scope, 2 do
+      if path:sub(1, #scope[i]) == scope[i] then
+        return true
+      end
     end
-    local rate, requests = stop()
-    local counts, total = f:counted()
-    print(("load: %d requests, %.0f a second (aim: %d), %d times `maint on` with journal and file, %d at the application"):format(
-      requests, rate, AIM, REPETITIONS, counts["/shop/cart"] or 0))
-    assert.same({}, counts)
-    assert.equal(0, total)
+    return #scope == 0
+  end
+
+  it("no request leaks in random changes of maintenances that overlap, with journal, files and bypass", function()
+    local json = require("haplua.json")
+    local random = require("support").random(tonumber(os.getenv("LOAD_SEED")) or os.time() % 1000000)
+    local current, n = {}, 0 -- by name: the scope
+
+    local function closed(path, without)
+      for name, scope in pairs(current) do
+        if name ~= without and closes(scope, path) then
+          return true
+        end
+      end
+      return false
+    end
+
+    local function maint(...)
+      local ran = f:maint(...)
+      good(ran)
+      n = n + 1
+      return json.decode(ran.out)
+    end
+
+    local function some_options()
+      return "--reason", "turn " .. n, "--bypass", random(2) == 1 and "192.0.2.0/24" or "198.51.100.0/24"
+    end
+
+    local function names()
+      local list = {}
+      for name in pairs(current) do
+        list[#list + 1] = name
+      end
+      table.sort(list)
+      return list
+    end
+
+    --- One change, which leaves `path` closed.
+    local function change(path)
+      local list, scope = names(), SCOPES[random(#SCOPES)]
+      local name, what = list[random(#list)], random(10)
+      if what <= 4 or #list < 2 then
+        local words = { "on", "--json", table.unpack(scope) }
+        table.move({ some_options() }, 1, 4, #words + 1, words)
+        local m = maint(table.unpack(words)).maintenance
+        current[m.id] = scope
+      elseif what <= 7 then
+        if closed(path, name) then
+          maint("off", "--json", name)
+          current[name] = nil
+        end
+      elseif what <= 9 then
+        if #scope > 0 and (closes(scope, path) or closed(path, name)) then
+          maint("change", "--json", name, table.unpack(scope))
+          current[name] = scope
+        end
+      elseif closes(scope, path) then
+        local m = maint("on", "--json", "--replace", table.unpack(scope)).maintenance
+        current = { [m.id] = scope }
+      end
+    end
+
+    good(f:maint("off", "--all"))
+    current[maint("on", "--json").maintenance.id] = {}
+    local sum, seconds, leaked = 0, 0, 0
+    local turns = 6
+    for turn = 1, turns do
+      local path = PATHS[turn % #PATHS + 1]
+      if not closed(path) then
+        current[maint("on", "--json", "--path", path).maintenance.id] = { "--path", path }
+      end
+      f:reset_counts()
+      local stop = start_load(f, path)
+      under_load(f)
+      while n < REPETITIONS * turn // turns do
+        change(path)
+      end
+      local rate, requests = stop()
+      sum, seconds = sum + requests, seconds + requests / rate
+      local counts, total = f:counted()
+      leaked = leaked + total
+      assert.same({}, counts)
+    end
+    print(("load: %d requests, %.0f a second (aim: %d), %d random changes of maintenances that overlap, %d at the application")
+      :format(sum, sum / seconds, AIM, n, leaked))
+    assert.equal(0, leaked)
+    -- what is in force at the end is what was counted on
+    local status = json.decode(f:maint("status", "--json").out)
+    local shown = {}
+    for i, m in ipairs(status.maintenances) do
+      shown[i] = m.id
+    end
+    table.sort(shown)
+    assert.same({ names(), {} }, { shown, status.disagreements })
+    for _, path in ipairs(PATHS) do
+      assert.equal(closed(path) and "page" or "application", f:sees(path))
+    end
+    good(f:maint("off", "--all"))
+    assert.equal("application", f:sees("/shop"))
   end)
 
   it("no request leaks at reloads, if the list has a file", function()
@@ -115,7 +214,7 @@ describe("under load", function()
     under_load(f)
     for i = 1, RELOADS do
       f:reload()
-      good(f:maint("on", "--path", "/shop", "--path", i % 2 == 0 and "/a" or "/b"))
+      good(f:maint("on", "--replace", "--path", "/shop", "--path", i % 2 == 0 and "/a" or "/b"))
     end
     local rate, requests = stop()
     local counts, total = f:counted()
@@ -126,7 +225,7 @@ describe("under load", function()
   end)
 
   it("the count shows the leaks of a reload, if the list has no file", function()
-    good(s:maint("on", "^/shop"))
+    good(s:maint("on", "--replace", "^/shop"))
     s:reset_counts()
     local stop = start_load(s, "/shop/cart", true)
     under_load(s)
@@ -146,7 +245,7 @@ describe("under load", function()
     local clear_then_add = [[
       echo "clear acl #9999" | socat stdio "unix-connect:$1"
       echo "add acl #9999 ^/shop" | socat stdio "unix-connect:$1"]]
-    assert(s:maint("on", "^/shop").status == 0)
+    assert(s:maint("on", "--replace", "^/shop").status == 0)
     s:reset_counts()
     local stop = start_load(s, "/shop/cart")
     under_load(s)

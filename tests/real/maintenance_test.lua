@@ -46,7 +46,7 @@ local function start(options)
     http-response set-header X-Reason %[str(reason),map_str(DIR/info.map,none)]
     use_backend maintenance if by-file !passes || shop]],
     files = options.files or {
-      ["site.acl"] = "# the site\n", ["bypass.acl"] = "198.51.100.0/24\n", ["info.map"] = "",
+      ["site.acl"] = "# the site\n", ["bypass.acl"] = "203.0.113.7\n", ["info.map"] = "",
     },
   })
   s.config = s.folder.write("config.lua", (CONFIG:gsub("DIR", s.dir)))
@@ -67,7 +67,7 @@ describe("maint, with a configuration", function()
 
   before_each(function()
     for _, name in ipairs({ "site", "shop", "old" }) do
-      good(s:maint("--switch", name, "off"))
+      good(s:maint("--switch", name, "off", "--all"))
     end
   end)
 
@@ -82,18 +82,18 @@ describe("maint, with a configuration", function()
     assert.same({ "page", "page", "application", "application" }, {
       sees("shop.example", "/"), sees("SHOP.example:8080", "/x?y"), sees("shop.example.org", "/"), sees("xshop.example", "/"),
     })
-    good(s:maint("on", "--host", "a.example", "--host", "b.example", "--path", "/pay", "--path", "/v1.0"))
+    good(s:maint("on", "--replace", "--host", "a.example", "--host", "b.example", "--path", "/pay", "--path", "/v1.0"))
     assert.same({ "page", "page", "application", "application", "application" }, {
       sees("a.example", "/pay/1"), sees("b.example", "/v1.0/x"), sees("b.example", "/v1x0"), sees("a.example", "/"),
       sees("c.example", "/pay"),
     })
-    good(s:maint("on", "--path", "/pay"))
+    good(s:maint("on", "--replace", "--path", "/pay"))
     assert.same({ "page", "application" }, { sees("any.example", "/payments"), sees("any.example", "/x/pay") })
-    good(s:maint("on", "^only\\.example/z"))
+    good(s:maint("on", "--replace", "^only\\.example/z"))
     assert.same({ "page", "application" }, { sees("only.example", "/z"), sees("only.example", "/") })
     good(s:maint("on"))
     assert.same({ "page", "page" }, { sees("any.example", "/"), sees("other", "/x") })
-    good(s:maint("off"))
+    good(s:maint("off", "--all"))
     assert.equal("application", sees("any.example", "/"))
   end)
 
@@ -144,14 +144,19 @@ describe("maint, with a configuration", function()
     })
   end)
 
-  it("lets clients pass, and goes back to the configuration's", function()
+  it("lets clients pass beside those of others, and goes back to the configuration's", function()
+    local function passing()
+      return table.concat(s.target:acl_list(s.dir .. "/bypass.acl"), " ")
+    end
     good(s:maint("on", "--bypass", "127.0.0.0/8", "--bypass", "2001:db8::/32"))
     assert.equal("application", s:sees("/"))
-    assert.same({ "127.0.0.0/8", "2001:db8::/32" }, s.target:acl_list(s.dir .. "/bypass.acl"))
+    assert.equal("203.0.113.7 127.0.0.0/8 2001:db8::/32", passing())
     good(s:maint("on"))
     assert.equal("page", s:sees("/"))
-    assert.same({ "198.51.100.0/24" }, s.target:acl_list(s.dir .. "/bypass.acl"))
+    assert.equal("203.0.113.7 198.51.100.0/24", passing())
+    assert.matches("\n203.0.113.7\n198.51.100.0/24\n$", running.content(s.dir .. "/bypass.acl"))
     good(s:maint("off"))
+    assert.equal("203.0.113.7 198.51.100.0/24", passing())
   end)
 
   it("tells visitors the reason and the end, and takes both back", function()
@@ -160,7 +165,7 @@ describe("maint, with a configuration", function()
         ("http://127.0.0.1:%d/"):format(s.port), stdout = "capture" })
       return out:lower():match("\n" .. name .. ": ([^\r]*)\r")
     end
-    local keeper <close> = setmetatable({ lock = require("haplua.store.journal").open(s.journal) }, {
+    local keeper <close> = setmetatable({ lock = require("haplua.store.sqlite").open(s.journal) }, {
       __close = function(k) k.lock:close() end,
     })
     local held <close> = assert(keeper.lock:keeper(require("haplua.file").real(s.socket)))
@@ -169,7 +174,7 @@ describe("maint, with a configuration", function()
     assert.equal("a new <b>database</b> & more", header("x%-reason"))
     assert.equal("A new &lt;b&gt;database&lt;/b&gt; &amp; more", s.target:map_get(s.dir .. "/info.map", "reason_html"))
     local status = decode(s:maint("status", "--json"))
-    assert.equal("2036-12-01T03:00:00Z", status.wanted["until"])
+    assert.equal("2036-12-01T03:00:00Z", status.maintenances[1]["until"])
     assert.same({}, status.disagreements)
     good(s:maint("off"))
     assert.same({ "none", "none" }, { header("x%-until"), header("x%-reason") })
@@ -230,7 +235,7 @@ describe("maint, with a configuration", function()
       good(s:maint("--switch", "old", "status")))
     good(s:maint("--switch", "old", "on", "^/a"))
     assert.equal("", disagreements())
-    require("haplua.store.journal").open(s.journal):run("UPDATE changes SET ends = 1 WHERE id = (SELECT max(id) FROM changes)")
+    require("haplua.store.sqlite").open(s.journal):run("UPDATE maintenances SET ends = 1 WHERE ended IS NULL AND acl = '#9999'")
     assert.equal("expired", disagreements())
   end)
 
@@ -270,7 +275,7 @@ describe("maint, with a configuration", function()
       one:wait()
     end
     local status = decode(s:maint("--switch", "old", "status", "--json"))
-    assert.same(status.wanted.patterns, status.patterns)
+    assert.same({ 8, 8 }, { #status.maintenances, #status.patterns })
     assert.same({}, status.disagreements)
     local log = decode(s:maint("--switch", "old", "log", "--json", "--last", "8"))
     for _, entry in ipairs(log) do
@@ -279,46 +284,53 @@ describe("maint, with a configuration", function()
     assert.same(log[#log].patterns, status.patterns)
   end)
 
-  it("during, tried again, restores what was there before the first attempt", function()
-    good(s:maint("off"))
-    local function try_again(left)
-      good(s:haplua({ "-e", [[
-        local during, lifetime = require("haplua.apply.during").run, { attempts = {} }
-        local request = { acl = "#9999", patterns = { "^/a", "^/b" }, journal = false }
-        during(request, lifetime, function() end)
-        haproxy.acl_replace("#9999", { ... })
-        during(request, lifetime, function() end)
-      ]], table.unpack(left) }))
-      return s.target:acl_list("#9999")
+  it("during, tried again where its end failed, ends its own maintenance only", function()
+    good(s:maint("--acl", "#9999", "on", "^/before"))
+    for _, journal in ipairs({ "nil", "false" }) do
+      local ran = s:haplua({ "-e", ([[
+        local ok, problem = pcall(require("haplua.maintenance").during, {
+          acl = "#9999", patterns = { "^/a", "^/b" }, journal = %s,
+        }, function()
+          assert(os.rename(arg[1], arg[1] .. ".away"))
+        end)
+        assert(os.rename(arg[1] .. ".away", arg[1]))
+        print(ok, problem.kind, table.concat(haproxy.acl_list("#9999"), " "))
+        problem.again()
+        print(table.concat(haproxy.acl_list("#9999"), " "))
+      ]]):format(journal), s.socket })
+      assert.equal("false\tunreachable\t^/before ^/a ^/b\n^/before\n", ran.out, ran.err)
     end
-    assert.same({}, try_again({ "^/a" }))
-    assert.same({ "^/somebody" }, try_again({ "^/somebody" }))
-    good(s:maint("off", "--acl", "#9999"))
   end)
 
-  it("during restores what was there, reason and end included, and leaves another's change alone", function()
+  it("during ends its own maintenance, and leaves the others, reason and end included", function()
     good(s:maint("on", "--path", "/a", "--reason", "first"))
     local out = good(s:maint("during", "--path", "/b", "--reason", "second", "--", "sh", "-c", 'cat "$1"', "sh",
       s.dir .. "/site.acl"))
-    assert.matches("\n^[^/]*/b\n", out, 1, true)
+    assert.matches("\n^[^/]*/a\n^[^/]*/b\n", out, 1, true)
     local status = decode(s:maint("status", "--json"))
     assert.same({ "^[^/]*/a" }, status.patterns)
-    assert.equal("first", status.wanted.reason)
+    assert.equal("first", status.maintenances[1].reason)
     assert.same({}, status.disagreements)
     local on = support.program("-s", s.socket, "scripts/maint.lua", "on", "--path", "/c")
-    local ran = s:maint("during", "--", table.unpack(on))
-    assert.equal(0, ran.status)
-    assert.matches("was changed meanwhile", ran.err)
+    good(s:maint("during", "--", table.unpack(on)))
+    assert.same({ "^[^/]*/a", "^[^/]*/c" }, decode(s:maint("status", "--json")).patterns)
+  end)
+
+  it("during says so where somebody has ended its maintenance meanwhile, and ends no other", function()
+    local off = support.program("-s", s.socket, "scripts/maint.lua", "on", "--replace", "--path", "/c")
+    local ran = s:maint("during", "--path", "/b", "--", table.unpack(off))
+    assert.equal(0, ran.status, ran.err)
+    assert.matches("haplua: m%d+ was ended meanwhile by ", ran.err)
     assert.same({ "^[^/]*/c" }, decode(s:maint("status", "--json")).patterns)
   end)
 
-  it("during restores what was there also when a signal comes while the journal gets the outcome", function()
+  it("during ends its maintenance also when a signal comes while the journal gets the outcome", function()
     good(s:maint("--acl", "#9999", "on", "^/before"))
     local ran = support.signalled({ "TERM" }, [[
       require("haplua.core").use(haproxy.connect(arg[1]))
-      local Journal = getmetatable(require("haplua.store.journal").open(arg[2]))
-      local finish, waits = Journal.finish, true
-      function Journal.finish(...)
+      local Store = getmetatable(require("haplua.store.sqlite").open(arg[2]))
+      local finish, waits = Store.finish, true
+      function Store.finish(...)
         if waits then
           waits = false
           ready()
@@ -335,14 +347,14 @@ describe("maint, with a configuration", function()
     assert.same({}, decode(s:maint("--acl", "#9999", "status", "--json")).disagreements)
   end)
 
-  it("--wait stays until the end, and restores what was there", function()
+  it("--wait stays until the end, and leaves what was there", function()
     good(s:maint("on", "--path", "/a"))
     support.in_time(function(seconds)
       local r = running.start(s, "-s", s.socket, "scripts/maint.lua", "--config", s.config, "--journal", s.journal,
         "on", "--path", "/b", "--for", seconds .. "s", "--wait")
       local seen
       running.eventually("it is on, or over", function()
-        seen = s.target:acl_list(s.dir .. "/site.acl")[1] == "^[^/]*/b"
+        seen = s.target:acl_list(s.dir .. "/site.acl")[2] == "^[^/]*/b"
         return seen or r:done()
       end)
       local ran = r:wait()

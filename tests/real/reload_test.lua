@@ -74,7 +74,7 @@ describe("a reload", function()
         one:wait()
       end
       print(("reload: %s socket: %d calls during 10 reloads, %d broken off"):format(way, calls, broken))
-      assert(s:maint("on").status == 0)
+      assert(s:maint("on", "--replace").status == 0)
       assert.same({ "^.*$" }, s.target:acl_list("#9999"))
       assert.equal("page", s:sees("/"))
     end)

@@ -81,20 +81,26 @@ describe("scripts/maint.lua", function()
     assert.equal("maintenance was on already: #9999 matches ^.*$", maint("on"))
   end)
 
-  it("takes patterns, which replace those that were there", function()
+  it("adds patterns to those that are there, and replaces them with --replace", function()
     assert.equal("maintenance is on: #9999 matches ^/shop  ^/a (2 added, 0 removed, confirmed for /shop)",
       maint("on", "^/shop", "^/a"))
     assert.same({ "page", "page", "application" }, { s:sees("/shop/1"), s:sees("/a"), s:sees("/b") })
     maint("on", "^/shop", "^/b")
+    assert.same({ "page", "page", "page" }, { s:sees("/shop/1"), s:sees("/a"), s:sees("/b") })
+    maint("on", "--replace", "^/shop", "^/b")
     assert.same({ "page", "application", "page" }, { s:sees("/shop/1"), s:sees("/a"), s:sees("/b") })
     assert.same({ "^/shop", "^/b" }, s.target:acl_list("#9999"))
   end)
 
-  it("goes from a part to the whole site", function()
+  it("opens no part of the whole site", function()
+    maint("on")
     maint("on", "^/shop")
+    assert.same({ "page", "page" }, { s:sees("/shop"), s:sees("/other") })
+    maint("on", "--replace", "^/shop")
+    assert.same({ "page", "application" }, { s:sees("/shop"), s:sees("/other") })
     maint("on")
     assert.same({ "page", "page" }, { s:sees("/shop"), s:sees("/other") })
-    assert.same({ "^.*$" }, s.target:acl_list("#9999"))
+    assert.equal("maintenance is off: #9999 matches nothing (0 added, 2 removed)", maint("off"))
   end)
 
   it("says the state, in words and in JSON", function()
@@ -105,6 +111,9 @@ describe("scripts/maint.lua", function()
     assert.equal(s.target:info().Pid, status.worker)
     assert.equal(tostring(s.target:version()), status.version)
     status.worker, status.version = nil, nil
+    for _, field in ipairs({ "begins", "user", "host", "login" }) do
+      status.maintenances[1][field] = nil
+    end
     assert.same({
       target = s.socket,
       switch = "#9999",
@@ -112,6 +121,12 @@ describe("scripts/maint.lua", function()
       on = true,
       patterns = { "^/a b", '^/"q"\\.' },
       type = "reg",
+      journal = false,
+      planned = {},
+      maintenances = { {
+        target = s.socket, switch = "#9999", acl = "#9999", origin = "by hand", scope = { patterns = { "^/a b", '^/"q"\\.' } },
+        bypass = {},
+      } },
       disagreements = {},
     }, status)
     maint("off")
@@ -172,7 +187,7 @@ describe("scripts/maint.lua", function()
     local help = s:maint("--help")
     assert.same({ 0, "" }, { help.status, help.err })
     assert.matches("Usage: maint", help.out, 1, true)
-    for _, words in ipairs({ { "onn" }, {}, { "--nope", "on" }, { "off", "more" } }) do
+    for _, words in ipairs({ { "onn" }, {}, { "--nope", "on" }, { "off", "--nope" }, { "off", "--mine", "--all" } }) do
       local ran = s:maint(table.unpack(words))
       assert.equal(2, ran.status)
       assert.equal("", ran.out)
@@ -223,8 +238,10 @@ describe("an installation with nothing configured", function()
       maint doctor | grep configuration || true
       maint off]]))
     assert.matches("^maintenance is off: #9999 matches nothing\n  no journal: /var/lib/haplua/journal.db: there is none\n"
-      .. "maintenance is on: #9999 matches %^%.%*%$ %(1 added, 0 removed, confirmed for /%)\n  reason: first\n"
-      .. "maintenance is on: #9999 matches %^%.%*%$\n  since .*, by .*\n  reason: first\n"
+      .. "maintenance is on: #9999 matches %^%.%*%$ %(1 added, 0 removed, confirmed for /%), as m1\n  reason: first\n"
+      .. "id  scope           since             until  by +origin  reason\n"
+      .. "m1  the whole site  %d+%-%d%d%-%d%d %d%d:%d%d  %-      [^ ]+ +on      first\n"
+      .. "maintenance is on: #9999 matches %^%.%*%$\n"
       .. ".*  #9999  on  .*reason: first  %[done%]\n.*journal%.db\n.*"
       .. "ok    configuration  no file: the ACL is #9999\nmaintenance is off", out)
   end)

@@ -142,10 +142,6 @@ describe("the kernel sees", function()
       assert.is_true(looked_at(way, "scripts/drain.lua", "pool/a") > 0)
       assert.is_true(looked_at(way, "-e", 'haproxy.server_set({ server = "pool/a", state = "ready", weight = 1 })') > 0)
       assert.is_true(looked_at(way, "scripts/rolling.lua", "pool", "--settle", "0", "--", "true") > 0)
-      if site.at_least(2, 4) then
-        assert.is_true(looked_at(way, "scripts/fleet.lua", "on", "^/a") > 0)
-        assert.is_true(looked_at(way, "scripts/fleet.lua", "off") > 0)
-      end
     end)
 
     it("requests of every size whole, each in one write, over " .. name, function()

@@ -222,7 +222,9 @@ function M.finish(c, id, why)
   return (change.change(c, "off", function(look)
     for _, m in ipairs(look.current) do
       if m.id == id then
-        return { edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m } }
+        return {
+          edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m }, apart = true,
+        }
       end
     end
   end))
@@ -244,9 +246,14 @@ function M.change(request, which, open_end)
     end
     check_bypass(look, request.bypass)
     local set = {
-      scope = scope_of(request), reason = request.reason, ends = request.ends or (open_end and false or nil),
-      bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, begins = request.begins,
+      scope = scope_of(request), reason = request.reason, ends = request.ends, begins = request.begins,
+      bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
     }
+    if open_end then
+      set.ends = false
+    elseif not next(set) then
+      errors.refuse("nothing is to be changed: no scope, reason, bypass, beginning or end is given")
+    end
     local changed = maintenance.with(m, set)
     patterns_of(look, changed.scope)
     if changed.ends and changed.ends <= changed.begins then

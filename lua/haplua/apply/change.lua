@@ -92,7 +92,7 @@ end
 ---@param plan haplua.Plan  becomes the result
 ---@return haplua.Result
 function M.carry_out(c, state, plan)
-  local outcome = switch.apply(c.target, c.switch, state, plan, { together = true })
+  local outcome = switch.apply(c.target, c.switch, state, plan, { together = plan.together })
   local matched = list.match(outcome.tests or {})
   if plan.whole and outcome.tests and not matched then
     c.target:mistrust(("get acl %s %s"):format(c.switch.acl, plan.probe), "no match, although every request should match")
@@ -142,6 +142,7 @@ end
 ---@field action string?  the log's word, in place of the caller's
 ---@field refreshed boolean?  `about` was in force before
 ---@field ended haplua.Maintenance[]?  those that the edits end
+---@field apart boolean?  of several targets, this one changes whatever becomes of the others
 
 --- Change a switch under its lock. In a dry run nothing is written, and HAProxy is asked only.
 ---@param c haplua.Context
@@ -164,7 +165,7 @@ function M.change(c, action, decide, made)
   local expiring = maintenance.expiring(maintenance.after(look.current, edits), look.now)
   table.move(expiring, 1, #expiring, #edits + 1, edits)
   local plan = plans.of(c, look, decision.action or action, edits, decision.about)
-  plan.refreshed, plan.ended = decision.refreshed, decision.ended
+  plan.refreshed, plan.ended, plan.together = decision.refreshed, decision.ended, not decision.apart
   if dry then
     return M.carry_out(c, look.state, plan), look
   end

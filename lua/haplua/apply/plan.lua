@@ -16,6 +16,7 @@ local M = {}
 ---@field in_force haplua.Maintenance[]  afterwards
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed
 ---@field about haplua.Maintenance?  the one that the change is about
+---@field together boolean?  with several targets: all change, or none
 ---@field probe string?  a value that the patterns of `about` match
 ---@field whole boolean?  these patterns match every request, so HAProxy must say that `probe` matches
 

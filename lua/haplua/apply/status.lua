@@ -37,6 +37,7 @@ local M = {}
 ---@field servers {server: string, state: string?, before: string, weight: integer}[]?  those that have maintenances
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
+---@field journal boolean  the maintenances are in a journal
 ---@field no_journal string?  why the journal could not be read
 local Status = {}
 
@@ -176,7 +177,8 @@ function M.table_of(list)
 end
 
 function Status.__tostring(status)
-  local text = #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
+  -- without a journal, HAProxy's list is all that is known: the next line has it
+  local text = status.journal and #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
   text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
     enumerate(status.patterns)) or status.servers and "" or "no server is under maintenance")
   text = (text .. require("haplua.apply.server_result").lines(status.servers)):gsub("\n\n", "\n")
@@ -276,6 +278,7 @@ function M.status(c)
     planned = planned,
     told = not look.latest and #state.patterns > 0 and switch.announced(state) or nil,
     disagreements = M.disagreements(c, look),
+    journal = c.journal,
     no_journal = c.no_journal,
   }, Status)
   require("haplua.apply.server_result").add_to(c, status)
@@ -288,7 +291,8 @@ end
 ---@return haplua.Status
 function M.of_servers(c, words)
   local status = setmetatable({
-    target = tostring(c.target), maintenances = {}, planned = {}, disagreements = {}, no_journal = c.no_journal,
+    target = tostring(c.target), maintenances = {}, planned = {}, disagreements = {}, journal = c.journal,
+    no_journal = c.no_journal,
   }, Status)
   require("haplua.apply.server_result").add_to(c, status, words)
   return status

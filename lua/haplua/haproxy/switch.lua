@@ -328,12 +328,17 @@ local function would_write(target, switch, step)
 end
 
 --- Undo what was done, the newest first, as far as that succeeds. Where HAProxy cannot be reached, only files are
--- restored.
-local function roll_back(undo, problem)
-  local away = is_error(problem) and problem.kind == "unreachable"
+-- restored. A step that HAProxy has refused has changed nothing, where lists have versions: then the list holds what
+-- somebody else has just committed.
+---@param undo table[]
+---@param began table?  the entry of the step that failed
+local function roll_back(undo, problem, began, live)
+  local kind = is_error(problem) and problem.kind
+  local refused = kind == "refused" and live.state.list and live.state.list.curr_ver
   for i = #undo, 1, -1 do
-    if undo[i].file or not away then
-      pcall(undo[i].back)
+    local entry = undo[i]
+    if entry.file or kind ~= "unreachable" and not (refused and entry == began) then
+      pcall(entry.back)
     end
   end
 end
@@ -353,18 +358,19 @@ end
 --- Make HAProxy and the files as wanted, step by step. When a step fails, the steps before it are undone.
 ---@param live haplua.switch.State  as look() returned it just before
 ---@param wanted haplua.switch.Plan
----@param options {together: boolean?}  together: with several targets, change all or none
+---@param options {together: boolean?}  together: with several targets, change all or none; each must come here
 ---@return haplua.switch.Result
 function M.apply(target, switch, live, wanted, options)
-  local undo, result = {}, { others = 0 }
+  local undo, result, began = {}, { others = 0 }, nil
   local ok, problem = pcall(function()
     for _, step in ipairs(changes(switch, live, wanted)) do
       -- before the step: HAProxy 2.2 may carry out a part of a step that it refuses
-      undo[#undo + 1] = not core.dry_run() and {
+      began = not core.dry_run() and {
         back = function()
           list.replace(target, step.kind, step.ref, step.old_keys, step.old_values)
         end,
       } or nil
+      undo[#undo + 1] = began
       local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
         state = step.main and live.state or nil,
         ask = step.main and wanted.probe or nil,
@@ -378,10 +384,14 @@ function M.apply(target, switch, live, wanted, options)
       else
         result.others = result.others + added + removed
       end
+      began = nil
+    end
+    if options.together and core.several() and not core.dry_run() then
+      core.barrier() -- raises where another target's change has failed
     end
   end)
   if not ok then
-    roll_back(undo, problem)
+    roll_back(undo, problem, began, live)
     if is_error(problem) and problem.in_doubt then
       problem.look = "haplua maint status"
     end

@@ -5,6 +5,7 @@
 -- maintenances are moved, lengthened or ended.
 
 local errors = require("haplua.error")
+local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
 local scope = require("haplua.plan.scope")
 local task = require("haplua.task")
@@ -31,7 +32,7 @@ local M = {}
 ---@field due number  the instant of the next look
 ---@field looked number?  the instant of the latest look
 ---@field next haplua.window.Occurrence?  the next that opens
----@field tried number?  the opening that was checked last
+---@field tried number?  the opening that was checked last, within `lead`; 0: only at the start
 ---@field began number  when the process began
 local Planner = {}
 Planner.__index = Planner
@@ -121,8 +122,9 @@ local function may_go_on(m, now)
     or m.why == "expired" and m.ends and m.ends <= now
 end
 
---- The edit for an occurrence that shall be planned; nil: it is already.
-local function edit_for(self, c, key, one, now)
+--- The edit for an occurrence that shall be planned; nil: it is already, or it was ended early. One that is entered late
+-- begins now: nothing was closed before.
+local function edit_for(self, c, key, one, now, say)
   local ends = one.closes < math.huge and one.closes or nil
   local m = c.store:occurrence(c.name, c.switch.acl, key)
   if not m then
@@ -132,20 +134,23 @@ local function edit_for(self, c, key, one, now)
       user = c.person.user, host = c.person.host, login = c.person.login,
       scope = { patterns = request.patterns, paths = request.paths, hosts = request.hosts },
       bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, reason = request.reason,
-      origin = "window " .. table.concat(one.names, ", "), occurrence = key, begins = math.max(one.opens, 0), ends = ends,
+      origin = "window " .. table.concat(one.names, ", "), occurrence = key, begins = math.max(one.opens, now), ends = ends,
     } }
   elseif m.ended and may_go_on(m, now) and (not ends or ends > now) then
-    return { of = m, set = { ended = false, ended_by = false, why = false, ends = ends or false } }
+    return { of = m, set = { ended = false, ended_by = false, why = false, begins = now, ends = ends or false } }
   elseif not m.ended and m.ends ~= ends then
     return { of = m, set = { ends = ends or false } }
+  elseif m.ended and one.opens <= now and (not ends or ends > now) then
+    say("the window %s was ended early by %s: it stays so", table.concat(one.names, ", "), m.ended_by or "nobody")
   end
 end
 
 --- Write what the windows want from now on. Call this when `due` has come, and when the clock was set.
 ---@param c haplua.Context
 ---@param now number
+---@param say fun(form: string, ...)
 ---@return haplua.Edit[]
-local function plan_ahead(self, c, now)
+local function plan_ahead(self, c, now, say)
   local edits, latest, ours = {}, -math.huge, {}
   for _, m in ipairs(c.store:current(c.name, c.switch.acl)) do
     if is_of(self.plan, m) then
@@ -156,13 +161,17 @@ local function plan_ahead(self, c, now)
   local wanted, following = occurrences(self, now, latest)
   for key, one in pairs(wanted) do
     if one.opens <= now or self.plan.ahead then
-      edits[#edits + 1] = edit_for(self, c, key, one, now)
+      edits[#edits + 1] = edit_for(self, c, key, one, now, say)
     end
   end
   for _, m in ipairs(ours) do
     if not wanted[m.occurrence] and (not m.ends or m.ends > now) then
       edits[#edits + 1] = maintenance.ending(m, now, "cancelled")
     end
+  end
+  if following and following.opens ~= (self.next or {}).opens then
+    say("next: the window %s, %s, in %s", table.concat(following.names, ", "), instant.text(following.opens),
+      instant.span(following.opens - now))
   end
   self.next, self.looked = following, now
   self.due = following and following.opens or math.huge
@@ -181,30 +190,31 @@ function Planner:step(c, say, warn)
     return false
   end
   local _ <close> = c.store:lock(c.name, c.switch.acl)
-  local edits = plan_ahead(self, c, now)
+  local edits = plan_ahead(self, c, now, say)
   if #edits > 0 then
     c.store:edit(edits)
   end
   return #edits > 0
 end
 
---- The instant at which the next opening is to be checked; nil: there is none, or it was checked.
+--- The instant at which the next opening is to be checked; nil: there is none, or it was checked. The first is checked
+-- at once, too: somebody may still be there who reads what is wrong.
 ---@return number?
 function Planner:check_at()
   local opens = self.next and self.next.opens
-  return opens and opens ~= self.tried and opens - self.plan.lead or nil
+  return opens and opens ~= self.tried and (self.tried and opens - self.plan.lead or self.looked) or nil
 end
 
 --- Check that the next occurrence could open, and report what prevents it.
 ---@param warn fun(form: string, ...)
 function Planner:check(warn)
-  self.tried = self.next.opens
+  local left = self.next.opens - task.time()
+  self.tried = left <= self.plan.lead and self.next.opens or 0
   local ok, problem = pcall(require("haplua.apply.actions").check, self.plan.request)
   if not ok and (not errors.is(problem) or problem.kind == "interrupted") then
     error(problem, 0)
   elseif not ok then
-    local left = self.next.opens - task.time()
-    warn("in %s the window %s could not open: %s", require("haplua.time.instant").span(math.max(0, left)),
+    warn("in %s the window %s could not open: %s", instant.span(math.max(0, left)),
       table.concat(self.next.names, ", "), tostring(problem))
   end
 end
