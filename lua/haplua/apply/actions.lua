@@ -185,7 +185,7 @@ local function select(c, look, call, request, which)
   end
   local wanted = asked and call == "off" and patterns_of(look, asked)
   for _, m in ipairs(look.current) do
-    local there = m.begins <= look.now or wanted
+    local there = maintenance.is_in_force(m, look.now) or wanted
     local patterns = wanted and stored_patterns(look, m)
     if there and (not wanted or patterns and maintenance.same(patterns, wanted))
       and (not which.mine or maintenance.is_of(m, c.person)) then
@@ -247,15 +247,25 @@ function M.change(request, which, open_end)
     end
     check_bypass(look, request.bypass)
     local set = {
-      scope = scope_of(request), reason = request.reason, ends = request.ends or (open_end and false or nil),
-      bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, begins = request.begins,
+      scope = scope_of(request), reason = request.reason, ends = request.ends, begins = request.begins,
+      bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
     }
+    if open_end then
+      set.ends = false
+    elseif not next(set) then
+      errors.refuse("there is nothing to change: give a scope, a reason, networks that pass, a beginning or an end")
+    end
     local changed = maintenance.with(m, set)
     patterns_of(look, changed.scope)
     if changed.ends and changed.ends <= changed.begins then
       errors.refuse("the end of a maintenance comes after its beginning")
     end
-    return { edits = { { of = m, set = set } }, about = changed }
+    if not m.occurrence then
+      return { edits = { { of = m, set = set } }, about = changed }
+    end
+    -- the planner would undo the change: the maintenance becomes this person's own
+    changed = change.entity(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
+    return { edits = { maintenance.ending(m, look.now, "change", maintenance.who(c.person)), { add = changed } }, about = changed }
   end))
 end
 

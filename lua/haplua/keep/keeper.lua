@@ -327,8 +327,10 @@ end
 ---@param warning string
 ---@return haplua.Keeper
 local function new(request, given, print, warning)
+  -- any switch will do here: each that is kept has a context of its own
+  local c = context.open(maintenance.with(request, { switch = false, acl = "#9999" }))
   return setmetatable({
-    request = request, given = given, c = context.open(request), print = print, warning = warning, switches = {},
+    request = request, given = given, c = c, print = print, warning = warning, switches = {},
     planners = {}, reload = reload.open(), guards = false, files_at = -math.huge,
   }, Keeper)
 end
