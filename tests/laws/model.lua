@@ -392,7 +392,8 @@ end
 function changes.change(self, step, s)
   local m, ends = self:pick(step), step.lasts and self.now + step.lasts
   local nothing = not (step.lasts or step.no_end or step.moves or step.reason or step.bypass)
-  if not m or nothing or step.bypass and not self.switches[s].allow or step.lasts and not self.keep or ends and ends <= m.begins then
+  if not m or nothing or step.bypass and not self.switches[s].allow or step.lasts and not self.keep
+    or ends and ends <= m.begins then
     return 1
   end
   if m.window then -- the person's own from now on

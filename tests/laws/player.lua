@@ -241,11 +241,11 @@ end
 --- The words of a change.
 local function words_of(self, step)
   local m, s = self.model, step.switch
-  local switch, words = m.switches[s], nil
+  local switch = m.switches[s]
+  local words = { "scripts/maint.lua", step[1], "--switch", switch.name }
   local function add(...)
     table.move({ ... }, 1, select("#", ...), #words + 1, words)
   end
-  words = { "scripts/maint.lua", step[1], "--switch", switch.name }
   local patterns = model.patterns(switch, model.SCOPES[step.scope])
   if step[1] == "on" then
     for _, path in ipairs(model.SCOPES[step.scope]) do
@@ -297,16 +297,15 @@ function steps.hold(self, step)
   local switch, scope = m.switches[s], model.SCOPES[step.scope]
   m.now = self.site.now()
   m:see_hand(s)
-  local seconds, words = step.lasts or 30 + step.scope * 20, nil
+  local seconds = step.lasts or 30 + step.scope * 20
   local entity = m:add({ switch = s, patterns = model.patterns(switch, scope), who = step.who,
     origin = step.lasts and "wait" or "during", begins = m.now, ends = step.lasts and m.now + seconds or nil })
+  local words = self.site.during(switch, scope, seconds)
   if step.lasts then
     words = { "scripts/maint.lua", "on", "--switch", switch.name, "--wait", "--for", seconds .. "s" }
     for _, path in ipairs(scope) do
       table.move({ "--path", path }, 1, 2, #words + 1, words)
     end
-  else
-    words = self.site.during(switch, scope, seconds)
   end
   m:apply(s)
   self.holds[#self.holds + 1] = { serial = entity.serial, process = self.site.start(person(step), words),
@@ -364,12 +363,12 @@ end
 --- A hand at the socket. It waits until haplua has nothing left to do.
 function steps.hand(self, step)
   local m, s = self.model, step.switch
-  local state, list = m.states[s], nil
+  local state = m.states[s]
   m.now = self.site.now()
   if not m:is_settled(s) or state.lost or boundary_within(self, m.now - 3, m.now + 3) then
     return
   end
-  list = table.move(state.list, 1, #state.list, 1, {})
+  local list = table.move(state.list, 1, #state.list, 1, {})
   local added = model.patterns(m.switches[s], model.SCOPES[step.scope])
   if step.how == "clear" or step.how == "replace" then
     list = {}
@@ -403,6 +402,9 @@ end
 
 --- kill -9 amid a change.
 function steps.killed(self, step)
+  if self.model.keep then
+    advance(self, 2)
+  end
   until_quiet(self, 5)
   local before, s = real(self), step.change.switch
   -- one ends and another begins: somebody may be stopped between the two lists who passes before and after
@@ -447,6 +449,9 @@ end
 
 --- Two people at the same time.
 function steps.both(self, step)
+  if self.model.keep then
+    advance(self, 2)
+  end
   until_quiet(self, 5)
   self.model.now = self.site.now()
   self.site.slow(0.01)

@@ -253,7 +253,7 @@ function M.change(request, which, open_end)
     if open_end then
       set.ends = false
     elseif not next(set) then
-      errors.refuse("there is nothing to change: give a scope, a reason, networks that pass, a beginning or an end")
+      errors.refuse("nothing is to be changed: no scope, reason, bypass, beginning or end is given")
     end
     local changed = maintenance.with(m, set)
     patterns_of(look, changed.scope)
@@ -265,7 +265,8 @@ function M.change(request, which, open_end)
     end
     -- the planner would undo the change: the maintenance becomes this person's own
     changed = change.entity(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
-    return { edits = { maintenance.ending(m, look.now, "change", maintenance.who(c.person)), { add = changed } }, about = changed }
+    local ending = maintenance.ending(m, look.now, "change", maintenance.who(c.person))
+    return { edits = { ending, { add = changed } }, about = changed }
   end))
 end
 

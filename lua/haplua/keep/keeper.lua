@@ -314,7 +314,11 @@ end
 --- Look and wait, until nothing is left to do; as a service, for ever.
 function Keeper:loop()
   while not self:is_over() do
-    self.reload:wait(self:interval())
+    if self.guards then
+      self.reload:wait(self:interval())
+    else -- this wait ends when the clock is set
+      task.sleep_until(task.time() + self:interval())
+    end
     self:round()
     self:notify_watchdog()
   end
