@@ -124,6 +124,13 @@ function Model:copy()
   return copy(self)
 end
 
+--- Be as a copy is, made before.
+function Model:restore(before)
+  for key, value in pairs(before) do
+    self[key] = value
+  end
+end
+
 -- What is in force.
 
 function Model:is_in_force(m)
@@ -433,9 +440,7 @@ function Model:change(step)
   if status == 0 then
     self:apply(s)
   else
-    for key, value in pairs(before) do
-      self[key] = value
-    end
+    self:restore(before)
   end
   return status
 end

@@ -170,9 +170,13 @@ end
 
 --- A process has done what it was to do: its maintenance ends, unless it has been ended.
 local function over(self, hold)
-  local m = hold.serial and self.model.all[hold.serial]
-  if m and not m.ended then
-    self.model:see_hand(m.switch)
+  local before = self.model:copy()
+  local m = self.model.all[hold.serial]
+  local was_over = m.ended
+  self.model:see_hand(m.switch)
+  if was_over or m.ended then
+    self.model:restore(before)
+  else
     m.ended = true
     self.model:apply(m.switch)
   end

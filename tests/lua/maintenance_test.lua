@@ -36,9 +36,8 @@ describe("haplua.maintenance", function()
       "maintenance.status: no option 'swich'; did you mean 'switch'?", "maintenance.on: option 1, a string ('/x'), has no name",
       "no option 'action'", "no option 'attempts'", "no option 'lifetime'", "no option 'print'", "no option 'resume'",
       "no option 'tried'", "maintenance.off: no option 'reason'", "maintenance.status: no option 'reason'",
- 
-      "maintenance.on: no option 'id'", "maintenance.on: no option 'ids'", "maintenance.change: no option 'ids'", "maintenance.off: no option 'open_end'",
-      "maintenance.change: no option 'mine'",
+      "maintenance.on: no option 'id'", "maintenance.on: no option 'ids'", "maintenance.change: no option 'ids'",
+      "maintenance.off: no option 'open_end'", "maintenance.change: no option 'mine'",
     }) do
       assert.matches(text, out, 1, true)
     end
