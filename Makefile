@@ -189,6 +189,11 @@ histories: $(if $(RUNNER),$(BIN) $(B)/fake) ## play random programs under the sa
 		$(if $(CHECKED),LDFLAGS=-L$(B)/checked) $(HISTORIES) $(B)/asan/fake)
 	$(Q)$(LUA) tests/history/run.lua $(if $(RUNNER),./$(BIN) $(B)/fake,$(HISTORIES) $(B)/asan/fake)
 
+.PHONY: laws
+laws: $(BIN) ## play random histories of maintenances against a model of a page; N, SEED
+	$(Q)N=$(or $(N),10000) SEED=$(or $(SEED),1) ./$(BIN) test tests/policies/laws_test.lua --seconds 600 > $(B)/laws.log; \
+		status=$$?; grep -v '^  ok ' $(B)/laws.log; exit $$status
+
 mutate: ## break the code in one place after the other, and see whether a test notices; MUTATE='words'
 	$(Q)$(LUA) tests/mutate/mutate.lua $(MUTATE)
 

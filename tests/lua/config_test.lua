@@ -13,10 +13,10 @@ end
 describe("the configuration", function()
   it("declares switches", function()
     local found = config.parse("conf", [[return {
-      journal = "/j", by_hand = "undo", default = "a",
+      journal = "/j", journal_days = 30, by_hand = "undo", default = "a",
       switches = { a = { acl = "#1", bypass = "#2", info = "/m", fetch = "base", allow = { "192.0.2.0/24" } },
         b = { acl = "/f", file = false, by_hand = "keep" } } }]])
-    assert.equal("/j", found.journal)
+    assert.same({ "/j", 30 }, { found.journal, found.journal_days })
     assert.same({ name = "a", acl = "#1", bypass = "#2", info = "/m", fetch = "base", allow = { "192.0.2.0/24" },
       file = true, by_hand = "undo" }, found.switches.a)
     assert.same({ name = "b", acl = "/f", allow = {}, file = false, by_hand = "keep" }, found.switches.b)
@@ -47,6 +47,7 @@ describe("the configuration", function()
       ["return { switches = { [1] = { acl = '#1' } } }"] = "a switch has a name",
       ["return { switches = { a = '#1' } }"] = "switch 'a': a table of options is expected, not a string %('#1'%)",
       ["return { default = 'x' }"] = "no switch 'x' to be the default",
+      ["return { journal_days = 0 }"] = "option 'journal_days' must be a number of days from 1 on, not a number %(0%)",
       ["return { by_hand = 'fight' }"] = "option 'by_hand' must be 'keep' or 'undo', not a string %('fight'%)",
       ["return { windows = { window = 'Sun 02:00-04:00' } }"] = "'windows' must be a list of tables; it has the key 'window'",
       ["return { windows = { { path = { '/x' } } } }"] = "window 1: no option 'path'; did you mean 'paths'%?",

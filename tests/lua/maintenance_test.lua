@@ -27,14 +27,17 @@ describe("haplua.maintenance", function()
       -- what only haplua itself says
       'for _, name in ipairs({ "action", "attempts", "lifetime", "print", "resume", "tried" }) do try("on", { [name] = {} }) end',
       -- what the function does not use
-      'try("off", { paths = { "/x" } })', 'try("status", { reason = "x" })',
+      'try("off", { reason = "x" })', 'try("status", { reason = "x" })', 'try("on", { id = 1 })', 'try("on", { ids = { 1 } })',
+      'try("change", { ids = { 1 } })', 'try("off", { open_end = true })', 'try("change", { mine = true })',
     })
     for _, text in ipairs({
       "on\tat the call: maintenance.on: no option 'path'; did you mean 'paths'?", "did you mean 'reason'?",
       "maintenance.during: no option 'host'; did you mean 'hosts'?", "maintenance.off: no option 'acls'; did you mean 'acl'?",
       "maintenance.status: no option 'swich'; did you mean 'switch'?", "maintenance.on: option 1, a string ('/x'), has no name",
       "no option 'action'", "no option 'attempts'", "no option 'lifetime'", "no option 'print'", "no option 'resume'",
-      "no option 'tried'", "maintenance.off: no option 'paths'", "maintenance.status: no option 'reason'",
+      "no option 'tried'", "maintenance.off: no option 'reason'", "maintenance.status: no option 'reason'",
+      "maintenance.on: no option 'id'", "maintenance.on: no option 'ids'", "maintenance.change: no option 'ids'",
+      "maintenance.off: no option 'open_end'", "maintenance.change: no option 'mine'",
     }) do
       assert.matches(text, out, 1, true)
     end
@@ -42,14 +45,19 @@ describe("haplua.maintenance", function()
   end)
 
   it("refuses a value of another type, by the option's name", function()
-    local calls = { 'try("on", "/x")', 'try("on")', 'try("off")', 'try("during", {})', 'try("during", {}, print, 5)' }
+    local calls = { 'try("off", { ids = { "m1" } })', 'try("off", { ids = { 0 } })', 'try("off", { all = 1 })',
+      'try("change", { id = "m1" })', 'try("change", { id = 1.5 })', 'try("on", "/x")', 'try("on")', 'try("off")',
+      'try("during", {})', 'try("during", {}, print, 5)' }
     local values <const> = {
       patterns = { '"/x"', "{ 1 }" }, paths = { '"/x"', "{ {} }", '{ "" }', '{ "/a", nil, "/b" }', '{ "/a", x = "/b" }' },
       hosts = { '"a.example"' }, bypass = { '"192.0.2.0/24"' }, reason = { "5", '""' }, acl = { "9999", '""' },
-      ends = { '"30m"', "0/0", "math.huge", "-1", "1e300" }, file = { '"no"', "0" }, journal = { "true", '""' },
+      begins = { '"30m"', "-1" }, ends = { '"30m"', "0/0", "math.huge", "-1", "1e300" }, replace = { "1" },
+      file = { '"no"', "0" }, journal = { "true", '""' },
       switch = { "1", '""' }, config = { "{}", '""' }, attended = { "1" },
     }
-    local expected = { "options is expected, not a string ('/x')", "maintenance.off: a table of options is expected, not nil",
+    local expected = { "maintenance.off: option 'ids' must be a list", "maintenance.off: option 'all' must be true or false",
+      "maintenance.change: option 'id' must be the number of a maintenance", "options is expected, not a string ('/x')",
+      "maintenance.off: a table of options is expected, not nil",
       "fn must be a function, not nil", "done must be a function, not a number (5)" }
     for name, list in pairs(values) do
       expected[#expected + 1] = ("maintenance.on: option '%s' must be "):format(name)

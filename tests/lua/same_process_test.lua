@@ -58,7 +58,7 @@ describe("the process of a change", function()
             assert.contains("somebody has changed HAProxy since", status())
             local keep = test.start("keep")
             test.advance(5)
-            assert.contains("it is kept so: #9999 matches ^/hand", keep:out())
+            assert.contains("it is kept so: it matches ^/hand", keep:out())
             keep:stop()
             local pid = fake.pid
             fake:reload()
@@ -68,7 +68,7 @@ describe("the process of a change", function()
             keep = test.start("keep")
             test.advance(5)
             assert.same({ "^/hand" }, fake:acl("#9999"))
-            assert.contains("is again on for ^/hand", keep:out())
+            assert.contains("was replaced by " .. pid .. "; #9999 is on for ^/hand", keep:out())
           end)
         end
       end

@@ -65,7 +65,7 @@ end
 
 local HOLDER = [[
   -- takes the place of keep, which asks HAProxy every second: most of the year it has nothing to do
-  local journal <close> = require("haplua.store.journal").open(arg[1])
+  local journal <close> = require("haplua.store.sqlite").open(arg[1])
   local lock <close> = assert(journal:keeper("/run/haproxy/admin.sock"))
   task.sleep(1e9)
 ]]
@@ -362,9 +362,8 @@ describe("a clock that is set back", function()
     test.advance(2)
     assert.is_false(is_on(site))
     process:kill()
-    process = start(dir)
+    start(dir)
     assert.is_false(is_on(site))
-    assert.matches("was over before the clock was set back", process:out())
     test.until_(day + DAY + 3 * 3600)
     assert.is_true(is_on(site))
   end)

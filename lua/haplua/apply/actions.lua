@@ -184,7 +184,7 @@ local function select(c, look, call, request, which)
   end
   local wanted = call == "off" and asked
   for _, m in ipairs(look.current) do
-    if (m.begins <= look.now or wanted) and (not wanted or has_scope(c, look, m, wanted))
+    if (maintenance.is_in_force(m, look.now) or wanted) and (not wanted or has_scope(c, look, m, wanted))
       and (not which.mine or maintenance.is_of(m, c.person)) then
       found[#found + 1] = m
     end
@@ -259,7 +259,13 @@ function M.change(request, which, open_end)
     if changed.ends and changed.ends <= changed.begins then
       errors.refuse("the end of a maintenance comes after its beginning")
     end
-    return { edits = { { of = m, set = set } }, about = changed }
+    if not m.occurrence then
+      return { edits = { { of = m, set = set } }, about = changed }
+    end
+    -- the planner would undo the change: the maintenance becomes this person's own
+    changed = change.entity(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
+    local ending = maintenance.ending(m, look.now, "change", maintenance.who(c.person))
+    return { edits = { ending, { add = changed } }, about = changed }
   end))
 end
 

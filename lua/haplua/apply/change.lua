@@ -61,6 +61,19 @@ local function edits_by_hand(c, look)
   })
 end
 
+--- The maintenances of a switch that are not ended. One that had begun before the clock was set back has begun; only
+-- those of windows go by the clock alone.
+---@return haplua.Maintenance[]
+local function current_of(c, now, latest)
+  local all = c.store:current(c.name, c.switch.acl)
+  for _, m in ipairs(all) do
+    if latest and not m.occurrence and m.begins <= latest.time then
+      m.begins = math.min(m.begins, now)
+    end
+  end
+  return all
+end
+
 --- Look at a switch. What a hand has done is believed when two looks have seen it: one garbled answer, once in the
 -- journal, would be put back for ever.
 ---@param c haplua.Context
@@ -70,10 +83,11 @@ function M.look(c)
   for _ = 1, LOOKS do
     local state = switch.look(c.target, c.switch)
     local latest = c.store:latest(c.name, c.switch.acl)
+    local now = time()
     look = {
-      now = time(), state = state, latest = latest,
+      now = now, state = state, latest = latest,
       view = { kind = state.kind, method = state.method, allow = c.switch.allow },
-      current = c.store:current(c.name, c.switch.acl),
+      current = current_of(c, now, latest),
       same_process = latest ~= nil and (not latest.worker or switch.is_same_process(state, latest)),
     }
     look.edits = edits_by_hand(c, look)
@@ -154,7 +168,10 @@ function M.change(c, action, decide, made)
   local dry = haproxy.dry_run()
   local _ <close> = not dry and c.store:lock(c.name, c.switch.acl) or nil
   local look = M.look(c)
-  local current = maintenance.after(look.current, look.edits)
+  local current = {}
+  for _, m in ipairs(maintenance.after(look.current, look.edits)) do
+    current[#current + 1] = not m.ended and m or nil
+  end
   local decision = decide(setmetatable({ current = current }, { __index = look }))
   if not decision then
     return nil, look

@@ -26,9 +26,10 @@ return function(request, print)
     print(result)
     io.stdout:flush()
     local m = result.about
-    while not haproxy.dry_run() and m and not m.ended and m.ends and task.time() < m.ends do
-      show(("%s left, Ctrl-C ends it now "):format(moment.span(m.ends - task.time())))
-      task.sleep(math.min(INTERVAL, math.max(0, m.ends - task.time())))
+    while not haproxy.dry_run() and m and not m.ended and task.time() < (m.ends or math.huge) do
+      local left = m.ends and m.ends - task.time()
+      show(("%s, Ctrl-C ends it now "):format(left and moment.span(left) .. " left" or "no end"))
+      task.sleep(math.min(INTERVAL, math.max(0, left or INTERVAL)))
       m = c.store:maintenance(c.name, m.id)
     end
     show("")

@@ -252,7 +252,7 @@ local function bypass_between(live, wanted)
   elseif #wanted.patterns == 0 then
     return live.passing
   end
-  return both(live.passing, wanted.bypass)
+  return require("haplua.plan.content").intersection(live.passing, wanted.bypass)
 end
 
 --- The changes of the lists, one after the other.

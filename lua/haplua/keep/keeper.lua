@@ -323,7 +323,11 @@ end
 --- Look and wait, until nothing is left to do; as a service, for ever.
 function Keeper:loop()
   while not self:is_over() do
-    self.reload:wait(self:interval())
+    if self.guards then
+      self.reload:wait(self:interval())
+    else -- this wait ends when the clock is set
+      task.sleep_until(task.time() + self:interval())
+    end
     self:round()
     self:notify_watchdog()
   end
@@ -336,8 +340,10 @@ end
 ---@param warning string
 ---@return haplua.Keeper
 local function new(request, given, print, warning)
+  -- any switch will do here: each that is kept has a context of its own
+  local c = context.open(maintenance.with(request, { switch = false, acl = "#9999" }))
   return setmetatable({
-    request = request, given = given, c = context.open(request), print = print, warning = warning, switches = {},
+    request = request, given = given, c = c, print = print, warning = warning, switches = {},
     planners = {}, reload = reload.open(), guards = false, files_at = -math.huge,
   }, Keeper)
 end

@@ -116,10 +116,11 @@ local function is_of(plan, m)
   return m.occurrence ~= nil and m.occurrence:sub(1, #plan.key + 1) == plan.key .. "|"
 end
 
---- Was it ended by time or by the end of a process, and not by a person?
-local function may_go_on(m, now)
-  return m.why == "left" or m.why == "cancelled" or m.why == "expired" and now < m.ended - BACK
-    or m.why == "expired" and m.ends and m.ends <= now
+--- May an occurrence that is ended go on? A person has not ended it, and either its window lasts longer now than it did,
+-- or the clock was set back to before its opening.
+local function may_go_on(m, one, now)
+  return m.why == "left" or m.why == "cancelled"
+    or m.why == "expired" and (m.ends ~= nil and m.ends <= now or one.opens > now)
 end
 
 --- The edit for an occurrence that shall be planned; nil: it is already, or it was ended early. One that is entered late
@@ -127,7 +128,7 @@ end
 local function edit_for(self, c, key, one, now, say)
   local ends = one.closes < math.huge and one.closes or nil
   local m = c.store:occurrence(c.name, c.switch.acl, key)
-  if not m then
+  if not m and (one.opens <= now or self.plan.ahead) then
     local request = self.plan.request
     return { add = {
       target = c.name, acl = c.switch.acl, switch = c.switch.name,
@@ -136,8 +137,11 @@ local function edit_for(self, c, key, one, now, say)
       bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, reason = request.reason,
       origin = "window " .. table.concat(one.names, ", "), occurrence = key, begins = math.max(one.opens, now), ends = ends,
     } }
-  elseif m.ended and may_go_on(m, now) and (not ends or ends > now) then
-    return { of = m, set = { ended = false, ended_by = false, why = false, begins = now, ends = ends or false } }
+  elseif not m then
+    return nil
+  elseif m.ended and may_go_on(m, one, now) and (not ends or ends > now) then
+    return { of = m, set = { ended = false, ended_by = false, why = false, begins = math.max(one.opens, now),
+      ends = ends or false } }
   elseif not m.ended and m.ends ~= ends then
     return { of = m, set = { ends = ends or false } }
   elseif m.ended and one.opens <= now and (not ends or ends > now) then
@@ -160,9 +164,7 @@ local function plan_ahead(self, c, now, say)
   end
   local wanted, following = occurrences(self, now, latest)
   for key, one in pairs(wanted) do
-    if one.opens <= now or self.plan.ahead then
-      edits[#edits + 1] = edit_for(self, c, key, one, now, say)
-    end
+    edits[#edits + 1] = edit_for(self, c, key, one, now, say)
   end
   for _, m in ipairs(ours) do
     if not wanted[m.occurrence] and (not m.ends or m.ends > now) then
@@ -182,11 +184,12 @@ end
 ---@param c haplua.Context
 ---@param say fun(form: string, ...)
 ---@param warn fun(form: string, ...)
----@return boolean changed  the store was written
+---@return boolean? changed  what is in force may be another
 function Planner:step(c, say, warn)
   refresh(self, say, warn)
   local now = task.time()
-  if now < self.due and self.looked and now > self.looked - BACK then
+  local set_back = self.looked and now <= self.looked - BACK
+  if now < self.due and self.looked and not set_back then
     return false
   end
   local _ <close> = c.store:lock(c.name, c.switch.acl)
@@ -194,7 +197,7 @@ function Planner:step(c, say, warn)
   if #edits > 0 then
     c.store:edit(edits)
   end
-  return #edits > 0
+  return #edits > 0 or set_back
 end
 
 --- The instant at which the next opening is to be checked; nil: there is none, or it was checked. The first is checked

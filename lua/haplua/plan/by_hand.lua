@@ -50,7 +50,7 @@ end
 local function adopt(e, extra, edits)
   for _, m in ipairs(maintenance.in_force(maintenance.after(e.current, edits), e.now)) do
     if m.origin == "by hand" then
-      local patterns = table.move(m.scope.patterns, 1, #m.scope.patterns, 1, {})
+      local patterns = table.move(patterns_of(m, e.view), 1, #patterns_of(m, e.view), 1, {})
       edits[#edits + 1] = { of = m, set = { scope = { patterns = table.move(extra, 1, #extra, #patterns + 1, patterns) } } }
       return
     end

@@ -53,15 +53,15 @@ INSERT INTO maintenances (target, acl, switch, patterns, bypass, reason, origin,
     coalesce(c.since, c.time), c.ends FROM wanted w JOIN main.changes c ON c.id = w.change WHERE c.patterns <> '';
 ]]
 
--- What was wanted becomes the latest change. All that the bypass list held was haplua's.
+-- What was wanted becomes the latest change: it gets a new number where notes of keep follow it. All that the bypass list
+-- held was haplua's.
 local THIRD = MAINTENANCES .. [[
 ALTER TABLE changes ADD COLUMN ours TEXT;
 ALTER TABLE changes ADD COLUMN maintenances TEXT;
-INSERT INTO changes (time, target, acl, switch, action, patterns, bypass, reason, since, ends, user, host, login, pid,
-    outcome, ended, worker, started, asked, ours)
-  SELECT c.time, c.target, c.acl, c.switch, c.action, c.patterns, c.bypass, c.reason, c.since, c.ends, c.user, c.host,
-    c.login, c.pid, c.outcome, c.ended, c.worker, c.started, c.asked, c.bypass
-  FROM wanted w JOIN changes c ON c.id = w.change;
+UPDATE changes SET ours = bypass WHERE id IN (SELECT change FROM wanted);
+UPDATE changes SET id = id + (SELECT max(id) FROM changes) WHERE id IN (SELECT w.change FROM wanted w JOIN changes later
+  ON later.target = w.target AND later.acl = w.acl AND later.id > w.change AND later.outcome = 'done');
+UPDATE sqlite_sequence SET seq = (SELECT max(id) FROM changes) WHERE name = 'changes';
 CREATE TABLE switches (
   target TEXT NOT NULL, acl TEXT NOT NULL,
   touched INTEGER NOT NULL,  -- goes up with each change of the switch, and with each edit of its maintenances
