@@ -38,6 +38,7 @@ PURE    := base/buf base/err base/multiset base/typo os/clock \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/os/*.h src/protocol/*.h)
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 PRELOADED := $(B)/disk.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
@@ -83,7 +84,7 @@ $(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a | $(B)/packages-check
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
 
-$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) | $(B)/packages-fuzz
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/packages-fuzz
 	@echo "CC   $<"
 	$(Q)clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -Itests -o $@ $< \
 		$(PURE:%=src/%.c) $(ALL_LIBS)
@@ -264,4 +265,4 @@ clean: ## remove what was built
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNITS:=.d)
