@@ -38,6 +38,7 @@ PURE    := base/buf base/err base/typo os/clock \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/os/*.h src/protocol/*.h)
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 PRELOADED := $(B)/disk.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
@@ -83,7 +84,7 @@ $(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a | $(B)/packages-check
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
 
-$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) | $(B)/packages-fuzz
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/packages-fuzz
 	@echo "CC   $<"
 	$(Q)clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -Itests -o $@ $< \
 		$(PURE:%=src/%.c) $(ALL_LIBS)
@@ -109,15 +110,20 @@ $(PRELOADED):
 .PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page
 check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
 
-check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets
-	$(Q)for t in $(UNITS); do $(RUNNER) ./$$t || exit 1; done
+# JOBS=2 runs the files of tests two at a time, each in a process of its own.
+RUN_TESTS = $(if $(JOBS),sh tests/parallel.sh $(JOBS) '$(RUNNER) ./$(BIN) tests/lua/run.lua',$(RUNNER) ./$(BIN) tests/lua/run.lua)
 
-check-lua: $(BIN) $(B)/fake $(B)/names.so ## test the host and the library against a scripted HAProxy
-	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUNNER) ./$(BIN) tests/lua/run.lua $(or $(LUA_TESTS),tests/lua)
+.PHONY: built
+built: $(BIN) $(UNITS) $(HELPERS) $(PRELOADED) ## build what the tests run
 
-check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY)
-	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUNNER) \
-		./$(BIN) tests/lua/run.lua $(or $(TESTS),tests/real)
+check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets; JOBS
+	$(Q)printf '%s\n' $(UNITS) | xargs -P $(or $(JOBS),1) -I TEST sh -c '$(RUNNER) ./TEST || exit 255'
+
+check-lua: $(BIN) $(B)/fake $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
+	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUN_TESTS) $(or $(LUA_TESTS),tests/lua)
+
+check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY); JOBS
+	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUN_TESTS) $(or $(TESTS),tests/real)
 
 check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## kill haplua at every system call of a change
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
@@ -161,21 +167,24 @@ bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## measure th
 SANITIZE := -O1 -g -DHAP_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 # With REAL=1 these targets run check-real, too; TESTS names a part of it. valgrind watches only the program that runs
 # the tests, not the programs that it starts; the sanitizers are compiled into all of them.
-asan: ## run check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1
-	$(Q)$(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900 check-unit check-lua \
-		$(if $(REAL),check-real)
+SANITIZED = $(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900
+asan: ## run check-unit and check-lua under AddressSanitizer, UBSan and LeakSanitizer; REAL=1, JOBS
+	$(Q)$(SANITIZED) -j$(or $(JOBS),1) built
+	$(Q)$(SANITIZED) check-unit check-lua $(if $(REAL),check-real)
 
-# Finds what is used after it was let go. The first half collects everything at each allocation
-# (src/run/policy.c), and takes the bindings alone; the second leaves out what computes for long.
+# Finds what is used after it was let go. gc-each collects everything at each allocation (src/run/policy.c), and takes
+# the bindings alone; the generational half leaves out what computes for long.
 LONG   := calendar cli dense_window hostile window
 ALWAYS := error file journal process reply run sqlite task types watch
-GC_MAKE = $(MAKE) B=$(B)/asan BIN=$(B)/asan/haplua CFLAGS='$(SANITIZE)' TEST_SECONDS=900 check-lua
-gc: ## the tests of the bindings with a collection at each allocation, check-lua with the generational collector
-	$(Q)$(GC_MAKE) RUNNER='env HAPLUA_GC=all' LUA_TESTS='$(ALWAYS:%=tests/lua/%_test.lua)'
-	$(Q)$(GC_MAKE) RUNNER='env HAPLUA_GC=generational' \
-		LUA_TESTS='$(filter-out $(LONG:%=tests/lua/%_test.lua),$(UNHURRIED))'
+.PHONY: gc-each
+gc-each: ## the tests of the bindings with a collection at each allocation, under the sanitizers; JOBS
+	$(Q)$(SANITIZED) RUNNER='env HAPLUA_GC=all' LUA_TESTS='$(ALWAYS:%=tests/lua/%_test.lua)' check-lua
 
-valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgrind; REAL=1
+gc: gc-each ## gc-each, then check-lua with the generational collector
+	$(Q)$(SANITIZED) RUNNER='env HAPLUA_GC=generational' \
+		LUA_TESTS='$(filter-out $(LONG:%=tests/lua/%_test.lua),$(UNHURRIED))' check-lua
+
+valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgrind; REAL=1, JOBS
 	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
 		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)
 
@@ -215,9 +224,9 @@ oom: $(BIN) $(B)/fake ## let every allocation fail in turn
 
 # New inputs go to B/corpus-NAME. `make fuzz-corpus` selects the few that belong into tests/fuzz/corpus.
 fuzz: $(FUZZERS) $(BIN) ## run every fuzzer: SECONDS=60 for each codec and for HAProxy, a fifth for each Lua function
-	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
+	$(Q)printf '%s\n' $(FUZZERS) | xargs -P $(or $(JOBS),1) -I FUZZER sh -c 'f=FUZZER; mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-$${f##*_} \
-			tests/fuzz/corpus/$${f##*fuzz_} || exit 1; done
+			tests/fuzz/corpus/$${f##*fuzz_} || exit 255'
 	$(Q)./$(BIN) tests/fuzz/real_words.lua $(SECONDS)
 	$(Q)ulimit -v 4000000; timeout -s KILL $$(($(SECONDS) * 10 + 300)) \
 		./$(BIN) tests/fuzz/lua_fuzz.lua $$(($(SECONDS) / 5 + 1))
@@ -269,4 +278,4 @@ clean: ## remove what was built
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNITS:=.d)

@@ -83,6 +83,24 @@ describe("a commit", function()
   end)
 end)
 
+describe("a version", function()
+  it("without one of its entries is never in force", function()
+    local fake <close> = support.fake({
+      "read", list(0, ""), "next",
+      "read", "say \\n[6]: New version created: 1\\n\\n", "next",
+      "read", "say \\n\\n\\n0x55aa ^/a\\n\\n", "next",
+      "read", "say \\n\\n", "next", "read", "say \\nUptime_sec: 999999\\n\\n",
+    })
+    local target = haproxy.connect(fake.address)
+    local problem = support.failure(target.acl_replace, target, "#9999", { "^/a", "^/b" })
+    assert.equal("protocol", problem.kind)
+    pcall(target.send, target, "show cli level")
+    local text = sent(fake)
+    assert.matches("clear acl @1 #9999", text, 1, true)
+    assert.not_matches("commit acl", text, 1, true)
+  end)
+end)
+
 describe("a replacement that is refused by a new process", function()
   local refusal = "say \\n[3]: Version number out of range.\\n\\n" .. NONE:format(0, 0, "")
 

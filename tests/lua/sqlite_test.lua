@@ -295,6 +295,18 @@ describe("a database", function()
     assert.is_true(interrupted > 0)
   end)
 
+  it("raises where a finalizer closes it between two rows", function()
+    local db = ok(sqlite.open(path))
+    collectgarbage()
+    do
+      setmetatable({}, { __gc = function() db:close() end })
+    end
+    -- so much memory that the collector runs before the last row
+    refused("the database %a+ closed", db.run, db, [[with recursive n (i) as (select 1 union all select i + 1 from n
+      where i < 400) select i, zeroblob(100000) as b from n]])
+    assert.equal("database: closed", tostring(db))
+  end)
+
   it("refuses misuse", function()
     local db = ok(sqlite.open(path))
     refused("one SQL statement", db.run, db, "select 1; select 2")

@@ -122,7 +122,7 @@ return {
 
   { file = "lua/haplua/haproxy/list.lua", what = "a version that was filled wrongly is committed",
     old = "if not reply.same(filled, wanted.keys, wanted.values) then", new = "if false then",
-    tests = { "lua/policies_test.lua" } },
+    tests = { "lua/doubt_test.lua" } },
   { file = "lua/haplua/haproxy/list.lua", what = "a version in doubt is cleared after its commit",
     old = "if not committing or is_refused(problem) then", new = "if true then",
     tests = { "lua/haproxy_test.lua", "lua/doubt_test.lua" } },

@@ -43,9 +43,11 @@ function M.free_port()
       end
     end
   end
+  -- not math.random(): busted seeds it with the time, and files that run side by side would take the same ports
+  local random <close> = assert(io.open("/dev/urandom", "rb"))
   local port
   repeat
-    port = math.random(10000, 30000)
+    port = 10000 + ("I4"):unpack(random:read(4)) % 20000
   until not taken[port]
   return port
 end

@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The lists of a switch while maint changes them: in which order, and what stays of a change that fails.
+
+local test = require("haplua.test")
+
+local CONFIG = [[return {
+  switches = { site = { acl = "#9999", bypass = "#9998", info = "info.map", allow = { "192.0.2.1" } } },
+  default = "site",
+}]]
+
+-- 2.2 changes a list entry by entry; later versions commit it as a whole
+for _, version in ipairs({ "2.2", "2.6", "3.2" }) do
+  describe("on HAProxy " .. version, function()
+    local site, config
+
+    before_each(function()
+      config = test.folder() .. "/config.lua"
+      local f <close> = assert(io.open(config, "w"))
+      f:write(CONFIG)
+      site = test.haproxy({
+        version = version, maps = { ["info.map"] = {} },
+        acls = { ["#9999"] = { match = "reg" }, ["#9998"] = { fetch = "src", entries = { "192.0.2.1" } } },
+      })
+    end)
+
+    --- Run maint. Returns the lists in the order in which the command began to put changes of them in force, and what
+    -- run() returns.
+    local function maint(...)
+      local begin, lists, seen = #site.log + 1, {}, {}
+      local ran = test.run("scripts/maint.lua", "--config", config, "--no-journal", ...)
+      for i = begin, #site.log do
+        local list = site.log[i]:match("^add %a+ ([^@ ]+)") or site.log[i]:match("^del %a+ (%S+)")
+          or site.log[i]:match("^clear %a+ ([^@ ]+)$") or site.log[i]:match("^commit %a+ @%d+ (%S+)")
+        if list and not seen[list] then
+          seen[list] = true
+          lists[#lists + 1] = list
+        end
+      end
+      return table.concat(lists, " "), ran
+    end
+
+    it("the clients that pass are there before others are stopped, and stay until nobody is", function()
+      assert.equal("#9998 info.map #9999", (maint("on", "--bypass", "192.0.2.7", "^/a", "^/b")))
+      assert.equal("#9999 info.map #9998", (maint("off")))
+      assert.same({ "192.0.2.1" }, site:acl("#9998"))
+    end)
+
+    it("a change that fails leaves every list as it was", function()
+      maint("on", "--reason", "first", "^/a", "^/b")
+      local before = site:map("info.map")
+      local _, ran = maint("on", "--reason", "second", "--bypass", "192.0.2.7", "^/c", "(")
+      assert.equal(1, ran.status)
+      assert.matches("regex '%(' is invalid", ran.err)
+      assert.same({ { "^/a", "^/b" }, { "192.0.2.1" }, before }, { site:acl("#9999"), site:acl("#9998"), site:map("info.map") })
+    end)
+  end)
+end
