@@ -13,12 +13,15 @@ local M = {}
 
 local DAY <const> = civil.DAY
 local SLACK <const> = 2 * DAY
-local RULES_MAX <const> = 2000
-local DATES_MAX <const> = 100000
 
 ---@class haplua.calendar.Event
----@field name string
----@field start haplua.ical.Time
+---@field line integer
+---@field name string  made visible: it may be printed
+---@field summary string  as the calendar has it
+---@field cancelled boolean?
+---@field instead haplua.ical.Time?  RECURRENCE-ID: the start that this event replaces
+---@field onward boolean?  RANGE=THISANDFUTURE: it replaces all later starts, too
+---@field start haplua.ical.Time  nil: it is cancelled, and has none
 ---@field zone haplua.Zone?  nil: the window's zone
 ---@field days integer  its length is the sum of these days of the calendar,
 ---@field wall integer  of these seconds by the clocks,
@@ -26,6 +29,8 @@ local DATES_MAX <const> = 100000
 ---@field rules haplua.Rule[]
 ---@field dates haplua.ical.Time[]  RDATE
 ---@field without haplua.ical.Time[]  EXDATE, and the occurrences that other events replace
+---@field series haplua.calendar.Event?  with `onward`: the event whose starts it replaces
+---@field before haplua.ical.Time?  from this start on, an event with `onward` replaces it
 
 --- Set the length of an event: `days`, `wall`, `seconds`, and `length` for all of them.
 local function set_length(book, event, component)
@@ -43,7 +48,8 @@ local function set_length(book, event, component)
     end
   elseif length then
     event.days, event.seconds = ical.duration(book.file, length)
-  elseif event.start.date then
+  end
+  if event.start.date and event.days + event.wall + event.seconds == 0 then
     event.wall = DAY
   end
   if event.wall < 0 or event.seconds < 0 then
@@ -72,61 +78,86 @@ local function dates_of(book, component, name)
       list[#list + 1] = time
     end
   end
-  book.dates = book.dates + #list
-  if book.dates > DATES_MAX then
-    ical.refuse(book.file, component.line, "more than %d dates of RDATE and EXDATE", DATES_MAX)
-  end
   return list
 end
 
+--- Read a VEVENT's RRULE, RDATE and EXDATE.
+local function read_series(book, event, component)
+  for i, property in ipairs(ical.all(component, "RRULE")) do
+    local rule, problem = rules.parse(property.value)
+    if not rule then
+      ical.refuse(book.file, property.line, "%s", problem)
+    end
+    local stop = rule.until_
+    if stop and event.start.date then
+      stop.civil, stop.date, stop.utc = stop.civil - stop.civil % DAY, true, false
+    end
+    event.rules[i] = rule
+  end
+  local exrule = ical.get(component, "EXRULE")
+  if exrule then
+    ical.refuse(book.file, exrule.line, "haplua does not read EXRULE, which RFC 5545 has deprecated")
+  end
+  event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
+  for _, time in ipairs(event.dates) do
+    if not time.days and event.start.date then
+      time.civil, time.zone = time.civil - time.civil % DAY, nil
+    elseif time.date and not event.start.date then
+      time.civil, time.zone = time.civil + event.start.civil % DAY, event.zone
+    end
+  end
+end
+
 --- Read a VEVENT.
+---@param book table  of haplua.calendar: file, zones, described; cancels: all its events are cancelled
 ---@param component haplua.ical.Component
 ---@return haplua.calendar.Event  raises `refused`, with the line
 function M.read(book, component)
   local file = book.file
-  local start = ical.get(component, "DTSTART")
-  if not start then
+  local start, id = ical.get(component, "DTSTART"), ical.get(component, "RECURRENCE-ID")
+  local status, summary = ical.get(component, "STATUS"), ical.get(component, "SUMMARY")
+  local event = { line = component.line, rules = {}, dates = {}, without = {} }
+  event.summary = summary and ical.text(summary.value) or "an event without a summary"
+  event.name = require("haplua.error").visible(event.summary)
+  event.cancelled = book.cancels or status ~= nil and status.value:upper() == "CANCELLED"
+  if id then
+    local range = id.parameters.RANGE
+    if range and range:upper() ~= "THISANDFUTURE" then
+      ical.refuse(file, id.line, "haplua does not read RANGE=%s", range)
+    end
+    event.instead, event.onward = ical.time(file, id), range ~= nil
+    event.instead.zone = zone_at(book, event.instead, id.line)
+  end
+  if event.cancelled then
+    return event
+  elseif not start then
     ical.refuse(file, component.line, "an event without DTSTART")
   end
-  local summary = ical.get(component, "SUMMARY")
-  local event = { start = ical.time(file, start), rules = {}, line = component.line }
-  event.name = summary and ical.text(summary.value) or "an event without a summary"
+  event.start = ical.time(file, start)
   event.zone = zone_at(book, event.start, start.line)
   set_length(book, event, component)
-  for i, property in ipairs(ical.all(component, "RRULE")) do
-    local problem
-    event.rules[i], problem = rules.parse(property.value)
-    if not event.rules[i] then
-      ical.refuse(file, property.line, "%s", problem)
-    end
-    book.rules = book.rules + 1
-    if book.rules > RULES_MAX then
-      ical.refuse(file, property.line, "more than %d recurring events", RULES_MAX)
-    end
+  if not id then
+    read_series(book, event, component)
   end
-  if ical.get(component, "EXRULE") then
-    ical.refuse(file, ical.get(component, "EXRULE").line, "haplua does not read EXRULE, which RFC 5545 has deprecated")
-  end
-  event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
-  local id = ical.get(component, "RECURRENCE-ID")
-  if id then
-    if id.parameters.RANGE then
-      ical.refuse(file, id.line, "haplua does not read RANGE=%s", id.parameters.RANGE)
-    end
-    event.instead = ical.time(file, id)
-    event.instead.zone = zone_at(book, event.instead, id.line)
-    event.instead.text = id.value
-  end
-  local status = ical.get(component, "STATUS")
-  event.cancelled = status and status.value:upper() == "CANCELLED"
   return event
 end
 
--- From an event to its occurrences. `zone` is the window's, `there` the event's.
+-- From an event to its occurrences. `zone` is the window's, `there` the event's. The *original* start of an occurrence
+-- is the one that its series gives, which RANGE=THISANDFUTURE may have moved.
 
 --- The instant of a time, in its own zone or in the window's.
 local function instant_of(time, zone)
   return (time.zone or zone):first(time.civil)
+end
+
+--- The original start that EXDATE or RECURRENCE-ID names. If the event or the time has no time of day, days count.
+local function original_start(event, time, zone)
+  if event.start.date then
+    return zone:first(time.civil - time.civil % DAY)
+  elseif time.date then
+    return (event.zone or zone):first(time.civil + event.start.civil % DAY)
+  end
+  return instant_of(time, zone)
 end
 
 --- The instant at which an occurrence ends that begins at a civil time.
@@ -170,7 +201,7 @@ local function filter(event, zone, there)
     if time.date and not event.start.date then
       days[time.civil // DAY] = true
     else
-      local instant = instant_of(time, zone)
+      local instant = original_start(event, time, zone)
       instants[instant] = true
       sorted[#sorted + 1] = instant
     end
@@ -189,15 +220,56 @@ local function filter(event, zone, there)
 end
 
 --- Iterate over the occurrences of a rule.
-local function recurring(event, rule, zone, from, left_out_between)
+---@param may_join fun(opens: integer, opens_last: integer): boolean
+local function recurring(event, rule, zone, from, may_join)
   local there = event.zone or zone
-  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, function(...)
-    return not left_out_between(...)
-  end)
+  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, may_join)
   return function()
     local opens, opens_last, _, last = starts()
     if opens then
       return opens, closing(event, there, last, opens_last)
+    end
+  end
+end
+
+--- Iterate over the occurrences of an event without those that are left out: opens, closes.
+---@param joined boolean  may one stand for several that touch?
+local function own_occurrences(event, zone, from, joined)
+  local there = event.zone or zone
+  local left_out, left_out_between = filter(event, zone, there)
+  local iterators = { listed(event, zone, there) }
+  -- an event without a length opens no window, however often it recurs
+  for _, rule in ipairs((event.length > 0 or not joined) and event.rules or {}) do
+    iterators[#iterators + 1] = recurring(event, rule, zone, from, function(...)
+      return joined and not left_out_between(...)
+    end)
+  end
+  local occurrences = sorted_merge(iterators)
+  return function()
+    while true do
+      local opens, closes = occurrences()
+      if not opens or not left_out(opens) then
+        return opens, closes
+      end
+    end
+  end
+end
+
+--- Iterate over those occurrences of an event with RANGE=THISANDFUTURE: the starts of its series, each later or earlier
+-- by as much as the first.
+local function moved(event, zone, from, low)
+  local there = event.zone or zone
+  local shift = event.start.civil - there:civil(low)
+  local starts = own_occurrences(event.series, zone, math.max(from - shift, zone:civil(low)) - SLACK, false)
+  return function()
+    local original
+    repeat
+      original = starts()
+    until not original or original >= low
+    if original then
+      local start = there:civil(original) + shift
+      local opens = there:first(start)
+      return opens, closing(event, there, start, opens), original
     end
   end
 end
@@ -207,20 +279,16 @@ end
 ---@param zone haplua.Zone  the window's
 ---@param from integer  a civil time of that zone
 function M.occurrences(event, zone, from)
-  local there = event.zone or zone
-  local left_out, left_out_between = filter(event, zone, there)
-  local iterators = { listed(event, zone, there) }
-  -- an event without a length opens no window, however often it recurs
-  for _, rule in ipairs(event.length > 0 and event.rules or {}) do
-    iterators[#iterators + 1] = recurring(event, rule, zone, from, left_out_between)
-  end
-  local occurrences, names = sorted_merge(iterators), { event.name }
+  local series, names = event.series or event, { event.name }
+  local high = event.before and original_start(series, event.before, zone)
+  local occurrences = event.series and moved(event, zone, from, original_start(series, event.instead, zone))
+    or own_occurrences(event, zone, from, not high)
   return function()
     while true do
-      local opens, closes = occurrences()
-      if not opens then
+      local opens, closes, original = occurrences()
+      if not opens or high and (original or opens) >= high then
         return nil
-      elseif closes > opens and not left_out(opens) then
+      elseif closes > opens then
         return opens, closes, zone:civil(opens) // DAY, names
       end
     end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. libical reads no
--- text here: its errors do not name a line, and it recurses as deep as a file nests its components.
+--- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. It passes over the
+-- properties that say nothing about time, whatever their lines look like.
 
 local rule = require("haplua.ical.rule")
 
@@ -16,11 +16,20 @@ local M = {}
 ---@class haplua.ical.Component
 ---@field name string
 ---@field line integer
----@field properties haplua.ical.Property[]
+---@field properties table<string, haplua.ical.Property[]>  by their names, in the order of the file
 ---@field components haplua.ical.Component[]
 
 local SIZE_MAX <const> = 10 << 20
 local DEPTH_MAX <const> = 8
+
+-- The properties that are read, and what is read of them: their "text", or their parameters and a "time" or number.
+local known = {
+  BEGIN = "text", END = "text", METHOD = "text", UID = "text", SUMMARY = "text", STATUS = "text", SEQUENCE = "text",
+  DTSTAMP = "text", TZID = "text", DTSTART = "time", DTEND = "time", DURATION = "time", RRULE = "time", EXRULE = "time",
+  RDATE = "time", EXDATE = "time", ["RECURRENCE-ID"] = "time", TZOFFSETFROM = "time", TZOFFSETTO = "time",
+}
+-- The parameters that change what a time means.
+local needed = { TZID = true, VALUE = true, RANGE = true }
 M.SIZE_MAX = SIZE_MAX
 
 --- Raise `refused` for a line of a file.
@@ -33,107 +42,141 @@ function M.refuse(name, line, message, ...)
   }), 0)
 end
 
---- The lines as they were before a program folded them: the parts of each, and the number of its first line.
-local function unfolded(text)
-  local lines, n = {}, 0
-  for line in (text .. "\n"):gmatch("(.-)\r?\n") do
-    n = n + 1
-    local more = line:match("^[ \t](.*)$")
-    local last = lines[#lines]
-    if more and last then
-      last.parts[#last.parts + 1] = more
-    elseif line ~= "" then
-      lines[#lines + 1] = { parts = { line }, line = n }
+--- Call a function with each line as it was before a program folded it, and the number of its first part.
+local function each_line(text, fn)
+  local n, line, first, more = 0, nil, nil, {}
+
+  local function flush()
+    if more[1] then
+      line, more = line .. table.concat(more), {}
+    end
+    if line then
+      fn(line, first)
     end
   end
-  return lines
+
+  for part in (text .. "\n"):gmatch("([^\n]*)\n") do
+    n = n + 1
+    local byte = part:byte()
+    if (byte == 32 or byte == 9) and line then
+      more[#more + 1] = part:sub(2)
+    elseif byte then
+      flush()
+      line, first = part, n
+    end
+  end
+  flush()
 end
 
---- One line: NAME;PARAMETER="value":VALUE.
-local function property(file, line)
-  local text = table.concat(line.parts)
-  local name, at = text:match("^([%w-]+)()")
-  if not name then
-    M.refuse(file, line.line, "a property is expected: '%s'", text:sub(1, 40))
+--- The place of the colon before the value. A time has no colon, but a parameter before it may: TZID=GMT+01:00.
+local function colon(text, kind)
+  if kind == "time" then
+    return text:find(":[^:]*$")
   end
-  local parameters = {}
-  while text:sub(at, at) == ";" do
-    local key, value, after = text:match('^;([%w-]+)="([^"]*)"()', at)
-    if not key then
-      key, value, after = text:match('^;([%w-]+)=([^";:]*)()', at)
+  local unquoted = text:gsub('"[^"]*"', function(quoted)
+    return ("x"):rep(#quoted)
+  end)
+  return unquoted:find(":", 1, true)
+end
+
+--- The parameters between a name and its value.
+local function parameters_of(file, line, name, head)
+  local found, at = {}, #name + 1
+  while at <= #head do
+    local key, after = head:match('^;%s*([^=;"]*)()', at)
+    local value, next_at = head:match('^="([^"]*)"[^;]*()', after)
+    if not value then
+      value, next_at = head:match('^=([^;"]*)()', after)
     end
-    if not key then
-      M.refuse(file, line.line, "a parameter of %s cannot be read", name)
+    if not key or not value and needed[key:upper()] then
+      M.refuse(file, line, "a parameter of %s cannot be read", name)
     end
-    -- haplua uses the first value of a list
-    after = text:match('^,[^;:]*()', after) or after
-    parameters[key:upper()], at = value, after
+    found[key:upper()], at = value, next_at or after
   end
-  if text:sub(at, at) ~= ":" then
-    M.refuse(file, line.line, "%s has no value", name)
+  return found
+end
+
+--- One line: NAME;PARAMETER="value":VALUE. Returns nil for a property that is not read.
+local function property(file, text, line)
+  local name = text:match("^[^:;]*")
+  name = known[name] and name or name:upper()
+  local kind = known[name]
+  if not kind then
+    return nil
   end
-  return { name = name:upper(), value = text:sub(at + 1), parameters = parameters, line = line.line }
+  local at = colon(text, kind)
+  if not at then
+    M.refuse(file, line, "%s has no value", name)
+  end
+  return {
+    name = name, line = line, value = text:match("^%s*(.-)%s*$", at + 1),
+    parameters = kind == "time" and parameters_of(file, line, name, text:sub(1, at - 1)) or nil,
+  }
+end
+
+--- Add a line's property to the innermost component of a stack.
+local function add(file, stack, found)
+  local inner = stack[#stack]
+  if found.name == "BEGIN" then
+    local component = { name = found.value:upper(), line = found.line, properties = {}, components = {} }
+    table.insert(inner.components, component)
+    stack[#stack + 1] = component
+    if #stack > DEPTH_MAX then
+      M.refuse(file, found.line, "components are nested more than %d deep", DEPTH_MAX - 1)
+    end
+  elseif found.name == "END" then
+    if #stack == 1 or found.value:upper() ~= inner.name then
+      M.refuse(file, found.line, "END:%s without its BEGIN", found.value)
+    end
+    stack[#stack] = nil
+  else
+    local list = inner.properties[found.name] or {}
+    inner.properties[found.name] = list
+    list[#list + 1] = found
+  end
 end
 
 --- Read a calendar's text.
 ---@param text string
 ---@param file string  its name, for errors
----@return haplua.ical.Component  a component without a name that holds the outermost ones; raises `refused`
+---@return haplua.ical.Component[] calendars  one or more; raises `refused`
 function M.parse(text, file)
   if #text > SIZE_MAX then
     M.refuse(file, 1, "a calendar of more than %d MiB", SIZE_MAX >> 20)
-  elseif text:find("\0", 1, true) then
-    M.refuse(file, 1, "this is no text")
   end
-  local top = { name = "", line = 1, properties = {}, components = {} }
-  local stack = { top }
-  for _, line in ipairs(unfolded((text:gsub("^\239\187\191", "")))) do
-    local found = property(file, line)
-    local inner = stack[#stack]
-    if found.name == "BEGIN" then
-      local component = { name = found.value:upper(), line = found.line, properties = {}, components = {} }
-      table.insert(inner.components, component)
-      stack[#stack + 1] = component
-      if #stack > DEPTH_MAX then
-        M.refuse(file, found.line, ("components are nested more than %d deep"):format(DEPTH_MAX - 1))
-      end
-    elseif found.name == "END" then
-      if #stack == 1 or found.value:upper() ~= inner.name then
-        M.refuse(file, found.line, "END:%s without its BEGIN", found.value)
-      end
-      stack[#stack] = nil
-    else
-      table.insert(inner.properties, found)
+  local stack = { { name = "", line = 1, properties = {}, components = {} } }
+  each_line(text:gsub("^\239\187\191", ""):gsub("\r\n?", "\n"), function(line, number)
+    local found = property(file, line, number)
+    if found then
+      add(file, stack, found)
     end
-  end
+  end)
   if #stack > 1 then
     M.refuse(file, stack[#stack].line, "%s has no END: is the file cut off?", stack[#stack].name)
-  elseif #top.components == 0 then
+  end
+  local calendars = {}
+  for _, component in ipairs(stack[1].components) do
+    calendars[#calendars + 1] = component.name == "VCALENDAR" and component or nil
+  end
+  if #calendars == 0 then
     M.refuse(file, 1, "this is no calendar: BEGIN:VCALENDAR is missing")
   end
-  return top
+  return calendars
 end
 
 --- The first property of this name.
 ---@return haplua.ical.Property?
 function M.get(component, name)
-  for _, found in ipairs(component.properties) do
-    if found.name == name then
-      return found
-    end
-  end
+  local list = component.properties[name]
+  return list and list[1]
 end
+
+local none <const> = {}
 
 --- All properties of this name.
 ---@return haplua.ical.Property[]
 function M.all(component, name)
-  local list = {}
-  for _, found in ipairs(component.properties) do
-    if found.name == name then
-      list[#list + 1] = found
-    end
-  end
-  return list
+  return component.properties[name] or none
 end
 
 --- A text value without its escapes.
@@ -146,8 +189,8 @@ end
 
 ---@class haplua.ical.Time
 ---@field civil integer
----@field utc boolean
----@field date boolean  it is a day without a time
+---@field utc boolean?
+---@field date boolean?  it is a day without a time, in the zone of the windows
 ---@field tzid string?
 
 --- Read a date or time.
@@ -156,13 +199,17 @@ end
 ---@param value string?  an element of the property's list; default: its whole value
 ---@return haplua.ical.Time  raises `refused`
 function M.time(file, from, value)
-  value = value or from.value
+  value = (value or from.value):match("^%s*(.-)%s*$")
   local digits, utc = value:match("^(%d+[Tt]?%d*)([Zz]?)$")
   local civil = digits and rule.civil(digits)
+  local date = digits and #digits == 8 or from.parameters.VALUE and from.parameters.VALUE:upper() == "DATE"
   if not civil then
     M.refuse(file, from.line, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
   end
-  return { civil = civil, utc = utc ~= "", date = #digits == 8, tzid = utc == "" and from.parameters.TZID or nil }
+  if date then
+    return { civil = civil - civil % 86400, date = true }
+  end
+  return { civil = civil, utc = utc ~= "", tzid = utc == "" and from.parameters.TZID or nil }
 end
 
 --- Read a duration, "P1DT2H": days of the calendar, and seconds.
