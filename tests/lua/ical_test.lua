@@ -320,3 +320,41 @@ describe("an event that cannot be read", function()
     support.refusal(calendar.parse, file((good .. "\r\n"):rep(20001)), { lenient = true })
   end)
 end)
+
+describe("a calendar of exceptions", function()
+  local holidays = file(event("UID:1", "DTSTART;VALUE=DATE:20201225", "RRULE:FREQ=YEARLY", "SUMMARY:Christmas"),
+    event("UID:2", "DTSTART;VALUE=DATE:20260102", "DTEND;VALUE=DATE:20260106"),
+    event("UID:3", "DTSTART:20260107T223000Z", "DTEND:20260107T233000Z"))
+
+  local function opens(except, from, n)
+    local list = {}
+    for i, item in ipairs(occurrences.coming("daily 22:00-02:00", { tz = "UTC", except = except }, from, n)) do
+      list[i] = item:gsub("2026%-", ""):gsub("2027%-", "")
+    end
+    return table.concat(list, " ")
+  end
+
+  it("leaves out what starts on its whole days, and the time of its other events", function()
+    local expected = "01-01 22:00/01-02 02:00 01-06 22:00/01-07 02:00 01-07 22:00/01-07 22:30 01-07 23:30/01-08 02:00"
+    assert.are.equal(expected, opens(calendar.parse(holidays), "2026-01-01T12:00Z", 4))
+    assert.are.equal("12-24 22:00/12-25 02:00 12-26 22:00/12-27 02:00", opens(calendar.parse(holidays), "2026-12-24T12:00Z", 2))
+    assert.are.equal("12-26 22:00/12-27 02:00", opens({ "12-24", calendar.parse(holidays) }, "2026-12-24T12:00Z", 1))
+  end)
+
+  it("is a file or a folder", function()
+    local folder <close> = support.folder()
+    local path = folder.write("Feiertage.ICS", holidays)
+    for _, except in ipairs({ path, folder.path, folder.path .. "/" }) do
+      assert.are.equal("12-26 22:00/12-27 02:00", opens({ "12-24", except }, "2026-12-24T12:00Z", 1))
+    end
+    support.refusal(window.new, "daily 22:00-02:00", { tz = "UTC", except = folder.path .. "/none.ics" })
+    assert.is_false(calendar.is_path("2026-12-24..2027-01-02"))
+    assert.is_false(calendar.is_path("2026-12-01T22:00/2026-12-02T02:00"))
+  end)
+
+  it("counts its days in the zone of the window", function()
+    local found = occurrences.coming("daily 22:00-02:00",
+      { tz = "Pacific/Kiritimati", except = calendar.parse(holidays) }, "2026-01-01T07:00Z", 2)
+    assert.are.same({ "2026-01-01 08:00/2026-01-01 12:00", "2026-01-06 08:00/2026-01-06 12:00" }, found)
+  end)
+end)
