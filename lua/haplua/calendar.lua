@@ -33,16 +33,16 @@ local function newer(a, b)
 end
 
 --- Count what an event adds. Raises `refused` at a limit: with more, haplua would be slow.
-local function count(book, event)
+local function count(book, event, component)
   book.events = book.events + 1
   book.rules = book.rules + #event.rules
   book.dates = book.dates + #event.dates + #event.without
   if book.events > EVENTS_MAX then
-    ical.refuse(book.file, event.line, "more than %d events", EVENTS_MAX)
+    ical.refuse(component, "more than %d events", EVENTS_MAX)
   elseif book.rules > RULES_MAX then
-    ical.refuse(book.file, event.line, "more than %d recurring events", RULES_MAX)
+    ical.refuse(component, "more than %d recurring events", RULES_MAX)
   elseif book.dates > DATES_MAX then
-    ical.refuse(book.file, event.line, "more than %d dates of RDATE and EXDATE", DATES_MAX)
+    ical.refuse(component, "more than %d dates of RDATE and EXDATE", DATES_MAX)
   end
 end
 
@@ -66,10 +66,10 @@ local function add(book, component)
   if not event then
     return
   end
-  count(book, event)
-  local uid, sequence, stamp = ical.get(component, "UID"), ical.get(component, "SEQUENCE"), ical.get(component, "DTSTAMP")
-  event.sequence, event.stamp = sequence and tonumber(sequence.value) or 0, stamp and stamp.value or ""
-  local key = uid and uid.value or ("%s:%d"):format(book.file, component.line)
+  count(book, event, component)
+  event.sequence = tonumber(ical.value(component, "SEQUENCE") or 0) or 0
+  event.stamp = ical.value(component, "DTSTAMP") or ""
+  local key = ical.value(component, "UID") or event
   local series = book.series[key]
   if not series then
     series = { overrides = {} }
@@ -83,19 +83,18 @@ local function add(book, component)
 end
 
 local function add_file(book, text, file)
-  book.file, book.zones, book.described = file, {}, {}
+  book.zones, book.described = {}, {}
   local calendars = ical.parse(text, file)
   for _, calendar in ipairs(calendars) do
     for _, component in ipairs(calendar.components) do
-      local tzid = component.name == "VTIMEZONE" and ical.get(component, "TZID")
+      local tzid = component.name == "VTIMEZONE" and ical.value(component, "TZID")
       if tzid then
-        book.described[zone_name(tzid.value)] = component
+        book.described[zone_name(tzid)] = component
       end
     end
   end
   for _, calendar in ipairs(calendars) do
-    local method = ical.get(calendar, "METHOD")
-    book.cancels = method ~= nil and method.value:upper() == "CANCEL"
+    book.cancels = (ical.value(calendar, "METHOD") or ""):upper() == "CANCEL"
     for _, component in ipairs(calendar.components) do
       if component.name == "VEVENT" then
         add(book, component)
@@ -129,14 +128,18 @@ end
 local function divided(series)
   local master, last = series.master, series.master
   local found = { master }
+  local without = master and table.move(master.without, 1, #master.without, 1, {})
   for _, event in ipairs(newest(series.overrides, master)) do
     if master and event.onward then
       last.before = event.instead
       event.series, last = master, event
     elseif master then
-      master.without[#master.without + 1] = event.instead
+      without[#without + 1] = event.instead
     end
     found[#found + 1] = event
+  end
+  if master then
+    master.without = without
   end
   return found
 end
@@ -168,7 +171,7 @@ local function chosen(book, match)
   local list, matches = {}, matcher(match)
   for _, series in ipairs(book.order) do
     local cancelled = series.master and series.master.cancelled
-    for _, event in ipairs(cancelled and {} or divided(series)) do
+    for _, event in ipairs(cancelled and {} or series.overrides[1] and divided(series) or { series.master }) do
       if not event.cancelled and matches(event.summary) then
         list[#list + 1] = event
       end

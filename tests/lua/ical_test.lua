@@ -137,7 +137,8 @@ describe("a line that says nothing about time", function()
     it("does not stop a calendar: " .. odd:gsub("[%c\128-\255]", "?"), function()
       local expected = { "2026-02-19 02:00/2026-02-19 03:00" }
       assert.are.same(expected, coming(file(odd, event(table.unpack(lines)))))
-      assert.are.same(expected, coming(file(event(lines[1], lines[2], odd))))
+      assert.are.same(expected, coming(file(event(lines[1], odd, lines[2]))))
+      assert.are.same(expected, coming((file(event(lines[1], odd, lines[2])):gsub("\r", ""))))
     end)
   end
 

@@ -6,6 +6,7 @@ local civil = require("haplua.time.civil")
 local ical = require("haplua.ical.text")
 local recur = require("haplua.ical.recurrence")
 local rules = require("haplua.ical.rule")
+local visible = require("haplua.error").visible
 local sorted_merge = require("haplua.time.sorted_merge")
 local zone_at = require("haplua.ical.vtimezone").at
 
@@ -13,11 +14,10 @@ local M = {}
 
 local DAY <const> = civil.DAY
 local SLACK <const> = 2 * DAY
+local none <const> = {}
 
 ---@class haplua.calendar.Event
----@field line integer
----@field name string  made visible: it may be printed
----@field summary string  as the calendar has it
+---@field summary string  as the calendar has it: not to be printed
 ---@field cancelled boolean?
 ---@field instead haplua.ical.Time?  RECURRENCE-ID: the start that this event replaces
 ---@field onward boolean?  RANGE=THISANDFUTURE: it replaces all later starts, too
@@ -35,44 +35,46 @@ local SLACK <const> = 2 * DAY
 --- Set the length of an event: `days`, `wall`, `seconds`, and `length` for all of them.
 local function set_length(book, event, component)
   local finish, length = ical.get(component, "DTEND"), ical.get(component, "DURATION")
-  event.days, event.wall, event.seconds = 0, 0, 0
   if finish then
-    local to = ical.time(book.file, finish)
-    local zone = zone_at(book, to, finish.line)
+    local to = ical.time(finish)
+    local zone = zone_at(book, to, finish)
     if zone == event.zone then
       event.wall = to.civil - event.start.civil
     elseif zone and event.zone then
       event.seconds = zone:first(to.civil) - event.zone:first(event.start.civil)
     else
-      ical.refuse(book.file, finish.line, "DTSTART has a zone and DTEND none, or the other way round")
+      ical.refuse(finish, "DTSTART has a zone and DTEND none, or the other way round")
     end
   elseif length then
-    event.days, event.seconds = ical.duration(book.file, length)
+    event.days, event.seconds = ical.duration(length)
   end
   if event.start.date and event.days + event.wall + event.seconds == 0 then
     event.wall = DAY
   end
   if event.wall < 0 or event.seconds < 0 then
-    ical.refuse(book.file, component.line, "an event ends before it starts")
+    ical.refuse(component, "an event ends before it starts")
   end
   event.length = event.days * DAY + event.wall + event.seconds
   if event.length > 3660 * DAY then
-    ical.refuse(book.file, component.line, "an event of more than ten years")
+    ical.refuse(component, "an event of more than ten years")
   end
 end
 
 --- The dates of EXDATE or RDATE. A period has `days` and `seconds`, too.
 local function dates_of(book, component, name)
+  if not component.properties[name] then
+    return none
+  end
   local list = {}
   for _, property in ipairs(ical.all(component, name)) do
     for value in property.value:gmatch("[^,]+") do
-      local time = ical.time(book.file, property, value:match("^[^/]+"))
-      time.zone = zone_at(book, time, property.line)
+      local time = ical.time(property, value:match("^[^/]+"))
+      time.zone = zone_at(book, time, property)
       local last = value:match("/(.+)$")
       if last and last:find("^%+?P") then
-        time.days, time.seconds = ical.duration(book.file, property, last)
+        time.days, time.seconds = ical.duration(property, last)
       elseif last then
-        local to = ical.time(book.file, property, last)
+        local to = ical.time(property, last)
         time.days, time.seconds = 0, to.civil - time.civil
       end
       list[#list + 1] = time
@@ -83,10 +85,11 @@ end
 
 --- Read a VEVENT's RRULE, RDATE and EXDATE.
 local function read_series(book, event, component)
+  event.rules = component.properties.RRULE and {} or none
   for i, property in ipairs(ical.all(component, "RRULE")) do
     local rule, problem = rules.parse(property.value)
     if not rule then
-      ical.refuse(book.file, property.line, "%s", problem)
+      ical.refuse(property, "%s", problem)
     end
     local stop = rule.until_
     if stop and event.start.date then
@@ -96,7 +99,7 @@ local function read_series(book, event, component)
   end
   local exrule = ical.get(component, "EXRULE")
   if exrule then
-    ical.refuse(book.file, exrule.line, "haplua does not read EXRULE, which RFC 5545 has deprecated")
+    ical.refuse(exrule, "haplua does not read EXRULE, which RFC 5545 has deprecated")
   end
   event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
   for _, time in ipairs(event.dates) do
@@ -109,32 +112,34 @@ local function read_series(book, event, component)
 end
 
 --- Read a VEVENT.
----@param book table  of haplua.calendar: file, zones, described; cancels: all its events are cancelled
+---@param book table  of haplua.calendar: zones, described; cancels: all its events are cancelled
 ---@param component haplua.ical.Component
 ---@return haplua.calendar.Event  raises `refused`, with the line
 function M.read(book, component)
-  local file = book.file
   local start, id = ical.get(component, "DTSTART"), ical.get(component, "RECURRENCE-ID")
-  local status, summary = ical.get(component, "STATUS"), ical.get(component, "SUMMARY")
-  local event = { line = component.line, rules = {}, dates = {}, without = {} }
-  event.summary = summary and ical.text(summary.value) or "an event without a summary"
-  event.name = require("haplua.error").visible(event.summary)
-  event.cancelled = book.cancels or status ~= nil and status.value:upper() == "CANCELLED"
+  local status, summary = ical.value(component, "STATUS"), ical.value(component, "SUMMARY")
+  -- all fields are named here, so that the table has space for them
+  local event = {
+    summary = summary and ical.text(summary) or "an event without a summary",
+    cancelled = book.cancels or status and status:upper() == "CANCELLED",
+    start = nil, zone = nil, days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none,
+    instead = nil, onward = nil, series = nil, before = nil, names = nil, sequence = nil, stamp = nil,
+  }
   if id then
     local range = id.parameters.RANGE
     if range and range:upper() ~= "THISANDFUTURE" then
-      ical.refuse(file, id.line, "haplua does not read RANGE=%s", range)
+      ical.refuse(id, "haplua does not read RANGE=%s", range)
     end
-    event.instead, event.onward = ical.time(file, id), range ~= nil
-    event.instead.zone = zone_at(book, event.instead, id.line)
+    event.instead, event.onward = ical.time(id), range ~= nil
+    event.instead.zone = zone_at(book, event.instead, id)
   end
   if event.cancelled then
     return event
   elseif not start then
-    ical.refuse(file, component.line, "an event without DTSTART")
+    ical.refuse(component, "an event without DTSTART")
   end
-  event.start = ical.time(file, start)
-  event.zone = zone_at(book, event.start, start.line)
+  event.start = ical.time(start)
+  event.zone = zone_at(book, event.start, start)
   set_length(book, event, component)
   if not id then
     read_series(book, event, component)
@@ -274,12 +279,19 @@ local function moved(event, zone, from, low)
   end
 end
 
+--- What an event is called, as a list that occurrences share. It may be printed.
+---@return string[]
+function M.names(event)
+  event.names = event.names or { visible(event.summary) }
+  return event.names
+end
+
 --- Iterate over the occurrences of an event: opens, closes, day, names.
 ---@param event haplua.calendar.Event
 ---@param zone haplua.Zone  the window's
 ---@param from integer  a civil time of that zone
 function M.occurrences(event, zone, from)
-  local series, names = event.series or event, { event.name }
+  local series, names = event.series or event, M.names(event)
   local high = event.before and original_start(series, event.before, zone)
   local occurrences = event.series and moved(event, zone, from, original_start(series, event.instead, zone))
     or own_occurrences(event, zone, from, not high)

@@ -41,18 +41,17 @@ end
 --- "20261201T220000" or "20261201" as a civil time. Returns nil where there is no such time.
 ---@return integer?
 function M.civil(text)
-  local y, m, d, rest = text:match("^(%d%d%d%d)(%d%d)(%d%d)(.*)$")
-  y, m, d = math.tointeger(tonumber(y)), math.tointeger(tonumber(m)), math.tointeger(tonumber(d))
-  if not y or not civil.is_date(y, m, d) then
+  local date = tonumber(text:match("^%d%d%d%d%d%d%d%d"))
+  if not date or not civil.is_date(date // 10000, date // 100 % 100, date % 100) then
     return nil
   end
-  local day = civil.day(y, m, d) * DAY
-  if rest == "" then
+  local day = civil.day(date // 10000, date // 100 % 100, date % 100) * DAY
+  if #text == 8 then
     return day
   end
-  local h, min, s = rest:match("^[Tt](%d%d)(%d%d)(%d%d)$")
-  h, min, s = math.tointeger(tonumber(h)), math.tointeger(tonumber(min)), math.tointeger(tonumber(s))
-  if h and h < 24 and min < 60 and s <= 60 then
+  local clock = tonumber(text:match("^[Tt](%d%d%d%d%d%d)$", 9))
+  local h, min, s = (clock or 999999) // 10000, (clock or 0) // 100 % 100, (clock or 0) % 100
+  if h < 24 and min < 60 and s <= 60 then
     return day + h * 3600 + min * 60 + math.min(s, 59)
   end
 end

@@ -7,16 +7,23 @@ local rule = require("haplua.ical.rule")
 
 local M = {}
 
+---@class haplua.ical.Source  a calendar's text
+---@field file string  its name, for errors
+---@field text string
+---@field heads table<string, table<string, string>>  the parameters of each "DTSTART;TZID=Europe/Paris" that was read
+
 ---@class haplua.ical.Property
 ---@field name string  in capitals
 ---@field value string
 ---@field parameters table<string, string>
----@field line integer
+---@field at integer  where it stands in the text
+---@field source haplua.ical.Source
 
 ---@class haplua.ical.Component
 ---@field name string
----@field line integer
----@field properties table<string, haplua.ical.Property[]>  by their names, in the order of the file
+---@field at integer
+---@field source haplua.ical.Source
+---@field properties table<string, integer|integer[]>  where the properties of a name stand
 ---@field components haplua.ical.Component[]
 
 local SIZE_MAX <const> = 10 << 20
@@ -30,48 +37,30 @@ local known = {
 }
 -- The parameters that change what a time means.
 local needed = { TZID = true, VALUE = true, RANGE = true }
+local none <const> = {}
 M.SIZE_MAX = SIZE_MAX
 
---- Raise `refused` for a line of a file.
-function M.refuse(name, line, message, ...)
+--- Raise `refused` for a place in a calendar.
+---@param where haplua.ical.Property|haplua.ical.Component
+---@param message string  a format
+function M.refuse(where, message, ...)
   local visible = require("haplua.error").visible
+  local _, before = where.source.text:sub(1, where.at - 1):gsub("\n", "")
+  local line = before + 1
   error(require("haplua.error").new({
     kind = "refused",
-    message = ("%s:%d: %s"):format(visible(name), line, visible(message:format(...))),
+    message = ("%s:%d: %s"):format(visible(where.source.file), line, visible(message:format(...))),
     line = line,
   }), 0)
 end
 
---- Call a function with each line as it was before a program folded it, and the number of its first part.
-local function each_line(text, fn)
-  local n, line, first, more = 0, nil, nil, {}
-
-  local function flush()
-    if more[1] then
-      line, more = line .. table.concat(more), {}
-    end
-    if line then
-      fn(line, first)
-    end
-  end
-
-  for part in (text .. "\n"):gmatch("([^\n]*)\n") do
-    n = n + 1
-    local byte = part:byte()
-    if (byte == 32 or byte == 9) and line then
-      more[#more + 1] = part:sub(2)
-    elseif byte then
-      flush()
-      line, first = part, n
-    end
-  end
-  flush()
-end
-
 --- The place of the colon before the value. A time has no colon, but a parameter before it may: TZID=GMT+01:00.
-local function colon(text, kind)
-  if kind == "time" then
-    return text:find(":[^:]*$")
+local function colon(text, kind, at)
+  local place = text:find(":", at, true)
+  if place == at or kind == "time" and place and not text:find(":", place + 1, true) then
+    return place
+  elseif kind == "time" then
+    return text:find(":[^:]*$", at)
   end
   local unquoted = text:gsub('"[^"]*"', function(quoted)
     return ("x"):rep(#quoted)
@@ -80,8 +69,8 @@ local function colon(text, kind)
 end
 
 --- The parameters between a name and its value.
-local function parameters_of(file, line, name, head)
-  local found, at = {}, #name + 1
+local function parameters_of(property, head)
+  local found, at = {}, #property.name + 1
   while at <= #head do
     local key, after = head:match('^;%s*([^=;"]*)()', at)
     local value, next_at = head:match('^="([^"]*)"[^;]*()', after)
@@ -89,51 +78,137 @@ local function parameters_of(file, line, name, head)
       value, next_at = head:match('^=([^;"]*)()', after)
     end
     if not key or not value and needed[key:upper()] then
-      M.refuse(file, line, "a parameter of %s cannot be read", name)
+      M.refuse(property, "a parameter of %s cannot be read", property.name)
     end
     found[key:upper()], at = value, next_at or after
   end
+  property.source.heads[head] = found
   return found
 end
 
---- One line: NAME;PARAMETER="value":VALUE. Returns nil for a property that is not read.
-local function property(file, text, line)
-  local name = text:match("^[^:;]*")
-  name = known[name] and name or name:upper()
-  local kind = known[name]
-  if not kind then
-    return nil
+--- The line at a place as it was before a program folded it: continued on lines that begin with a space.
+local function unfolded(text, at)
+  local function part()
+    local finish = text:find("\n", at, true) or #text + 1
+    local line = text:sub(at, text:byte(finish - 1) == 13 and finish - 2 or finish - 1)
+    at = text:match("^[\r\n]*\n[ \t]()", finish)
+    return line
   end
-  local at = colon(text, kind)
+  local line = part()
   if not at then
-    M.refuse(file, line, "%s has no value", name)
+    return line
   end
+  local parts = { line }
+  while at do
+    parts[#parts + 1] = part()
+  end
+  return table.concat(parts)
+end
+
+--- The line of a property at a place, the place of the colon in it, and its value.
+local function line_at(source, name, at)
+  local line = unfolded(source.text, at)
+  local place = colon(line, known[name], #name + 1) or M.refuse({ source = source, at = at }, "%s has no value", name)
+  local value = line:sub(place + 1)
+  if value:find("^%s") or value:find("%s", -1) then
+    value = value:match("^%s*(.-)%s*$")
+  end
+  return line, place, value
+end
+
+--- The property at a place: NAME;PARAMETER="value":VALUE.
+local function property(component, name, at)
+  local source = component.source
+  local line, place, value = line_at(source, name, at)
+  local head = line:sub(1, place - 1)
+  local found = { name = name, at = at, source = source, value = value, parameters = source.heads[head] }
+  found.parameters = found.parameters or parameters_of(found, head)
+  return found
+end
+
+--- The value of the first text property of this name.
+---@return string?
+function M.value(component, name)
+  local at = component.properties[name]
+  if at then
+    local _, _, value = line_at(component.source, name, at)
+    return value
+  end
+end
+
+--- The first property of this name.
+---@return haplua.ical.Property?
+function M.get(component, name)
+  local at = component.properties[name]
+  return at and property(component, name, at)
+end
+
+--- All properties of this name.
+---@return haplua.ical.Property[]
+function M.all(component, name)
+  local at = component.properties[name]
+  if not at then
+    return none
+  end
+  local list = { property(component, name, at) }
+  for i, place in ipairs(component.more and component.more[name] or none) do
+    list[i + 1] = property(component, name, place)
+  end
+  return list
+end
+
+--- A component that begins at a place. The properties of most events are given space for.
+local function new_component(source, name, at)
   return {
-    name = name, line = line, value = text:match("^%s*(.-)%s*$", at + 1),
-    parameters = kind == "time" and parameters_of(file, line, name, text:sub(1, at - 1)) or nil,
+    name = name, at = at, source = source, components = none, more = nil,
+    properties = {
+      UID = nil, DTSTAMP = nil, DTSTART = nil, DTEND = nil, SUMMARY = nil, SEQUENCE = nil, STATUS = nil, RRULE = nil,
+    },
   }
 end
 
---- Add a line's property to the innermost component of a stack.
-local function add(file, stack, found)
+--- Enter a property's place into the innermost component of a stack.
+local function add(stack, name, at)
   local inner = stack[#stack]
-  if found.name == "BEGIN" then
-    local component = { name = found.value:upper(), line = found.line, properties = {}, components = {} }
-    table.insert(inner.components, component)
+  local source, value = inner.source, nil
+  if name == "BEGIN" or name == "END" then
+    value = source.text:match("^:(%u+)\r?\n", at + #name)
+    if not value then
+      local _
+      _, _, value = line_at(source, name, at)
+    end
+  end
+  if name == "BEGIN" then
+    local component = new_component(source, value:upper(), at)
+    inner.components = inner.components == none and {} or inner.components
+    inner.components[#inner.components + 1] = component
     stack[#stack + 1] = component
     if #stack > DEPTH_MAX then
-      M.refuse(file, found.line, "components are nested more than %d deep", DEPTH_MAX - 1)
+      M.refuse(component, "components are nested more than %d deep", DEPTH_MAX - 1)
     end
-  elseif found.name == "END" then
-    if #stack == 1 or found.value:upper() ~= inner.name then
-      M.refuse(file, found.line, "END:%s without its BEGIN", found.value)
+  elseif name == "END" then
+    if #stack == 1 or value:upper() ~= inner.name then
+      M.refuse({ source = source, at = at }, "END:%s without its BEGIN", value)
     end
     stack[#stack] = nil
+  elseif not inner.properties[name] then
+    inner.properties[name] = at
   else
-    local list = inner.properties[found.name] or {}
-    inner.properties[found.name] = list
-    list[#list + 1] = found
+    inner.more = inner.more or {}
+    inner.more[name] = inner.more[name] or {}
+    table.insert(inner.more[name], at)
   end
+end
+
+--- The name of the property whose line begins at a place, if it is one that is read: `word` is its first word.
+local function name_at(text, at, word)
+  local byte = text:byte(at + #word)
+  if byte == 45 or byte == 13 or byte == 10 then
+    word = unfolded(text, at):match("^[%a-]+%f[:;\0]") or ""
+  elseif byte ~= 58 and byte ~= 59 and byte then
+    return nil
+  end
+  return known[word] and word or known[word:upper()] and word:upper()
 end
 
 --- Read a calendar's text.
@@ -141,48 +216,44 @@ end
 ---@param file string  its name, for errors
 ---@return haplua.ical.Component[] calendars  one or more; raises `refused`
 function M.parse(text, file)
+  local source = { file = file, text = "", heads = {} }
+  local top = new_component(source, "", 1)
   if #text > SIZE_MAX then
-    M.refuse(file, 1, "a calendar of more than %d MiB", SIZE_MAX >> 20)
+    M.refuse(top, "a calendar of more than %d MiB", SIZE_MAX >> 20)
   end
-  local stack = { { name = "", line = 1, properties = {}, components = {} } }
-  each_line(text:gsub("^\239\187\191", ""):gsub("\r\n?", "\n"), function(line, number)
-    local found = property(file, line, number)
-    if found then
-      add(file, stack, found)
+  source.text = text:find("\n", 1, true) and text or text:gsub("\r", "\n")
+  text = source.text
+  local stack, at, find, match = { top }, text:find("^\239\187\191") and 3 or 0, text.find, text.match
+  local passed_over = {}
+  while at do
+    local word = match(text, "^%a+", at + 1)
+    if word and not passed_over[word] then
+      local name = name_at(text, at + 1, word)
+      if name then
+        add(stack, name, at + 1)
+      elseif not known[word:upper()] and word:upper() ~= "RECURRENCE" then
+        passed_over[word] = true
+      end
     end
-  end)
+    at = find(text, "\n", at + 1, true)
+  end
   if #stack > 1 then
-    M.refuse(file, stack[#stack].line, "%s has no END: is the file cut off?", stack[#stack].name)
+    M.refuse(stack[#stack], "%s has no END: is the file cut off?", stack[#stack].name)
   end
   local calendars = {}
-  for _, component in ipairs(stack[1].components) do
+  for _, component in ipairs(top.components) do
     calendars[#calendars + 1] = component.name == "VCALENDAR" and component or nil
   end
   if #calendars == 0 then
-    M.refuse(file, 1, "this is no calendar: BEGIN:VCALENDAR is missing")
+    M.refuse(top, "this is no calendar: BEGIN:VCALENDAR is missing")
   end
   return calendars
-end
-
---- The first property of this name.
----@return haplua.ical.Property?
-function M.get(component, name)
-  local list = component.properties[name]
-  return list and list[1]
-end
-
-local none <const> = {}
-
---- All properties of this name.
----@return haplua.ical.Property[]
-function M.all(component, name)
-  return component.properties[name] or none
 end
 
 --- A text value without its escapes.
 ---@return string
 function M.text(value)
-  return (value:gsub("\\(.)", function(c)
+  return not value:find("\\", 1, true) and value or (value:gsub("\\(.)", function(c)
     return (c == "n" or c == "N") and " " or c
   end))
 end
@@ -194,27 +265,27 @@ end
 ---@field tzid string?
 
 --- Read a date or time.
----@param file string
 ---@param from haplua.ical.Property
 ---@param value string?  an element of the property's list; default: its whole value
 ---@return haplua.ical.Time  raises `refused`
-function M.time(file, from, value)
-  value = (value or from.value):match("^%s*(.-)%s*$")
-  local digits, utc = value:match("^(%d+[Tt]?%d*)([Zz]?)$")
-  local civil = digits and rule.civil(digits)
-  local date = digits and #digits == 8 or from.parameters.VALUE and from.parameters.VALUE:upper() == "DATE"
+function M.time(from, value)
+  value = value and value:match("^%s*(.-)%s*$") or from.value
+  local last = value:byte(-1)
+  local utc = last == 90 or last == 122
+  local civil = rule.civil(utc and value:sub(1, -2) or value)
+  local date = #value < 10 or from.parameters.VALUE and from.parameters.VALUE:upper() == "DATE"
   if not civil then
-    M.refuse(file, from.line, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
+    M.refuse(from, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
   end
   if date then
     return { civil = civil - civil % 86400, date = true }
   end
-  return { civil = civil, utc = utc ~= "", tzid = utc == "" and from.parameters.TZID or nil }
+  return { civil = civil, utc = utc, tzid = not utc and from.parameters.TZID or nil }
 end
 
 --- Read a duration, "P1DT2H": days of the calendar, and seconds.
 ---@return integer days, integer seconds  raises `refused`
-function M.duration(file, from, value)
+function M.duration(from, value)
   value = value or from.value
   local weeks = value:match("^%+?P(%d%d?%d?)W$")
   if weeks then
@@ -237,17 +308,17 @@ function M.duration(file, from, value)
     rest = days and rest:match("^%d+D()$")
   end
   if not rest then
-    M.refuse(file, from.line, "%s cannot be '%s'", from.name, value:sub(1, 40))
+    M.refuse(from, "%s cannot be '%s'", from.name, value:sub(1, 40))
   end
   return math.tointeger(tonumber(days or 0)), seconds
 end
 
 --- Read an offset from UTC, "+0100".
 ---@return integer seconds  raises `refused`
-function M.offset(file, from)
+function M.offset(from)
   local sign, hours, minutes, seconds = from.value:match("^([+-])(%d%d)(%d%d)(%d?%d?)$")
   if not sign or #seconds == 1 then
-    M.refuse(file, from.line, "%s cannot be '%s'", from.name, from.value:sub(1, 40))
+    M.refuse(from, "%s cannot be '%s'", from.name, from.value:sub(1, 40))
   end
   local total = tonumber(hours) * 3600 + tonumber(minutes) * 60 + (tonumber(seconds) or 0)
   return math.tointeger(sign == "-" and -total or total)

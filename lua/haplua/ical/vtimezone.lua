@@ -12,18 +12,18 @@ local M = {}
 
 --- Add the iterators over the instants at which an observance, STANDARD or DAYLIGHT, begins: the instant, the offset
 -- from then on, the offset before.
-local function add_onsets(iterators, file, observance)
+local function add_onsets(iterators, observance)
   local start, from, to = ical.get(observance, "DTSTART"), ical.get(observance, "TZOFFSETFROM"),
     ical.get(observance, "TZOFFSETTO")
   if not start or not from or not to then
-    ical.refuse(file, observance.line, "%s lacks DTSTART, TZOFFSETFROM or TZOFFSETTO", observance.name)
+    ical.refuse(observance, "%s lacks DTSTART, TZOFFSETFROM or TZOFFSETTO", observance.name)
   end
-  local before, after = ical.offset(file, from), ical.offset(file, to)
-  local first = ical.time(file, start).civil
+  local before, after = ical.offset(from), ical.offset(to)
+  local first = ical.time(start).civil
   local instants = { first - before }
   for _, property in ipairs(ical.all(observance, "RDATE")) do
     for value in property.value:gmatch("[^,]+") do
-      local time = ical.time(file, property, value)
+      local time = ical.time(property, value)
       instants[#instants + 1] = time.utc and time.civil or time.civil - before
     end
   end
@@ -36,7 +36,7 @@ local function add_onsets(iterators, file, observance)
   for _, property in ipairs(ical.all(observance, "RRULE")) do
     local rule, problem = rules.parse(property.value)
     if not rule then
-      ical.refuse(file, property.line, "%s", problem)
+      ical.refuse(property, "%s", problem)
     end
     local times = recur.times(rule, first, first, zones.make("", before))
     iterators[#iterators + 1] = function()
@@ -48,15 +48,15 @@ end
 
 --- The zone that a VTIMEZONE describes. Its changes are computed as far as they are asked for, from 1601 on if the
 -- VTIMEZONE begins then.
-local function described(file, component, name)
+local function described(component, name)
   local iterators = {}
   for _, observance in ipairs(component.components) do
     if observance.name == "STANDARD" or observance.name == "DAYLIGHT" then
-      add_onsets(iterators, file, observance)
+      add_onsets(iterators, observance)
     end
   end
   if #iterators == 0 then
-    ical.refuse(file, component.line, "a VTIMEZONE without STANDARD or DAYLIGHT")
+    ical.refuse(component, "a VTIMEZONE without STANDARD or DAYLIGHT")
   end
   local changes = sorted_merge(iterators)
   local instant, after, before = changes()
@@ -82,7 +82,7 @@ end
 --- The zone of a TZID. A name such as Europe/Paris, also at the end of a path, is that of the system's zone data, which
 -- are newer than a file's. For any other name, such as EST, what the file says of it counts, then the system's zone
 -- data, then the names that Windows has.
-local function find_zone(book, tzid, line)
+local function find_zone(book, tzid, where)
   local description = book.described[tzid]
   local name = tzid:gsub("^/+", "")
   while name do
@@ -93,27 +93,31 @@ local function find_zone(book, tzid, line)
     name = name:match("^[^/]*/(.+)$")
   end
   if description then
-    return described(book.file, description, tzid)
+    return described(description, tzid)
   end
   local windows = require("haplua.ical.windows_zones")[tzid]
-  return windows and zones.load(windows) or ical.refuse(book.file, line,
+  return windows and zones.load(windows) or ical.refuse(where,
     "no zone '%s': it is a name neither of IANA nor of Windows, and the file has no VTIMEZONE for it", tzid)
 end
 
 --- The zone of a time that was read. nil: it has none, and the window's is meant.
----@param book {file: string, zones: table<string, haplua.Zone>, described: table<string, haplua.ical.Component>}
+---@param book {zones: table<string, haplua.Zone>, described: table<string, haplua.ical.Component>}
 ---@param time haplua.ical.Time
----@param line integer  for the error
+---@param where haplua.ical.Property  for the error
 ---@return haplua.Zone?
-function M.at(book, time, line)
+function M.at(book, time, where)
   if time.utc then
     return zones.load("UTC")
   elseif not time.tzid then
     return nil
   end
-  local name = M.name(time.tzid)
-  book.zones[name] = book.zones[name] or find_zone(book, name, line)
-  return book.zones[name]
+  local zone = book.zones[time.tzid]
+  if not zone then
+    local name = M.name(time.tzid)
+    zone = book.zones[name] or find_zone(book, name, where)
+    book.zones[name], book.zones[time.tzid] = zone, zone
+  end
+  return zone
 end
 
 return M
