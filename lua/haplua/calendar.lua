@@ -5,6 +5,7 @@
 local DAY <const> = require("haplua.time.civil").DAY
 local errors = require("haplua.error")
 local events = require("haplua.ical.event")
+local first_index = require("haplua.ical.recurrence").first_index
 local ical = require("haplua.ical.text")
 local options = require("haplua.base.options")
 local refuse = errors.refuse
@@ -187,6 +188,35 @@ end
 ---@field left_out string[]  why events were left out, with file and line; made visible
 ---@field split fun(): haplua.window.Source, haplua.window.Source  the events of whole days, and those with times
 
+--- The occurrences of the events that occur once, in order.
+local function singles_of(list, zone)
+  local found = {}
+  for _, event in ipairs(list) do
+    if events.is_single(event) then
+      local opens, closes = events.single(event, zone)
+      found[#found + 1] = closes > opens and { opens, closes, event } or nil
+    end
+  end
+  table.sort(found, function(a, b)
+    return a[1] < b[1]
+  end)
+  return found
+end
+
+--- Iterate over such occurrences from a civil time on: opens, closes, day, names.
+local function singles(found, zone, from)
+  local i = first_index(1, #found, function(k)
+    return found[k][1] >= from - 2 * DAY
+  end) - 1
+  return function()
+    i = i + 1
+    local one = found[i]
+    if one then
+      return one[1], one[2], zone:civil(one[1]) // DAY, events.names(one[3])
+    end
+  end
+end
+
 local function source_of(list)
   local source = { length = 0, events = #list }
   for _, event in ipairs(list) do
@@ -195,11 +225,16 @@ local function source_of(list)
       source.length = math.max(source.length, (time.days or 0) * DAY + (time.seconds or 0))
     end
   end
+  local of_zone = setmetatable({}, { __mode = "k" })
   function source.starting(zone, from)
-    local iterators = {}
-    for i, event in ipairs(list) do
+    of_zone[zone] = of_zone[zone] or singles_of(list, zone)
+    local iterators = { singles(of_zone[zone], zone, from) }
+    for _, event in ipairs(list) do
       -- `from` allows for the longest event; this one needs no more than its own length
-      iterators[i] = events.occurrences(event, zone, from + source.length - event.length)
+      local own = from + source.length - event.length
+      if not events.is_single(event) and not events.is_over(event, own) then
+        iterators[#iterators + 1] = events.occurrences(event, zone, own)
+      end
     end
     return sorted_merge(iterators)
   end

@@ -198,9 +198,16 @@ local function listed(event, zone, there)
   end
 end
 
+local function never()
+  return false
+end
+
 --- Two functions for what EXDATE and other events leave out. The first returns whether an occurrence is left out, the
 -- second whether one is that opens between two instants of one day.
 local function filter(event, zone, there)
+  if not event.without[1] then
+    return never, never
+  end
   local instants, days, sorted = {}, {}, {}
   for _, time in ipairs(event.without) do
     if time.date and not event.start.date then
@@ -242,7 +249,7 @@ end
 local function own_occurrences(event, zone, from, joined)
   local there = event.zone or zone
   local left_out, left_out_between = filter(event, zone, there)
-  local iterators = { listed(event, zone, there) }
+  local iterators = { (#event.rules == 0 or event.dates[1]) and listed(event, zone, there) or nil }
   -- an event without a length opens no window, however often it recurs
   for _, rule in ipairs((event.length > 0 or not joined) and event.rules or {}) do
     iterators[#iterators + 1] = recurring(event, rule, zone, from, function(...)
@@ -284,6 +291,30 @@ end
 function M.names(event)
   event.names = event.names or { visible(event.summary) }
   return event.names
+end
+
+--- Does an event occur once, at its DTSTART?
+---@return boolean
+function M.is_single(event)
+  return #event.rules == 0 and #event.dates == 0 and #event.without == 0 and not event.series and not event.before
+end
+
+--- The occurrence of an event that occurs once.
+---@param zone haplua.Zone  the window's
+---@return integer opens, integer closes
+function M.single(event, zone)
+  local there = event.zone or zone
+  local opens = there:first(event.start.civil)
+  return opens, closing(event, there, event.start.civil, opens)
+end
+
+--- Is an event over before a civil time, as far as can be seen without computing its occurrences?
+---@param from integer
+---@return boolean
+function M.is_over(event, from)
+  local stop = event.rules[1] and event.rules[1].until_
+  return stop and not event.rules[2] and #event.dates == 0 and not event.series
+    and stop.civil + event.length + 2 * SLACK < from or false
 end
 
 --- Iterate over the occurrences of an event: opens, closes, day, names.
