@@ -192,6 +192,10 @@ describe("an event of whole days", function()
     end)
   end
 
+  it("has no times of day, whatever its rule says", function()
+    check("02-19 02-21", event("DTSTART;VALUE=DATE:20260219", "RRULE:FREQ=DAILY;INTERVAL=2;BYHOUR=9,17;BYMINUTE=30;BYSECOND=1;COUNT=2"))
+  end)
+
   it("has further days by RDATE, with or without a time", function()
     check("02-19 02-21 02-26 03-05", with("RDATE;VALUE=DATE:20260221"))
     check("02-19 02-21 02-26 03-05", with("RDATE;TZID=Europe/Berlin:20260221T000000"))

@@ -91,9 +91,10 @@ local function read_series(book, event, component)
     if not rule then
       ical.refuse(property, "%s", problem)
     end
-    local stop = rule.until_
-    if stop and event.start.date then
-      stop.civil, stop.date, stop.utc = stop.civil - stop.civil % DAY, true, false
+    local stop, by = rule.until_, rule.by
+    if event.start.date then
+      by.BYHOUR, by.BYMINUTE, by.BYSECOND = nil, nil, nil
+      rule.until_ = stop and { civil = stop.civil - stop.civil % DAY, date = true }
     end
     event.rules[i] = rule
   end
