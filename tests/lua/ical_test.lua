@@ -193,7 +193,8 @@ describe("an event of whole days", function()
   end
 
   it("has no times of day, whatever its rule says", function()
-    check("02-19 02-21", event("DTSTART;VALUE=DATE:20260219", "RRULE:FREQ=DAILY;INTERVAL=2;BYHOUR=9,17;BYMINUTE=30;BYSECOND=1;COUNT=2"))
+    check("02-19 02-21", event("DTSTART;VALUE=DATE:20260219",
+      "RRULE:FREQ=DAILY;INTERVAL=2;BYHOUR=9,17;BYMINUTE=30;BYSECOND=1;COUNT=2"))
   end)
 
   it("has further days by RDATE, with or without a time", function()
@@ -260,6 +261,11 @@ describe("an event with a time", function()
       assert.are.equal("05-08 10:00 05-09 10:00 05-10 " .. time .. " 05-11 10:00",
         opening(file(with("SEQUENCE:5"), first, second:format(sequence))), sequence)
     end
+  end)
+
+  it("occurs once where its RRULE, RDATE and EXDATE are empty", function()
+    assert.are.same({ "2026-02-19 02:00/2026-02-19 03:00" },
+      coming(file(event("DTSTART:20260219T020000Z", "DURATION:PT1H", "RRULE:", "RDATE:", "EXDATE:"))))
   end)
 
   it("takes RDATE's days at its own time", function()

@@ -86,9 +86,12 @@ end
 --- Read a VEVENT's RRULE, RDATE and EXDATE.
 local function read_series(book, event, component)
   event.rules = component.properties.RRULE and {} or none
-  for i, property in ipairs(ical.all(component, "RRULE")) do
+  for _, property in ipairs(ical.all(component, "RRULE")) do
+    -- some programs write an empty line for an event that does not recur
     local rule, problem = rules.parse(property.value)
-    if not rule then
+    if property.value == "" then
+      goto continue
+    elseif not rule then
       ical.refuse(property, "%s", problem)
     end
     local stop, by = rule.until_, rule.by
@@ -96,7 +99,8 @@ local function read_series(book, event, component)
       by.BYHOUR, by.BYMINUTE, by.BYSECOND = nil, nil, nil
       rule.until_ = stop and { civil = stop.civil - stop.civil % DAY, date = true }
     end
-    event.rules[i] = rule
+    event.rules[#event.rules + 1] = rule
+    ::continue::
   end
   local exrule = ical.get(component, "EXRULE")
   if exrule then
