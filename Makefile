@@ -138,7 +138,7 @@ check-stalls: $(BIN) $(B)/stall.so ## run check-lua and check-real on a machine 
 		TEST_SECONDS=$(or $(TEST_SECONDS),1200) LUA_TESTS='$(or $(LUA_TESTS),$(UNHURRIED))' check-lua check-real
 
 check-windows: $(BIN) $(B)/packages-window ## compare time windows with Python's zoneinfo and dateutil
-	$(Q)/usr/bin/python3 tests/window/oracle.py ./$(BIN) $(QUESTIONS)
+	$(Q)/usr/bin/python3 -B tests/window/oracle.py ./$(BIN) $(QUESTIONS)
 
 check-windows-briefly:
 	$(Q)$(MAKE) -s check-windows QUESTIONS=$(or $(QUESTIONS),2000)

@@ -6,13 +6,13 @@
 # It needs root only if a package is missing. Without root or apt-get it prints what to install.
 set -eu
 
-build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libical-dev"
-check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libical3 libpcre2-8-0 tzdata"
+build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson"
+check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libpcre2-8-0 tzdata"
 real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux procps"
 browser="$real chromium chromium-driver fonts-dejavu-core"
 demo="haproxy nginx-light curl"
 bench="haproxy socat python3"
-window="python3 python3-dateutil tzdata libical3"
+window="python3 python3-dateutil tzdata"
 fuzz="clang libclang-rt-dev haproxy"
 
 packages=

@@ -3,48 +3,99 @@
 --- Windows from calendar files: the events of .ics files as a source for haplua.window.
 
 local DAY <const> = require("haplua.time.civil").DAY
+local errors = require("haplua.error")
 local events = require("haplua.ical.event")
+local first_index = require("haplua.ical.recurrence").first_index
 local ical = require("haplua.ical.text")
 local options = require("haplua.base.options")
-local refuse = require("haplua.error").refuse
+local refuse = errors.refuse
 local search_limit = require("haplua.time.search_limit")
 local sorted_merge = require("haplua.time.sorted_merge")
+local zone_name = require("haplua.ical.vtimezone").name
 
 local M = {}
 
 local EVENTS_MAX <const> = 20000
+local RULES_MAX <const> = 2000
+local DATES_MAX <const> = 100000
 
---- Add an event, unless a newer one with the same UID is there.
+-- Reading.
+
+---@class haplua.calendar.Series  the events of one UID
+---@field master haplua.calendar.Event?
+---@field overrides haplua.calendar.Event[]  those with RECURRENCE-ID
+
+--- Of two events for one thing the one that is newer; the second of two that are equally new.
+local function newer(a, b)
+  if not a or b.sequence > a.sequence then
+    return b
+  end
+  return (a.sequence > b.sequence or a.stamp > b.stamp) and a or b
+end
+
+--- Count what an event adds. Raises `refused` at a limit: with more, haplua would be slow.
+local function count(book, event, component)
+  book.events = book.events + 1
+  book.rules = book.rules + #event.rules
+  book.dates = book.dates + #event.dates + #event.without
+  if book.events > EVENTS_MAX then
+    ical.refuse(component, "more than %d events", EVENTS_MAX)
+  elseif book.rules > RULES_MAX then
+    ical.refuse(component, "more than %d recurring events", RULES_MAX)
+  elseif book.dates > DATES_MAX then
+    ical.refuse(component, "more than %d dates of RDATE and EXDATE", DATES_MAX)
+  end
+end
+
+--- Read an event. nil: it cannot be read, and is left out.
+local function read(book, component)
+  local ok, event = pcall(events.read, book, component)
+  if ok then
+    return event
+  elseif not errors.is(event) or event.kind ~= "refused" then
+    error(event, 0)
+  elseif not book.lenient then
+    event.advice = event.advice or "'--lenient', or lenient = true in the configuration, leaves out events that haplua "
+      .. "cannot read"
+    error(event, 0)
+  end
+  book.left_out[#book.left_out + 1] = tostring(event)
+end
+
 local function add(book, component)
-  local event = events.read(book, component)
-  local uid, sequence = ical.get(component, "UID"), ical.get(component, "SEQUENCE")
-  event.uid = uid and uid.value or ("%s:%d"):format(book.file, component.line)
-  event.sequence = sequence and tonumber(sequence.value) or 0
-  local key = event.uid .. "\0" .. (event.instead and event.instead.text or "")
-  local other = book.by_key[key]
-  if other and other.sequence > event.sequence then
+  local event = read(book, component)
+  if not event then
     return
-  elseif not other then
-    book.order[#book.order + 1] = key
   end
-  if #book.order > EVENTS_MAX then
-    ical.refuse(book.file, component.line, "more than %d events", EVENTS_MAX)
+  count(book, event, component)
+  event.sequence = tonumber(ical.value(component, "SEQUENCE") or 0) or 0
+  event.stamp = ical.value(component, "DTSTAMP") or ""
+  local key = ical.value(component, "UID") or event
+  local series = book.series[key]
+  if not series then
+    series = { overrides = {} }
+    book.series[key], book.order[#book.order + 1] = series, series
   end
-  book.by_key[key] = event
+  if event.instead then
+    table.insert(series.overrides, event)
+  else
+    series.master = newer(series.master, event)
+  end
 end
 
 local function add_file(book, text, file)
-  book.file, book.zones, book.described = file, {}, {}
-  local calendars = ical.parse(text, file).components
+  book.zones, book.described = {}, {}
+  local calendars = ical.parse(text, file)
   for _, calendar in ipairs(calendars) do
     for _, component in ipairs(calendar.components) do
-      local tzid = component.name == "VTIMEZONE" and ical.get(component, "TZID")
+      local tzid = component.name == "VTIMEZONE" and ical.value(component, "TZID")
       if tzid then
-        book.described[tzid.value] = component
+        book.described[zone_name(tzid)] = component
       end
     end
   end
   for _, calendar in ipairs(calendars) do
+    book.cancels = (ical.value(calendar, "METHOD") or ""):upper() == "CANCEL"
     for _, component in ipairs(calendar.components) do
       if component.name == "VEVENT" then
         add(book, component)
@@ -53,25 +104,120 @@ local function add_file(book, text, file)
   end
 end
 
+-- Which event counts.
+
+--- The newest override for each start, in the order of the starts.
+local function newest(overrides, master)
+  local by_start, starts, found = {}, {}, {}
+  for _, event in ipairs(overrides) do
+    local id = event.instead
+    local by_day = id.date or master and master.start and master.start.date
+    local start = by_day and id.civil - id.civil % DAY or id.zone and id.zone:first(id.civil) or id.civil
+    local key = ("%015d%s%s"):format(start, event.onward and "+" or "", by_day and "d" or "")
+    starts[#starts + 1] = not by_start[key] and key or nil
+    by_start[key] = newer(by_start[key], event)
+  end
+  table.sort(starts)
+  for i, key in ipairs(starts) do
+    found[i] = by_start[key]
+  end
+  return found
+end
+
+--- The events of a series that open windows. Those with RANGE=THISANDFUTURE divide the series: each has the starts up
+-- to the next.
+local function divided(series)
+  local master, last = series.master, series.master
+  local found = { master }
+  local without = master and table.move(master.without, 1, #master.without, 1, {})
+  for _, event in ipairs(newest(series.overrides, master)) do
+    if master and event.onward then
+      last.before = event.instead
+      event.series, last = master, event
+    elseif master then
+      without[#without + 1] = event.instead
+    end
+    found[#found + 1] = event
+  end
+  if master then
+    master.without = without
+  end
+  return found
+end
+
+--- A function that returns whether a summary has the text, in upper or lower case.
+local function matcher(match)
+  if not match then
+    return function()
+      return true
+    end
+  elseif not match:find("[\128-\255]") then
+    match = match:lower()
+    return function(summary)
+      return summary:lower():find(match, 1, true) ~= nil
+    end
+  end
+  local regex = require("haplua.regex")
+  local ok, expression, problem = pcall(regex.compile, "(*UTF)\\Q" .. match:gsub("\\E", "\\E\\\\E\\Q"), true)
+  if not ok or not expression then
+    refuse("the text to match: " .. tostring(problem or expression))
+  end
+  return function(summary)
+    return expression:matches(summary)
+  end
+end
+
 --- The events that open a window: not cancelled, not replaced, and with the text in their summary.
 local function chosen(book, match)
-  local list, wanted = {}, match and match:lower()
-  for _, key in ipairs(book.order) do
-    local event = book.by_key[key]
-    local master = event.instead and book.by_key[event.uid .. "\0"]
-    if master then
-      master.without[#master.without + 1] = event.instead
-    end
-    if not event.cancelled and not (master and master.cancelled)
-      and (not wanted or event.name:lower():find(wanted, 1, true)) then
-      list[#list + 1] = event
+  local list, matches = {}, matcher(match)
+  for _, series in ipairs(book.order) do
+    local cancelled = series.master and series.master.cancelled
+    for _, event in ipairs(cancelled and {} or series.overrides[1] and divided(series) or { series.master }) do
+      if not event.cancelled and matches(event.summary) then
+        list[#list + 1] = event
+      end
     end
   end
   return list
 end
 
-local function source_of(book, match)
-  local list = chosen(book, match)
+-- From events to windows.
+
+---@class haplua.calendar.Source : haplua.window.Source
+---@field events integer  how many there are
+---@field left_out string[]  why events were left out, with file and line; made visible
+---@field split fun(): haplua.window.Source, haplua.window.Source  the events of whole days, and those with times
+
+--- The occurrences of the events that occur once, in order.
+local function singles_of(list, zone)
+  local found = {}
+  for _, event in ipairs(list) do
+    if events.is_single(event) then
+      local opens, closes = events.single(event, zone)
+      found[#found + 1] = closes > opens and { opens, closes, event } or nil
+    end
+  end
+  table.sort(found, function(a, b)
+    return a[1] < b[1]
+  end)
+  return found
+end
+
+--- Iterate over such occurrences from a civil time on: opens, closes, day, names.
+local function singles(found, zone, from)
+  local i = first_index(1, #found, function(k)
+    return found[k][1] >= from - 2 * DAY
+  end) - 1
+  return function()
+    i = i + 1
+    local one = found[i]
+    if one then
+      return one[1], one[2], zone:civil(one[1]) // DAY, events.names(one[3])
+    end
+  end
+end
+
+local function source_of(list)
   local source = { length = 0, events = #list }
   for _, event in ipairs(list) do
     source.length = math.max(source.length, event.length)
@@ -79,33 +225,54 @@ local function source_of(book, match)
       source.length = math.max(source.length, (time.days or 0) * DAY + (time.seconds or 0))
     end
   end
+  local of_zone = setmetatable({}, { __mode = "k" })
   function source.starting(zone, from)
-    local iterators = {}
-    for i, event in ipairs(list) do
+    of_zone[zone] = of_zone[zone] or singles_of(list, zone)
+    local iterators = { singles(of_zone[zone], zone, from) }
+    for _, event in ipairs(list) do
       -- `from` allows for the longest event; this one needs no more than its own length
-      iterators[i] = events.occurrences(event, zone, from + source.length - event.length)
+      local own = from + source.length - event.length
+      if not events.is_single(event) and not events.is_over(event, own) then
+        iterators[#iterators + 1] = events.occurrences(event, zone, own)
+      end
     end
     return sorted_merge(iterators)
   end
   return source
 end
 
-local function new_book()
-  return { by_key = {}, order = {}, rules = 0, dates = 0 }
+---@return haplua.calendar.Source
+local function finish(book, match)
+  local list = chosen(book, match)
+  local source = source_of(list)
+  source.left_out = book.left_out
+  function source.split()
+    local of_days, timed = {}, {}
+    for _, event in ipairs(list) do
+      table.insert(event.start.date and of_days or timed, event)
+    end
+    return source_of(of_days), source_of(timed)
+  end
+  return source
+end
+
+local function new_book(lenient)
+  search_limit.begin()
+  return { series = {}, order = {}, events = 0, rules = 0, dates = 0, lenient = lenient, left_out = {} }
 end
 
 --- The windows of a calendar's text.
 ---@param text string
----@param given {match: string?, name: string?}?  `match`: only events with this text in their summary, in upper or
---- lower case; `name`: the file's, for errors
----@return haplua.window.Source  for window.new(); raises `refused`
+---@param given {match: string?, name: string?, lenient: boolean?}?  `match`: only events with this text in their
+--- summary, in upper or lower case; `name`: the file's, for errors; `lenient`: leave out events that cannot be read
+---@return haplua.calendar.Source  for window.new(); raises `refused`
 function M.parse(text, given)
   options.argument("calendar.parse", "text", text, "text")
-  options.check("calendar.parse", given or {}, { match = "text", name = "text" })
-  local book = new_book()
-  search_limit.begin()
-  add_file(book, text, given and given.name or "calendar")
-  return source_of(book, given and given.match)
+  given = given or {}
+  options.check("calendar.parse", given, { match = "text", name = "text", lenient = "boolean" })
+  local book = new_book(given.lenient)
+  add_file(book, text, given.name or "calendar")
+  return finish(book, given.match)
 end
 
 --- The path itself, or the .ics files of the folder at it.
@@ -130,13 +297,13 @@ end
 
 --- The windows of an .ics file, or of all .ics files of a folder.
 ---@param path string
----@param given {match: string?}?  as of parse()
----@return haplua.window.Source  for window.new(); raises `refused`
+---@param given {match: string?, lenient: boolean?}?  as of parse()
+---@return haplua.calendar.Source  for window.new(); raises `refused`
 function M.read(path, given)
   options.argument("calendar.read", "path", path, "text")
-  options.check("calendar.read", given or {}, { match = "text" })
-  local book = new_book()
-  search_limit.begin()
+  given = given or {}
+  options.check("calendar.read", given, { match = "text", lenient = "boolean" })
+  local book = new_book(given.lenient)
   for _, name in ipairs(files_of(path)) do
     local text, problem = require("haplua.file").read(name, ical.SIZE_MAX)
     if not text then
@@ -144,7 +311,14 @@ function M.read(path, given)
     end
     add_file(book, text, name)
   end
-  return source_of(book, given and given.match)
+  return finish(book, given.match)
+end
+
+--- Does a text name a calendar file or a folder, where a window or a day could stand, too?
+---@param text string
+---@return boolean
+function M.is_path(text)
+  return text:lower():find("%.ics$") ~= nil or text:find("^%.?%.?/") ~= nil
 end
 
 --- A text that differs after the file, or a file of the folder, was changed, added or removed.

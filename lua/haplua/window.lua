@@ -16,7 +16,7 @@ local M = {}
 ---@class haplua.Window
 ---@field zone haplua.Zone
 ---@field sources haplua.window.Source[]
----@field except haplua.window.Days[]  days on which nothing starts
+---@field except (haplua.window.Days|haplua.window.Source)[]  days on which nothing starts; a calendar's whole-day events
 ---@field holes haplua.Window?  while it is open, this window is closed
 local Window = {}
 Window.__index = Window
@@ -182,8 +182,14 @@ end
 local function set_exceptions(window, except)
   local holes = {}
   for _, item in ipairs(list_of(except)) do
+    local calendar = require("haplua.calendar")
+    if type(item) == "string" and calendar.is_path(item) then
+      item = calendar.read(item)
+    end
     local days = type(item) == "string" and windowspec.days(item)
-    if days then
+    if type(item) == "table" and item.split then
+      window.except[#window.except + 1], holes[#holes + 1] = item.split()
+    elseif days then
       window.except[#window.except + 1] = days
     else
       holes[#holes + 1] = item
@@ -196,9 +202,10 @@ end
 
 --- A window of one or several specs in a zone. It is open when one of them is.
 ---@param specs string|haplua.window.Spec|haplua.window.Source|(string|haplua.window.Spec|haplua.window.Source)[]
----@param given {tz: string|haplua.Zone?, except: string|haplua.window.Spec|(string|haplua.window.Spec)[]?}?
+---@param given {tz: string|haplua.Zone?, except: string|haplua.window.Spec|haplua.calendar.Source|table?}?
 --- `tz`: default the machine's zone. `except`: days on which nothing starts ("2026-12-25",
---- "12-24..12-26"), and windows during which this one is closed
+--- "12-24..12-26"), windows during which this one is closed, and calendars ("holidays.ics", or what calendar.read()
+--- returns): nothing starts on the days of their whole-day events, and it is closed during the others; or a list of these
 ---@return haplua.Window  raises `refused`
 function M.new(specs, given)
   options.argument("window.new", "specs", specs, specs_kind)

@@ -58,7 +58,6 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.terminal", luaopen_haplua_terminal},
 	{"haplua.virtual", luaopen_haplua_virtual},
 	{"haplua.watch", luaopen_haplua_watch},
-	{"haplua.recurrence", luaopen_haplua_recurrence},
 	{"run", luaopen_haplua_run},
 	{NULL, NULL},
 };

@@ -118,6 +118,22 @@ describe("a calendar's event", function()
     assert.are.same({ "Lunch, all hands" }, found.names)
   end)
 
+  for _, case in ipairs({
+    { "Größere Wartung", "GRÖSSERE", false }, { "Größere Wartung", "gRÖßERE w", true }, { "ОБСЛУЖИВАНИЕ", "обслуж", true },
+    { "a\\\\Eé", "\\EÉ", true }, { "é(x)", "É(X", true }, { "\255é", "é", false },
+  }) do
+    it(("counts by letters of every script: %s, %s"):format(case[1]:gsub("\255", "?"), case[2]), function()
+      local text = file(event("SUMMARY:" .. case[1], "DTSTART:20261202T110000Z", "DURATION:PT1H"))
+      assert.are.equal(case[3] and 1 or 0, #coming(text, 1, { match = case[2] }))
+    end)
+  end
+
+  it("has a name that a terminal can show", function()
+    local found = window.new(calendar.parse(file(event("SUMMARY:\27[2Jred\7\255", "DTSTART:20261202T110000Z", "DURATION:PT1H"))),
+      { tz = "UTC" }):next(civil.day(2026, 12, 1) * 86400)
+    assert.are.same({ "\\x1b[2Jred\\x07\\xff" }, found.names)
+  end)
+
   it("is not mixed up with its alarm", function()
     assert.are.same({ "2026-12-06 02:00/2026-12-06 03:00" }, coming(file(event("DTSTART:20261206T020000Z",
       "BEGIN:VALARM", "TRIGGER:-PT15M", "DURATION:PT5M", "REPEAT:2", "END:VALARM", "DURATION:PT1H")), 1))
@@ -150,10 +166,10 @@ describe("a calendar's zone", function()
   end)
 
   it("is refused where nobody knows it", function()
-    local problem = refusal(file(event("DTSTART;TZID=Romance Standard Time:20270329T020000", "DURATION:PT1H")),
+    local problem = refusal(file(event("DTSTART;TZID=Romantic Standard Time:20270329T020000", "DURATION:PT1H")),
       { name = "office.ics" })
-    assert.are.equal("office.ics:4: no zone 'Romance Standard Time': it is no IANA name, and the file has no VTIMEZONE for it",
-      tostring(problem))
+    assert.are.equal("office.ics:4: no zone 'Romantic Standard Time': it is a name neither of IANA nor of Windows, and the "
+      .. "file has no VTIMEZONE for it", tostring(problem))
   end)
 end)
 
@@ -184,7 +200,12 @@ describe("a calendar's text", function()
     { file(event("DTSTART:20261206T020000Z", "RRULE:FREQ=NEVER")), 5 },
     { file(event("DTSTART:20261206T020000Z", "EXRULE:FREQ=DAILY")), 5 },
     { file(event("DTSTART:20261206T020000Z", "EXDATE:x")), 5 },
-    { file(event("DTSTART:20261206T020000Z", "RECURRENCE-ID;RANGE=THISANDFUTURE:20261206T020000Z")), 5 },
+    { file(event("DTSTART:20261206T020000Z", "RECURRENCE-ID;RANGE=THISANDPRIOR:20261206T020000Z")), 5 },
+    { file(event('DTSTART;X="A;TZID=Europe/Paris:20261206T020000')), 4 },
+    { file(event("DTSTART:20261206T020000Z", "RECURRENCE-ID;TZID=Mars:20261206T020000")), 5 },
+    { "BEGIN:VCARD\nVERSION:4.0\nEND:VCARD\n", 1 },
+    { "BEGIN:VEVENT\nDTSTART:20261206T020000Z\nEND:VEVENT\n", 1 },
+    { "\255\254B\0E\0G\0I\0N\0", 1 },
     { file("BEGIN:VTIMEZONE", "TZID:X", "END:VTIMEZONE", event("DTSTART;TZID=X:20261206T020000")), 3 },
     { ("BEGIN:A\n"):rep(100000), 8 },
   }) do

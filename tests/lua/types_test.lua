@@ -35,7 +35,7 @@ local function registered(t, in_c)
 end
 
 describe("the annotations for the Lua language server", function()
-  for _, module in ipairs({ "core", "inet", "process", "recurrence", "reply", "terminal" }) do
+  for _, module in ipairs({ "core", "inet", "process", "reply", "terminal" }) do
     it("declare haplua." .. module .. " as it is", function()
       assert.are.same(registered(require("haplua." .. module), true), declared(module .. ".lua", module))
     end)
@@ -101,7 +101,7 @@ describe("the annotations for the Lua language server", function()
 
   it("are Lua, each with its module's name", function()
     local files = {
-      "core", "error", "file", "haproxy", "inet", "process", "recurrence", "reply", "run", "sqlite", "task", "terminal", "watch",
+      "core", "error", "file", "haproxy", "inet", "process", "reply", "run", "sqlite", "task", "terminal", "watch",
     }
     -- virtual.lua is compared by test_test.lua: it cannot be loaded here
     for _, file in ipairs(files) do

@@ -344,11 +344,64 @@ describe("a recurrence rule", function()
       rule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", nil, 2))
   end)
 
-  it("is right where libical 3.0.16 is not", function()
+  it("recurs where other programs find nothing, or another week", function()
     assert.are.same({ "2026-12-31 21:00/2026-12-31 22:00", "2027-01-31 21:00/2027-01-31 22:00" },
       rule("FREQ=DAILY;BYMONTHDAY=-1", nil, 2))
     assert.are.same({ "2026-12-06 21:00/2026-12-06 22:00", "2026-12-27 21:00/2026-12-27 22:00" },
       rule("FREQ=WEEKLY;INTERVAL=3;BYDAY=SU", nil, 2))
+  end)
+
+  --- The days of a rule's next occurrences, or their times in UTC.
+  local function starts(start, text, n, from, to)
+    local found = {}
+    for i, item in ipairs(coming(("DTSTART:%s;RRULE:%s for 1h"):format(start, text), { tz = "UTC" },
+      start:gsub("^(%d%d%d%d)(%d%d)(%d%d)T.*", "%1-%2-%3T00:00Z"), n)) do
+      found[i] = item:sub(from or 1, to or 10)
+    end
+    return table.concat(found, " ")
+  end
+
+  it("takes the days that pass all its parts", function()
+    assert.are.equal("2026-04-10 2027-04-10 2028-04-09", starts("20260101T000000", "FREQ=YEARLY;BYYEARDAY=100;BYMONTH=4", 3))
+    assert.are.equal("2028-04-09 2032-04-09", starts("20260101T000000", "FREQ=YEARLY;BYYEARDAY=100;BYMONTHDAY=9", 2))
+    assert.are.equal("2026-12-31 2037-12-31", starts("20260101T000000", "FREQ=YEARLY;BYYEARDAY=-1;BYDAY=TH;BYMONTH=12", 2))
+    assert.are.equal("2026-02-13 2026-03-13", starts("20260101T000000", "FREQ=MONTHLY;BYDAY=2FR;BYMONTHDAY=13", 2))
+    assert.are.equal("2026-01-05 2026-01-13 2026-01-19", starts("20260101T000000", "FREQ=MONTHLY;BYDAY=1MO,2TU,3MO", 3))
+    assert.are.equal("2026-01-05 2026-01-12 2026-01-13", starts("20260101T000000", "FREQ=MONTHLY;BYDAY=MO,2TU,1MO", 3))
+    assert.are.equal("2026-12-28 2032-12-27", starts("20260101T000000", "FREQ=YEARLY;BYWEEKNO=53;BYMONTH=12;BYDAY=MO", 2))
+    assert.are.equal("2026-12-31 2032-12-31", starts("20260101T000000", "FREQ=YEARLY;BYWEEKNO=53;BYMONTHDAY=31", 2))
+  end)
+
+  it("counts a day once that two of its parts name", function()
+    assert.are.equal("2026-01-31 2026-03-31", starts("20260101T000000", "FREQ=MONTHLY;BYMONTHDAY=30,31,-1;BYSETPOS=2", 2))
+    assert.are.equal("2026-01-31 2026-02-28", starts("20260101T000000", "FREQ=MONTHLY;BYMONTHDAY=31,-1", 2))
+    assert.are.equal("2026-12-31 2027-12-31", starts("20260101T000000", "FREQ=YEARLY;BYYEARDAY=365,-1", 2))
+  end)
+
+  it("counts its years by weeks from the week of its start", function()
+    assert.are.equal("2027-01-01 2032-12-31", starts("20270101T000000", "FREQ=YEARLY;INTERVAL=2;BYWEEKNO=53;BYDAY=FR", 2))
+    assert.are.equal("2025-12-30 2028-01-04", starts("20251230T000000", "FREQ=YEARLY;INTERVAL=2;BYWEEKNO=1;BYDAY=TU", 2))
+  end)
+
+  it("chooses among several times of a day, an hour, a minute by BYSETPOS", function()
+    assert.are.equal("2026-01-01 17:30 2026-01-02 17:30",
+      starts("20260101T000000", "FREQ=DAILY;BYHOUR=9,17;BYMINUTE=0,30;BYSETPOS=-1", 2, 1, 16))
+    assert.are.equal("2026-01-02 09:00 2026-01-30 17:00",
+      starts("20260101T000000", "FREQ=MONTHLY;BYDAY=FR;BYHOUR=9,17;BYSETPOS=1,-1", 2, 1, 16))
+    assert.are.equal("2026-01-01 00:40", starts("20260101T000000", "FREQ=HOURLY;BYMINUTE=0,20,40;BYSETPOS=3;COUNT=1", 2, 1, 16))
+    assert.are.equal("", starts("20260101T000000", "FREQ=SECONDLY;BYMINUTE=3;BYSETPOS=2", 2))
+  end)
+
+  it("reads second 60 as 59, and RSCALE=GREGORIAN as nothing", function()
+    assert.are.equal("DTSTART:20260101T000059;RRULE:FREQ=DAILY;BYSECOND=0,59 for 1h",
+      tostring(window.parse("DTSTART:20260101T000060;RRULE:RSCALE=GREGORIAN;FREQ=DAILY;SKIP=OMIT;BYSECOND=60,0,59 for 1h")))
+    assert.matches("RSCALE cannot be 'CHINESE'",
+      tostring(refusal(window.parse, "DTSTART:20260101T000000;RRULE:RSCALE=CHINESE;FREQ=YEARLY for 1h")))
+  end)
+
+  it("never refuses one that recurs never", function()
+    assert.are.same({}, rule("FREQ=MONTHLY;BYMONTHDAY=-23;BYDAY=FR,SU,WE,TH,TU;BYSETPOS=3"))
+    assert.are.same({}, rule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;BYHOUR=1,2,3;BYMINUTE=4,5"))
   end)
 
   it("counts weeks as ISO 8601 does", function()

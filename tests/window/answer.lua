@@ -3,6 +3,7 @@
 -- Answers the questions of tests/window/oracle.py: reads one on each line of standard input, as JSON, and prints one
 -- line for each.
 
+local calendar = require("haplua.calendar")
 local json = require("haplua.json")
 local window = require("haplua.window")
 
@@ -12,6 +13,9 @@ local function answer(question)
   for i, spec in ipairs(question.specs) do
     specs[i] = window.parse(spec)
     assert(window.parse(tostring(specs[i])) == specs[i], spec)
+  end
+  for _, text in ipairs(question.calendars) do
+    specs[#specs + 1] = calendar.parse(text)
   end
   local asked = window.new(specs, { tz = question.tz, except = question.except })
   for occurrence in asked:occurrences(question.from) do

@@ -6,6 +6,7 @@ local civil = require("haplua.time.civil")
 local ical = require("haplua.ical.text")
 local recur = require("haplua.ical.recurrence")
 local rules = require("haplua.ical.rule")
+local visible = require("haplua.error").visible
 local sorted_merge = require("haplua.time.sorted_merge")
 local zone_at = require("haplua.ical.vtimezone").at
 
@@ -13,12 +14,14 @@ local M = {}
 
 local DAY <const> = civil.DAY
 local SLACK <const> = 2 * DAY
-local RULES_MAX <const> = 2000
-local DATES_MAX <const> = 100000
+local none <const> = {}
 
 ---@class haplua.calendar.Event
----@field name string
----@field start haplua.ical.Time
+---@field summary string  as the calendar has it: not to be printed
+---@field cancelled boolean?
+---@field instead haplua.ical.Time?  RECURRENCE-ID: the start that this event replaces
+---@field onward boolean?  RANGE=THISANDFUTURE: it replaces all later starts, too
+---@field start haplua.ical.Time  nil: it is cancelled, and has none
 ---@field zone haplua.Zone?  nil: the window's zone
 ---@field days integer  its length is the sum of these days of the calendar,
 ---@field wall integer  of these seconds by the clocks,
@@ -26,107 +29,145 @@ local DATES_MAX <const> = 100000
 ---@field rules haplua.Rule[]
 ---@field dates haplua.ical.Time[]  RDATE
 ---@field without haplua.ical.Time[]  EXDATE, and the occurrences that other events replace
+---@field series haplua.calendar.Event?  with `onward`: the event whose starts it replaces
+---@field before haplua.ical.Time?  from this start on, an event with `onward` replaces it
 
 --- Set the length of an event: `days`, `wall`, `seconds`, and `length` for all of them.
 local function set_length(book, event, component)
   local finish, length = ical.get(component, "DTEND"), ical.get(component, "DURATION")
-  event.days, event.wall, event.seconds = 0, 0, 0
   if finish then
-    local to = ical.time(book.file, finish)
-    local zone = zone_at(book, to, finish.line)
+    local to = ical.time(finish)
+    local zone = zone_at(book, to, finish)
     if zone == event.zone then
       event.wall = to.civil - event.start.civil
     elseif zone and event.zone then
       event.seconds = zone:first(to.civil) - event.zone:first(event.start.civil)
     else
-      ical.refuse(book.file, finish.line, "DTSTART has a zone and DTEND none, or the other way round")
+      ical.refuse(finish, "DTSTART has a zone and DTEND none, or the other way round")
     end
   elseif length then
-    event.days, event.seconds = ical.duration(book.file, length)
-  elseif event.start.date then
+    event.days, event.seconds = ical.duration(length)
+  end
+  if event.start.date and event.days + event.wall + event.seconds == 0 then
     event.wall = DAY
   end
   if event.wall < 0 or event.seconds < 0 then
-    ical.refuse(book.file, component.line, "an event ends before it starts")
+    ical.refuse(component, "an event ends before it starts")
   end
   event.length = event.days * DAY + event.wall + event.seconds
   if event.length > 3660 * DAY then
-    ical.refuse(book.file, component.line, "an event of more than ten years")
+    ical.refuse(component, "an event of more than ten years")
   end
 end
 
 --- The dates of EXDATE or RDATE. A period has `days` and `seconds`, too.
 local function dates_of(book, component, name)
+  if not component.properties[name] then
+    return none
+  end
   local list = {}
   for _, property in ipairs(ical.all(component, name)) do
     for value in property.value:gmatch("[^,]+") do
-      local time = ical.time(book.file, property, value:match("^[^/]+"))
-      time.zone = zone_at(book, time, property.line)
+      local time = ical.time(property, value:match("^[^/]+"))
+      time.zone = zone_at(book, time, property)
       local last = value:match("/(.+)$")
       if last and last:find("^%+?P") then
-        time.days, time.seconds = ical.duration(book.file, property, last)
+        time.days, time.seconds = ical.duration(property, last)
       elseif last then
-        local to = ical.time(book.file, property, last)
+        local to = ical.time(property, last)
         time.days, time.seconds = 0, to.civil - time.civil
       end
       list[#list + 1] = time
     end
   end
-  book.dates = book.dates + #list
-  if book.dates > DATES_MAX then
-    ical.refuse(book.file, component.line, "more than %d dates of RDATE and EXDATE", DATES_MAX)
-  end
   return list
 end
 
+--- Read a VEVENT's RRULE, RDATE and EXDATE.
+local function read_series(book, event, component)
+  event.rules = component.properties.RRULE and {} or none
+  for _, property in ipairs(ical.all(component, "RRULE")) do
+    -- some programs write an empty line for an event that does not recur
+    local rule, problem = rules.parse(property.value)
+    if property.value == "" then
+      goto continue
+    elseif not rule then
+      ical.refuse(property, "%s", problem)
+    end
+    local stop, by = rule.until_, rule.by
+    if event.start.date then
+      by.BYHOUR, by.BYMINUTE, by.BYSECOND = nil, nil, nil
+      rule.until_ = stop and { civil = stop.civil - stop.civil % DAY, date = true }
+    end
+    event.rules[#event.rules + 1] = rule
+    ::continue::
+  end
+  local exrule = ical.get(component, "EXRULE")
+  if exrule then
+    ical.refuse(exrule, "haplua does not read EXRULE, which RFC 5545 has deprecated")
+  end
+  event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
+  for _, time in ipairs(event.dates) do
+    if not time.days and event.start.date then
+      time.civil, time.zone = time.civil - time.civil % DAY, nil
+    elseif time.date and not event.start.date then
+      time.civil, time.zone = time.civil + event.start.civil % DAY, event.zone
+    end
+  end
+end
+
 --- Read a VEVENT.
+---@param book table  of haplua.calendar: zones, described; cancels: all its events are cancelled
 ---@param component haplua.ical.Component
 ---@return haplua.calendar.Event  raises `refused`, with the line
 function M.read(book, component)
-  local file = book.file
-  local start = ical.get(component, "DTSTART")
-  if not start then
-    ical.refuse(file, component.line, "an event without DTSTART")
-  end
-  local summary = ical.get(component, "SUMMARY")
-  local event = { start = ical.time(file, start), rules = {}, line = component.line }
-  event.name = summary and ical.text(summary.value) or "an event without a summary"
-  event.zone = zone_at(book, event.start, start.line)
-  set_length(book, event, component)
-  for i, property in ipairs(ical.all(component, "RRULE")) do
-    local problem
-    event.rules[i], problem = rules.parse(property.value)
-    if not event.rules[i] then
-      ical.refuse(file, property.line, "%s", problem)
-    end
-    book.rules = book.rules + 1
-    if book.rules > RULES_MAX then
-      ical.refuse(file, property.line, "more than %d recurring events", RULES_MAX)
-    end
-  end
-  if ical.get(component, "EXRULE") then
-    ical.refuse(file, ical.get(component, "EXRULE").line, "haplua does not read EXRULE, which RFC 5545 has deprecated")
-  end
-  event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
-  local id = ical.get(component, "RECURRENCE-ID")
+  local start, id = ical.get(component, "DTSTART"), ical.get(component, "RECURRENCE-ID")
+  local status, summary = ical.value(component, "STATUS"), ical.value(component, "SUMMARY")
+  -- all fields are named here, so that the table has space for them
+  local event = {
+    summary = summary and ical.text(summary) or "an event without a summary",
+    cancelled = book.cancels or status and status:upper() == "CANCELLED",
+    start = nil, zone = nil, days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none,
+    instead = nil, onward = nil, series = nil, before = nil, names = nil, sequence = nil, stamp = nil,
+  }
   if id then
-    if id.parameters.RANGE then
-      ical.refuse(file, id.line, "haplua does not read RANGE=%s", id.parameters.RANGE)
+    local range = id.parameters.RANGE
+    if range and range:upper() ~= "THISANDFUTURE" then
+      ical.refuse(id, "haplua does not read RANGE=%s", range)
     end
-    event.instead = ical.time(file, id)
-    event.instead.zone = zone_at(book, event.instead, id.line)
-    event.instead.text = id.value
+    event.instead, event.onward = ical.time(id), range ~= nil
+    event.instead.zone = zone_at(book, event.instead, id)
   end
-  local status = ical.get(component, "STATUS")
-  event.cancelled = status and status.value:upper() == "CANCELLED"
+  if event.cancelled then
+    return event
+  elseif not start then
+    ical.refuse(component, "an event without DTSTART")
+  end
+  event.start = ical.time(start)
+  event.zone = zone_at(book, event.start, start)
+  set_length(book, event, component)
+  if not id then
+    read_series(book, event, component)
+  end
   return event
 end
 
--- From an event to its occurrences. `zone` is the window's, `there` the event's.
+-- From an event to its occurrences. `zone` is the window's, `there` the event's. The *original* start of an occurrence
+-- is the one that its series gives, which RANGE=THISANDFUTURE may have moved.
 
 --- The instant of a time, in its own zone or in the window's.
 local function instant_of(time, zone)
   return (time.zone or zone):first(time.civil)
+end
+
+--- The original start that EXDATE or RECURRENCE-ID names. If the event or the time has no time of day, days count.
+local function original_start(event, time, zone)
+  if event.start.date then
+    return zone:first(time.civil - time.civil % DAY)
+  elseif time.date then
+    return (event.zone or zone):first(time.civil + event.start.civil % DAY)
+  end
+  return instant_of(time, zone)
 end
 
 --- The instant at which an occurrence ends that begins at a civil time.
@@ -162,15 +203,22 @@ local function listed(event, zone, there)
   end
 end
 
+local function never()
+  return false
+end
+
 --- Two functions for what EXDATE and other events leave out. The first returns whether an occurrence is left out, the
 -- second whether one is that opens between two instants of one day.
 local function filter(event, zone, there)
+  if not event.without[1] then
+    return never, never
+  end
   local instants, days, sorted = {}, {}, {}
   for _, time in ipairs(event.without) do
     if time.date and not event.start.date then
       days[time.civil // DAY] = true
     else
-      local instant = instant_of(time, zone)
+      local instant = original_start(event, time, zone)
       instants[instant] = true
       sorted[#sorted + 1] = instant
     end
@@ -189,11 +237,10 @@ local function filter(event, zone, there)
 end
 
 --- Iterate over the occurrences of a rule.
-local function recurring(event, rule, zone, from, left_out_between)
+---@param may_join fun(opens: integer, opens_last: integer): boolean
+local function recurring(event, rule, zone, from, may_join)
   local there = event.zone or zone
-  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, function(...)
-    return not left_out_between(...)
-  end)
+  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, may_join)
   return function()
     local opens, opens_last, _, last = starts()
     if opens then
@@ -202,25 +249,94 @@ local function recurring(event, rule, zone, from, left_out_between)
   end
 end
 
+--- Iterate over the occurrences of an event without those that are left out: opens, closes.
+---@param joined boolean  may one stand for several that touch?
+local function own_occurrences(event, zone, from, joined)
+  local there = event.zone or zone
+  local left_out, left_out_between = filter(event, zone, there)
+  local iterators = { (#event.rules == 0 or event.dates[1]) and listed(event, zone, there) or nil }
+  -- an event without a length opens no window, however often it recurs
+  for _, rule in ipairs((event.length > 0 or not joined) and event.rules or {}) do
+    iterators[#iterators + 1] = recurring(event, rule, zone, from, function(...)
+      return joined and not left_out_between(...)
+    end)
+  end
+  local occurrences = sorted_merge(iterators)
+  return function()
+    while true do
+      local opens, closes = occurrences()
+      if not opens or not left_out(opens) then
+        return opens, closes
+      end
+    end
+  end
+end
+
+--- Iterate over those occurrences of an event with RANGE=THISANDFUTURE: the starts of its series, each later or earlier
+-- by as much as the first.
+local function moved(event, zone, from, low)
+  local there = event.zone or zone
+  local shift = event.start.civil - there:civil(low)
+  local starts = own_occurrences(event.series, zone, math.max(from - shift, zone:civil(low)) - SLACK, false)
+  return function()
+    local original
+    repeat
+      original = starts()
+    until not original or original >= low
+    if original then
+      local start = there:civil(original) + shift
+      local opens = there:first(start)
+      return opens, closing(event, there, start, opens), original
+    end
+  end
+end
+
+--- What an event is called, as a list that occurrences share. It may be printed.
+---@return string[]
+function M.names(event)
+  event.names = event.names or { visible(event.summary) }
+  return event.names
+end
+
+--- Does an event occur once, at its DTSTART?
+---@return boolean
+function M.is_single(event)
+  return #event.rules == 0 and #event.dates == 0 and #event.without == 0 and not event.series and not event.before
+end
+
+--- The occurrence of an event that occurs once.
+---@param zone haplua.Zone  the window's
+---@return integer opens, integer closes
+function M.single(event, zone)
+  local there = event.zone or zone
+  local opens = there:first(event.start.civil)
+  return opens, closing(event, there, event.start.civil, opens)
+end
+
+--- Is an event over before a civil time, as far as can be seen without computing its occurrences?
+---@param from integer
+---@return boolean
+function M.is_over(event, from)
+  local stop = event.rules[1] and event.rules[1].until_
+  return stop and not event.rules[2] and #event.dates == 0 and not event.series
+    and stop.civil + event.length + 2 * SLACK < from or false
+end
+
 --- Iterate over the occurrences of an event: opens, closes, day, names.
 ---@param event haplua.calendar.Event
 ---@param zone haplua.Zone  the window's
 ---@param from integer  a civil time of that zone
 function M.occurrences(event, zone, from)
-  local there = event.zone or zone
-  local left_out, left_out_between = filter(event, zone, there)
-  local iterators = { listed(event, zone, there) }
-  -- an event without a length opens no window, however often it recurs
-  for _, rule in ipairs(event.length > 0 and event.rules or {}) do
-    iterators[#iterators + 1] = recurring(event, rule, zone, from, left_out_between)
-  end
-  local occurrences, names = sorted_merge(iterators), { event.name }
+  local series, names = event.series or event, M.names(event)
+  local high = event.before and original_start(series, event.before, zone)
+  local occurrences = event.series and moved(event, zone, from, original_start(series, event.instead, zone))
+    or own_occurrences(event, zone, from, not high)
   return function()
     while true do
-      local opens, closes = occurrences()
-      if not opens then
+      local opens, closes, original = occurrences()
+      if not opens or high and (original or opens) >= high then
         return nil
-      elseif closes > opens and not left_out(opens) then
+      elseif closes > opens then
         return opens, closes, zone:civil(opens) // DAY, names
       end
     end

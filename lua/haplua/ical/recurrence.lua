@@ -1,9 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
---- The civil times of a recurrence rule. libical (haplua.recurrence) computes the days of rules by months and years.
--- This module computes rules by weeks and less, times of day, UNTIL and COUNT: libical 3.0 finds nothing for
--- FREQ=DAILY;BYMONTHDAY=-1, is a week off for some FREQ=WEEKLY;INTERVAL=2;BYDAY=SU, numbers weeks at the end of some
--- years wrongly (BYWEEKNO=52), and may search for hours where a rule gives nothing.
+--- The times of a recurrence rule, by the clocks of its zone. A rule by weeks, months or years is expanded period by
+-- period: the days of one period that pass the BY parts, then those that BYSETPOS chooses. A rule by days or less goes
+-- in steps from its start. Pure: no clock; the work is counted (haplua.time.search_limit).
 
 local civil = require("haplua.time.civil")
 local search_limit = require("haplua.time.search_limit")
@@ -14,13 +13,19 @@ local M = {}
 local DAY <const> = civil.DAY
 -- A search that has looked at so many days for the next one ends.
 local HORIZON <const> = 36525
--- A second of libical counts as so many steps of the search limit.
-local LIBICAL <const> = 200000
 
 local frequencies, weekdays = rules.frequencies, rules.weekdays
 
 -- Each by_ function below takes (rule, start, from) and returns an iterator over the rule's days: the day, and the
 -- seconds of that day at which the rule has times, in order. It begins at `from` or before.
+
+local function lookup(values)
+  local is = {}
+  for _, value in ipairs(values or {}) do
+    is[value] = true
+  end
+  return values and is
+end
 
 --- The seconds of a day at which a rule by days or more has times.
 local function times_of_day(rule, start)
@@ -36,63 +41,74 @@ local function times_of_day(rule, start)
   return times
 end
 
-local function as_number(time)
-  local y, m, d = civil.date(time // DAY)
-  return (y * 100 + m) * 100 + d
+--- The positions of a list of `n` that BYSETPOS chooses, in order; nil: the rule has none, and all count.
+local function positions(rule, n)
+  local is, chosen = lookup(rule.by.BYSETPOS), {}
+  for i = 1, is and n or 0 do
+    chosen[#chosen + 1] = (is[i] or is[i - n - 1]) and i
+  end
+  return is and chosen
 end
 
---- Call libical, and count the time that it takes: it may search for a second and find nothing.
-local function searched(rule, fn, ...)
-  local before = os.clock()
-  local found, problem, code = fn(...)
-  search_limit.spend(1 + (os.clock() - before) * LIBICAL // 1, rules.text, rule)
-  return found, problem, code
-end
-
---- Rules by months and years.
-local function by_days(rule, start, from)
-  if rule.nothing_from and from >= rule.nothing_from then
-    return function() end
-  end
-  local days, problem, code =
-    searched(rule, require("haplua.recurrence").days, rules.days_text(rule), civil.date(start // DAY))
-  if not days then
-    require("haplua.error").refuse(("the rule '%s': %s"):format(rules.text(rule), problem),
-      code == "ENOENT" and "recurrence rules need the package libical3" or nil)
-  end
-  local times, number, any = times_of_day(rule, start), as_number(from), false
-  return function()
-    local found = searched(rule, days.next, days, number)
-    any = any or found
-    rule.nothing_from = not any and from or rule.nothing_from
-    if found then
-      return civil.day(found // 10000, found // 100 % 100, found % 100), times
+--- The parts that choose days; where the rule has none of them, those that DTSTART gives (RFC 5545, 3.3.10).
+local function day_parts(rule, start)
+  local by, freq = rule.by, rule.freq
+  local _, month, date = civil.date(start // DAY)
+  local months, dates, days = by.BYMONTH, by.BYMONTHDAY, by.BYDAY
+  if not (dates or days or by.BYYEARDAY) then
+    if freq == "WEEKLY" or by.BYWEEKNO then
+      days = { rules.weekday_names[civil.weekday(start // DAY)] }
+    elseif freq == "MONTHLY" or freq == "YEARLY" then
+      dates, months = { date }, months or freq == "YEARLY" and { month } or nil
     end
   end
+  return months, dates, days
 end
 
---- A function that returns whether a day passes the BY parts that choose days. nil: the rule has no such part.
-local function day_filter(rule)
-  local function set(values)
-    local is = {}
-    for _, value in ipairs(values or {}) do
-      is[weekdays[value] or value] = true
+--- What BYDAY says of each day of the week: true, or which of them in a month or year count.
+local function weekday_sets(days)
+  local sets = {}
+  for _, text in ipairs(days or {}) do
+    local n, day = text:match("^(.-)(%u%u)$")
+    local i = weekdays[day]
+    if n == "" then
+      sets[i] = true
+    elseif sets[i] ~= true then
+      sets[i] = sets[i] or {}
+      sets[i][math.tointeger(tonumber(n))] = true
     end
-    return values and is
   end
-  local months, dates = set(rule.by.BYMONTH), set(rule.by.BYMONTHDAY)
-  local year_days, week_days = set(rule.by.BYYEARDAY), set(rule.by.BYDAY)
-  if not (months or dates or year_days or week_days) then
+  return days and sets
+end
+
+--- A function that appends the days of a month, from one date to another, that the rule chooses. nil: the rule chooses
+-- all days.
+local function chooser(rule, start)
+  local months, dates, days = day_parts(rule, start)
+  local year_days, in_month = lookup(rule.by.BYYEARDAY), rule.freq == "MONTHLY" or months
+  months, dates, days = lookup(months), lookup(dates), weekday_sets(days)
+  if not (months or dates or days or year_days) then
     return nil
   end
-  return function(day)
-    local y, m, d = civil.date(day)
-    local length = civil.month_length(y, m)
-    local n = day - civil.day(y, 1, 1) + 1
-    local last = civil.day(y + 1, 1, 1) - civil.day(y, 1, 1)
-    return (not months or months[m]) and (not dates or dates[d] or dates[d - length - 1])
-      and (not year_days or year_days[n] or year_days[n - last - 1])
-      and (not week_days or week_days[civil.weekday(day)])
+  return function(found, year, month, first, last)
+    if months and not months[month] then
+      return
+    end
+    local length, day = civil.month_length(year, month), civil.day(year, month, 1) - 1
+    local before = civil.day(year, 1, 1) - 1
+    local year_length = civil.day(year + 1, 1, 1) - 1 - before
+    local base, size = in_month and day or before, in_month and length or year_length
+    search_limit.spend((last - first) // 8 + 1, rules.text, rule)
+    for date = first, last do
+      if (not dates or dates[date] or dates[date - length - 1])
+        and (not year_days or year_days[day + date - before] or year_days[day + date - before - year_length - 1]) then
+        local at = day + date - base
+        local of = not days or days[civil.weekday(day + date)]
+        if of == true or of and (of[(at - 1) // 7 + 1] or of[-((size - at) // 7) - 1]) then
+          found[#found + 1] = day + date
+        end
+      end
+    end
   end
 end
 
@@ -107,74 +123,113 @@ local function within(rule, start, unit)
   return found
 end
 
-local function lookup(values)
-  local is = {}
-  for _, value in ipairs(values or {}) do
-    is[value] = true
+--- The periods of a rule by weeks, months or years: a function that returns the first day of the n-th after that of
+-- DTSTART, and the number of days that none is longer than. With BYWEEKNO a year is that of its weeks: a week belongs to
+-- the year in which its fourth day lies.
+local function periods(rule, start)
+  local wkst, day = weekdays[rule.wkst or "MO"], start // DAY
+  local year, month = civil.date(day)
+  if rule.freq == "WEEKLY" then
+    local first = day - (civil.weekday(day) - wkst) % 7
+    return function(n)
+      return first + 7 * n
+    end, 7
+  elseif rule.freq == "MONTHLY" then
+    return function(n)
+      local m = month - 1 + n
+      return civil.day(year + m // 12, m % 12 + 1, 1)
+    end, 31
+  elseif not rule.by.BYWEEKNO then
+    return function(n)
+      return civil.day(year + n, 1, 1)
+    end, 366
   end
-  return values and is
+  local function first_day(of)
+    local fourth = civil.day(of, 1, 4)
+    return fourth - (civil.weekday(fourth) - wkst) % 7
+  end
+  year = day < first_day(year) and year - 1 or day >= first_day(year + 1) and year + 1 or year
+  return function(n)
+    return first_day(year + n)
+  end, 371
 end
 
---- The days of a period that BYSETPOS chooses; all where the rule has none.
-local function at_positions(rule, days)
-  if not rule.by.BYSETPOS then
-    return days
+--- The days of a period that the rule chooses, and the times of each where they differ.
+local function expand(rule, choose, first, last, numbers, times)
+  local all, day = {}, first
+  while day <= last do
+    local y, m, d = civil.date(day)
+    local to = math.min(civil.month_length(y, m), d + last - day)
+    choose(all, y, m, d, to)
+    day = day + to - d + 1
   end
-  local positions, chosen = lookup(rule.by.BYSETPOS), {}
-  for i, day in ipairs(days) do
-    if positions[i] or positions[i - #days - 1] then
-      chosen[#chosen + 1] = day
+  local days, n = {}, (last + 1 - first) // 7
+  for _, one in ipairs(numbers and all or {}) do
+    local week = (one - first) // 7 + 1
+    days[#days + 1] = (numbers[week] or numbers[week - n - 1]) and one
+  end
+  days = numbers and days or all
+  local chosen, own = positions(rule, #days * #times), {}
+  if not chosen then
+    return days, own
+  end
+  local kept = {}
+  for _, i in ipairs(chosen) do
+    local one, time = days[(i - 1) // #times + 1], times[(i - 1) % #times + 1]
+    if kept[#kept] ~= one then
+      kept[#kept + 1], own[#own + 1] = one, {}
     end
+    table.insert(own[#own], time)
   end
-  return chosen
+  return kept, own
 end
 
---- The days of the week that begins on day `week` that a rule chooses.
-local function days_of_week(rule, week, wanted, months)
-  local days = {}
-  for day = week, week + 6 do
-    local _, month = civil.date(day)
-    if wanted[civil.weekday(day)] and (not months or months[month]) then
-      days[#days + 1] = day
+--- A function that returns whether the search for a rule's next day ends at `day`, where all before it was searched,
+-- and one that marks a day as found.
+local function horizon(rule, from)
+  local empty, limit = from // DAY, rule.nothing_from or math.huge
+  return function(day)
+    local over = day >= limit or day > empty + HORIZON
+    if over then
+      rule.nothing_from = math.min(limit, empty)
     end
+    return over
+  end, function(day)
+    empty = math.max(empty, day + 1)
   end
-  return at_positions(rule, days)
 end
 
---- Rules by weeks.
-local function by_weeks(rule, start, from)
-  local first = start // DAY
-  local base = first - (civil.weekday(first) - weekdays[rule.wkst or "MO"]) % 7
-  local step = 7 * rule.interval
-  local week = base + math.max(0, (from // DAY - base) // step) * step - step
-  local wanted, months = { [civil.weekday(first)] = true }, lookup(rule.by.BYMONTH)
-  if rule.by.BYDAY then
-    wanted = {}
-    for _, day in ipairs(rule.by.BYDAY) do
-      wanted[weekdays[day]] = true
-    end
-  end
-  local times = times_of_day(rule, start)
-  local days, i = {}, 0
+--- Rules by weeks, months and years.
+local function by_periods(rule, start, from)
+  local first_of, longest = periods(rule, start)
+  local choose, numbers = chooser(rule, start), lookup(rule.by.BYWEEKNO)
+  local times, step = times_of_day(rule, start), rule.interval
+  local n = math.max(0, (from // DAY - first_of(0)) // longest // step) * step - step
+  local days, own, i = {}, {}, 0
+  local is_over, found = horizon(rule, from)
   return function()
     i = i + 1
-    local last = week + HORIZON
     while not days[i] do
-      week, i = week + step, 1
-      if week > last then
+      n, i = n + step, 1
+      local first = first_of(n)
+      if is_over(first) then
         return nil
       end
-      search_limit.spend(7, rules.text, rule)
-      days = days_of_week(rule, week, wanted, months)
+      days, own = expand(rule, choose, first, first_of(n + 1) - 1, numbers, times)
     end
-    return days[i], times
+    found(days[i])
+    return days[i], own[i] or times
   end
 end
 
 --- A function for the times of a rule by days and less on one day: from the second of the day at which its first step
 -- lies to the seconds at which it has times.
 local function by_first_step(rule, start, unit, step)
-  local offsets = unit == DAY and times_of_day(rule, start) or within(rule, start, unit)
+  local all = unit == DAY and times_of_day(rule, start) or within(rule, start, unit)
+  local chosen, offsets = positions(rule, #all), {}
+  for i = 1, #(chosen or all) do
+    offsets[i] = all[chosen and chosen[i] or i]
+  end
   local hours = unit < DAY and lookup(rule.by.BYHOUR)
   local minutes = unit < 3600 and lookup(rule.by.BYMINUTE)
   local seconds = unit < 60 and lookup(rule.by.BYSECOND)
@@ -211,64 +266,30 @@ local function by_steps(rule, start, from)
   local unit = frequencies[rule.freq]
   local step = unit * rule.interval
   local base = start - start % unit
-  local passes, times_from = day_filter(rule), by_first_step(rule, start, unit, step)
+  local choose, times_from = chooser(rule, start), by_first_step(rule, start, unit, step)
   local day = math.max(base, from) // DAY - 1
+  local is_over, found = horizon(rule, from)
+
+  local function passes()
+    local chosen, y, m, d = {}, civil.date(day)
+    choose(chosen, y, m, d, d)
+    return chosen[1]
+  end
+
   return function()
-    local last = day + HORIZON
     while true do
       local time = base + math.max(0, ((day + 1) * DAY - base + step - 1) // step) * step
       day = time // DAY
-      if day > last then
+      if is_over(day) then
         return nil
       end
       search_limit.spend(1, rules.text, rule)
-      local times = (not passes or passes(day)) and times_from(time % DAY)
+      local times = (not choose or passes()) and times_from(time % DAY)
       if times and times[1] then
+        found(day)
         return day, times
       end
     end
-  end
-end
-
---- Rules by the numbers of weeks. A week belongs to the year in which its fourth day lies.
-local function by_week_numbers(rule, start, from)
-  local wkst = weekdays[rule.wkst or "MO"]
-  local passes, numbers = day_filter(rule), lookup(rule.by.BYWEEKNO)
-  local own_day = not rule.by.BYDAY and civil.weekday(start // DAY)
-  local times = times_of_day(rule, start)
-  local year = civil.date(start // DAY) - rule.interval
-  year = year + math.max(0, (civil.date(from // DAY) - 1 - year) // rule.interval) * rule.interval - rule.interval
-  local days, i = {}, 0
-
-  local function first_day(of)
-    local day = civil.day(of, 1, 4)
-    return day - (civil.weekday(day) - wkst) % 7
-  end
-
-  local function days_of_year()
-    local found, first, last = {}, first_day(year), first_day(year + 1) - 1
-    for day = first, last do
-      local n = (day - first) // 7 + 1
-      if (numbers[n] or numbers[n - (last + 1 - first) // 7 - 1])
-        and (not own_day or civil.weekday(day) == own_day) and (not passes or passes(day)) then
-        found[#found + 1] = day
-      end
-    end
-    return at_positions(rule, found)
-  end
-
-  return function()
-    i = i + 1
-    local last = year + HORIZON // 365
-    while not days[i] do
-      year, i = year + rule.interval, 1
-      if year > last then
-        return nil
-      end
-      search_limit.spend(100, rules.text, rule)
-      days = days_of_year()
-    end
-    return days[i], times
   end
 end
 
@@ -293,9 +314,8 @@ end
 local function limited(rule, start, from, zone)
   local stop = rule.until_ and not rule.until_.utc and rule.until_.civil + (rule.until_.date and DAY - 1 or 0)
   local stop_instant = rule.until_ and rule.until_.utc and rule.until_.civil
-  local expand = rule.freq == "WEEKLY" and by_weeks or rule.by.BYWEEKNO and by_week_numbers
-    or frequencies[rule.freq] > 0 and by_steps or by_days
-  local days = expand(rule, start, rule.count and start or math.max(from, start))
+  local by = frequencies[rule.freq] > DAY and by_periods or by_steps
+  local days = by(rule, start, rule.count and start or math.max(from, start))
   local n, over = 0, false
 
   local function is_late(time)

@@ -14,13 +14,16 @@ local M = {}
 ---@field until_ {civil: integer, utc: boolean, date: boolean}?
 ---@field by table<string, string[]|integer[]>  the values of each BY part, by its name
 ---@field wkst string?
----@field nothing_from integer?  haplua.ical.recurrence has found that it gives no time from this civil time on
+---@field nothing_from integer?  haplua.ical.recurrence has found no day from this one on
 
 local DAY <const> = civil.DAY
 
---- The seconds of each unit, 0 for months and years, and the numbers of the days of the week.
-M.frequencies = { SECONDLY = 1, MINUTELY = 60, HOURLY = 3600, DAILY = 86400, WEEKLY = 604800, MONTHLY = 0, YEARLY = 0 }
+--- The seconds of each unit, at most, and the days of the week with their numbers.
+M.frequencies = {
+  SECONDLY = 1, MINUTELY = 60, HOURLY = 3600, DAILY = DAY, WEEKLY = 7 * DAY, MONTHLY = 31 * DAY, YEARLY = 366 * DAY,
+}
 M.weekdays = { MO = 1, TU = 2, WE = 3, TH = 4, FR = 5, SA = 6, SU = 7 }
+M.weekday_names = { "MO", "TU", "WE", "TH", "FR", "SA", "SU" }
 local frequencies, weekdays = M.frequencies, M.weekdays
 
 -- The parts in the order in which they are printed, with their least and greatest number; `back`: negative numbers
@@ -28,7 +31,7 @@ local frequencies, weekdays = M.frequencies, M.weekdays
 local parts = {
   { "BYMONTH", 1, 12 }, { "BYWEEKNO", 1, 53, back = true }, { "BYYEARDAY", 1, 366, back = true },
   { "BYMONTHDAY", 1, 31, back = true }, { "BYDAY" }, { "BYHOUR", 0, 23 }, { "BYMINUTE", 0, 59 },
-  { "BYSECOND", 0, 59 }, { "BYSETPOS", 1, 366, back = true },
+  { "BYSECOND", 0, 60 }, { "BYSETPOS", 1, 366, back = true },
 }
 local known = {}
 for _, part in ipairs(parts) do
@@ -38,19 +41,18 @@ end
 --- "20261201T220000" or "20261201" as a civil time. Returns nil where there is no such time.
 ---@return integer?
 function M.civil(text)
-  local y, m, d, rest = text:match("^(%d%d%d%d)(%d%d)(%d%d)(.*)$")
-  y, m, d = math.tointeger(tonumber(y)), math.tointeger(tonumber(m)), math.tointeger(tonumber(d))
-  if not y or not civil.is_date(y, m, d) then
+  local date = tonumber(text:match("^%d%d%d%d%d%d%d%d"))
+  if not date or not civil.is_date(date // 10000, date // 100 % 100, date % 100) then
     return nil
   end
-  local day = civil.day(y, m, d) * DAY
-  if rest == "" then
+  local day = civil.day(date // 10000, date // 100 % 100, date % 100) * DAY
+  if #text == 8 then
     return day
   end
-  local h, min, s = rest:match("^[Tt](%d%d)(%d%d)(%d%d)$")
-  h, min, s = math.tointeger(tonumber(h)), math.tointeger(tonumber(min)), math.tointeger(tonumber(s))
-  if h and h < 24 and min < 60 and s < 60 then
-    return day + h * 3600 + min * 60 + s
+  local clock = tonumber(text:match("^[Tt](%d%d%d%d%d%d)$", 9))
+  local h, min, s = (clock or 999999) // 10000, (clock or 0) // 100 % 100, (clock or 0) % 100
+  if h < 24 and min < 60 and s <= 60 then
+    return day + h * 3600 + min * 60 + math.min(s, 59)
   end
 end
 
@@ -77,6 +79,8 @@ local function list(part, text)
       value = #item < 6 and item:find("^[+-]?%d+$") and math.tointeger(tonumber((item:gsub("^%+", ""))))
       local size = value and (value < 0 and part.back and -value or value)
       value = size and size >= part[2] and size <= part[3] and value
+      -- haplua has no leap seconds: RFC 5545 lets it read second 60 as 59
+      value = value and part[1] == "BYSECOND" and math.min(value, 59) or value
     else
       local n, day = item:match("^([+-]?%d?%d?)(%u%u)$")
       local size = n and math.tointeger(tonumber((n:gsub("^[+-]", "")))) or n == "" and 1
@@ -117,6 +121,13 @@ local readers = {
     rule.wkst = weekdays[value] and value
     return rule.wkst
   end,
+  -- RFC 7529: what a rule without these parts means, too
+  RSCALE = function(_, value)
+    return value == "GREGORIAN"
+  end,
+  SKIP = function(_, value)
+    return value == "OMIT"
+  end,
 }
 
 --- Why a rule is not valid, or has no meaning in RFC 5545.
@@ -132,18 +143,14 @@ local function contradiction(rule)
     return "BYYEARDAY does not go with FREQ=" .. freq
   elseif by.BYMONTHDAY and freq == "WEEKLY" then
     return "BYMONTHDAY does not go with FREQ=WEEKLY"
-  elseif by.BYSETPOS and (not next(by, next(by)) or frequencies[freq] > 0 and freq ~= "WEEKLY") then
-    return "BYSETPOS needs another BY part, and a FREQ of weeks, months or years"
+  elseif by.BYSETPOS and not next(by, next(by)) then
+    return "BYSETPOS needs another BY part"
   end
   for _, day in ipairs(by.BYDAY or {}) do
     if #day > 2 and (freq ~= "MONTHLY" and freq ~= "YEARLY" or by.BYWEEKNO) then
       return ("'%s' with a number goes with FREQ=MONTHLY and YEARLY only"):format(day)
     end
   end
-  if by.BYSETPOS and #(by.BYHOUR or {}) < 2 and #(by.BYMINUTE or {}) < 2 and #(by.BYSECOND or {}) < 2 then
-    return nil
-  end
-  return by.BYSETPOS and "haplua does not take BYSETPOS with several times of day"
 end
 
 --- Read a rule.
@@ -183,15 +190,6 @@ local function add_parts(words, rule, first, last)
       words[#words + 1] = ("%s=%s"):format(parts[i][1], table.concat(values, ","))
     end
   end
-end
-
---- The parts of a rule that choose days, for libical.
-function M.days_text(rule)
-  local words = { "FREQ=" .. rule.freq, "INTERVAL=" .. rule.interval }
-  add_parts(words, rule, 1, 5)
-  add_parts(words, rule, 9, 9)
-  words[#words + 1] = rule.wkst and "WKST=" .. rule.wkst
-  return table.concat(words, ";")
 end
 
 --- A rule's canonical form.

@@ -1,173 +1,291 @@
 -- SPDX-License-Identifier: MIT
 --
---- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. libical reads no
--- text here: its errors do not name a line, and it recurses as deep as a file nests its components.
+--- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. It passes over the
+-- properties that say nothing about time, whatever their lines look like.
 
 local rule = require("haplua.ical.rule")
 
 local M = {}
 
+---@class haplua.ical.Source  a calendar's text
+---@field file string  its name, for errors
+---@field text string
+---@field heads table<string, table<string, string>>  the parameters of each "DTSTART;TZID=Europe/Paris" that was read
+
 ---@class haplua.ical.Property
 ---@field name string  in capitals
 ---@field value string
 ---@field parameters table<string, string>
----@field line integer
+---@field at integer  where it stands in the text
+---@field source haplua.ical.Source
 
 ---@class haplua.ical.Component
 ---@field name string
----@field line integer
----@field properties haplua.ical.Property[]
+---@field at integer
+---@field source haplua.ical.Source
+---@field properties table<string, integer|integer[]>  where the properties of a name stand
 ---@field components haplua.ical.Component[]
 
 local SIZE_MAX <const> = 10 << 20
 local DEPTH_MAX <const> = 8
+
+-- The properties that are read, and what is read of them: their "text", or their parameters and a "time" or number.
+local known = {
+  BEGIN = "text", END = "text", METHOD = "text", UID = "text", SUMMARY = "text", STATUS = "text", SEQUENCE = "text",
+  DTSTAMP = "text", TZID = "text", DTSTART = "time", DTEND = "time", DURATION = "time", RRULE = "time", EXRULE = "time",
+  RDATE = "time", EXDATE = "time", ["RECURRENCE-ID"] = "time", TZOFFSETFROM = "time", TZOFFSETTO = "time",
+}
+-- The parameters that change what a time means.
+local needed = { TZID = true, VALUE = true, RANGE = true }
+local none <const> = {}
 M.SIZE_MAX = SIZE_MAX
 
---- Raise `refused` for a line of a file.
-function M.refuse(name, line, message, ...)
+--- Raise `refused` for a place in a calendar.
+---@param where haplua.ical.Property|haplua.ical.Component
+---@param message string  a format
+function M.refuse(where, message, ...)
   local visible = require("haplua.error").visible
+  local _, before = where.source.text:sub(1, where.at - 1):gsub("\n", "")
+  local line = before + 1
   error(require("haplua.error").new({
     kind = "refused",
-    message = ("%s:%d: %s"):format(visible(name), line, visible(message:format(...))),
+    message = ("%s:%d: %s"):format(visible(where.source.file), line, visible(message:format(...))),
     line = line,
   }), 0)
 end
 
---- The lines as they were before a program folded them: the parts of each, and the number of its first line.
-local function unfolded(text)
-  local lines, n = {}, 0
-  for line in (text .. "\n"):gmatch("(.-)\r?\n") do
-    n = n + 1
-    local more = line:match("^[ \t](.*)$")
-    local last = lines[#lines]
-    if more and last then
-      last.parts[#last.parts + 1] = more
-    elseif line ~= "" then
-      lines[#lines + 1] = { parts = { line }, line = n }
-    end
+--- The place of the colon before the value. A time has no colon, but a parameter before it may: TZID=GMT+01:00.
+local function colon(text, kind, at)
+  local place = text:find(":", at, true)
+  if place == at or kind == "time" and place and not text:find(":", place + 1, true) then
+    return place
+  elseif kind == "time" then
+    return text:find(":[^:]*$", at)
   end
-  return lines
+  local unquoted = text:gsub('"[^"]*"', function(quoted)
+    return ("x"):rep(#quoted)
+  end)
+  return unquoted:find(":", 1, true)
 end
 
---- One line: NAME;PARAMETER="value":VALUE.
-local function property(file, line)
-  local text = table.concat(line.parts)
-  local name, at = text:match("^([%w-]+)()")
-  if not name then
-    M.refuse(file, line.line, "a property is expected: '%s'", text:sub(1, 40))
-  end
-  local parameters = {}
-  while text:sub(at, at) == ";" do
-    local key, value, after = text:match('^;([%w-]+)="([^"]*)"()', at)
-    if not key then
-      key, value, after = text:match('^;([%w-]+)=([^";:]*)()', at)
+--- The parameters between a name and its value.
+local function parameters_of(property, head)
+  local found, at = {}, #property.name + 1
+  while at <= #head do
+    local key, after = head:match('^;%s*([^=;"]*)()', at)
+    local value, next_at = head:match('^="([^"]*)"[^;]*()', after)
+    if not value then
+      value, next_at = head:match('^=([^;"]*)()', after)
     end
-    if not key then
-      M.refuse(file, line.line, "a parameter of %s cannot be read", name)
+    if not key or not value and needed[key:upper()] then
+      M.refuse(property, "a parameter of %s cannot be read", property.name)
     end
-    -- haplua uses the first value of a list
-    after = text:match('^,[^;:]*()', after) or after
-    parameters[key:upper()], at = value, after
+    found[key:upper()], at = value, next_at or after
   end
-  if text:sub(at, at) ~= ":" then
-    M.refuse(file, line.line, "%s has no value", name)
-  end
-  return { name = name:upper(), value = text:sub(at + 1), parameters = parameters, line = line.line }
+  property.source.heads[head] = found
+  return found
 end
 
---- Read a calendar's text.
----@param text string
----@param file string  its name, for errors
----@return haplua.ical.Component  a component without a name that holds the outermost ones; raises `refused`
-function M.parse(text, file)
-  if #text > SIZE_MAX then
-    M.refuse(file, 1, "a calendar of more than %d MiB", SIZE_MAX >> 20)
-  elseif text:find("\0", 1, true) then
-    M.refuse(file, 1, "this is no text")
+--- The line at a place as it was before a program folded it: continued on lines that begin with a space.
+local function unfolded(text, at)
+  local function part()
+    local finish = text:find("\n", at, true) or #text + 1
+    local line = text:sub(at, text:byte(finish - 1) == 13 and finish - 2 or finish - 1)
+    at = text:match("^[\r\n]*\n[ \t]()", finish)
+    return line
   end
-  local top = { name = "", line = 1, properties = {}, components = {} }
-  local stack = { top }
-  for _, line in ipairs(unfolded((text:gsub("^\239\187\191", "")))) do
-    local found = property(file, line)
-    local inner = stack[#stack]
-    if found.name == "BEGIN" then
-      local component = { name = found.value:upper(), line = found.line, properties = {}, components = {} }
-      table.insert(inner.components, component)
-      stack[#stack + 1] = component
-      if #stack > DEPTH_MAX then
-        M.refuse(file, found.line, ("components are nested more than %d deep"):format(DEPTH_MAX - 1))
-      end
-    elseif found.name == "END" then
-      if #stack == 1 or found.value:upper() ~= inner.name then
-        M.refuse(file, found.line, "END:%s without its BEGIN", found.value)
-      end
-      stack[#stack] = nil
-    else
-      table.insert(inner.properties, found)
-    end
+  local line = part()
+  if not at then
+    return line
   end
-  if #stack > 1 then
-    M.refuse(file, stack[#stack].line, "%s has no END: is the file cut off?", stack[#stack].name)
-  elseif #top.components == 0 then
-    M.refuse(file, 1, "this is no calendar: BEGIN:VCALENDAR is missing")
+  local parts = { line }
+  while at do
+    parts[#parts + 1] = part()
   end
-  return top
+  return table.concat(parts)
+end
+
+--- The line of a property at a place, the place of the colon in it, and its value.
+local function line_at(source, name, at)
+  local line = unfolded(source.text, at)
+  local place = colon(line, known[name], #name + 1) or M.refuse({ source = source, at = at }, "%s has no value", name)
+  local value = line:sub(place + 1)
+  if value:find("^%s") or value:find("%s", -1) then
+    value = value:match("^%s*(.-)%s*$")
+  end
+  return line, place, value
+end
+
+--- The property at a place: NAME;PARAMETER="value":VALUE.
+local function property(component, name, at)
+  local source = component.source
+  local line, place, value = line_at(source, name, at)
+  local head = line:sub(1, place - 1)
+  local found = { name = name, at = at, source = source, value = value, parameters = source.heads[head] }
+  found.parameters = found.parameters or parameters_of(found, head)
+  return found
+end
+
+--- The value of the first text property of this name.
+---@return string?
+function M.value(component, name)
+  local at = component.properties[name]
+  if at then
+    local _, _, value = line_at(component.source, name, at)
+    return value
+  end
 end
 
 --- The first property of this name.
 ---@return haplua.ical.Property?
 function M.get(component, name)
-  for _, found in ipairs(component.properties) do
-    if found.name == name then
-      return found
-    end
-  end
+  local at = component.properties[name]
+  return at and property(component, name, at)
 end
 
 --- All properties of this name.
 ---@return haplua.ical.Property[]
 function M.all(component, name)
-  local list = {}
-  for _, found in ipairs(component.properties) do
-    if found.name == name then
-      list[#list + 1] = found
-    end
+  local at = component.properties[name]
+  if not at then
+    return none
+  end
+  local list = { property(component, name, at) }
+  for i, place in ipairs(component.more and component.more[name] or none) do
+    list[i + 1] = property(component, name, place)
   end
   return list
+end
+
+--- A component that begins at a place. The properties of most events are given space for.
+local function new_component(source, name, at)
+  return {
+    name = name, at = at, source = source, components = none, more = nil,
+    properties = {
+      UID = nil, DTSTAMP = nil, DTSTART = nil, DTEND = nil, SUMMARY = nil, SEQUENCE = nil, STATUS = nil, RRULE = nil,
+    },
+  }
+end
+
+--- Enter a property's place into the innermost component of a stack.
+local function add(stack, name, at)
+  local inner = stack[#stack]
+  local source, value = inner.source, nil
+  if name == "BEGIN" or name == "END" then
+    value = source.text:match("^:(%u+)\r?\n", at + #name)
+    if not value then
+      local _
+      _, _, value = line_at(source, name, at)
+    end
+  end
+  if name == "BEGIN" then
+    local component = new_component(source, value:upper(), at)
+    inner.components = inner.components == none and {} or inner.components
+    inner.components[#inner.components + 1] = component
+    stack[#stack + 1] = component
+    if #stack > DEPTH_MAX then
+      M.refuse(component, "components are nested more than %d deep", DEPTH_MAX - 1)
+    end
+  elseif name == "END" then
+    if #stack == 1 or value:upper() ~= inner.name then
+      M.refuse({ source = source, at = at }, "END:%s without its BEGIN", value)
+    end
+    stack[#stack] = nil
+  elseif not inner.properties[name] then
+    inner.properties[name] = at
+  else
+    inner.more = inner.more or {}
+    inner.more[name] = inner.more[name] or {}
+    table.insert(inner.more[name], at)
+  end
+end
+
+--- The name of the property whose line begins at a place, if it is one that is read: `word` is its first word.
+local function name_at(text, at, word)
+  local byte = text:byte(at + #word)
+  if byte == 45 or byte == 13 or byte == 10 then
+    word = unfolded(text, at):match("^[%a-]+%f[:;\0]") or ""
+  elseif byte ~= 58 and byte ~= 59 and byte then
+    return nil
+  end
+  return known[word] and word or known[word:upper()] and word:upper()
+end
+
+--- Read a calendar's text.
+---@param text string
+---@param file string  its name, for errors
+---@return haplua.ical.Component[] calendars  one or more; raises `refused`
+function M.parse(text, file)
+  local source = { file = file, text = "", heads = {} }
+  local top = new_component(source, "", 1)
+  if #text > SIZE_MAX then
+    M.refuse(top, "a calendar of more than %d MiB", SIZE_MAX >> 20)
+  end
+  source.text = text:find("\n", 1, true) and text or text:gsub("\r", "\n")
+  text = source.text
+  local stack, at, find, match = { top }, text:find("^\239\187\191") and 3 or 0, text.find, text.match
+  local passed_over = {}
+  while at do
+    local word = match(text, "^%a+", at + 1)
+    if word and not passed_over[word] then
+      local name = name_at(text, at + 1, word)
+      if name then
+        add(stack, name, at + 1)
+      elseif not known[word:upper()] and word:upper() ~= "RECURRENCE" then
+        passed_over[word] = true
+      end
+    end
+    at = find(text, "\n", at + 1, true)
+  end
+  if #stack > 1 then
+    M.refuse(stack[#stack], "%s has no END: is the file cut off?", stack[#stack].name)
+  end
+  local calendars = {}
+  for _, component in ipairs(top.components) do
+    calendars[#calendars + 1] = component.name == "VCALENDAR" and component or nil
+  end
+  if #calendars == 0 then
+    M.refuse(top, "this is no calendar: BEGIN:VCALENDAR is missing")
+  end
+  return calendars
 end
 
 --- A text value without its escapes.
 ---@return string
 function M.text(value)
-  return (value:gsub("\\(.)", function(c)
+  return not value:find("\\", 1, true) and value or (value:gsub("\\(.)", function(c)
     return (c == "n" or c == "N") and " " or c
   end))
 end
 
 ---@class haplua.ical.Time
 ---@field civil integer
----@field utc boolean
----@field date boolean  it is a day without a time
+---@field utc boolean?
+---@field date boolean?  it is a day without a time, in the zone of the windows
 ---@field tzid string?
 
 --- Read a date or time.
----@param file string
 ---@param from haplua.ical.Property
 ---@param value string?  an element of the property's list; default: its whole value
 ---@return haplua.ical.Time  raises `refused`
-function M.time(file, from, value)
-  value = value or from.value
-  local digits, utc = value:match("^(%d+[Tt]?%d*)([Zz]?)$")
-  local civil = digits and rule.civil(digits)
+function M.time(from, value)
+  value = value and value:match("^%s*(.-)%s*$") or from.value
+  local last = value:byte(-1)
+  local utc = last == 90 or last == 122
+  local civil = rule.civil(utc and value:sub(1, -2) or value)
+  local date = #value < 10 or from.parameters.VALUE and from.parameters.VALUE:upper() == "DATE"
   if not civil then
-    M.refuse(file, from.line, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
+    M.refuse(from, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
   end
-  return { civil = civil, utc = utc ~= "", date = #digits == 8, tzid = utc == "" and from.parameters.TZID or nil }
+  if date then
+    return { civil = civil - civil % 86400, date = true }
+  end
+  return { civil = civil, utc = utc, tzid = not utc and from.parameters.TZID or nil }
 end
 
 --- Read a duration, "P1DT2H": days of the calendar, and seconds.
 ---@return integer days, integer seconds  raises `refused`
-function M.duration(file, from, value)
+function M.duration(from, value)
   value = value or from.value
   local weeks = value:match("^%+?P(%d%d?%d?)W$")
   if weeks then
@@ -190,17 +308,17 @@ function M.duration(file, from, value)
     rest = days and rest:match("^%d+D()$")
   end
   if not rest then
-    M.refuse(file, from.line, "%s cannot be '%s'", from.name, value:sub(1, 40))
+    M.refuse(from, "%s cannot be '%s'", from.name, value:sub(1, 40))
   end
   return math.tointeger(tonumber(days or 0)), seconds
 end
 
 --- Read an offset from UTC, "+0100".
 ---@return integer seconds  raises `refused`
-function M.offset(file, from)
+function M.offset(from)
   local sign, hours, minutes, seconds = from.value:match("^([+-])(%d%d)(%d%d)(%d?%d?)$")
   if not sign or #seconds == 1 then
-    M.refuse(file, from.line, "%s cannot be '%s'", from.name, from.value:sub(1, 40))
+    M.refuse(from, "%s cannot be '%s'", from.name, from.value:sub(1, 40))
   end
   local total = tonumber(hours) * 3600 + tonumber(minutes) * 60 + (tonumber(seconds) or 0)
   return math.tointeger(sign == "-" and -total or total)

@@ -2,108 +2,122 @@
 --
 --- The zones of a calendar: VTIMEZONE, and the zone that a TZID names.
 
-local civil = require("haplua.time.civil")
 local ical = require("haplua.ical.text")
 local recur = require("haplua.ical.recurrence")
 local rules = require("haplua.ical.rule")
+local sorted_merge = require("haplua.time.sorted_merge")
 local zones = require("haplua.time.zone")
 
 local M = {}
 
--- Changes of a zone that a calendar describes are computed up to this civil time, and this many of each rule.
-local ZONE_LAST <const> = civil.day(2100, 1, 1) * civil.DAY
-local ZONE_CHANGES <const> = 400
-local ZONE_CHANGES_ALL <const> = 20000
-
---- Add the instants at which an observance, STANDARD or DAYLIGHT, begins: {instant, offset then, offset before}.
-local function add_onsets(changes, file, observance)
+--- Add the iterators over the instants at which an observance, STANDARD or DAYLIGHT, begins: the instant, the offset
+-- from then on, the offset before.
+local function add_onsets(iterators, observance)
   local start, from, to = ical.get(observance, "DTSTART"), ical.get(observance, "TZOFFSETFROM"),
     ical.get(observance, "TZOFFSETTO")
   if not start or not from or not to then
-    ical.refuse(file, observance.line, "%s lacks DTSTART, TZOFFSETFROM or TZOFFSETTO", observance.name)
+    ical.refuse(observance, "%s lacks DTSTART, TZOFFSETFROM or TZOFFSETTO", observance.name)
   end
-  local before, after = ical.offset(file, from), ical.offset(file, to)
-  local first = ical.time(file, start).civil
-  local times = { first }
+  local before, after = ical.offset(from), ical.offset(to)
+  local first = ical.time(start).civil
+  local instants = { first - before }
+  for _, property in ipairs(ical.all(observance, "RDATE")) do
+    for value in property.value:gmatch("[^,]+") do
+      local time = ical.time(property, value)
+      instants[#instants + 1] = time.utc and time.civil or time.civil - before
+    end
+  end
+  table.sort(instants)
+  local i = 0
+  iterators[#iterators + 1] = function()
+    i = i + 1
+    return instants[i], after, before
+  end
   for _, property in ipairs(ical.all(observance, "RRULE")) do
     local rule, problem = rules.parse(property.value)
     if not rule then
-      ical.refuse(file, property.line, "%s", problem)
+      ical.refuse(property, "%s", problem)
     end
-    for time in recur.times(rule, first, first, zones.make("", before, {})) do
-      if time > ZONE_LAST or #times > ZONE_CHANGES then
-        break
-      end
-      times[#times + 1] = time
+    local times = recur.times(rule, first, first, zones.make("", before))
+    iterators[#iterators + 1] = function()
+      local time = times()
+      return time and time - before, after, before
     end
-  end
-  for _, property in ipairs(ical.all(observance, "RDATE")) do
-    for value in property.value:gmatch("[^,]+") do
-      times[#times + 1] = ical.time(file, property, value).civil
-    end
-  end
-  for _, time in ipairs(times) do
-    changes[#changes + 1] = { time - before, after, before }
   end
 end
 
---- The zone that a VTIMEZONE describes.
-local function described(file, component)
-  local changes = {}
+--- The zone that a VTIMEZONE describes. Its changes are computed as far as they are asked for, from 1601 on if the
+-- VTIMEZONE begins then.
+local function described(component, name)
+  local iterators = {}
   for _, observance in ipairs(component.components) do
     if observance.name == "STANDARD" or observance.name == "DAYLIGHT" then
-      add_onsets(changes, file, observance)
-    end
-    if #changes > ZONE_CHANGES_ALL then
-      ical.refuse(file, observance.line, "a VTIMEZONE with more than %d changes", ZONE_CHANGES_ALL)
+      add_onsets(iterators, observance)
     end
   end
-  if #changes == 0 then
-    ical.refuse(file, component.line, "a VTIMEZONE without STANDARD or DAYLIGHT")
+  if #iterators == 0 then
+    ical.refuse(component, "a VTIMEZONE without STANDARD or DAYLIGHT")
   end
-  table.sort(changes, function(a, b)
-    return a[1] < b[1]
+  local changes = sorted_merge(iterators)
+  local instant, after, before = changes()
+  return zones.make(name, before, function()
+    local at, offset = instant, after
+    instant, after = changes()
+    return at, offset
   end)
-  local distinct = {}
-  for _, change in ipairs(changes) do
-    if not distinct[1] or change[1] > distinct[#distinct][1] then
-      distinct[#distinct + 1] = change
-    end
-  end
-  return zones.make(ical.get(component, "TZID").value, changes[1][3], distinct)
 end
 
---- The zone of a TZID: the IANA zone of that name, which may stand at the end of a path, as some programs write it;
--- otherwise the one that the file describes.
-local function zone_of(book, tzid, line)
-  if book.zones[tzid] then
-    return book.zones[tzid]
+--- A TZID as it is looked up: without the escapes and quotes that some programs write, and others leave out.
+---@param text string
+---@return string
+function M.name(text)
+  return (ical.text(text):gsub('^[%s"]*(.-)[%s"]*$', "%1"))
+end
+
+local function installed(name)
+  local ok, zone = pcall(zones.load, name)
+  return ok and zone or nil
+end
+
+--- The zone of a TZID. A name such as Europe/Paris, also at the end of a path, is that of the system's zone data, which
+-- are newer than a file's. For any other name, such as EST, what the file says of it counts, then the system's zone
+-- data, then the names that Windows has.
+local function find_zone(book, tzid, where)
+  local description = book.described[tzid]
+  local name = tzid:gsub("^/+", "")
+  while name do
+    local found = (name:find("/", 1, true) or not description) and installed(name)
+    if found then
+      return found
+    end
+    name = name:match("^[^/]*/(.+)$")
   end
-  local name, found = tzid, nil
-  while name and not found do
-    local ok, zone = pcall(zones.load, name)
-    found = ok and zone
-    name = name:match("^/?[^/]*/(.+)$")
+  if description then
+    return described(description, tzid)
   end
-  if not found and book.described[tzid] then
-    found = described(book.file, book.described[tzid])
-  elseif not found then
-    ical.refuse(book.file, line, "no zone '%s': it is no IANA name, and the file has no VTIMEZONE for it", tzid)
-  end
-  book.zones[tzid] = found
-  return found
+  local windows = require("haplua.ical.windows_zones")[tzid]
+  return windows and zones.load(windows) or ical.refuse(where,
+    "no zone '%s': it is a name neither of IANA nor of Windows, and the file has no VTIMEZONE for it", tzid)
 end
 
 --- The zone of a time that was read. nil: it has none, and the window's is meant.
----@param book {file: string, zones: table<string, haplua.Zone>, described: table<string, haplua.ical.Component>}
+---@param book {zones: table<string, haplua.Zone>, described: table<string, haplua.ical.Component>}
 ---@param time haplua.ical.Time
----@param line integer  for the error
+---@param where haplua.ical.Property  for the error
 ---@return haplua.Zone?
-function M.at(book, time, line)
+function M.at(book, time, where)
   if time.utc then
     return zones.load("UTC")
+  elseif not time.tzid then
+    return nil
   end
-  return time.tzid and zone_of(book, time.tzid, line)
+  local zone = book.zones[time.tzid]
+  if not zone then
+    local name = M.name(time.tzid)
+    zone = book.zones[name] or find_zone(book, name, where)
+    book.zones[name], book.zones[time.tzid] = zone, zone
+  end
+  return zone
 end
 
 return M

@@ -2,7 +2,7 @@
 --
 --- The limit of a search for one occurrence. A search through windows that recur every second and do not join would
 -- take minutes; it is refused instead. Steps are counted, not time, so that a window is refused on every machine or
--- on none; only the time of libical is counted as steps.
+-- on none.
 
 local M = {}
 

@@ -16,6 +16,7 @@ local M = {}
 ---@field private names string[]  "CET", likewise
 ---@field private rule haplua.PosixZone?  the changes after the last in the zone data
 ---@field private year integer?  `at` has the rule's changes up to this year
+---@field private more? fun(): integer?, integer?  the next change that `at` has not got yet, and the offset from then on
 ---@field private last integer  the index that index() returned last
 local Zone = {}
 Zone.__index = Zone
@@ -96,17 +97,16 @@ local function new(name, data)
   return zone
 end
 
---- A zone from a list of its changes.
+--- A zone from its changes.
 ---@param name string
 ---@param first integer  the offset before the first change
----@param changes integer[][]  {instant, offset from then on}, in order
+---@param more? fun(): integer?, integer?  an iterator over its changes: the instant, and the offset from then on. It is
+--- called when an instant is asked for that lies after those it has returned; of two for one instant the first counts
 ---@return haplua.Zone
-function M.make(name, first, changes)
-  local data = { at = {}, offsets = { [0] = first }, names = { [0] = "" } }
-  for i, change in ipairs(changes) do
-    data.at[i], data.offsets[i], data.names[i] = change[1], change[2], ""
-  end
-  return new(name, data)
+function M.make(name, first, more)
+  local zone = new(name, { at = {}, offsets = { [0] = first }, names = { [0] = "" } })
+  zone.more = more
+  return zone
 end
 
 -- Finding zones.
@@ -137,7 +137,7 @@ local function find(name)
     end
   end
   if name == "UTC" then
-    return M.make("UTC", 0, {})
+    return M.make("UTC", 0)
   elseif not read_file(folders()[1] .. "/Europe/Paris") and not read_file(folders()[1] .. "/UTC") then
     refuse(("no zone data for '%s' in %s"):format(name, folders()[1]), "install the package tzdata")
   end
@@ -231,9 +231,24 @@ local function extend(zone, instant)
   zone.covered = civil.day(zone.year + 1, 1, 1) * civil.DAY - 8 * civil.DAY
 end
 
+--- Add the changes up to an instant, and one after it.
+local function pull(zone, instant)
+  local at = zone.at
+  while zone.more and (at[#at] or -ENDLESS) <= instant do
+    local change, offset = zone.more()
+    local n = #at
+    if not change then
+      zone.more = nil
+    elseif change > (at[n] or -ENDLESS) then
+      at[n + 1], zone.offsets[n + 1], zone.names[n + 1] = change, offset, ""
+    end
+  end
+end
+
 --- The index of the offset that holds at an instant.
 local function index(zone, instant)
   local at, i = zone.at, zone.last
+  pull(zone, instant)
   if zone.rule and instant >= (zone.covered or at[#at] or -ENDLESS) then
     extend(zone, instant)
   end

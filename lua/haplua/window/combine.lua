@@ -22,12 +22,34 @@ local function some_names(names)
   return table.concat(names, ", ", 1, math.min(3, #names))
 end
 
+--- A function that returns whether a day is one of those of a calendar's events, asked for in about their order.
+---@param from integer  a civil time of the zone; no earlier day is asked for
+local function days_of(calendar, zone, from)
+  local occurrences = calendar.starting(zone, from - calendar.length - 2 * source.SLACK)
+  local opens, closes = occurrences()
+  local days = {}
+  return function(day)
+    while opens and zone:civil(opens) // DAY <= day do
+      for one = zone:civil(opens) // DAY, zone:civil(closes - 1) // DAY do
+        days[one] = true
+      end
+      search_limit.spend(1, tostring, "the exceptions' calendar")
+      opens, closes = occurrences()
+    end
+    return days[day]
+  end
+end
+
 --- The occurrences that do not start on one of the days of `except`.
-local function without_days(occurrences, except)
+local function without_days(occurrences, except, zone, from)
   if #except == 0 then
     return occurrences
   end
   local last
+  local calendars = {}
+  for i, item in ipairs(except) do
+    calendars[i] = item.starting and days_of(item, zone, from)
+  end
   return function()
     while true do
       local opens, closes, day, names = occurrences()
@@ -36,8 +58,12 @@ local function without_days(occurrences, except)
         return nil
       end
       local excluded = false
-      for _, days in ipairs(except) do
-        excluded = excluded or spec.includes(days, day)
+      for i, days in ipairs(except) do
+        if calendars[i] then
+          excluded = excluded or calendars[i](day)
+        else
+          excluded = excluded or spec.includes(days, day)
+        end
       end
       if not excluded then
         last = opens
@@ -194,7 +220,7 @@ function M.from(window, instant)
   local iterators = {}
   for i, one in ipairs(window.sources) do
     local from = window.zone:civil(instant) - one.length - source.SLACK
-    iterators[i] = without_days(one.starting(window.zone, from), window.except)
+    iterators[i] = without_days(one.starting(window.zone, from), window.except, window.zone, from)
   end
   local occurrences = merged(sorted_merge(iterators))
   return window.holes and cut(occurrences, M.from(window.holes, instant)) or occurrences
