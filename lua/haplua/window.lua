@@ -160,6 +160,16 @@ function M.parse(text)
   return windowspec.parse(text)
 end
 
+--- The windows of an Alertmanager configuration's time intervals.
+---@param path string
+---@param given {match: string?}?  `match`: only those with this text in their name, in upper or lower case
+---@return haplua.window.Spec[]  for new(); raises `refused`, with file and line
+function M.intervals(path, given)
+  options.argument("window.intervals", "path", path, "text")
+  options.check("window.intervals", given or {}, { match = "text" })
+  return require("haplua.window.intervals").read(path, given and given.match)
+end
+
 --- One or several as a list.
 local function list_of(specs)
   return options.fits(spec_kind, specs) and { specs } or specs

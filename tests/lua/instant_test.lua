@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 
 local instants = require("haplua.time.instant")
+local occurrences = require("occurrences")
 local reader = require("haplua.time.reader")
 local support = require("support")
 local window = require("haplua.window")
+local zones = require("haplua.zone")
 
 describe("instants and durations", function()
   --- Does a script take the text as one of its options?
@@ -126,6 +128,62 @@ describe("instants and durations", function()
     local instant, problem = instants.instant("2026-01-01T00:00Z", 1796090400)
     assert.is_nil(instant)
     assert.matches("it is past; now is 2026%-1", problem)
+  end)
+
+  --- The instant that a text without a date means for a zone, when it is `now` there, as "2026-10-25 00:30" in UTC.
+  local function coming(text, now, zone)
+    return occurrences.utc(reader.whole("time", text, reader.instant, zones.load(zone or "Europe/Paris"), occurrences.at(now)))
+  end
+
+  it("takes the next time that the clocks show, also where they show it twice or not at all", function()
+    -- the clocks go from 03:00 back to 02:00
+    assert.equal("2026-10-25 00:30", coming("02:30", "2026-10-25T02:15+02:00"))
+    assert.equal("2026-10-25 01:30", coming("02:30", "2026-10-25T02:30+02:00"))
+    assert.equal("2026-10-25 01:30", coming("02:30", "2026-10-25T02:45+02:00"))
+    assert.equal("2026-10-25 01:30", coming("02:30", "2026-10-25T02:15+01:00"))
+    assert.equal("2026-10-26 01:30", coming("02:30", "2026-10-25T02:30+01:00"))
+    assert.equal("2026-10-25 01:00", coming("02:00", "2026-10-25T02:00+02:00"))
+    -- the clocks go from 02:00 to 03:00: as for a window, the end of the gap
+    assert.equal("2026-03-29 01:00", coming("02:30", "2026-03-29T01:00+01:00"))
+    assert.equal("2026-03-30 00:30", coming("02:30", "2026-03-29T03:00+02:00"))
+    -- from 24:00 back to 23:00
+    assert.equal("2026-04-05 03:30", coming("23:30", "2026-04-04T23:45-03:00", "America/Santiago"))
+  end)
+
+  it("takes a day of the week, tomorrow, a zone, and words for times", function()
+    local now = "2026-11-29T12:00+01:00"
+    for text, expected in pairs({
+      ["Sun 13:00"] = "2026-11-29 12:00", ["Sun 11:00"] = "2026-12-06 10:00", ["monday 03:00"] = "2026-11-30 02:00",
+      ["today 13:00"] = "2026-11-29 12:00", ["tomorrow 03:00"] = "2026-11-30 02:00", ["tomorrow 13:00"] = "2026-11-30 12:00",
+      ["3am"] = "2026-11-30 02:00", ["0300"] = "2026-11-30 02:00", ["noon"] = "2026-11-30 11:00",
+      ["24:00"] = "2026-11-29 23:00",
+      ["midnight"] = "2026-11-29 23:00", ["13:00 UTC"] = "2026-11-29 13:00", ["13:00 America/New_York"] = "2026-11-29 18:00",
+      ["07:00-0500"] = "2026-11-29 12:00", ["2026-12-24 18:00"] = "2026-12-24 17:00", ["2026-12-24 6pm"] = "2026-12-24 17:00",
+    }) do
+      assert.equal(expected, coming(text, now), text)
+    end
+    assert.equal("2026-11-30 11:00", coming("noon", "2026-11-29T12:00+01:00"))
+  end)
+
+  it("agrees with clocks that are looked at each minute", function()
+    local random = support.random(7)
+    for _, case in ipairs({ { "Europe/Paris", "2026-03-28" }, { "Europe/Paris", "2026-10-24" }, { "Australia/Lord_Howe",
+      "2026-04-04" },
+      { "Australia/Lord_Howe", "2026-10-03" }, { "America/Santiago", "2026-04-04" }, { "America/Santiago", "2026-09-05" },
+      { "America/St_Johns", "2006-10-28" }, { "America/St_Johns", "2006-04-01" } }) do
+      local zone = zones.load(case[1])
+      for _ = 1, 40 do
+        local now, wanted = occurrences.at(case[2] .. "T00:00Z") + random(2880) * 60, (random(288) - 1) * 300
+        local instant, before = now, nil
+        repeat
+          before, instant = zone:civil(instant), instant + 60
+          local shown = zone:civil(instant)
+          local due = shown - (shown - wanted) % 86400
+        until shown == due or before < due and due <= shown
+        local text = ("%02d:%02d"):format(wanted // 3600, wanted // 60 % 60)
+        assert.equal(instant, reader.whole("time", text, reader.instant, zone, now), case[1] .. " " .. text .. " at " .. now)
+      end
+    end
   end)
 
   it("prints spans by their two largest units", function()

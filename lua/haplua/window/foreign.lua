@@ -61,10 +61,12 @@ end
 function M.of_fields(fields)
   local h, m, s = fields.hours, fields.minutes, fields.seconds
   local at = (h or { 0 })[1] * 3600 + (m or { 0 })[1] * 60 + (s or { 0 })[1]
-  local nth = fields.dates and nth_of(fields.dates, fields.weekdays)
-  if h and m and s and #h * #m * #s == 1 and not fields.months and not fields.years and (nth or not fields.dates) then
+  local dates = fields.dates and #fields.dates < 31 and fields.dates or nil
+  local on_days = fields.weekdays and #fields.weekdays < 7 and fields.weekdays or nil
+  local nth = dates and nth_of(dates, on_days)
+  if h and m and s and #h * #m * #s == 1 and not fields.months and not fields.years and (nth or not dates) then
     local on = {}
-    for _, day in ipairs(fields.weekdays or { 1, 2, 3, 4, 5, 6, 7 }) do
+    for _, day in ipairs(on_days or { 1, 2, 3, 4, 5, 6, 7 }) do
       on[day] = true
     end
     return { kind = "weekly", days = on, nth = nth, at = at }
@@ -77,11 +79,11 @@ function M.of_fields(fields)
   local freq = not s and "SECONDLY" or not m and "MINUTELY" or not h and "HOURLY" or "DAILY"
   local text = "FREQ=" .. freq .. (last < year[3] and (";UNTIL=%04d1231T235959"):format(last) or "")
   local weekdays = {}
-  for i, day in ipairs(fields.weekdays or {}) do
+  for i, day in ipairs(on_days or {}) do
     weekdays[i] = reader.day_names[day]:sub(1, 2):upper()
   end
   for _, part in ipairs({
-    { "BYMONTH", fields.months }, { "BYMONTHDAY", fields.dates }, { "BYDAY", weekdays[1] and weekdays },
+    { "BYMONTH", fields.months }, { "BYMONTHDAY", dates }, { "BYDAY", weekdays[1] and weekdays },
     { "BYHOUR", h and (#h > 1 or not m or not s) and h }, { "BYMINUTE", m and (#m > 1 or not s) and m },
     { "BYSECOND", s and #s > 1 and s },
   }) do
