@@ -160,12 +160,14 @@ function M.days(text)
     end
     return month * 100 + day
   end
-  if not yearly and (not see(r, "%d%d%d%d%-%d%d%-%d%d") or see(r, "%d%d%d%d%-%d%d%-%d%d[Tt ]")) then
+  if not yearly and (not see(r, "%d%d%d%d%-%d%d%-%d%d") or see(r, "%d%d%d%d%-%d%d%-%d%d[Tt]%d")
+    or see(r, "%d%d%d%d%-%d%d%-%d%d[ \t]+[%dnNmM]")) then
     return nil
   end
   local days = { first = one(), yearly = yearly }
   days.last = days.first
-  if take(r, "()%.%.") then
+  if take(r, "()%.%.") or reader.range_sign(r) then
+    skip(r)
     local at = r.at
     days.last = one()
     if not yearly and days.last < days.first then
