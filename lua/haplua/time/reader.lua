@@ -37,13 +37,16 @@ local function refuse(reader, at, message, ...)
 end
 M.refuse = refuse
 
+local function past(reader, first, last, ...)
+  if first then
+    reader.at = last + 1
+    return ...
+  end
+end
+
 --- Read what matches a pattern. Returns its captures, or nothing where something else stands.
 local function take(reader, pattern)
-  local found = table.pack(reader.text:find("^" .. pattern, reader.at))
-  if found[1] then
-    reader.at = found[2] + 1
-    return table.unpack(found, 3, found.n)
-  end
+  return past(reader, reader.text:find("^" .. pattern, reader.at))
 end
 M.take = take
 
@@ -55,9 +58,12 @@ M.see = see
 
 --- Go past blanks, also U+00A0 and those of U+2000 to U+200A and U+202F, which word processors put between digits.
 local function skip(reader)
-  while take(reader, "()[ \t]+") or take(reader, "()\194\160") or take(reader, "()\226\128[\128-\138\175]") do
-    -- one more
-  end
+  local text, at = reader.text, reader.at
+  repeat
+    reader.at = text:find("[^ \t]", at) or #text + 1
+    local wide = (text:byte(reader.at) or 0) > 127
+    at = wide and (text:match("^\194\160()", reader.at) or text:match("^\226\128[\128-\138\175]()", reader.at))
+  until not at
 end
 M.skip = skip
 
@@ -65,11 +71,9 @@ M.skip = skip
 local function word(reader, words)
   local start = reader.at
   skip(reader)
-  local text = take(reader, "(%a+)")
+  local text = reader.text:match("^%a+", reader.at)
   local value = text and words[text:lower()]
-  if value == nil then
-    reader.at = start
-  end
+  reader.at = value ~= nil and reader.at + #text or start
   return value
 end
 M.word = word

@@ -43,26 +43,26 @@ end
 --- Iterate over the civil times at which a window by the n-th of some days of a month starts.
 local function monthly_starts(spec, from)
   local year, month = civil.date(from // DAY)
-  local queue, i = {}, 1
+  local queue, i = {}, 0
   return function()
     repeat
+      i = i + 1
       while not queue[i] do
-        local days, chosen, first = {}, {}, civil.day(year, month, 1)
+        local days, first = {}, civil.day(year, month, 1)
+        local weekday = civil.weekday(first)
         for day = first, first + civil.month_length(year, month) - 1 do
-          days[#days + 1] = spec.days[civil.weekday(day)] and day or nil
-        end
-        for _, n in ipairs(spec.nth) do
-          chosen[days[n] or days[#days + 1 + n] or 0] = true
+          days[#days + 1] = spec.days[weekday] and day or nil
+          weekday = weekday % 7 + 1
         end
         queue, i = {}, 1
-        for _, day in ipairs(days) do
-          queue[#queue + 1] = chosen[day] and day * DAY + spec.at or nil
+        for _, n in ipairs(spec.nth) do
+          local start = (days[n] or days[#days + 1 + n] or -math.huge) * DAY + spec.at
+          queue[#queue + 1] = start > (queue[#queue] or -math.huge) and start or nil
         end
         year, month = year + month // 12, month % 12 + 1
       end
-      i = i + 1
-    until queue[i - 1] >= from
-    return queue[i - 1]
+    until queue[i] >= from
+    return queue[i]
   end
 end
 

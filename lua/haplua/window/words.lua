@@ -15,13 +15,19 @@ local ordinals = { first = 1, second = 2, third = 3, fourth = 4, fifth = 5, last
 local refuse, take, see, skip, word = reader.refuse, reader.take, reader.see, reader.skip, reader.word
 local integers, date = civil.integers, reader.date
 
---- A table for word() that knows these words.
+local known = {}
+
+--- A table for reader.word() that knows these words.
 local function words(text)
-  local known = {}
-  for name in text:gmatch("%a+") do
-    known[name] = true
+  local list = known[text]
+  if not list then
+    list = {}
+    for name in text:gmatch("%a+") do
+      list[name] = true
+    end
+    known[text] = list
   end
-  return known
+  return list
 end
 
 -- Windows with a date.
