@@ -246,18 +246,24 @@ end
 
 -- Dates and instants.
 
---- "2026-12-01". Returns nil where something else stands.
+--- "2026-12-01", or "Tue 2026-12-01". Returns nil where something else stands.
 ---@return integer? day
 local function date(reader)
+  local start, weekday = reader.at, M.weekday(reader)
   skip(reader)
   local at = reader.at
   local year, month, day = integers(take(reader, "(%d%d%d%d)%-(%d%d)%-(%d%d)"))
   if not year then
+    reader.at = start
     return nil
   elseif not civil.is_date(year, month, day) then
     refuse(reader, at, "there is no such day")
   end
-  return civil.day(year, month, day)
+  local found = civil.day(year, month, day)
+  if weekday and civil.weekday(found) ~= weekday then
+    refuse(reader, start, "%s is a %s", civil.date_text(found), M.day_names[civil.weekday(found)])
+  end
+  return found
 end
 M.date = date
 
@@ -302,31 +308,15 @@ function M.load(name)
   return zones.load(name)
 end
 
---- "2026-12-01T02:00" or "2026-12-01 02:00".
+--- "2026-12-01T02:00" or "2026-12-01 02:00". Returns nil where no date stands.
 ---@param is_end boolean?
----@return integer civil
+---@return integer? civil
 function M.date_time(reader, is_end)
   local day = date(reader)
-  if not day then
-    refuse(reader, reader.at, "a date such as 2026-12-01 is expected here")
-  elseif not take(reader, "()[Tt]%f[%d]") and not see(reader, "[ \t]+[%dnm]") then
+  if day and not take(reader, "()[Tt]%f[%d]") and not see(reader, "[ \t]+[%dnm]") then
     refuse(reader, reader.at, "at what time? 'T02:00' or the like is expected here")
   end
-  return day * DAY + time_of_day(reader, is_end)
-end
-
---- "Sun 2026-12-06": read the day of the week and check that the date behind it is one. Returns nil where something
--- else stands.
-function M.dated_weekday(reader)
-  local start = reader.at
-  local weekday = M.weekday(reader)
-  skip(reader)
-  local day = weekday and see(reader, "%d%d%d%d%-%d%d%-") and date({ what = reader.what, text = reader.text, at = reader.at })
-  if not day then
-    reader.at = start
-  elseif civil.weekday(day) ~= weekday then
-    refuse(reader, start, "%s is a %s", civil.date_text(day), M.day_names[civil.weekday(day)])
-  end
+  return day and day * DAY + time_of_day(reader, is_end)
 end
 
 --- The first instant after `now` at which the clocks show a civil time or have passed it. Where they show it twice, that
@@ -343,22 +333,20 @@ end
 ---@param now number?  seconds since 1970; without it, a date is expected
 ---@return integer instant
 function M.instant(reader, zone, now)
-  M.dated_weekday(reader)
-  skip(reader)
-  local dated, weekday, day = not now or see(reader, "%d%d%d%d%-"), nil, nil
+  local dated, weekday, day, time = M.date_time(reader), nil, nil, nil
   if not dated then
     weekday = M.weekday(reader)
     day = not weekday and word(reader, { today = 0, tomorrow = 1 })
     skip(reader)
-    if not see(reader, "[%dnNmM]") then
-      refuse(reader, reader.at, "a time such as 03:00 or 2026-12-01T03:00 is expected here")
+    if not now or not see(reader, "[%dnNmM]") then
+      refuse(reader, reader.at, "a time such as %s2026-12-01T03:00 is expected here", now and "03:00 or " or "")
     end
+    time = time_of_day(reader, not (weekday or day))
   end
-  local time = dated and M.date_time(reader) or time_of_day(reader, not (weekday or day))
   local name = M.zone(reader)
   zone = name and M.load(name) or zone or require("haplua.time.zone").here()
   if dated then
-    return zone:first(time)
+    return zone:first(dated)
   end
   local today = zone:civil(now) // DAY
   if day then

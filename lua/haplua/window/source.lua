@@ -43,16 +43,17 @@ end
 --- Iterate over the civil times at which a window by the n-th of some days of a month starts.
 local function monthly_starts(spec, from)
   local year, month = civil.date(from // DAY)
+  local only = next(spec.days)
+  only = not next(spec.days, only) and only
   local queue, i = {}, 0
   return function()
     repeat
       i = i + 1
       while not queue[i] do
         local days, first = {}, civil.day(year, month, 1)
-        local weekday = civil.weekday(first)
-        for day = first, first + civil.month_length(year, month) - 1 do
-          days[#days + 1] = spec.days[weekday] and day or nil
-          weekday = weekday % 7 + 1
+        local skipped = only and (only - civil.weekday(first)) % 7 or 0
+        for day = first + skipped, first + civil.month_length(year, month) - 1, only and 7 or 1 do
+          days[#days + 1] = (only or spec.days[civil.weekday(day)]) and day or nil
         end
         queue, i = {}, 1
         for _, n in ipairs(spec.nth) do

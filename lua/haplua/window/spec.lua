@@ -104,10 +104,8 @@ local function read(text)
     -- AWS RDS and ElastiCache: the times are UTC
     r.text = text:gsub("(%a):", "%1 ") .. " UTC"
     spec = words.weekly(r)
-  elseif see(r, "%d%d%d%d%-%d%d?%-") or see(r, "%a+[ \t]+%d%d%d%d%-%d%d%-") then
-    spec = words.once(r)
   else
-    spec = require("haplua.window.foreign").read(r) or words.weekly(r)
+    spec = words.once(r) or require("haplua.window.foreign").read(r) or words.weekly(r)
   end
   local at = r.at
   local zone, offset = reader.zone(r)

@@ -41,14 +41,15 @@ local function start_zone(r, spec)
   end
 end
 
---- Read a window with a date: "2026-12-25 02:00 to 04:00".
+--- Read a window with a date: "2026-12-25 02:00 to 04:00". Returns nil where no date stands.
 ---@param r haplua.time.Reader
----@return haplua.window.Spec
+---@return haplua.window.Spec?
 function M.once(r)
-  local spec = { kind = "once" }
   local place = r.at
-  reader.dated_weekday(r)
-  spec.from = reader.date_time(r)
+  local spec = { kind = "once", from = reader.date_time(r) }
+  if not spec.from then
+    return nil
+  end
   start_zone(r, spec)
   spec.elapsed = reader.for_duration(r)
   skip(r)
@@ -63,10 +64,9 @@ function M.once(r)
     refuse(r, r.at, "when does it end? '/%sT04:00' or 'for 2h' is expected here%s",
       civil.date_text(spec.from // DAY), hint and (" ('%s' is read as an offset from UTC)"):format(hint) or "")
   end
-  reader.dated_weekday(r)
   skip(r)
-  local at, dated = r.at, see(r, "%d%d%d%d%-%d")
-  local to = dated and reader.date_time(r, true) or spec.from // DAY * DAY + reader.time_of_day(r, true)
+  local at, dated = r.at, reader.date_time(r, true)
+  local to = dated or spec.from // DAY * DAY + reader.time_of_day(r, true)
   spec.to_offset = reader.offset(r) or not dated and spec.from_offset or nil
   if (spec.from_offset == nil) ~= (spec.to_offset == nil) then
     refuse(r, at, "the start and the end both have an offset from UTC, or neither")
