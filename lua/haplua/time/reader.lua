@@ -133,23 +133,26 @@ end
 
 local halves = { a = 0, p = 12 }
 
---- "2am", "2:30 p.m.": read what follows the hour and the minutes, and return the hour of 24.
+--- "2am", "2:30 p.m.": read what follows the hour and the minutes.
+---@return integer hours  of 24
+---@return boolean is_half  does "am" or "pm" stand there?
 local function half_day(reader, at, hours, minutes)
   local half = take(reader, "[ \t]*([AaPp])%.?[Mm]%f[^%w]%.?")
   if not half then
-    return hours
+    return hours, false
   elseif hours < 1 or hours > 12 then
     refuse(reader, at, "there is no such time of day")
   elseif hours == 12 and minutes == 0 then
     refuse(reader, at, "write 12:00 for noon, and 00:00 or 24:00 for midnight")
   end
-  return hours % 12 + halves[half:lower()]
+  return hours % 12 + halves[half:lower()], true
 end
 
 --- "02:00", "2:00", "02:00:30", "0200", "2am", "2:30pm" or "noon", as seconds of the day. 24:00 and "midnight" are ends
 -- only.
 ---@param is_end boolean?
 ---@return integer seconds
+---@return boolean? is_half  does the text say "am" or "pm"? nil: it needs neither
 local function time_of_day(reader, is_end)
   skip(reader)
   local at = reader.at
@@ -169,11 +172,12 @@ local function time_of_day(reader, is_end)
     refuse(reader, at, "a time of day such as 02:00 is expected here")
   end
   local seconds = integers(take(reader, ":(%d%d)")) or 0
-  local total = half_day(reader, at, hours, minutes) * 3600 + minutes * 60 + seconds
+  local hour, is_half = half_day(reader, at, hours, minutes)
+  local total = hour * 3600 + minutes * 60 + seconds
   if minutes > 59 or seconds > 59 or total > DAY or hours > 23 and not (is_end and total == DAY) then
     refuse(reader, at, total == DAY and "write 00:00 of the next day, not 24:00" or "there is no such time of day")
   end
-  return total
+  return total, is_half
 end
 M.time_of_day = time_of_day
 
@@ -310,13 +314,16 @@ end
 
 --- "2026-12-01T02:00" or "2026-12-01 02:00". Returns nil where no date stands.
 ---@param is_end boolean?
----@return integer? civil
+---@return integer? civil, boolean? is_half  as of time_of_day()
 function M.date_time(reader, is_end)
   local day = date(reader)
   if day and not take(reader, "()[Tt]%f[%d]") and not see(reader, "[ \t]+[%dnm]") then
     refuse(reader, reader.at, "at what time? 'T02:00' or the like is expected here")
   end
-  return day and day * DAY + time_of_day(reader, is_end)
+  if day then
+    local seconds, is_half = time_of_day(reader, is_end)
+    return day * DAY + seconds, is_half
+  end
 end
 
 --- The first instant after `now` at which the clocks show a civil time or have passed it. Where they show it twice, that

@@ -18,15 +18,13 @@ end
 local zones = { cet = "Europe/Berlin", cest = "Europe/Berlin", bst = "Europe/London", est = "America/New_York",
   edt = "America/New_York", cst = "America/Chicago", cdt = "America/Chicago", pst = "America/Los_Angeles",
   pdt = "America/Los_Angeles" }
+local weekdays = { mon = "mon", tue = "tue", wed = "wed", thu = "thu", fri = "fri", sat = "sat", sun = "sun" }
 
 -- What people write otherwise: a pattern of the text in small letters, and what stands for it. They apply one after the
 -- other, until the text can be read.
 local rewrites = {
+  -- dates
   { "^(%d%d%-%d%d %d)", "*-%1" },
-  { "12 ?am%f[%A]", "00:00" }, { "12 ?pm%f[%A]", "12:00" }, { "12:(%d%d) ?am%f[%A]", "00:%1" }, { "midnight", "00:00" },
-  { "(%d+):?(%d*) ?%- ?(%d+:?%d* ?)([ap]m)", function(hour, minutes, to, half)
-    return ("%s:%s%s-%s%s"):format(hour, minutes == "" and "00" or minutes, half, to, half)
-  end },
   { "(%d%d?)%.(%d%d?)%.(%d%d%d%d)", function(day, month, year)
     return date(year, month, day)
   end },
@@ -40,34 +38,41 @@ local rewrites = {
   { "(%a%a%a)%a*%.? (%d%d?)%a*,? (%d%d%d%d)", function(month, day, year)
     return date(year, month, day)
   end },
-  { "(%d) ?uhr", "%1" }, { "(%d) ?o'clock", "%1" }, { "%f[%d](%d%d?)[.h](%d%d)%f[^%w.]", "%1:%2" },
-  { "%f[%w:.h-](%d%d?)h?( ?%- ?)(%d%d?)h?%f[^%w:.-]", "%1:00%2%3:00" },
-  { "%f[%w:.h-](%d%d?)( to )(%d%d?)%f[^%w:.-]", "%1:00%2%3:00" },
-  { "^nightly", "daily" }, { "e[va][ec][rh]y? night", "daily" }, { "(%d)z%-(%d+:%d+)z$", "%1-%2 utc" },
-  { "work ?days", "weekdays" }, { "working days", "weekdays" }, { "business days", "weekdays" },
-  { "fortnightly", "every 2 weeks" }, { "biweekly", "every 2 weeks" }, { "every second (%a+) ", "every other %1 " },
-  { "every other (weekday)", "every 2 weeks %1" },
-  { "^(%d%d%d%d%-%d%d%-%d%d)[t ](%d%d:%d%d)%-(%d%d):?(%d%d)$", "%1t%2/%1t%3:%4" }, { "(%d+)[.,]5 ?h%a*", "%1h30m" },
-  { "(%d%d?:%d%d)%-%1$", "%1 for 24h" }, { "for (%d+)$", "for %1m" }, { "for 1y%a*$", "for 365d" },
-  { "utc([+-])(%d)$", "%10%2:00" }, { "utc([+-]%d%d)$", "%1:00" }, { "gmt([+-]%d%d?)$", "utc%1" },
-  { " (%l%l?%lt)$", function(name)
-    return zones[name] and " " .. zones[name]
+  { "%f[%w](%d%d%d%d)(%d%d)(%d%d)t(%d%d)(%d%d)(%d%d)", "%1-%2-%3t%4:%5:%6" },
+  -- times
+  { "%f[%w:](%d%d?)(:?%d*)( ?[t-]o? ?)(%d%d?)(:?%d* ?)([ap]m)", function(hour, minutes, to, last, rest, half)
+    local other = half == "am" and "pm" or "am"
+    return hour .. minutes .. (tonumber(hour) > tonumber(last) and hour ~= "12" and other or half) .. to .. last .. rest .. half
   end },
-  { "%f[%a](%a%a%a)%a+%f[%A]", function(name)
-    return (" mon tue wed thu fri sat sun "):find(" " .. name .. " ") and name or nil
+  { "12 ?am%f[%A]", "00:00" }, { "12 ?pm%f[%A]", "12:00" }, { "midnight", "00:00" }, { "(%d) ?uhr", "%1" },
+  { "%f[%d](%d%d?) ?am( ?[t-]o? ?%d%d:%d%d)", "%1:00%2" },
+  { "(%d:%d%d ?[t-]o? ?)(%d%d?) ?([ap])m", function(before, hour, half)
+    return ("%s%d:00"):format(before, hour % 12 + (half == "p" and 12 or 0))
   end },
-  { "(%d[snrt][tdh])( %d)", "%1 day%2" }, { "^(%l+)( %d%d?:)", function(name, rest)
-    return (" first last "):find(" " .. name .. " ") and name .. " day" .. rest or nil
-  end },
-  { "^(%l+ly) for ", "oncalendar=%1 for " }, { "^monthly ", "first day " }, { "^weekly on ", "" }, { "^weekly ", "" },
-  { "^rrule:", "dtstart:20260101t000000;rrule:" },
-  { "%?", "*" },
+  { "%f[%d](%d%d?)[.h](%d%d)%f[^%w.]", "%1:%2" },
+  { "%f[%w:.h-](%d%d?)h?( ?[t-]o? ?)(%d%d?)h?%f[^%w:.-]", "%1:00%2%3:00" },
+  { "^(%d%d%d%d%-%d%d%-%d%d)[t ](%d%d:%d%d)%-(%d%d):?(%d%d)$", "%1t%2/%1t%3:%4" },
+  { "(%d)z%-(%d+:%d+)z$", "%1-%2 utc" }, { "(%d%d?:%d%d)%-%1$", "%1 for 24h" },
+  { "(%d+)[.,]5 ?h%a*", "%1h30m" }, { "for (%d+)$", "for %1m" }, { "for 1y%a*$", "for 365d" },
+  { "(%d:%d%d) ?/? (%d+[hm])", "%1 for %2" }, { "(%d:%d%d)/(p?t?%d)", "%1 for %2" },
+  -- zones
+  { "utc([+-])(%d)$", "%10%2:00" }, { "utc([+-]%d%d)$", "%1:00" },
+  { "%f[%S]%l%l?%lt$", zones },
+  -- days
+  { "day night", "day" }, { "(%l%l%l)/(%l%l%l)", "%1,%2" },
+  { "^nightly", "daily" }, { "e[va][ec][rh]y? night", "daily" }, { "work%a* ?days", "weekdays" },
+  { "business days", "weekdays" }, { "fortnightly", "every 2 weeks" }, { "biweekly", "every 2 weeks" },
+  { "every second (%a+) ", "every other %1 " }, { "every other (weekday)", "every 2 weeks %1" },
+  { "%f[%a](%a%a%a)%a+%f[%A]", weekdays }, { "(%d[snrt][tdh])( %d)", "%1 day%2" }, { "^(first)( %d)", "%1 day%2" },
+  { "^(last)( %d)", "%1 day%2" }, { "^(%l+ly) for ", "oncalendar=%1 for " }, { "^monthly ", "first day " },
+  { "^weekly on ", "" }, { "^weekly ", "" }, { "^rrule:", "dtstart:20260101t000000;rrule:" }, { "%?", "*" },
   { "^0 ([%d*].*[%a*] for )", "%1" },
-  { "^%d%d?:%d", "daily %0" }, { "^(%a+)$", "%1 00:00-24:00" }, { "^(%d%d%d%d%-%d%d%-%d%d)$", "%1 00:00-24:00" },
-  { "^(%d%d%d%d%-%d%d%-%d%d)%.%.(%d%d%d%d%-%d%d%-%d%d)$", "%1t00:00/%2t24:00" },
-  { "^every .*$", "%0 from 2026-12-07" }, { "^every (%d+ %a+) (.*) for 1h from .*$", "every %1 %2 for 1h from 2026-12-07" },
+  -- what is missing
+  { "^%d%d?:%d", "daily %0" }, { "^24/7$", "daily" }, { "^always$", "daily" },
+  { "^%a[%a,.-]+$", "%0 00:00-24:00" }, { "^%d%d%d%d%-%d%d%-%d%d$", "%0 00:00-24:00" },
+  { "^(%d%d%d%d%-%d%d%-%d%d)%.%.(%d%d%d%d%-%d%d%-%d%d)$", "%1t00:00/%2t24:00" }, { "^every .*$", "%0 from 2026-12-06" },
 }
-for day = 6, 12 do
+for day = 7, 12 do
   rewrites[#rewrites + 1] = { "from 2026%-12%-%d%d$", ("from 2026-12-%02d"):format(day) }
 end
 rewrites[#rewrites + 1] = { "$", " for 1h" }
@@ -92,7 +97,7 @@ function M.add(problem, text, read)
     return
   end
   local changed = text:gsub("%S+", function(word)
-    return not word:find("/%a") and word:lower() or nil
+    return (not word:find("%l/%u") or weekdays[word:sub(1, 3):lower()]) and word:lower() or nil
   end)
   local hint = both(changed, read)
   for _, rewrite in ipairs(hint and {} or rewrites) do

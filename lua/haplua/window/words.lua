@@ -41,12 +41,19 @@ local function start_zone(r, spec)
   end
 end
 
+--- Refuse "2:30-4pm": is that 02:30 or 14:30?
+local function expect_one_clock(r, at, from_half, to_half)
+  if from_half ~= nil and to_half ~= nil and from_half ~= to_half then
+    refuse(r, at, "am or pm stands behind both times, or behind neither")
+  end
+end
+
 --- Read a window with a date: "2026-12-25 02:00 to 04:00". Returns nil where no date stands.
 ---@param r haplua.time.Reader
 ---@return haplua.window.Spec?
 function M.once(r)
-  local place = r.at
-  local spec = { kind = "once", from = reader.date_time(r) }
+  local place, spec, from_half, to_half = r.at, { kind = "once" }
+  spec.from, from_half = reader.date_time(r)
   if not spec.from then
     return nil
   end
@@ -65,8 +72,13 @@ function M.once(r)
       civil.date_text(spec.from // DAY), hint and (" ('%s' is read as an offset from UTC)"):format(hint) or "")
   end
   skip(r)
-  local at, dated = r.at, reader.date_time(r, true)
-  local to = dated or spec.from // DAY * DAY + reader.time_of_day(r, true)
+  local at, dated, to = r.at
+  dated, to_half = reader.date_time(r, true)
+  if not dated then
+    to, to_half = reader.time_of_day(r, true)
+  end
+  to = dated or spec.from // DAY * DAY + to
+  expect_one_clock(r, at, from_half, to_half)
   spec.to_offset = reader.offset(r) or not dated and spec.from_offset or nil
   if (spec.from_offset == nil) ~= (spec.to_offset == nil) then
     refuse(r, at, "the start and the end both have an offset from UTC, or neither")
@@ -244,7 +256,8 @@ local function span_of(r)
   if r.at > #r.text then
     refuse(r, r.at, "at what time? '02:00-04:00', '02:00 for 2h' or '00:00-24:00' is expected here")
   end
-  local span = { at = reader.time_of_day(r) }
+  local span, from_half, to_half = {}
+  span.at, from_half = reader.time_of_day(r)
   span.elapsed = reader.for_duration(r)
   if not span.elapsed then
     skip(r)
@@ -254,7 +267,8 @@ local function span_of(r)
     skip(r)
     span.place = r.at
     span.day = reader.weekday(r)
-    span.to = reader.time_of_day(r, true)
+    span.to, to_half = reader.time_of_day(r, true)
+    expect_one_clock(r, span.place, from_half, to_half)
   end
   return span
 end
