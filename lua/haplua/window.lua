@@ -171,7 +171,8 @@ end
 function M.intervals(path, given)
   options.argument("window.intervals", "path", path, "text")
   options.check("window.intervals", given or {}, { match = "text" })
-  return require("haplua.window.intervals").read(path, given and given.match)
+  local text, problem = require("haplua.file").read(path, 1 << 20)
+  return require("haplua.window.intervals").parse(text or require("haplua.error").refuse(problem), path, given and given.match)
 end
 
 --- One or several as a list.

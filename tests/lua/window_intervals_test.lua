@@ -89,7 +89,10 @@ mute_time_intervals:
     ["weekdays: &days [monday]"] = "not read here", ["weekdays: *days"] = "not read here", ["<<: *x"] = "not read here",
     ["weekdays: |"] = "not read here", ["location: !!str UTC"] = "not read here", ["week_days: [monday]"] = "not expected here",
     ["months: [1]\n    months: [2]"] = "already", ["location: Europe/Paris\n      Rome"] = "not expected here",
-    ["location: 'Europe/Par"] = "not read here", ["name: y"] = "no time intervals", ["weekdays: \27[2J"] = "not read here",
+    ["location: EST"] = ":10: location: a name", ["location: Europe/Paris x"] = "a name",
+    ["weekdays: []"] = ":10: weekdays: nothing",
+    ["times: []"] = ":10: times: nothing", ["location: 'Europe/Par"] = "not read here", ["name: y"] = "no time intervals",
+    ["weekdays: \27[2J"] = "not read here",
   }) do
     it("are refused with file and line: " .. line:gsub("%c", " "), function()
       local found = tostring(support.refusal(windows, interval(line)))

@@ -345,7 +345,9 @@ function M.instant(reader, zone, now)
     weekday = M.weekday(reader)
     day = not weekday and word(reader, { today = 0, tomorrow = 1 })
     skip(reader)
-    if not now or not see(reader, "[%dnNmM]") then
+    if not (weekday or day) and see(reader, "20%d%d%f[^%w:]") then
+      refuse(reader, reader.at, "a year, or a time of day? '%s' is a time", reader.text:sub(reader.at):gsub("^..", "%0:"))
+    elseif not now or not see(reader, "[%dnNmM]") then
       refuse(reader, reader.at, "a time such as %s2026-12-01T03:00 is expected here", now and "03:00 or " or "")
     end
     time = time_of_day(reader, not (weekday or day))

@@ -148,7 +148,9 @@ local cron_names = { yearly = "0 0 1 1 *", annually = "0 0 1 1 *", monthly = "0 
   daily = "0 0 * * *", midnight = "0 0 * * *", hourly = "0 * * * *" }
 
 local function cron(r)
-  local zone = take(r, "[Cc][Rr][Oo][Nn]_[Tt][Zz]=([%w_+/-]+)[ \t]+")
+  local zone = take(r, "[Cc][Rr][Oo][Nn]_[Tt][Zz]=()")
+    and (reader.zone(r) or refuse(r, r.at, "a zone such as Europe/Paris is expected here")) or nil
+  skip(r)
   local at, lists = r.at, {}
   local name = take(r, "@(%a+)")
   local five = name and { text = cron_names[name:lower()] or refuse(r, at, "cron has no window of this name"), at = 1 } or r

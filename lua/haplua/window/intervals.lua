@@ -7,6 +7,7 @@
 local civil = require("haplua.time.civil")
 local errors = require("haplua.error")
 local foreign = require("haplua.window.foreign")
+local reader = require("haplua.time.reader")
 local spec = require("haplua.window.spec")
 
 local M = {}
@@ -63,7 +64,10 @@ local function take_value(book, text)
   elseif interval and fields[key] then
     add_range(book, key, text)
   elseif interval and key == "location" then
-    interval.location, book.key = text, nil
+    local is_zone, zone = pcall(reader.whole, "location", text, reader.zone)
+    interval.location = text == "Local" and "" or is_zone and zone or refuse(book,
+      "location: a name such as Europe/Paris is expected")
+    book.key = nil
   elseif interval and interval.times and (key == "start_time" or key == "end_time") then
     local hours, minutes = integers(text:match("^(%d%d?):(%d%d)$"))
     local time, second = interval.times[#interval.times], hours and (hours * 60 + minutes) * 60
@@ -125,10 +129,13 @@ end
 --- The windows of one interval: one for each of its times.
 local function windows_of(book, interval, found)
   local lists = {}
+  book.line = interval.line
   for name in pairs(fields) do
     lists[name] = interval[name] and foreign.sorted(interval[name])
+    if lists[name] and not lists[name][1] or interval.times and not interval.times[1] then
+      refuse(book, "%s: nothing stands there", lists[name] and name or "times")
+    end
   end
-  book.line = interval.line
   for _, time in ipairs(interval.times or { { start_time = 0, end_time = DAY } }) do
     local from, to = time.start_time, time.end_time
     if not from or not to or to <= from then
@@ -138,19 +145,19 @@ local function windows_of(book, interval, found)
       weekdays = lists.weekdays, dates = lists.days_of_month, months = lists.months, years = lists.years })
       or refuse(book, "years: give an interval of its own for each")
     window.wall = to - from
-    window.zone = not interval.location and "UTC" or interval.location ~= "Local" and interval.location or nil
+    window.zone = interval.location ~= "" and (interval.location or "UTC") or nil
     found[#found + 1] = spec.make(window)
   end
 end
 
---- The windows of the `time_intervals` and `mute_time_intervals` of an Alertmanager configuration.
----@param path string
+--- The windows of the `time_intervals` and `mute_time_intervals` of an Alertmanager configuration's text.
+---@param text string
+---@param path string  for errors
 ---@param match string?  only those with this text in their name, in upper or lower case
 ---@return haplua.window.Spec[]  for window.new(); raises `refused` with file and line, and where there are none
-function M.read(path, match)
-  local text, problem = require("haplua.file").read(path, 1 << 20)
+function M.parse(text, path, match)
   local book, found, inside = { path = path, line = 0, intervals = {} }, {}, false
-  for line in ((text or errors.refuse(problem)) .. "\n"):gmatch("(.-)\r?\n") do
+  for line in (text .. "\n"):gmatch("(.-)\r?\n") do
     book.line = book.line + 1
     if line:find("^[^ #-]") then
       inside = line:find("^time_intervals:%s*$") or line:find("^mute_time_intervals:%s*$")
@@ -163,8 +170,8 @@ function M.read(path, match)
       windows_of(book, interval, found)
     end
   end
-  return found[1] and found or errors.refuse(("%s has no time intervals%s"):format(errors.visible(path),
-    match and " with this text in their names" or ""))
+  return found[1] and found or errors.refuse((errors.visible(path .. " has no time intervals"
+    .. (match and " with this text in their names" or ""))))
 end
 
 return M

@@ -32,10 +32,11 @@ end
 
 -- Windows with a date.
 
---- The zone behind the start. Minus and digits are an offset where an end follows; else "00:00-24:00" is a range.
+--- The zone behind the start. Minus and digits may be an offset, unless no end follows and no place on earth is so far
+-- from UTC: "00:00-24:00" is a range.
 local function start_zone(r, spec)
-  local gap, hours, follows = r.text:match("^([ \t]*)%-(%d%d):?%d%d[ \t]*([/fF]?)", r.at)
-  if not hours or follows ~= "" or gap == "" and tonumber(hours) <= 14 then
+  local hours, follows = r.text:match("^[ \t]*%-(%d%d):?%d%d[ \t]*([/fF]?)", r.at)
+  if not hours or follows ~= "" or tonumber(hours) <= 14 then
     local name, offset = reader.zone(r)
     spec.from_offset, spec.zone = offset, not offset and name or nil
   end
