@@ -67,12 +67,25 @@ local function skip(reader)
 end
 M.skip = skip
 
---- Read a word that is a key of `words`, in any case, and return its value. Returns nil where something else stands.
+--- "to until" as { to = true, ["until"] = true }.
+local sets = setmetatable({}, {
+  __index = function(t, names)
+    t[names] = {}
+    for name in names:gmatch("%a+") do
+      t[names][name] = true
+    end
+    return t[names]
+  end,
+})
+
+--- Read a word in any case. Returns nil where something else stands.
+---@param words string|table  words, as "to until"; or a table with them as keys
+---@return any  the word's value in the table, or true
 local function word(reader, words)
   local start = reader.at
   skip(reader)
   local text = reader.text:match("^%a+", reader.at)
-  local value = text and words[text:lower()]
+  local value = text and (type(words) == "string" and sets[words] or words)[text:lower()]
   reader.at = value ~= nil and reader.at + #text or start
   return value
 end
@@ -99,12 +112,10 @@ function M.whole(what, text, fn, ...)
   return found
 end
 
-local range_words = { to = true, ["until"] = true, till = true, through = true, thru = true }
-
 --- Read what joins the two ends of a range: "-", a longer dash, "to", "until". Returns nil where something else stands.
 ---@return boolean?
 function M.range_sign(reader)
-  if word(reader, range_words) then
+  if word(reader, "to until till through thru") then
     return true
   end
   local start = reader.at
@@ -227,7 +238,7 @@ function M.duration(reader)
     total = total + (#n <= 9 and integers(n) or LONGEST + 1) * before
     local finish = reader.at
     skip(reader)
-    word(reader, { ["and"] = true })
+    word(reader, "and")
     skip(reader)
     more = reader.at == finish and see(reader, "%d")
     if not more then
@@ -245,7 +256,7 @@ end
 --- "for 4h". Returns nil where something else stands.
 ---@return integer? seconds
 function M.for_duration(reader)
-  return word(reader, { ["for"] = true }) and M.duration(reader)
+  return word(reader, "for") and M.duration(reader)
 end
 
 -- Dates and instants.

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- Windows as other programs write them: a line of cron (crontab(5)), systemd's OnCalendar (systemd.time(7)), AWS RDS's
--- "sun:02:00-sun:04:00". of_fields() makes windows of their lists of minutes, hours and days.
+--- Windows as other programs write them: a line of cron (crontab(5)), systemd's OnCalendar (systemd.time(7)). of_fields()
+-- makes windows of their lists of minutes, hours and days, and of those of Alertmanager.
 
 local civil = require("haplua.time.civil")
 local reader = require("haplua.time.reader")

@@ -15,21 +15,6 @@ local ordinals = { first = 1, second = 2, third = 3, fourth = 4, fifth = 5, last
 local refuse, take, see, skip, word = reader.refuse, reader.take, reader.see, reader.skip, reader.word
 local integers, date = civil.integers, reader.date
 
-local known = {}
-
---- A table for reader.word() that knows these words.
-local function words(text)
-  local list = known[text]
-  if not list then
-    list = {}
-    for name in text:gmatch("%a+") do
-      list[name] = true
-    end
-    known[text] = list
-  end
-  return list
-end
-
 -- Windows with a date.
 
 --- The zone behind the start. Minus and digits may be an offset, unless no end follows and no place on earth is so far
@@ -100,7 +85,7 @@ end
 local function separator(r)
   skip(r)
   local sign = take(r, "()[,&]")
-  return word(r, words("and")) or sign
+  return word(r, "and") or sign
 end
 
 local groups = { weekday = { 1, 5 }, weekdays = { 1, 5 }, weekend = { 6, 7 }, weekends = { 6, 7 }, daily = { 1, 7 } }
@@ -167,10 +152,10 @@ end
 ---@return boolean
 local function of_the_month(r)
   local start = r.at
-  while word(r, words("the of in a each every")) do
+  while word(r, "the of in a each every") do
     -- the next word
   end
-  if word(r, words("month")) then
+  if word(r, "month") then
     return true
   end
   r.at = start
@@ -186,9 +171,9 @@ local function plain_days(r, spec, every)
   skip(r)
   local at, n = r.at
   local of_month = spec.nth and of_the_month(r)
-  if of_month or spec.nth and word(r, words("day")) then
+  if of_month or spec.nth and word(r, "day") then
     spec.days = { true, true, true, true, true, true, true }
-  elseif spec.nth and word(r, words("weekday")) then
+  elseif spec.nth and word(r, "weekday") then
     spec.days = { true, true, true, true, true }
   else
     spec.days, n = M.week_days(r)
@@ -213,8 +198,8 @@ end
 
 --- Read the days on which a window starts, "every 2 weeks" or "Mon..Fri", into `spec`.
 local function days_of(r, spec)
-  word(r, words("on"))
-  local every = word(r, words("every each"))
+  word(r, "on")
+  local every = word(r, "every each")
   skip(r)
   local n = every and (word(r, numbers) or integers(take(r, "(%d+)%f[^%w]")))
   local freq = every and word(r, frequencies)
@@ -223,7 +208,7 @@ local function days_of(r, spec)
   elseif n or freq and freq ~= "WEEKLY" then
     spec.every = { n = n or 1, freq = freq or "WEEKLY" }
   end
-  word(r, words("on"))
+  word(r, "on")
   local at, count = r.at
   if spec.every and (reader.weekday(r) or word(r, groups)) then
     r.at = at
@@ -239,7 +224,7 @@ end
 --- Read "from 2026-12-06" into `spec`.
 local function start_date(r, spec)
   local start = r.at
-  local day = not spec.start and word(r, words("from since starting beginning")) and date(r)
+  local day = not spec.start and word(r, "from since starting beginning") and date(r)
   if day then
     spec.start = day
     take(r, "()[Tt]%f[%d]")
@@ -251,8 +236,8 @@ end
 --- Read "02:00-04:00", "22:00-Mon 06:00" or "02:00 for 2h".
 ---@return {at: integer, elapsed: integer?, to: integer?, day: integer?, place: integer?} span
 local function span_of(r)
-  word(r, words("at from"))
-  local between = word(r, words("between"))
+  word(r, "at from")
+  local between = word(r, "between")
   skip(r)
   if r.at > #r.text then
     refuse(r, r.at, "at what time? '02:00-04:00', '02:00 for 2h' or '00:00-24:00' is expected here")
@@ -262,7 +247,7 @@ local function span_of(r)
   span.elapsed = reader.for_duration(r)
   if not span.elapsed then
     skip(r)
-    if not reader.range_sign(r) and not (between and word(r, words("and"))) then
+    if not reader.range_sign(r) and not (between and word(r, "and")) then
       refuse(r, r.at, "when does it end? '-04:00' or 'for 2h' is expected here")
     end
     skip(r)
@@ -329,7 +314,7 @@ end
 function M.weekly(r)
   local found, span = { kind = "weekly" }, nil
   local place = r.at
-  word(r, words("at from between"))
+  word(r, "at from between")
   if see(r, "[ \t]*%d%d?:%d") or see(r, "[ \t]*%d%d?[ \t]*[AaPp]%.?[Mm]") or see(r, "[ \t]*%d%d%d%d%f[^%w]") then
     r.at = place
     span = span_of(r)
