@@ -41,9 +41,10 @@ local option_kinds = {
   except = specs_kind,
 }
 
---- The occurrences in order, from the one that is open at `from`, if one is.
----@param from number  seconds since 1970
----@return fun(): haplua.window.Occurrence?  raises `refused` where the search takes too long
+--- Iterate over the occurrences in order, from the one that is open at `from`, if one is. It computes; it does not wait.
+---@param from number  an instant, in seconds since 1970
+---@return fun(): haplua.window.Occurrence?  nil: there are no more. Raises `refused` where the search takes too long;
+--- occurrences() does so, too
 function Window:occurrences(from)
   options.argument("window", "the instant", from, "number")
   local instant, back = math.floor(from), sources.SLACK // 8
@@ -87,8 +88,8 @@ function Window:separate(from)
 end
 
 --- The occurrence that is open at an instant.
----@param instant number
----@return haplua.window.Occurrence?
+---@param instant number  seconds since 1970
+---@return haplua.window.Occurrence?  nil: the window is closed. Raises `refused` where the search takes too long
 function Window:open_at(instant)
   local occurrence = self:occurrences(instant)()
   return occurrence and occurrence.opens <= instant and occurrence or nil
@@ -99,8 +100,8 @@ local FAR <const> = 8e9
 -- Seconds. A clock that is set back by less, to before the opening, does not close a window.
 local BACK <const> = 60
 
---- Wait for its end. Returns false where the clock was set back to more than a minute before its beginning.
----@return boolean over
+--- Wait for its end, by the wall clock. Raises what ends a task early, as each wait does.
+---@return boolean over  false: the clock was set back to more than a minute before its beginning
 function Occurrence:wait()
   local task = require("haplua.task")
   while true do
@@ -116,9 +117,11 @@ end
 
 --- Iterate over the occurrences, and wait for each until it opens. The loop's body may call occurrence:wait() to wait
 -- for the end; where it returns earlier, the iterator waits for the next occurrence.
----@param specs string|haplua.Window|haplua.window.Spec|(string|haplua.window.Spec)[]
----@param given {tz: string?, except: string|string[]?}?  as of new(); none for a Window
----@return fun(): haplua.window.Occurrence?
+---@param specs string|haplua.Window|haplua.window.Spec|haplua.window.Source|(string|haplua.window.Spec|haplua.window.Source)[]
+--- as of new(), or a Window
+---@param given {tz: string|haplua.Zone?, except: string|haplua.window.Spec|(string|haplua.window.Spec)[]?}?  as of new();
+--- none for a Window
+---@return fun(): haplua.window.Occurrence?  nil: there are no more. Raises `refused` as new() and occurrences() do
 function M.each(specs, given)
   local is_window = getmetatable(specs) == Window
   if is_window and given ~= nil then
@@ -154,8 +157,8 @@ function M.each(specs, given)
 end
 
 --- The first occurrence that opens after an instant.
----@param after number
----@return haplua.window.Occurrence?
+---@param after number  seconds since 1970
+---@return haplua.window.Occurrence?  nil: there is none. Raises `refused` where the search takes too long
 function Window:next(after)
   for occurrence in self:occurrences(after) do
     if occurrence.opens > after then
@@ -167,11 +170,23 @@ end
 -- Making windows.
 
 --- Read one window. tostring() of it is its canonical form; windows with the same form are equal.
----@param text string
----@return haplua.window.Spec  raises `refused`, with the position marked in `advice`
+---@param text string  as people write it, or cron, systemd or RDS (docs/windows.md)
+---@return haplua.window.Spec  raises `refused`, with the position in `column` and marked in `advice`; where another
+--- spelling of this text would do, the message names it
 function M.parse(text)
   options.argument("window.parse", "text", text, "text")
   return windowspec.parse(text)
+end
+
+--- The windows of an Alertmanager configuration's time intervals.
+---@param path string
+---@param given {match: string?}?  `match`: only those with this text in their name, in upper or lower case
+---@return haplua.window.Spec[]  for new(); raises `refused`, with file and line
+function M.intervals(path, given)
+  options.argument("window.intervals", "path", path, "text")
+  options.check("window.intervals", given or {}, { match = "text" })
+  local text, problem = require("haplua.file").read(path, 1 << 20)
+  return require("haplua.window.intervals").parse(text or require("haplua.error").refuse(problem), path, given and given.match)
 end
 
 --- One or several as a list.
@@ -200,13 +215,15 @@ local function set_exceptions(window, except)
   end
 end
 
---- A window of one or several specs in a zone. It is open when one of them is.
+--- A window of one or several specs in a zone. It is open when one of them is. A spec with a zone of its own opens by
+-- that one's clocks.
 ---@param specs string|haplua.window.Spec|haplua.window.Source|(string|haplua.window.Spec|haplua.window.Source)[]
 ---@param given {tz: string|haplua.Zone?, except: string|haplua.window.Spec|haplua.calendar.Source|table?}?
 --- `tz`: default the machine's zone. `except`: days on which nothing starts ("2026-12-25",
 --- "12-24..12-26"), windows during which this one is closed, and calendars ("holidays.ics", or what calendar.read()
 --- returns): nothing starts on the days of their whole-day events, and it is closed during the others; or a list of these
----@return haplua.Window  raises `refused`
+---@return haplua.Window  raises `refused` for a text that is no window, an unknown zone, and a single window that never
+--- opens
 function M.new(specs, given)
   options.argument("window.new", "specs", specs, specs_kind)
   options.check("window.new", given or {}, option_kinds)

@@ -92,8 +92,13 @@ local targets = {
 
   -- The canonical form of a window reads back as the same window.
   ["window.parse"] = {
-    modules = { "haplua.time.reader", "haplua.window.spec", "haplua.ical.rule", "haplua.time.civil" },
+    modules = { "haplua.time.reader", "haplua.window.spec", "haplua.window.words", "haplua.window.foreign",
+      "haplua.window.hint", "haplua.ical.rule", "haplua.time.civil" },
     words = {
+      "every 2 weeks Sun 2am-4pm from 2026-12-06", "weekdays and 1st of the month ", "sun:02:00-sun:04:00",
+      "0 2 1,15 * MON-FRI for 1h", "*/15 0-6/3 * jan * for PT5M", "*-*~07/1 *:0/10", "@weekly for 2 hours",
+      "OnCalendar=Sat *-*-1..7 02:00:00 Europe/Paris for 1h", "Fri 2026-12-25 02:00 to 04:00 +01:00", "CET",
+      "DTEND:20261206T040000;", "between ", "noon", "midnight", "\226\128\147", "25.12.2026",
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-Mon 04:00",
       "first,third Tue 03:00 for 1h",
       "2026-12-01T02:00/2026-12-01T04:00", "2026-12-01T02:00Z for 2h", "+01:00", "monthly", "31 ",
@@ -106,6 +111,21 @@ local targets = {
       local spec = window.parse(text)
       local again = tostring(spec)
       assert(tostring(window.parse(again)) == again, again)
+    end,
+  },
+
+  ["window.intervals"] = {
+    modules = { "haplua.window.intervals", "haplua.window.foreign" },
+    words = {
+      "time_intervals:\n- name: x\n  time_intervals:\n  - times:\n    - start_time: '18:00'\n      end_time: 24:00\n"
+        .. "    weekdays: ['monday:friday', sunday]\n    days_of_month: [1:7, -1]\n    location: Europe/Paris\n",
+      "years: ['2026:2028']\n", "months: [may, 'june:august', 12]\n", "- {", "}", "# ", "- ", "\"", "'", "\n", "  ", ":",
+      "- name: y\n",
+    },
+    run = function(text)
+      for _, spec in ipairs(require("haplua.window.intervals").parse(text, "a.yml")) do
+        assert(tostring(require("haplua.window").parse(tostring(spec))) == tostring(spec), tostring(spec))
+      end
     end,
   },
 

@@ -8,6 +8,7 @@ local show = require("haplua.cmd.window_show")
 
 local calendar = {
   { "--calendar", value = "PATH", repeats = true, help = "windows from an .ics file, or from those of a folder" },
+  { "--intervals", value = "PATH", repeats = true, help = "windows from the time_intervals of an Alertmanager configuration" },
 }
 local at = {
   { "--at", value = "TIME", help = "instead of now: 2026-12-01T02:00 in the zone, or with Z or +01:00" },
@@ -25,7 +26,7 @@ local spec = {
     { "--tz", value = "ZONE", help = "the zone of the windows, such as Europe/Paris (default: the machine's)" },
     { "--except", value = "DATE|SPEC", repeats = true,
       help = "not on this day (2026-12-25, 12-24..12-26), or not while this window is open" },
-    { "--match", value = "TEXT", help = "of a calendar, only the events with this text in their summary" },
+    { "--match", value = "TEXT", help = "of a calendar or of intervals, only those with this text in their summary or name" },
   },
   commands = {
     { "run", args = "spec", options = options.join(calendar, resident),

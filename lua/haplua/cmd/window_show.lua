@@ -9,14 +9,14 @@ local M = {}
 
 local day_names <const> = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" }
 
---- Minutes of an option, as seconds.
+--- Minutes of an option, or a duration, as seconds.
 ---@return number?, string?
 function M.minutes(text)
   local n = tonumber(text)
   if n and n >= 0 and n < 1e6 then
     return n * 60
   end
-  return nil, ("minutes expected, not '%s'"):format(text)
+  return require("haplua.time.instant").duration(text)
 end
 
 -- Formatting. Most rows share their days and offsets, so the texts of these are remembered.
@@ -109,13 +109,25 @@ local function or_usage(fn)
   os.exit(2)
 end
 
+--- The windows that the arguments give by their texts, and those of Alertmanager's time intervals.
+---@return string[]
+local function specs_of(args)
+  local specs = table.move(args.spec or {}, 1, #(args.spec or {}), 1, {})
+  for _, path in ipairs(args.intervals or {}) do
+    for _, spec in ipairs(require("haplua.window").intervals(path, { match = args.match })) do
+      specs[#specs + 1] = tostring(spec)
+    end
+  end
+  return specs
+end
+
 --- The windows and the instant that the arguments name. Ends the script with status 2 where they cannot be understood:
 -- status 1 is an answer of `check`.
 ---@return haplua.Window, number instant
 function M.ask(args)
   local reader, window = require("haplua.time.reader"), require("haplua.window")
   return or_usage(function()
-    local specs = table.move(args.spec, 1, #args.spec, 1, {})
+    local specs = specs_of(args)
     for _, path in ipairs(args.calendar) do
       specs[#specs + 1] = require("haplua.calendar").read(path, { match = args.match })
     end
@@ -124,7 +136,7 @@ function M.ask(args)
         "'Sun 02:00-04:00' is one, and --calendar office.ics takes those of a calendar")
     end
     local asked = window.new(specs, { tz = args.tz, except = args.except })
-    return asked, args.at and reader.whole("time", args.at, reader.instant, asked.zone) or task.time()
+    return asked, args.at and reader.whole("time", args.at, reader.instant, asked.zone, task.time()) or task.time()
   end)
 end
 
@@ -137,11 +149,11 @@ function M.plan(args, request)
   if args.file then
     calendars = { args.file, table.unpack(args.files) }
   end
-  local given = {
-    specs = args.spec or {}, calendars = calendars, match = args.match, tz = args.tz, except = args.except,
-    lead = args.lead, request = request,
-  }
   return or_usage(function()
+    local given = {
+      specs = specs_of(args), calendars = calendars, match = args.match, tz = args.tz, except = args.except,
+      lead = args.lead, request = request,
+    }
     local plans = planner.plans(given, require("haplua.store.config").read(request.config))
     if #plans == 0 then
       require("haplua.error").refuse("which window?",

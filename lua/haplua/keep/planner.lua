@@ -7,7 +7,6 @@
 local errors = require("haplua.error")
 local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
-local scope = require("haplua.plan.scope")
 local task = require("haplua.task")
 local window = require("haplua.window")
 
@@ -254,8 +253,10 @@ function M.plans(given, found)
       table.move(plan.specs, 1, #plan.specs, 1, {})), ", ")
     local request = plan.request
     plan.name, plan.ahead = words, owner == "config"
-    plan.key = ("%s|%s|%s|%s|%s"):format(owner, words, plan.match or "", plan.tz or "",
-      scope.text({ patterns = request.patterns, paths = request.paths, hosts = request.hosts }))
+    plan.key = table.concat({
+      owner, words, plan.match or "", plan.tz or "", table.concat(request.patterns or {}, " "),
+      table.concat(request.paths or {}, " "), table.concat(request.hosts or {}, " "),
+    }, "|")
     plans[#plans + 1] = plan
   end
   if #given.specs + #given.calendars > 0 then

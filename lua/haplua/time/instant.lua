@@ -29,7 +29,7 @@ end
 ---@param now number
 ---@return integer? instant, string? problem
 function M.instant(text, now)
-  local at, problem = convert("time", text, reader.coming, now)
+  local at, problem = convert("time", text, reader.instant, nil, now)
   if at and at <= now then
     return nil, ("time '%s': it is past; now is %s"):format(text, M.text(now))
   end

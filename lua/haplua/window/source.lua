@@ -4,7 +4,7 @@
 -- closes in a zone.
 
 local civil = require("haplua.time.civil")
-local zones = require("haplua.time.zone")
+local load_zone = require("haplua.time.reader").load
 
 local M = {}
 
@@ -40,47 +40,46 @@ local function weekly_starts(spec, from)
   end
 end
 
---- Iterate over the civil times at which a window by the n-th weekdays of a month starts.
+--- Iterate over the civil times at which a window by the n-th of some days of a month starts.
 local function monthly_starts(spec, from)
-  local weekday = next(spec.days)
   local year, month = civil.date(from // DAY)
-  local queue, i = {}, 1
+  local only = next(spec.days)
+  only = not next(spec.days, only) and only
+  local queue, i = {}, 0
   return function()
-    while true do
-      while queue[i] do
-        i = i + 1
-        if queue[i - 1] >= from then
-          return queue[i - 1]
+    repeat
+      i = i + 1
+      while not queue[i] do
+        local days, first = {}, civil.day(year, month, 1)
+        local skipped = only and (only - civil.weekday(first)) % 7 or 0
+        for day = first + skipped, first + civil.month_length(year, month) - 1, only and 7 or 1 do
+          days[#days + 1] = (only or spec.days[civil.weekday(day)]) and day or nil
         end
+        queue, i = {}, 1
+        for _, n in ipairs(spec.nth) do
+          local start = (days[n] or days[#days + 1 + n] or -math.huge) * DAY + spec.at
+          queue[#queue + 1] = start > (queue[#queue] or -math.huge) and start or nil
+        end
+        year, month = year + month // 12, month % 12 + 1
       end
-      queue, i = {}, 1
-      for _, n in ipairs(spec.nth) do
-        local day = civil.nth_weekday(year, month, weekday, n)
-        queue[#queue + 1] = day and day * DAY + spec.at
-      end
-      table.sort(queue)
-      if queue[2] == queue[1] then
-        table.remove(queue, 1)
-      end
-      year, month = year + month // 12, month % 12 + 1
-    end
+    until queue[i] >= from
+    return queue[i]
   end
 end
 
 --- The occurrences of a window by days of the week.
-local function by_week(spec, zone, from, names)
+---@param zone haplua.Zone  its own, or the asking window's
+---@param asking haplua.Zone  of the window; its days count
+local function by_week(spec, zone, from, names, asking)
   local wall, elapsed = spec.wall, spec.elapsed
   local starts = spec.nth and monthly_starts(spec, from) or weekly_starts(spec, from)
   return function()
     while true do
       local start = starts()
-      if not start then
-        return nil
-      end
       local opens = zone:first(start)
       local closes = elapsed and opens + elapsed or zone:first(start + wall)
       if closes > opens then
-        return opens, closes, start // DAY, names
+        return opens, closes, (asking == zone and start or asking:civil(opens)) // DAY, names
       end
     end
   end
@@ -90,25 +89,32 @@ end
 ---@param zone haplua.Zone  of the rule
 ---@param asking haplua.Zone  of the window; its days count
 local function by_rule(spec, zone, from, names, asking)
-  local starts = require("haplua.ical.recurrence").instants(spec.rule, spec.from, from, zone, asking, spec.elapsed)
+  local length = spec.wall or spec.elapsed
+  local starts = require("haplua.ical.recurrence").instants(spec.rule, spec.from, from, zone, asking, length)
   return function()
-    local opens, opens_last, first = starts()
-    if opens then
-      return opens, opens_last + spec.elapsed, (asking == zone and first or asking:civil(opens)) // DAY, names
-    end
+    local opens, closes, first, last
+    repeat
+      opens, closes, first, last = starts()
+      if not opens then
+        return nil
+      end
+      closes = spec.elapsed and closes + spec.elapsed or zone:first(last + spec.wall)
+    until closes > opens
+    return opens, closes, (asking == zone and first or asking:civil(opens)) // DAY, names
   end
 end
 
 --- The occurrence of a window with a date.
 ---@param spec haplua.window.Spec
----@param zone haplua.Zone
+---@param zone haplua.Zone  of the window
 ---@param names string[]?
 ---@return integer opens, integer closes, integer day, string[]? names
 function M.once(spec, zone, names)
-  local opens = spec.from_offset and spec.from - spec.from_offset or zone:first(spec.from)
+  local own = spec.zone and load_zone(spec.zone) or zone
+  local opens = spec.from_offset and spec.from - spec.from_offset or own:first(spec.from)
   local closes = spec.elapsed and opens + spec.elapsed
-    or spec.to_offset and spec.from + spec.wall - spec.to_offset or zone:first(spec.from + spec.wall)
-  local day = (spec.from_offset and zone:civil(opens) or spec.from) // DAY
+    or spec.to_offset and spec.from + spec.wall - spec.to_offset or own:first(spec.from + spec.wall)
+  local day = ((spec.from_offset or own ~= zone) and zone:civil(opens) or spec.from) // DAY
   return opens, closes, day, names
 end
 
@@ -116,7 +122,7 @@ end
 ---@param spec haplua.window.Spec
 ---@return haplua.window.Source
 function M.of(spec)
-  local own = spec.zone and zones.load(spec.zone)
+  local own = spec.zone and load_zone(spec.zone)
   local names = { tostring(spec) }
   if spec.kind == "once" then
     return {
@@ -137,10 +143,8 @@ function M.of(spec)
     spec = spec,
     length = spec.wall or spec.elapsed,
     starting = function(zone, from)
-      if spec.kind == "weekly" then
-        return by_week(spec, zone, from, names)
-      end
-      return by_rule(spec, own or zone, own and own ~= zone and from - SLACK or from, names, zone)
+      local occurrences = spec.kind == "weekly" and by_week or by_rule
+      return occurrences(spec, own or zone, own and own ~= zone and from - SLACK or from, names, zone)
     end,
   }
 end
