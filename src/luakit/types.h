@@ -8,17 +8,17 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-int luaopen_haplua_core(lua_State *L);       /* haproxy/core.c: targets and commands */
-int luaopen_haplua_inet(lua_State *L);       /* haproxy/inet.c: IP addresses */
-int luaopen_haplua_reply(lua_State *L);      /* haproxy/reply.c: replies as tables */
-int luaopen_haplua_task(lua_State *L);       /* task.c */
-int luaopen_haplua_run(lua_State *L);        /* system/run.c: child processes */
-int luaopen_haplua_terminal(lua_State *L);   /* system/terminal.c: the prompt's lines */
-int luaopen_haplua_file(lua_State *L);       /* system/file.c */
-int luaopen_haplua_process(lua_State *L);    /* system/process.c */
-int luaopen_haplua_sqlite(lua_State *L);     /* system/sqlite.c: the journal's file */
-int luaopen_haplua_watch(lua_State *L);      /* system/watch.c: inotify */
-int luaopen_haplua_regex(lua_State *L);      /* system/regex.c: PCRE2 */
+int luaopen_haplua_core(lua_State *L);      /* haproxy/core.c: targets and commands */
+int luaopen_haplua_inet(lua_State *L);      /* haproxy/inet.c: IP addresses */
+int luaopen_haplua_reply(lua_State *L);     /* haproxy/reply.c: replies as tables */
+int luaopen_haplua_task(lua_State *L);      /* task.c */
+int luaopen_haplua_run(lua_State *L);       /* system/run.c: child processes */
+int luaopen_haplua_terminal(lua_State *L);  /* system/terminal.c: the prompt's lines */
+int luaopen_haplua_file(lua_State *L);      /* system/file.c */
+int luaopen_haplua_process(lua_State *L);   /* system/process.c */
+int luaopen_haplua_sqlite(lua_State *L);    /* system/sqlite.c: the journal's file */
+int luaopen_haplua_watch(lua_State *L);     /* system/watch.c: inotify */
+int luaopen_haplua_regex(lua_State *L);     /* system/regex.c: PCRE2 */
 int luaopen_haplua_virtual(lua_State *L);   /* run/virtual.c: time and HAProxy in tests */
 int luaopen_haplua_coroutine(lua_State *L); /* sched/coroutine.c: mends `coroutine` */
 
