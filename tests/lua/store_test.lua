@@ -354,9 +354,11 @@ describe("the journal of several processes", function()
     old(28, {}, { acl = "#2" })
     old(9, { { add = entity({ reason = "over, but lately", ended = now - 9 * 86400 }) } })
     j:finish(j:begin(wish(), {}), live)
-    j:finish(j:begin(wish({ acl = "#3" }), {}), live)
-    assert.equal("2 1 3", ("%d %d %d"):format(#j:log("/s", "#1", 99), #j:log("/s", "#2", 99), #j:log("/s", nil, 99) - 1),
-      "the changes")
+    repeat -- one change in so many removes what is old
+      local begun = j:begin(wish({ acl = "#3" }), {})
+      j:finish(begun, live)
+    until begun.id == 16
+    assert.equal("2 1", ("%d %d"):format(#j:log("/s", "#1", 99), #j:log("/s", "#2", 99)), "the changes")
     assert.equal("in force", fields(j:current("/s", "#1"), "reason"))
     assert.equal("over, but lately", fields(j:ended("/s", "#1", 9), "reason"))
   end)

@@ -5,6 +5,7 @@
 local test = require("haplua.test")
 
 local CONFIG = [[return {
+  journal = %q,
   switches = { site = { acl = "#9999", bypass = "#9998", info = "info.map", allow = { "192.0.2.1" } } },
   default = "site",
 }]]
@@ -17,7 +18,7 @@ for _, version in ipairs({ "2.2", "2.6", "3.2" }) do
     before_each(function()
       config = test.folder() .. "/config.lua"
       local f <close> = assert(io.open(config, "w"))
-      f:write(CONFIG)
+      f:write(CONFIG:format(test.folder() .. "/journal.db"))
       site = test.haproxy({
         version = version, maps = { ["info.map"] = {} },
         acls = { ["#9999"] = { match = "reg" }, ["#9998"] = { fetch = "src", entries = { "192.0.2.1" } } },
@@ -28,7 +29,7 @@ for _, version in ipairs({ "2.2", "2.6", "3.2" }) do
     -- run() returns.
     local function maint(...)
       local begin, lists, seen = #site.log + 1, {}, {}
-      local ran = test.run("scripts/maint.lua", "--config", config, "--no-journal", ...)
+      local ran = test.run("scripts/maint.lua", "--config", config, ...)
       for i = begin, #site.log do
         local list = site.log[i]:match("^add %a+ ([^@ ]+)") or site.log[i]:match("^del %a+ (%S+)")
           or site.log[i]:match("^clear %a+ ([^@ ]+)$") or site.log[i]:match("^commit %a+ @%d+ (%S+)")

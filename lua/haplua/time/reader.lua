@@ -318,7 +318,7 @@ end
 function M.load(name)
   local zones = require("haplua.time.zone")
   if name:find("^[+-]") then
-    return zones.make(name, M.offset({ text = name, at = 1 }), {})
+    return zones.make(name, M.offset({ text = name, at = 1 }))
   end
   return zones.load(name)
 end

@@ -161,17 +161,22 @@ local function without_day(occurrences)
   end
 end
 
+--- The occurrences of a window's sources that may close after an instant, in the order of their openings.
+local function of_sources(window, instant)
+  local iterators = {}
+  for i, one in ipairs(window.sources) do
+    local from = window.zone:civil(instant) - one.length - source.SLACK
+    iterators[i] = without_days(one.starting(window.zone, from), window.except, window.zone, from)
+  end
+  return sorted_merge(iterators)
+end
+
 --- A window's occurrences that close after an instant, in order, each for itself also where they touch or overlap.
 ---@param window haplua.Window
 ---@param instant integer
 ---@return fun(): integer?, integer?, string[]?  opens, closes, names
 function M.separate(window, instant)
-  local iterators = {}
-  for i, one in ipairs(window.sources) do
-    local from = window.zone:civil(instant) - one.length - source.SLACK
-    iterators[i] = without_days(one.starting(window.zone, from), window.except)
-  end
-  local occurrences, last = without_day(sorted_merge(iterators)), nil
+  local occurrences, last = without_day(of_sources(window, instant)), nil
   if window.holes then
     -- a hole may lie in several occurrences, so each is cut for itself
     local whole, pieces = occurrences, nil
@@ -217,12 +222,7 @@ end
 ---@param instant integer
 ---@return fun(): integer?, integer?, string[]?  opens, closes, names
 function M.from(window, instant)
-  local iterators = {}
-  for i, one in ipairs(window.sources) do
-    local from = window.zone:civil(instant) - one.length - source.SLACK
-    iterators[i] = without_days(one.starting(window.zone, from), window.except, window.zone, from)
-  end
-  local occurrences = merged(sorted_merge(iterators))
+  local occurrences = merged(of_sources(window, instant))
   return window.holes and cut(occurrences, M.from(window.holes, instant)) or occurrences
 end
 
