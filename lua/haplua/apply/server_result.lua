@@ -176,15 +176,15 @@ function M.add_to(c, status, words)
   end
 end
 
---- Lines on the servers of a status.
----@param list {server: string, state: string?, before: string}[]?
+--- The servers of a status as lines, to stand behind the line on its switch, if there is one.
+---@param status haplua.Status
 ---@return string
-function M.lines(list)
-  local text = ""
-  for _, one in ipairs(list or {}) do
-    text = text .. ("\n%s is %s (before: %s)"):format(one.server, one.state or "gone", one.before)
+function M.lines(status)
+  local lines = { status.acl and "" }
+  for _, one in ipairs(status.servers or {}) do
+    lines[#lines + 1] = ("%s is %s (before: %s)"):format(one.server, one.state or "gone", one.before)
   end
-  return text
+  return #lines == 0 and "no server is under maintenance" or table.concat(lines, "\n")
 end
 
 return M

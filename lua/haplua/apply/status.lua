@@ -178,8 +178,8 @@ end
 function Status.__tostring(status)
   local text = #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
   text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
-    enumerate(status.patterns)) or status.servers and "" or "no server is under maintenance")
-  text = (text .. require("haplua.apply.server_result").lines(status.servers)):gsub("\n\n", "\n")
+    enumerate(status.patterns)) or "")
+  text = text .. require("haplua.apply.server_result").lines(status)
   local told = status.told
   if told and told.since then
     text = text .. results.line("since %s (%s), as visitors see it", moment.text(told.since),
@@ -288,7 +288,8 @@ end
 ---@return haplua.Status
 function M.of_servers(c, words)
   local status = setmetatable({
-    target = tostring(c.target), maintenances = {}, planned = {}, disagreements = {}, no_journal = c.no_journal,
+    target = tostring(c.target), maintenances = {}, planned = {}, disagreements = {}, journal = c.journal,
+    no_journal = c.no_journal,
   }, Status)
   require("haplua.apply.server_result").add_to(c, status, words)
   return status
