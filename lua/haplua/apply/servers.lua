@@ -3,6 +3,7 @@
 --- Change servers: look, decide, make plans, write them down, change HAProxy, write down the outcomes.
 -- haplua.plan.servers says what state a server shall have.
 
+local change = require("haplua.apply.change")
 local core = require("haplua.core")
 local errors = require("haplua.error")
 local haproxy = require("haproxy")
@@ -196,29 +197,15 @@ end
 function M.record(c, all, step, action, made)
   local plan, about = step.plan, step.about
   local first = plan.in_force[1]
-  local begun = c.store:begin({
+  change.write(c.store, {
     target = c.name, acl = plans.object(step.look.name), switch = step.look.name, action = action,
-    patterns = plan.patterns, ours = plan.ours, since = first and first.begins, ends = about and about.ends,
-    reason = about and about.reason, user = c.person.user, host = c.person.host, login = c.person.login,
-  }, step.edits)
-  local ok, problem = pcall(carry_out, c, step)
-  if not ok then
-    local recorded, trouble = pcall(c.store.undo, c.store, begun, tostring(problem))
-    if not recorded then
-      warn("%s", tostring(trouble))
-    end
-    error(problem, 0)
-  end
-  if made then
-    made(step)
-  end
-  local recorded, trouble = pcall(c.store.finish, c.store, begun, all.process, plan.settled)
-  if not recorded and errors.is(trouble) and trouble.kind == "interrupted" then
-    pcall(c.store.finish, c.store, begun, all.process, plan.settled)
-    error(trouble, 0)
-  elseif not recorded then
-    warn("the change is done, but the journal does not have its outcome: %s", tostring(trouble))
-  end
+    patterns = plan.patterns, ours = plan.ours, settled = plan.settled, since = first and first.begins,
+    ends = about and about.ends, reason = about and about.reason,
+    user = c.person.user, host = c.person.host, login = c.person.login,
+  }, step.edits, all.process, function()
+    carry_out(c, step)
+    return step
+  end, made)
 end
 
 --- The locks of servers, for a <close> variable.
