@@ -116,7 +116,8 @@ function M.look(c, all, name)
   local left = plans.left(latest)
   return {
     name = name, now = time(), current = c.store:current(c.name, object), latest = latest, left = left, gone = not row,
-    row = row and { admin = row.admin, weight = row.srv_uweight, initial = row.srv_iweight }
+    held = row ~= nil and server.is_held(row),
+    row = row and { admin = server.forced(row), weight = row.srv_uweight, initial = row.srv_iweight }
       or { admin = left[1] or "ready", weight = 1, initial = 1 },
     same_process = latest ~= nil and (not latest.worker or switch.is_same_process(all.process, latest)),
     by_hand = c.switch.by_hand,
@@ -161,7 +162,7 @@ local function guard(c, all, steps)
       local takes = name:sub(1, #backend) == backend and row.admin == "ready" and row.operational == "running"
       left = left + (takes and not out[name] and 1 or 0)
     end
-    if left == 0 and out[step.look.name] and step.look.row.admin == "ready" then
+    if left == 0 and out[step.look.name] and all.rows[step.look.name].admin == "ready" then
       errors.refuse(("%s: %s is the last server of its backend that takes requests"):format(tostring(c.target),
         step.look.name), "put another one into service first, or force it (--force)")
     end
@@ -179,10 +180,10 @@ local function carry_out(c, step)
   if look.gone or not state and not plan.weight then
     return
   end
-  local ok, problem = pcall(c.target.server_set, c.target, { server = look.name, state = state, weight = plan.weight })
+  local ok, problem = pcall(server.force, c.target, look.name, state, plan.weight)
   if not ok then
     if not errors.is(problem) or problem.kind ~= "unreachable" then
-      pcall(c.target.server_set, c.target, { server = look.name, state = look.row.admin })
+      pcall(server.force, c.target, look.name, look.row.admin)
     end
     error(problem, 0)
   end
