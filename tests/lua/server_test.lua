@@ -107,9 +107,10 @@ describe("a change of a server", function()
   --- Have `batch` answer what haplua.server asks, and set row.admin.
   local function answer_batches()
     local bits = { ready = 0, maint = 1, drain = 8 }
+    row.srv_admin_state = 0
     function Target:batch(commands)
       if commands[1][1] == "set" then
-        row.admin = commands[1][5]
+        row.admin, row.srv_admin_state = commands[1][5], bits[commands[1][5]]
         return {}
       end
       return { "Pid: 1\nUptime_sec: 5\nVersion: 2.6.12\n", ([[

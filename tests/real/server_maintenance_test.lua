@@ -15,6 +15,9 @@ backend pool
     server a1 127.0.0.1:1 weight 100
     server a2 127.0.0.1:2 weight 100
     server a3 127.0.0.1:3 weight 100 disabled
+backend tracking
+    server b1 127.0.0.1:5 check inter 1h
+    server t1 127.0.0.1:6 track tracking/b1
 backend single
     server only 127.0.0.1:4
 ]]
@@ -310,6 +313,23 @@ describe("a maintenance of a server", function()
     s:reload()
     on("pool/a1")
     assert.equal("maint ready maint", states())
+  end)
+
+  it("is one of commands beside what HAProxy does by itself", function()
+    local function t1()
+      return s.target:servers("tracking")[2].admin
+    end
+    set("tracking/b1", "maint")
+    assert.equal("maint", t1())
+    assert.matches("^tracking/t1 is maint, as m1\n  HAProxy keeps it from taking requests: ", on("tracking/t1"))
+    set("tracking/b1", "ready")
+    assert.equal("maint", t1())
+    assert.same({}, status().disagreements)
+    set("tracking/b1", "maint")
+    assert.matches("^tracking/t1 is ready\n  HAProxy keeps it from taking requests: ", off("--server", "tracking/t1"))
+    assert.equal("maint", t1())
+    set("tracking/b1", "ready")
+    assert.equal("ready", t1())
   end)
 
   it("adds up in any order, with hands in between", function()

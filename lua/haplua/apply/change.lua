@@ -119,17 +119,17 @@ local function warn(form, ...)
   io.stderr:write("haplua: ", form:format(...), "\n")
 end
 
---- Write the plan and its edits down, carry it out, and write the outcome down. The switch's lock is held.
----@param c haplua.Context
----@param state haplua.switch.State
----@param plan haplua.Plan
+--- Write a change and its edits down, carry it out, and write the outcome down. The lock of what it changes is held.
+---@param store haplua.Store
+---@param plan haplua.Wish
 ---@param edits haplua.Edit[]
----@param made? fun(result: haplua.Result)
----@return haplua.Result
-function M.record(c, state, plan, edits, made)
-  local store = c.store
+---@param state haplua.switch.State|{worker: integer, started: integer, asked: string?}  the HAProxy process
+---@param carry_out fun(): any
+---@param made? fun(result: any)
+---@return any  what carry_out returns
+function M.write(store, plan, edits, state, carry_out, made)
   local begun = store:begin(plan, edits)
-  local ok, result = pcall(M.carry_out, c, state, plan)
+  local ok, result = pcall(carry_out)
   if not ok then
     local recorded, problem = pcall(store.undo, store, begun, tostring(result))
     if not recorded then
@@ -148,6 +148,19 @@ function M.record(c, state, plan, edits, made)
     warn("the change is done, but the journal does not have its outcome: %s", tostring(problem))
   end
   return result
+end
+
+--- Write the plan and its edits down, and carry it out. The switch's lock is held.
+---@param c haplua.Context
+---@param state haplua.switch.State
+---@param plan haplua.Plan
+---@param edits haplua.Edit[]
+---@param made? fun(result: haplua.Result)
+---@return haplua.Result
+function M.record(c, state, plan, edits, made)
+  return M.write(c.store, plan, edits, state, function()
+    return M.carry_out(c, state, plan)
+  end, made)
 end
 
 ---@class haplua.Decision

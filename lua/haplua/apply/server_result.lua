@@ -22,6 +22,7 @@ local M = {}
 ---@field refreshed boolean?
 ---@field ended haplua.Maintenance[]?
 ---@field in_force haplua.Maintenance[]
+---@field held boolean?  HAProxy itself keeps it from taking requests, whatever its state is
 ---@field by_hand haplua.ServerState?  what somebody has set it to meanwhile
 
 ---@class haplua.ServerResult
@@ -45,6 +46,9 @@ local function text_of(one)
   local text = headline(one) .. (one.about and results.why_and_until(one.about) or "")
   if one.by_hand then
     text = text .. results.line("somebody has set it to %s by hand, and it is kept so", one.by_hand)
+  end
+  if one.held then
+    text = text .. results.line("HAProxy keeps it from taking requests: a server that it tracks does not, or DNS has no address")
   end
   for _, m in ipairs(one.ended or {}) do
     text = text .. results.line("ended: %s", results.summary(m))
@@ -78,7 +82,7 @@ function M.of(c, steps)
     list[i] = {
       server = look.name, state = plan.state, before = plan.base.admin, changed = step.changed or false,
       about = step.about, refreshed = step.refreshed, ended = step.ended, in_force = plan.in_force,
-      by_hand = (step.handled or is_kept) and look.row.admin or nil,
+      held = look.held or nil, by_hand = (step.handled or is_kept) and look.row.admin or nil,
     }
   end
   return setmetatable({ target = tostring(c.target), servers = list }, Result)
@@ -101,7 +105,7 @@ function M.portable(result, portable)
   local list = {}
   for i, one in ipairs(result.servers) do
     list[i] = {
-      server = one.server, state = one.state, before = one.before, changed = one.changed, by_hand = one.by_hand,
+      server = one.server, state = one.state, before = one.before, changed = one.changed, held = one.held, by_hand = one.by_hand,
       maintenance = one.about and portable(one.about), refreshed = one.refreshed, ended = each(one.ended, portable),
       in_force = each(one.in_force, portable),
     }
@@ -176,15 +180,15 @@ function M.add_to(c, status, words)
   end
 end
 
---- Lines on the servers of a status.
----@param list {server: string, state: string?, before: string}[]?
+--- The servers of a status as lines, to stand behind the line on its switch, if there is one.
+---@param status haplua.Status
 ---@return string
-function M.lines(list)
-  local text = ""
-  for _, one in ipairs(list or {}) do
-    text = text .. ("\n%s is %s (before: %s)"):format(one.server, one.state or "gone", one.before)
+function M.lines(status)
+  local lines = { status.acl and "" }
+  for _, one in ipairs(status.servers or {}) do
+    lines[#lines + 1] = ("%s is %s (before: %s)"):format(one.server, one.state or "gone", one.before)
   end
-  return text
+  return #lines == 0 and "no server is under maintenance" or table.concat(lines, "\n")
 end
 
 return M

@@ -3,6 +3,7 @@
 --- Change servers: look, decide, make plans, write them down, change HAProxy, write down the outcomes.
 -- haplua.plan.servers says what state a server shall have.
 
+local change = require("haplua.apply.change")
 local core = require("haplua.core")
 local errors = require("haplua.error")
 local haproxy = require("haproxy")
@@ -115,7 +116,8 @@ function M.look(c, all, name)
   local left = plans.left(latest)
   return {
     name = name, now = time(), current = c.store:current(c.name, object), latest = latest, left = left, gone = not row,
-    row = row and { admin = row.admin, weight = row.srv_uweight, initial = row.srv_iweight }
+    held = row ~= nil and server.is_held(row),
+    row = row and { admin = server.forced(row), weight = row.srv_uweight, initial = row.srv_iweight }
       or { admin = left[1] or "ready", weight = 1, initial = 1 },
     same_process = latest ~= nil and (not latest.worker or switch.is_same_process(all.process, latest)),
     by_hand = c.switch.by_hand,
@@ -160,7 +162,7 @@ local function guard(c, all, steps)
       local takes = name:sub(1, #backend) == backend and row.admin == "ready" and row.operational == "running"
       left = left + (takes and not out[name] and 1 or 0)
     end
-    if left == 0 and out[step.look.name] and step.look.row.admin == "ready" then
+    if left == 0 and out[step.look.name] and all.rows[step.look.name].admin == "ready" then
       errors.refuse(("%s: %s is the last server of its backend that takes requests"):format(tostring(c.target),
         step.look.name), "put another one into service first, or force it (--force)")
     end
@@ -178,10 +180,10 @@ local function carry_out(c, step)
   if look.gone or not state and not plan.weight then
     return
   end
-  local ok, problem = pcall(c.target.server_set, c.target, { server = look.name, state = state, weight = plan.weight })
+  local ok, problem = pcall(server.force, c.target, look.name, state, plan.weight)
   if not ok then
     if not errors.is(problem) or problem.kind ~= "unreachable" then
-      pcall(c.target.server_set, c.target, { server = look.name, state = look.row.admin })
+      pcall(server.force, c.target, look.name, look.row.admin)
     end
     error(problem, 0)
   end
@@ -196,29 +198,15 @@ end
 function M.record(c, all, step, action, made)
   local plan, about = step.plan, step.about
   local first = plan.in_force[1]
-  local begun = c.store:begin({
+  change.write(c.store, {
     target = c.name, acl = plans.object(step.look.name), switch = step.look.name, action = action,
-    patterns = plan.patterns, ours = plan.ours, since = first and first.begins, ends = about and about.ends,
-    reason = about and about.reason, user = c.person.user, host = c.person.host, login = c.person.login,
-  }, step.edits)
-  local ok, problem = pcall(carry_out, c, step)
-  if not ok then
-    local recorded, trouble = pcall(c.store.undo, c.store, begun, tostring(problem))
-    if not recorded then
-      warn("%s", tostring(trouble))
-    end
-    error(problem, 0)
-  end
-  if made then
-    made(step)
-  end
-  local recorded, trouble = pcall(c.store.finish, c.store, begun, all.process, plan.settled)
-  if not recorded and errors.is(trouble) and trouble.kind == "interrupted" then
-    pcall(c.store.finish, c.store, begun, all.process, plan.settled)
-    error(trouble, 0)
-  elseif not recorded then
-    warn("the change is done, but the journal does not have its outcome: %s", tostring(trouble))
-  end
+    patterns = plan.patterns, ours = plan.ours, settled = plan.settled, since = first and first.begins,
+    ends = about and about.ends, reason = about and about.reason,
+    user = c.person.user, host = c.person.host, login = c.person.login,
+  }, step.edits, all.process, function()
+    carry_out(c, step)
+    return step
+  end, made)
 end
 
 --- The locks of servers, for a <close> variable.

@@ -180,8 +180,8 @@ function Status.__tostring(status)
   -- without a journal, HAProxy's list is all that is known: the next line has it
   local text = status.journal and #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
   text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
-    enumerate(status.patterns)) or status.servers and "" or "no server is under maintenance")
-  text = (text .. require("haplua.apply.server_result").lines(status.servers)):gsub("\n\n", "\n")
+    enumerate(status.patterns)) or "")
+  text = text .. require("haplua.apply.server_result").lines(status)
   local told = status.told
   if told and told.since then
     text = text .. results.line("since %s (%s), as visitors see it", moment.text(told.since),

@@ -97,6 +97,43 @@ end
 -- HAProxy 3.0 changes an address a moment after its answer. So many looks, 10 ms apart, wait for it.
 local LOOKS = 100
 
+-- Bits of srv_admin_state that a command sets.
+local FORCED_MAINT <const>, FORCED_DRAIN <const> = 1, 8
+
+-- Bits that HAProxy sets by itself: the server tracks one that is in maintenance or drained, or DNS has no address for it.
+local INHERITED_MAINT <const>, INHERITED_DRAIN <const>, RESOLVER_MAINT <const> = 2, 16, 32
+
+--- The state that commands, or the word `disabled` of the configuration, have given a server.
+---@param row haplua.Server
+---@return "ready"|"drain"|"maint"
+function M.forced(row)
+  local bits = row.srv_admin_state
+  return bits & FORCED_MAINT ~= 0 and "maint" or bits & FORCED_DRAIN ~= 0 and "drain" or "ready"
+end
+
+--- Does HAProxy itself keep a server from taking requests, whatever commands say?
+---@param row haplua.Server
+---@return boolean
+function M.is_held(row)
+  return row.srv_admin_state & (INHERITED_MAINT | INHERITED_DRAIN | RESOLVER_MAINT) ~= 0
+end
+
+--- Give a server a state, as forced() reads it, and a weight.
+---@param name string  "backend/server"
+---@param state "ready"|"drain"|"maint"|nil
+---@param weight integer?
+function M.force(target, name, state, weight)
+  batch_again(target, server_commands({ server = name, state = state, weight = weight }))
+  if core.dry_run() then
+    return
+  end
+  local row = server_row(target, name:match("^(.*)/(.*)$"))
+  local now, now_weight = row and M.forced(row) or "gone", row and row.srv_uweight
+  if now ~= (state or now) or now_weight ~= (weight or now_weight) then
+    target:mistrust("set server " .. name, ("the server is %s, with weight %s, afterwards"):format(now, now_weight))
+  end
+end
+
 --- As haproxy.server_set(), which documents it.
 function M.set(target, want)
   options.check("server_set", want, M.options)

@@ -20,7 +20,9 @@ local M = {}
 ---@class haplua.ServerLook  what HAProxy and the store say of a server
 ---@field name string  "backend/server"
 ---@field now number
----@field row haplua.Base  what HAProxy has now
+---@field row haplua.Base  what HAProxy has now: the state is that of commands
+---@field gone boolean?  HAProxy has no such server
+---@field held boolean?  HAProxy itself keeps it from taking requests
 ---@field current haplua.Maintenance[]  not ended
 ---@field latest haplua.Change?
 ---@field left string[]  from left(): the states in which haplua may have left it
