@@ -1,8 +1,8 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Maintenance by time windows: once, every week, or from a calendar. `run` and `calendar` stay, keep maintenance on
--- while a window is open, and restore afterwards what was there before.
+-- Maintenance by time windows: once, every week, or from a calendar. `run` and `calendar` stay: each time
+-- that a window opens, it begins a maintenance, which ends when the window closes.
 --
 --   haplua window run 'Sun 02:00-04:00' --tz Europe/Paris --except 12-24..12-26 --path /api
 --   haplua window calendar office.ics --match maintenance --reason 'see the calendar'

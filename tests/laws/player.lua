@@ -23,6 +23,7 @@ local M = {}
 ---@field down fun()
 ---@field up fun()  as a new process
 ---@field configure fun(windows: boolean[])  write the configuration with these windows
+---@field latest fun(acl: string): integer?  the number of the latest change in the store
 ---@field current fun(acl: string): haplua.Maintenance[]  of the store
 
 ---@class laws.Process
@@ -250,19 +251,16 @@ local function words_of(self, step)
   local function add(...)
     table.move({ ... }, 1, select("#", ...), #words + 1, words)
   end
-  local patterns = model.patterns(switch, model.SCOPES[step.scope])
-  if step[1] == "on" then
-    for _, path in ipairs(model.SCOPES[step.scope]) do
-      add("--path", path)
-    end
-  elseif step[1] == "change" or step.how == "id" then
+  if step[1] == "change" or step.how == "id" then
     local chosen = m:nth(s, step.n)
     step.serial = chosen and chosen.serial
     add("m" .. (chosen and chosen.id or 999))
-    add(table.unpack(step.moves and patterns or {}))
-  elseif step.how == "scope" then
-    add(table.unpack(patterns))
-  elseif step.how ~= "plain" then
+  end
+  if step[1] == "on" or step.moves or step.how == "scope" then
+    for _, path in ipairs(model.SCOPES[step.scope]) do
+      add("--path", path)
+    end
+  elseif step[1] == "off" and step.how ~= "plain" and step.how ~= "id" then
     add("--" .. step.how)
   end
   step.begins = step.from and math.ceil(self.site.now()) + step.from
@@ -302,7 +300,7 @@ function steps.hold(self, step)
   m.now = self.site.now()
   m:see_hand(s)
   local seconds = step.lasts or 30 + step.scope * 20
-  local entity = m:add({ switch = s, patterns = model.patterns(switch, scope), who = step.who,
+  local entity = m:add({ switch = s, patterns = model.patterns(switch, scope), scope = step.scope, who = step.who,
     origin = step.lasts and "wait" or "during", begins = m.now, ends = step.lasts and m.now + seconds or nil })
   local words = self.site.during(switch, scope, seconds)
   if step.lasts then
@@ -415,7 +413,7 @@ function steps.killed(self, step)
   local is_mixed = step.change[1] == "change" or step.change.replace or not self.model:is_settled(s)
   local words = words_of(self, step.change)
   self.model.now = self.site.now()
-  local after = self.model:copy()
+  local after, latest = self.model:copy(), self.site.latest(self.model.switches[s].acl)
   local expected = after:change(step.change)
   self.site.slow(0.01)
   local process = self.site.start(person(step.change), words)
@@ -431,10 +429,11 @@ function steps.killed(self, step)
   if ended and status ~= expected then
     fail("%s: status %d, not %d: %s", table.concat(words, " "), status, expected, text)
   end
-  after.now = self.site.now()
-  local not_done, not_begun = difference(self, after), difference(self, self.model)
-  if ended and not_done or not_done and not_begun then
-    fail("%s, killed: %s", table.concat(words, " "), not_done)
+  local has_begun = self.site.latest(self.model.switches[s].acl) ~= latest
+  self.model.now, after.now = self.site.now(), self.site.now()
+  local problem = difference(self, has_begun and after or self.model)
+  if problem or ended and expected == 0 and not has_begun then
+    fail("%s, killed: %s", table.concat(words, " "), problem or "it was not recorded")
   end
   local shall, has = wanted(self, after), real(self)
   for i, closed in ipairs(has[s]) do
@@ -442,7 +441,7 @@ function steps.killed(self, step)
       fail("%s, killed: %s was and should be %s", table.concat(words, " "), name_of(i), closed and "open" or "closed")
     end
   end
-  if not not_done and expected == 0 then
+  if has_begun then
     self.model = after
     self.model.states[s].list = ended and self.model.states[s].list or nil
   end

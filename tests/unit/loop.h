@@ -77,8 +77,9 @@ static inline void turn(void)
 		uv_run(&loop, UV_RUN_NOWAIT);
 }
 
-/* Have the loop turn until `done`, which other threads or the network bring about. It sleeps
- * in between: valgrind runs one thread at a time, and one that never sleeps starves the others. */
+/* Have the loop turn until `done`, which other threads or the network bring about. It
+ * sleeps in between: valgrind runs one thread at a time, and one that never sleeps
+ * starves the others. */
 static inline void turn_until(bool (*done)(void))
 {
 	while (!done()) {

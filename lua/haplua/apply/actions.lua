@@ -35,7 +35,7 @@ local function check_times(c, request)
       "give --wait to stay and end it, or keep a journal and run scripts/keep.lua")
   elseif not c.store:kept(c.name) then
     errors.refuse(("nobody would %s this maintenance: no resident policy keeps %s"):format(what, c.name),
-      "give --wait to stay and end it, or run scripts/keep.lua (docs/maintenance.md: as a systemd service)")
+      "give --wait to stay and end it; or run `haplua keep` (docs/maintenance.md: as a service), which --start-keep does")
   end
 end
 
@@ -64,20 +64,17 @@ local function patterns_of(look, asked)
   return (scope.patterns(asked, look.view.kind, look.view.method))
 end
 
---- The patterns of a stored maintenance; nil where this ACL cannot tell its scope apart.
-local function stored_patterns(look, m)
-  local ok, patterns = pcall(patterns_of, look, m.scope)
-  return ok and patterns or nil
+--- Is a maintenance of just this scope? Without a journal, HAProxy's list is all that is known of one: its patterns.
+local function has_scope(c, look, m, asked)
+  return scope.same(m.scope, asked)
+    or not c.journal and maintenance.same(m.scope.patterns or {}, patterns_of(look, asked))
 end
 
 --- The maintenance that a request asks for again: of the same person, in force, with the same scope.
 local function find_same(c, look, m)
-  local patterns = patterns_of(look, m.scope)
   for _, other in ipairs(maintenance.in_force(look.current, look.now)) do
-    -- without a journal, HAProxy's list is all that is known of the maintenance before
     local is_mine = other.origin == m.origin and maintenance.is_of(other, c.person) or not c.journal
-    local found = is_mine and stored_patterns(look, other)
-    if found and maintenance.same(found, patterns) then
+    if is_mine and has_scope(c, look, other, m.scope) then
       return other
     end
   end
@@ -183,11 +180,9 @@ local function select(c, look, call, request, which)
   if which.ids and #which.ids > 0 then
     return by_id(c, look.current, which.ids)
   end
-  local wanted = asked and call == "off" and patterns_of(look, asked)
+  local wanted = call == "off" and asked
   for _, m in ipairs(look.current) do
-    local there = maintenance.is_in_force(m, look.now) or wanted
-    local patterns = wanted and stored_patterns(look, m)
-    if there and (not wanted or patterns and maintenance.same(patterns, wanted))
+    if (wanted or maintenance.is_in_force(m, look.now)) and (not wanted or has_scope(c, look, m, wanted))
       and (not which.mine or maintenance.is_of(m, c.person)) then
       found[#found + 1] = m
     end

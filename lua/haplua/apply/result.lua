@@ -53,6 +53,25 @@ function M.summary(m)
     m.origin == "by hand" and "hand" or maintenance.who(m), m.reason and ": " .. m.reason or ""))
 end
 
+-- So many maintenances at most are listed behind a change.
+local LISTED = 8
+
+--- A line for each of several maintenances, or for the first of them. What HAProxy's list had before, without a journal,
+-- is no news.
+local function listed(all, label)
+  local lines, list = {}, {}
+  for _, m in ipairs(all) do
+    list[#list + 1] = (m.id or 0) >= 0 and m or nil
+  end
+  for i = 1, math.min(#list, LISTED) do
+    lines[i] = M.line("%s: %s", label, M.summary(list[i]))
+  end
+  if #list > LISTED then
+    lines[#lines + 1] = M.line("%s: %d more; maint status shows them", label, #list - LISTED)
+  end
+  return table.concat(lines)
+end
+
 --- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
 local function details(result)
   local about, text = result.about, ""
@@ -66,14 +85,11 @@ local function details(result)
     text = text .. M.line("asked to pass: %s; who passes must pass every maintenance that is in force",
       table.concat(about.bypass, "  "))
   end
-  for _, m in ipairs(result.ended or {}) do
-    text = text .. M.line("ended: %s", M.summary(m))
-  end
+  local others = {}
   for _, m in ipairs(result.in_force) do
-    if not about or m.id ~= about.id then
-      text = text .. M.line("%s: %s", about and "also in force" or "still in force", M.summary(m))
-    end
+    others[#others + 1] = (not about or m.id ~= about.id) and m or nil
   end
+  text = text .. listed(result.ended or {}, "ended") .. listed(others, about and "also in force" or "still in force")
   return text
 end
 
@@ -86,11 +102,12 @@ local function headline(result)
   if about and about.begins > time() then
     return ("maintenance is planned: %s, from %s%s"):format(scope.text(about.scope),
       require("haplua.time.instant").text(about.begins), name)
-  elseif result.added + result.removed == 0 and (result.others == 0 or not haproxy.dry_run()) then
+  elseif result.added + result.removed == 0 and #(result.ended or {}) == 0 and (result.others == 0 or not haproxy.dry_run()) then
     return ("maintenance was %s already: %s%s"):format(state, now, name)
   elseif haproxy.dry_run() then
     return ("maintenance would be %s (%d to add, %d to remove)"):format(state, result.added, result.removed)
   end
+  state = not about and state == "on" and "still on" or state
   return ("maintenance is %s: %s (%d added, %d removed%s)%s"):format(state, now, result.added, result.removed,
     result.confirmed and ", confirmed for " .. result.confirmed or "", name)
 end

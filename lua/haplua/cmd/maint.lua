@@ -26,6 +26,7 @@ local spec = {
   commands = {
     { "on", args = "pattern", options = options.join(options.scope, {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
+      { "--start-keep", help = "start the service that begins and ends it, where none runs" },
       { "--replace", help = "end all other maintenances in the same step" }, yes, options.json }),
       help = "Begin a maintenance: of the scope given, or of the whole site." },
     { "off", args = "which", options = options.join(options.found_by, {
@@ -133,6 +134,8 @@ function commands.on(args, request, print)
     return 1
   elseif args.wait then
     return require("haplua.cmd.wait")(request, print)
+  elseif (request.ends or request.begins) and not require("haproxy").dry_run() then
+    require("haplua.cmd.start_keep")(only(request, PLACE), args.start_keep)
   end
   show(args, print, maintenance.on(request))
 end

@@ -30,6 +30,7 @@ local LONGEST = 86400
 ---@field c haplua.Context
 ---@field seen string?  fingerprint of the lists when nothing was to be done; nil: look closely
 ---@field complaint string?  the error that was reported last
+---@field touched integer?  the store's number at the last look
 ---@field on boolean  a maintenance is in force
 ---@field due number  when to look closely, whatever the lists hold
 
@@ -98,8 +99,11 @@ function Keeper:read_store()
   if version == self.written then
     return
   end
-  for _, acl in ipairs(self.c.store:acls(self.c.name)) do
-    self:know({ acl = acl, file = self.request.file }).seen = nil
+  for acl, touched in pairs(self.c.store:touched(self.c.name)) do
+    local kept = self:know({ acl = acl, file = self.request.file })
+    if kept.touched ~= touched then
+      kept.touched, kept.seen = touched, nil
+    end
   end
   self.written = version
 end

@@ -65,7 +65,9 @@ local function escape(text)
 end
 
 local function check_path(path)
-  if path:sub(1, 1) ~= "/" then
+  if path:find("^/[%w/_.-]*$") then
+    return
+  elseif path:sub(1, 1) ~= "/" then
     refuse(("the path '%s' does not begin with a slash"):format(path), "--path takes a prefix such as /shop")
   elseif path:find("[^\x21-\x7e]") then
     refuse(("no request has the path '%s'"):format(errors.visible(path)),
@@ -99,12 +101,16 @@ local builders = {
   ["host dom"] = { hosts = true, build = function(host) return host end },
 }
 
+local function refuse_for(kind, method, text, advice)
+  refuse(("this ACL ('-m %s'%s) %s"):format(method, kind and " on the " .. kind or "; HAProxy does not say on what", text),
+    advice)
+end
+
 local function check_scope(kind, method, builder, hosts, paths)
-  local acl = ("this ACL ('-m %s'%s)"):format(method, kind and " on the " .. kind or "; HAProxy does not say on what")
   if #hosts > 0 and not (builder and builder.hosts) then
-    refuse(acl .. " cannot tell hosts apart", HOSTS_NEED)
+    refuse_for(kind, method, "cannot tell hosts apart", HOSTS_NEED)
   elseif #paths > 0 and not (builder and builder.paths) then
-    refuse(acl .. " cannot tell path prefixes apart", PATHS_NEED)
+    refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
   end
   for _, host in ipairs(hosts) do
     check_host(host)
@@ -125,6 +131,24 @@ local function sample(pattern, method)
   elseif method ~= "len" and method ~= "int" then
     return pattern
   end
+end
+
+local function sorted(list)
+  local copy = table.move(list, 1, #list, 1, {})
+  table.sort(copy)
+  return table.concat(copy, "\n")
+end
+
+local function same(a, b)
+  return a == b or a ~= nil and b ~= nil and #a == #b and (a[1] == b[1] and #a == 1 or #a > 1 and sorted(a) == sorted(b))
+end
+
+--- Do two scopes name the same patterns, paths and hosts?
+---@param a haplua.Scope
+---@param b haplua.Scope
+---@return boolean
+function M.same(a, b)
+  return same(a.patterns, b.patterns) and same(a.paths, b.paths) and same(a.hosts, b.hosts)
 end
 
 --- A scope in words: "the whole site", "/shop  /pay", "shop.example.com/x", or its patterns.

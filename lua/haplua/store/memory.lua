@@ -79,15 +79,14 @@ function Store:latest_done(target, acl)
   return latest(self, target, acl, false)
 end
 
-function Store:acls(target)
-  local list, there = {}, {}
-  for _, one in ipairs(table.move(self.all, 1, #self.all, #self.changes + 1, { table.unpack(self.changes) })) do
-    if one.target == target and not there[one.acl] then
-      there[one.acl], list[#list + 1] = true, one.acl
+function Store:touched(target)
+  local found = {}
+  for _, list in ipairs({ self.all, self.changes }) do
+    for _, one in ipairs(list) do
+      found[one.acl] = one.target == target and self.writes or found[one.acl]
     end
   end
-  table.sort(list)
-  return list
+  return found
 end
 
 function Store:log(target, acl, n)

@@ -40,6 +40,9 @@ function M.lines(list)
 end
 
 local function split(text)
+  if text ~= "" and not text:find("\n", 1, true) then
+    return { text }
+  end
   local list = {}
   for line in text:gmatch("[^\n]+") do
     list[#list + 1] = line
@@ -63,10 +66,11 @@ end
 ---@return haplua.Maintenance[]
 function M.maintenances(rows)
   for _, row in ipairs(rows) do
-    row.scope = {}
-    for _, name in ipairs({ "patterns", "paths", "hosts" }) do
-      row.scope[name], row[name] = row[name] and split(row[name]), nil
-    end
+    row.scope = {
+      patterns = row.patterns and split(row.patterns), paths = row.paths and split(row.paths),
+      hosts = row.hosts and split(row.hosts),
+    }
+    row.patterns, row.paths, row.hosts = nil, nil, nil
     row.bypass = row.bypass and split(row.bypass)
   end
   return rows

@@ -62,15 +62,18 @@ UPDATE changes SET ours = bypass WHERE id IN (SELECT change FROM wanted);
 UPDATE changes SET id = id + (SELECT max(id) FROM changes) WHERE id IN (SELECT w.change FROM wanted w JOIN changes later
   ON later.target = w.target AND later.acl = w.acl AND later.id > w.change AND later.outcome = 'done');
 UPDATE sqlite_sequence SET seq = (SELECT max(id) FROM changes) WHERE name = 'changes';
+CREATE TABLE switches (
+  target TEXT NOT NULL, acl TEXT NOT NULL,
+  touched INTEGER NOT NULL,  -- goes up with each change of the switch, and with each edit of its maintenances
+  PRIMARY KEY (target, acl)
+) WITHOUT ROWID;
+INSERT INTO switches SELECT target, acl, 1 FROM wanted;
 DROP TABLE wanted;
 CREATE INDEX maintenances_of ON maintenances (target, acl) WHERE ended IS NULL;
 CREATE INDEX maintenances_ended ON maintenances (target, acl, ended) WHERE ended IS NOT NULL;
 CREATE UNIQUE INDEX occurrences ON maintenances (target, acl, occurrence) WHERE occurrence IS NOT NULL;
 PRAGMA user_version = 3;
 ]]
-
---- The version that this haplua writes.
-M.VERSION = 3
 
 --- From each version to the next: SQL. An empty file has version 0.
 M.STEPS = { [0] = FIRST, [1] = SECOND, [2] = THIRD }

@@ -11,7 +11,6 @@ local file = require("haplua.file")
 local locks = require("haplua.store.locks")
 local rows = require("haplua.store.rows")
 local process = require("haplua.process")
-local schema = require("haplua.store.schema")
 local sqlite = require("haplua.sqlite")
 local task = require("haplua.task")
 
@@ -26,8 +25,12 @@ local BUSY_TIMEOUT = 5
 -- journal reads all of them.
 local CHECKPOINT = "PRAGMA wal_autocheckpoint = 64"
 
--- Each change removes so many rows at most that are older than the history shall be.
-local PRUNED = 10
+--- The version of the tables that this haplua writes.
+local VERSION <const> = 3
+
+-- One change in so many removes the oldest rows, so many at most, where they are older than the history shall be.
+local PRUNE_EVERY <const> = 16
+local PRUNED <const> = 64
 
 ---@class haplua.Store
 ---@field path string
@@ -118,17 +121,15 @@ end
 
 local function run_script(self, sql)
   local ok, problem, code = self.db:script(sql)
-  if not ok then
-    complain(self.path, problem, code)
-  end
+  return ok or complain(self.path, problem, code)
 end
 
 --- Make a new file a journal, or bring an old journal to this version. Another process may do so at the same time.
 local function make_schema(self)
   self:run("PRAGMA journal_mode = WAL")
   local _ <close> = begin_transaction(self)
-  for version = version_of(self), schema.VERSION - 1 do
-    run_script(self, schema.STEPS[version])
+  for version = version_of(self), VERSION - 1 do
+    run_script(self, require("haplua.store.schema").STEPS[version])
   end
   self:run("COMMIT")
 end
@@ -149,12 +150,12 @@ end
 --- Bring the journal to this version, or have a reader see it so. Returns false where there is nothing to read.
 local function adapt(self, readonly)
   local version = version_of(self)
-  if version > schema.VERSION then
+  if version > VERSION then
     complain(self.path, "was written by a later haplua")
-  elseif version < schema.VERSION and not readonly then
+  elseif version < VERSION and not readonly then
     make_schema(self)
-  elseif version > 0 and version < schema.VERSION then
-    run_script(self, schema.view(version))
+  elseif version > 0 and version < VERSION then
+    run_script(self, require("haplua.store.schema").view(version))
   end
   return version > 0 or not readonly
 end
@@ -255,15 +256,15 @@ function Store:latest_done(target, acl)
     ORDER BY id DESC LIMIT 1]], target, acl))[1]
 end
 
---- The ACLs of the switches that a target has in the store, in order.
----@return string[]
-function Store:acls(target)
-  local list = {}
-  for i, row in ipairs(self:run([[SELECT DISTINCT acl FROM changes WHERE target = ?1
-    UNION SELECT DISTINCT acl FROM maintenances WHERE target = ?1 ORDER BY acl]], target)) do
-    list[i] = row.acl
+--- The switches that a target has in the store: by ACL, a number that differs once the switch was changed, or a
+-- maintenance of it.
+---@return table<string, integer>
+function Store:touched(target)
+  local found = {}
+  for _, row in ipairs(self:run("SELECT acl, touched FROM switches WHERE target = ?", target)) do
+    found[row.acl] = row.touched
   end
-  return list
+  return found
 end
 
 --- The latest changes, the oldest first.
@@ -285,6 +286,11 @@ function Store:version()
 end
 
 -- Writing.
+
+--- Note that a switch is another than before.
+local function touch(self, of)
+  self:run("INSERT INTO switches VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET touched = touched + 1", of.target, of.acl)
+end
 
 --- Insert a change. Returns its number.
 ---@param wish haplua.Wish
@@ -350,8 +356,9 @@ local function carry_out(self, edits)
 end
 
 --- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays.
-local function prune(self)
-  if not self.days then
+---@param id integer  of the newest change
+local function prune(self, id)
+  if not self.days or id % PRUNE_EVERY ~= 0 then
     return
   end
   local before = task.time() - self.days * 86400
@@ -372,14 +379,14 @@ local function write_queue(self)
       if not waiting.gone then
         waiting.undo, waiting.touched = carry_out(self, waiting.edits)
         waiting.id = insert_change(self, waiting.wish, waiting.touched)
+        touch(self, waiting.wish)
+        prune(self, waiting.id)
       end
     end
-    prune(self)
     self:run("COMMIT")
   end)
   for _, waiting in ipairs(queue) do
-    waiting.written = true
-    waiting.problem = not ok and problem or nil
+    waiting.written, waiting.problem = true, not ok and problem or nil
   end
   if not ok then
     error(problem, 0)
@@ -415,7 +422,10 @@ end
 ---@param live haplua.switch.State
 function Store:note(wish, live)
   self:synchronous("NORMAL")
+  local _ <close> = begin_transaction(self)
   self:finish({ id = insert_change(self, wish, wish.maintenances) }, live)
+  touch(self, wish)
+  self:run("COMMIT")
 end
 
 --- Record that a change is done. This does not wait for the disk: after a loss of power the change counts as broken off.
@@ -435,6 +445,7 @@ function Store:undo(begun, outcome)
   local _ <close> = begin_transaction(self, "FULL")
   self:run("UPDATE changes SET outcome = ?, ended = ? WHERE id = ?", outcome, task.time(), begun.id)
   carry_out(self, begun.undo)
+  touch(self, begun.wish)
   self:run("COMMIT")
 end
 
@@ -443,6 +454,9 @@ end
 function Store:edit(edits)
   local _ <close> = begin_transaction(self, "FULL")
   carry_out(self, edits)
+  for _, edit in ipairs(edits) do
+    touch(self, edit.add or edit.of)
+  end
   self:run("COMMIT")
 end
 
