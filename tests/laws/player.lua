@@ -4,6 +4,7 @@
 -- lists, and which client gets which path.
 
 local model = require("model")
+local task = require("task")
 
 local M = {}
 
@@ -81,14 +82,16 @@ local function patterns_of(switch, stored)
   return found
 end
 
+local slack = 1.5 -- seconds
+
 local function near(a, b)
-  return a == b or a ~= nil and b ~= nil and math.abs(a - b) < 1.5
+  return a == b or a ~= nil and b ~= nil and math.abs(a - b) < slack
 end
 
 local function is_the_same(switch, m, stored)
   return (not m.id or m.id == stored.id) and m.origin == (stored.origin:match("^window") or stored.origin)
     and model.same(m.patterns, patterns_of(switch, stored)) and near(m.begins, stored.begins) and near(m.ends, stored.ends)
-    and (m.reason or nil) == stored.reason and (not m.who or model.PEOPLE[m.who] == stored.user)
+    and (m.reason or nil) == stored.reason and (not m.who or model.PEOPLE[m.who] == (stored.login or stored.user))
 end
 
 local function text_of(switch, m)
@@ -299,7 +302,7 @@ function steps.hold(self, step)
   local switch, scope = m.switches[s], model.SCOPES[step.scope]
   m.now = self.site.now()
   m:see_hand(s)
-  local seconds = step.lasts or 30 + step.scope * 20
+  local seconds = step.lasts or step.seconds or 30 + step.scope * 20
   local entity = m:add({ switch = s, patterns = model.patterns(switch, scope), scope = step.scope, who = step.who,
     origin = step.lasts and "wait" or "during", begins = m.now, ends = step.lasts and m.now + seconds or nil })
   local words = self.site.during(switch, scope, seconds)
@@ -382,6 +385,9 @@ function steps.hand(self, step)
   end
   self.site.set_list(m.switches[s].acl, list)
   state.hand = list
+  if m.keep and self.patience then -- keep may see it at any time from now on
+    m:hold()
+  end
 end
 
 --- HAProxy is away while somebody tries a change, and begins anew.
@@ -474,13 +480,29 @@ end
 
 -- Playing.
 
+--- Check; where keep is a real process, until it has done its work.
+local function check_in_time(self)
+  local latest = task.now() + (self.patience or 0)
+  while true do
+    local ok, problem = pcall(check, self)
+    if ok then
+      return
+    elseif type(problem) ~= "table" or not self.model.keep or task.now() >= latest then
+      error(problem, 0)
+    end
+    task.sleep(0.1)
+  end
+end
+
 --- Play a history.
 ---@param site laws.Site
----@param given {switches: laws.Switch[], windows: table[]}
+---@param given {switches: laws.Switch[], windows: table[], patience: number?}  patience: of a site on which processes take
+--- time, the seconds that keep has for its work
 ---@param history laws.Step[]
----@return string? problem  nil: each law held
+---@return string? problem, table model  nil: each law held
 function M.play(site, given, history)
-  local self = setmetatable({ site = site, holds = {}, windows = {}, model = nil }, Player)
+  local self = setmetatable({ site = site, holds = {}, windows = {}, patience = given.patience, model = nil }, Player)
+  slack = given.patience or 1.5
   for n in ipairs(given.windows) do
     self.windows[n] = true
   end
@@ -491,7 +513,7 @@ function M.play(site, given, history)
     for i, step in ipairs(history) do
       number = i
       steps[step[1]](self, step)
-      check(self)
+      check_in_time(self)
     end
   end, function(raised)
     return type(raised) == "table" and raised.law and raised or type(raised) == "string"
@@ -507,7 +529,7 @@ function M.play(site, given, history)
     problem = problem and self.process.said and problem .. "\n" .. self.process.said() or problem
     self.process.kill()
   end
-  return problem
+  return problem, self.model
 end
 
 return M
