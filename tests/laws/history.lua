@@ -31,6 +31,7 @@ local function change(random, switches)
   }
   if step[1] == "off" then
     step.how = ({ "plain", "id", "id", "id", "scope", "mine", "all" })[random(7)]
+    step.how = step.how == "scope" and step.scope == 1 and "plain" or step.how -- no option means the whole site
     return step
   end
   step.lasts = random(3) == 1 and 5 + random(120) or nil
@@ -39,7 +40,7 @@ local function change(random, switches)
     step.from = random(6) == 1 and random(60) or nil
     step.replace = random(8) == 1
   else
-    step.moves = random(3) == 1
+    step.moves = random(3) == 1 and step.scope > 1
     step.no_end = not step.lasts and random(4) == 1
   end
   return step

@@ -36,6 +36,7 @@ local NOBODY <const> = { false, false, false, false, false }
 ---@field serial integer
 ---@field switch integer
 ---@field patterns string[]
+---@field scope integer?  its number; nil: it has the patterns of a hand
 ---@field passes boolean[]?  nil: whom the configuration lets pass
 ---@field who integer?  nil: nobody
 ---@field origin "on"|"during"|"wait"|"window"|"by hand"
@@ -226,7 +227,7 @@ end
 local function adopt(self, s, extra)
   for _, m in ipairs(#extra > 0 and self:in_force(s) or {}) do
     if m.origin == "by hand" then
-      m.patterns = self:patterns_of({ m, { patterns = extra } })
+      m.patterns, m.scope = self:patterns_of({ m, { patterns = extra } }), nil
       return
     end
   end
@@ -310,7 +311,7 @@ function Model:plan()
       end
       if not known then
         self:add({ switch = window.switch, patterns = M.patterns(self.switches[window.switch], M.SCOPES[window.scope]),
-          origin = "window", window = n, begins = one.opens, ends = one.closes })
+          scope = window.scope, origin = "window", window = n, begins = one.opens, ends = one.closes })
       elseif known.ended and known.cancelled then
         known.ended, known.cancelled = nil, nil
       end
@@ -362,12 +363,13 @@ function changes.on(self, step, s)
   local begins = step.begins or self.now
   local ends, same = step.lasts and begins + step.lasts, nil
   for _, m in ipairs(step.from and {} or self:in_force(s)) do
-    same = same or m.who == step.who and m.origin == "on" and M.same(m.patterns, patterns) and m or nil
+    same = same or m.who == step.who and m.origin == "on" and m.scope == step.scope and m or nil
   end
   for _, m in ipairs(step.replace and self:in_force(s) or {}) do
     m.ended = m ~= same or nil
   end
-  local m = same or self:add({ switch = s, patterns = patterns, who = step.who, origin = "on", begins = begins })
+  local m = same or self:add({ switch = s, patterns = patterns, scope = step.scope, who = step.who, origin = "on",
+    begins = begins })
   m.ends, m.passes, m.reason = ends or nil, lets_pass(step), step.reason
   return 0
 end
@@ -378,7 +380,7 @@ function changes.off(self, step, s)
     chosen = { self:pick(step) }
   elseif step.how == "scope" then
     for _, m in ipairs(self:current(s)) do
-      chosen[#chosen + 1] = M.same(m.patterns, M.patterns(self.switches[s], M.SCOPES[step.scope])) and m or nil
+      chosen[#chosen + 1] = m.scope == step.scope and m or nil
     end
   else
     for _, m in ipairs(in_force) do
@@ -405,12 +407,13 @@ function changes.change(self, step, s)
   end
   if m.window then -- the person's own from now on
     m.ended = true
-    m = self:add({ switch = s, patterns = m.patterns, passes = m.passes, who = step.who, origin = "on", reason = m.reason,
-      begins = m.begins, ends = m.ends })
+    m = self:add({ switch = s, patterns = m.patterns, scope = m.scope, passes = m.passes, who = step.who, origin = "on",
+      reason = m.reason, begins = m.begins, ends = m.ends })
   end
   m.ends = ends or not step.no_end and m.ends or nil
   m.passes = lets_pass(step) or m.passes
   m.patterns = step.moves and M.patterns(self.switches[s], M.SCOPES[step.scope]) or m.patterns
+  m.scope = step.moves and step.scope or m.scope
   m.reason = step.reason or m.reason
   return 0
 end

@@ -10,6 +10,6 @@ describe("window run", function()
       env = { SEED = os.getenv("SEED") }, "test", "tests/policies/year_test.lua", "--seconds", "3600",
     })
     assert.are.equal(0, result.status, result.out .. result.err)
-    assert.is_truthy(result.out:find("6 passed, 0 failed, 0 skipped", 1, true), result.out)
+    assert.is_truthy(result.out:find("7 passed, 0 failed, 0 skipped", 1, true), result.out)
   end)
 end)

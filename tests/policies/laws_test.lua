@@ -73,6 +73,10 @@ local function new_site()
   end
   local during = write("during.lua", DURING)
   local store
+  local function reader()
+    store = store or require("haplua.store.sqlite").open(dir .. "/journal.db", { readonly = true })
+    return store
+  end
 
   local function process(who, words)
     acting = who
@@ -110,8 +114,11 @@ local function new_site()
     down = function() fake:down() end,
     up = function() fake:up() end,
     current = function(acl)
-      store = store or require("haplua.store.sqlite").open(dir .. "/journal.db", { readonly = true })
-      return store and store:current(fake.address, acl) or {}
+      return reader() and store:current(fake.address, acl) or {}
+    end,
+    latest = function(acl)
+      local change = reader() and store:latest(fake.address, acl)
+      return change and change.id
     end,
     configure = function(windows)
       local lines = {}

@@ -28,6 +28,7 @@ local PAST = 100
 ---@field latest haplua.Change?
 ---@field same_process boolean  HAProxy's process is that of the latest change
 ---@field edits haplua.Edit[]  what a hand has done, for the store
+---@field set_back haplua.Edit[]  what the clock has done that was set back
 
 --- A new maintenance of a context's switch.
 ---@param c haplua.Context
@@ -61,17 +62,18 @@ local function edits_by_hand(c, look)
   })
 end
 
---- The maintenances of a switch that are not ended. One that had begun before the clock was set back has begun; only
+--- The maintenances of a switch that are not ended. One that had begun before the clock was set back begins now; only
 -- those of windows go by the clock alone.
----@return haplua.Maintenance[]
+---@return haplua.Maintenance[], haplua.Edit[] edits  for the store
 local function current_of(c, now, latest)
-  local all = c.store:current(c.name, c.switch.acl)
+  local all, edits = c.store:current(c.name, c.switch.acl), {}
   for _, m in ipairs(all) do
-    if latest and not m.occurrence and m.begins <= latest.time then
-      m.begins = math.min(m.begins, now)
+    if latest and m.begins > now and m.begins <= latest.time and not m.occurrence then
+      m.begins = now
+      edits[#edits + 1] = { of = m, set = { begins = now } }
     end
   end
-  return all
+  return all, edits
 end
 
 --- Look at a switch. What a hand has done is believed when two looks have seen it: one garbled answer, once in the
@@ -84,10 +86,10 @@ function M.look(c)
     local state = switch.look(c.target, c.switch)
     local latest = c.store:latest(c.name, c.switch.acl)
     local now = time()
+    local current, set_back = current_of(c, now, latest)
     look = {
-      now = now, state = state, latest = latest,
+      now = now, state = state, latest = latest, current = current, set_back = set_back,
       view = { kind = state.kind, method = state.method, allow = c.switch.allow },
-      current = current_of(c, now, latest),
       same_process = latest ~= nil and (not latest.worker or switch.is_same_process(state, latest)),
     }
     look.edits = edits_by_hand(c, look)
@@ -194,6 +196,7 @@ function M.change(c, action, decide, made)
   local edits = table.move(decision.edits, 1, #decision.edits, #look.edits + 1, look.edits)
   local expiring = maintenance.expiring(maintenance.after(look.current, edits), look.now)
   table.move(expiring, 1, #expiring, #edits + 1, edits)
+  table.move(look.set_back, 1, #look.set_back, #edits + 1, edits)
   local plan = plans.of(c, look, decision.action or action, edits, decision.about)
   plan.refreshed, plan.ended, plan.together = decision.refreshed, decision.ended, not decision.apart
   if dry then

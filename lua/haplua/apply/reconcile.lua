@@ -125,6 +125,7 @@ function M.reconcile(c)
     return found
   end
   plan.action, found.lines = story(c, look, plan, by_hand)
+  table.move(look.set_back, 1, #look.set_back, #edits + 1, edits)
   if #edits > 0 then
     change.record(c, look.state, plan, edits)
   else

@@ -50,8 +50,9 @@ end
 local function adopt(e, extra, edits)
   for _, m in ipairs(maintenance.in_force(maintenance.after(e.current, edits), e.now)) do
     if m.origin == "by hand" then
-      local patterns = table.move(patterns_of(m, e.view), 1, #patterns_of(m, e.view), 1, {})
-      edits[#edits + 1] = { of = m, set = { scope = { patterns = table.move(extra, 1, #extra, #patterns + 1, patterns) } } }
+      local has = patterns_of(m, e.view) -- somebody may have changed its scope
+      local patterns = table.move(extra, 1, #extra, #has + 1, table.move(has, 1, #has, 1, {}))
+      edits[#edits + 1] = { of = m, set = { scope = { patterns = patterns } } }
       return
     end
   end

@@ -83,7 +83,7 @@ function Store:touched(target)
   local found = {}
   for _, list in ipairs({ self.all, self.changes }) do
     for _, one in ipairs(list) do
-      found[one.acl] = one.target == target and self.writes or nil
+      found[one.acl] = one.target == target and self.writes or found[one.acl]
     end
   end
   return found
