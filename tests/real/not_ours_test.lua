@@ -192,6 +192,28 @@ describe("what a hand has put into the list", function()
   end)
 end)
 
+describe("an entry of the list from the configuration", function()
+  it("is a maintenance by hand, which on leaves, and off ends and names; a reload brings it back, and status says so", function()
+    local t <close> = site.start({ acl = "path -i -u 9999 -m reg ^/configured" })
+    t.journal = t.dir .. "/journal.db"
+    local function entries()
+      return table.concat(t.target:acl_list("#9999"), " ")
+    end
+    assert.matches("^id [^\n]*\n%-  %^/configured  [^\n]*  by hand  %-\n", good(t:maint("status")))
+    good(t:maint("on", "--path", "/a"))
+    assert.equal("^/configured ^/a", entries())
+    good(t:maint("off", "--mine"))
+    assert.equal("^/configured", entries())
+    assert.matches("ended: m%d+  %^/configured, since [^\n]*, by hand\n", good(t:maint("off")))
+    assert.equal("", entries())
+    t:reload()
+    assert.equal("^/configured", entries())
+    assert.matches("but wanted is: off; HAProxy's process %d+ was replaced by %d+", good(t:maint("status")))
+    good(t:maint("off"))
+    assert.equal("", entries())
+  end)
+end)
+
 describe("an entry of the list's file", function()
   it("that was ended stays so after a reload that reads it again, where keep runs", function()
     local t <close> = site.start({
