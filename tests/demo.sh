@@ -165,10 +165,14 @@ try "maintenance is on" "./haplua scripts/maint.lua on --reason 'new database'"
 say "3. The same visitor gets the maintenance page, from nginx."
 visit "Back soon" 503
 say "4. The current state: since when, by whom, why."
-try "reason: new database" "./haplua scripts/maint.lua status"
-say "5. Maintenance ends."
+try "new database" "./haplua scripts/maint.lua status"
+say "5. A second maintenance, of a part, opens nothing, and its end leaves the first one in force."
+try "also in force: m1  the whole site" "./haplua scripts/maint.lua on --path /shop"
+try "still in force: m1  the whole site" "./haplua scripts/maint.lua off --path /shop"
+visit "Back soon" 503
+say "6. Maintenance ends."
 try "maintenance is off" "./haplua scripts/maint.lua off"
 visit "The application" 200
-say "6. The journal has all changes."
+say "7. The journal has all changes."
 try "[done]" "./haplua scripts/maint.lua log"
 say "See docs/maintenance.md for more. scripts/ has more policies to run and to copy."

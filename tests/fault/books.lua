@@ -4,10 +4,11 @@
 -- have these parts:
 --   main, bypass, info                    what HAProxy holds
 --   main_file, bypass_file, info_file     what the files hold
---   journal                               the patterns that are wanted, by the journal
+--   journal                               the patterns of the maintenances in the journal that are not ended
 -- Of the entries since and until of a map only the keys are compared.
 
 local listfile = require("haplua.haproxy.list_file")
+local contents = require("haplua.plan.content")
 local reply = require("haplua.reply")
 
 local M = {}
@@ -34,7 +35,7 @@ local lists = {
 function M.start(site, name)
   site.books = {
     target = name,
-    journal = assert(require("haplua.store.journal").open(site.dir .. "/journal.db")),
+    journal = assert(require("haplua.store.sqlite").open(site.dir .. "/journal.db")),
     config = site.folder.write("config.lua", ([[return { switches = { site = { acl = "DIR/site.acl",
       bypass = "DIR/bypass.acl", info = "DIR/info.map", allow = { "%s" } } }, default = "site" }]]):format(M.ALLOW)
       :gsub("DIR", site.dir)),
@@ -91,9 +92,10 @@ function M.read(site, conversation, state)
     read_lists(site, state)
   end
   if conversation.journal then
-    local wanted = site.books.journal:wanted(site.books.target, M.acl(site, conversation))
-    state.journal = text_of(wanted and wanted.patterns)
-    state.entry = wanted
+    local store, acl = site.books.journal, M.acl(site, conversation)
+    local current = store:current(site.books.target, acl)
+    state.journal = text_of(contents.of(current, { kind = "path", method = "reg", allow = {} }).patterns)
+    state.entry = store:latest(site.books.target, acl)
   end
 end
 
@@ -126,23 +128,27 @@ local function restore_lists(site, state, wanted)
   end
 end
 
---- Write the one row of the journal: `wanted.journal` was done on this HAProxy. The conversation's `row` may have other
--- fields (ends: seconds from now).
+--- Write the journal: a maintenance of `wanted.journal`, which was carried out on this HAProxy. The conversation's `row`
+-- may have other fields of the change (ends: seconds from now).
 local function restore_journal(site, conversation, wanted)
   local journal, books = site.books.journal, site.books
   local now, acl = os.time(), M.acl(site, conversation)
   local live = require("haplua.haproxy.switch").look(site.target, { acl = acl })
-  journal:run("DELETE FROM wanted")
+  journal:run("DELETE FROM maintenances")
   journal:run("DELETE FROM changes")
   if wanted.journal == "" and not conversation.row then
     return
   end
   local row = setmetatable(conversation.row or {}, { __index = { outcome = "done", worker = live.worker } })
   local keys, passing = split(wanted.journal), wanted.bypass and split(wanted.bypass)
+  local m = {
+    target = books.target, acl = acl, switch = "site", scope = { patterns = keys }, bypass = passing, reason = "old",
+    origin = "on", user = "root", host = "here", begins = now - 60, ends = row.ends and now + row.ends,
+  }
   local id = journal:begin({
-    target = books.target, acl = acl, switch = "site", action = "on", patterns = keys, bypass = passing,
-    reason = "old", since = now - 60, ends = row.ends and now + row.ends,
-  })
+    target = books.target, acl = acl, switch = "site", action = "on", patterns = keys, bypass = passing, ours = passing,
+    reason = "old", since = now - 60, ends = m.ends, user = m.user, host = m.host,
+  }, { { add = m } }).id
   journal:run("UPDATE changes SET outcome = ?, worker = ?, started = ?, asked = ?, pid = 1, time = ? WHERE id = ?",
     row.outcome or nil, row.worker, live.started, live.asked, now - 60, id)
 end

@@ -62,10 +62,10 @@ end
 ---@return string patterns, string file, string? wanted
 local function state(st, paths)
   local patterns = table.concat(st.sites[1].target:acl_list(paths.acl), "\n")
-  local journal = require("haplua.store.journal").open(paths.journal, { readonly = true })
+  local journal = require("haplua.store.sqlite").open(paths.journal, { readonly = true })
   local wanted
-  for _, entry in ipairs(journal and journal:run("SELECT c.patterns FROM wanted w JOIN changes c ON c.id = w.change") or {}) do
-    wanted = entry.patterns
+  for _, entry in ipairs(journal and journal:run("SELECT patterns FROM maintenances WHERE ended IS NULL ORDER BY id") or {}) do
+    wanted = (wanted and wanted .. "\n" or "") .. (entry.patterns or "")
   end
   if journal then
     journal:close()
@@ -90,7 +90,7 @@ local function judge(st, paths, case, ran)
     return "neither old nor new", is
   end
   -- the next command works as usual
-  local again = maint(paths, {}, { "off" })
+  local again = maint(paths, {}, { "off", "--all" })
   if again.status ~= 0 or entries_of_file(paths.acl) ~= "" then
     return "left over", again.err
   end
@@ -100,7 +100,7 @@ end
 ---@return table ran, string? problem, string? details
 local function keep(st, paths, env)
   local s = st.sites[1]
-  local journal = require("haplua.store.journal").open(paths.journal)
+  local journal = require("haplua.store.sqlite").open(paths.journal)
   journal:run("UPDATE changes SET worker = 1")
   journal:close()
   s.target:acl_clear(paths.acl)

@@ -38,16 +38,16 @@ local list = {
     before = { journal = A },
     row = { worker = 1 },
     holds = lists(A),
-    says = "is again on for",
+    says = "is on for",
     slow = false, -- it is short: `make check` runs it for all of them
     sparse = 6,
   },
   {
     name = "keep, something broken off",
-    before = { acl = "^/x\n", journal = A },
+    before = { journal = A },
     row = { outcome = false },
     holds = lists(A),
-    says = "was broken off; #9999 is again on",
+    says = "was broken off; #9999 is on",
   },
   {
     name = "keep, its end",
@@ -60,7 +60,7 @@ local list = {
     name = "keep, by hand",
     before = { acl = "^/hand\n", journal = A },
     holds = lists("^/hand\n"),
-    says = { "it is kept so: #9999 matches ^/hand", "'by hand' by process" },
+    says = { "it is kept so: it matches ^/hand", "'by hand' by process" },
     no_reload = true,
   },
   {
@@ -82,7 +82,7 @@ local list = {
       journal = A, bypass = "127.0.0.7\n", bypass_file = "127.0.0.7\n", main = A, main_file = A,
       info = "since\nreason old\nreason_html old\n", info_file = "since\nreason old\nreason_html old\n",
     },
-    says = "is again on for",
+    says = "is on for",
     switch = true,
     sparse = 3,
   },
@@ -154,8 +154,8 @@ local list = {
     holds = lists(ALL),
     says = "is open until",
     jump = -2 * HOUR,
-    afterwards = {},
-    says_afterwards = "is closed",
+    afterwards = { journal = ALL }, -- its beginning is to come
+    says_afterwards = "; #9999 is off",
     wanted = {},
     sparse = 2,
   },

@@ -104,7 +104,7 @@ end
 --- If HAProxy, files and journal disagree after an error: does `maint status` show it, and does `maint off` mend it?
 local function check_mending(st, run)
   local conversation, state = run.conversation, run.states[1]
-  if not conversation.journal or conversation.fleet or run.problem or verdict.is_together(state) then
+  if not conversation.journal or conversation.several or run.problem or verdict.is_together(state) then
     return
   end
   local proxy = st:proxy(conversation)
@@ -119,7 +119,7 @@ end
 ---@return table? run  nil: the conversation ended before that byte
 local function try(st, conversation, fault, states)
   local proxy, given = st:proxy(conversation), {}
-  local sites = conversation.fleet and 2 or 1
+  local sites = conversation.several and 2 or 1
   for i = 1, sites do
     given[i] = states[i].given
     assert(not verdict.difference(states[i], conversation.before), "not restored")
@@ -275,7 +275,7 @@ local function chosen(st)
   local list, versions = {}, st:state(1, { before = stage.base }).given -- 2.2 has none
   for _, conversation in ipairs(conversations) do
     local too_slow = conversation.slow and options.slow == "0"
-    if not too_slow and (versions or not conversation.fleet) and conversation.name:find(options.only, 1, true) then
+    if not too_slow and (versions or not conversation.several) and conversation.name:find(options.only, 1, true) then
       list[#list + 1] = conversation
     end
   end

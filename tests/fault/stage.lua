@@ -210,7 +210,7 @@ end
 ---@return string[] words, table env
 function Stage:words(conversation, timeout)
   local words = {}
-  for i = 1, conversation.fleet and 2 or 1 do
+  for i = 1, conversation.several and 2 or 1 do
     words[#words + 1] = "-s"
     words[#words + 1] = (conversation.tcp and self.tcp or self.proxies[i]).address
   end
@@ -284,7 +284,7 @@ end
 ---@return boolean mended, string err
 function Stage:mend(conversation)
   local ran = support.haplua({
-    "-s", self.proxies[1].address, "scripts/maint.lua", "off", env = books.environment(self.sites[1], conversation),
+    "-s", self.proxies[1].address, "scripts/maint.lua", "off", "--all", env = books.environment(self.sites[1], conversation),
   })
   local state = self:state(1, conversation)
   local off = (state.main or state.acl) == "" and state.journal == "" and (state.main_file or "") == ""

@@ -207,10 +207,9 @@ local function judge_error(run)
   elseif not run.err:find("haplua: ", 1, true) then
     return "no message", "status " .. run.status
   end
-  for i, state in ipairs(run.states) do
-    local claims = c.claims and (c.apart and run.addresses[i] .. ": " or "") .. c.claims
-    if claims and run.out:find(claims, 1, true) and M.difference(state, c.wanted) then
-      return "false claim", claims
+  for _, state in ipairs(run.states) do
+    if c.claims and run.out:find(c.claims, 1, true) and M.difference(state, c.wanted) then
+      return "false claim", c.claims
     elseif M.is_altered(run.fault) then
       return
     end
@@ -232,7 +231,7 @@ local function judge_error(run)
     end
   end
   -- all HAProxys or none have changed, unless there was a reload, or the fault disturbs the cleanup, too
-  local strict = not is_loose(run) and run.fault.kind ~= "reload" and not c.apart
+  local strict = not is_loose(run) and run.fault.kind ~= "reload"
   if strict and #run.states == 2 and M.difference(run.states[1], run.states[2]) then
     return "not everywhere", run.states[2].acl
   end

@@ -222,8 +222,8 @@ describe("maint off", function()
 
   it("asks which where there are several, and changes nothing", function()
     local one, two = on("--path", "/a", "--reason", "first"), on("^/b")
-    refused(2, s:maint("off"), "2 maintenances are in force: which one?", one .. "  /a, since ", ": first\n", two .. "  ^/b, since",
-      "ids, a scope (--path, --host, patterns), --mine, or --all")
+    refused(2, s:maint("off"), "2 maintenances are in force: which one?", one .. "  /a, since ", ": first\n",
+      two .. "  ^/b, since", "ids, a scope (--path, --host, patterns), --mine, or --all")
     assert.equal("^/a ^/b", list())
   end)
 

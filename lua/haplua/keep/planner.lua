@@ -141,8 +141,9 @@ local function edit_for(self, c, key, one, now, say)
   elseif m.ended and may_go_on(m, one, now) and (not ends or ends > now) then
     return { of = m, set = { ended = false, ended_by = false, why = false, begins = math.max(one.opens, now),
       ends = ends or false } }
-  elseif not m.ended and m.ends ~= ends then
-    return { of = m, set = { ends = ends or false } }
+  elseif not m.ended and (m.ends ~= ends or one.opens <= now and now < m.begins) then
+    -- its beginning is to come, and its window is open: the clock was set back
+    return { of = m, set = { begins = math.min(m.begins, math.max(one.opens, now)), ends = ends or false } }
   elseif m.ended and one.opens <= now and (not ends or ends > now) then
     say("the window %s was ended early by %s: it stays so", table.concat(one.names, ", "), m.ended_by or "nobody")
   end
