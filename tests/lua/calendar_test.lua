@@ -287,6 +287,27 @@ describe("a calendar on the disk", function()
     assert.is_nil(calendar.stamp(folder.path .. "/none"))
   end)
 
+  it("is read without the events that cannot be read where --lenient says so", function()
+    local folder <close> = support.folder()
+    local path = folder.write("some.ics", file(weekly_and(), event("UID:2", "SUMMARY:no start")))
+    assert.are.equal(2, listing("--calendar", path).status)
+    local found = listing("--calendar", path, "--lenient", "-n", "1")
+    assert.matches("Weekly maintenance\n$", found.out)
+    assert.matches("left out: .*some.ics:10: an event without DTSTART\n$", found.err)
+    found = listing("daily 01:00-02:00", "--except", path, "--lenient", "-n", "1")
+    assert.matches("left out: .*some.ics:10", found.err)
+  end)
+
+  it("that recurs too often is refused, and is not closed", function()
+    local rule = "DTSTART:20261101T000000;RRULE:FREQ=SECONDLY;INTERVAL=2 for 1s"
+    for _, command in ipairs({ "next", "check" }) do
+      local found = support.haplua({ "scripts/window.lua", command, "--tz", "UTC", rule, "--except", "daily 00:00-24:00" })
+      assert.are.equal(2, found.status)
+      assert.matches("recurs too often", found.err)
+      assert.are.equal("", found.out)
+    end
+  end)
+
   it("that cannot be read is refused with another status", function()
     local folder <close> = support.folder()
     assert.are.equal(2, listing("--calendar", folder.path .. "/none.ics").status)

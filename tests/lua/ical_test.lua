@@ -263,6 +263,11 @@ describe("an event with a time", function()
     end
   end)
 
+  it("ends by the clocks of its start where DTEND has no zone", function()
+    assert.are.same({ "2026-02-19 01:00/2026-02-19 02:00" },
+      coming(file(event("DTSTART;TZID=Europe/Paris:20260219T020000", "DTEND:20260219T030000"))))
+  end)
+
   it("occurs once where its RRULE, RDATE and EXDATE are empty", function()
     assert.are.same({ "2026-02-19 02:00/2026-02-19 03:00" },
       coming(file(event("DTSTART:20260219T020000Z", "DURATION:PT1H", "RRULE:", "RDATE:", "EXDATE:"))))

@@ -25,7 +25,9 @@ local spec = {
   options = {
     { "--tz", value = "ZONE", help = "the zone of the windows, such as Europe/Paris (default: the machine's)" },
     { "--except", value = "DATE|SPEC", repeats = true,
-      help = "not on this day (2026-12-25, 12-24..12-26), or not while this window is open" },
+      help = "not on this day (2026-12-25, 12-24..12-26), not while this window is open, or not on the days of an .ics "
+        .. "file" },
+    { "--lenient", help = "of a calendar, leave out events that cannot be read, and name them" },
     { "--match", value = "TEXT", help = "of a calendar or of intervals, only those with this text in their summary or name" },
   },
   commands = {
@@ -50,10 +52,10 @@ return function(words, print)
   local args = cli.parse_known(spec, words)
   if args.command == "next" then
     local asked, instant = show.ask(args)
-    return show.next(asked, instant, args.n, args.json, print)
+    return show.or_usage(show.next, asked, instant, args.n, args.json, print)
   elseif args.command == "check" then
     local asked, instant = show.ask(args)
-    return show.check(asked, instant, args.json, print)
+    return show.or_usage(show.check, asked, instant, args.json, print)
   end
   return require("haplua.keep.keeper").run_windows(show.plan(args, options.request(args)), print)
 end

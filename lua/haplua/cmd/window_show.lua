@@ -96,9 +96,9 @@ function M.json(occurrence)
     .. ',"seconds":' .. (whole and closes - opens or "null") .. "," .. name_lists[names]
 end
 
---- Call `fn`. Where it raises `refused`, end the script with status 2.
-local function or_usage(fn)
-  local found = table.pack(pcall(fn))
+--- Call `fn`. Where it raises `refused`, end the script with status 2: status 1 is an answer of `check`.
+local function or_usage(fn, ...)
+  local found = table.pack(pcall(fn, ...))
   if found[1] then
     return table.unpack(found, 2, found.n)
   elseif not require("haplua.error").is(found[2]) or found[2].kind ~= "refused" then
@@ -121,6 +121,21 @@ local function specs_of(args)
   return specs
 end
 
+M.or_usage = or_usage
+
+--- A calendar's windows. The events that are left out are named on standard error.
+---@param path string
+---@param match string?
+---@param lenient boolean?
+---@return haplua.calendar.Source  raises `refused`
+function M.calendar(path, match, lenient)
+  local source = require("haplua.calendar").read(path, { match = match, lenient = lenient })
+  for _, problem in ipairs(source.left_out) do
+    io.stderr:write("left out: ", problem, "\n")
+  end
+  return source
+end
+
 --- The windows and the instant that the arguments name. Ends the script with status 2 where they cannot be understood:
 -- status 1 is an answer of `check`.
 ---@return haplua.Window, number instant
@@ -129,14 +144,19 @@ function M.ask(args)
   return or_usage(function()
     local specs = specs_of(args)
     for _, path in ipairs(args.calendar) do
-      specs[#specs + 1] = require("haplua.calendar").read(path, { match = args.match })
+      specs[#specs + 1] = M.calendar(path, args.match, args.lenient)
     end
     if #specs == 0 then
       require("haplua.error").refuse("which window?",
         "'Sun 02:00-04:00' is one, and --calendar office.ics takes those of a calendar")
     end
-    local asked = window.new(specs, { tz = args.tz, except = args.except })
-    return asked, args.at and reader.whole("time", args.at, reader.instant, asked.zone, task.time()) or task.time()
+    local except = {}
+    for i, text in ipairs(args.except) do
+      except[i] = args.lenient and require("haplua.calendar").is_path(text) and M.calendar(text, nil, true) or text
+    end
+    local asked = window.new(specs, { tz = args.tz, except = except })
+    return asked, args.at and reader.whole("time", args.at, reader.instant, asked.zone, task.time())
+      or task.time()
   end)
 end
 
@@ -152,7 +172,7 @@ function M.plan(args, request)
   return or_usage(function()
     local given = {
       specs = specs_of(args), calendars = calendars, match = args.match, tz = args.tz, except = args.except,
-      lead = args.lead, request = request,
+      lenient = args.lenient, lead = args.lead, request = request,
     }
     local plans = planner.plans(given, require("haplua.store.config").read(request.config))
     if #plans == 0 then

@@ -38,7 +38,7 @@ local function set_length(book, event, component)
   if finish then
     local to = ical.time(finish)
     local zone = zone_at(book, to, finish)
-    if zone == event.zone then
+    if zone == event.zone or not zone and event.start.tzid then
       event.wall = to.civil - event.start.civil
     elseif zone and event.zone then
       event.seconds = zone:first(to.civil) - event.zone:first(event.start.civil)

@@ -194,8 +194,11 @@ function Keeper:read_configuration()
   local first = not self.found
   local found = config.read(self.request.config)
   local planners = {}
+  local function warn(...)
+    self:warn(...)
+  end
   for i, plan in ipairs(planner.plans(self.given, found)) do
-    planners[i] = { planner = planner.new(plan), c = context.of_switch(self.c, found, plan.request) }
+    planners[i] = { planner = planner.new(plan, warn), c = context.of_switch(self.c, found, plan.request) }
   end
   self.found, self.source, self.planners, self.written = found, source, planners, nil
   if not first then

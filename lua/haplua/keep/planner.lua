@@ -19,6 +19,7 @@ local M = {}
 ---@field specs string[]
 ---@field calendars string[]  .ics files, or folders of them
 ---@field match string?
+---@field lenient boolean?  events that cannot be read are left out
 ---@field tz string?
 ---@field except string[]?
 ---@field lead number  seconds before an opening at which to check that it could open
@@ -50,11 +51,17 @@ local function stamp_of(plan)
   return table.concat(stamps, "\n")
 end
 
+--- Make a plan's window. Events that cannot be read are refused, or left out and named.
+---@param warn? fun(form: string, ...)
 ---@return haplua.Window
-local function make_window(plan)
+local function make_window(plan, warn)
   local specs = table.move(plan.specs, 1, #plan.specs, 1, {})
   for _, path in ipairs(plan.calendars) do
-    specs[#specs + 1] = require("haplua.calendar").read(path, { match = plan.match })
+    local calendar = require("haplua.calendar").read(path, { match = plan.match, lenient = plan.lenient })
+    for _, problem in ipairs(warn and calendar.left_out or {}) do
+      warn("left out: %s", problem)
+    end
+    specs[#specs + 1] = calendar
   end
   local made = window.new(specs, { tz = plan.tz, except = plan.except })
   -- a window that recurs too often to be searched through is refused here, not when it is due
@@ -64,10 +71,11 @@ end
 
 --- A planner for a plan.
 ---@param plan haplua.WindowPlan
+---@param warn? fun(form: string, ...)  for events that are left out
 ---@return haplua.Planner  raises `refused` for windows that cannot be understood
-function M.new(plan)
+function M.new(plan, warn)
   return setmetatable({
-    plan = plan, stamp = stamp_of(plan), window = make_window(plan), due = -math.huge, began = task.time(),
+    plan = plan, stamp = stamp_of(plan), window = make_window(plan, warn), due = -math.huge, began = task.time(),
   }, Planner)
 end
 
@@ -80,7 +88,7 @@ local function refresh(self, say, warn)
     return
   end
   self.stamp, self.due = stamp, -math.huge
-  local ok, found = pcall(make_window, self.plan)
+  local ok, found = pcall(make_window, self.plan, warn)
   if ok then
     self.window = found
     say("the calendar was read again")
@@ -266,7 +274,7 @@ function M.plans(given, found)
   end
   for _, one in ipairs(found.windows) do
     add({
-      specs = one.window, calendars = one.calendar, match = one.match, tz = one.tz or given.tz, except = one.except,
+      specs = one.window, calendars = one.calendar, match = one.match, lenient = one.lenient, tz = one.tz or given.tz, except = one.except,
       lead = one.lead and one.lead * 60 or given.lead,
       request = setmetatable({
         switch = one.switch, paths = one.paths, hosts = one.hosts, patterns = one.patterns, bypass = one.bypass,

@@ -43,6 +43,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field window string[]
 ---@field calendar string[]  .ics files, or folders of them
 ---@field match string?
+---@field lenient boolean?  of a calendar, events that cannot be read are left out
 ---@field tz string?
 ---@field except string[]
 ---@field lead number?  minutes
@@ -81,7 +82,7 @@ local fields = {
 }
 
 local window_fields = {
-  window = options.any(text, texts), calendar = options.any(text, texts), match = text, tz = text,
+  window = options.any(text, texts), calendar = options.any(text, texts), match = text, lenient = "boolean", tz = text,
   except = options.any(text, texts), lead = minutes, switch = text, paths = texts, hosts = texts, patterns = texts,
   bypass = texts, reason = text,
 }
