@@ -219,8 +219,8 @@ coverage: ## show the lines of src/ that tests run; for the codecs, unit tests a
 	$(Q)GCOV_ERROR_FILE=/dev/null $(COVERED) check-lua $(if $(REAL),check-real)
 	$(Q)sh tests/coverage.sh $(B)/coverage 90
 
-oom: $(BIN) $(B)/fake ## let every allocation fail in turn
-	$(Q)BUILD=$(B) sh tests/oom.sh
+oom: $(BIN) $(B)/fake ## let every allocation fail in turn; JOBS
+	$(Q)BUILD=$(B) JOBS=$(JOBS) sh tests/oom.sh
 
 # New inputs go to B/corpus-NAME. `make fuzz-corpus` selects the few that belong into tests/fuzz/corpus.
 fuzz: $(FUZZERS) $(BIN) ## run every fuzzer: SECONDS=60 for each codec and for HAProxy, a fifth for each Lua function

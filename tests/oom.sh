@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # oom.sh - run haplua again and again, each time with another allocation failing.
-# Usage: BUILD=build HAPLUA=./haplua tests/oom.sh [STEP]
+# Usage: BUILD=build HAPLUA=./haplua JOBS=1 tests/oom.sh [STEP]
 # Each run must end by itself, not by a signal; with status 0 only if its output is right, and
-# otherwise with a message. STEP 7 tries every seventh allocation only.
+# otherwise with a message. STEP 7 tries every seventh allocation only. JOBS sweeps run at a time.
 set -u
 
 build=${BUILD:-build}
@@ -19,6 +19,14 @@ trap 'exit 130' INT TERM HUP PIPE
 # An absolute path: it is preloaded.
 oom=$(cd "$(dirname "$build/oom.so")" && pwd)/oom.so
 [ -f "$oom" ] || ${CC:-cc} -std=c11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -shared -fPIC -o "$oom" tests/oom.c || exit 1
+
+# Each of several jobs is this script with a PART of the sweeps.
+jobs=${JOBS:-1}
+if [ "$jobs" -gt 1 ] && [ -z "${PART:-}" ]; then
+	seq 0 $((jobs - 1)) | xargs -P "$jobs" -I N env PART=N sh "$0" "$step"
+	exit
+fi
+sweeps=0
 
 # Start a fake HAProxy that gives this answer to everything; its socket is $dir/NAME.
 fake() {
@@ -48,6 +56,8 @@ sweep() {
 	name=$1
 	right=$2
 	shift 2
+	sweeps=$((sweeps + 1))
+	[ $((sweeps % jobs)) = "${PART:-0}" ] || return 0
 	starved 0 "$@"
 	[ "$(cat "$dir/out")" = "$right" ] || fault 0 "wrong without a failure: $(cat "$dir/out")"
 	read -r total <"$dir/total"
