@@ -274,7 +274,8 @@ function M.plans(given, found)
   end
   for _, one in ipairs(found.windows) do
     add({
-      specs = one.window, calendars = one.calendar, match = one.match, lenient = one.lenient, tz = one.tz or given.tz, except = one.except,
+      specs = one.window, calendars = one.calendar, match = one.match, lenient = one.lenient,
+      tz = one.tz or given.tz, except = one.except,
       lead = one.lead and one.lead * 60 or given.lead,
       request = setmetatable({
         switch = one.switch, paths = one.paths, hosts = one.hosts, patterns = one.patterns, bypass = one.bypass,
