@@ -304,7 +304,9 @@ describe("maint change", function()
     if site.at_least(2, 4) then
       assert.equal(1, select(2, ran.err:gsub("commit acl", "")))
     end
-    assert.equal("^/pay ^/cart ^/beside", list())
+    local patterns = s.target:acl_list("#9999") -- HAProxy 2.2 appends what is new
+    table.sort(patterns)
+    assert.same({ "^/beside", "^/cart", "^/pay" }, patterns)
     local m = status().maintenances[1]
     assert.same({ name, "because", { paths = { "/pay", "/cart" } } }, { m.id, m.reason, m.scope })
     maint("change", name, "--reason", "another")

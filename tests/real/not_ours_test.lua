@@ -183,7 +183,7 @@ describe("what a hand has put into the list", function()
     s.target:acl_del("#9999", "^/a")
     s.target:acl_add("#9999", "^/hand")
     eventually("it is undone", function()
-      return list("#9999") == "^/a ^/b"
+      return list("#9999") == "^/a ^/b" or list("#9999") == "^/b ^/a" -- HAProxy 2.2 appends what is new
     end)
     eventually("it is recorded", function()
       local now = json.decode(good(s:haplua({ "scripts/maint.lua", "--config", config, "status", "--json" })))
