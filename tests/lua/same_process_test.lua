@@ -72,10 +72,27 @@ describe("the process of a change", function()
           end)
         end
       end
+      it("a hand in a new process counts, also where it does what was done before", function()
+        local path = test.folder() .. "/site.acl"
+        io.open(path, "w"):close()
+        for _, acl in ipairs({ "#9999", path }) do
+          local fake = test.haproxy({ acls = { [acl] = { match = "reg" } } })
+          test.env({ HAPLUA_ACL = acl })
+          local keep = test.start("keep")
+          assert.equal(0, test.run("maint", "on", "^/a").status)
+          assert.equal(0, test.run("maint", "off").status)
+          fake:reload()
+          test.advance(3)
+          fake:set_acl(acl, { "^/a" })
+          test.advance(3)
+          assert.same({ "^/a" }, fake:acl(acl))
+          keep:stop()
+        end
+      end)
     ]])
     local ran = support.haplua({ "test", path })
     assert.equal("", ran.err)
-    assert.matches("\n9 passed, 0 failed", ran.out, 1, true)
+    assert.matches("\n10 passed, 0 failed", ran.out, 1, true)
     assert.equal(0, ran.status)
   end)
 end)

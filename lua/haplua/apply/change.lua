@@ -17,7 +17,7 @@ local M = {}
 -- So many looks at most until two of them see the same.
 local LOOKS = 5
 
--- The maintenances that are over, and may explain what a new process has read from a file.
+-- So many maintenances that are over may explain what a new process has read from the list's file.
 local PAST = 100
 
 ---@class haplua.Look  what HAProxy and the store say of a switch
@@ -54,7 +54,7 @@ local function edits_by_hand(c, look)
       return done and done.patterns or {}
     end,
     ended = function()
-      return c.store:ended(c.name, c.switch.acl, PAST)
+      return c.switch.acl:find("^/") and c.store:ended(c.name, c.switch.acl, PAST) or {}
     end,
     entity = function(fields)
       return M.entity(c, fields)

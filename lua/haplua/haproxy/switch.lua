@@ -107,21 +107,23 @@ function M.process(text)
 end
 
 --- The texts of the lists of several switches, in one request. The text of a switch is the same until a list changes or
--- HAProxy is reloaded: it has the addresses of the entries in memory, which differ in a new process.
+-- HAProxy is reloaded: it has the process, and the addresses of the entries in memory.
 ---@param target haplua.Target
 ---@param switches haplua.Switch[]
 ---@return string[]  one for each switch
 function M.fingerprints(target, switches)
-  local commands, counts = {}, {}
+  local commands, counts = { { "show", "info" } }, {}
   for i, switch in ipairs(switches) do
     local own = shows(switch)
     counts[i] = #own
     table.move(own, 1, #own, #commands + 1, commands)
   end
-  local texts, found, first = target:batch(commands), {}, 1
+  local texts, found, first = target:batch(commands), {}, 2
+  local worker = field("\n" .. texts[1], "Pid") or "?"
   for i, count in ipairs(counts) do
-    local own = table.move(texts, first, first + count - 1, 1, {})
-    found[i] = switches[i].servers and require("haplua.haproxy.server").fingerprint(own) or joined(own)
+    local own = table.move(texts, first, first + count - 1, 2, { worker })
+    found[i] = switches[i].servers and require("haplua.haproxy.server").fingerprint(table.move(own, 2, #own, 1, {}))
+      or joined(own)
     first = first + count
   end
   return found
@@ -143,7 +145,7 @@ function M.look(target, switch)
   end
   local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
   return {
-    seen = joined({ texts[3], table.unpack(texts, 5) }),
+    seen = joined({ field(info, "Pid") or "?", texts[3], table.unpack(texts, 5) }),
     state = state,
     patterns = (reply.entries(texts[3])),
     method = state.tests[1] and state.tests[1].type or "unknown",
