@@ -157,7 +157,8 @@ function M.plans(args, request)
   end
   return or_usage(function()
     return require("haplua.keep.window_run").plans({
-      specs = args.spec or {}, calendars = calendars, match = args.match, tz = args.tz, except = args.except,
+      specs = args.spec or {}, calendars = calendars, match = args.match, lenient = args.lenient,
+      tz = args.tz, except = args.except,
       lead = args.lead, request = request,
     })
   end)

@@ -33,6 +33,7 @@ local LONGEST = 86400
 ---@field specs string[]
 ---@field calendars string[]  .ics files, or folders of them
 ---@field match string?
+---@field lenient boolean?  leave out the events of calendars that cannot be read
 ---@field tz string?
 ---@field except string[]?
 ---@field lead number  seconds before an opening at which to check that it could open
@@ -72,16 +73,33 @@ local function stamp_of(plan)
   for i, path in ipairs(plan.calendars) do
     stamps[i] = require("haplua.calendar").stamp(path) or "-"
   end
+  for _, text in ipairs(plan.except or {}) do
+    local calendar = require("haplua.calendar")
+    stamps[#stamps + 1] = calendar.is_path(text) and (calendar.stamp(text) or "-") or nil
+  end
   return table.concat(stamps, "\n")
+end
+
+--- A calendar's windows. The events that are left out are named on standard error.
+local function read_calendar(path, match, lenient)
+  local source = require("haplua.calendar").read(path, { match = match, lenient = lenient })
+  for _, problem in ipairs(source.left_out) do
+    warn("left out: %s", problem)
+  end
+  return source
 end
 
 ---@return haplua.Window
 local function make_window(plan)
   local specs = table.move(plan.specs, 1, #plan.specs, 1, {})
   for _, path in ipairs(plan.calendars) do
-    specs[#specs + 1] = require("haplua.calendar").read(path, { match = plan.match })
+    specs[#specs + 1] = read_calendar(path, plan.match, plan.lenient)
   end
-  local made = window.new(specs, { tz = plan.tz, except = plan.except })
+  local except = {}
+  for i, text in ipairs(plan.except or {}) do
+    except[i] = require("haplua.calendar").is_path(text) and read_calendar(text, nil, plan.lenient) or text
+  end
+  local made = window.new(specs, { tz = plan.tz, except = except })
   -- a window that recurs too often to be searched through is refused here, not when it is due
   made:occurrences(task.time())
   return made
@@ -322,7 +340,8 @@ function M.plans(plan)
     plans = {}
     for i, found in ipairs(config.read(plan.request.config).windows) do
       plans[i] = {
-        specs = found.window, calendars = found.calendar, match = found.match, tz = found.tz or plan.tz,
+        specs = found.window, calendars = found.calendar, match = found.match,
+        lenient = plan.lenient or found.lenient, tz = found.tz or plan.tz,
         except = found.except, lead = found.lead and found.lead * 60 or plan.lead,
         request = setmetatable({
           switch = found.switch, paths = found.paths, hosts = found.hosts, patterns = found.patterns,

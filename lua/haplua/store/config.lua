@@ -42,6 +42,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field window string[]
 ---@field calendar string[]  .ics files, or folders of them
 ---@field match string?
+---@field lenient boolean?
 ---@field tz string?
 ---@field except string[]
 ---@field lead number?  minutes
@@ -74,7 +75,7 @@ end)
 local fields = { journal = text, switches = "table", default = text, by_hand = by_hand, windows = options.list("table") }
 
 local window_fields = {
-  window = options.any(text, texts), calendar = options.any(text, texts), match = text, tz = text,
+  window = options.any(text, texts), calendar = options.any(text, texts), match = text, lenient = "boolean", tz = text,
   except = options.any(text, texts), lead = minutes, switch = text, paths = texts, hosts = texts, patterns = texts,
   bypass = texts, reason = text,
 }
