@@ -296,16 +296,16 @@ end
 -- may undo one.
 ---@return number
 function Keeper:interval()
-  local due, is_on, trouble, calendars = math.huge, false, self.complaint ~= nil, #self.given.calendars > 0
+  local due, is_on, trouble, calendars = math.huge, false, self.complaint ~= nil, false
   for _, kept in pairs(self.switches) do
     due, is_on, trouble = math.min(due, kept.due), is_on or kept.on, trouble or kept.complaint ~= nil or not kept.seen
   end
   for _, one in ipairs(self.planners) do
     due = math.min(due, one.planner.due, one.planner:check_at() or math.huge)
-    calendars = calendars or #one.planner.plan.calendars > 0
+    calendars = calendars or #one.planner.files > 0
     trouble = trouble or one.complaint ~= nil
   end
-  local longest = (self.guards or trouble) and INTERVAL or calendars and FILES or LONGEST
+  local longest = (self.guards or trouble or calendars and is_on) and INTERVAL or calendars and FILES or LONGEST
   return math.max(0, math.min(is_on and self.reload:interval() or longest, longest, due - task.time()))
 end
 

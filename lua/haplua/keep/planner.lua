@@ -28,6 +28,7 @@ local M = {}
 ---@class haplua.Planner
 ---@field plan haplua.WindowPlan
 ---@field window haplua.Window
+---@field files string[]  the calendars
 ---@field stamp string  of the calendars
 ---@field due number  the instant of the next look
 ---@field looked number?  the instant of the latest look
@@ -43,27 +44,45 @@ local MOST = 1000
 -- Seconds by which the clock may be set back without the occurrences being looked at anew.
 local BACK = 60
 
-local function stamp_of(plan)
+--- The calendars of a plan, those of its exceptions included.
+---@return string[]
+local function files_of(plan)
+  local files = table.move(plan.calendars, 1, #plan.calendars, 1, {})
+  for _, text in ipairs(plan.except or {}) do
+    files[#files + 1] = require("haplua.calendar").is_path(text) and text or nil
+  end
+  return files
+end
+
+local function stamp_of(files)
   local stamps = {}
-  for i, path in ipairs(plan.calendars) do
+  for i, path in ipairs(files) do
     stamps[i] = require("haplua.calendar").stamp(path) or "-"
   end
   return table.concat(stamps, "\n")
 end
 
---- Make a plan's window. Events that cannot be read are refused, or left out and named.
+--- Read a calendar. Events that cannot be read are refused, or left out and named.
+---@param warn? fun(form: string, ...)
+local function read_calendar(plan, path, match, warn)
+  local calendar = require("haplua.calendar").read(path, { match = match, lenient = plan.lenient })
+  for _, problem in ipairs(warn and calendar.left_out or {}) do
+    warn("left out: %s", problem)
+  end
+  return calendar
+end
+
 ---@param warn? fun(form: string, ...)
 ---@return haplua.Window
 local function make_window(plan, warn)
-  local specs = table.move(plan.specs, 1, #plan.specs, 1, {})
+  local specs, except = table.move(plan.specs, 1, #plan.specs, 1, {}), {}
   for _, path in ipairs(plan.calendars) do
-    local calendar = require("haplua.calendar").read(path, { match = plan.match, lenient = plan.lenient })
-    for _, problem in ipairs(warn and calendar.left_out or {}) do
-      warn("left out: %s", problem)
-    end
-    specs[#specs + 1] = calendar
+    specs[#specs + 1] = read_calendar(plan, path, plan.match, warn)
   end
-  local made = window.new(specs, { tz = plan.tz, except = plan.except })
+  for i, text in ipairs(plan.except or {}) do
+    except[i] = require("haplua.calendar").is_path(text) and read_calendar(plan, text, nil, warn) or text
+  end
+  local made = window.new(specs, { tz = plan.tz, except = except })
   -- a window that recurs too often to be searched through is refused here, not when it is due
   made:separate(task.time())()
   return made
@@ -74,8 +93,10 @@ end
 ---@param warn? fun(form: string, ...)  for events that are left out
 ---@return haplua.Planner  raises `refused` for windows that cannot be understood
 function M.new(plan, warn)
+  local files = files_of(plan)
   return setmetatable({
-    plan = plan, stamp = stamp_of(plan), window = make_window(plan, warn), due = -math.huge, began = task.time(),
+    plan = plan, files = files, stamp = stamp_of(files), window = make_window(plan, warn), due = -math.huge,
+    began = task.time(),
   }, Planner)
 end
 
@@ -83,8 +104,8 @@ end
 ---@param say fun(form: string, ...)
 ---@param warn fun(form: string, ...)
 local function refresh(self, say, warn)
-  local stamp = #self.plan.calendars > 0 and stamp_of(self.plan) or ""
-  if stamp == self.stamp or #self.plan.calendars == 0 then
+  local stamp = stamp_of(self.files)
+  if stamp == self.stamp then
     return
   end
   self.stamp, self.due = stamp, -math.huge
@@ -274,7 +295,7 @@ function M.plans(given, found)
   end
   for _, one in ipairs(found.windows) do
     add({
-      specs = one.window, calendars = one.calendar, match = one.match, lenient = one.lenient,
+      specs = one.window, calendars = one.calendar, match = one.match, lenient = one.lenient or given.lenient,
       tz = one.tz or given.tz, except = one.except,
       lead = one.lead and one.lead * 60 or given.lead,
       request = setmetatable({
