@@ -307,11 +307,12 @@ function Model:plan()
     for _, one in ipairs(self.loaded[n] and occurrences(window, self.now) or {}) do
       local known
       for _, m in ipairs(self.all) do
-        known = known or m.window == n and m.begins == one.opens and m
+        known = known or m.window == n and m.opens == one.opens and m
       end
       if not known then
         self:add({ switch = window.switch, patterns = M.patterns(self.switches[window.switch], M.SCOPES[window.scope]),
-          scope = window.scope, origin = "window", window = n, begins = one.opens, ends = one.closes })
+          scope = window.scope, origin = "window", window = n, opens = one.opens,
+          begins = math.max(one.opens, self.now), ends = one.closes }) -- entered late, it begins late
       elseif known.ended and known.cancelled then
         known.ended, known.cancelled = nil, nil
       end

@@ -145,7 +145,7 @@ function M.look(target, switch)
   end
   local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
   return {
-    seen = joined({ field(info, "Pid") or "?", texts[3], table.unpack(texts, 5) }),
+    seen = joined({ field("\n" .. texts[1], "Pid") or "?", texts[3], table.unpack(texts, 5) }),
     state = state,
     patterns = (reply.entries(texts[3])),
     method = state.tests[1] and state.tests[1].type or "unknown",
