@@ -84,13 +84,15 @@ end
 
 local slack = 1.5 -- seconds
 
-local function near(a, b)
-  return a == b or a ~= nil and b ~= nil and math.abs(a - b) < slack
+local function near(a, b, more)
+  return a == b or a ~= nil and b ~= nil and math.abs(a - b) < slack + (more or 0)
 end
 
 local function is_the_same(switch, m, stored)
   return (not m.id or m.id == stored.id) and m.origin == (stored.origin:match("^window") or stored.origin)
-    and model.same(m.patterns, patterns_of(switch, stored)) and near(m.begins, stored.begins) and near(m.ends, stored.ends)
+    and model.same(m.patterns, patterns_of(switch, stored)) and near(m.ends, stored.ends)
+    -- keep reads its configuration every 5 seconds, and a window that is entered late begins late
+    and near(m.begins, stored.begins, m.origin == "window" and 5)
     and (m.reason or nil) == stored.reason and (not m.who or model.PEOPLE[m.who] == (stored.login or stored.user))
 end
 
