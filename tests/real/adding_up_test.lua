@@ -353,7 +353,7 @@ describe("maint on", function()
   end)
 
   it("--from begins later, through keep; until then it can be ended", function()
-    refused(1, s:maint("on", "^/a", "--from", at(3600)), "nobody would begin this maintenance", "scripts/keep.lua")
+    refused(1, s:maint("on", "^/a", "--from", at(3600)), "nobody would begin this maintenance", "haplua keep")
     local _ <close> = keep("--config", "none")
     local never = on("^/never", "--from", at(3600), "--for", "1h")
     assert.matches("1 planned: maint status --planned", maint("status"), 1, true)

@@ -13,6 +13,8 @@ local M = {}
 
 ---@class haplua.Plan: haplua.Wish, haplua.switch.Plan
 ---@field settled string[]?  what `ours` is once the change is done
+---@field stopped string[]?  networks that passed before, while something was closed, and do not pass any more
+---@field journal boolean  the store is a journal
 ---@field in_force haplua.Maintenance[]  afterwards
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed
 ---@field about haplua.Maintenance?  the one that the change is about
@@ -43,6 +45,7 @@ local function plan_bypass(plan, state, latest, wanted)
   plan.settled = pick(wanted, set_of(others), false, {})
   plan.ours = pick(ours_before, set_of(plan.settled), false, table.move(plan.settled, 1, #plan.settled, 1, {}))
   plan.bypass = table.move(plan.settled, 1, #plan.settled, #others + 1, others)
+  plan.stopped = #state.patterns > 0 and pick(state.passing, set_of(plan.bypass), false, {}) or {}
 end
 
 --- The map for the maintenance page: the entries of others stay.
@@ -73,7 +76,7 @@ function M.of(c, look, action, edits, about)
     target = c.name, acl = c.switch.acl, switch = c.switch.name, action = action,
     user = c.person.user, host = c.person.host, login = c.person.login,
     patterns = content.patterns, since = content.since, ends = about and about.ends, reason = about and about.reason,
-    in_force = in_force, untold = content.untold, about = about, info = info_of(look.state, content),
+    journal = c.journal, in_force = in_force, untold = content.untold, about = about, info = info_of(look.state, content),
   }
   if look.state.bypass then
     plan_bypass(plan, look.state, look.latest, content.bypass)

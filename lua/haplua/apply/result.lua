@@ -72,6 +72,18 @@ local function listed(all, label)
   return table.concat(lines)
 end
 
+--- The items of a list that another one has not.
+local function missing(list, other)
+  local there, found = {}, {}
+  for _, item in ipairs(other) do
+    there[item] = true
+  end
+  for _, item in ipairs(list) do
+    found[#found + 1] = not there[item] and item or nil
+  end
+  return found
+end
+
 --- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
 local function details(result)
   local about, text = result.about, ""
@@ -81,9 +93,16 @@ local function details(result)
   if result.bypass and #result.bypass > 0 and #result.patterns > 0 then
     text = text .. M.line("passing: %s", table.concat(result.bypass, "  "))
   end
-  if about and #(about.bypass or {}) > 0 and not maintenance.same(about.bypass, result.bypass or {}) then
-    text = text .. M.line("asked to pass: %s; who passes must pass every maintenance that is in force",
-      table.concat(about.bypass, "  "))
+  local asked = about and missing(about.bypass or {}, result.bypass or {}) or {}
+  if #asked > 0 and #result.patterns > 0 then
+    text = text .. M.line("asked to pass: %s; but a client passes only where each maintenance in force lets it pass",
+      table.concat(asked, "  "))
+  end
+  if #(result.stopped or {}) > 0 and #result.patterns > 0 then
+    text = text .. M.line("not passing any more: %s", table.concat(result.stopped, "  "))
+  end
+  if about and #(about.bypass or {}) > 0 and not result.journal then
+    text = text .. M.line("without a journal, maint off leaves them in the bypass list: %s", table.concat(about.bypass, "  "))
   end
   local others = {}
   for _, m in ipairs(result.in_force) do

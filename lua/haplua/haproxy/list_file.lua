@@ -10,7 +10,7 @@ local task = require("haplua.task")
 
 local M = {}
 
-local HEAD = "# Kept in step with HAProxy's runtime by haplua; other entries are replaced.\n"
+local HEAD = "# Kept in step with HAProxy's list by haplua. The next change replaces what HAProxy's list does not have.\n"
 
 -- Seconds to wait for another process that replaces the same file; two switches may share one.
 local BUSY_SECONDS = 2
