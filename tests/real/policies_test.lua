@@ -59,7 +59,7 @@ describe("scripts/during.lua", function()
     local ran = during("--", "curl", "-s", "--noproxy", "*", url)
     assert.same({ 0, "" }, { ran.status, ran.err })
     assert.equal("maintenance is on: #9999 matches ^/b  ^/a  ^.*$ (1 added, 1 removed, confirmed for /)\n" .. site.page
-      .. "maintenance is on: #9999 matches ^/b  ^/a (0 added, 1 removed)\n", ran.out)
+      .. "maintenance is still on: #9999 matches ^/b  ^/a (0 added, 1 removed)\n", ran.out)
     is_restored()
     assert.same({ "application", "page" }, { s:sees("/"), s:sees("/a") })
   end)

@@ -93,13 +93,14 @@ local function refuse_none(c, which, words)
       or words[1]))
 end
 
---- A decide() for maintenances that somebody means, and a decided().
+--- A decide() for maintenances that somebody means, and a decided(). Where a killed process has left a change of a server
+-- unfinished, `off` finishes it, also if that has ended the last maintenance.
 ---@param which haplua.EndRequest
 ---@param call string  "off" or "change"
 ---@param words string[]
 ---@param edit fun(m: haplua.Maintenance, look: haplua.ServerLook): haplua.Edit
 local function selection(c, which, call, words, edit)
-  local ids, all, found = {}, {}, {}
+  local ids, all, found, unfinished = {}, {}, {}, false
   for _, id in ipairs(which.ids or {}) do
     ids[id] = true
   end
@@ -117,12 +118,14 @@ local function selection(c, which, call, words, edit)
       table.move(chosen, 1, #chosen, #all + 1, all)
     end
     local about = call == "change" and edits[1] and maintenance.with(chosen[1], edits[1].set) or nil
-    return #chosen > 0 and { edits = edits, ended = call == "off" and chosen or nil, about = about } or nil
+    local broken_off = call == "off" and look.latest and not look.latest.outcome
+    unfinished = unfinished or broken_off
+    return (#chosen > 0 or broken_off) and { edits = edits, ended = call == "off" and chosen or nil, about = about } or nil
   end
   return decide, function()
     if #all > 0 then
       actions.say_which(all, call)
-    elseif #found == 0 then
+    elseif #found == 0 and not unfinished then
       refuse_none(c, which, words)
     end
   end
