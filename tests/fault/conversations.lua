@@ -213,6 +213,8 @@ local list = {
     words = script("maint", "on", "--replace", "^/c", "^/d", "--bypass", "127.0.0.7", "--reason", "new"),
     before = old_switch,
     wanted = new_switch,
+    -- while the ACL changes, only clients pass that pass before and after
+    between = { bypass = one_of("") },
     claims = "maintenance is on",
     journal = true,
     switch = true,

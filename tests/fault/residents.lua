@@ -38,7 +38,7 @@ local list = {
     before = { journal = A },
     row = { worker = 1 },
     holds = lists(A),
-    says = "is on for",
+    says = "#9999 is on for",
     slow = false, -- it is short: `make check` runs it for all of them
     sparse = 6,
   },

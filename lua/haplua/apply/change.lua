@@ -76,8 +76,19 @@ local function current_of(c, now, latest)
   return all, edits
 end
 
---- Look at a switch. What a hand has done is believed when two looks have seen it: one garbled answer, once in the
--- journal, would be put back for ever.
+--- Has the bypass list, or the map for visitors, entries that haplua did not leave there? A change keeps them.
+---@param look haplua.Look
+local function has_news_of_others(look)
+  local state, latest = look.state, look.latest
+  local news = state.passing ~= nil and not maintenance.same(state.passing, latest and latest.bypass or {})
+  for _, key in ipairs(state.info and state.info.keys or {}) do
+    news = news or not switch.INFO[key]
+  end
+  return news
+end
+
+--- Look at a switch. What a hand has done, and what others have put into the lists beside, is believed when two looks
+-- have seen it: one garbled answer would be put back for ever.
 ---@param c haplua.Context
 ---@return haplua.Look
 function M.look(c)
@@ -93,7 +104,8 @@ function M.look(c)
       same_process = latest ~= nil and (not latest.worker or switch.is_same_process(state, latest)),
     }
     look.edits = edits_by_hand(c, look)
-    if #look.edits == 0 or not c.journal or seen == state.seen then
+    local news = #look.edits > 0 and c.journal or has_news_of_others(look)
+    if not news or seen == state.seen then
       break
     end
     seen = state.seen
