@@ -188,17 +188,17 @@ end
 ---@field left_out string[]  why events were left out, with file and line; made visible
 ---@field split fun(): haplua.window.Source, haplua.window.Source  the events of whole days, and those with times
 
---- The occurrences of the events that occur once, in order.
-local function singles_of(list, zone)
-  local found = {}
-  for _, event in ipairs(list) do
-    if events.is_single(event) then
+--- The occurrences of the events that occur once, in order, without those that are over before a civil time.
+local function singles_of(list, zone, from)
+  local found = { from = from }
+  for i, event in ipairs(list) do
+    if event.start.civil + event.length + 4 * DAY >= from and events.is_single(event) then
       local opens, closes = events.single(event, zone)
-      found[#found + 1] = closes > opens and { opens, closes, event } or nil
+      found[#found + 1] = closes > opens and { opens, closes, event, i } or nil
     end
   end
   table.sort(found, function(a, b)
-    return a[1] < b[1]
+    return a[1] < b[1] or a[1] == b[1] and a[4] < b[4]
   end)
   return found
 end
@@ -227,8 +227,12 @@ local function source_of(list)
   end
   local of_zone = setmetatable({}, { __mode = "k" })
   function source.starting(zone, from)
-    of_zone[zone] = of_zone[zone] or singles_of(list, zone)
-    local iterators = { singles(of_zone[zone], zone, from) }
+    local known = of_zone[zone]
+    if not known or from < known.from then
+      known = singles_of(list, zone, from - 366 * DAY)
+      of_zone[zone] = known
+    end
+    local iterators = { singles(known, zone, from) }
     for _, event in ipairs(list) do
       -- `from` allows for the longest event; this one needs no more than its own length
       local own = from + source.length - event.length

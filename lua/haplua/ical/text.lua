@@ -88,44 +88,40 @@ local function parameters_of(property, head)
   return found
 end
 
---- The last place of a line's text, and where it goes on after a fold: behind the space that the next line begins with.
-local function extent(text, at)
-  local finish = find(text, "\n", at, true) or #text + 1
-  local following = byte(text, finish + 1) or 33
-  local goes_on = following <= 32 and match(text, "^[\r\n]*\n[ \t]()", finish) or nil
-  return byte(text, finish - 1) == 13 and finish - 2 or finish - 1, goes_on
-end
-
 --- The line at a place as it was before a program folded it: continued on lines that begin with a space.
 local function unfolded(text, at)
-  local last, goes_on = extent(text, at)
-  local line = sub(text, at, last)
-  if not goes_on then
-    return line
-  end
-  local parts = { line }
-  while goes_on do
-    at = goes_on
-    last, goes_on = extent(text, at)
-    parts[#parts + 1] = sub(text, at, last)
+  local parts = {}
+  while at do
+    local finish = find(text, "\n", at, true) or #text + 1
+    parts[#parts + 1] = sub(text, at, byte(text, finish - 1) == 13 and finish - 2 or finish - 1)
+    at = match(text, "^[\r\n]*\n[ \t]()", finish)
   end
   return table.concat(parts)
 end
 
+--- What line_at() returns for a line that need not be taken apart: not folded, without space around its value, and
+-- with one colon if it has parameters. nil: it is none.
+local function plain(text, name, at)
+  local after = at + #name
+  local finish, place = find(text, "\n", at, true), find(text, ":", after, true)
+  if not finish or not place or place > finish
+    or place ~= after and (known[name] == "text" or (find(text, ":", place + 1, true) or finish) < finish) then
+    return nil
+  end
+  local first, before, last, _, following = byte(text, place + 1), byte(text, finish - 2, finish + 1)
+  local is_crlf = last == 13
+  if first > 32 and (is_crlf and before or last) > 32 and (following or 33) > 32 then
+    return sub(text, place + 1, is_crlf and finish - 2 or finish - 1), place == after and name or sub(text, at, place - 1)
+  end
+end
+
 --- The value of a property at a place, and what stands before its colon.
 local function line_at(source, name, at)
-  local text, after = source.text, at + #name
-  local value, head
-  local last, goes_on = extent(text, at)
-  if byte(text, after) == 58 and not goes_on then
-    value, head = sub(text, after + 1, last), name
-  else
-    local line = goes_on and unfolded(text, at) or sub(text, at, last)
+  local value, head = plain(source.text, name, at)
+  if not value then
+    local line = unfolded(source.text, at)
     local place = colon(line, known[name], #name + 1) or M.refuse({ source = source, at = at }, "%s has no value", name)
-    value, head = sub(line, place + 1), sub(line, 1, place - 1)
-  end
-  if (byte(value, 1) or 33) <= 32 or (byte(value, -1) or 33) <= 32 then
-    value = match(value, "^%s*(.-)%s*$")
+    value, head = match(line, "^%s*(.-)%s*$", place + 1), sub(line, 1, place - 1)
   end
   return value, head
 end
