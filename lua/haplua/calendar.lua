@@ -25,12 +25,19 @@ local DATES_MAX <const> = 100000
 ---@field master haplua.calendar.Event?
 ---@field overrides haplua.calendar.Event[]  those with RECURRENCE-ID
 
+--- An event's SEQUENCE and DTSTAMP.
+local function version(event)
+  return tonumber(ical.value(event.component, "SEQUENCE") or 0) or 0, ical.value(event.component, "DTSTAMP") or ""
+end
+
 --- Of two events for one thing the one that is newer; the second of two that are equally new.
 local function newer(a, b)
-  if not a or b.sequence > a.sequence then
+  if not a then
     return b
   end
-  return (a.sequence > b.sequence or a.stamp > b.stamp) and a or b
+  local a_sequence, a_stamp = version(a)
+  local b_sequence, b_stamp = version(b)
+  return (a_sequence > b_sequence or a_sequence == b_sequence and a_stamp > b_stamp) and a or b
 end
 
 --- Count what an event adds. Raises `refused` at a limit: with more, haplua would be slow.
@@ -68,8 +75,9 @@ local function add(book, component)
     return
   end
   count(book, event, component)
-  event.sequence = tonumber(ical.value(component, "SEQUENCE") or 0) or 0
-  event.stamp = ical.value(component, "DTSTAMP") or ""
+  ical.check(component, "SEQUENCE")
+  ical.check(component, "DTSTAMP")
+  event.component = component
   local key = ical.value(component, "UID") or event
   local series = book.series[key]
   if not series then
@@ -174,7 +182,7 @@ local function chosen(book, match)
     local cancelled = series.master and series.master.cancelled
     for _, event in ipairs(cancelled and {} or series.overrides[1] and divided(series) or { series.master }) do
       if not event.cancelled and matches(event.summary) then
-        list[#list + 1] = event
+        list[#list + 1], event.component = event, nil
       end
     end
   end

@@ -128,7 +128,7 @@ function M.read(book, component)
     summary = summary and ical.text(summary) or "an event without a summary",
     cancelled = book.cancels or status and status:upper() == "CANCELLED",
     start = nil, zone = nil, days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none,
-    instead = nil, onward = nil, series = nil, before = nil, names = nil, sequence = nil, stamp = nil,
+    instead = nil, onward = nil, series = nil, before = nil, names = nil, component = nil,
   }
   if id then
     local range = id.parameters.RANGE

@@ -142,6 +142,14 @@ function M.value(component, name)
   return at and (line_at(component.source, name, at))
 end
 
+--- Raise `refused` where value() would, without its work in nearly all cases.
+function M.check(component, name)
+  local at = component.properties[name]
+  if at and byte(component.source.text, at + #name) ~= 58 then
+    line_at(component.source, name, at)
+  end
+end
+
 --- The first property of this name.
 ---@return haplua.ical.Property?
 function M.get(component, name)
@@ -193,13 +201,11 @@ local function nest(stack, name, at)
   end
 end
 
---- Enter a property's place into the innermost component of a stack.
+--- Enter a property's place into the innermost component of a stack; for BEGIN and END, change the stack.
 local function add(stack, name, at)
   local inner = stack[#stack]
   if name == "BEGIN" or name == "END" then
     nest(stack, name, at)
-  elseif not inner.properties[name] then
-    inner.properties[name] = at
   else
     inner.more = inner.more or {}
     inner.more[name] = inner.more[name] or {}
@@ -230,7 +236,7 @@ function M.parse(text, file)
   end
   source.text = text:find("\n", 1, true) and text or text:gsub("\r", "\n")
   text = source.text
-  local stack, at = { top }, text:find("^\239\187\191") and 3 or 0
+  local stack, at, properties = { top }, text:find("^\239\187\191") and 3 or 0, top.properties
   -- the names of lines by how they begin, "DTSTART;"; false: they are passed over
   local names, passed_over = {}, {}
   while at do
@@ -245,8 +251,11 @@ function M.parse(text, file)
         passed_over[word] = true
       end
     end
-    if name then
+    if name and name ~= "BEGIN" and name ~= "END" and not properties[name] then
+      properties[name] = at + 1
+    elseif name then
       add(stack, name, at + 1)
+      properties = stack[#stack].properties
     end
     at = find(text, "\n", at + 1, true)
   end
