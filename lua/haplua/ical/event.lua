@@ -317,9 +317,9 @@ end
 ---@param from integer
 ---@return boolean
 function M.is_over(event, from)
-  local stop = event.rules[1] and event.rules[1].until_
+  local stop = event.rules[1] and recur.stop(event.rules[1], event.start.civil)
   return stop and not event.rules[2] and #event.dates == 0 and not event.series
-    and stop.civil + event.length + 2 * SLACK < from or false
+    and stop + event.length + 2 * SLACK < from or false
 end
 
 --- Iterate over the occurrences of an event: opens, closes, day, names.

@@ -328,6 +328,30 @@ function M.first_index(low, high, is)
   return low
 end
 
+--- A civil time after which a rule has no times, as far as it can be seen without computing them: UNTIL, or with COUNT
+-- a time that is late enough if each period after that of `start` has one time at least. nil: it cannot be seen.
+---@param rule haplua.Rule
+---@param start integer  DTSTART, a civil time
+---@return number?
+function M.stop(rule, start)
+  local days, chosen, unit = rule.by.BYDAY, rule.by.BYSETPOS, frequencies[rule.freq]
+  if not rule.count then
+    return rule.until_ and rule.until_.civil
+  end
+  for name in pairs(rule.by) do
+    if unit <= DAY or name ~= "BYDAY" and name ~= "BYSETPOS" then
+      return nil
+    end
+  end
+  local _, _, date = civil.date(start // DAY)
+  -- every month has a 28th, and four of each day of the week
+  local is_sure = days and math.abs(tonumber(days[1]:match("^-?%d+")) or 1) <= 4
+    or not days and (unit <= 7 * DAY or date <= 28)
+  if is_sure and (not chosen or math.abs(chosen[1]) == 1) then
+    return start + (rule.count + 1.0) * rule.interval * unit
+  end
+end
+
 --- Iterate over a rule's days from `start` to UNTIL or COUNT: the day's midnight, its times, and the indexes of the
 -- first and the last of them that count.
 local function limited(rule, start, from, zone)
