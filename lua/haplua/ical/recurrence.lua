@@ -81,12 +81,6 @@ local function weekday_sets(days)
   return days and sets
 end
 
---- The key of a table that has only one.
-local function single(set)
-  local key = next(set or {})
-  return key and not next(set, key) and key
-end
-
 --- A function that appends the days of a month, from one date to another, that the rule chooses; `day` is that before
 -- the first of the month. nil: the rule chooses all days.
 local function chooser(rule, start)
@@ -97,7 +91,6 @@ local function chooser(rule, start)
     return nil
   end
   local by_year = year_days or days and not in_month
-  local only_day, only_date = single(days), single(dates)
   return function(found, day, year, month, first, last)
     if months and not months[month] then
       return
@@ -109,13 +102,7 @@ local function chooser(rule, start)
     end
     local base, size = in_month and day or before, in_month and length or year_length
     search_limit.spend((last - first) // 8 + 1, rules.text, rule)
-    if only_date then
-      local date = only_date > 0 and only_date or length + 1 + only_date
-      first, last = math.max(first, date), math.min(last, date)
-    elseif only_day then
-      first = first + (only_day - day - first - 4) % 7
-    end
-    for date = first, last, only_day and not only_date and 7 or 1 do
+    for date = first, last do
       local of = not days or days[(day + date + 3) % 7 + 1]
       if of and (not dates or dates[date] or dates[date - length - 1])
         and (not year_days or year_days[day + date - before] or year_days[day + date - before - year_length - 1]) then
