@@ -25,12 +25,19 @@ local DATES_MAX <const> = 100000
 ---@field master haplua.calendar.Event?
 ---@field overrides haplua.calendar.Event[]  those with RECURRENCE-ID
 
+--- An event's SEQUENCE and DTSTAMP.
+local function version(event)
+  return tonumber(ical.value(event.component, "SEQUENCE") or 0) or 0, ical.value(event.component, "DTSTAMP") or ""
+end
+
 --- Of two events for one thing the one that is newer; the second of two that are equally new.
 local function newer(a, b)
-  if not a or b.sequence > a.sequence then
+  if not a then
     return b
   end
-  return (a.sequence > b.sequence or a.stamp > b.stamp) and a or b
+  local a_sequence, a_stamp = version(a)
+  local b_sequence, b_stamp = version(b)
+  return (a_sequence > b_sequence or a_sequence == b_sequence and a_stamp > b_stamp) and a or b
 end
 
 --- Count what an event adds. Raises `refused` at a limit: with more, haplua would be slow.
@@ -68,8 +75,9 @@ local function add(book, component)
     return
   end
   count(book, event, component)
-  event.sequence = tonumber(ical.value(component, "SEQUENCE") or 0) or 0
-  event.stamp = ical.value(component, "DTSTAMP") or ""
+  ical.check(component, "SEQUENCE")
+  ical.check(component, "DTSTAMP")
+  event.component = component
   local key = ical.value(component, "UID") or event
   local series = book.series[key]
   if not series then
@@ -174,7 +182,7 @@ local function chosen(book, match)
     local cancelled = series.master and series.master.cancelled
     for _, event in ipairs(cancelled and {} or series.overrides[1] and divided(series) or { series.master }) do
       if not event.cancelled and matches(event.summary) then
-        list[#list + 1] = event
+        list[#list + 1], event.component = event, nil
       end
     end
   end
@@ -188,17 +196,17 @@ end
 ---@field left_out string[]  why events were left out, with file and line; made visible
 ---@field split fun(): haplua.window.Source, haplua.window.Source  the events of whole days, and those with times
 
---- The occurrences of the events that occur once, in order.
-local function singles_of(list, zone)
-  local found = {}
-  for _, event in ipairs(list) do
-    if events.is_single(event) then
+--- The occurrences of the events that occur once, in order, without those that are over before a civil time.
+local function singles_of(list, zone, from)
+  local found = { from = from }
+  for i, event in ipairs(list) do
+    if event.start.civil + event.length + 4 * DAY >= from and events.is_single(event) then
       local opens, closes = events.single(event, zone)
-      found[#found + 1] = closes > opens and { opens, closes, event } or nil
+      found[#found + 1] = closes > opens and { opens, closes, event, i } or nil
     end
   end
   table.sort(found, function(a, b)
-    return a[1] < b[1]
+    return a[1] < b[1] or a[1] == b[1] and a[4] < b[4]
   end)
   return found
 end
@@ -227,8 +235,12 @@ local function source_of(list)
   end
   local of_zone = setmetatable({}, { __mode = "k" })
   function source.starting(zone, from)
-    of_zone[zone] = of_zone[zone] or singles_of(list, zone)
-    local iterators = { singles(of_zone[zone], zone, from) }
+    local known = of_zone[zone]
+    if not known or from < known.from then
+      known = singles_of(list, zone, from - 366 * DAY)
+      of_zone[zone] = known
+    end
+    local iterators = { singles(known, zone, from) }
     for _, event in ipairs(list) do
       -- `from` allows for the longest event; this one needs no more than its own length
       local own = from + source.length - event.length

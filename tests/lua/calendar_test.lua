@@ -35,6 +35,25 @@ local function weekly_and(...)
   return event(table.unpack(table.move({ ... }, 1, select("#", ...), #weekly + 1, { table.unpack(weekly) })))
 end
 
+describe("an event with COUNT", function()
+  -- begun in 2020, and not over in December 2026: a period without a time does not count
+  for _, case in ipairs({
+    { "20200229", "FREQ=YEARLY;COUNT=3", "2028-02-29" },
+    { "20200131", "FREQ=MONTHLY;COUNT=49", "2026-12-31" },
+    { "20200329", "FREQ=MONTHLY;BYDAY=5SU;COUNT=30", "2027-01-31" },
+    { "20200329", "FREQ=MONTHLY;BYDAY=SU;BYSETPOS=5;COUNT=30", "2027-01-31" },
+    { "20200106", "FREQ=WEEKLY;BYMONTH=12;COUNT=28", "2026-12-07" },
+    { "20200106", "FREQ=DAILY;BYDAY=MO;COUNT=362", "2026-12-07" },
+    { "20200106", "FREQ=WEEKLY;BYDAY=MO;COUNT=362", "2026-12-07" },
+    { "20190107", "FREQ=MONTHLY;BYDAY=1MO;COUNT=96", "2026-12-07" },
+  }) do
+    it("lasts to its last time: " .. case[2], function()
+      local list = coming(file(event("DTSTART;VALUE=DATE:" .. case[1], "RRULE:" .. case[2])), 1, nil, "UTC")
+      assert.equal(case[3], list[1]:sub(1, 10))
+    end)
+  end
+end)
+
 describe("a calendar's event", function()
   it("has its times in its zone, in UTC, or in the zone of the windows", function()
     assert.are.same({ "2026-12-06 01:00/2026-12-06 02:00" }, coming(file(event(

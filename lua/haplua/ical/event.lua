@@ -128,7 +128,7 @@ function M.read(book, component)
     summary = summary and ical.text(summary) or "an event without a summary",
     cancelled = book.cancels or status and status:upper() == "CANCELLED",
     start = nil, zone = nil, days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none,
-    instead = nil, onward = nil, series = nil, before = nil, names = nil, sequence = nil, stamp = nil,
+    instead = nil, onward = nil, series = nil, before = nil, names = nil, component = nil,
   }
   if id then
     local range = id.parameters.RANGE
@@ -317,9 +317,9 @@ end
 ---@param from integer
 ---@return boolean
 function M.is_over(event, from)
-  local stop = event.rules[1] and event.rules[1].until_
+  local stop = event.rules[1] and recur.stop(event.rules[1], event.start.civil)
   return stop and not event.rules[2] and #event.dates == 0 and not event.series
-    and stop.civil + event.length + 2 * SLACK < from or false
+    and stop + event.length + 2 * SLACK < from or false
 end
 
 --- Iterate over the occurrences of an event: opens, closes, day, names.

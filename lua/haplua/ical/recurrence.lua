@@ -81,8 +81,8 @@ local function weekday_sets(days)
   return days and sets
 end
 
---- A function that appends the days of a month, from one date to another, that the rule chooses. nil: the rule chooses
--- all days.
+--- A function that appends the days of a month, from one date to another, that the rule chooses; `day` is that before
+-- the first of the month. nil: the rule chooses all days.
 local function chooser(rule, start)
   local months, dates, days = day_parts(rule, start)
   local year_days, in_month = lookup(rule.by.BYYEARDAY), rule.freq == "MONTHLY" or months
@@ -90,21 +90,24 @@ local function chooser(rule, start)
   if not (months or dates or days or year_days) then
     return nil
   end
-  return function(found, year, month, first, last)
+  local by_year = year_days or days and not in_month
+  return function(found, day, year, month, first, last)
     if months and not months[month] then
       return
     end
-    local length, day = civil.month_length(year, month), civil.day(year, month, 1) - 1
-    local before = civil.day(year, 1, 1) - 1
-    local year_length = civil.day(year + 1, 1, 1) - 1 - before
+    local length, before, year_length = civil.month_length(year, month), 0, 0
+    if by_year then
+      before = civil.day(year, 1, 1) - 1
+      year_length = civil.day(year + 1, 1, 1) - 1 - before
+    end
     local base, size = in_month and day or before, in_month and length or year_length
     search_limit.spend((last - first) // 8 + 1, rules.text, rule)
     for date = first, last do
-      if (not dates or dates[date] or dates[date - length - 1])
+      local of = not days or days[(day + date + 3) % 7 + 1]
+      if of and (not dates or dates[date] or dates[date - length - 1])
         and (not year_days or year_days[day + date - before] or year_days[day + date - before - year_length - 1]) then
         local at = day + date - base
-        local of = not days or days[civil.weekday(day + date)]
-        if of == true or of and (of[(at - 1) // 7 + 1] or of[-((size - at) // 7) - 1]) then
+        if of == true or of[(at - 1) // 7 + 1] or of[-((size - at) // 7) - 1] then
           found[#found + 1] = day + date
         end
       end
@@ -156,12 +159,12 @@ end
 
 --- The days of a period that the rule chooses, and the times of each where they differ.
 local function expand(rule, choose, first, last, numbers, times)
-  local all, day = {}, first
-  while day <= last do
-    local y, m, d = civil.date(day)
-    local to = math.min(civil.month_length(y, m), d + last - day)
-    choose(all, y, m, d, to)
-    day = day + to - d + 1
+  local all, y, m, d = {}, civil.date(first)
+  local before = first - d
+  while before + d <= last do
+    local length = civil.month_length(y, m)
+    choose(all, before, y, m, d, math.min(length, last - before))
+    before, y, m, d = before + length, y + m // 12, m % 12 + 1, 1
   end
   local days, n = {}, (last + 1 - first) // 7
   for _, one in ipairs(numbers and all or {}) do
@@ -205,6 +208,9 @@ local function by_periods(rule, start, from)
   local choose, numbers = chooser(rule, start), lookup(rule.by.BYWEEKNO)
   local times, step = times_of_day(rule, start), rule.interval
   local n = math.max(0, (from // DAY - first_of(0)) // longest // step) * step - step
+  while first_of(n + step + step) <= from // DAY do
+    n = n + step
+  end
   local days, own, i = {}, {}, 0
   local is_over, found = horizon(rule, from)
   return function()
@@ -272,7 +278,7 @@ local function by_steps(rule, start, from)
 
   local function passes()
     local chosen, y, m, d = {}, civil.date(day)
-    choose(chosen, y, m, d, d)
+    choose(chosen, day - d, y, m, d, d)
     return chosen[1]
   end
 
@@ -307,6 +313,30 @@ function M.first_index(low, high, is)
     end
   end
   return low
+end
+
+--- A civil time after which a rule has no times, as far as it can be seen without computing them: UNTIL, or with COUNT
+-- a time that is late enough if each period after that of `start` has one time at least. nil: it cannot be seen.
+---@param rule haplua.Rule
+---@param start integer  DTSTART, a civil time
+---@return number?
+function M.stop(rule, start)
+  local days, chosen, unit = rule.by.BYDAY, rule.by.BYSETPOS, frequencies[rule.freq]
+  if not rule.count then
+    return rule.until_ and rule.until_.civil
+  end
+  for name in pairs(rule.by) do
+    if unit <= DAY or name ~= "BYDAY" and name ~= "BYSETPOS" then
+      return nil
+    end
+  end
+  local _, _, date = civil.date(start // DAY)
+  -- every month has a 28th, and four of each day of the week
+  local is_sure = days and math.abs(tonumber(days[1]:match("^-?%d+")) or 1) <= 4
+    or not days and (unit <= 7 * DAY or date <= 28)
+  if is_sure and (not chosen or math.abs(chosen[1]) == 1) then
+    return start + (rule.count + 1.0) * rule.interval * unit
+  end
 end
 
 --- Iterate over a rule's days from `start` to UNTIL or COUNT: the day's midnight, its times, and the indexes of the

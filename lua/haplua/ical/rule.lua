@@ -38,22 +38,46 @@ for _, part in ipairs(parts) do
   known[part[1]] = part
 end
 
+--- The day of a date, "20261201", in seconds. Returns nil where there is no such day.
+local function day_of(text)
+  local date = tonumber(text:match("^%d%d%d%d%d%d%d%d$"))
+  local year, month, day = (date or 0) // 10000, (date or 0) // 100 % 100, (date or 0) % 100
+  return date and civil.is_date(year, month, day) and civil.day(year, month, day) * DAY or nil
+end
+
+--- The seconds of a time of day, "T220000". Returns nil where there is no such time.
+local function seconds_of(text)
+  local clock = tonumber(text:match("^[Tt](%d%d%d%d%d%d)$"))
+  local h, min, s = (clock or 999999) // 10000, (clock or 0) // 100 % 100, (clock or 0) % 100
+  return h < 24 and min < 60 and s <= 60 and h * 3600 + min * 60 + math.min(s, 59) or nil
+end
+
+--- A function that returns what `read` does. It keeps up to 1,000 results: in a calendar many texts come again.
+local function kept(read)
+  local results, n = {}, 0
+  return function(text)
+    local value = results[text]
+    if not value then
+      value = read(text)
+      if n >= 1000 then
+        results, n = {}, 0
+      end
+      results[text], n = value, n + 1
+    end
+    return value
+  end
+end
+local kept_day, kept_seconds = kept(day_of), kept(seconds_of)
+
 --- "20261201T220000" or "20261201" as a civil time. Returns nil where there is no such time.
 ---@return integer?
 function M.civil(text)
-  local date = tonumber(text:match("^%d%d%d%d%d%d%d%d"))
-  if not date or not civil.is_date(date // 10000, date // 100 % 100, date % 100) then
-    return nil
-  end
-  local day = civil.day(date // 10000, date // 100 % 100, date % 100) * DAY
-  if #text == 8 then
+  local day = kept_day(text:sub(1, 8))
+  if not day or #text == 8 then
     return day
   end
-  local clock = tonumber(text:match("^[Tt](%d%d%d%d%d%d)$", 9))
-  local h, min, s = (clock or 999999) // 10000, (clock or 0) // 100 % 100, (clock or 0) % 100
-  if h < 24 and min < 60 and s <= 60 then
-    return day + h * 3600 + min * 60 + math.min(s, 59)
-  end
+  local seconds = kept_seconds(text:sub(9))
+  return seconds and day + seconds
 end
 
 --- A civil time as "20261201T220000".

@@ -7,6 +7,8 @@ local rule = require("haplua.ical.rule")
 
 local M = {}
 
+local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+
 ---@class haplua.ical.Source  a calendar's text
 ---@field file string  its name, for errors
 ---@field text string
@@ -88,39 +90,46 @@ end
 
 --- The line at a place as it was before a program folded it: continued on lines that begin with a space.
 local function unfolded(text, at)
-  local function part()
-    local finish = text:find("\n", at, true) or #text + 1
-    local line = text:sub(at, text:byte(finish - 1) == 13 and finish - 2 or finish - 1)
-    at = text:match("^[\r\n]*\n[ \t]()", finish)
-    return line
-  end
-  local line = part()
-  if not at then
-    return line
-  end
-  local parts = { line }
+  local parts = {}
   while at do
-    parts[#parts + 1] = part()
+    local finish = find(text, "\n", at, true) or #text + 1
+    parts[#parts + 1] = sub(text, at, byte(text, finish - 1) == 13 and finish - 2 or finish - 1)
+    at = match(text, "^[\r\n]*\n[ \t]()", finish)
   end
   return table.concat(parts)
 end
 
---- The line of a property at a place, the place of the colon in it, and its value.
-local function line_at(source, name, at)
-  local line = unfolded(source.text, at)
-  local place = colon(line, known[name], #name + 1) or M.refuse({ source = source, at = at }, "%s has no value", name)
-  local value = line:sub(place + 1)
-  if value:find("^%s") or value:find("%s", -1) then
-    value = value:match("^%s*(.-)%s*$")
+--- What line_at() returns for a line that need not be taken apart: not folded, without space around its value, and
+-- with one colon if it has parameters. nil: it is none.
+local function plain(text, name, at)
+  local after = at + #name
+  local finish, place = find(text, "\n", at, true), find(text, ":", after, true)
+  if not finish or not place or place > finish
+    or place ~= after and (known[name] == "text" or (find(text, ":", place + 1, true) or finish) < finish) then
+    return nil
   end
-  return line, place, value
+  local first, before, last, _, following = byte(text, place + 1), byte(text, finish - 2, finish + 1)
+  local is_crlf = last == 13
+  if first > 32 and (is_crlf and before or last) > 32 and (following or 33) > 32 then
+    return sub(text, place + 1, is_crlf and finish - 2 or finish - 1), place == after and name or sub(text, at, place - 1)
+  end
+end
+
+--- The value of a property at a place, and what stands before its colon.
+local function line_at(source, name, at)
+  local value, head = plain(source.text, name, at)
+  if not value then
+    local line = unfolded(source.text, at)
+    local place = colon(line, known[name], #name + 1) or M.refuse({ source = source, at = at }, "%s has no value", name)
+    value, head = match(line, "^%s*(.-)%s*$", place + 1), sub(line, 1, place - 1)
+  end
+  return value, head
 end
 
 --- The property at a place: NAME;PARAMETER="value":VALUE.
 local function property(component, name, at)
   local source = component.source
-  local line, place, value = line_at(source, name, at)
-  local head = line:sub(1, place - 1)
+  local value, head = line_at(source, name, at)
   local found = { name = name, at = at, source = source, value = value, parameters = source.heads[head] }
   found.parameters = found.parameters or parameters_of(found, head)
   return found
@@ -130,9 +139,14 @@ end
 ---@return string?
 function M.value(component, name)
   local at = component.properties[name]
-  if at then
-    local _, _, value = line_at(component.source, name, at)
-    return value
+  return at and (line_at(component.source, name, at))
+end
+
+--- Raise `refused` where value() would, without its work in nearly all cases.
+function M.check(component, name)
+  local at = component.properties[name]
+  if at and byte(component.source.text, at + #name) ~= 58 then
+    line_at(component.source, name, at)
   end
 end
 
@@ -167,17 +181,11 @@ local function new_component(source, name, at)
   }
 end
 
---- Enter a property's place into the innermost component of a stack.
-local function add(stack, name, at)
+--- Begin or end a component at a place. The last of a stack is the innermost.
+local function nest(stack, name, at)
   local inner = stack[#stack]
-  local source, value = inner.source, nil
-  if name == "BEGIN" or name == "END" then
-    value = source.text:match("^:(%u+)\r?\n", at + #name)
-    if not value then
-      local _
-      _, _, value = line_at(source, name, at)
-    end
-  end
+  local source = inner.source
+  local value = match(source.text, "^:(%u+)\r?\n", at + #name) or line_at(source, name, at)
   if name == "BEGIN" then
     local component = new_component(source, value:upper(), at)
     inner.components = inner.components == none and {} or inner.components
@@ -186,13 +194,18 @@ local function add(stack, name, at)
     if #stack > DEPTH_MAX then
       M.refuse(component, "components are nested more than %d deep", DEPTH_MAX - 1)
     end
-  elseif name == "END" then
-    if #stack == 1 or value:upper() ~= inner.name then
-      M.refuse({ source = source, at = at }, "END:%s without its BEGIN", value)
-    end
+  elseif #stack == 1 or value:upper() ~= inner.name then
+    M.refuse({ source = source, at = at }, "END:%s without its BEGIN", value)
+  else
     stack[#stack] = nil
-  elseif not inner.properties[name] then
-    inner.properties[name] = at
+  end
+end
+
+--- Enter a property's place into the innermost component of a stack; for BEGIN and END, change the stack.
+local function add(stack, name, at)
+  local inner = stack[#stack]
+  if name == "BEGIN" or name == "END" then
+    nest(stack, name, at)
   else
     inner.more = inner.more or {}
     inner.more[name] = inner.more[name] or {}
@@ -202,10 +215,10 @@ end
 
 --- The name of the property whose line begins at a place, if it is one that is read: `word` is its first word.
 local function name_at(text, at, word)
-  local byte = text:byte(at + #word)
-  if byte == 45 or byte == 13 or byte == 10 then
+  local following = byte(text, at + #word)
+  if following == 45 or following == 13 or following == 10 then
     word = unfolded(text, at):match("^[%a-]+%f[:;\0]") or ""
-  elseif byte ~= 58 and byte ~= 59 and byte then
+  elseif following ~= 58 and following ~= 59 and following then
     return nil
   end
   return known[word] and word or known[word:upper()] and word:upper()
@@ -223,17 +236,26 @@ function M.parse(text, file)
   end
   source.text = text:find("\n", 1, true) and text or text:gsub("\r", "\n")
   text = source.text
-  local stack, at, find, match = { top }, text:find("^\239\187\191") and 3 or 0, text.find, text.match
-  local passed_over = {}
+  local stack, at, properties = { top }, text:find("^\239\187\191") and 3 or 0, top.properties
+  -- the names of lines by how they begin, "DTSTART;"; false: they are passed over
+  local names, passed_over = {}, {}
   while at do
-    local word = match(text, "^%a+", at + 1)
-    if word and not passed_over[word] then
-      local name = name_at(text, at + 1, word)
-      if name then
-        add(stack, name, at + 1)
-      elseif not known[word:upper()] and word:upper() ~= "RECURRENCE" then
+    local head = match(text, "^%a+[:;]", at + 1)
+    local name = head and names[head]
+    if name == nil then
+      local word = match(text, "^%a+", at + 1)
+      name = word and not passed_over[word] and name_at(text, at + 1, word) or false
+      if head then
+        names[head] = name
+      elseif word and not name and not known[word:upper()] and word:upper() ~= "RECURRENCE" then
         passed_over[word] = true
       end
+    end
+    if name and name ~= "BEGIN" and name ~= "END" and not properties[name] then
+      properties[name] = at + 1
+    elseif name then
+      add(stack, name, at + 1)
+      properties = stack[#stack].properties
     end
     at = find(text, "\n", at + 1, true)
   end

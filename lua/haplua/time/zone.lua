@@ -248,7 +248,9 @@ end
 --- The index of the offset that holds at an instant.
 local function index(zone, instant)
   local at, i = zone.at, zone.last
-  pull(zone, instant)
+  if zone.more then
+    pull(zone, instant)
+  end
   if zone.rule and instant >= (zone.covered or at[#at] or -ENDLESS) then
     extend(zone, instant)
   end
@@ -296,7 +298,9 @@ function Zone:first(wanted)
     return instant
   end
   i = index(self, wanted - FAR)
-  index(self, wanted + FAR)
+  if not at[i + 1] or at[i + 1] <= wanted + FAR + FAR then
+    index(self, wanted + FAR)
+  end
   while true do
     local next_at = at[i + 1]
     if not next_at or next_at + offsets[i] > wanted then
