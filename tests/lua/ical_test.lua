@@ -320,6 +320,15 @@ describe("an event that cannot be read", function()
     assert.matches("lenient", problem.advice)
   end)
 
+  it("has a reason that is true of its rule", function()
+    for rule, reason in pairs({ ["FREQ=YEARLY;BYWEEKNO=10;BYDAY=1MO"] = "'1MO' with a number .* not with BYWEEKNO$",
+      ["FREQ=DAILY;BYDAY=1MO"] = "'1MO' with a number goes with FREQ=MONTHLY and YEARLY only",
+      ["FREQ=YEARLY;BYSETPOS=1"] = "BYSETPOS needs another BY part$", ["FREQ=MONTHLY;BYDAY=0MO"] = "BYDAY cannot be '0MO'$" }) do
+      local problem = support.refusal(calendar.parse, file(event("DTSTART:20260101T000000Z", "RRULE:" .. rule)))
+      assert.matches(reason, tostring(problem))
+    end
+  end)
+
   it("is left out where that is wished, with its line", function()
     local source = calendar.parse(file(bad[1], good, bad[2], bad[3]), { name = "office.ics", lenient = true })
     assert.are.same({ "2026-02-19 02:00/2026-02-19 03:00" },

@@ -172,7 +172,7 @@ local function contradiction(rule)
   end
   for _, day in ipairs(by.BYDAY or {}) do
     if #day > 2 and (freq ~= "MONTHLY" and freq ~= "YEARLY" or by.BYWEEKNO) then
-      return ("'%s' with a number goes with FREQ=MONTHLY and YEARLY only"):format(day)
+      return ("'%s' with a number goes with FREQ=MONTHLY and YEARLY only, and not with BYWEEKNO"):format(day)
     end
   end
 end

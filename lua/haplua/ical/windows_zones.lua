@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 --- The IANA names of the zones that Windows has, for calendars that name such a zone and do not describe it. Of several
--- IANA zones it is the one that CLDR gives for the whole world ("001"). A table of our own, since ICU, which has it, is
--- 30 MB that nothing else needs; Microsoft adds a zone every few years.
+-- IANA zones it is the one that CLDR 48 gives for the whole world ("001"). CLDR keeps old names, such as Asia/Calcutta,
+-- which not every system has; here is Asia/Kolkata. A table of our own, since ICU, which has it, is 30 MB that nothing
+-- else needs; Microsoft adds a zone every few years.
 
 -- IANA's city = Windows' name, which ends in "Standard Time" where it says nothing of time.
 local areas <const> = {
