@@ -7,6 +7,7 @@
 local process = require("haplua.process")
 local task = require("haplua.task")
 local maintenance = require("haplua.plan.maintenance")
+local edits = require("haplua.store.edits")
 
 local M = {}
 
@@ -100,33 +101,23 @@ function Store:version()
   return self.writes
 end
 
-function Store:edit(edits)
-  local undo, names, there = {}, {}, {}
-  for _, edit in ipairs(edits) do
-    local id = edit.of and edit.of.id
-    if edit.add then
-      id = -#self.all - 1
-      edit.add.id = id
-      self.all[-id] = maintenance.with(edit.add, {})
-      table.insert(undo, 1, { of = { id = id }, set = { ended = edit.add.begins, why = "failed", occurrence = false } })
-    else
-      local m, before = self.all[-id], {}
-      for field in pairs(edit.set) do
-        before[field] = m[field] or false
-      end
-      self.all[-id] = maintenance.with(m, edit.set)
-      table.insert(undo, 1, { of = { id = id }, set = before })
-    end
-    if not there[id] then
-      there[id], names[#names + 1] = true, tostring(id)
-    end
-  end
+function Store:edit(list)
   self.writes = self.writes + 1
-  return undo, #names > 0 and table.concat(names, " ") or nil
+  return edits.carry_out(list, function(m)
+    self.all[#self.all + 1] = maintenance.with(m, { id = -#self.all - 1 })
+    return -#self.all
+  end, function(id, set)
+    local m, before = self.all[-id], {}
+    for field in pairs(set) do
+      before[field] = m[field] or false
+    end
+    self.all[-id] = maintenance.with(m, set)
+    return before
+  end)
 end
 
-function Store:begin(wish, edits)
-  local undo, touched = self:edit(edits)
+function Store:begin(wish, list)
+  local undo, touched = self:edit(list)
   local change = maintenance.with(wish, {})
   change.id, change.time, change.pid, change.maintenances = #self.changes + 1, task.time(), process.pid(),
     touched or wish.maintenances

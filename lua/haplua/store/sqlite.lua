@@ -6,6 +6,7 @@
 -- haplua.store.memory has the same functions.
 
 local core = require("haplua.core")
+local edits = require("haplua.store.edits")
 local errors = require("haplua.error")
 local file = require("haplua.file")
 local locks = require("haplua.store.locks")
@@ -335,24 +336,12 @@ local function update(self, id, set)
 end
 
 --- Carry edits out. Returns the edits that undo them, and the names of the maintenances.
----@param edits haplua.Edit[]
----@return haplua.Edit[] undo, string? touched
-local function carry_out(self, edits)
-  local undo, names, there = {}, {}, {}
-  for _, edit in ipairs(edits) do
-    local id = edit.of and edit.of.id
-    if edit.add then
-      id = insert_maintenance(self, edit.add)
-      edit.add.id = id
-      table.insert(undo, 1, { of = { id = id }, set = { ended = edit.add.begins, why = "failed", occurrence = false } })
-    else
-      table.insert(undo, 1, { of = { id = id }, set = update(self, id, edit.set) })
-    end
-    if not there[id] then
-      there[id], names[#names + 1] = true, "m" .. id
-    end
-  end
-  return undo, #names > 0 and table.concat(names, " ") or nil
+local function carry_out(self, list)
+  return edits.carry_out(list, function(m)
+    return insert_maintenance(self, m)
+  end, function(id, set)
+    return update(self, id, set)
+  end)
 end
 
 --- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays.
@@ -400,10 +389,10 @@ end
 --- Record a change, and carry its edits out; undo() takes both back. On return they are on the disk, and an `add` has
 -- its id. Changes of several targets that come at the same time share one transaction, since each waits for the disk.
 ---@param wish haplua.Wish
----@param edits haplua.Edit[]
+---@param list haplua.Edit[]
 ---@return table begun  for finish() and undo(); raises `journal`
-function Store:begin(wish, edits)
-  local waiting <close> = setmetatable({ wish = wish, edits = edits }, { __close = leave_queue })
+function Store:begin(wish, list)
+  local waiting <close> = setmetatable({ wish = wish, edits = list }, { __close = leave_queue })
   self.queue[#self.queue + 1] = waiting
   if core.several() then
     task.sleep(0)
@@ -450,11 +439,11 @@ function Store:undo(begun, outcome)
 end
 
 --- Carry edits out that change nothing in HAProxy, such as plans ahead.
----@param edits haplua.Edit[]
-function Store:edit(edits)
+---@param list haplua.Edit[]
+function Store:edit(list)
   local _ <close> = begin_transaction(self, "FULL")
-  carry_out(self, edits)
-  for _, edit in ipairs(edits) do
+  carry_out(self, list)
+  for _, edit in ipairs(list) do
     touch(self, edit.add or edit.of)
   end
   self:run("COMMIT")
