@@ -99,7 +99,7 @@ function M.begin(request, how)
   end
   return (change.change(c, how.origin or "on", function(look)
     check_bypass(look, request.bypass)
-    local m = change.entity(c, {
+    local m = context.sign(c, {
       scope = scope_of(request) or {}, bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
       reason = request.reason, origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now,
       ends = request.ends,
@@ -263,7 +263,7 @@ function M.change(request, which, open_end)
       return { edits = { { of = m, set = set } }, about = changed }
     end
     -- the planner would undo the change: the maintenance becomes this person's own
-    changed = change.entity(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
+    changed = context.sign(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
     local ending = maintenance.ending(m, look.now, "change", maintenance.who(c.person))
     return { edits = { ending, { add = changed } }, about = changed }
   end))

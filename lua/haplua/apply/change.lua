@@ -3,6 +3,7 @@
 --- Change a switch: look, decide, make a plan, write it down, change HAProxy and its files, write down the outcome.
 
 local by_hand = require("haplua.plan.by_hand")
+local context = require("haplua.apply.context")
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
@@ -30,16 +31,6 @@ local PAST = 100
 ---@field edits haplua.Edit[]  what a hand has done, for the store
 ---@field set_back haplua.Edit[]  what the clock has done that was set back
 
---- A new maintenance of a context's switch.
----@param c haplua.Context
----@param fields table  scope, origin and begins, and what else it has
----@return haplua.Maintenance
-function M.entity(c, fields)
-  fields.target, fields.acl, fields.switch = c.name, c.switch.acl, c.switch.name
-  fields.user, fields.host, fields.login = c.person.user, c.person.host, c.person.login
-  return fields
-end
-
 ---@param look haplua.Look
 ---@return haplua.Edit[]
 local function edits_by_hand(c, look)
@@ -57,7 +48,7 @@ local function edits_by_hand(c, look)
       return c.switch.acl:find("^/") and c.store:ended(c.name, c.switch.acl, PAST) or {}
     end,
     entity = function(fields)
-      return M.entity(c, fields)
+      return context.sign(c, fields)
     end,
   })
 end

@@ -80,6 +80,16 @@ function M.open(request, readonly)
   }
 end
 
+--- Put into a new row of the store whose it is: the target and the person, and the switch where the row names none.
+---@param c haplua.Context
+---@param row table  of a maintenance or a change
+---@return table  this very table
+function M.sign(c, row)
+  row.target, row.user, row.host, row.login = c.name, c.person.user, c.person.host, c.person.login
+  row.acl, row.switch = row.acl or c.switch.acl, row.switch or c.switch.name
+  return row
+end
+
 --- A context for another switch, which shares all else.
 ---@param c haplua.Context
 ---@param found haplua.Config

@@ -5,6 +5,7 @@
 -- adds the outcome (haplua.Result).
 
 local contents = require("haplua.plan.content")
+local context = require("haplua.apply.context")
 local maintenance = require("haplua.plan.maintenance")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
@@ -72,12 +73,11 @@ end
 function M.of(c, look, action, edits, about)
   local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
   local content = contents.of(in_force, look.view)
-  local plan = {
-    target = c.name, acl = c.switch.acl, switch = c.switch.name, action = action,
-    user = c.person.user, host = c.person.host, login = c.person.login,
-    patterns = content.patterns, since = content.since, ends = about and about.ends, reason = about and about.reason,
-    journal = c.journal, in_force = in_force, untold = content.untold, about = about, info = info_of(look.state, content),
-  }
+  local plan = context.sign(c, {
+    action = action, patterns = content.patterns, since = content.since, ends = about and about.ends,
+    reason = about and about.reason, journal = c.journal, in_force = in_force, untold = content.untold, about = about,
+    info = info_of(look.state, content),
+  })
   if look.state.bypass then
     plan_bypass(plan, look.state, look.latest, content.bypass)
   end

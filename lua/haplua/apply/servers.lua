@@ -4,6 +4,7 @@
 -- haplua.plan.servers says what state a server shall have.
 
 local change = require("haplua.apply.change")
+local context = require("haplua.apply.context")
 local core = require("haplua.core")
 local errors = require("haplua.error")
 local haproxy = require("haproxy")
@@ -36,7 +37,7 @@ local M = {}
 ---@param readonly boolean?
 ---@return haplua.Context
 function M.open(request, readonly)
-  return require("haplua.apply.context").open(
+  return context.open(
     { config = request.config, journal = request.journal, file = request.file, acl = "servers" }, readonly)
 end
 
@@ -101,9 +102,8 @@ end
 ---@param fields table
 ---@return haplua.Maintenance
 function M.entity(c, name, fields)
-  fields.target, fields.acl, fields.switch = c.name, plans.object(name), name
-  fields.user, fields.host, fields.login = c.person.user, c.person.host, c.person.login
-  return fields
+  fields.acl, fields.switch = plans.object(name), name
+  return context.sign(c, fields)
 end
 
 --- What HAProxy and the store say of a server.
@@ -198,12 +198,11 @@ end
 function M.record(c, all, step, action, made)
   local plan, about = step.plan, step.about
   local first = plan.in_force[1]
-  change.write(c.store, {
-    target = c.name, acl = plans.object(step.look.name), switch = step.look.name, action = action,
+  change.write(c.store, context.sign(c, {
+    acl = plans.object(step.look.name), switch = step.look.name, action = action,
     patterns = plan.patterns, ours = plan.ours, settled = plan.settled, since = first and first.begins,
     ends = about and about.ends, reason = about and about.reason,
-    user = c.person.user, host = c.person.host, login = c.person.login,
-  }, step.edits, all.process, function()
+  }), step.edits, all.process, function()
     carry_out(c, step)
     return step
   end, made)

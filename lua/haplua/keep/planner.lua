@@ -4,6 +4,7 @@
 -- whoever plans it, and however often: one that was ended early stays so. Where a calendar changes, planned and open
 -- maintenances are moved, lengthened or ended.
 
+local context = require("haplua.apply.context")
 local errors = require("haplua.error")
 local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
@@ -158,13 +159,11 @@ local function edit_for(self, c, key, one, now, say)
   local m = c.store:occurrence(c.name, c.switch.acl, key)
   if not m and (one.opens <= now or self.plan.ahead) then
     local request = self.plan.request
-    return { add = {
-      target = c.name, acl = c.switch.acl, switch = c.switch.name,
-      user = c.person.user, host = c.person.host, login = c.person.login,
+    return { add = context.sign(c, {
       scope = { patterns = request.patterns, paths = request.paths, hosts = request.hosts },
       bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, reason = request.reason,
       origin = "window " .. table.concat(one.names, ", "), occurrence = key, begins = math.max(one.opens, now), ends = ends,
-    } }
+    }) }
   elseif not m then
     return nil
   elseif m.ended and may_go_on(m, one, now) and (not ends or ends > now) then
