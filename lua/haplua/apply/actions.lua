@@ -20,13 +20,20 @@ local function check_reason(reason)
   end
 end
 
+--- Refuse an end before the beginning.
+---@param of {begins: number?, ends: number?}  a request or a maintenance
+function M.check_order(of)
+  if of.ends and of.ends <= (of.begins or 0) then
+    errors.refuse("the end of a maintenance comes after its beginning")
+  end
+end
+
 --- Refuse a beginning or an end that no process would bring about.
 ---@param c haplua.Context
 ---@param request haplua.Request
 local function check_times(c, request)
-  if request.ends and request.ends <= (request.begins or 0) then
-    errors.refuse("the end of a maintenance comes after its beginning")
-  elseif not request.ends and not request.begins or haproxy.dry_run() then
+  M.check_order(request)
+  if not request.ends and not request.begins or haproxy.dry_run() then
     return
   end
   local what = request.begins and "begin" or "end"
@@ -80,6 +87,29 @@ local function find_same(c, look, m)
   end
 end
 
+--- The decision to begin a maintenance, or to refresh the one that is the same.
+---@param c haplua.Context
+---@param look {current: haplua.Maintenance[], now: number}
+---@param m haplua.Maintenance
+---@param replace boolean?  all others that are in force end
+---@param same haplua.Maintenance|false|nil
+---@return haplua.Decision
+function M.beginning(c, look, m, replace, same)
+  local edits = {}
+  for _, other in ipairs(replace and maintenance.in_force(look.current, look.now) or {}) do
+    if other ~= same then
+      edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", maintenance.who(c.person))
+    end
+  end
+  if same then
+    local set = { reason = m.reason or false, bypass = m.bypass or false, ends = m.ends or false }
+    edits[#edits + 1] = { of = same, set = set }
+    return { edits = edits, about = maintenance.with(same, set), refreshed = true }
+  end
+  edits[#edits + 1] = { add = m }
+  return { edits = edits, about = m }
+end
+
 ---@class haplua.Beginning  how a caller uses begin()
 ---@field origin string?  "on"
 ---@field pid integer?  the process that ends the maintenance
@@ -104,20 +134,8 @@ function M.begin(request, how)
       reason = request.reason, origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now,
       ends = request.ends,
     })
-    local edits, same = {}, not how.pid and not request.begins and find_same(c, look, m)
-    for _, other in ipairs(request.replace and maintenance.in_force(look.current, look.now) or {}) do
-      if other ~= same then
-        edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", maintenance.who(c.person))
-      end
-    end
-    if same then
-      local set = { reason = m.reason or false, bypass = m.bypass or false, ends = m.ends or false }
-      edits[#edits + 1] = { of = same, set = set }
-      return { edits = edits, about = maintenance.with(same, set), refreshed = true }
-    end
     patterns_of(look, m.scope)
-    edits[#edits + 1] = { add = m }
-    return { edits = edits, about = m }
+    return M.beginning(c, look, m, request.replace, not how.pid and not request.begins and find_same(c, look, m))
   end, how.made))
 end
 
@@ -152,6 +170,16 @@ end
 
 M.check_reason, M.check_times, M.say_which = check_reason, check_times, say_which
 
+--- Refuse the number of a maintenance that is over, or is not there.
+---@param of string  what has no such maintenance
+function M.refuse_id(c, id, of)
+  local over = c.store:maintenance(c.name, id)
+  errors.refuse(over and over.ended
+    and ("m%d is over: ended at %s (%s%s)"):format(id, require("haplua.time.instant").text(over.ended), over.why or "-",
+      over.ended_by and " by " .. over.ended_by or "")
+    or ("there is no maintenance m%d of %s"):format(id, of), "maint status shows those there are")
+end
+
 --- Those of `list` that have a number.
 local function by_id(c, list, ids)
   local found = {}
@@ -162,11 +190,7 @@ local function by_id(c, list, ids)
     end
     found[#found + 1] = known or nil
     if not known then
-      local over = c.store:maintenance(c.name, id)
-      errors.refuse(over and over.ended
-        and ("m%d is over: ended at %s (%s%s)"):format(id, require("haplua.time.instant").text(over.ended), over.why or "-",
-          over.ended_by and " by " .. over.ended_by or "")
-        or ("there is no maintenance m%d of %s"):format(id, c.switch.name), "maint status shows those there are")
+      M.refuse_id(c, id, c.switch.name)
     end
   end
   return found
@@ -256,9 +280,7 @@ function M.change(request, which, open_end)
     end
     local changed = maintenance.with(m, set)
     patterns_of(look, changed.scope)
-    if changed.ends and changed.ends <= changed.begins then
-      errors.refuse("the end of a maintenance comes after its beginning")
-    end
+    M.check_order(changed)
     if not m.occurrence then
       return { edits = { { of = m, set = set } }, about = changed }
     end

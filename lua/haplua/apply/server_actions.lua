@@ -44,19 +44,8 @@ function M.begin(request, how)
       origin = how.origin or "on", pid = how.pid, occurrence = how.occurrence, begins = request.begins or look.now,
       ends = request.ends,
     })
-    local edits, same = {}, not how.pid and not request.begins and find_same(c, look, m)
-    for _, other in ipairs(request.replace and maintenance.in_force(look.current, look.now) or {}) do
-      if other ~= same then
-        edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", maintenance.who(c.person))
-      end
-    end
-    if same then
-      local set = { reason = m.reason or false, ends = m.ends or false }
-      edits[#edits + 1] = { of = same, set = set }
-      return { edits = edits, about = maintenance.with(same, set), refreshed = true }
-    end
-    edits[#edits + 1] = { add = m }
-    return { edits = edits, about = m }
+    return actions.beginning(c, look, m, request.replace,
+      not how.pid and not request.begins and find_same(c, look, m))
   end, nil, { action = "on", force = request.force, made = how.made, together = not how.context })
   return results.of(c, steps)
 end
@@ -80,10 +69,7 @@ end
 --- Refuse a call that finds no maintenance, with the call to HAProxy that changes a server whatever holds it.
 local function refuse_none(c, which, words)
   if which.ids then
-    local m = c.store:maintenance(c.name, which.ids[1])
-    errors.refuse(m and m.ended and ("m%d is over: ended at %s (%s%s)"):format(m.id, moment.text(m.ended), m.why or "-",
-      m.ended_by and " by " .. m.ended_by or "") or ("there is no maintenance m%d of a server"):format(which.ids[1]),
-      "maint status shows those there are")
+    actions.refuse_id(c, which.ids[1], "a server")
   end
   local what = table.concat(words, " ")
   errors.refuse(which.mine and ("no maintenance of %s is yours"):format(what)
@@ -201,9 +187,7 @@ function M.change(request)
       scope = request.drain and plans.scope(m.scope.server, "drain") or nil,
     }
     local changed = maintenance.with(m, set)
-    if changed.ends and changed.ends <= changed.begins then
-      errors.refuse("the end of a maintenance comes after its beginning")
-    end
+    actions.check_order(changed)
     return { of = m, set = set }
   end)
   return results.of(c, (servers.change(c, words, decide, decided, { action = "change", together = true })))
