@@ -77,15 +77,20 @@ end
 
 local counts = { faults = 0, altered = 0, success = 0, error = 0, problems = 0 }
 
+-- Reports of failures: summary() prints them again, where the end of a log shows them.
+local failures = {}
+
 local function count(name)
   counts[name] = (counts[name] or 0) + 1
 end
 
 local function report(run, problem, details)
   local fault = run.fault
-  print(("%s: %s: %s in connection %d after %d bytes %s (version given last: %s)"):format(run.conversation.name,
-    problem, fault.kind, fault.connection, fault.offset, fault.direction, run.given[1]))
-  print(("  %s\n  status %s: %s\n%s"):format(details or "", run.status, run.out, run.err):gsub("\n+", "\n  "))
+  local text = ("%s: %s: %s in connection %d after %d bytes %s (version given last: %s)\n"):format(run.conversation.name,
+    problem, fault.kind, fault.connection, fault.offset, fault.direction, run.given[1])
+    .. ("  %s\n  status %s: %s\n%s"):format(details or "", run.status, run.out, run.err):gsub("\n+", "\n  ")
+  print(text)
+  failures[#failures + 1] = not verdict.excuses[problem] and text or nil
 end
 
 --- Make both HAProxys hold the state that a conversation begins with.
@@ -292,6 +297,9 @@ local function summary()
     counts.success, counts.error, counts["false success"] or 0, counts.hang or 0, table.concat(others, ", ")))
   print(("  of these %d altered a command; excused: %d misled by an altered answer, %d not read back, %d forgotten"):format(
     counts.altered, counts.misled or 0, counts["not read back"] or 0, counts.forgotten or 0))
+  for _, text in ipairs(failures) do
+    print("failed: " .. text)
+  end
 end
 
 local function main()

@@ -235,6 +235,44 @@ describe("a maintenance of a server", function()
     assert.equal("ready ready maint", states())
   end)
 
+  it("begins and ends at an answer that is garbled once as at a true one", function()
+    local row = "(%d+) pool 1 a1 (%S+ %d+) %d+"
+    local function act(name, answer, garbled)
+      return s:haplua({ "-e", [[
+        local core, nth, name, row, garbled = require("haplua.core"), tonumber(arg[1]), table.unpack(arg, 2)
+        local batch = core.methods.batch
+        function core.methods.batch(target, commands)
+          local texts = batch(target, commands)
+          if commands[2] and table.concat(commands[2], " ") == "show servers state" then
+            nth = nth - 1
+            texts[2] = nth == 0 and texts[2]:gsub(row, garbled) or texts[2]
+          end
+          return texts
+        end
+        require("haplua.apply.server_actions")[name]({ servers = { "pool/a1" }, drain = name == "begin" or nil })
+      ]], answer, name, row, garbled })
+    end
+    for _, garbled in ipairs({ "%1 ppool 1 a1 %2 8", "%1 pool 1 aa1 %2 8", "%1 pool 1 a1 %2 0", "%1 pool 1 a1 %2 1",
+      "%1 pool 1 a1 %2 8" }) do
+      for answer = 1, 4 do
+        local what = garbled .. " in answer " .. answer
+        local ran = act("begin", answer, garbled)
+        if ran.status ~= 0 then
+          assert.matches("haplua: ", ran.err, 1, true)
+          on("pool/a1", "--drain", "--yes")
+        end
+        assert.equal("drain ready maint", states(), what)
+        ran = act("off", answer, garbled)
+        if ran.status ~= 0 then
+          assert.matches("haplua: ", ran.err, 1, true)
+          off("--server", "pool/a1")
+        end
+        assert.equal("ready ready maint", states(), what)
+        assert.same({}, status().maintenances)
+      end
+    end
+  end)
+
   it("is put back where a hand counts for nothing", function()
     local config = s.config
     local _ <close> = setmetatable({}, { __close = function() s.config = config end })

@@ -278,7 +278,7 @@ function M.reconcile(c)
     if step then
       -- another process may have been at work: only what is seen under the lock counts
       local _ <close> = c.store:lock(c.name, plans.object(name))
-      local now = servers.read(c)
+      local now = servers.read_for(c, { name })
       step = needed(c, now, name)
       if step then
         local action, lines = story(step)

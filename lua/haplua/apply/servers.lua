@@ -232,6 +232,22 @@ local function lock(c, names)
   return held
 end
 
+--- Read all servers for a change of some. That a server is gone, or has another state than haplua left it in, is believed
+-- when a second answer says so: after one garbled answer haplua would end a maintenance and leave its server as it is.
+---@param c haplua.Context
+---@param names string[]
+---@return haplua.Servers
+function M.read_for(c, names)
+  local all = M.read(c)
+  for _, name in ipairs(names) do
+    local look = M.look(c, all, name)
+    if look.gone or look.row.admin ~= (look.left[1] or "ready") then
+      return M.read(c)
+    end
+  end
+  return all
+end
+
 ---@class haplua.ServerChange
 ---@field force boolean?  also the last server of a backend that takes requests
 ---@field made fun(step: haplua.ServerStep)?  called when a server is changed
@@ -250,7 +266,7 @@ function M.change(c, words, decide, decided, how)
   local dry = haproxy.dry_run()
   local names = M.names(c, M.read(c), words)
   local _ <close> = not dry and lock(c, names) or nil
-  local all, steps = M.read(c), {}
+  local all, steps = M.read_for(c, names), {}
   for _, name in ipairs(names) do
     steps[#steps + 1] = M.step(M.look(c, all, name), decide)
   end
