@@ -1,0 +1,473 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What each frontend of a configuration does with requests that a switch's list matches: closed, open, or not known.
+-- The order in which HAProxy decides was tried on 2.2 to 3.2: the kind of a rule comes before its place in the file.
+
+local condition = require("haplua.rules.condition")
+local configuration = require("haplua.rules.configuration")
+
+local M = {}
+
+---@class haplua.rules.Outcome  what happens to a request
+---@field kind "answer"|"dropped"|"backend"|"computed"|"nowhere"|"unread"
+---@field status integer?  of an answer by HAProxy itself
+---@field backend string?  whose servers get the request
+---@field line haplua.rules.Line?  the rule that decides
+---@field text string  for people
+
+---@class haplua.rules.Verdict
+---@field frontend string
+---@field file string
+---@field line integer
+---@field state "closed"|"open"|"unknown"|"off"
+---@field why string
+---@field uses boolean  does the list make a difference here?
+---@field exceptions string[]  rules that may take a request away from the maintenance, and when
+
+---@class haplua.rules.Asked: haplua.rules.World  a request that is judged
+---@field read? fun(path: string): string?  the text of a file
+
+-- Actions of `http-request` that neither answer nor change what the rules below them see.
+local HARMLESS <const> = {}
+for action in ([[add-header set-header del-header replace-header replace-value set-log-level set-nice set-mark set-tos
+  set-src set-dst set-src-port set-dst-port disable-l7-retry strict-mode set-query replace-query early-hint capture
+  set-priority-class set-priority-offset wait-for-handshake wait-for-body set-timeout set-bc-mark set-fc-mark set-bc-tos
+  set-fc-tos set-retries do-resolve do-log sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 sc-add-gpc
+  set-bandwidth-limit send-spoe-group pause set-pathq-query]]):gmatch("%S+") do
+  HARMLESS[action] = true
+end
+
+local REWRITES <const> = {
+  ["set-path"] = true, ["replace-path"] = true, ["set-uri"] = true, ["replace-uri"] = true, ["set-pathq"] = true,
+  ["replace-pathq"] = true, ["normalize-uri"] = true,
+}
+
+local function place_of(line)
+  return ("%s:%d"):format(line.file, line.line)
+end
+
+--- The place of `if` or `unless` in a rule.
+local function condition_at(parts)
+  for i, word in ipairs(parts) do
+    if word == "if" or word == "unless" then
+      return i
+    end
+  end
+end
+
+--- The word after another one.
+local function after(parts, name)
+  for i = 1, #parts - 1 do
+    if parts[i] == name then
+      return parts[i + 1]
+    end
+  end
+  return nil
+end
+
+--- The ACLs of a section.
+local function acls_of(lines)
+  local acls = {}
+  for _, line in ipairs(lines) do
+    local name = line.words[1] == "acl" and line.words[2]
+    if name then
+      acls[name] = acls[name] or {}
+      table.insert(acls[name], { words = table.move(line.words, 3, #line.words, 1, {}), place = place_of(line) })
+    end
+  end
+  return acls
+end
+
+---@class haplua.rules.Walk  of one request through the configuration
+---@field world haplua.rules.World
+---@field configuration haplua.rules.Configuration
+---@field usual boolean  what is not known of a visitor counts as false
+---@field outcomes haplua.rules.Outcome[]  the last one is certain; those before it are possible
+---@field read? fun(path: string): string?
+local Walk = {}
+Walk.__index = Walk
+
+--- Note an outcome. True: it is certain, and the walk ends.
+function Walk:ends(truth, outcome)
+  if truth == false then
+    return false
+  end
+  self.outcomes[#self.outcomes + 1] = outcome
+  outcome.possible = truth == nil or self.doubt ~= nil or nil
+  return not outcome.possible
+end
+
+function Walk:truth(acls, line)
+  local parts = line.words
+  local truth = condition.holds(self.world, acls, parts, condition_at(parts), place_of(line), self.usual)
+  if truth and line.doubtful and not self.usual then
+    return nil
+  end
+  return truth
+end
+
+local function answer(line, status, text)
+  return { kind = "answer", status = status, line = line, text = ("%s: %s"):format(place_of(line), text) }
+end
+
+-- What an action of `http-request` or `tcp-request` ends in.
+local finals = {
+  ["deny"] = function(parts) return tonumber(after(parts, "deny_status") or after(parts, "status")) or 403 end,
+  ["tarpit"] = function(parts) return tonumber(after(parts, "deny_status") or after(parts, "status")) or 500 end,
+  ["return"] = function(parts) return tonumber(after(parts, "status")) or 200 end,
+  ["redirect"] = function(parts) return tonumber(after(parts, "code")) or 302 end,
+  ["auth"] = function() return 401 end,
+  ["use-service"] = function() return 200 end,
+  ["reject"] = function() return "dropped" end,
+  ["silent-drop"] = function() return "dropped" end,
+}
+
+--- The outcome of a rule; nil: it ends nothing.
+local function final_of(line, action)
+  local final = finals[action]
+  local status = final and final(line.words)
+  if status == "dropped" then
+    return { kind = "dropped", line = line, text = place_of(line) .. ": dropped by " .. line.words[1] .. " " .. action }
+  end
+  return status and answer(line, status, ("%s %s answers %d"):format(line.words[1], action, status))
+end
+
+--- Set a variable as a rule does that may hold.
+local function set_variable(world, name, truth, value)
+  local before = world.vars[name] or { found = false }
+  if truth then
+    world.vars[name] = value
+  elseif truth == nil then
+    world.vars[name] = before.found == value.found and before.text == value.text and value
+      or { found = before.found == value.found and value.found or nil }
+  end
+end
+
+--- A rule that changes the path.
+local function rewrite(world, parts, action, truth)
+  local path = action == "set-path" and parts[3] and not parts[3]:find("%", 1, true) and parts[3] or nil
+  if truth == false or action == "normalize-uri" and (world.path or "%"):find("^[/%w_-]*$") and not world.path:find("//") then
+    return
+  end
+  world.path, world.rewritten = truth and path or nil, true
+end
+
+--- Run a rule that does not end the request. True: it does something that is not read.
+local function side_effect(walk, line, action, truth)
+  local world, parts = walk.world, line.words
+  local variable, format = action:match("^set%-var%(([^,%)]*).*%)$"), nil
+  if not variable then
+    variable = action:match("^set%-var%-fmt%(([^,%)]*).*%)$")
+    format = variable
+  end
+  local list_action, file = action:match("^(%l+%-%l+)%((.-)%)$")
+  if variable then
+    local at = line.words[1] == "tcp-request" and 4 or 3
+    set_variable(world, variable, truth, format and { found = true } or condition.value(world, parts[at] or ""))
+  elseif action:find("^unset%-var%(") then
+    set_variable(world, action:match("%((.*)%)"), truth, { found = false })
+  elseif REWRITES[action] then
+    rewrite(world, parts, action, truth)
+  elseif action == "set-method" then
+    world.method = nil
+  elseif list_action and list_action:find("%-acl$") or list_action and list_action:find("%-map$") then
+    local list = world.list
+    return truth ~= false and (file == list.file or list.is_file ~= nil and list.is_file(file))
+  else
+    return truth ~= false and not HARMLESS[action] and not action:find("^track%-sc") and not action:find("^sc%-")
+      and not action:find("^capture") and not action:find("^cache%-use")
+  end
+end
+
+--- Go through the rules of a kind: "http-request" or "tcp-request content". True: the request has ended.
+function Walk:rules(lines, acls, kind, level)
+  self.doubt = nil
+  for _, line in ipairs(lines) do
+    local parts = line.words
+    if parts[1] == kind and (not level or parts[2] == level) then
+      local action = parts[level and 3 or 2] or ""
+      local truth = self:truth(acls, line)
+      if action == "accept" or action == "allow" then
+        if truth then
+          break
+        end
+        self.doubt = truth == nil and line or self.doubt
+      else
+        local final = final_of(line, action)
+        if final and self:ends(truth, final) then
+          return true
+        elseif not final and side_effect(self, line, action, truth) then
+          self:ends(nil, { kind = "unread", line = line, text = ("%s: '%s %s' may do anything"):format(place_of(line), kind, action) })
+        end
+      end
+    end
+  end
+  self.doubt = nil
+  return false
+end
+
+--- The URIs that HAProxy answers itself: `monitor-uri`, `stats uri`.
+function Walk:own_uri(lines, ...)
+  local line = configuration.setting(lines, ...)
+  local uri = line and line.words[select("#", ...) + 1]
+  if uri and not line.no and self.world.path then
+    local path = self.world.path
+    local is_it = path == uri or (...) == "stats" and path:sub(1, #uri) == uri and path:find("^[/;?]", #uri + 1) ~= nil
+    return self:ends(is_it, answer(line, 200, ("%s takes %s"):format(table.concat({ ... }, " "), uri)))
+  end
+end
+
+--- Is the address of a server one that a frontend of this configuration binds?
+local function frontend_at(found, address)
+  local port = address:match(":(%d+)$")
+  local host = address:match("^(.*):%d+$")
+  for _, section in ipairs(found.sections) do
+    if section.kind == "frontend" or section.kind == "listen" then
+      for _, line in ipairs(configuration.lines(section)) do
+        local bind = line.words[1] == "bind" and line.words[2] or ""
+        local same = bind == address or port and (host == "127.0.0.1" or host == "localhost" or host == "[::1]" or host == "::1")
+          and (bind == "127.0.0.1:" .. port or bind == "*:" .. port or bind == ":" .. port or bind == "[::]:" .. port)
+        if same then
+          return section
+        end
+      end
+    end
+  end
+end
+
+--- What a backend without an own answer does: its servers, another frontend, or HAProxy's 503.
+function Walk:servers(section, lines, line)
+  local name, servers = section.name, false
+  for _, server in ipairs(lines) do
+    local word = server.words[1]
+    local is_disabled = server.words[#server.words] == "disabled" or after(server.words, "disabled") ~= nil
+    if (word == "server" or word == "server-template") and not is_disabled and server.words[2] then
+      servers = true
+      local chained = word == "server" and frontend_at(self.configuration, server.words[3] or "")
+      if chained and not self.chained then
+        self.chained = chained
+        return self:frontend(chained)
+      end
+    elseif word == "dispatch" or word == "use-server" or word == "option" and server.words[2] == "transparent" then
+      servers = true
+    end
+  end
+  local at = line or section
+  if servers then
+    return self:ends(true, { kind = "backend", backend = name, line = line,
+      text = ("%s: the servers of backend %s get it"):format(place_of(at), name) })
+  end
+  local status, file = 503, configuration.setting(lines, "errorfile", "503")
+  if file then
+    local text = self.read and self.read(file.words[3] or "")
+    status = text and tonumber(text:match("^HTTP/%S+ (%d+)"))
+  elseif configuration.setting(lines, "errorfiles") or configuration.setting(lines, "http-error") then
+    status = nil
+  end
+  return self:ends(true, { kind = status and "answer" or "unread", status = status, line = line,
+    text = ("%s: backend %s has no server%s"):format(place_of(at), name, status and (", and answers %d"):format(status)
+      or "; its error page was not read") })
+end
+
+--- A backend's own rules, and its servers.
+function Walk:backend(name, line)
+  for _, section in ipairs(self.configuration.sections) do
+    if (section.kind == "backend" or section.kind == "listen") and section.name == name then
+      local lines = configuration.lines(section)
+      return self:own_rules(lines, acls_of(lines)) or self:servers(section, lines, line)
+    end
+  end
+  return self:ends(true, { kind = "unread", line = line, text = ("%s: no backend %s was read"):format(place_of(line), name) })
+end
+
+--- The rules that answer, of a frontend or of a backend.
+function Walk:own_rules(lines, acls)
+  if self:rules(lines, acls, "tcp-request", "content") or self:own_uri(lines, "monitor-uri")
+    or self:rules(lines, acls, "http-request") or self:own_uri(lines, "stats", "uri") then
+    return true
+  end
+  for _, line in ipairs(lines) do
+    if line.words[1] == "redirect"
+      and self:ends(self:truth(acls, line), answer(line, tonumber(after(line.words, "code")) or 302, "redirect")) then
+      return true
+    end
+  end
+  return false
+end
+
+--- Go to a backend that a rule names. True: the request has ended there.
+function Walk:go(line, truth)
+  local name = line.words[2] or ""
+  if truth == false then
+    return false
+  elseif name:find("%", 1, true) then
+    return self:ends(truth, { kind = "computed", line = line,
+      text = ("%s: the name of the backend, %s, is computed for each request"):format(place_of(line), name) })
+  end
+  local inside = setmetatable({ outcomes = {}, world = setmetatable({ vars = setmetatable({}, { __index = self.world.vars }) },
+    { __index = self.world }) }, { __index = self })
+  Walk.backend(inside, name, line)
+  self.chained = self.chained or rawget(inside, "chained")
+  for _, outcome in ipairs(inside.outcomes) do
+    outcome.decided_by = outcome.decided_by or line
+    self.outcomes[#self.outcomes + 1] = outcome
+    outcome.possible = outcome.possible or truth == nil or nil
+  end
+  return truth == true
+end
+
+--- Go through a frontend.
+function Walk:frontend(section)
+  local lines = configuration.lines(section)
+  local acls = acls_of(lines)
+  for _, level in ipairs({ "connection", "session" }) do
+    if self:rules(lines, acls, "tcp-request", level) then
+      return true
+    end
+  end
+  if self:own_rules(lines, acls) then
+    return true
+  end
+  for _, line in ipairs(lines) do
+    if line.words[1] == "use_backend" and self:go(line, self:truth(acls, line)) then
+      return true
+    end
+  end
+  local default = configuration.setting(lines, "default_backend")
+  if default and default.words[2] then
+    return self:go(default, true)
+  elseif section.kind == "listen" then
+    return self:servers(section, lines)
+  end
+  return self:ends(true, { kind = "nowhere", text = ("%s: there is no backend, so HAProxy answers 503"):format(
+    place_of(section)) })
+end
+
+--- The outcomes of a request at a frontend.
+local function walk(found, section, asked, holds, usual)
+  local world = { list = asked.list, holds = holds, asked = asked.asked, path = asked.path, host = asked.host,
+    method = asked.method, vars = {} }
+  local self = setmetatable({ world = world, configuration = found, usual = usual, outcomes = {}, read = asked.read }, Walk)
+  self:frontend(section)
+  return self.outcomes, self.chained
+end
+
+--- Does an outcome keep the application from the visitor? nil: not known.
+local function is_closing(outcome)
+  if outcome.kind == "dropped" then
+    return true
+  elseif outcome.kind == "answer" then
+    local status = outcome.status
+    if status >= 300 and status < 400 then
+      return nil
+    end
+    return status >= 400
+  elseif outcome.kind == "backend" then
+    return false
+  end
+end
+
+local function is_same(a, b)
+  return a.kind == b.kind and a.status == b.status and a.backend == b.backend and a.line == b.line
+    and (a.decided_by or a.line) == (b.decided_by or b.line)
+end
+
+--- May HTTP rules of this frontend be asked before the request is there?
+local function is_race(lines)
+  local mode = configuration.setting(lines, "mode")
+  if not mode or mode.words[2] == "http" then
+    return false
+  end
+  local waits = configuration.setting(lines, "tcp-request", "inspect-delay") ~= nil
+  for _, line in ipairs(lines) do
+    local parts = line.words
+    if waits and parts[1] == "tcp-request" and parts[3] == "accept" and after(parts, "if") == "HTTP" then
+      return false
+    end
+  end
+  return true
+end
+
+--- Rules that may send a request elsewhere than where the maintenance sends it.
+local function exceptions_of(outcomes, closing)
+  local found = {}
+  for _, outcome in ipairs(outcomes) do
+    local closes = is_closing(outcome)
+    local ends_otherwise = outcome.kind ~= "answer" or (outcome.status or 200) < 300
+    if outcome ~= closing and closes ~= true and ends_otherwise then
+      found[#found + 1] = outcome.text
+    end
+  end
+  return found
+end
+
+--- The servers of a backend close, where a rule that the list makes true has sent the request to them.
+local function is_sent_away(on)
+  return on.kind == "backend" and on.decided_by ~= nil and on.decided_by.words[1] == "use_backend"
+end
+
+local function last(list)
+  return list[#list]
+end
+
+--- Judge one frontend.
+local function judge(found, section, asked)
+  local lines = configuration.lines(section)
+  local verdict = { frontend = section.name, file = section.file, line = section.line, exceptions = {}, uses = false }
+  local function say(state, why)
+    verdict.state, verdict.why = state, why
+    return verdict
+  end
+  if configuration.setting(lines, "disabled") then
+    return say("off", "the frontend is disabled")
+  end
+  local on, chained = walk(found, section, asked, true, true)
+  local off = walk(found, section, asked, false, true)
+  local all = walk(found, section, asked, true, false)
+  local usual, other = last(on), last(off)
+  verdict.uses = not is_same(usual, other)
+  for _, outcome in ipairs(all) do
+    if outcome.kind == "unread" then
+      return say("unknown", outcome.text)
+    end
+  end
+  if is_race(lines) and verdict.uses then
+    return say("unknown", "mode tcp: rules on HTTP are asked before the request is there")
+  elseif usual.kind == "computed" then
+    return say("unknown", usual.text .. ", before any rule below it")
+  elseif chained and verdict.uses then
+    return say("unknown", ("its server is frontend %s of this HAProxy, which decides"):format(chained.name))
+  end
+  local closing = is_closing(usual)
+  if verdict.uses and closing == false and is_sent_away(usual) and is_closing(other) ~= true then
+    closing = true
+  elseif closing == nil then
+    return say("unknown", usual.text)
+  end
+  if not closing then
+    for _, outcome in ipairs(all) do
+      if outcome.possible and is_closing(outcome) then
+        return say("unknown", outcome.text .. ", but only where the rest of its condition holds")
+      end
+    end
+    return say("open", verdict.uses and usual.text or usual.text .. "; no rule that the list makes true comes before")
+  end
+  verdict.exceptions = exceptions_of(all, last(all))
+  return say("closed", usual.text)
+end
+
+--- Judge each frontend of a configuration.
+---@param found haplua.rules.Configuration
+---@param asked haplua.rules.Asked  `list` and what is known of the request
+---@return haplua.rules.Verdict[]
+function M.judge(found, asked)
+  local verdicts = {}
+  for _, section in ipairs(found.sections) do
+    if section.kind == "frontend" or section.kind == "listen" then
+      verdicts[#verdicts + 1] = judge(found, section, asked)
+    end
+  end
+  return verdicts
+end
+
+return M
