@@ -43,7 +43,8 @@ describe("maint doctor", function()
     local found, status = examine(s)
     assert.equal(0, status)
     assert.matches("looks at the base, match method 'reg'", found["ok ACL"])
-    assert.matches("haproxy.cfg:%d+ uses the ACL 'maintenance'", found["ok rule"])
+    assert.matches("frontend frontend%-http: closed: .*haproxy.cfg:%d+: the servers of backend maintenance get it",
+      found["ok rules"])
     assert.matches("a new process begins with the current state", found["ok reload"])
     assert.matches("mode 0660", found["ok socket"])
     assert.matches("journal.db, .* mode 0640", found["ok journal"])
@@ -72,13 +73,48 @@ describe("maint doctor", function()
     local s <close> = site.start({ frontend = "acl unused path -u 9001 -m str" })
     local found, status = examine(s, "--acl", "#9001")
     assert.equal(1, status)
-    assert.matches("no rule after .*:%d+ uses the ACL 'unused'", found["fail rule"])
-    assert.matches("use_backend maintenance if unused", found["fail rule"])
+    assert.matches("no visitor would see the maintenance", found["fail rules"])
+    assert.matches("frontend frontend%-http: open: .*: the servers of backend app get it", found["fail rules"])
+    assert.matches("use_backend maintenance if unused", found["fail rules"])
     assert.matches("has no pattern for the whole site", found["warn ACL"])
     assert.matches("a reload empties the list", found["warn reload"])
     assert.matches("upper and lower case differ", found["note ACL"])
     found = examine(s)
     assert.matches("hosts cannot be told apart", found["note ACL"])
+  end)
+
+  it("says which rule takes the requests before the maintenance does", function()
+    local s <close> = site.start({
+      acl = "base -i -m reg -u 9999",
+      frontend = "use_backend %[req.hdr(host),lower,map_dom(DIR/hosts.map)]",
+      files = { ["hosts.map"] = "www.example.com app\n" },
+    })
+    local found, status = examine(s)
+    assert.equal(1, status)
+    assert.matches("frontend frontend%-http: not known: .*%d: the name of the backend, .*map_dom.* is computed for each request, "
+      .. "before any rule below it", found["fail rules"])
+  end)
+
+  it("knows the uses of an ACL that close nothing, and those that do", function()
+    local s <close> = site.start({
+      acl = "path -u 9998 -m reg",
+      files = { ["list.acl"] = "" },
+      frontend = [[acl list path -m reg -f DIR/list.acl
+    monitor-uri /health
+    monitor fail if list
+    # use_backend maintenance if list
+    default_backend app
+frontend second
+    bind 127.0.0.1:]] .. site.free_port() .. [[
+
+    acl maintenance always_false
+    acl list path -m reg -f DIR/list.acl
+    http-request deny if list]],
+    })
+    local found, status = examine(s, "--acl", s.dir .. "/list.acl")
+    assert.matches("frontend second: closed: .*http%-request deny answers 403", found["ok rules"])
+    assert.matches("frontend frontend%-http: open", found["note rules"])
+    assert.equal(1, status)
   end)
 
   it("stops where no further check is possible", function()

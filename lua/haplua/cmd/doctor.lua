@@ -124,29 +124,7 @@ function checks.ACL(e)
   end
 end
 
---- Find a rule that uses the ACL of this line of HAProxy's configuration, in the same section.
----@return string? name, integer? used  of the ACL; the line of the rule
-local function find_rule(configuration, line)
-  local n, name, inside = 0, nil, nil
-  for text in (configuration .. "\n"):gmatch("([^\n]*)\n") do
-    n = n + 1
-    if n == line then
-      name, inside = text:match("^%s*acl%s+(%S+)"), true
-    elseif inside and text:find("^%a") then
-      break
-    elseif inside and name and (text:find("use_backend", 1, true) or text:find("http-request", 1, true)) then
-      for word in text:gmatch("[^%s{}]+") do
-        if word == name or word == "!" .. name then
-          return name, n
-        end
-      end
-    end
-  end
-  return name
-end
-
---- The state, by HAProxy's word on a value that matches when the whole site is under maintenance, and the rule that
--- uses the ACL.
+--- The state, by HAProxy's word on a value that matches when the whole site is under maintenance.
 function checks.effect(e)
   local state = e.state
   local ok, _, probe = pcall(scope.patterns, {}, state.kind, state.method)
@@ -154,18 +132,50 @@ function checks.effect(e)
   local found = list.match(e.c.target:acl_test(e.c.switch.acl, probe))
   e:ok(("maintenance is %s: %s; HAProxy says that %s %s"):format(#state.patterns > 0 and "on" or "off",
     enumerate(state.patterns), probe, found and "matches" or "does not match"))
-  local path, line = (state.state.list and state.state.list.text or ""):match("file '([^']*)' line (%d+)")
-  local configuration = path and file.read(path, 16 << 20)
-  if path and not configuration then
-    e:note(("%s cannot be read, so its rules were not checked"):format(path))
+end
+
+--- The name that HAProxy's configuration gives to the ACL, for advice.
+local function acl_name(text)
+  local path, line = (text or ""):match("file '([^']*)' line (%d+)")
+  local n = 0
+  for one in ((path and file.read(path, 16 << 20) or "") .. "\n"):gmatch("([^\n]*)\n") do
+    n = n + 1
+    if n == tonumber(line) then
+      return one:match("^%s*acl%s+(%S+)")
+    end
   end
-  local name, used = find_rule(configuration or "", tonumber(line))
-  e.about = "rule"
-  if used then
-    e:ok(("%s:%d uses the ACL '%s'"):format(path, used, name))
-  elseif name then
-    e:fail(("no rule after %s:%s uses the ACL '%s': no visitor would see the maintenance"):format(path, line, name),
-      ("add to that section: use_backend maintenance if %s"):format(name))
+end
+
+--- What each frontend does with the requests that the list matches, by HAProxy's configuration.
+function checks.rules(e)
+  local text = e.state.state.list and e.state.state.list.text
+  local verdicts, problem = require("haplua.rules.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text)
+  if not verdicts then
+    return e:note(("%s, so the rules were not checked"):format(problem))
+  end
+  local closed, unknown, rest = false, false, {}
+  for _, one in ipairs(verdicts) do
+    closed = closed or one.state == "closed" and one.uses
+    unknown = unknown or one.state == "unknown" and one.uses
+  end
+  for _, one in ipairs(verdicts) do
+    local about = ("frontend %s: %s: %s"):format(one.frontend, one.state == "unknown" and "not known" or one.state, one.why)
+    if one.state == "closed" and one.uses then
+      e:ok(about)
+    elseif closed or one.state == "off" then
+      e:note(about)
+    elseif unknown then
+      e:warn(about)
+    else
+      rest[#rest + 1] = about
+    end
+    for _, exception in ipairs(one.uses and one.exceptions or {}) do
+      e:note(("frontend %s: some requests do not get the maintenance: %s"):format(one.frontend, exception))
+    end
+  end
+  if #rest > 0 then
+    e:fail("no visitor would see the maintenance\n" .. table.concat(rest, "\n"),
+      ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
   end
 end
 
@@ -268,7 +278,7 @@ function checks.clock(e)
   end
 end
 
-local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "bypass", "journal", "file", "clock" }
+local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "bypass", "journal", "file", "clock" }
 
 -- The checks without which no other is possible.
 local NEEDED = { HAProxy = true, configuration = true, ACL = true }

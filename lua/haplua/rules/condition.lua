@@ -19,6 +19,7 @@ local M = {}
 ---@field path string?
 ---@field host string?
 ---@field method string?
+---@field tls boolean  does it come by TLS?
 ---@field rewritten boolean?  a rule has changed the path
 ---@field vars table<string, haplua.rules.Value>
 
@@ -95,6 +96,10 @@ end
 
 function fetches.method(world)
   return known(world.method)
+end
+
+function fetches.ssl_fc(world)
+  return known(world.tls and "1" or "0")
 end
 
 function fetches.var(world, arguments)

@@ -197,7 +197,8 @@ function Walk:rules(lines, acls, kind, level)
         if final and self:ends(truth, final) then
           return true
         elseif not final and side_effect(self, line, action, truth) then
-          self:ends(nil, { kind = "unread", line = line, text = ("%s: '%s %s' may do anything"):format(place_of(line), kind, action) })
+          self:ends(nil, { kind = "unread", line = line,
+            text = ("%s: '%s %s' may do anything"):format(place_of(line), kind, action) })
         end
       end
     end
@@ -343,10 +344,20 @@ function Walk:frontend(section)
     place_of(section)) })
 end
 
+--- Do visitors reach a frontend by TLS? Those of a port without it are usually sent there.
+local function has_tls(lines)
+  for _, line in ipairs(lines) do
+    if line.words[1] == "bind" and (after(line.words, "ssl") or line.words[#line.words] == "ssl") then
+      return true
+    end
+  end
+  return false
+end
+
 --- The outcomes of a request at a frontend.
 local function walk(found, section, asked, holds, usual)
   local world = { list = asked.list, holds = holds, asked = asked.asked, path = asked.path, host = asked.host,
-    method = asked.method, vars = {} }
+    method = asked.method, tls = has_tls(configuration.lines(section)), vars = {} }
   local self = setmetatable({ world = world, configuration = found, usual = usual, outcomes = {}, read = asked.read }, Walk)
   self:frontend(section)
   return self.outcomes, self.chained
@@ -388,14 +399,17 @@ local function is_race(lines)
   return true
 end
 
---- Rules that may send a request elsewhere than where the maintenance sends it.
-local function exceptions_of(outcomes, closing)
+--- Rules that may send a request elsewhere before the rule that usually decides.
+local function exceptions_of(outcomes, usual)
   local found = {}
   for _, outcome in ipairs(outcomes) do
+    if is_same(outcome, usual) then
+      break
+    end
     local closes = is_closing(outcome)
-    local ends_otherwise = outcome.kind ~= "answer" or (outcome.status or 200) < 300
-    if outcome ~= closing and closes ~= true and ends_otherwise then
-      found[#found + 1] = outcome.text
+    if closes == false or closes == nil and outcome.kind ~= "answer" then
+      local rule = outcome.decided_by or outcome.line
+      found[#found + 1] = rule and ("%s: %s"):format(place_of(rule), table.concat(rule.words, " ")) or outcome.text
     end
   end
   return found
@@ -452,7 +466,7 @@ local function judge(found, section, asked)
     end
     return say("open", verdict.uses and usual.text or usual.text .. "; no rule that the list makes true comes before")
   end
-  verdict.exceptions = exceptions_of(all, last(all))
+  verdict.exceptions = exceptions_of(all, usual)
   return say("closed", usual.text)
 end
 

@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+--
+--- The frontends of a running HAProxy, and what they do with requests that a switch's list matches.
+
+local configuration = require("haplua.rules.configuration")
+local file = require("haplua.file")
+local verdict = require("haplua.rules.verdict")
+
+local M = {}
+
+-- Bytes of one file that are read.
+local MOST <const> = 16 << 20
+
+-- Paths that are asked for besides "any": a rule on `path_beg /` takes each of them.
+local PATHS <const> = { "/", "/haplua-probe" }
+
+--- The folder in /proc of HAProxy's master process, or of the only process; nil: HAProxy runs elsewhere, or in a
+-- container whose numbers of processes are its own.
+local function process_folder(pid)
+  local comm = file.read(("/proc/%s/comm"):format(pid)) or ""
+  if not comm:find("^haproxy") then
+    return nil
+  end
+  local parent = (file.read(("/proc/%s/stat"):format(pid)) or ""):match("%) %a (%d+)")
+  local is_master = parent and (file.read(("/proc/%s/comm"):format(parent)) or ""):find("^haproxy")
+  return "/proc/" .. (is_master and parent or pid)
+end
+
+--- The text of a file that HAProxy's process reads by this name.
+local function read_as(folder, name)
+  local inside = folder and folder .. (name:sub(1, 1) == "/" and "/root" or "/cwd/") .. name
+  return inside and file.read(inside, MOST) or name:sub(1, 1) == "/" and file.read(name, MOST) or nil
+end
+
+--- The names of HAProxy's files, in its order: `show env` has them, else the lines that use the list.
+local function file_names(target, places)
+  local ok, text = pcall(target.send, target, { "show", "env", "HAPROXY_CFGFILES" })
+  local names = {}
+  for name in (ok and text:match("HAPROXY_CFGFILES=([^\n]*)") or ""):gmatch("[^;]+") do
+    names[#names + 1] = name
+  end
+  for place in pairs(#names == 0 and places or {}) do
+    names[1] = place:match("^(.*):%d+$")
+  end
+  return names
+end
+
+--- A list as haplua.rules.condition knows it.
+---@param ref string  "#9999", or a file
+---@param text string?  what `show acl` says of it
+---@return haplua.rules.List
+local function list_of(ref, text)
+  local list = { id = ref:match("^#(%d+)$"), file = ref:sub(1, 1) ~= "#" and ref or nil, places = {} }
+  for path, line in (text or ""):gmatch("file '([^']*)' line (%d+)") do
+    list.places[("%s:%s"):format(path, line)] = true
+  end
+  function list.is_file(name)
+    name = name:gsub("^opt@", ""):gsub("^file@", "")
+    return list.file ~= nil and (name == list.file or name:sub(1, 1) ~= "/" and list.file:sub(-#name - 1) == "/" .. name)
+  end
+  return list
+end
+
+--- The verdict for any path, unless one path of its own has another.
+local function judge_all(found, asked)
+  local verdicts = verdict.judge(found, asked)
+  for _, path in ipairs(PATHS) do
+    for i, other in ipairs(verdict.judge(found, setmetatable({ path = path }, { __index = asked }))) do
+      local one = verdicts[i]
+      if one.state == "closed" and other.state ~= "closed" then
+        verdicts[i] = other
+      end
+      one.uses = one.uses or other.uses
+    end
+  end
+  return verdicts
+end
+
+--- Judge each frontend of the HAProxy that a target reaches.
+---@param target haplua.Target
+---@param pid integer|string  of its process, as `show info` has it
+---@param ref string  the switch's list
+---@param text string?  its line in `show acl`
+---@return haplua.rules.Verdict[]? verdicts, string? problem  nil: why nothing can be said
+function M.judge(target, pid, ref, text)
+  local list = list_of(ref, text)
+  local folder = tostring(target:address()):find("/", 1, true) and process_folder(pid) or nil
+  local files = {}
+  for i, name in ipairs(file_names(target, list.places)) do
+    local content = read_as(folder, name)
+    if not content then
+      return nil, name .. " cannot be read"
+    end
+    files[i] = { path = name, text = content }
+  end
+  if not files[1] then
+    return nil, "HAProxy does not tell the names of its files"
+  end
+  local found = configuration.read(files, {})
+  local problem = found.problems[1]
+  if problem then
+    return nil, ("%s:%d: %s"):format(problem.file, problem.line, problem.text)
+  end
+  return judge_all(found, {
+    list = list, method = "GET",
+    read = function(name)
+      return read_as(folder, name)
+    end,
+  })
+end
+
+return M
