@@ -23,7 +23,8 @@ describe("the usual failures", function()
     s = site.start({ global = [[
     stats socket DIR/private.sock mode 600 level admin
     stats socket DIR/operator.sock level operator
-    stats socket DIR/user.sock level user]] })
+    stats socket DIR/user.sock level user]],
+      frontend = "http-request set-header X-Some %[path,map(DIR/some.map)]", files = { ["some.map"] = "" } })
   end)
 
   teardown(function()
@@ -110,7 +111,27 @@ describe("the usual failures", function()
       "there are these:", "#9999  acl 'path'",
       "to add it, in a frontend:", "acl maintenance path -i -u 7777 -m reg", "use_backend maintenance if maintenance")
     check(s:maint("--acl", "9999", "on"), 1, "Unknown ACL identifier", "#9999  acl 'path'")
-    check(s:maint("--acl", "/no/file", "on"), 1, "Unknown ACL identifier", "acl maintenance path -i -f /no/file -m reg")
+    check(s:maint("--acl", "9999", "on"), 1, "'9999' is neither")
+    check(s:maint("--acl", "/no/file", "on"), 1, "Unknown ACL identifier", "acl maintenance base -i -m reg -f /no/file")
+    check(s:maint("--acl", s.dir .. "/some.map", "on"), 1, s.dir .. "/some.map is a map of HAProxy, and no ACL")
+  end)
+
+  it("the ACL is not there, and HAProxy takes the lines that declare it", function()
+    for _, name in ipairs({ "#7777", s.dir .. "/new.acl", s.dir .. "/it's $new #1.acl" }) do
+      local ran = s:maint("--acl", name, "on")
+      assert.equal(1, ran.status)
+      run({ "touch", name:sub(1, 1) == "/" and name or s.dir .. "/any" })
+      local declared = {}
+      for line in ran.err:gmatch("\n(    [au][^\n]*)") do
+        declared[#declared + 1] = line
+      end
+      assert.equal(2, #declared, ran.err)
+      local path = s.folder.write("declared.cfg", "defaults\n    mode http\n    timeout connect 1s\n    timeout client 1s\n"
+        .. "    timeout server 1s\nfrontend www\n    bind 127.0.0.1:" .. s.port .. "\n" .. table.concat(declared, "\n")
+        .. "\nbackend maintenance\n")
+      local accepted, output = site.accepts(path)
+      assert.is_true(accepted, output)
+    end
   end)
 
   it("the pattern is no regular expression", function()

@@ -159,23 +159,49 @@ local function level_too_low(failure)
     config_line(failure.path))
 end
 
---- The lists that there are, and how to declare the one that is not.
-local function no_such_list(failure, kind)
-  local wanted = failure.error.command:match("%f[^%s](#%d+)%f[%s\0]") or failure.error.command:match("(%S+)$")
-  local all = failure.target:send({ "show", kind })
-  local found = {}
-  for _, list in ipairs(require("haplua.reply").lists(all)) do
+--- The lists of a kind, a line for each.
+---@return string[] lines, table<string, boolean> files  those that have a file
+local function lists_of(failure, kind)
+  local found, files = {}, {}
+  for _, list in ipairs(require("haplua.reply").lists(failure.target:send({ "show", kind }))) do
     if not list.text:find("file 'httpclient'", 1, true) then
       found[#found + 1] = ("  %s  %s"):format(list.file or "#" .. list.id, list.text)
+      files[list.file or ""] = true
     end
   end
-  local id = wanted and wanted:match("^#(%d+)$")
+  return found, files
+end
+
+--- How to declare an ACL that HAProxy does not have. HAProxy wants `-m` before `-f`.
+local function declaration(wanted)
+  local id = wanted:match("^#(%d+)$")
+  if not id and not wanted:find("/", 1, true) then
+    return ("a list is named by its number (#9999, of `-u 9999`) or by its file: '%s' is neither"):format(wanted)
+  end
+  local word, shell_word = wanted:gsub("[ \"'#\\]", "\\%0"), wanted:gsub("[^%w/._-]", "\\%0")
+  return lines(
+    id and "to add it, in a frontend:" or ("to add it, make the file (touch %s), and in a frontend:"):format(shell_word),
+    "  acl maintenance " .. (id and "path -i -u " .. id .. " -m reg" or "base -i -m reg -f " .. word),
+    "  use_backend maintenance if maintenance")
+end
+
+--- The lists that there are, and how to declare the one that is not.
+local function no_such_list(failure, kind)
+  local command = failure.error.command
+  local wanted = (command:match("^show %l+ (.*)$") or command:match("%f[^%s](#%d+)%f[%s\0]") or command:match("(%S+)$") or "")
+    :gsub("\\(.)", "%1")
+  local found = lists_of(failure, kind)
+  local _, maps = nil, {}
+  if kind == "acl" then
+    _, maps = lists_of(failure, "map")
+  end
+  if maps[wanted] then
+    return lines(wanted .. " is a map of HAProxy, and no ACL", "maps are changed with map_set() and map_add()")
+  end
   return lines(
     #found > 0 and "there are these:" or ("HAProxy has no %s at all"):format(kind),
     table.concat(found, "\n"),
-    kind == "acl" and "to add it, in a frontend:" or "to add it, use it in a rule with map(FILE)",
-    kind == "acl" and ("  acl maintenance path -i %s -m reg"):format(id and "-u " .. id or "-f " .. tostring(wanted)) or "",
-    kind == "acl" and "  use_backend maintenance if maintenance" or "")
+    kind == "acl" and declaration(wanted) or "to add it, use it in a rule with map(FILE)")
 end
 
 -- HAProxy's words, and what they call for. The first that fits counts.
