@@ -15,10 +15,11 @@ end
 describe("scope", function()
   it("knows what an ACL looks at from HAProxy's words", function()
     for expression, kind in pairs({
-      ["path"] = "path", ["path_beg"] = "path", ["path,lower"] = "path", ["pathq"] = "path", ["url"] = "path",
-      ["capture.req.uri"] = "path", ["base"] = "base", ["base_reg"] = "base", ["base,lower"] = "base",
+      ["path"] = "path", ["path_beg"] = "path", ["path,lower"] = "path", ["pathq"] = "path", ["url"] = "url",
+      ["capture.req.uri"] = "url", ["url_beg"] = "url", ["base"] = "base", ["base_reg"] = "base", ["base,lower"] = "base",
       ["hdr(host)"] = "host", ["req.hdr(Host)"] = "host", ["hdr_dom(host)"] = "host",
-      ["req.hdr(host,1),field(1,:),lower"] = "host", ["src"] = "address", ["ssl_fc_sni"] = "host",
+      ["req.hdr(host,1),field(1,:),lower"] = "name", ["hdr(host),host_only"] = "name", ["src"] = "address",
+      ["ssl_fc_sni"] = "name",
     }) do
       assert.equal(kind, scope.kind(expression), expression)
     end
@@ -33,6 +34,8 @@ describe("scope", function()
     assert.equal("^.*$ | host.example/ | whole", patterns({}, "base", "reg"))
     assert.equal("^.*$ | / | whole", patterns({}, nil, "reg"))
     assert.equal("/ | / | whole", patterns({}, "path", "beg"))
+    assert.equal("/  http  * | / | whole", patterns({}, "url", "beg"))
+    assert.equal("^.*$ | / | whole", patterns({}, "url", "reg"))
     assert.equal("0.0.0.0/0  ::/0 | 192.0.2.1 | whole", patterns({}, "address", "ip"))
     for _, case in ipairs({ { "base", "beg" }, { "host", "sub" }, { nil, "beg" }, { "path", "str" }, { "host", "dom" } }) do
       assert.matches("^refused: .*no pattern that matches every request", patterns({}, case[1], case[2]))
@@ -45,6 +48,8 @@ describe("scope", function()
       patterns({ paths = { "/a.b(c)*+$|[d]{e}^\\" } }, "path", "reg"))
     assert.equal("/a.b  /c | /a.b", patterns({ paths = { "/a.b", "/c" } }, "path", "beg"))
     assert.equal("^[^/]*/shop | host.example/shop", patterns({ paths = { "/shop" } }, "base", "reg"))
+    assert.equal("^([a-z]+://[^/]*)?/shop | /shop", patterns({ paths = { "/shop" } }, "url", "reg"))
+    assert.matches("^refused: .*cannot tell path prefixes apart", patterns({ paths = { "/shop" } }, "url", "beg"))
     assert.equal("^/x  ^/shop | /shop", patterns({ patterns = { "^/x" }, paths = { "/shop" } }, "path", "reg"))
   end)
 
@@ -58,12 +63,23 @@ describe("scope", function()
     end
   end)
 
+  it("refuses an ACL that never asks its list", function()
+    for _, method in ipairs({ "found", "bool" }) do
+      for _, wanted in ipairs({ {}, { patterns = { "^/x" } }, { paths = { "/x" } } }) do
+        assert.matches("^refused: .*never asks its list", patterns(wanted, "path", method))
+      end
+    end
+  end)
+
   it("takes hosts, and paths of hosts", function()
-    assert.equal("^a\\.example(:[0-9]+)?/ | a.example/", patterns({ hosts = { "a.example" } }, "base", "reg"))
-    assert.equal("^a(:[0-9]+)?/x  ^a(:[0-9]+)?/y  ^b(:[0-9]+)?/x  ^b(:[0-9]+)?/y | a/x",
+    assert.equal("^a\\.example\\.?(:[^/]*)?/ | a.example/", patterns({ hosts = { "a.example" } }, "base", "reg"))
+    assert.equal("^a\\.?(:[^/]*)?/x  ^a\\.?(:[^/]*)?/y  ^b\\.?(:[^/]*)?/x  ^b\\.?(:[^/]*)?/y | a/x",
       patterns({ hosts = { "a", "b" }, paths = { "/x", "/y" } }, "base", "reg"))
-    assert.equal("^\\[2001:db8::1\\](:[0-9]+)?$ | [2001:db8::1]", patterns({ hosts = { "[2001:db8::1]" } }, "host", "reg"))
-    assert.equal("a.example | a.example", patterns({ hosts = { "a.example" } }, "host", "str"))
+    assert.equal("^\\[2001:db8::1\\]\\.?(:[^/]*)?$ | [2001:db8::1]", patterns({ hosts = { "[2001:db8::1]" } }, "host", "reg"))
+    assert.equal("a.example | a.example", patterns({ hosts = { "a.example" } }, "name", "str"))
+    assert.equal("^a\\.example\\.?$ | a.example", patterns({ hosts = { "a.example" } }, "name", "reg"))
+    assert.matches("^refused: .*cannot tell hosts apart: it misses hosts with a port", patterns({ hosts = { "a" } }, "host", "str"))
+    assert.matches("^refused: .*cannot tell hosts apart: it takes each host below", patterns({ hosts = { "a" } }, "host", "dom"))
     for _, host in ipairs({ "a/b", "a:80", "", "a b", "^a", "*.example" }) do
       assert.matches("^refused: ", patterns({ hosts = { host } }, "base", "reg"))
     end

@@ -143,7 +143,7 @@ describe("the sample configuration", function()
   end)
 
   it("closes hosts, paths, and paths of a host", function()
-    close(s, { patterns = { "^[^/]*/shop(/|$)", "^www\\.example\\.org(:[0-9]+)?/", "^a\\.example(:[0-9]+)?/b" } })
+    close(s, { patterns = { "^[^/]*/shop(/|$)", "^www\\.example\\.org\\.?(:[^/]*)?/", "^a\\.example\\.?(:[^/]*)?/b" } })
     is_page(ask(s, "/shop"))
     is_page(ask(s, "/SHOP/cart?x"))
     is_application(ask(s, "/shopping"))

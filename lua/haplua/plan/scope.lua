@@ -16,23 +16,26 @@ local M = {}
 ---@field server string?  "backend/server", in place of these three
 ---@field state "drain"|"maint"|nil  of a server
 
--- The kind of value that a fetch gives. `base` is the host and the path.
+-- The kind of value that a fetch gives. `base` is the host and the path. `url` has the scheme and the host before the path
+-- where the client sends them, as all do over HTTP/2. A `host` may have a port, as the header has; a `name` has none.
 local kinds = {
-  path = "path", pathq = "path", url = "path", ["capture.req.uri"] = "path",
-  base = "base", hdr = "host", ["req.hdr"] = "host", ["req.fhdr"] = "host", ["ssl_fc_sni"] = "host",
+  path = "path", pathq = "path", url = "url", ["capture.req.uri"] = "url",
+  base = "base", hdr = "host", ["req.hdr"] = "host", ["req.fhdr"] = "host", ["ssl_fc_sni"] = "name",
   src = "address",
 }
 
---- "path", "base", "host" or "address", from HAProxy's words for the ACL's expression: "path_beg", "hdr(host)",
--- "base,lower".
+--- The kind of an ACL, from HAProxy's words for its expression ("path_beg", "hdr(host)") or those of haplua's
+-- configuration ("base,lower"). HAProxy tells neither arguments nor converters.
 ---@param expression string?
----@return string? kind  nil: none of these
+---@return "path"|"url"|"base"|"host"|"name"|"address"|nil kind  nil: none of these
 function M.kind(expression)
   local fetch, argument = tostring(expression or ""):match("^([%w_.]+)(%b())")
   fetch = fetch or tostring(expression or ""):match("^[%w_.]+") or ""
   local kind = kinds[fetch] or kinds[fetch:gsub("_[a-z]+$", "")]
-  if kind == "host" and fetch ~= "ssl_fc_sni" and not tostring(argument):lower():find("^%(host[,)]") then
+  if kind == "host" and not tostring(argument):lower():find("^%(host[,)]") then
     return nil
+  elseif kind == "host" and (expression:find(",host_only", 1, true) or expression:find(",field(1,:)", 1, true)) then
+    return "name"
   end
   return kind
 end
@@ -50,9 +53,15 @@ local everything = {
 local HOSTS_NEED = "declare the ACL with 'base -i -m reg': its value is the host and the path"
 local PATHS_NEED = "declare the ACL with 'path -i -m reg' or 'path -i -m beg'"
 
+-- A URL may begin with a slash or with a scheme, or be the star of OPTIONS.
+local every_url = { patterns = { "/", "http", "*" }, probe = "/" }
+
 ---@return string[] patterns, string probe
 local function whole_site(kind, method)
   local found = everything[method]
+  if kind == "url" and method == "beg" then
+    found, kind = every_url, "path"
+  end
   if not found or method == "beg" and kind ~= "path" or method == "sub" and kind ~= "path" and kind ~= "base" then
     refuse(("this ACL, with '-m %s'%s, has no pattern that matches every request"):format(
       method, kind and " on the " .. kind or ""),
@@ -86,8 +95,11 @@ local function check_host(host)
   end
 end
 
--- By kind and method: what an ACL can tell apart, and its pattern of a host (nil: any) and a path (nil: any).
--- The value of a host may have a port, as the header has.
+-- What may follow a host's name in the header: the dot of DNS, and a port, in whatever form a client writes it.
+local AFTER_HOST <const> = "\\.?(:[^/]*)?"
+
+-- By kind and method: what an ACL can tell apart, and its pattern of a host (nil: any) and a path (nil: any). `-m dom` is
+-- none of them, since it takes each host below the one that is meant.
 local builders = {
   ["path reg"] = { paths = true, build = function(_, path) return "^" .. escape(path) end },
   ["path beg"] = { paths = true, build = function(_, path) return path end },
@@ -95,12 +107,19 @@ local builders = {
     paths = true,
     hosts = true,
     build = function(host, path)
-      return "^" .. (host and escape(host) .. "(:[0-9]+)?" or "[^/]*") .. escape(path or "/")
+      return "^" .. (host and escape(host) .. AFTER_HOST or "[^/]*") .. escape(path or "/")
     end,
   },
-  ["host reg"] = { hosts = true, build = function(host) return "^" .. escape(host) .. "(:[0-9]+)?$" end },
-  ["host str"] = { hosts = true, build = function(host) return host end },
-  ["host dom"] = { hosts = true, build = function(host) return host end },
+  ["url reg"] = { paths = true, build = function(_, path) return "^([a-z]+://[^/]*)?" .. escape(path) end },
+  ["host reg"] = { hosts = true, build = function(host) return "^" .. escape(host) .. AFTER_HOST .. "$" end },
+  ["name reg"] = { hosts = true, build = function(host) return "^" .. escape(host) .. "\\.?$" end },
+  ["name str"] = { hosts = true, build = function(host) return host end },
+}
+
+-- Why an ACL cannot tell hosts apart that looks at them.
+local beside_hosts = {
+  str = "misses hosts with a port, as clients send it",
+  dom = "takes each host below the one that is meant, too",
 }
 
 local function refuse_for(kind, method, text, advice)
@@ -110,7 +129,8 @@ end
 
 local function check_scope(kind, method, builder, hosts, paths)
   if #hosts > 0 and not (builder and builder.hosts) then
-    refuse_for(kind, method, "cannot tell hosts apart", HOSTS_NEED)
+    local why = (kind == "host" or kind == "name") and beside_hosts[method]
+    refuse_for(kind, method, "cannot tell hosts apart" .. (why and ": it " .. why or ""), HOSTS_NEED)
   elseif #paths > 0 and not (builder and builder.paths) then
     refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
   end
@@ -182,6 +202,9 @@ end
 function M.patterns(scope, kind, method)
   local hosts, paths = scope.hosts or {}, scope.paths or {}
   local patterns = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
+  if method == "found" or method == "bool" then
+    refuse_for(kind, method, "never asks its list", PATHS_NEED)
+  end
   if #patterns + #hosts + #paths == 0 then
     local found, probe = whole_site(kind, method)
     return found, probe, true
