@@ -35,7 +35,7 @@ local lua = {
   ["scripts"] = "public root",
   ["lua/haplua/host"] = "public root C",
   -- doctor prints of an error what the host would print
-  ["lua/haplua/cmd"] = "public host keep rules apply haproxy store plan window time root C",
+  ["lua/haplua/cmd"] = "public host keep apply haproxy store plan window time root C",
   ["lua/haplua/keep"] = "public apply haproxy store plan window time root C",
   ["lua/haplua/test"] = "public haproxy base root C",
   ["lua/haplua"] = "apply haproxy store plan window ical time base root C test",
@@ -44,7 +44,7 @@ local lua = {
   ["lua/haplua/window"] = "ical time base C",
   ["lua/haplua/ical"] = "time base C",
   ["lua"] = "haproxy base C",
-  ["lua/haplua/haproxy"] = "plan base C",
+  ["lua/haplua/haproxy"] = "plan rules base C",
   ["lua/haplua/plan"] = "base C",
   ["lua/haplua/rules"] = "base C",
   ["lua/haplua/time"] = "base C",

@@ -78,7 +78,8 @@ describe("scope", function()
     assert.equal("^\\[2001:db8::1\\]\\.?(:[^/]*)?$ | [2001:db8::1]", patterns({ hosts = { "[2001:db8::1]" } }, "host", "reg"))
     assert.equal("a.example | a.example", patterns({ hosts = { "a.example" } }, "name", "str"))
     assert.equal("^a\\.example\\.?$ | a.example", patterns({ hosts = { "a.example" } }, "name", "reg"))
-    assert.matches("^refused: .*cannot tell hosts apart: it misses hosts with a port", patterns({ hosts = { "a" } }, "host", "str"))
+    assert.matches("^refused: .*cannot tell hosts apart: it misses hosts with a port",
+      patterns({ hosts = { "a" } }, "host", "str"))
     assert.matches("^refused: .*cannot tell hosts apart: it takes each host below", patterns({ hosts = { "a" } }, "host", "dom"))
     for _, host in ipairs({ "a/b", "a:80", "", "a b", "^a", "*.example" }) do
       assert.matches("^refused: ", patterns({ hosts = { host } }, "base", "reg"))

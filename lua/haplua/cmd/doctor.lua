@@ -149,7 +149,7 @@ end
 --- What each frontend does with the requests that the list matches, by HAProxy's configuration.
 function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
-  local verdicts, problem = require("haplua.rules.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text)
+  local verdicts, problem = require("haplua.haproxy.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text)
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))
   end
@@ -246,13 +246,15 @@ function checks.file(e)
   elseif not e.c.switch.file then
     return e:warn(path .. " is not kept in step, as asked: after a reload HAProxy has what the file has")
   end
-  local info, folder = file.info(path), file.info(path:match("^(.*)/") or "/")
+  local info = file.info(path)
+  local ok, problem = pcall(switch.check_files, e.c.target, e.c.switch, e.state)
+  if not ok then
+    e:fail(tostring(problem), problem.advice)
+  end
   if not info then
-    return e:fail(path .. " is missing: HAProxy cannot start without it", "touch " .. path)
-  elseif not (folder and folder.writable) then
-    e:fail(("this user cannot replace %s"):format(path), "run as a user who may write its folder")
-  else
-    e:ok(("%s can be replaced, mode %s, %s"):format(path, info.mode, info.owner))
+    return ok and e:fail(path .. " is missing: HAProxy cannot start without it", "touch " .. path)
+  elseif ok then
+    e:ok(("%s can be written, mode %s, %s"):format(path, info.mode, info.owner))
   end
   e.about = "reload"
   local out = switch.out_of_step(e.c.target, e.c.switch, e.state)

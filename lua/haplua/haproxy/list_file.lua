@@ -6,6 +6,7 @@
 -- The comments at the top of a file stay.
 
 local file = require("haplua.file")
+local process = require("haplua.haproxy.process")
 local task = require("haplua.task")
 
 local M = {}
@@ -18,12 +19,12 @@ local BUSY_SECONDS = 2
 -- Bytes of a file of patterns, at most.
 local LIMIT = 64 << 20
 
-local function fail(path, message, code)
+local function fail(path, message, code, advice)
   error(require("haplua.error").new({
     kind = "file",
     message = ("%s: %s"):format(path, message),
     code = code,
-    advice = (code == "EACCES" or code == "EPERM" or code == "EROFS")
+    advice = advice or (code == "EACCES" or code == "EPERM" or code == "EROFS")
       and "this user cannot write the file, and without it the next reload undoes the change:\n"
       .. "use sudo, or give --no-file (`file = false` in the configuration) to leave the file as it is" or nil,
   }), 0)
@@ -94,14 +95,49 @@ local function head(text)
   return #lines > 0 and table.concat(lines) or HEAD
 end
 
---- Raise `file` unless this user can replace the file.
-function M.check(path)
+--- Is a file mounted by itself, as containers do with `-v FILE:FILE`? It cannot be replaced by another one then.
+local function is_mounted(real)
+  local place = real:gsub("[ \t\n\\]", function(c)
+    return ("\\%03o"):format(c:byte())
+  end)
+  return ((file.read("/proc/self/mountinfo", LIMIT) or "") .. "\n"):find((" %s "):format(place), 1, true) ~= nil
+end
+
+--- Raise `file` where HAProxy's process has another file under this name, which haplua cannot reach.
+local function check_same(path, folder)
+  local theirs, _, code = file.id(process.inside(folder, path))
+  local mine = file.id(path)
+  if theirs ~= mine and (theirs or code == "ENOENT") then
+    fail(path, mine and "HAProxy has another file under this name, or none" or "only HAProxy has this file", "ENXIO",
+      "HAProxy runs in a container, or the file alone is mounted there: mount its folder instead, under the same name\n"
+      .. "as here, or run haplua where HAProxy runs. With --no-file (`file = false`) the list changes in memory only")
+  end
+end
+
+--- Raise `file` for a name that begins at the folder in which HAProxy was started.
+function M.refuse_relative(ref)
+  fail(ref, "HAProxy's configuration does not say in which folder this file is", "EINVAL",
+    "write its whole name there, and here: -f /etc/haproxy/" .. ref .. "\nor give --no-file (`file = false`): "
+    .. "then a reload brings back what the file has")
+end
+
+--- Raise `file` unless this user can write the file, and HAProxy reads it.
+---@param path string
+---@param folder string?  of HAProxy's process, from process.folder()
+---@param how boolean|"in place"  as in the configuration
+function M.check(path, folder, how)
+  if folder then
+    check_same(path, folder)
+  end
   local real = file.real(path) or path
-  local folder = file.info(real:match("^(.*)/[^/]*$") == "" and "/" or real:match("^(.*)/[^/]*$") or ".")
-  if not folder then
+  local parent = file.info(real:match("^(.*)/[^/]*$") == "" and "/" or real:match("^(.*)/[^/]*$") or ".")
+  if not parent then
     fail(path, "its folder does not exist", "ENOENT")
-  elseif not folder.writable then
-    fail(path, "this user may not write to its folder", "EACCES")
+  elseif how ~= "in place" and is_mounted(real) then
+    fail(path, "the file alone is mounted here, and so cannot be replaced", "EBUSY",
+      "mount its folder instead; or `file = \"in place\"` in the configuration: haplua then writes into the file itself")
+  elseif not (how == "in place" and file.info(real) or parent).writable then
+    fail(path, how == "in place" and "this user may not write it" or "this user may not write to its folder", "EACCES")
   end
 end
 
@@ -129,12 +165,13 @@ end
 
 --- Make a file hold these entries. A file that has them is not written.
 ---@param values string[]?  of a map
+---@param how boolean|"in place"|nil  as in the configuration
 ---@return string|nil|false before  the text before; nil: the file was not written; false: there was no file
-function M.write(path, kind, keys, values)
+function M.write(path, kind, keys, values, how)
   local has, has_values, text = M.read(path, kind)
   if has and same(has, keys) and (not values or same(has_values, values)) then
     if is_left_over(path) then
-      M.restore(path, text)
+      M.restore(path, text, how)
     end
     return nil
   end
@@ -144,13 +181,33 @@ function M.write(path, kind, keys, values)
     lines[i] = values and key .. " " .. values[i] or key
   end
   lines[#lines + 1] = ""
-  M.restore(path, head(text) .. table.concat(lines, "\n"))
+  M.restore(path, head(text) .. table.concat(lines, "\n"), how)
   return text or false
+end
+
+--- Write a text over that of a file. Blank lines fill up what was longer before, so that no reader finds the file empty.
+-- A reload in this moment may read a part, and what a crash of the machine leaves is not known.
+local function write_in_place(path, text)
+  local f <close>, problem = io.open(path, "r+b")
+  if not f then
+    fail(path, problem)
+  end
+  local longer = f:seek("end") - #text
+  f:seek("set", 0)
+  f:setvbuf("no")
+  local ok, failure = f:write(text .. ("\n"):rep(longer))
+  if not ok then
+    fail(path, failure)
+  end
 end
 
 --- Replace a file's text. Raises `file`.
 ---@param text string
-function M.restore(path, text)
+---@param how boolean|"in place"|nil  as in the configuration
+function M.restore(path, text, how)
+  if how == "in place" and file.info(path) then
+    return write_in_place(path, text)
+  end
   local latest = task.now() + BUSY_SECONDS
   while true do
     local ok, problem, code = file.replace(path, text)

@@ -309,14 +309,35 @@ local function before_commit(target, switch, step, undo, options)
     if not path then
       return
     end
-    local before = list_file.write(path, step.kind, step.keys, step.values)
+    local before = list_file.write(path, step.kind, step.keys, step.values, switch.file)
     if before then
       undo[#undo + 1] = {
         file = true,
         back = function()
-          list_file.restore(path, before)
+          list_file.restore(path, before, switch.file)
         end,
       }
+    end
+  end
+end
+
+--- Raise `file` unless this user can write the file of a list, and HAProxy reads it. Lists without a file pass.
+local function check_file(target, switch, live, ref)
+  local path, list_file = file_of(target, switch, ref)
+  if path then
+    list_file.check(path, require("haplua.haproxy.process").folder(target, live.worker), switch.file)
+  elseif switch.file and ref:find("^[%w._]") and not ref:find("@", 1, true) then
+    require("haplua.haproxy.list_file").refuse_relative(ref)
+  end
+end
+
+--- check_file() for the files that steps will write.
+local function check_steps(target, switch, live, steps)
+  for _, step in ipairs(steps) do
+    local ok, problem = pcall(check_file, target, switch, live, step.ref)
+    local path, list_file = file_of(target, switch, step.ref)
+    if not ok and not (path and list_file.in_step(path, step.kind, step.keys, step.values)) then
+      error(problem, 0)
     end
   end
 end
@@ -365,7 +386,11 @@ end
 function M.apply(target, switch, live, wanted, options)
   local undo, result, began = {}, { others = 0 }, nil
   local ok, problem = pcall(function()
-    for _, step in ipairs(changes(switch, live, wanted)) do
+    local steps = changes(switch, live, wanted)
+    if not core.dry_run() then
+      check_steps(target, switch, live, steps)
+    end
+    for _, step in ipairs(steps) do
       -- before the step: HAProxy 2.2 may carry out a part of a step that it refuses
       began = not core.dry_run() and {
         back = function()
@@ -402,14 +427,11 @@ function M.apply(target, switch, live, wanted, options)
   return result
 end
 
---- Raise `file` unless this user can replace the files of a switch.
+--- Raise `file` unless this user can write the files of a switch, and HAProxy reads them.
 ---@param live haplua.switch.State
 function M.check_files(target, switch, live)
   for _, ref in ipairs({ switch.acl, live.bypass or switch.acl, switch.info or switch.acl }) do
-    local path, list_file = file_of(target, switch, ref)
-    if path then
-      list_file.check(path)
-    end
+    check_file(target, switch, live, ref)
   end
 end
 

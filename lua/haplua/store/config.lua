@@ -14,6 +14,7 @@
 
 local errors = require("haplua.error")
 local options = require("haplua.base.options")
+local scope = require("haplua.plan.scope")
 
 local M = {}
 
@@ -27,7 +28,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field info string?  the map that tells visitors reason and end
 ---@field fetch string?  what the ACL looks at ("base", "path", ...), where HAProxy does not tell
 ---@field allow string[]  the networks that pass when `on` names none
----@field file boolean  keep the lists' files in step
+---@field file boolean|"in place"  keep the lists' files in step; "in place": write into them, do not replace them
 ---@field by_hand "keep"|"undo"  what the resident policy does with a change made by hand
 
 ---@class haplua.Config
@@ -87,8 +88,13 @@ local window_fields = {
   bypass = texts, reason = text,
 }
 
+local fetch = options.where('what an ACL looks at: "path", "base", "url", "hdr(host)", "ssl_fc_sni" or "src"', function(value)
+  return type(value) == "string" and scope.kind(value) ~= nil
+end)
+
 local switch_fields = {
-  acl = text, bypass = text, info = text, fetch = text, allow = texts, file = "boolean", by_hand = by_hand,
+  acl = text, bypass = text, info = text, fetch = fetch, allow = texts, file = options.any("boolean", options.one_of("in place")),
+  by_hand = by_hand,
 }
 
 --- Refuse a table that has other fields than these, or values of other kinds.
@@ -108,7 +114,7 @@ local function new_switch(name, declared, config)
     info = declared.info,
     fetch = declared.fetch,
     allow = declared.allow or {},
-    file = declared.file ~= false,
+    file = declared.file == nil or declared.file,
     by_hand = declared.by_hand or config.by_hand or "keep",
   }
 end

@@ -4,6 +4,7 @@
 
 local configuration = require("haplua.rules.configuration")
 local file = require("haplua.file")
+local process = require("haplua.haproxy.process")
 local verdict = require("haplua.rules.verdict")
 
 local M = {}
@@ -14,22 +15,9 @@ local MOST <const> = 16 << 20
 -- Paths that are asked for besides "any": a rule on `path_beg /` takes each of them.
 local PATHS <const> = { "/", "/haplua-probe" }
 
---- The folder in /proc of HAProxy's master process, or of the only process; nil: HAProxy runs elsewhere, or in a
--- container whose numbers of processes are its own.
-local function process_folder(pid)
-  local comm = file.read(("/proc/%s/comm"):format(pid)) or ""
-  if not comm:find("^haproxy") then
-    return nil
-  end
-  local parent = (file.read(("/proc/%s/stat"):format(pid)) or ""):match("%) %a (%d+)")
-  local is_master = parent and (file.read(("/proc/%s/comm"):format(parent)) or ""):find("^haproxy")
-  return "/proc/" .. (is_master and parent or pid)
-end
-
 --- The text of a file that HAProxy's process reads by this name.
 local function read_as(folder, name)
-  local inside = folder and folder .. (name:sub(1, 1) == "/" and "/root" or "/cwd/") .. name
-  return inside and file.read(inside, MOST) or name:sub(1, 1) == "/" and file.read(name, MOST) or nil
+  return folder and file.read(process.inside(folder, name), MOST) or name:sub(1, 1) == "/" and file.read(name, MOST) or nil
 end
 
 --- The names of HAProxy's files, in its order: `show env` has them, else the lines that use the list.
@@ -84,7 +72,7 @@ end
 ---@return haplua.rules.Verdict[]? verdicts, string? problem  nil: why nothing can be said
 function M.judge(target, pid, ref, text)
   local list = list_of(ref, text)
-  local folder = tostring(target:address()):find("/", 1, true) and process_folder(pid) or nil
+  local folder = process.folder(target, pid)
   local files = {}
   for i, name in ipairs(file_names(target, list.places)) do
     local content = read_as(folder, name)
