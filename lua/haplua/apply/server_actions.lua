@@ -277,7 +277,7 @@ function M.reconcile(c)
     local step = needed(c, all, name, found)
     if step then
       -- another process may have been at work: only what is seen under the lock counts
-      local _ <close> = c.store:lock(c.name, plans.object(name))
+      local _ <close> = c.store:lock(c.name, plans.backend(name))
       local now = servers.read_for(c, { name })
       step = needed(c, now, name)
       if step then

@@ -451,10 +451,13 @@ end
 
 -- Locks.
 
---- The process that holds the lock of a switch, for the message: that of the latest change without an outcome.
+--- The process that holds the lock of a switch or a backend, for the message: that of the latest change without an
+-- outcome.
 local function holder(self, target, acl)
-  local busy = self:run([[SELECT * FROM changes WHERE target = ? AND acl = ? AND outcome IS NULL
-    ORDER BY id DESC LIMIT 1]], target, acl)[1]
+  local backend = acl:match("^backend (.*)$")
+  local first = backend and "server " .. backend .. "/" or acl
+  local busy = self:run([[SELECT * FROM changes WHERE target = ? AND substr(acl, 1, ?) = ? AND outcome IS NULL
+    ORDER BY id DESC LIMIT 1]], target, backend and #first or #acl + 1, first)[1]
   return busy and ("%s (process %d) began '%s' at %s"):format(busy.login or busy.user, busy.pid, busy.action,
     require("haplua.time.instant").text(busy.time)) or "another haplua"
 end
