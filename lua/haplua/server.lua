@@ -113,7 +113,7 @@ function M.hold(name, given)
   local mine = given.run and given.run.held[server]
   return setmetatable({
     name = name, before = before, kept = mine ~= nil, given = given, mine = mine,
-    c = given.run and given.run.c or require("haplua.apply.servers").open({ journal = given.journal }),
+    c = given.run and given.run.c or require("haplua.apply.servers").open({ journal = given.journal, servers = { name } }),
   }, Held)
 end
 
@@ -298,12 +298,15 @@ function M.run(name, backend, given)
   options.argument("server.run", "backend", backend, "word")
   options.check("server.run", given, { resume = "boolean", only = options.list("word"), journal = "text" })
   local prefix, rows = ("%s %s "):format(name, backend), haproxy.servers(backend)
+  local wanted, names = check_only(backend, given.only, rows), {}
+  for server in pairs(wanted) do
+    names[#names + 1] = ("%s/%s"):format(backend, server)
+  end
   local run = setmetatable({
-    c = require("haplua.apply.servers").open({ journal = given.journal }), backend = backend, held = {},
+    c = require("haplua.apply.servers").open({ journal = given.journal, servers = names }), backend = backend, held = {},
     finished = {}, waiting = {}, skipped = {}, origin = prefix .. require("haplua.time.instant").text(task.time()),
   }, Run)
   local done = given.resume and go_on(run, name, prefix, rows) or {}
-  local wanted = check_only(backend, given.only, rows)
   for _, row in ipairs(rows) do
     local server = tostring(row.srv_name)
     local is_ready = row.admin == "ready" or run.held[server] ~= nil

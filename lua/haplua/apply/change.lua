@@ -163,6 +163,7 @@ end
 ---@param made? fun(result: haplua.Result)
 ---@return haplua.Result
 function M.record(c, state, plan, edits, made)
+  switch.check_permitted(c.target, c.switch, state, plan)
   return M.write(c.store, plan, edits, state, function()
     return M.carry_out(c, state, plan)
   end, made)

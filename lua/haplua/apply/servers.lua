@@ -33,15 +33,6 @@ local M = {}
 ---@field handled boolean  a hand had changed the server
 ---@field out table<string, boolean>?  the servers that are out of service afterwards; one that is not must take requests
 
---- The context for servers: no switch is meant.
----@param request haplua.Request
----@param readonly boolean?
----@return haplua.Context
-function M.open(request, readonly)
-  return context.open(
-    { config = request.config, journal = request.journal, file = request.file, acl = "servers" }, readonly)
-end
-
 --- Read all servers, in one request.
 ---@return haplua.Servers
 function M.read(c)
@@ -95,6 +86,20 @@ function M.names(c, all, words)
     there[name] = true
   end
   return found
+end
+
+--- The context for servers: no switch is meant.
+---@param request haplua.Request
+---@param readonly boolean?
+---@return haplua.Context  raises `denied` where --read-only or --only holds a change of these servers back
+function M.open(request, readonly)
+  local names = request.servers
+  if core.restricted() and names and not readonly then
+    local c = M.open({ config = request.config, journal = request.journal }, true)
+    names = M.names(c, M.read(c), names)
+  end
+  return context.open(
+    { config = request.config, journal = request.journal, file = request.file, acl = "servers", servers = names }, readonly)
 end
 
 --- A new maintenance of a server.
@@ -307,6 +312,9 @@ end
 function M.change(c, words, decide, decided, how)
   local dry = haproxy.dry_run()
   local names = M.names(c, M.read(c), words)
+  for _, name in ipairs(names) do
+    core.permit(c.target, { "set", "server", name, "state", "ready" })
+  end
   local _ <close> = not dry and lock(c, names) or nil
   local all, steps = M.read_for(c, names), {}
   for _, name in ipairs(names) do

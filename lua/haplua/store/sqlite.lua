@@ -478,9 +478,10 @@ function Store:locked(target, acl)
 end
 
 --- Take the keeper's lock of a target.
----@return any? lock  nil: another process holds it
-function Store:keeper(target)
-  return locks.try(self.path .. ".lock", "keep", target)
+---@param restricted boolean?  the process may not change all of the target: kept() does not count it
+---@return any? lock  nil: another such process holds it
+function Store:keeper(target, restricted)
+  return locks.try(self.path .. ".lock", restricted and "keep in part" or "keep", target)
 end
 
 --- Does a resident policy keep a target, and so end what has expired?
