@@ -187,6 +187,9 @@ function M.change(c, action, decide, made)
   local dry = haproxy.dry_run()
   local _ <close> = not dry and c.store:lock(c.name, c.switch.acl) or nil
   local look = M.look(c)
+  if not look.latest then
+    require("haplua.apply.identity").check(c, look.state, look.state.state.list)
+  end
   local current = {}
   for _, m in ipairs(maintenance.after(look.current, look.edits)) do
     current[#current + 1] = not m.ended and m or nil

@@ -316,9 +316,14 @@ function M.change(c, words, decide, decided, how)
     core.permit(c.target, { "set", "server", name, "state", "ready" })
   end
   local _ <close> = not dry and lock(c, names) or nil
-  local all, steps = M.read_for(c, names), {}
+  local all, steps, known = M.read_for(c, names), {}, false
   for _, name in ipairs(names) do
-    steps[#steps + 1] = M.step(M.look(c, all, name), decide)
+    local look = M.look(c, all, name)
+    known = known or look.latest ~= nil
+    steps[#steps + 1] = M.step(look, decide)
+  end
+  if not known then
+    require("haplua.apply.identity").check(c, all.process)
   end
   if decided then
     decided()

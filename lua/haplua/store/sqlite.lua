@@ -268,6 +268,13 @@ function Store:touched(target)
   return found
 end
 
+--- The latest change of each object under other names of targets, where it was carried out on a process of this number.
+---@return haplua.Change[]
+function Store:elsewhere(target, worker)
+  return changes(self:run([[SELECT c.* FROM switches s JOIN changes c ON c.id = (SELECT max(id) FROM changes
+    WHERE target = s.target AND acl = s.acl AND outcome = 'done') WHERE s.target <> ? AND c.worker = ?]], target, worker))
+end
+
 --- The latest changes, the oldest first.
 ---@param target string
 ---@param acl string?  nil: of every switch
@@ -451,8 +458,7 @@ end
 
 -- Locks.
 
---- The process that holds the lock of a switch or a backend, for the message: that of the latest change without an
--- outcome.
+--- The process that holds the lock of a switch or a backend: that of the latest change without an outcome.
 local function holder(self, target, acl)
   local backend = acl:match("^backend (.*)$")
   local first = backend and "server " .. backend .. "/" or acl
