@@ -66,6 +66,16 @@ function core.barrier() end
 ---@return boolean
 function core.dry_run() end
 
+--- Raise `denied` where --read-only or --only would hold the command back; without one, where --read-only holds every
+--- change back. Sends nothing.
+---@param target haplua.Target
+---@param command? haplua.Command
+function core.permit(target, command) end
+
+--- Is this a run with --read-only or --only?
+---@return boolean
+function core.restricted() end
+
 --- Does the script run for more than one target?
 ---@return boolean
 function core.several() end

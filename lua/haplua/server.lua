@@ -113,7 +113,7 @@ function M.hold(name, given)
   local mine = given.run and given.run.held[server]
   return setmetatable({
     name = name, before = before, kept = mine ~= nil, given = given, mine = mine,
-    c = given.run and given.run.c or require("haplua.apply.servers").open({ journal = given.journal }),
+    c = given.run and given.run.c or require("haplua.apply.servers").open({ journal = given.journal, servers = { name } }),
   }, Held)
 end
 
@@ -141,11 +141,21 @@ local function finish(held, why)
   return result and result.servers[1]
 end
 
+--- Change its maintenance. Raises `refused` where that is over, since somebody has ended it or has set the server to
+-- another state: then the server may take requests.
+---@param set table
+---@return haplua.ServerOutcome
+local function alter(held, set)
+  local result = actions().set(held.c, held.mine, set)
+  return result and result.servers[1]
+    or refuse(held.name, "is not out of service any more", "somebody has ended its maintenance, or has set it to another state")
+end
+
 --- Begin its maintenance, or change that.
 local function begin(held, state)
   local given = held.given
   if held.mine then
-    actions().set(held.c, held.mine, { scope = require("haplua.plan.servers").scope(held.name, state) })
+    alter(held, { scope = require("haplua.plan.servers").scope(held.name, state) })
     return
   end
   actions().begin({ servers = { held.name }, drain = state == "drain", reason = given.reason, force = given.force }, {
@@ -175,15 +185,16 @@ function Held:set(state)
   return find(self.name, haproxy.servers, "srv_name").admin
 end
 
---- Leave the maintenance in force when the variable is closed, until somebody ends it.
+--- Leave the maintenance in force when the variable is closed, until somebody ends it. Raises `refused` where the server
+-- has taken requests meanwhile.
 ---@param state? "drain"|"maint"  set this first
 function Held:keep(state)
   if state ~= nil then
     options.argument("held:keep", "state", state, kinds.state)
     self:set(state)
   end
-  if self.mine then
-    actions().set(self.c, self.mine, { pid = false })
+  if self.mine and alter(self, { pid = false }).changed then
+    refuse(self.name, "was put back by somebody else", "it is out of service again, but may be at work")
   end
   self.kept = true
 end
@@ -217,7 +228,6 @@ end
 ---@field finished string[]  names of the servers that are done
 ---@field waiting string[]  names of those that are to come
 ---@field skipped string[]  names of those that are out of service, and so are left alone
----@field rows table[]  of `show servers state`: those that are to come
 ---@field current string?  the server that is worked on
 local Run = {}
 Run.__index = Run
@@ -288,32 +298,39 @@ function M.run(name, backend, given)
   options.argument("server.run", "backend", backend, "word")
   options.check("server.run", given, { resume = "boolean", only = options.list("word"), journal = "text" })
   local prefix, rows = ("%s %s "):format(name, backend), haproxy.servers(backend)
+  local wanted, names = check_only(backend, given.only, rows), {}
+  for server in pairs(wanted) do
+    names[#names + 1] = ("%s/%s"):format(backend, server)
+  end
   local run = setmetatable({
-    c = require("haplua.apply.servers").open({ journal = given.journal }), backend = backend, held = {}, rows = {},
+    c = require("haplua.apply.servers").open({ journal = given.journal, servers = names }), backend = backend, held = {},
     finished = {}, waiting = {}, skipped = {}, origin = prefix .. require("haplua.time.instant").text(task.time()),
   }, Run)
   local done = given.resume and go_on(run, name, prefix, rows) or {}
-  local wanted = check_only(backend, given.only, rows)
   for _, row in ipairs(rows) do
     local server = tostring(row.srv_name)
     local is_ready = row.admin == "ready" or run.held[server] ~= nil
     local list = done[server] and run.finished or is_ready and run.waiting or run.skipped
     if wanted[server] then
       list[#list + 1] = server
-      run.rows[#run.rows + 1] = list == run.waiting and row or nil
     end
   end
   return run
 end
 
---- The servers that are to come, one after the other, as rows of `show servers state`.
+--- The servers that are to come, one after the other, as rows of `show servers state`. One that somebody has taken out of
+-- service by then is left alone: who did so may put it back at any time.
 ---@return fun(): table?
 function Run:each()
-  local i = 0
   return function()
-    i = i + 1
-    self.current = self.rows[i] and table.remove(self.waiting, 1)
-    return self.rows[i]
+    while self.waiting[1] do
+      self.current = table.remove(self.waiting, 1)
+      local row = find(("%s/%s"):format(self.backend, self.current), haproxy.servers, "srv_name")
+      if row.admin == "ready" or self.held[self.current] then
+        return row
+      end
+      self.skipped[#self.skipped + 1], self.current = self.current, nil
+    end
   end
 end
 

@@ -9,12 +9,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define LOCK_MODE 0640
+#define LOCK_MODE 0600
 #define READ_STEP 65536
 
 /* The umask is the whole process's; nothing else runs meanwhile that would create a
@@ -137,6 +138,24 @@ static struct flock slot_of(int64_t slot)
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
 }
 
+/* Who may only read a file can hold a shared lock on it, for ever. Earlier versions made
+ * the file with mode 0640. A file with content is no lock file. */
+static void close_to_readers(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size > 0)
+		return;
+	mode_t mode = st.st_mode & 07777;
+
+	if (!(mode & S_IWGRP))
+		mode &= ~(mode_t)S_IRGRP;
+	if (!(mode & S_IWOTH))
+		mode &= ~(mode_t)S_IROTH;
+	if (mode != (st.st_mode & 07777))
+		(void)!fchmod(fd, mode); /* only its owner may */
+}
+
 int file_lock(const char *path, int64_t slot)
 {
 	struct flock lock = slot_of(slot);
@@ -145,6 +164,7 @@ int file_lock(const char *path, int64_t slot)
 
 	if (fd < 0)
 		return -errno;
+	close_to_readers(fd);
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return fd;
 	int rc = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
@@ -153,11 +173,38 @@ int file_lock(const char *path, int64_t slot)
 	return rc;
 }
 
+/* Does /proc/locks have the slot? It shows locks on files that this user may not open. */
+static int is_listed(const char *path, int64_t slot)
+{
+	char line[256];
+	struct stat st;
+	bool found = false;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	FILE *f = fopen("/proc/locks", "re");
+
+	if (!f)
+		return -errno;
+	while (!found && fgets(line, sizeof line, f)) {
+		unsigned long long inode;
+		long long start;
+
+		found = sscanf(line, "%*d: OFDLCK %*s WRITE %*d %*x:%*x:%llu %lld",
+			       &inode, &start) == 2 &&
+			inode == st.st_ino && start == slot;
+	}
+	fclose(f);
+	return found;
+}
+
 int file_locked(const char *path, int64_t slot)
 {
 	struct flock lock = slot_of(slot);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
+	if (fd < 0 && errno == EACCES)
+		return is_listed(path, slot);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	int rc = fcntl(fd, F_OFD_GETLK, &lock) < 0 ? -errno : lock.l_type != F_UNLCK;

@@ -43,12 +43,15 @@ int file_read(const char *path, size_t limit, struct buf *out);
 int file_replace(const char *path, struct span text, mode_t mode, const char **what);
 
 /* Lock byte `slot` of a file, which is created where it is missing (and must stay: a lock
- * on a deleted file locks nobody out). Returns a descriptor, which holds the lock until
- * it is closed; or UV_EBUSY where the slot is locked, also by this process; or a failure.
+ * on a deleted file locks nobody out). Takes the right to read an empty file from those
+ * who may not write it: they could lock it, too. Returns a descriptor, which holds the
+ * lock until it is closed; or UV_EBUSY where the slot is locked, also by this process; or
+ * a failure.
  */
 int file_lock(const char *path, int64_t slot);
 
-/* Is the slot locked? 1, 0 (also when there is no such file), or a failure. */
+/* Is the slot locked? 1, 0 (also when there is no such file), or a failure. Does not need
+ * the right to read the file. */
 int file_locked(const char *path, int64_t slot);
 
 #endif

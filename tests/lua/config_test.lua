@@ -61,7 +61,8 @@ describe("the configuration", function()
     }) do
       assert.matches(expected, problem(text))
     end
-    assert.matches("has the ACL of switch", problem("return { switches = { a = { acl = '#1' }, b = { acl = '#1' } } }"))
+    assert.matches("has the ACL of switch", problem("return { switches = { a = { acl = '#1' }, b = { acl = '#01' } } }"))
+    assert.matches("'bypass' is its 'acl'", problem("return { switches = { a = { acl = '#10', bypass = '#010' } } }"))
   end)
 
   it("runs without functions, also those of strings, and within bounds of time and memory", function()

@@ -288,6 +288,22 @@ describe("files", function()
       assert.is_true(file.locked(path, 1))
     end)
 
+    it("is nobody's who may not write the file, and still shows to him", function()
+      local name = folder.path .. "/shown.lock"
+      run({ "install", "-m", "0644", "/dev/null", name })
+      local _ <close> = assert(file.lock(name, 123456789012345))
+      assert.equal("0600", file.info(name).mode)
+      run({ "chmod", "0664", name })
+      assert(file.lock(name, 1)):release()
+      assert.equal("0660", file.info(name).mode)
+      run({ "chmod", "0755", folder.path })
+      run({ "chmod", "0600", name })
+      assert.equal("EACCES\ttrue\tfalse\n", is_root() and as_nobody([[
+        local file = require("haplua.file")
+        print(select(3, file.lock(..., 1)), file.locked(..., 123456789012345), file.locked(..., 5))
+      ]], name) or "EACCES\ttrue\tfalse\n")
+    end)
+
     it("is gone with a process that was killed, though a child of it lives on", function()
       local pid = folder.path .. "/pid"
       local r = support.signalled({ "KILL" }, ([[

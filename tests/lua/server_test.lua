@@ -5,16 +5,17 @@
 local core = require("haplua.core")
 local module = require("haproxy")
 local server = require("haplua.server")
+local support = require("support")
 
 describe("a change of a server", function()
   local Target = core.methods
   local batch, servers, stat = Target.batch, Target.servers, Target.stat
-  local sent, row, looks
+  local sent, row, looks, other
 
   before_each(function()
-    sent, looks = {}, 0
-    row = { srv_name = "a1", admin = "ready", operational = "running", srv_addr = "192.0.2.1", srv_port = 80, srv_uweight = 7,
-      srv_iweight = 10 }
+    sent, looks, other = {}, 0, "ready"
+    row = { be_name = "app", srv_name = "a1", admin = "ready", operational = "running", srv_addr = "192.0.2.1", srv_port = 80,
+      srv_uweight = 7, srv_iweight = 10 }
     function Target:batch(commands)
       for _, command in ipairs(commands) do
         sent[#sent + 1] = table.concat(command, " ", 4)
@@ -22,7 +23,7 @@ describe("a change of a server", function()
     end
     function Target:servers()
       looks = looks + 1
-      return { row, { srv_name = "a2", admin = "ready", operational = "running" } }
+      return { row, { be_name = "app", srv_name = "a2", admin = other, operational = "running" } }
     end
   end)
 
@@ -149,6 +150,60 @@ describe("a change of a server", function()
     assert.is_false(ok)
     assert.equal("refused", problem.kind)
     assert.matches(": app/a1 is ready although it was drained$", problem.message)
+  end)
+
+  it("gives way to somebody who takes the other server away at the same time", function()
+    answer_batches()
+    local batch_of_one = Target.batch
+    function Target:batch(commands)
+      other = commands[1][1] == "set" and "drain" or other
+      return batch_of_one(self, commands)
+    end
+    local held <close> = server.hold("app/a1", { journal = "none" })
+    local problem = support.refusal(held.drain, held, 60)
+    assert.matches("app/a1 is the last server of its backend", problem.message, 1, true)
+    assert.same({ "ready", "drain" }, { row.admin, other })
+  end)
+
+  it("that somebody undoes after the wait is refused before the work begins", function()
+    for _, state in ipairs({ false, "maint" }) do
+      row.admin = "ready"
+      function Target:stat()
+        return { { svname = "a1", scur = 0 } }
+      end
+      answer_batches()
+      local held = server.hold("app/a1", { journal = "none" })
+      held:drain(60)
+      row.admin, row.srv_admin_state = "ready", 0
+      local problem = support.refusal(held.keep, held, state or nil)
+      assert.matches("app/a1 is not out of service any more", problem.message, 1, true)
+      assert.is_false(held.kept)
+    end
+  end)
+
+  it("of a run leaves a server alone that somebody has taken meanwhile", function()
+    answer_batches()
+    local work = server.run("work", "app", { journal = "none" })
+    row.admin, row.srv_admin_state = "drain", 8
+    local names = {}
+    for one in work:each() do
+      names[#names + 1] = one.srv_name
+    end
+    assert.same({ { "a2" }, { "a1" } }, { names, work.skipped })
+  end)
+
+  it("waits for another process that changes a server of the same backend", function()
+    answer_batches()
+    local folder <close> = support.folder()
+    local journal = folder.path .. "/journal.db"
+    local held = server.hold("app/a1", { journal = journal })
+    local lock = held.c.store:lock(held.c.name, "backend app")
+    local setting = task.spawn(held.set, held, "drain")
+    task.sleep(0.1)
+    assert.equal("ready", row.admin)
+    lock:release()
+    assert.equal("drain", setting:wait())
+    held.c.store:close()
   end)
 
   it("of a held one is checked before anything is sent", function()

@@ -193,6 +193,25 @@ describe("scripts/keep.lua", function()
     assert.matches("another process keeps .* already", ran.err)
   end)
 
+  it("counts only where it may change all of its target", function()
+    for _, option in ipairs({ "-n", "--read-only" }) do
+      local ran = s:haplua({ option, "scripts/keep.lua" })
+      assert.equal(1, ran.status, ran.err)
+    end
+    local r = running.start(s, "-s", s.socket, "--only", "#9999", "scripts/keep.lua", "--journal", s.journal, "--config",
+      s.config)
+    eventually("it keeps", function()
+      return r:out():find("kept to", 1, true) or r:done()
+    end)
+    local ran = s:maint("on", "^/a", "--for", "1h")
+    assert.equal(1, ran.status)
+    assert.matches("nobody would end this maintenance", ran.err, 1, true)
+    good(s:maint("on", "^/a"))
+    s.target:acl_clear("#9999")
+    r:signal("TERM")
+    assert.equal(143, r:wait().status, r:err())
+  end)
+
   it("notifies systemd that it is ready, alive, and in trouble", function()
     local path = s.dir .. "/notify"
     local listener <close> = task.spawn(run, {

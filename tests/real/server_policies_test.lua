@@ -9,6 +9,7 @@ local support = require("support")
 local APP = (os.getenv("BUILD") or "build") .. "/app"
 
 local eventually = running.eventually
+local good = support.good
 
 --- Start an application that answers with its name, at a port or a free one. Returns its port and its task.
 local function start_app(name, at)
@@ -220,6 +221,29 @@ describe("a server taken out of service", function()
       assert.equal("ready", states("single"))
       assert.equal(0, drain("pool/a1", "--force").status)
       assert.equal("maint maint drain", states())
+    end)
+
+    it("leaves one server, however many are drained at once", function()
+      local _ <close> = setmetatable({}, { __close = function() s.journal = nil end })
+      for i = 1, 6 do
+        s.journal = i <= 4 and s.dir .. "/atonce.db" or "none"
+        set("pool/a3", "maint")
+        local runs = {}
+        for n, name in ipairs({ "pool/a1", "pool/a2" }) do
+          runs[n] = task.spawn(drain, name)
+        end
+        local one, two = runs[1]:wait(), runs[2]:wait()
+        local done = (one.status == 0 and 1 or 0) + (two.status == 0 and 1 or 0)
+        assert.is_truthy(states():find("ready"), states() .. one.err .. two.err)
+        -- without a journal nothing keeps the two apart: each may see the other's server drained, and give way
+        assert.is_true(done == 1 or done == 0 and i > 4, one.err .. two.err)
+        assert.matches("is the last server of its backend that takes requests", one.err .. two.err, 1, true)
+        if s.journal ~= "none" then
+          good(s:maint("off", "--server", "pool/", "--all"))
+        end
+        set("pool/a1", "ready")
+        set("pool/a2", "ready")
+      end
     end)
 
     it("leaves a maintenance that --undo ends", function()

@@ -163,6 +163,7 @@ end
 ---@param made? fun(result: haplua.Result)
 ---@return haplua.Result
 function M.record(c, state, plan, edits, made)
+  switch.check_permitted(c.target, c.switch, state, plan)
   return M.write(c.store, plan, edits, state, function()
     return M.carry_out(c, state, plan)
   end, made)
@@ -186,6 +187,9 @@ function M.change(c, action, decide, made)
   local dry = haproxy.dry_run()
   local _ <close> = not dry and c.store:lock(c.name, c.switch.acl) or nil
   local look = M.look(c)
+  if not look.latest then
+    require("haplua.apply.identity").check(c, look.state, look.state.state.list)
+  end
   local current = {}
   for _, m in ipairs(maintenance.after(look.current, look.edits)) do
     current[#current + 1] = not m.ended and m or nil

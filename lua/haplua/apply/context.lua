@@ -3,6 +3,7 @@
 --- What a call works on: the target, the switch that the configuration declares, and the journal.
 
 local config = require("haplua.store.config")
+local core = require("haplua.core")
 local haproxy = require("haproxy")
 local errors = require("haplua.error")
 local process = require("haplua.process")
@@ -57,10 +58,18 @@ end
 
 local person
 
+--- Raise `denied` where --read-only or --only holds back what the request is to change.
+local function check_permitted(target, chosen, servers)
+  core.permit(target, chosen.acl ~= "servers" and { "clear", "acl", chosen.acl } or nil)
+  for _, name in ipairs(servers or {}) do
+    core.permit(target, { "set", "server", name, "state", "ready" })
+  end
+end
+
 --- Read the configuration, choose the switch, and open the journal. Asks HAProxy for nothing.
 ---@param request haplua.Request
 ---@param readonly boolean?  do not begin a journal where there is none; a dry run never does
----@return haplua.Context
+---@return haplua.Context  raises `denied` where --read-only or --only holds back what the request is to change
 function M.open(request, readonly)
   if request.acl and request.switch then
     errors.refuse("acl and switch: a switch has its ACL")
@@ -70,6 +79,9 @@ function M.open(request, readonly)
   local chosen = config.switch(found, request.switch, request.acl)
   if request.file == false then
     chosen.file = false
+  end
+  if not readonly then
+    check_permitted(target, chosen, request.servers)
   end
   local journal, problem = open_journal(found, request.journal, readonly or haproxy.dry_run())
   person = person or process.person()

@@ -122,8 +122,8 @@ end
 ---@param request haplua.EndRequest  servers or ids; `origin`: only those of it
 ---@return haplua.ServerResult
 function M.off(request)
-  local c = servers.open(request)
-  local words = request.servers or M.servers_of(request, request.ids) or refuse_none(c, request, {})
+  local words = request.servers or M.servers_of(request, request.ids) or refuse_none(servers.open(request, true), request, {})
+  local c = servers.open(maintenance.with(request, { servers = words }))
   local decide, decided = selection(c, request, "off", words, function(m, look)
     return maintenance.ending(m, look.now, "off", maintenance.who(c.person))
   end)
@@ -173,14 +173,14 @@ end
 ---@return haplua.ServerResult
 function M.change(request)
   actions.check_reason(request.reason)
-  local c = servers.open(request)
+  local words = M.servers_of(request, { request.id })
+  local c = servers.open(maintenance.with(request, { servers = words }))
   actions.check_times(c, request)
   for _, list in ipairs({ request.patterns or {}, request.paths or {}, request.hosts or {}, request.bypass or {} }) do
     if list[1] then
       errors.refuse(("m%d is a maintenance of a server: it has no paths, hosts or bypass"):format(request.id))
     end
   end
-  local words = M.servers_of(request, { request.id })
   local decide, decided = selection(c, { ids = { request.id } }, "change", words, function(m)
     local set = {
       reason = request.reason, ends = request.ends or (request.open_end and false or nil), begins = request.begins,
@@ -277,7 +277,7 @@ function M.reconcile(c)
     local step = needed(c, all, name, found)
     if step then
       -- another process may have been at work: only what is seen under the lock counts
-      local _ <close> = c.store:lock(c.name, plans.object(name))
+      local _ <close> = c.store:lock(c.name, plans.backend(name))
       local now = servers.read_for(c, { name })
       step = needed(c, now, name)
       if step then

@@ -122,7 +122,7 @@ local function disagree(c, look, plan, edits, add)
   local latest = look.latest
   if look.gone then
     add("gone", off, "HAProxy has no server %s", look.name)
-  elseif latest and not latest.outcome and not c.store:locked(c.name, plans.object(look.name)) then
+  elseif latest and not latest.outcome and not c.store:locked(c.name, plans.backend(look.name)) then
     add("broken off", off .. " or maint on, or scripts/keep.lua, brings it together again",
       "'%s' of %s by %s at %s (process %d) was broken off: it may have been carried out in part", latest.action, look.name,
       maintenance.who(latest), moment.text(latest.time), latest.pid)

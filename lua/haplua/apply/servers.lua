@@ -31,15 +31,7 @@ local M = {}
 ---@field refreshed boolean?  `about` was in force before
 ---@field ended haplua.Maintenance[]?
 ---@field handled boolean  a hand had changed the server
-
---- The context for servers: no switch is meant.
----@param request haplua.Request
----@param readonly boolean?
----@return haplua.Context
-function M.open(request, readonly)
-  return context.open(
-    { config = request.config, journal = request.journal, file = request.file, acl = "servers" }, readonly)
-end
+---@field out table<string, boolean>?  the servers that are out of service afterwards; one that is not must take requests
 
 --- Read all servers, in one request.
 ---@return haplua.Servers
@@ -96,6 +88,20 @@ function M.names(c, all, words)
   return found
 end
 
+--- The context for servers: no switch is meant.
+---@param request haplua.Request
+---@param readonly boolean?
+---@return haplua.Context  raises `denied` where --read-only or --only holds a change of these servers back
+function M.open(request, readonly)
+  local names = request.servers
+  if core.restricted() and names and not readonly then
+    local c = M.open({ config = request.config, journal = request.journal }, true)
+    names = M.names(c, M.read(c), names)
+  end
+  return context.open(
+    { config = request.config, journal = request.journal, file = request.file, acl = "servers", servers = names }, readonly)
+end
+
 --- A new maintenance of a server.
 ---@param c haplua.Context
 ---@param name string
@@ -147,24 +153,55 @@ function M.step(look, decide)
   }
 end
 
---- Refuse steps after which a backend has no server left that takes requests.
+local function refuse_last(c, name)
+  errors.refuse(("%s: %s is the last server of its backend that takes requests"):format(tostring(c.target), name),
+    "put another one into service first, or force it (--force)")
+end
+
+--- Does one of a backend's servers take requests that is not of `out`?
+---@param rows table<any, haplua.Server>
+---@param backend string
+---@param out table<string, boolean>  by "backend/server"
+local function is_served(rows, backend, out)
+  for _, row in pairs(rows) do
+    if tostring(row.be_name) == backend and server.takes(row) and not out[("%s/%s"):format(row.be_name, row.srv_name)] then
+      return true
+    end
+  end
+  return false
+end
+
+--- The servers that are out of service while a maintenance begins, and until its end where it has one: those of other
+-- maintenances, too.
+local function out_with(c, steps)
+  local out, others = {}, M.current(c)
+  for _, step in ipairs(steps) do
+    local about = not step.ended and step.about or { begins = math.huge }
+    local last = about.ends or math.max(about.begins, step.look.now)
+    out[step.look.name] = step.plan.state ~= "ready" or about.begins < math.huge and about.begins > step.look.now or nil
+    for _, m in ipairs(others) do
+      if m.begins <= last and (m.ends or math.huge) > about.begins then
+        out[m.scope.server] = true
+      end
+    end
+  end
+  return out
+end
+
+--- Refuse steps after which a backend has no server left that takes requests. carry_out() looks again: a hand, or a
+-- haplua without this journal, may take another server away at the same time.
 ---@param all haplua.Servers
 ---@param steps haplua.ServerStep[]
 local function guard(c, all, steps)
-  local out = {}
+  local out = out_with(c, steps)
   for _, step in ipairs(steps) do
-    local planned = step.about and not step.ended and step.about.begins > step.look.now
-    out[step.look.name] = step.plan.state ~= "ready" or planned or nil
-  end
-  for _, step in ipairs(steps) do
-    local backend, left = step.look.name:match("^[^/]*/"), 0
-    for name, row in pairs(all.rows) do
-      local takes = name:sub(1, #backend) == backend and row.admin == "ready" and row.operational == "running"
-      left = left + (takes and not out[name] and 1 or 0)
-    end
-    if left == 0 and out[step.look.name] and all.rows[step.look.name].admin == "ready" then
-      errors.refuse(("%s: %s is the last server of its backend that takes requests"):format(tostring(c.target),
-        step.look.name), "put another one into service first, or force it (--force)")
+    local name = step.look.name
+    local row = all.rows[name]
+    if out[name] and row and row.admin == "ready" then
+      step.out = out
+      if not is_served(all.rows, name:match("^[^/]*"), out) then
+        refuse_last(c, name)
+      end
     end
   end
 end
@@ -180,7 +217,12 @@ local function carry_out(c, step)
   if look.gone or not state and not plan.weight then
     return
   end
-  local ok, problem = pcall(server.force, c.target, look.name, state, plan.weight)
+  local ok, problem = pcall(function()
+    local rows = server.force(c.target, look.name, state, plan.weight)
+    if rows and step.out and not is_served(rows, look.name:match("^[^/]*"), step.out) then
+      refuse_last(c, look.name)
+    end
+  end)
   if not ok then
     if not errors.is(problem) or problem.kind ~= "unreachable" then
       pcall(server.force, c.target, look.name, look.row.admin)
@@ -190,7 +232,7 @@ local function carry_out(c, step)
   step.changed = true
 end
 
---- Write a step down, carry it out, and write the outcome down. The server's lock is held.
+--- Write a step down, carry it out, and write the outcome down. The lock of the server's backend is held.
 ---@param all haplua.Servers
 ---@param step haplua.ServerStep
 ---@param action string  the log's word
@@ -208,7 +250,7 @@ function M.record(c, all, step, action, made)
   end, made)
 end
 
---- The locks of servers, for a <close> variable.
+--- The locks of the backends of servers, for a <close> variable.
 ---@return any
 local function lock(c, names)
   local held = setmetatable({}, {
@@ -218,11 +260,16 @@ local function lock(c, names)
       end
     end,
   })
-  local sorted = table.move(names, 1, #names, 1, {})
+  local sorted, there = {}, {}
+  for _, name in ipairs(names) do
+    local backend = plans.backend(name)
+    sorted[#sorted + 1] = not there[backend] and backend or nil
+    there[backend] = true
+  end
   table.sort(sorted)
   local ok, problem = pcall(function()
-    for i, name in ipairs(sorted) do
-      held[i] = c.store:lock(c.name, plans.object(name))
+    for i, backend in ipairs(sorted) do
+      held[i] = c.store:lock(c.name, backend)
     end
   end)
   if not ok then
@@ -254,8 +301,8 @@ end
 ---@field action string?  the log's word
 ---@field together boolean?  with several targets: wait until all of them are judged
 
---- Change servers under their locks. All are judged before the first is changed. In a dry run nothing is written, and
--- HAProxy is asked only.
+--- Change servers under the locks of their backends. All are judged before the first is changed. In a dry run nothing
+-- is written, and HAProxy is asked only.
 ---@param c haplua.Context
 ---@param words string[]  as names() takes them
 ---@param decide fun(look: haplua.ServerLook): haplua.Decision?  nil: leave this server alone
@@ -265,10 +312,18 @@ end
 function M.change(c, words, decide, decided, how)
   local dry = haproxy.dry_run()
   local names = M.names(c, M.read(c), words)
-  local _ <close> = not dry and lock(c, names) or nil
-  local all, steps = M.read_for(c, names), {}
   for _, name in ipairs(names) do
-    steps[#steps + 1] = M.step(M.look(c, all, name), decide)
+    core.permit(c.target, { "set", "server", name, "state", "ready" })
+  end
+  local _ <close> = not dry and lock(c, names) or nil
+  local all, steps, known = M.read_for(c, names), {}, false
+  for _, name in ipairs(names) do
+    local look = M.look(c, all, name)
+    known = known or look.latest ~= nil
+    steps[#steps + 1] = M.step(look, decide)
+  end
+  if not known then
+    require("haplua.apply.identity").check(c, all.process)
   end
   if decided then
     decided()

@@ -389,7 +389,9 @@ local function attempt(target, kind, ref, keys, values, given, seen)
 
   seen.added, seen.removed = seen.added or added, seen.removed or removed
   if added + removed == 0 and (kind == "acl" or reply.same(state.text, keys, values)) then
-    before_commit()
+    if not core.dry_run() then
+      before_commit()
+    end
     return 0, 0, test(target, kind, ref, state, given.ask)
   elseif core.dry_run() then
     pretend(target, kind, ref, wanted, state.text, in_place)

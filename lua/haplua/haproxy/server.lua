@@ -45,12 +45,15 @@ function M.fingerprint(texts)
 end
 
 --- A server's row of `show servers state`; nil where the backend has none of this name.
+---@return haplua.Server?, haplua.Server[] rows  all of the backend
 local function server_row(target, backend, name)
-  for _, row in ipairs(target:servers(backend)) do
+  local rows = target:servers(backend)
+  for _, row in ipairs(rows) do
     if tostring(row.srv_name) == name then
-      return row
+      return row, rows
     end
   end
+  return nil, rows
 end
 
 --- The commands that make a server as wanted: the address first, so that the state comes into force last.
@@ -118,20 +121,29 @@ function M.is_held(row)
   return row.srv_admin_state & (INHERITED_MAINT | INHERITED_DRAIN | RESOLVER_MAINT) ~= 0
 end
 
+--- Does a server take requests?
+---@param row haplua.Server
+---@return boolean
+function M.takes(row)
+  return row.admin == "ready" and row.operational == "running"
+end
+
 --- Give a server a state, as forced() reads it, and a weight.
 ---@param name string  "backend/server"
 ---@param state "ready"|"drain"|"maint"|nil
 ---@param weight integer?
+---@return haplua.Server[]?  the servers of its backend afterwards; nil: a dry run
 function M.force(target, name, state, weight)
   batch_again(target, server_commands({ server = name, state = state, weight = weight }))
   if core.dry_run() then
-    return
+    return nil
   end
-  local row = server_row(target, name:match("^(.*)/(.*)$"))
+  local row, rows = server_row(target, name:match("^(.*)/(.*)$"))
   local now, now_weight = row and M.forced(row) or "gone", row and row.srv_uweight
   if now ~= (state or now) or now_weight ~= (weight or now_weight) then
     target:mistrust("set server " .. name, ("the server is %s, with weight %s, afterwards"):format(now, now_weight))
   end
+  return rows
 end
 
 --- As haproxy.server_set(), which documents it.

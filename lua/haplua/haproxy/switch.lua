@@ -9,6 +9,7 @@ local file = require("haplua.file")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
 local reply = require("haplua.reply")
+local same = require("haplua.plan.maintenance").same
 local scope = require("haplua.plan.scope")
 local task = require("haplua.task")
 
@@ -321,6 +322,12 @@ local function before_commit(target, switch, step, undo, options)
   end
 end
 
+--- The file of a list, where the step would write it.
+local function file_to_write(target, switch, step)
+  local path, list_file = file_of(target, switch, step.ref)
+  return path and not list_file.in_step(path, step.kind, step.keys, step.values) and path or nil
+end
+
 --- Raise `file` unless this user can write the file of a list, and HAProxy reads it. Lists without a file pass.
 local function check_file(target, switch, live, ref)
   local path, list_file = file_of(target, switch, ref)
@@ -335,8 +342,7 @@ end
 local function check_steps(target, switch, live, steps)
   for _, step in ipairs(steps) do
     local ok, problem = pcall(check_file, target, switch, live, step.ref)
-    local path, list_file = file_of(target, switch, step.ref)
-    if not ok and not (path and list_file.in_step(path, step.kind, step.keys, step.values)) then
+    if not ok and (not file_of(target, switch, step.ref) or file_to_write(target, switch, step)) then
       error(problem, 0)
     end
   end
@@ -344,9 +350,21 @@ end
 
 --- Print the line of a dry run for a file.
 local function would_write(target, switch, step)
-  local path, list_file = file_of(target, switch, step.ref)
-  if path and not list_file.in_step(path, step.kind, step.keys, step.values) then
+  local path = file_to_write(target, switch, step)
+  if path then
     core.would(target, ("(write %d entries to %s)"):format(#step.keys, path))
+  end
+end
+
+--- Raise `denied` where --only holds back a list that apply() would change, or whose file it would write.
+---@param live haplua.switch.State
+---@param wanted haplua.switch.Plan
+function M.check_permitted(target, switch, live, wanted)
+  for _, step in ipairs(core.restricted() and changes(switch, live, wanted) or {}) do
+    local is_same = same(step.keys, step.old_keys) and same(step.values or {}, step.old_values or {})
+    if step.main or not is_same or file_to_write(target, switch, step) then
+      core.permit(target, { "clear", step.kind, step.ref })
+    end
   end
 end
 

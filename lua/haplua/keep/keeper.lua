@@ -7,7 +7,9 @@
 
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
+local core = require("haplua.core")
 local errors = require("haplua.error")
+local haproxy = require("haproxy")
 local maintenance = require("haplua.plan.maintenance")
 local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
@@ -336,6 +338,20 @@ function Keeper:loop()
   end
 end
 
+--- Refuse what this run could not do: all of it, or a window.
+local function check_permitted(request, given)
+  local target = haproxy.target()
+  core.permit(target)
+  if haproxy.dry_run() then
+    errors.refuse("there is no dry run of what acts until it is stopped",
+      "`haplua -n maint on` shows the commands of one change, and `haplua window next` when windows open")
+  end
+  local found = config.read(request.config)
+  for _, plan in ipairs(core.restricted() and planner.plans(given, found) or {}) do
+    core.permit(target, { "clear", "acl", config.switch(found, plan.request.switch, plan.request.acl).acl })
+  end
+end
+
 --- Begin to keep a target.
 ---@param request haplua.Request  config, journal and file
 ---@param given haplua.WindowPlan
@@ -343,8 +359,9 @@ end
 ---@param warning string
 ---@return haplua.Keeper
 local function new(request, given, print, warning)
+  check_permitted(request, given)
   -- any switch will do here: each that is kept has a context of its own
-  local c = context.open(maintenance.with(request, { switch = false, acl = "#9999" }))
+  local c = context.open(maintenance.with(request, { switch = false, acl = "servers" }))
   return setmetatable({
     request = request, given = given, c = c, print = print, warning = warning, switches = {},
     planners = {}, reload = reload.open(), guards = false, files_at = -math.huge,
@@ -365,7 +382,7 @@ function M.run(request, print)
     errors.raise("journal", "there is no journal to keep to: " .. tostring(c.no_journal or "none, as asked"),
       "run as a user who may write /var/lib/haplua, or name another with --journal FILE")
   end
-  local lock <close> = c.store:keeper(c.name)
+  local lock <close> = c.store:keeper(c.name, core.restricted())
   if not lock then
     errors.refuse(("another process keeps %s already"):format(c.name),
       "one is enough; `systemctl status haplua-keep` may show it")
@@ -404,7 +421,7 @@ function M.run_windows(given, print)
   local self = new(request, given, print, "window: ")
   local _ <close> = self.reload
   self:read_configuration()
-  local lock <close> = self.c.store:keeper(self.c.name)
+  local lock <close> = self.c.store:keeper(self.c.name, core.restricted())
   self.guards = lock ~= nil
   local _ <close> = setmetatable({}, {
     __close = function()

@@ -57,6 +57,13 @@ function M.name(object)
   return object:sub(1, #PREFIX) == PREFIX and object:sub(#PREFIX + 1) or nil
 end
 
+--- The object whose lock is held while a server of a backend changes: whether enough others are left is judged under it.
+---@param name string  "backend/server"
+---@return string
+function M.backend(name)
+  return "backend " .. name:match("^[^/]*")
+end
+
 ---@param name string
 ---@param state "drain"|"maint"
 ---@return haplua.Scope

@@ -105,13 +105,20 @@ local function check(path, where, found, kinds)
   end
 end
 
+--- A reference in its one spelling: HAProxy takes "#09999" for "#9999".
+---@param ref string?
+---@return string?
+local function canonical(ref)
+  return ref and (ref:gsub("^#0+(%d+)$", "#%1"))
+end
+
 ---@return haplua.Switch
 local function new_switch(name, declared, config)
   return {
     name = name,
-    acl = declared.acl,
-    bypass = declared.bypass,
-    info = declared.info,
+    acl = canonical(declared.acl),
+    bypass = canonical(declared.bypass),
+    info = canonical(declared.info),
     fetch = declared.fetch,
     allow = declared.allow or {},
     file = declared.file == nil or declared.file,
@@ -183,12 +190,14 @@ local function read_switches(path, config, found)
     check(path, where, declared, switch_fields)
     if not declared.acl then
       complain(path, "%s: 'acl' is missing", where)
-    elseif used[declared.acl] then
-      complain(path, "%s has the ACL of switch '%s'", where, used[declared.acl])
+    elseif used[canonical(declared.acl)] then
+      complain(path, "%s has the ACL of switch '%s'", where, used[canonical(declared.acl)])
+    elseif canonical(declared.bypass) == canonical(declared.acl) then
+      complain(path, "%s: 'bypass' is its 'acl': what closes for one would let all others pass", where)
     elseif #(declared.allow or {}) > 0 and not declared.bypass then
       complain(path, "%s: 'allow' needs a 'bypass'", where)
     end
-    used[declared.acl] = name
+    used[canonical(declared.acl)] = name
     config.switches[name] = new_switch(name, declared, config)
   end
 end
@@ -271,7 +280,7 @@ function M.switch(config, name, acl)
     return config.switches[name] or complain(config.path or "there is no configuration file", "no switch '%s'%s", name,
       #names > 0 and ": there are " .. table.concat(names, ", ") or "")
   end
-  acl = acl or M.env("HAPLUA_ACL")
+  acl = canonical(acl or M.env("HAPLUA_ACL"))
   for _, switch in pairs(config.switches) do
     if switch.acl == acl then
       return switch

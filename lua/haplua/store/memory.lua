@@ -90,6 +90,10 @@ function Store:touched(target)
   return found
 end
 
+function Store.elsewhere()
+  return {} -- a process has few targets, and its own
+end
+
 function Store:log(target, acl, n)
   local found = select(self.changes, function(change)
     return change.target == target and (not acl or change.acl == acl)

@@ -268,6 +268,13 @@ function Store:touched(target)
   return found
 end
 
+--- The latest change of each object under other names of targets, where it was carried out on a process of this number.
+---@return haplua.Change[]
+function Store:elsewhere(target, worker)
+  return changes(self:run([[SELECT c.* FROM switches s JOIN changes c ON c.id = (SELECT max(id) FROM changes
+    WHERE target = s.target AND acl = s.acl AND outcome = 'done') WHERE s.target <> ? AND c.worker = ?]], target, worker))
+end
+
 --- The latest changes, the oldest first.
 ---@param target string
 ---@param acl string?  nil: of every switch
@@ -451,10 +458,12 @@ end
 
 -- Locks.
 
---- The process that holds the lock of a switch, for the message: that of the latest change without an outcome.
+--- The process that holds the lock of a switch or a backend: that of the latest change without an outcome.
 local function holder(self, target, acl)
-  local busy = self:run([[SELECT * FROM changes WHERE target = ? AND acl = ? AND outcome IS NULL
-    ORDER BY id DESC LIMIT 1]], target, acl)[1]
+  local backend = acl:match("^backend (.*)$")
+  local first = backend and "server " .. backend .. "/" or acl
+  local busy = self:run([[SELECT * FROM changes WHERE target = ? AND substr(acl, 1, ?) = ? AND outcome IS NULL
+    ORDER BY id DESC LIMIT 1]], target, backend and #first or #acl + 1, first)[1]
   return busy and ("%s (process %d) began '%s' at %s"):format(busy.login or busy.user, busy.pid, busy.action,
     require("haplua.time.instant").text(busy.time)) or "another haplua"
 end
@@ -475,9 +484,10 @@ function Store:locked(target, acl)
 end
 
 --- Take the keeper's lock of a target.
----@return any? lock  nil: another process holds it
-function Store:keeper(target)
-  return locks.try(self.path .. ".lock", "keep", target)
+---@param restricted boolean?  the process may not change all of the target: kept() does not count it
+---@return any? lock  nil: another such process holds it
+function Store:keeper(target, restricted)
+  return locks.try(self.path .. ".lock", restricted and "keep in part" or "keep", target)
 end
 
 --- Does a resident policy keep a target, and so end what has expired?

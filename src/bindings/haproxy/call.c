@@ -93,6 +93,25 @@ static int raise_denied(lua_State *L, const struct target *t, const struct comma
 	return lua_error(L);
 }
 
+/* permit(target [, command]): raise what sending the command would raise because of
+ * --read-only or --only; without one, what any change would because of --read-only */
+int lcall_permit(lua_State *L)
+{
+	const struct permit *p = call_target(L, 1)->permit; /* the host's */
+	struct command *c;
+	int rc;
+
+	lua_settop(L, 2);
+	c = words_push_command(L);
+	if (lua_isnil(L, 2)) {
+		rc = p->read_only ? HAP_EREADONLY : 0;
+	} else {
+		words_command(L, c, 2);
+		rc = permit_check(p, c);
+	}
+	return rc < 0 ? raise_denied(L, call_target(L, 1), c, rc) : 0;
+}
+
 /* Add the command in c->command, which messages call `what` number `n`. */
 static void add(lua_State *L, struct call *c, const char *what, lua_Integer n)
 {

@@ -28,5 +28,6 @@ void call_types(lua_State *L);
 int lcall_send(lua_State *L);
 int lcall_batch(lua_State *L);
 int lcall_each(lua_State *L);
+int lcall_permit(lua_State *L);
 
 #endif

@@ -146,6 +146,15 @@ static int lcore_dry_run(lua_State *L)
 	return 1;
 }
 
+/* restricted() -> is this a run with --read-only or --only? */
+static int lcore_restricted(lua_State *L)
+{
+	const struct permit *p = &host_of(L)->options->permit;
+
+	lua_pushboolean(L, p->read_only || p->n_only > 0);
+	return 1;
+}
+
 /* would(target, text): print a dry run's line for a change that is not sent */
 static int lcore_would(lua_State *L)
 {
@@ -154,9 +163,17 @@ static int lcore_would(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"check", lwords_check},   {"current", lcore_current}, {"dry_run", lcore_dry_run},
-	{"encode", lwords_encode}, {"open", lcore_open},       {"ref", lwords_ref},
-	{"use", lcore_use},        {"would", lcore_would},     {NULL, NULL},
+	{"check", lwords_check},
+	{"current", lcore_current},
+	{"dry_run", lcore_dry_run},
+	{"encode", lwords_encode},
+	{"open", lcore_open},
+	{"ref", lwords_ref},
+	{"permit", lcall_permit},
+	{"restricted", lcore_restricted},
+	{"use", lcore_use},
+	{"would", lcore_would},
+	{NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {

@@ -85,8 +85,7 @@ static int command_close(lua_State *L)
 	return 0;
 }
 
-/* Push a box that frees the command with it, which is {0} at first. [-0, +1] */
-static struct command *push_command(lua_State *L)
+struct command *words_push_command(lua_State *L)
 {
 	return types_push(L, COMMAND_BOX, sizeof(struct command), 0);
 }
@@ -97,7 +96,7 @@ int lwords_encode(lua_State *L)
 	struct command *c;
 
 	args_length(L, 1, "command");
-	c = push_command(L);
+	c = words_push_command(L);
 	words_command(L, c, 1);
 	lua_pushlstring(L, c->text.p, c->text.n);
 	return 1;
@@ -138,7 +137,7 @@ int lwords_check(lua_State *L)
 	struct command *scratch;
 
 	lua_settop(L, 2);
-	scratch = push_command(L);
+	scratch = words_push_command(L);
 	check_values(L, 1, &scratch->bytes);
 	if (!lua_isnil(L, 2))
 		check_values(L, 2, &scratch->bytes);

@@ -27,6 +27,9 @@ size_t words_push(lua_State *L, int index, struct span *words);
  * [-0, +n] */
 void words_command(lua_State *L, struct command *c, int index);
 
+/* Push a box that frees the command with it, which is {0} at first. [-0, +1] */
+struct command *words_push_command(lua_State *L);
+
 /* Make a command of n words, which must stay on the stack. [-0, +0] */
 void words_encode(lua_State *L, struct command *c, const struct span *words, size_t n);
 
