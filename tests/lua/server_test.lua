@@ -23,7 +23,7 @@ describe("a change of a server", function()
     end
     function Target:servers()
       looks = looks + 1
-      return { row, { be_name = "app", srv_name = "a2", admin = other, operational = "running" } }
+      return { row, { be_name = "app", srv_name = "a2", admin = other, operational = "running", srv_uweight = 7 } }
     end
   end)
 
@@ -108,7 +108,10 @@ describe("a change of a server", function()
   --- Have `batch` answer what haplua.server asks, and set row.admin.
   local function answer_batches()
     local bits = { ready = 0, maint = 1, drain = 8 }
-    row.srv_admin_state = 0
+    row.srv_admin_state, row.srv_agent_state = 0, 0
+    Target.stat = Target.stat ~= stat and Target.stat or function()
+      return { { svname = "a1", scur = 0, bck = 0 } }
+    end
     function Target:batch(commands)
       if commands[1][1] == "set" then
         row.admin, row.srv_admin_state = commands[1][5], bits[commands[1][5]]
@@ -116,9 +119,9 @@ describe("a change of a server", function()
       end
       return { "Pid: 1\nUptime_sec: 5\nVersion: 2.6.12\n", ([[
 1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight
-3 app 1 a1 192.0.2.1 2 %d 7 10
-3 app 2 a2 192.0.2.2 2 0 7 10
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_agent_state
+3 app 1 a1 192.0.2.1 2 %d 7 10 0
+3 app 2 a2 192.0.2.2 2 0 7 10 0
 ]]):format(bits[row.admin]) }
     end
   end
@@ -127,7 +130,7 @@ describe("a change of a server", function()
     local idle = 0
     function Target:stat()
       idle = idle + 1
-      return { { svname = "a1", scur = idle == 1 and 1 or 0, qcur = idle == 2 and 1 or 0 } }
+      return { { svname = "a1", scur = idle == 1 and 1 or 0, qcur = idle == 2 and 1 or 0, bck = 0 } }
     end
     answer_batches()
     do
@@ -142,7 +145,7 @@ describe("a change of a server", function()
   it("that is undone while the server drains is refused", function()
     function Target:stat()
       row.admin = "ready" -- as a reload does
-      return { { svname = "a1", scur = 0 } }
+      return { { svname = "a1", scur = 0, bck = 0 } }
     end
     answer_batches()
     local held = server.hold("app/a1", { journal = "none" })
@@ -169,7 +172,7 @@ describe("a change of a server", function()
     for _, state in ipairs({ false, "maint" }) do
       row.admin = "ready"
       function Target:stat()
-        return { { svname = "a1", scur = 0 } }
+        return { { svname = "a1", scur = 0, bck = 0 } }
       end
       answer_batches()
       local held = server.hold("app/a1", { journal = "none" })

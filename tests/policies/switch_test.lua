@@ -6,7 +6,7 @@ local test = require("haplua.test")
 
 local CONFIG = [[return {
   journal = %q,
-  switches = { site = { acl = "#9999", bypass = "#9998", info = "info.map", allow = { "192.0.2.1" } } },
+  switches = { site = { acl = "#9999", bypass = "#9998", info = "info.map", file = false, allow = { "192.0.2.1" } } },
   default = "site",
 }]]
 

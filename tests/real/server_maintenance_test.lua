@@ -370,6 +370,71 @@ describe("a maintenance of a server", function()
     assert.equal("ready", t1())
   end)
 
+  it("is held against an agent check that would bring the server back", function()
+    local port = site.free_port()
+    local agent = task.spawn(run, { "socat", "-U", ("tcp-listen:%d,bind=127.0.0.1,fork,reuseaddr"):format(port),
+      "system:cat " .. s.folder.write("agent", "ready,up\n"), stderr = "null" })
+    local _ <close> = setmetatable({}, { __close = function() agent:cancel() end })
+    local held <close> = site.start({ more = ("backend pool\n    server a1 127.0.0.1:1 agent-check agent-port %d agent-inter 200ms\n"
+      .. "    server a2 127.0.0.1:2"):format(port) })
+    held.journal, held.config = s.journal, s.config
+    local function row()
+      return held.target:servers("pool")[1]
+    end
+    local function wait_for_agent()
+      held.target:send("set server pool/a1 state drain")
+      eventually("the agent brings the server back", function()
+        return row().admin == "ready"
+      end)
+    end
+    wait_for_agent()
+    for _, state in ipairs({ "maint", "drain" }) do
+      local words = { "on", "--server", "pool/a1", state == "drain" and "--drain" or nil }
+      assert.matches("its agent check is off meanwhile", good(held:maint(table.unpack(words))), 1, true)
+      assert.equal(state, row().admin)
+      assert.equal(0, row().srv_agent_state & 4)
+      assert.matches("its agent check runs again", good(held:maint("off", "--server", "pool/a1")), 1, true)
+      assert.equal("ready", row().admin)
+      assert.equal(4, row().srv_agent_state & 4)
+    end
+    -- after a reload the agent runs again, and wins until haplua looks
+    good(held:maint("on", "--server", "pool/a1"))
+    held:reload()
+    wait_for_agent()
+    do
+      local k = running.start(held, "-s", held.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config)
+      local ends <close> = setmetatable({}, { __close = function()
+        k:signal("TERM")
+        k:wait()
+      end })
+      eventually("keep holds it against the agent", function()
+        return ends and row().admin == "maint" and row().srv_agent_state & 4 == 0
+      end)
+    end
+    -- a hand that puts it back into service gets the agent back at the end
+    held.target:server_set({ server = "pool/a1", state = "ready" })
+    good(held:maint("off", "--server", "pool/a1"))
+    assert.equal(4, row().srv_agent_state & 4)
+    assert.same({ "ready", "ready" }, { row().admin, held.target:servers("pool")[2].admin })
+  end)
+
+  it("is not counted on where it carries no traffic: a backup, and one of weight 0", function()
+    local few <close> = site.start({ more = [[
+backend spare
+    server a1 127.0.0.1:1
+    server b1 127.0.0.1:2 backup
+backend idle
+    server a1 127.0.0.1:1
+    server a2 127.0.0.1:2 weight 0]] })
+    few.journal, few.config = s.journal, s.config
+    for _, name in ipairs({ "spare/a1", "idle/a1" }) do
+      local ran = few:maint("on", "--server", name)
+      assert.equal(1, ran.status)
+      assert.matches(name .. " is the last server of its backend that takes requests", ran.err, 1, true)
+      assert.matches("^" .. name .. " is maint", good(few:maint("on", "--server", name, "--force")))
+    end
+  end)
+
   it("adds up in any order, with hands in between", function()
     good(s:haplua({ "-e", ([[
       math.randomseed(SEED)

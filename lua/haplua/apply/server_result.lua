@@ -23,6 +23,7 @@ local M = {}
 ---@field ended haplua.Maintenance[]?
 ---@field in_force haplua.Maintenance[]
 ---@field held boolean?  HAProxy itself keeps it from taking requests, whatever its state is
+---@field agent boolean?  its agent check was switched on or off
 ---@field by_hand haplua.ServerState?  what somebody has set it to meanwhile
 
 ---@class haplua.ServerResult
@@ -49,6 +50,9 @@ local function text_of(one)
   end
   if one.held then
     text = text .. results.line("HAProxy keeps it from taking requests: a server that it tracks does not, or DNS has no address")
+  end
+  if one.agent ~= nil then
+    text = text .. results.line(one.agent and "its agent check runs again" or "its agent check is off meanwhile: it could bring the server back")
   end
   for _, m in ipairs(one.ended or {}) do
     text = text .. results.line("ended: %s", results.summary(m))
@@ -82,7 +86,7 @@ function M.of(c, steps)
     list[i] = {
       server = look.name, state = plan.state, before = plan.base.admin, changed = step.changed or false,
       about = step.about, refreshed = step.refreshed, ended = step.ended, in_force = plan.in_force,
-      held = look.held or nil, by_hand = (step.handled or is_kept) and look.row.admin or nil,
+      held = look.held or nil, agent = plan.agent, by_hand = (step.handled or is_kept) and look.row.admin or nil,
     }
   end
   return setmetatable({ target = tostring(c.target), servers = list }, Result)
@@ -105,7 +109,8 @@ function M.portable(result, portable)
   local list = {}
   for i, one in ipairs(result.servers) do
     list[i] = {
-      server = one.server, state = one.state, before = one.before, changed = one.changed, held = one.held, by_hand = one.by_hand,
+      server = one.server, state = one.state, before = one.before, changed = one.changed, held = one.held, agent = one.agent,
+      by_hand = one.by_hand,
       maintenance = one.about and portable(one.about), refreshed = one.refreshed, ended = each(one.ended, portable),
       in_force = each(one.in_force, portable),
     }

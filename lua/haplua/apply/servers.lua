@@ -123,7 +123,8 @@ function M.look(c, all, name)
   return {
     name = name, now = time(), current = c.store:current(c.name, object), latest = latest, left = left, gone = not row,
     held = row ~= nil and server.is_held(row),
-    row = row and { admin = server.forced(row), weight = row.srv_uweight, initial = row.srv_iweight }
+    row = row and { admin = server.forced(row), weight = row.srv_uweight, initial = row.srv_iweight,
+      agent = server.has_agent(row) }
       or { admin = left[1] or "ready", weight = 1, initial = 1 },
     same_process = latest ~= nil and (not latest.worker or switch.is_same_process(all.process, latest)),
     by_hand = c.switch.by_hand,
@@ -151,6 +152,15 @@ function M.step(look, decide)
     look = look, edits = edits, plan = plans.plan(look, by_hand, edits), about = decision.about,
     refreshed = decision.refreshed, ended = decision.ended, handled = #by_hand > 0,
   }
+end
+
+--- Add the backup servers of a backend to those that are out: they take requests where no other one does.
+local function add_backups(c, backend, out)
+  for _, row in ipairs(c.target:stat(backend)) do
+    if row.bck == 1 then
+      out[("%s/%s"):format(backend, row.svname)] = true
+    end
+  end
 end
 
 local function refuse_last(c, name)
@@ -198,8 +208,12 @@ local function guard(c, all, steps)
     local name = step.look.name
     local row = all.rows[name]
     if out[name] and row and row.admin == "ready" then
+      local backend = name:match("^[^/]*")
       step.out = out
-      if not is_served(all.rows, name:match("^[^/]*"), out) then
+      if is_served(all.rows, backend, out) then
+        add_backups(c, backend, out)
+      end
+      if not is_served(all.rows, backend, out) then
         refuse_last(c, name)
       end
     end
@@ -214,18 +228,18 @@ end
 local function carry_out(c, step)
   local look, plan = step.look, step.plan
   local state = plan.state ~= look.row.admin and plan.state or nil
-  if look.gone or not state and not plan.weight then
+  if look.gone or not state and not plan.weight and plan.agent == nil then
     return
   end
   local ok, problem = pcall(function()
-    local rows = server.force(c.target, look.name, state, plan.weight)
+    local rows = server.force(c.target, look.name, { state = state, weight = plan.weight, agent = plan.agent })
     if rows and step.out and not is_served(rows, look.name:match("^[^/]*"), step.out) then
       refuse_last(c, look.name)
     end
   end)
   if not ok then
     if not errors.is(problem) or problem.kind ~= "unreachable" then
-      pcall(server.force, c.target, look.name, look.row.admin)
+      pcall(server.force, c.target, look.name, { state = look.row.admin, agent = look.row.agent or nil })
     end
     error(problem, 0)
   end

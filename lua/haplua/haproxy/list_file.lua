@@ -35,9 +35,7 @@ end
 ---@param ref string
 ---@return string?
 function M.path(target, ref)
-  local address = target:address()
-  local is_local = address:find("^/") or address:find("^unix@") or address:find("^%.")
-  return is_local and ref:find("^/") and ref or nil
+  return process.is_local(target) and ref:find("^/") and ref or nil
 end
 
 --- The entries of a file's text, as HAProxy reads them.
@@ -115,7 +113,10 @@ local function check_same(path, folder)
 end
 
 --- Raise `file` for a name that begins at the folder in which HAProxy was started.
-function M.refuse_relative(ref)
+function M.check_name(target, ref)
+  if not process.is_local(target) or not ref:find("^[%w._]") or ref:find("@", 1, true) then
+    return
+  end
   fail(ref, "HAProxy's configuration does not say in which folder this file is", "EINVAL",
     "write its whole name there, and here: -f /etc/haproxy/" .. ref .. "\nor give --no-file (`file = false`): "
     .. "then a reload brings back what the file has")

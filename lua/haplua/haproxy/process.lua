@@ -11,13 +11,19 @@ local function is_haproxy(pid)
   return (file.read(("/proc/%s/comm"):format(pid)) or ""):find("^haproxy") ~= nil
 end
 
+--- Does HAProxy run on this machine, as far as its address tells?
+---@param target haplua.Target
+---@return boolean
+function M.is_local(target)
+  return target:address():find("^[/.]") ~= nil or target:address():find("^unix@") ~= nil
+end
+
 --- The folder in /proc of HAProxy's master process, or of its only process: a worker may have changed its root.
 ---@param target haplua.Target
 ---@param pid integer|string  as `show info` has it
 ---@return string? folder  nil: HAProxy runs elsewhere, or where processes have numbers of their own
 function M.folder(target, pid)
-  local address = target:address()
-  if not (address:find("^/") or address:find("^unix@") or address:find("^%.")) or not is_haproxy(pid) then
+  if not M.is_local(target) or not is_haproxy(pid) then
     return nil
   end
   local parent = (file.read(("/proc/%s/stat"):format(pid)) or ""):match("%) %a (%d+)")

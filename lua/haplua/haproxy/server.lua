@@ -121,27 +121,53 @@ function M.is_held(row)
   return row.srv_admin_state & (INHERITED_MAINT | INHERITED_DRAIN | RESOLVER_MAINT) ~= 0
 end
 
---- Does a server take requests?
+--- Does a server take requests? One of weight 0 takes those of clients alone whose cookie names it.
 ---@param row haplua.Server
 ---@return boolean
 function M.takes(row)
-  return row.admin == "ready" and row.operational == "running"
+  return row.admin == "ready" and row.operational == "running" and row.srv_uweight > 0
 end
 
---- Give a server a state, as forced() reads it, and a weight.
+-- The bit of srv_agent_state of an agent check that runs.
+local AGENT_ENABLED <const> = 4
+
+--- Does an agent check run that may give the server another state? HAProxy obeys an agent that says "ready" or "up", also
+-- where a command has set the server to maint or drain.
+---@param row haplua.Server
+---@return boolean
+function M.has_agent(row)
+  return row.srv_agent_state & AGENT_ENABLED ~= 0
+end
+
+---@class haplua.ServerWish
+---@field state "ready"|"drain"|"maint"|nil  nil: as it is
+---@field weight integer?
+---@field agent boolean?  shall its agent check run?
+
+--- The commands for a wish. While an agent check is to be off, it is off before the state is set.
+local function wish_commands(name, wish)
+  local commands = server_commands({ server = name, state = wish.state, weight = wish.weight })
+  if wish.agent ~= nil then
+    table.insert(commands, wish.agent and #commands + 1 or 1, { wish.agent and "enable" or "disable", "agent", name })
+  end
+  return commands
+end
+
+--- Give a server a state, as forced() reads it, a weight, and an agent check that runs or does not.
 ---@param name string  "backend/server"
----@param state "ready"|"drain"|"maint"|nil
----@param weight integer?
+---@param wish haplua.ServerWish
 ---@return haplua.Server[]?  the servers of its backend afterwards; nil: a dry run
-function M.force(target, name, state, weight)
-  batch_again(target, server_commands({ server = name, state = state, weight = weight }))
+function M.force(target, name, wish)
+  batch_again(target, wish_commands(name, wish))
   if core.dry_run() then
     return nil
   end
   local row, rows = server_row(target, name:match("^(.*)/(.*)$"))
   local now, now_weight = row and M.forced(row) or "gone", row and row.srv_uweight
-  if now ~= (state or now) or now_weight ~= (weight or now_weight) then
+  if now ~= (wish.state or now) or now_weight ~= (wish.weight or now_weight) then
     target:mistrust("set server " .. name, ("the server is %s, with weight %s, afterwards"):format(now, now_weight))
+  elseif wish.agent ~= nil and M.has_agent(row) ~= wish.agent then
+    target:mistrust("disable agent " .. name, ("its agent check is %s afterwards"):format(wish.agent and "off" or "on"))
   end
   return rows
 end

@@ -333,8 +333,8 @@ local function check_file(target, switch, live, ref)
   local path, list_file = file_of(target, switch, ref)
   if path then
     list_file.check(path, require("haplua.haproxy.process").folder(target, live.worker), switch.file)
-  elseif switch.file and ref:find("^[%w._]") and not ref:find("@", 1, true) then
-    require("haplua.haproxy.list_file").refuse_relative(ref)
+  elseif switch.file and ref:sub(1, 1) ~= "#" then
+    require("haplua.haproxy.list_file").check_name(target, ref)
   end
 end
 

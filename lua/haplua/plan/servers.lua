@@ -4,7 +4,7 @@
 -- A server is an object of the store, as an ACL is: where a switch has "#9999", it has "server app/a1". The scope of its
 -- maintenance is a server and a state: "maint" or "drain". In a change of it, `patterns` is the state that haplua gave the
 -- server (none: no maintenance holds it), and `ours` is what it goes back to: its state and weights before the first of
--- the maintenances that hold it. While the change is under way, the states follow that the server may have been left in.
+-- the maintenances that hold it, with the word "agent" where an agent check ran. While the change is under way, the states follow that the server may have been left in.
 
 local maintenance = require("haplua.plan.maintenance")
 
@@ -16,6 +16,7 @@ local M = {}
 ---@field admin haplua.ServerState
 ---@field weight integer
 ---@field initial integer  the weight of HAProxy's configuration
+---@field agent boolean?  an agent check runs
 
 ---@class haplua.ServerLook  what HAProxy and the store say of a server
 ---@field name string  "backend/server"
@@ -33,6 +34,7 @@ local M = {}
 ---@class haplua.ServerPlan
 ---@field state haplua.ServerState
 ---@field weight integer?  nil: it stays as it is
+---@field agent boolean?  shall its agent check run? nil: it stays as it is
 ---@field base haplua.Base
 ---@field in_force haplua.Maintenance[]
 ---@field patterns string[]  these three are for the store
@@ -126,7 +128,7 @@ function M.edits_by_hand(look)
 end
 
 local function lines_of(base)
-  return { base.admin, tostring(base.weight), tostring(base.initial) }
+  return { base.admin .. (base.agent and " agent" or ""), tostring(base.weight), tostring(base.initial) }
 end
 
 --- What the server goes back to.
@@ -138,10 +140,13 @@ local function base_of(look, edits)
   if #ours == 0 then
     return row
   end
-  local base = { admin = ours[1], weight = math.tointeger(ours[2]), initial = math.tointeger(ours[3]) }
+  local base = {
+    admin = ours[1]:match("^%l+"), agent = ours[1]:find(" agent", 1, true) ~= nil,
+    weight = math.tointeger(ours[2]), initial = math.tointeger(ours[3]),
+  }
   if hand(look) == "lower" then
     if #maintenance.in_force(maintenance.after(look.current, edits), look.now) == 0 then
-      return row
+      return { admin = row.admin, weight = row.weight, initial = row.initial, agent = base.agent }
     end
     base.admin = rank[row.admin] < rank[base.admin] and row.admin or base.admin
   end
@@ -161,7 +166,13 @@ function M.plan(look, by_hand, edits)
   if #in_force > 0 then
     plan.state = M.strictest(base.admin, in_force)
     plan.patterns, plan.settled = { plan.state }, lines_of(base)
+    if row.agent then
+      plan.agent = false
+    end
   else
+    if base.agent and not row.agent then
+      plan.agent = true
+    end
     plan.state, plan.patterns, plan.settled = row.admin, {}, {}
     for _, state in ipairs(look.left) do
       plan.state = state == row.admin and base.admin or plan.state
@@ -181,7 +192,7 @@ end
 ---@return boolean
 function M.is_in_step(look, plan)
   local latest = look.latest
-  return plan.state == look.row.admin and not plan.weight and (not latest or latest.outcome ~= nil)
+  return plan.state == look.row.admin and not plan.weight and plan.agent == nil and (not latest or latest.outcome ~= nil)
     and maintenance.same(latest and latest.patterns or {}, plan.patterns)
 end
 
