@@ -375,8 +375,10 @@ describe("a maintenance of a server", function()
     local agent = task.spawn(run, { "socat", "-U", ("tcp-listen:%d,bind=127.0.0.1,fork,reuseaddr"):format(port),
       "system:cat " .. s.folder.write("agent", "ready,up\n"), stderr = "null" })
     local _ <close> = setmetatable({}, { __close = function() agent:cancel() end })
-    local held <close> = site.start({ more = ("backend pool\n    server a1 127.0.0.1:1 agent-check agent-port %d agent-inter 200ms\n"
-      .. "    server a2 127.0.0.1:2"):format(port) })
+    local held <close> = site.start({ more = ([[
+backend pool
+    server a1 127.0.0.1:1 agent-check agent-port %d agent-inter 200ms
+    server a2 127.0.0.1:2]]):format(port) })
     held.journal, held.config = s.journal, s.config
     local function row()
       return held.target:servers("pool")[1]

@@ -52,7 +52,8 @@ local function text_of(one)
     text = text .. results.line("HAProxy keeps it from taking requests: a server that it tracks does not, or DNS has no address")
   end
   if one.agent ~= nil then
-    text = text .. results.line(one.agent and "its agent check runs again" or "its agent check is off meanwhile: it could bring the server back")
+    text = text .. results.line(one.agent and "its agent check runs again"
+      or "its agent check is off meanwhile: it could bring the server back")
   end
   for _, m in ipairs(one.ended or {}) do
     text = text .. results.line("ended: %s", results.summary(m))

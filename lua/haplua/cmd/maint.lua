@@ -206,16 +206,45 @@ function commands.change(args, request, print)
   show(args, print, maintenance.change(request))
 end
 
+--- What HAProxy holds by a status, as a text that is the same where HAProxys agree.
+local function holding(status)
+  local words = {}
+  for _, list in ipairs({ status.patterns, status.passing or {} }) do
+    local sorted = table.move(list, 1, #list, 1, {})
+    table.sort(sorted)
+    words[#words + 1] = table.concat(sorted, "  ")
+  end
+  for _, one in ipairs(status.servers or {}) do
+    words[#words + 1] = ("%s %s"):format(one.server, one.state)
+  end
+  return table.concat(words, "\n")
+end
+
+-- The first status of this run, with several targets: the others are compared with it.
+local first
+
+--- The target whose HAProxy holds something else; nil: none that was looked at before.
+local function differs_from(status)
+  first = first or { target = status.target, holds = holding(status) }
+  return first.holds ~= holding(status) and first.target or nil
+end
+
 function commands.status(args, request, print)
   local status = maintenance.status(only(request, { "servers", table.unpack(PLACE) }))
-  local module = require("haplua.apply.status")
+  local module, other = require("haplua.apply.status"), differs_from(status)
   if args.json then
-    print(require("haplua.json").encode(module.portable(status)))
-  else
-    print(status)
-    if args.planned and #status.planned > 0 then
-      print("planned:\n" .. module.table_of(status.planned))
-    end
+    local portable = module.portable(status)
+    portable.differs_from = other
+    print(require("haplua.json").encode(portable))
+    return other and 1 or nil
+  end
+  print(status)
+  if args.planned and #status.planned > 0 then
+    print("planned:\n" .. module.table_of(status.planned))
+  end
+  if other then
+    print(("this HAProxy does not hold the same as %s"):format(other))
+    return 1
   end
 end
 

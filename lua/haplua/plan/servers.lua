@@ -4,7 +4,8 @@
 -- A server is an object of the store, as an ACL is: where a switch has "#9999", it has "server app/a1". The scope of its
 -- maintenance is a server and a state: "maint" or "drain". In a change of it, `patterns` is the state that haplua gave the
 -- server (none: no maintenance holds it), and `ours` is what it goes back to: its state and weights before the first of
--- the maintenances that hold it, with the word "agent" where an agent check ran. While the change is under way, the states follow that the server may have been left in.
+-- the maintenances that hold it, with the word "agent" where an agent check ran. While the change is under way, the
+-- states follow that the server may have been left in.
 
 local maintenance = require("haplua.plan.maintenance")
 
