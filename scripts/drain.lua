@@ -3,7 +3,7 @@
 --
 -- Take a server out of service without cutting anybody off: give it no new sessions, wait until it
 -- has none, then put it in maintenance. When that takes too long, or haplua is interrupted, the
--- server goes back to its state before.
+-- server goes back to its state before. With --cut the sessions that are left are ended then.
 --
 --   haplua drain app/a1
 --   haplua drain app/a1 --wait 600 --reason 'new kernel'
@@ -20,6 +20,9 @@ local args = cli.parse({
   options = {
     { "--wait", value = "SECONDS", default = "60", convert = cli.seconds,
       help = "give up when it is not idle after so long (default 60)" },
+    { "--quiet", value = "SECONDS", default = "1", convert = cli.seconds,
+      help = "how long it must have had no session to count as idle (default 1)" },
+    { "--cut", help = "end the sessions that are left after --wait seconds, in place of giving up" },
     { "--reason", value = "TEXT", help = "why, for maint status and the journal" },
     { "--undo", help = "put it back to its state before" },
     { "--force", help = "also the last server of its backend that takes requests" },
@@ -44,7 +47,7 @@ if held.before == "maint" then
 end
 
 local began = task.now()
-held:drain(args.wait)
+held:drain(args.wait, { quiet = args.quiet, cut = args.cut })
 held:keep("maint")
 if not haproxy.dry_run() then
   print(("%s is in maintenance, idle after %.1f s"):format(args.server, task.now() - began))

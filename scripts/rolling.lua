@@ -19,6 +19,9 @@ local args = cli.parse({
   options = {
     { "--wait", value = "SECONDS", default = "60", convert = cli.seconds,
       help = "give up when a server is not idle, or not up again, after so long (default 60)" },
+    { "--quiet", value = "SECONDS", default = "1", convert = cli.seconds,
+      help = "how long it must have had no session to count as idle (default 1)" },
+    { "--cut", help = "end the sessions that are left after --wait seconds, in place of giving up" },
     { "--settle", value = "SECONDS", default = "3", convert = cli.seconds,
       help = "how long a server must be up to count as up (default 3): longer than its checks take" },
     { "--only-servers", value = "NAMES", convert = cli.names, help = "these servers: a1,a2" },
@@ -38,7 +41,7 @@ for row in work:each() do
   local name = args.backend .. "/" .. row.srv_name
   local held <close> = server.hold(name, { force = args.force, reason = args.reason, run = work })
   print(name .. ": drain")
-  held:drain(args.wait)
+  held:drain(args.wait, { quiet = args.quiet, cut = args.cut })
   held:keep()
   print(name .. ": idle, and drained until the command has done its work")
   local address = ("%s:%d"):format(row.srv_addr, row.srv_port)

@@ -62,30 +62,39 @@ local function find(name, show, field)
   refuse(name, "is gone")
 end
 
---- Wait until a server's row of `show stat` has passed a test for `hold` seconds on end. Raises `timeout`. A dry run
--- does not wait.
+--- Wait until a server's row of `show stat` has passed a test for `hold` seconds on end. A dry run does not wait.
+---@param test fun(row: table): boolean, string  the string says what is waited for
+---@return string? missing  nil: the test is passed; else what it still waits for after `timeout` seconds
 local function wait_until(name, test, hold, timeout)
   if haproxy.dry_run() then
-    return
+    return nil
   end
-  task.deadline(timeout, function()
-    local since
-    while true do
-      since = test(find(name, haproxy.stat, "svname")) and (since or task.now()) or nil
-      if since and task.now() - since >= hold then
-        return
-      end
-      task.sleep(LOOK)
+  local progress <close> = require("haplua.base.progress").begin()
+  local latest, since = task.now() + timeout, nil
+  while true do
+    local passed, missing = test(find(name, haproxy.stat, "svname"))
+    since = passed and (since or task.now()) or nil
+    if since and task.now() - since >= hold then
+      return nil
+    elseif task.now() >= latest then
+      return missing
     end
-  end)
+    progress(("%s: %s"):format(name, missing))
+    task.sleep(math.min(LOOK, math.max(0.001, latest - task.now())))
+  end
+end
+
+local function refuse_late(name, what, timeout, missing, advice)
+  refuse(name, ("is not %s after %g s: %s"):format(what, timeout, missing), advice)
 end
 
 local function is_idle(row)
-  return row.scur + (row.qcur or 0) == 0
+  local waiting = row.qcur or 0
+  return row.scur + waiting == 0, ("%d sessions are open, %d requests wait"):format(row.scur, waiting)
 end
 
 local function is_up(row)
-  return row.status == "UP" or row.status == "no check"
+  return row.status == "UP" or row.status == "no check", "it is " .. tostring(row.status)
 end
 
 --- Prepare to put a server under maintenance, which ends when the variable is closed. Changes nothing yet.
@@ -117,13 +126,31 @@ function M.hold(name, given)
   }, Held)
 end
 
+-- Seconds in which sessions that were cut end.
+local CUT_SECONDS = 5
+
+---@class haplua.DrainOptions
+---@field quiet number?  seconds for which it must have been idle on end (0: one look): clients whose cookie names the
+--- server come back between two looks
+---@field cut boolean?  end the sessions that are left after `timeout` seconds, in place of giving up
+
 --- Give the server no new sessions, and wait until it has none and none waits for it. Clients whose cookie names
 -- the server still reach it and keep it busy.
----@param timeout number  seconds; then `timeout` is raised, and the server stays drained until it is closed
-function Held:drain(timeout)
+---@param timeout number  seconds; then `refused` is raised, and the server stays drained until it is closed
+---@param given? haplua.DrainOptions
+function Held:drain(timeout, given)
+  given = given or {}
   options.argument("held:drain", "timeout", timeout, seconds)
+  options.check("held:drain", given, { quiet = seconds, cut = "boolean" })
   self:set("drain")
-  wait_until(self.name, is_idle, 0, timeout)
+  local missing = wait_until(self.name, is_idle, given.quiet or 0, timeout)
+  if missing and given.cut then
+    haproxy.send({ "shutdown", "sessions", "server", self.name })
+    missing = wait_until(self.name, is_idle, 0, CUT_SECONDS)
+  end
+  if missing then
+    refuse_late(self.name, "idle", timeout, missing, "wait longer (--wait), or end what is left (--cut)")
+  end
   local state = haproxy.dry_run() and "drain" or find(self.name, haproxy.servers, "srv_name").admin
   if state == "ready" then
     refuse(self.name, "is ready although it was drained",
@@ -202,11 +229,14 @@ end
 --- Wait until the server has been up for some seconds on end. HAProxy takes a server that comes back as healthy
 -- until a check fails.
 ---@param settle number  seconds; longer than its checks need to notice a failure
----@param timeout number  seconds; then `timeout` is raised
+---@param timeout number  seconds; then `refused` is raised
 function Held:wait_up(settle, timeout)
   options.argument("held:wait_up", "settle", settle, seconds)
   options.argument("held:wait_up", "timeout", timeout, seconds)
-  wait_until(self.name, is_up, settle, timeout)
+  local missing = wait_until(self.name, is_up, settle, timeout)
+  if missing then
+    refuse_late(self.name, "up", timeout, missing)
+  end
 end
 
 function Held:__close()

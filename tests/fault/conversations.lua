@@ -122,7 +122,7 @@ local list = {
   },
   {
     name = "drain",
-    words = script("drain", "pool/s1"),
+    words = script("drain", "pool/s1", "--quiet", "0"),
     wanted = { pool = pool("maint") },
     loose = { pool = one_of(pool("drain")) },
     claims = "is in maintenance",
@@ -130,7 +130,7 @@ local list = {
   {
     name = "rolling",
     words = function(stage)
-      return { "scripts/rolling.lua", "pool", "--settle", "0", "--", table.unpack(look(stage, [[
+      return { "scripts/rolling.lua", "pool", "--settle", "0", "--quiet", "0", "--", table.unpack(look(stage, [[
         for _, row in ipairs(servers("pool")) do
           if row.srv_name == os.getenv("SERVER") then print("the command saw " .. row.admin) end
         end]])) }

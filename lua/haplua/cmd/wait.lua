@@ -4,19 +4,11 @@
 
 local during = require("haplua.apply.during")
 local haproxy = require("haproxy")
-local is_terminal = require("haplua.terminal").is_terminal
 local moment = require("haplua.time.instant")
 local task = require("haplua.task")
 
 -- Seconds between two looks at the journal, and two steps of the countdown.
 local INTERVAL = 1
-
---- Show a text in the last line of a terminal, in place of the text before.
-local function show(text)
-  if is_terminal(2) then
-    io.stderr:write("\r", text, "\27[K")
-  end
-end
 
 --- Begin a maintenance, stay until its end or until somebody ends it, and end it. `maint change` may move the end.
 ---@param request haplua.Request  with `ends`
@@ -25,13 +17,13 @@ return function(request, print)
   during.run(request, "wait", function(result, c)
     print(result)
     io.stdout:flush()
+    local progress <close> = require("haplua.base.progress").begin()
     local m = result.about
     while not haproxy.dry_run() and m and not m.ended and task.time() < (m.ends or math.huge) do
       local left = m.ends and m.ends - task.time()
-      show(("%s, Ctrl-C ends it now "):format(left and moment.span(left) .. " left" or "no end"))
+      progress(("%s, Ctrl-C ends it now "):format(left and moment.span(left) .. " left" or "no end"))
       task.sleep(math.min(INTERVAL, math.max(0, left or INTERVAL)))
       m = c.store:maintenance(c.name, m.id)
     end
-    show("")
   end, print)
 end
