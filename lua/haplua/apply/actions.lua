@@ -6,6 +6,7 @@ local change = require("haplua.apply.change")
 local context = require("haplua.apply.context")
 local errors = require("haplua.error")
 local haproxy = require("haproxy")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local results = require("haplua.apply.result")
 local scope = require("haplua.plan.scope")
@@ -68,20 +69,22 @@ local function scope_of(request)
 end
 
 local function patterns_of(look, asked)
-  return (scope.patterns(asked, look.view.kind, look.view.method))
+  return scope.patterns(asked, look.view.kind, look.view.method)
 end
 
 --- Is a maintenance of just this scope? Without a journal, HAProxy's list is all that is known of one: its patterns.
 local function has_scope(c, look, m, asked)
   return scope.same(m.scope, asked)
-    or not c.journal and maintenance.same(m.scope.patterns or {}, patterns_of(look, asked))
+    or not c.journal and lists.same(m.scope.patterns or {}, patterns_of(look, asked))
 end
 
 --- The maintenance that a request asks for again: of the same person, in force, with the same scope.
 local function find_same(c, look, m)
-  for _, other in ipairs(maintenance.in_force(look.current, look.now)) do
-    local is_mine = other.origin == m.origin and maintenance.is_of(other, c.person) or not c.journal
-    if is_mine and has_scope(c, look, other, m.scope) then
+  local in_force = maintenance.in_force(look.current, look.now)
+  for i = 1, #in_force do
+    local other = in_force[i]
+    if has_scope(c, look, other, m.scope)
+      and (not c.journal or other.origin == m.origin and maintenance.is_of(other, c.person)) then
       return other
     end
   end

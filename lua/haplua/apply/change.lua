@@ -7,6 +7,7 @@ local context = require("haplua.apply.context")
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
@@ -58,8 +59,9 @@ end
 ---@return haplua.Maintenance[], haplua.Edit[] edits  for the store
 local function current_of(c, now, latest)
   local all, edits = c.store:current(c.name, c.switch.acl), {}
-  for _, m in ipairs(all) do
-    if latest and m.begins > now and m.begins <= latest.time and not m.occurrence then
+  for i = 1, latest and #all or 0 do
+    local m = all[i]
+    if m.begins > now and m.begins <= latest.time and not m.occurrence then
       m.begins = now
       edits[#edits + 1] = { of = m, set = { begins = now } }
     end
@@ -71,7 +73,7 @@ end
 ---@param look haplua.Look
 local function has_news_of_others(look)
   local state, latest = look.state, look.latest
-  local news = state.passing ~= nil and not maintenance.same(state.passing, latest and latest.bypass or {})
+  local news = state.passing ~= nil and not lists.same(state.passing, latest and latest.bypass or {})
   for _, key in ipairs(state.info and state.info.keys or {}) do
     news = news or not switch.INFO[key]
   end

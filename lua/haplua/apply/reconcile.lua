@@ -3,13 +3,14 @@
 --- Bring a switch together: what the store says is in force, HAProxy's lists, and their files.
 
 local change = require("haplua.apply.change")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local moment = require("haplua.time.instant")
 local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
 local switch = require("haplua.haproxy.switch")
 
-local enumerate, same, who = results.enumerate, maintenance.same, maintenance.who
+local enumerate, same, who = results.enumerate, lists.same, maintenance.who
 
 local M = {}
 

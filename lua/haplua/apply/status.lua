@@ -4,6 +4,7 @@
 
 local change = require("haplua.apply.change")
 local is_abandoned = require("haplua.apply.during").is_abandoned
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local moment = require("haplua.time.instant")
 local plans = require("haplua.apply.plan")
@@ -13,7 +14,7 @@ local switch = require("haplua.haproxy.switch")
 local time = require("haplua.task").time
 local visible = require("haplua.error").visible
 
-local enumerate, same, who = results.enumerate, maintenance.same, maintenance.who
+local enumerate, same, who = results.enumerate, lists.same, maintenance.who
 
 local M = {}
 

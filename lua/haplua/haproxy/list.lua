@@ -125,14 +125,24 @@ local function entry_text(keys, values, i)
   return values and keys[i] .. " " .. values[i] or keys[i]
 end
 
+--- How many entries two lists have in common at their beginning.
+local function same_at_first(keys, values, other_keys, other_values)
+  local n = 0
+  while keys[n + 1] and keys[n + 1] == other_keys[n + 1] and (not values or values[n + 1] == other_values[n + 1]) do
+    n = n + 1
+  end
+  return n
+end
+
 --- Positions of the entries of one list that another list does not have.
 local function missing(keys, values, other_keys, other_values)
   local other, found = {}, {}
-  for i in ipairs(other_keys) do
+  local first = same_at_first(keys, values, other_keys, other_values) + 1
+  for i = first, #other_keys do
     local entry = entry_text(other_keys, other_values, i)
     other[entry] = (other[entry] or 0) + 1
   end
-  for i in ipairs(keys) do
+  for i = first, #keys do
     local entry = entry_text(keys, values, i)
     local n = other[entry] or 0
     if n == 0 then

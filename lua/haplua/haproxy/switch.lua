@@ -8,6 +8,7 @@ local core = require("haplua.core")
 local file = require("haplua.file")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
+local lists = require("haplua.base.lists")
 local reply = require("haplua.reply")
 local scope = require("haplua.plan.scope")
 local task = require("haplua.task")
@@ -134,9 +135,9 @@ end
 ---@param switch haplua.Switch
 ---@return haplua.switch.State
 function M.look(target, switch)
-  local lists = shows(switch)
-  local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
-  local texts = target:batch(table.move(lists, 2, #lists, 5, commands))
+  local own = shows(switch)
+  local commands = { { "show", "info" }, { "show", "acl" }, own[1], { "get", "acl", switch.acl, "/" } }
+  local texts = target:batch(table.move(own, 2, #own, 5, commands))
   local process, all = M.process(texts[1]), reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
@@ -234,18 +235,6 @@ end
 ---@field old_values string[]?
 ---@field main boolean?  the ACL that decides
 
---- The items of a list that another one has as well.
-local function both(a, b)
-  local there, found = {}, {}
-  for _, item in ipairs(b) do
-    there[item] = true
-  end
-  for _, item in ipairs(a) do
-    found[#found + 1] = there[item] and item or nil
-  end
-  return found
-end
-
 --- What the bypass list holds while the ACL changes. Nobody may pass meanwhile who may pass neither before nor after;
 -- nor may somebody be stopped who passes before and after.
 local function bypass_between(live, wanted)
@@ -262,7 +251,7 @@ end
 local function changes(switch, live, wanted)
   local steps, has = {}, live.passing
   local function set_bypass(keys)
-    if keys and #keys + #has ~= 2 * #both(keys, has) or keys == wanted.bypass then
+    if keys == wanted.bypass or not lists.same(keys, has) then
       steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has }
       has = keys
     end

@@ -5,9 +5,14 @@
 -- "beg", ...). A scope that it cannot tell apart is refused, with the declaration of an ACL that can.
 
 local errors = require("haplua.error")
+local lists = require("haplua.base.lists")
 local refuse = errors.refuse
 
 local M = {}
+
+local find = string.find
+
+local NONE <const> = {}
 
 ---@class haplua.Scope
 ---@field patterns string[]?  in the ACL's own match method
@@ -67,7 +72,7 @@ local function escape(text)
 end
 
 local function check_path(path)
-  if path:find("^/[%w/_.-]*$") then
+  if find(path, "^/[%w/_.-]*$") then
     return
   elseif path:sub(1, 1) ~= "/" then
     refuse(("the path '%s' does not begin with a slash"):format(path), "--path takes a prefix such as /shop")
@@ -86,21 +91,31 @@ local function check_host(host)
   end
 end
 
+local function build_host(host)
+  return host
+end
+
 -- By kind and method: what an ACL can tell apart, and its pattern of a host (nil: any) and a path (nil: any).
 -- The value of a host may have a port, as the header has.
 local builders = {
-  ["path reg"] = { paths = true, build = function(_, path) return "^" .. escape(path) end },
-  ["path beg"] = { paths = true, build = function(_, path) return path end },
-  ["base reg"] = {
-    paths = true,
-    hosts = true,
-    build = function(host, path)
-      return "^" .. (host and escape(host) .. "(:[0-9]+)?" or "[^/]*") .. escape(path or "/")
-    end,
+  path = {
+    reg = { paths = true, build = function(_, path) return "^" .. escape(path) end },
+    beg = { paths = true, build = function(_, path) return path end },
   },
-  ["host reg"] = { hosts = true, build = function(host) return "^" .. escape(host) .. "(:[0-9]+)?$" end },
-  ["host str"] = { hosts = true, build = function(host) return host end },
-  ["host dom"] = { hosts = true, build = function(host) return host end },
+  base = {
+    reg = {
+      paths = true,
+      hosts = true,
+      build = function(host, path)
+        return "^" .. (host and escape(host) .. "(:[0-9]+)?" or "[^/]*") .. escape(path or "/")
+      end,
+    },
+  },
+  host = {
+    reg = { hosts = true, build = function(host) return "^" .. escape(host) .. "(:[0-9]+)?$" end },
+    str = { hosts = true, build = build_host },
+    dom = { hosts = true, build = build_host },
+  },
 }
 
 local function refuse_for(kind, method, text, advice)
@@ -114,11 +129,11 @@ local function check_scope(kind, method, builder, hosts, paths)
   elseif #paths > 0 and not (builder and builder.paths) then
     refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
   end
-  for _, host in ipairs(hosts) do
-    check_host(host)
+  for i = 1, #hosts do
+    check_host(hosts[i])
   end
-  for _, path in ipairs(paths) do
-    check_path(path)
+  for i = 1, #paths do
+    check_path(paths[i])
   end
 end
 
@@ -135,14 +150,8 @@ local function sample(pattern, method)
   end
 end
 
-local function sorted(list)
-  local copy = table.move(list, 1, #list, 1, {})
-  table.sort(copy)
-  return table.concat(copy, "\n")
-end
-
 local function same(a, b)
-  return a == b or a ~= nil and b ~= nil and #a == #b and (a[1] == b[1] and #a == 1 or #a > 1 and sorted(a) == sorted(b))
+  return a == b or a ~= nil and b ~= nil and lists.same(a, b)
 end
 
 --- Do two scopes name the same patterns, paths and hosts?
@@ -150,7 +159,7 @@ end
 ---@param b haplua.Scope
 ---@return boolean
 function M.same(a, b)
-  return same(a.patterns, b.patterns) and same(a.paths, b.paths) and same(a.hosts, b.hosts)
+  return same(a.paths, b.paths) and same(a.patterns, b.patterns) and same(a.hosts, b.hosts)
 end
 
 --- A scope in words: "the whole site", "/shop  /pay", "shop.example.com/x", or its patterns.
@@ -173,30 +182,41 @@ function M.text(scope)
   return errors.visible(#words == 0 and "the whole site" or table.concat(words, "  "))
 end
 
---- The patterns of a scope for an ACL.
+--- The patterns of a scope for an ACL. A switch may have a thousand scopes: the usual one is made with few calls.
 ---@param scope haplua.Scope  without patterns, paths and hosts: the whole site
 ---@param kind string?  from kind()
 ---@param method string  HAProxy's match method, from `get acl`
----@return string[] patterns, string? probe, boolean whole  probe: a value that they must match, nil: none is known;
---- whole: they match every request. Raises `refused`
+---@return string[] patterns  not to be changed. Raises `refused`
 function M.patterns(scope, kind, method)
-  local hosts, paths = scope.hosts or {}, scope.paths or {}
-  local patterns = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
-  if #patterns + #hosts + #paths == 0 then
-    local found, probe = whole_site(kind, method)
-    return found, probe, true
+  local given, hosts, paths = scope.patterns or NONE, scope.hosts or NONE, scope.paths or NONE
+  local n, h_last, p_last = #given, #hosts, #paths
+  if h_last + p_last == 0 then
+    return n > 0 and given or (whole_site(kind, method))
   end
-  local builder = builders[("%s %s"):format(kind, method)]
+  local builder = (builders[kind] or NONE)[method]
   check_scope(kind, method, builder, hosts, paths)
-  local first
-  for _, host in ipairs(#hosts > 0 and hosts or paths[1] and { false } or {}) do
-    for _, path in ipairs(#paths > 0 and paths or { false }) do
-      patterns[#patterns + 1] = builder.build(host or nil, path or nil)
-      first = first or (host or kind == "base" and "host.example" or "")
-        .. (path or kind == "base" and "/" or "")
+  local patterns, build = n > 0 and table.move(given, 1, n, 1, {}) or {}, builder.build
+  for h = 1, h_last > 0 and h_last or 1 do
+    for p = 1, p_last > 0 and p_last or 1 do
+      n = n + 1
+      patterns[n] = build(hosts[h], paths[p])
     end
   end
-  return patterns, first or sample(patterns[1], method), false
+  return patterns
+end
+
+--- A value that the patterns of a scope must match.
+---@param scope haplua.Scope
+---@return string? probe, boolean whole  nil: none is known; whole: the patterns match every request. Raises `refused`
+function M.probe(scope, kind, method)
+  local host, path = (scope.hosts or NONE)[1], (scope.paths or NONE)[1]
+  if host or path then
+    return (host or kind == "base" and "host.example" or "") .. (path or kind == "base" and "/" or ""), false
+  elseif scope.patterns and scope.patterns[1] then
+    return sample(scope.patterns[1], method), false
+  end
+  local _, probe = whole_site(kind, method)
+  return probe, true
 end
 
 return M

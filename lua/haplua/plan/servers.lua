@@ -6,6 +6,7 @@
 -- server (none: no maintenance holds it), and `ours` is what it goes back to: its state and weights before the first of
 -- the maintenances that hold it. While the change is under way, the states follow that the server may have been left in.
 
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 
 local M = {}
@@ -175,7 +176,7 @@ end
 function M.is_in_step(look, plan)
   local latest = look.latest
   return plan.state == look.row.admin and not plan.weight and (not latest or latest.outcome ~= nil)
-    and maintenance.same(latest and latest.patterns or {}, plan.patterns)
+    and lists.same(latest and latest.patterns or {}, plan.patterns)
 end
 
 return M

@@ -39,8 +39,10 @@ function M.lines(list)
   return list and #list > 0 and table.concat(list, "\n") or nil
 end
 
+local find = string.find
+
 local function split(text)
-  if text ~= "" and not text:find("\n", 1, true) then
+  if text ~= "" and not find(text, "\n", 1, true) then
     return { text }
   end
   local list = {}
@@ -63,17 +65,19 @@ function M.changes(rows)
 end
 
 --- Make rows maintenances: these very tables.
+---@param target string  of all of them
+---@param acl string?  of all of them; nil: the rows have it
 ---@return haplua.Maintenance[]
-function M.maintenances(rows)
-  for _, row in ipairs(rows) do
-    row.scope = {
-      patterns = row.patterns and split(row.patterns), paths = row.paths and split(row.paths),
-      hosts = row.hosts and split(row.hosts),
-    }
-    row.patterns, row.paths, row.hosts = nil, nil, nil
-    row.bypass = row.bypass and split(row.bypass)
-    local server = row.acl:match("^server (.+)$")
-    row.scope = server and { server = server, state = row.scope.patterns[1] } or row.scope
+function M.maintenances(rows, target, acl)
+  local server_of_all = acl and acl:match("^server (.+)$")
+  for i = 1, #rows do
+    local row = rows[i]
+    local patterns, paths, hosts, bypass = row.patterns, row.paths, row.hosts, row.bypass
+    local server = server_of_all or not acl and row.acl:match("^server (.+)$")
+    row.target, row.acl = target, acl or row.acl
+    row.patterns, row.paths, row.hosts, row.bypass = nil, nil, nil, bypass and split(bypass)
+    row.scope = server and { server = server, state = patterns }
+      or { patterns = patterns and split(patterns), paths = paths and split(paths), hosts = hosts and split(hosts) }
   end
   return rows
 end

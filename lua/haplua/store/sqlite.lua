@@ -15,6 +15,10 @@ local process = require("haplua.process")
 local sqlite = require("haplua.sqlite")
 local task = require("haplua.task")
 
+-- There may be a thousand such rows, so the columns that are the same in all of them are left out.
+local CURRENT = [[SELECT %s id, switch, patterns, paths, hosts, bypass, reason, origin, occurrence, user, host, login,
+  pid, begins, ends FROM maintenances WHERE target = ? %s AND ended IS NULL ORDER BY id]]
+
 local changes, maintenances, lines = rows.changes, rows.maintenances, rows.lines
 
 local M = {}
@@ -217,9 +221,8 @@ Store.__close = Store.close
 ---@param acl string?  nil: of every switch
 ---@return haplua.Maintenance[]
 function Store:current(target, acl)
-  return maintenances(acl
-    and self:run("SELECT * FROM maintenances WHERE target = ? AND acl = ? AND ended IS NULL ORDER BY id", target, acl)
-    or self:run("SELECT * FROM maintenances WHERE target = ? AND ended IS NULL ORDER BY id", target))
+  return maintenances(acl and self:run(CURRENT:format("", "AND acl = ?"), target, acl)
+    or self:run(CURRENT:format("acl,", ""), target), target, acl)
 end
 
 --- The latest maintenances that are over.
@@ -227,20 +230,20 @@ end
 ---@return haplua.Maintenance[]
 function Store:ended(target, acl, n)
   return maintenances(self:run([[SELECT * FROM maintenances WHERE target = ? AND acl = ? AND ended IS NOT NULL
-    ORDER BY ended DESC LIMIT ?]], target, acl, n))
+    ORDER BY ended DESC LIMIT ?]], target, acl, n), target, acl)
 end
 
 --- The maintenance of a number, whether it is ended or not.
 ---@return haplua.Maintenance?
 function Store:maintenance(target, id)
-  return maintenances(self:run("SELECT * FROM maintenances WHERE target = ? AND id = ?", target, id))[1]
+  return maintenances(self:run("SELECT * FROM maintenances WHERE target = ? AND id = ?", target, id), target)[1]
 end
 
 --- The maintenance of a window's occurrence, whether it is ended or not.
 ---@return haplua.Maintenance?
 function Store:occurrence(target, acl, occurrence)
   return maintenances(self:run("SELECT * FROM maintenances WHERE target = ? AND acl = ? AND occurrence = ?",
-    target, acl, occurrence))[1]
+    target, acl, occurrence), target, acl)[1]
 end
 
 --- The latest change of a switch that was carried out, is under way, or was broken off.
@@ -320,7 +323,8 @@ end
 
 --- Set fields of a maintenance. Returns what they were, as another `set`.
 local function update(self, id, set)
-  local row = maintenances(self:run("SELECT * FROM maintenances WHERE id = ?", id))[1]
+  local row = self:run("SELECT * FROM maintenances WHERE id = ?", id)[1]
+  maintenances({ row }, row.target)
   local before, assignments, values = {}, {}, {}
   for field, value in pairs(set) do
     before[field] = row[field] or false
