@@ -93,6 +93,18 @@ for _, one in ipairs(stores) do
       assert.equal("a 'reason'; --", store:maintenance("/s", id).reason)
     end)
 
+    it("finds the maintenances of servers beside those of switches", function()
+      done({ { add = entity() } })
+      local m = entity({ acl = "server app/a1", scope = { server = "app/a1", state = "drain" } })
+      done({ { add = m } })
+      done({ { add = entity({ acl = "servers" }) } })
+      assert.same({ m }, store:servers("/s"))
+      assert.same({ m }, store:current("/s", "server app/a1"))
+      assert.same({}, store:servers("/t"))
+      done({ { of = m, set = { ended = 9, why = "off" } } })
+      assert.same({}, store:servers("/s"))
+    end)
+
     it("keeps an empty list of networks apart from none", function()
       local id = done({ { add = entity({ bypass = {} }) } })
       assert.same({}, store:maintenance("/s", id).bypass)

@@ -15,13 +15,11 @@ local M = {}
 ---@param patterns string[]
 ---@return string
 function M.enumerate(patterns)
-  local text = table.concat(patterns, "  ")
   if #patterns == 0 then
     return "nothing"
-  elseif #patterns > 8 then
-    text = ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2])
   end
-  return visible(text)
+  return visible(#patterns <= 8 and table.concat(patterns, "  ")
+    or ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2]))
 end
 
 ---@class haplua.Result: haplua.Plan, haplua.switch.Result

@@ -182,7 +182,9 @@ function Status.__tostring(status)
   local text = status.journal and #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
   text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
     enumerate(status.patterns)) or "")
-  text = text .. require("haplua.apply.server_result").lines(status)
+  if status.servers or not status.acl then
+    text = text .. require("haplua.apply.server_result").lines(status)
+  end
   local told = status.told
   if told and told.since then
     text = text .. results.line("since %s (%s), as visitors see it", moment.text(told.since),
@@ -282,7 +284,9 @@ function M.status(c)
     journal = c.journal,
     no_journal = c.no_journal,
   }, Status)
-  require("haplua.apply.server_result").add_to(c, status)
+  if #c.store:servers(c.name) > 0 then
+    require("haplua.apply.server_result").add_to(c, status)
+  end
   return status
 end
 

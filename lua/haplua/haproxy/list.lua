@@ -127,11 +127,12 @@ end
 
 --- How many entries two lists have in common at their beginning.
 local function same_at_first(keys, values, other_keys, other_values)
-  local n = 0
-  while keys[n + 1] and keys[n + 1] == other_keys[n + 1] and (not values or values[n + 1] == other_values[n + 1]) do
-    n = n + 1
+  for i = 1, #keys do
+    if keys[i] ~= other_keys[i] or values and values[i] ~= other_values[i] then
+      return i - 1
+    end
   end
-  return n
+  return #keys
 end
 
 --- Positions of the entries of one list that another list does not have.
@@ -260,6 +261,9 @@ end
 --- The step that changes the list in place: entries to add, then words that remove; or `clear` for all at once.
 ---@return {clear: boolean, keys: string[], values: string[]?, words: string[]}? step  nil: the dump has an entry twice
 local function steps(kind, wanted, text)
+  if wanted.beside then
+    return { clear = false, keys = pick(wanted.keys, missing(wanted.keys, nil, wanted.beside)), words = {} }
+  end
   local keys, refs, values = reply.entries(text, kind == "map")
   local add = missing(wanted.keys, wanted.values, keys, values)
   local surplus = missing(keys, values, wanted.keys, wanted.values)
@@ -344,6 +348,7 @@ end
 ---@class haplua.list.State
 ---@field list haplua.List?  nil: HAProxy takes the name, but does not list it
 ---@field text string  the reply of `show acl REF`, for reply.entries()
+---@field keys string[]?  the entries of an ACL in it, where the caller has read them
 ---@field asked string?
 ---@field tests table[]?  the reply of `get acl` for `asked`
 
@@ -389,9 +394,10 @@ local function nothing() end
 --- One attempt at a replacement. `seen` gets the numbers of the first attempt.
 local function attempt(target, kind, ref, keys, values, given, seen)
   local state = given.state or M.state(target, kind, ref)
-  local wanted = { keys = keys, values = values }
   local before_commit = given.before_commit or nothing
   local added, removed = reply.compare(state.text, keys, values)
+  -- beside: the keys that are there, where none of them is to be removed
+  local wanted = { keys = keys, values = values, beside = kind == "acl" and removed == 0 and state.keys or nil }
   local versioned = not state.list or state.list.curr_ver ~= nil
   local one_step = kind == "acl" and added + removed == 1 and not given.before_commit
   local in_place = not versioned or one_step

@@ -144,15 +144,16 @@ function M.look(target, switch)
   if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
-  local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
+  local patterns = reply.keys(texts[3])
+  local state = { list = found, text = texts[3], keys = patterns, asked = "/", tests = reply.matches(texts[4]) }
   return {
     seen = joined({ field("\n" .. texts[1], "Pid") or "?", texts[3], table.unpack(texts, 5) }),
     state = state,
-    patterns = (reply.entries(texts[3])),
+    patterns = patterns,
     method = state.tests[1] and state.tests[1].type or "unknown",
     kind = scope.kind(switch.fetch or expression(all, found)),
     bypass = bypass,
-    passing = passing and (reply.entries(passing)),
+    passing = passing and reply.keys(passing),
     info = switch.info and entries_of_map(texts[#texts]),
     worker = process.worker,
     started = process.started,

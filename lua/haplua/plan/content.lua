@@ -2,7 +2,6 @@
 --
 --- From the maintenances in force to what the lists of their switch shall hold.
 
-local inet = require("haplua.inet")
 local scope = require("haplua.plan.scope")
 
 local M = {}
@@ -33,7 +32,7 @@ end
 --- A network's address and the number of its bits.
 local function network(text)
   local address, bits = text:match("^(.-)/(%d+)$")
-  local bytes = inet.bytes(address or text)
+  local bytes = require("haplua.inet").bytes(address or text)
   return bytes, bytes and (tonumber(bits) or #bytes * 8)
 end
 
@@ -73,18 +72,11 @@ end
 --- The patterns of several maintenances, each once.
 ---@return string[] patterns, {of: haplua.Maintenance, problem: any}[] untold
 local function patterns_of(in_force, view)
-  local patterns, there, untold, n = {}, {}, {}, 0
+  local patterns, there, untold = {}, {}, {}
   for i = 1, #in_force do
-    local ok, found = pcall(scope.patterns, in_force[i].scope, view.kind, view.method)
+    local ok, problem = pcall(scope.add_patterns, in_force[i].scope, view.kind, view.method, patterns, there)
     if not ok then
-      untold[#untold + 1] = { of = in_force[i], problem = found }
-    end
-    for p = 1, ok and #found or 0 do
-      local pattern = found[p]
-      if not there[pattern] then
-        n = n + 1
-        there[pattern], patterns[n] = true, pattern
-      end
+      untold[#untold + 1] = { of = in_force[i], problem = problem }
     end
   end
   return patterns, untold

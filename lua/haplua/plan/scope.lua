@@ -10,8 +10,6 @@ local refuse = errors.refuse
 
 local M = {}
 
-local find = string.find
-
 local NONE <const> = {}
 
 ---@class haplua.Scope
@@ -72,7 +70,7 @@ local function escape(text)
 end
 
 local function check_path(path)
-  if find(path, "^/[%w/_.-]*$") then
+  if path:find("^/[%w/_.-]*$") then
     return
   elseif path:sub(1, 1) ~= "/" then
     refuse(("the path '%s' does not begin with a slash"):format(path), "--path takes a prefix such as /shop")
@@ -123,18 +121,15 @@ local function refuse_for(kind, method, text, advice)
     advice)
 end
 
-local function check_scope(kind, method, builder, hosts, paths)
-  if #hosts > 0 and not (builder and builder.hosts) then
+--- The builder of an ACL that can tell the hosts and the paths of a scope apart.
+local function builder_for(kind, method, has_hosts, has_paths)
+  local builder = (builders[kind] or NONE)[method] or NONE
+  if has_hosts and not builder.hosts then
     refuse_for(kind, method, "cannot tell hosts apart", HOSTS_NEED)
-  elseif #paths > 0 and not (builder and builder.paths) then
+  elseif has_paths and not builder.paths then
     refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
   end
-  for i = 1, #hosts do
-    check_host(hosts[i])
-  end
-  for i = 1, #paths do
-    check_path(paths[i])
-  end
+  return builder.build
 end
 
 --- A value that a pattern matches: for a regular expression, its text up to the first special character.
@@ -151,7 +146,7 @@ local function sample(pattern, method)
 end
 
 local function same(a, b)
-  return a == b or a ~= nil and b ~= nil and lists.same(a, b)
+  return a == b or a ~= nil and b ~= nil and (#a > 1 and lists.same(a, b) or a[1] == b[1] and #a == #b)
 end
 
 --- Do two scopes name the same patterns, paths and hosts?
@@ -182,25 +177,52 @@ function M.text(scope)
   return errors.visible(#words == 0 and "the whole site" or table.concat(words, "  "))
 end
 
---- The patterns of a scope for an ACL. A switch may have a thousand scopes: the usual one is made with few calls.
+--- Add the patterns of a scope for an ACL to a list. A switch may have a thousand scopes, so this makes no tables, and
+-- does not check again what patterns() has checked.
 ---@param scope haplua.Scope  without patterns, paths and hosts: the whole site
 ---@param kind string?  from kind()
 ---@param method string  HAProxy's match method, from `get acl`
----@return string[] patterns  not to be changed. Raises `refused`
-function M.patterns(scope, kind, method)
+---@param to string[]  it gets none where this raises `refused`
+---@param there table<string, true>  the items of `to`, which are not added again
+function M.add_patterns(scope, kind, method, to, there)
   local given, hosts, paths = scope.patterns or NONE, scope.hosts or NONE, scope.paths or NONE
-  local n, h_last, p_last = #given, #hosts, #paths
-  if h_last + p_last == 0 then
-    return n > 0 and given or (whole_site(kind, method))
+  local h_last, p_last, n, build = #hosts, #paths, #to, nil
+  if h_last + p_last > 0 then
+    build = builder_for(kind, method, h_last > 0, p_last > 0)
+  elseif #given == 0 then
+    given = whole_site(kind, method)
   end
-  local builder = (builders[kind] or NONE)[method]
-  check_scope(kind, method, builder, hosts, paths)
-  local patterns, build = n > 0 and table.move(given, 1, n, 1, {}) or {}, builder.build
-  for h = 1, h_last > 0 and h_last or 1 do
-    for p = 1, p_last > 0 and p_last or 1 do
+  for i = 1, #given do
+    local pattern = given[i]
+    if not there[pattern] then
       n = n + 1
-      patterns[n] = build(hosts[h], paths[p])
+      there[pattern], to[n] = true, pattern
     end
+  end
+  for h = 1, build and h_last == 0 and 1 or h_last do
+    for p = 1, p_last > 0 and p_last or 1 do
+      local pattern = build(hosts[h], paths[p])
+      if not there[pattern] then
+        n = n + 1
+        there[pattern], to[n] = true, pattern
+      end
+    end
+  end
+end
+
+--- The patterns of a scope for an ACL, each once.
+---@param scope haplua.Scope
+---@param kind string?
+---@param method string
+---@return string[]  raises `refused`
+function M.patterns(scope, kind, method)
+  local patterns = {}
+  M.add_patterns(scope, kind, method, patterns, {})
+  for _, host in ipairs(scope.hosts or NONE) do
+    check_host(host)
+  end
+  for _, path in ipairs(scope.paths or NONE) do
+    check_path(path)
   end
   return patterns
 end

@@ -40,6 +40,12 @@ function Store:current(target, acl)
   end)
 end
 
+function Store:servers(target)
+  return select(self.all, function(m)
+    return not m.ended and m.target == target and m.scope.server
+  end)
+end
+
 function Store:ended(target, acl, n)
   local found = select(self.all, function(m)
     return m.ended and m.target == target and m.acl == acl

@@ -39,15 +39,20 @@ function M.lines(list)
   return list and #list > 0 and table.concat(list, "\n") or nil
 end
 
-local find = string.find
+local find, sub = string.find, string.sub
 
 local function split(text)
   if text ~= "" and not find(text, "\n", 1, true) then
     return { text }
   end
-  local list = {}
-  for line in text:gmatch("[^\n]+") do
-    list[#list + 1] = line
+  local list, n, from = {}, 0, 1
+  while from <= #text do
+    local at = find(text, "\n", from, true) or #text + 1
+    if at > from then
+      n = n + 1
+      list[n] = sub(text, from, at - 1)
+    end
+    from = at + 1
   end
   return list
 end

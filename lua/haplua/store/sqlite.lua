@@ -225,6 +225,12 @@ function Store:current(target, acl)
     or self:run(CURRENT:format("acl,", ""), target), target, acl)
 end
 
+--- The maintenances of servers that are not ended, the oldest first.
+---@return haplua.Maintenance[]
+function Store:servers(target)
+  return maintenances(self:run(CURRENT:format("acl,", "AND acl > 'server ' AND acl < 'server!'"), target), target)
+end
+
 --- The latest maintenances that are over.
 ---@param n integer
 ---@return haplua.Maintenance[]
