@@ -73,8 +73,9 @@ end
 ---@return string[] patterns, {of: haplua.Maintenance, problem: any}[] untold
 local function patterns_of(in_force, view)
   local patterns, there, untold = {}, {}, {}
+  local add = scope.adder(view.kind, view.method)
   for i = 1, #in_force do
-    local ok, problem = pcall(scope.add_patterns, in_force[i].scope, view.kind, view.method, patterns, there)
+    local ok, problem = pcall(add, in_force[i].scope, patterns, there)
     if not ok then
       untold[#untold + 1] = { of = in_force[i], problem = problem }
     end

@@ -121,17 +121,6 @@ local function refuse_for(kind, method, text, advice)
     advice)
 end
 
---- The builder of an ACL that can tell the hosts and the paths of a scope apart.
-local function builder_for(kind, method, has_hosts, has_paths)
-  local builder = (builders[kind] or NONE)[method] or NONE
-  if has_hosts and not builder.hosts then
-    refuse_for(kind, method, "cannot tell hosts apart", HOSTS_NEED)
-  elseif has_paths and not builder.paths then
-    refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
-  end
-  return builder.build
-end
-
 --- A value that a pattern matches: for a regular expression, its text up to the first special character.
 ---@return string?  nil: no such value is known
 local function sample(pattern, method)
@@ -177,47 +166,52 @@ function M.text(scope)
   return errors.visible(#words == 0 and "the whole site" or table.concat(words, "  "))
 end
 
---- Add the patterns of a scope for an ACL to a list. A switch may have a thousand scopes, so this makes no tables, and
--- does not check again what patterns() has checked.
----@param scope haplua.Scope  without patterns, paths and hosts: the whole site
+--- A function that adds the patterns of a scope for an ACL to a list, each once. A switch may have a thousand scopes: it
+-- makes no tables, and does not check again what patterns() has checked.
 ---@param kind string?  from kind()
 ---@param method string  HAProxy's match method, from `get acl`
----@param to string[]  it gets none where this raises `refused`
----@param there table<string, true>  the items of `to`, which are not added again
-function M.add_patterns(scope, kind, method, to, there)
-  local given, hosts, paths = scope.patterns or NONE, scope.hosts or NONE, scope.paths or NONE
-  local h_last, p_last, n, build = #hosts, #paths, #to, nil
-  if h_last + p_last > 0 then
-    build = builder_for(kind, method, h_last > 0, p_last > 0)
-  elseif #given == 0 then
-    given = whole_site(kind, method)
-  end
-  for i = 1, #given do
-    local pattern = given[i]
-    if not there[pattern] then
-      n = n + 1
-      there[pattern], to[n] = true, pattern
+---@return fun(scope: haplua.Scope, to: string[], there: table<string, true>)  there: the items of `to`. Raises `refused`,
+--- and then has added none
+function M.adder(kind, method)
+  local builder = (builders[kind] or NONE)[method] or NONE
+  local build = builder.build
+  return function(scope, to, there)
+    local given, hosts, paths = scope.patterns or NONE, scope.hosts or NONE, scope.paths or NONE
+    local has_host, has_path, n = hosts[1] ~= nil, paths[1] ~= nil, #to
+    if has_host and not builder.hosts then
+      refuse_for(kind, method, "cannot tell hosts apart", HOSTS_NEED)
+    elseif has_path and not builder.paths then
+      refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
+    elseif not has_host and not has_path and not given[1] then
+      given = whole_site(kind, method)
     end
-  end
-  for h = 1, build and h_last == 0 and 1 or h_last do
-    for p = 1, p_last > 0 and p_last or 1 do
-      local pattern = build(hosts[h], paths[p])
+    for i = 1, #given do
+      local pattern = given[i]
       if not there[pattern] then
         n = n + 1
         there[pattern], to[n] = true, pattern
+      end
+    end
+    for h = 1, has_host and #hosts or has_path and 1 or 0 do
+      for p = 1, has_path and #paths or 1 do
+        local pattern = build(hosts[h], paths[p])
+        if not there[pattern] then
+          n = n + 1
+          there[pattern], to[n] = true, pattern
+        end
       end
     end
   end
 end
 
 --- The patterns of a scope for an ACL, each once.
----@param scope haplua.Scope
+---@param scope haplua.Scope  without patterns, paths and hosts: the whole site
 ---@param kind string?
 ---@param method string
 ---@return string[]  raises `refused`
 function M.patterns(scope, kind, method)
   local patterns = {}
-  M.add_patterns(scope, kind, method, patterns, {})
+  M.adder(kind, method)(scope, patterns, {})
   for _, host in ipairs(scope.hosts or NONE) do
     check_host(host)
   end

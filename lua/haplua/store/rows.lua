@@ -77,12 +77,18 @@ function M.maintenances(rows, target, acl)
   local server_of_all = acl and acl:match("^server (.+)$")
   for i = 1, #rows do
     local row = rows[i]
-    local patterns, paths, hosts, bypass = row.patterns, row.paths, row.hosts, row.bypass
+    local patterns, paths, hosts = row.patterns, row.paths, row.hosts
     local server = server_of_all or not acl and row.acl:match("^server (.+)$")
     row.target, row.acl = target, acl or row.acl
-    row.patterns, row.paths, row.hosts, row.bypass = nil, nil, nil, bypass and split(bypass)
-    row.scope = server and { server = server, state = patterns }
-      or { patterns = patterns and split(patterns), paths = paths and split(paths), hosts = hosts and split(hosts) }
+    row.bypass = row.bypass and split(row.bypass)
+    row.patterns, row.paths, row.hosts = nil, nil, nil
+    if server then
+      row.scope = { server = server, state = patterns }
+    elseif paths and not patterns and not hosts then
+      row.scope = { paths = split(paths) } -- the usual one, in the least memory
+    else
+      row.scope = { patterns = patterns and split(patterns), paths = paths and split(paths), hosts = hosts and split(hosts) }
+    end
   end
   return rows
 end
