@@ -107,27 +107,48 @@ function M.process(text)
   }
 end
 
---- The texts of the lists of several switches, in one request. The text of a switch is the same until a list changes or
--- HAProxy is reloaded: it has the process, and the addresses of the entries in memory.
----@param target haplua.Target
+---@class haplua.switch.Watch  what several switches are asked again and again
+---@field switches haplua.Switch[]
+---@field commands string[][]  `show info`, and the lists of all switches
+---@field counts integer[]  so many of the commands belong to each switch
+---@field texts string[]  the latest replies; the first is HAProxy's process
+---@field found string[]  what they came to
+
+--- What to ask to see whether one of several switches has changed.
 ---@param switches haplua.Switch[]
----@return string[]  one for each switch
-function M.fingerprints(target, switches)
+---@return haplua.switch.Watch
+function M.watch(switches)
   local commands, counts = { { "show", "info" } }, {}
   for i, switch in ipairs(switches) do
     local own = shows(switch)
     counts[i] = #own
     table.move(own, 1, #own, #commands + 1, commands)
   end
-  local texts, found, first = target:batch(commands), {}, 2
-  local worker = field("\n" .. texts[1], "Pid") or "?"
-  for i, count in ipairs(counts) do
-    local own = table.move(texts, first, first + count - 1, 2, { worker })
-    found[i] = switches[i].servers and require("haplua.haproxy.server").fingerprint(table.move(own, 2, #own, 1, {}))
-      or joined(own)
+  return { switches = switches, commands = commands, counts = counts, texts = {}, found = {} }
+end
+
+--- The texts of the lists of several switches, in one request. The text of a switch is the same until a list changes or
+-- HAProxy is reloaded: it has the process, and the addresses of the entries in memory.
+---@param target haplua.Target
+---@param watch haplua.switch.Watch
+---@return string[]? found  one for each switch; nil: all replies are the same as those to the call before
+function M.fingerprints(target, watch)
+  local texts, before, first, anew = target:batch(watch.commands), watch.texts, 2, false
+  texts[1] = field("\n" .. texts[1], "Pid") or "?"
+  for i, count in ipairs(watch.counts) do
+    local same = texts[1] == before[1]
+    for j = first, first + count - 1 do
+      same = same and texts[j] == before[j]
+    end
+    if not same then
+      local own = table.move(texts, first, first + count - 1, 2, { texts[1] })
+      anew, watch.found[i] = true, watch.switches[i].servers
+        and require("haplua.haproxy.server").fingerprint(table.move(own, 2, #own, 1, {})) or joined(own)
+    end
     first = first + count
   end
-  return found
+  watch.texts = texts
+  return anew and watch.found or nil
 end
 
 --- Read the state of a switch, in one request.
