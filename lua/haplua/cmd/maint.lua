@@ -152,9 +152,9 @@ local function is_meant(request, m, acl, in_force)
 end
 
 --- On a terminal, ask before maintenances of other people are ended or changed.
----@param only boolean?  the request means the only one: where there are several, it is refused
+---@param is_only boolean?  the request means the only one: where there are several, it is refused
 ---@return boolean go_on
-local function confirm(args, request, only)
+local function confirm(args, request, is_only)
   local terminal = require("haplua.terminal")
   if args.yes or not (terminal.is_terminal(0) and terminal.is_terminal(2)) then
     return true
@@ -168,7 +168,7 @@ local function confirm(args, request, only)
       others[#others + 1] = not entity.is_of(m, c.person) and "  " .. require("haplua.apply.result").summary(m) or nil
     end
   end
-  if #others == 0 or only and n > 1 then
+  if #others == 0 or is_only and n > 1 then
     return true
   end
   io.stderr:write("not yours:\n", table.concat(others, "\n"), "\nend or change it? [y/N] ")
