@@ -376,6 +376,24 @@ describe("the journal of several processes", function()
     assert.equal("over, but lately", fields(j:ended("/s", "#1", 9), "reason"))
   end)
 
+  it("removes old history behind that of many switches, which stays", function()
+    local j <close> = assert(sqlite.open(path, { days = 10 }))
+    local old = task.time() - 30 * 86400
+    local numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
+    j:run(numbers .. "INSERT INTO switches SELECT '/s', '#k' || i, 1 FROM n")
+    j:run(numbers .. [[INSERT INTO changes (time, target, acl, switch, action, patterns, user, host, pid, outcome)
+      SELECT ?, '/s', '#k' || i, 'x', 'on', '/', 'u', 'h', 1, 'done' FROM n]], old)
+    j:run(numbers .. [[INSERT INTO maintenances (target, acl, switch, origin, user, host, begins)
+      SELECT '/s', '#k' || i, 'x', 'on', 'u', 'h', 1 FROM n]])
+    j:finish(j:begin(wish(), { { add = entity({ reason = "over", ended = old }) } }), live)
+    j:run("UPDATE changes SET time = ?", old)
+    for _ = 1, 20 do
+      j:finish(j:begin(wish(), {}), live)
+    end
+    assert.equal(120, #j:log("/s", nil, 999))
+    assert.equal("0 100", ("%d %d"):format(#j:ended("/s", "#1", 9), #j:current("/s")))
+  end)
+
   it("says what is wrong with a file that is no journal", function()
     local bad = folder.write("bad.db", ("this is no database\n"):rep(100))
     local ok, problem = pcall(sqlite.open, bad)

@@ -70,8 +70,8 @@ function M.changes(rows)
 end
 
 --- Make rows maintenances: these very tables.
----@param target string  of all of them
----@param acl string?  of all of them; nil: the rows have it
+---@param target string?  of all of them; nil: the rows have it
+---@param acl string?  likewise
 ---@return haplua.Maintenance[]
 function M.maintenances(rows, target, acl)
   local server_of_all = acl and acl:match("^server (.+)$")
@@ -79,7 +79,7 @@ function M.maintenances(rows, target, acl)
     local row = rows[i]
     local patterns, paths, hosts = row.patterns, row.paths, row.hosts
     local server = server_of_all or not acl and row.acl:match("^server (.+)$")
-    row.target, row.acl = target, acl or row.acl
+    row.target, row.acl = target or row.target, acl or row.acl
     row.bypass = row.bypass and split(row.bypass)
     row.patterns, row.paths, row.hosts = nil, nil, nil
     if server then

@@ -329,8 +329,7 @@ end
 
 --- Set fields of a maintenance. Returns what they were, as another `set`.
 local function update(self, id, set)
-  local row = self:run("SELECT * FROM maintenances WHERE id = ?", id)[1]
-  maintenances({ row }, row.target)
+  local row = maintenances(self:run("SELECT * FROM maintenances WHERE id = ?", id))[1]
   local before, assignments, values = {}, {}, {}
   for field, value in pairs(set) do
     before[field] = row[field] or false
@@ -354,18 +353,20 @@ local function carry_out(self, list)
   end)
 end
 
---- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays.
+--- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays, and so does what is
+-- in force: so many of the oldest rows are passed over.
 ---@param id integer  of the newest change
 local function prune(self, id)
   if not self.days or id % PRUNE_EVERY ~= 0 then
     return
   end
   local before = task.time() - self.days * 86400
-  self:run([[DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id LIMIT ?) AND time < ? AND EXISTS
+  self:run([[DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id
+      LIMIT ? + (SELECT count(*) FROM switches)) AND time < ? AND EXISTS
     (SELECT 1 FROM changes AS later WHERE later.target = changes.target AND later.acl = changes.acl
       AND later.id > changes.id AND later.outcome = 'done')]], PRUNED, before)
-  self:run("DELETE FROM maintenances WHERE id IN (SELECT id FROM maintenances ORDER BY id LIMIT ?) AND ended < ?",
-    PRUNED, before)
+  self:run([[DELETE FROM maintenances WHERE id IN (SELECT id FROM maintenances ORDER BY id
+    LIMIT ? + (SELECT count(*) FROM maintenances WHERE ended IS NULL)) AND ended < ?]], PRUNED, before)
 end
 
 --- Write all changes that are queued, in one transaction.
