@@ -53,7 +53,7 @@ end
 local function broken_off(c, look)
   local latest = look.latest
   return latest and not latest.outcome and not c.store:locked(c.name, c.switch.acl) and disagreement("broken off",
-    "maint on or maint off, or scripts/keep.lua, brings everything together again",
+    "maint on or maint off, or haplua keep, brings everything together again",
     "'%s' by %s at %s (process %d) was broken off: it may have been carried out in part", latest.action,
     who(latest), moment.text(latest.time), latest.pid)
 end
@@ -75,14 +75,14 @@ local function difference(_, look, plan)
   if same(plan.patterns, state.patterns) or not latest or not latest.outcome or #look.edits > 0 then
     return nil
   elseif look.same_process and same(latest.patterns, state.patterns) then
-    return #plan.patterns > 0 and disagreement("due", "scripts/keep.lua would have done it; maint on does",
+    return #plan.patterns > 0 and disagreement("due", "haplua keep would have done it; maint on does",
       "HAProxy should have: %s", enumerate(plan.patterns))
   elseif look.same_process then
-    return disagreement("by hand", "by_hand = \"undo\" of the configuration has scripts/keep.lua put it back",
+    return disagreement("by hand", "by_hand = \"undo\" of the configuration has haplua keep put it back",
       "wanted is: %s; somebody has changed HAProxy since, and not with haplua", enumerate(plan.patterns))
   end
   return disagreement("forgotten",
-    "maint on puts it back; scripts/keep.lua does so by itself, and a list with -f FILE survives a reload",
+    "maint on puts it back; haplua keep does so by itself, and a list with -f FILE survives a reload",
     "wanted is: %s; HAProxy's process %d was replaced by %d at %s, and that one has %s",
     #plan.patterns > 0 and "on for " .. enumerate(plan.patterns) or "off", latest.worker or 0, state.worker,
     moment.text(state.started), #state.patterns > 0 and "another list" or "an empty list")
@@ -91,7 +91,7 @@ end
 local function expired(c, look)
   for _, m in ipairs(look.current) do
     if #look.state.patterns > 0 and m.ends and m.ends <= look.now then
-      return disagreement("expired", "maint off ends it; scripts/keep.lua would have", "%s should have ended at %s",
+      return disagreement("expired", "maint off ends it; haplua keep would have", "%s should have ended at %s",
         maintenance.name(m), moment.text(m.ends))
     end
   end

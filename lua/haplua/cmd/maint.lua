@@ -66,7 +66,7 @@ local function check_server(args)
   if args.server and scope then
     return "--server, and another scope or switch: which?"
   elseif args.server and args.wait then
-    return "--server and --wait: a maintenance of a server is ended by scripts/keep.lua, or maint off"
+    return "--server and --wait: a maintenance of a server is ended by haplua keep, or maint off"
   elseif not args.server and args.command == "on" and (args.drain or args.force) then
     return "--drain and --force need --server"
   end
@@ -80,7 +80,7 @@ function spec.check(args)
   elseif args.wait and not args["until"] and not args["for"] then
     return "--wait: until when? --until TIME or --for DURATION says so"
   elseif args.wait and args.from then
-    return "--wait and --from: a maintenance that is to come needs scripts/keep.lua"
+    return "--wait and --from: a maintenance that is to come needs haplua keep"
   elseif args.mine and args.all then
     return "--mine and --all: which?"
   elseif args.which and #args.which > 0 and (args.mine or args.all) then
