@@ -357,6 +357,27 @@ describe("the journal of several processes", function()
     assert.is_false(j:kept("/s"))
   end)
 
+  it("is locked in the same order, whatever the order of several targets", function()
+    local function order(...)
+      local words = {}
+      for _, target in ipairs({ ... }) do
+        table.move({ "-s", target }, 1, 2, #words + 1, words)
+      end
+      table.move({ "-e", [[
+        local j <close> = require("haplua.store.sqlite").open(arg[1])
+        local lock <close> = j:lock(tostring(haproxy.target()), "#1")
+        io.write(tostring(haproxy.target()), "\n")
+        haproxy.barrier()]], path }, 1, 3, #words + 1, words)
+      local ran = support.haplua(words)
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      return ran.out
+    end
+    local found = order("/a", "/b", "/c", "/d")
+    assert.equal(4, select(2, found:gsub("\n", "")))
+    assert.equal(found, order("/d", "/c", "/b", "/a"))
+    assert.equal(found, order("/b", "/d", "/a", "/c"))
+  end)
+
   it("removes history that is older than its days, and nothing that is in force or is needed", function()
     local j <close> = assert(sqlite.open(path, { days = 10 }))
     local now = task.time()
