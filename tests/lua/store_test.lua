@@ -82,6 +82,7 @@ for _, one in ipairs(stores) do
       assert.same({ m }, store:current("/s", "#1"))
       assert.same({ m }, store:current("/s"))
       assert.same(m, store:maintenance("/s", id))
+      assert.same(m, store:maintenance(nil, id))
       assert.same(m, store:occurrence("/s", "#1", "k|1"))
       for _, other in ipairs({ { "/t", "#1" }, { "/s", "#2" } }) do
         assert.same({}, store:current(table.unpack(other)))

@@ -173,14 +173,17 @@ end
 
 M.check_reason, M.check_times, M.say_which = check_reason, check_times, say_which
 
---- Refuse the number of a maintenance that is over, or is not there.
+--- Refuse the number of a maintenance that is over, of another HAProxy, or not there.
 ---@param of string  what has no such maintenance
 function M.refuse_id(c, id, of)
-  local over = c.store:maintenance(c.name, id)
-  errors.refuse(over and over.ended
-    and ("m%d is over: ended at %s (%s%s)"):format(id, require("haplua.time.instant").text(over.ended), over.why or "-",
-      over.ended_by and " by " .. over.ended_by or "")
-    or ("there is no maintenance m%d of %s"):format(id, of), "maint status shows those there are")
+  local m = c.store:maintenance(nil, id)
+  if m and m.target ~= c.name then
+    errors.refuse(("m%d is of another HAProxy: %s"):format(id, m.target), ("give `-s %s` and no other"):format(m.target))
+  elseif m and m.ended then
+    errors.refuse(("m%d is over: ended at %s (%s%s)"):format(id, require("haplua.time.instant").text(m.ended), m.why or "-",
+      m.ended_by and " by " .. m.ended_by or ""), "maint status shows those there are")
+  end
+  errors.refuse(("there is no maintenance m%d of %s"):format(id, of), "maint status shows those there are")
 end
 
 --- Those of `list` that have a number.

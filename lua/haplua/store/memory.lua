@@ -58,7 +58,7 @@ end
 
 function Store:maintenance(target, id)
   local m = self.all[-id]
-  return m and m.target == target and maintenance.with(m, {}) or nil
+  return m and (not target or m.target == target) and maintenance.with(m, {}) or nil
 end
 
 function Store:occurrence(target, acl, occurrence)

@@ -15,7 +15,6 @@ local process = require("haplua.process")
 local sqlite = require("haplua.sqlite")
 local task = require("haplua.task")
 
--- There may be a thousand such rows, so the columns that are the same in all of them are left out.
 local CURRENT = [[SELECT %s id, switch, patterns, paths, hosts, bypass, reason, origin, occurrence, user, host, login,
   pid, begins, ends FROM maintenances WHERE target = ? %s AND ended IS NULL ORDER BY id]]
 
@@ -240,9 +239,10 @@ function Store:ended(target, acl, n)
 end
 
 --- The maintenance of a number, whether it is ended or not.
+---@param target string?  nil: of any
 ---@return haplua.Maintenance?
 function Store:maintenance(target, id)
-  return maintenances(self:run("SELECT * FROM maintenances WHERE target = ? AND id = ?", target, id), target)[1]
+  return maintenances(self:run("SELECT * FROM maintenances WHERE id = ? AND coalesce(target = ?, 1)", id, target))[1]
 end
 
 --- The maintenance of a window's occurrence, whether it is ended or not.
