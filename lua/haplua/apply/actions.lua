@@ -101,7 +101,7 @@ function M.beginning(c, look, m, replace, same)
   local edits = {}
   for _, other in ipairs(replace and maintenance.in_force(look.current, look.now) or {}) do
     if other ~= same then
-      edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", maintenance.who(c.person))
+      edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", context.who(c))
     end
   end
   if same then
@@ -237,7 +237,7 @@ function M.off(request, which)
   return (change.change(c, "off", function(look)
     local edits, chosen = {}, select(c, look, "off", request, which or {})
     for i, m in ipairs(chosen) do
-      edits[i] = maintenance.ending(m, look.now, "off", maintenance.who(c.person))
+      edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
     end
     return { edits = edits, ended = chosen }
   end))
@@ -253,7 +253,7 @@ function M.finish(c, id, why)
     for _, m in ipairs(look.current) do
       if m.id == id then
         return {
-          edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m }, apart = true,
+          edits = { maintenance.ending(m, look.now, why, context.who(c)) }, ended = { m }, apart = true,
         }
       end
     end
@@ -292,7 +292,7 @@ function M.change(request, which, open_end)
     end
     -- the planner would undo the change: the maintenance becomes this person's own
     changed = context.sign(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
-    local ending = maintenance.ending(m, look.now, "change", maintenance.who(c.person))
+    local ending = maintenance.ending(m, look.now, "change", context.who(c))
     return { edits = { ending, { add = changed } }, about = changed }
   end))
 end

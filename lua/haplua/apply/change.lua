@@ -2,7 +2,6 @@
 --
 --- Change a switch: look, decide, make a plan, write it down, change HAProxy and its files, write down the outcome.
 
-local by_hand = require("haplua.plan.by_hand")
 local context = require("haplua.apply.context")
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
@@ -35,10 +34,11 @@ local PAST = 100
 ---@param look haplua.Look
 ---@return haplua.Edit[]
 local function edits_by_hand(c, look)
-  if c.switch.by_hand == "undo" and look.latest then
+  if c.switch.by_hand == "undo" and look.latest
+    or lists.same(look.state.patterns, look.latest and look.latest.patterns or {}) then
     return {}
   end
-  return by_hand.edits({
+  return require("haplua.plan.by_hand").edits({
     now = look.now, patterns = look.state.patterns, passing = look.state.passing, view = look.view,
     current = look.current, latest = look.latest, same_process = look.same_process,
     before = function()
@@ -165,7 +165,7 @@ end
 ---@param made? fun(result: haplua.Result)
 ---@return haplua.Result
 function M.record(c, state, plan, edits, made)
-  return M.write(c.store, plan, edits, state, function()
+  return M.write(c.store, context.sign(c, plan), edits, state, function()
     return M.carry_out(c, state, plan)
   end, made)
 end

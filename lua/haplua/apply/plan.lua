@@ -58,7 +58,7 @@ end
 function M.of(c, look, action, edits, about)
   local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
   local content = contents.of(in_force, look.view)
-  local plan = context.sign(c, {
+  local plan = context.place(c, {
     action = action, patterns = content.patterns, since = content.since, ends = about and about.ends,
     reason = about and about.reason, journal = c.journal, in_force = in_force, untold = content.untold, about = about,
     info = info_of(look.state, content),

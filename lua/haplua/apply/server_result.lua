@@ -137,7 +137,7 @@ local function disagree(c, look, plan, edits, add)
     if m.ends and m.ends <= look.now then
       add("expired", "maint off ends it; haplua keep would have", "%s should have ended at %s", maintenance.name(m),
         moment.text(m.ends))
-    elseif is_abandoned(m, c.person) then
+    elseif m.pid and is_abandoned(m, c.person) then
       add("abandoned", ("maint off %s ends it"):format(maintenance.name(m)), "the process %d that would end %s is gone",
         m.pid, maintenance.name(m))
     end

@@ -127,7 +127,7 @@ function M.disagreements(c, look)
       "%s is not closed: %s", results.summary(one.of), tostring(one.problem))
   end
   for _, m in ipairs(plan.in_force) do
-    found[#found + 1] = is_abandoned(m, c.person) and disagreement("abandoned",
+    found[#found + 1] = m.pid and is_abandoned(m, c.person) and disagreement("abandoned",
       ("maint off %s ends it"):format(maintenance.name(m)), "the process %d that would end %s is gone", m.pid,
       maintenance.name(m)) or nil
   end
@@ -220,6 +220,10 @@ function M.portable_entry(entry)
   copy["until"], copy.ends = entry.ends and moment.iso(entry.ends), nil
   copy.asked = nil
   copy.id = entry.scope and entry.id and maintenance.name(entry) or entry.id
+  if not entry.user and entry.begins then -- of no journal: it is this process's
+    local person = require("haplua.process").person()
+    copy.user, copy.host, copy.login = person.user, person.host, person.login
+  end
   return copy
 end
 

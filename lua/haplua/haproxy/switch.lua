@@ -29,6 +29,7 @@ local SLACK = 2
 ---@field kind string?  what the ACL matches: "path", "base", "host", "address"
 ---@field bypass string?  the list of clients that pass
 ---@field passing string[]?  its entries
+---@field passes haplua.list.State?  of this list
 ---@field info {keys: string[], values: string[]}?  the entries of the map for the maintenance page
 ---@field worker integer  HAProxy's process
 ---@field started integer  the start of that process, in seconds since 1970
@@ -166,6 +167,7 @@ function M.look(target, switch)
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
   local patterns = reply.keys(texts[3])
+  local passes = passing and { list = list.find(all, bypass), text = passing, keys = reply.keys(passing) }
   local state = { list = found, text = texts[3], keys = patterns, asked = "/", tests = reply.matches(texts[4]) }
   return {
     seen = joined({ field("\n" .. texts[1], "Pid") or "?", texts[3], table.unpack(texts, 5) }),
@@ -174,7 +176,8 @@ function M.look(target, switch)
     method = state.tests[1] and state.tests[1].type or "unknown",
     kind = scope.kind(switch.fetch or expression(all, found)),
     bypass = bypass,
-    passing = passing and reply.keys(passing),
+    passing = passes and passes.keys,
+    passes = passes,
     info = switch.info and entries_of_map(texts[#texts]),
     worker = process.worker,
     started = process.started,
@@ -255,6 +258,7 @@ end
 ---@field values string[]?
 ---@field old_keys string[]
 ---@field old_values string[]?
+---@field state haplua.list.State?  of the list as look() has seen it, where no step before changes it
 ---@field main boolean?  the ACL that decides
 
 --- What the bypass list holds while the ACL changes. Nobody may pass meanwhile who may pass neither before nor after;
@@ -274,7 +278,8 @@ local function changes(switch, live, wanted)
   local steps, has = {}, live.passing
   local function set_bypass(keys)
     if keys == wanted.bypass or not lists.same(keys, has) then
-      steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has }
+      local state = has == live.passing and live.passes or nil
+      steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has, state = state }
       has = keys
     end
   end
@@ -289,7 +294,7 @@ local function changes(switch, live, wanted)
     }
   end
   table.insert(steps, #wanted.patterns > 0 and #steps + 1 or 1,
-    { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, main = true })
+    { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, state = live.state, main = true })
   if with_bypass and has ~= wanted.bypass then
     set_bypass(wanted.bypass)
   end
@@ -385,7 +390,7 @@ function M.apply(target, switch, live, wanted, options)
       } or nil
       undo[#undo + 1] = began
       local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
-        state = step.main and live.state or nil,
+        state = step.state,
         ask = step.main and wanted.probe or nil,
         before_commit = before_commit(target, switch, step, undo, options),
       })

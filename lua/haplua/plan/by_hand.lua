@@ -70,9 +70,6 @@ end
 ---@return haplua.Edit[]
 function M.edits(e)
   local edits, known = {}, e.latest and e.latest.patterns or {}
-  if lists.same(e.patterns, known) then
-    return edits
-  end
   local extra = lists.without(e.patterns, lists.set(known))
   if e.latest and not e.latest.outcome then
     extra = lists.without(extra, lists.set(e.before()))
