@@ -18,6 +18,11 @@ function reply.lists(text) end
 ---@return string[] keys, string[] references, string[]? values
 function reply.entries(text, map) end
 
+--- The keys of `show acl REF` alone.
+---@param text string
+---@return string[]
+function reply.keys(text) end
+
 --- `get acl`, `get map`: a row for each match method that uses the list.
 ---@param text string
 ---@return {found: boolean, type: string, case: string, pattern: string?, index: string?, value: string?}[]

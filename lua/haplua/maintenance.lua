@@ -29,8 +29,8 @@ local M = {}
 ---@field hosts string[]?  names; with paths: these paths of these hosts
 ---@field bypass string[]?  networks whose clients pass. Default: the configuration's `allow`
 ---@field reason string?  one line, for the journal and the visitors
----@field begins number?  the beginning, in seconds since 1970, where it is to come; needs scripts/keep.lua
----@field ends number?  the end, in seconds since 1970; needs scripts/keep.lua, or `attended`
+---@field begins number?  the beginning, in seconds since 1970, where it is to come; needs haplua keep
+---@field ends number?  the end, in seconds since 1970; needs haplua keep, or `attended`
 ---@field attended boolean?  this process ends the maintenance; during() does so anyway
 ---@field replace boolean?  of on(): end all others of the switch in the same step
 ---@field servers string[]?  in place of a scope: "app/a1"; "app/": those of app. The result is a haplua.ServerResult

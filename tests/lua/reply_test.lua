@@ -125,7 +125,7 @@ describe("a text that is no such reply", function()
     local list = "0x1 a\n0x2 b\nnot an entry"
     for name, bad in pairs({
       servers = "no columns", rows = "no columns", lists = "x\n", matches = "x\n", pairs = "x\n",
-      entries = "x\n",
+      entries = "x\n", keys = "x\n",
     }) do
       assert.is_string(mismatch(reply[name], bad).message, name)
     end
@@ -270,6 +270,7 @@ describe("the comparison of entries", function()
       { { "a\nb", "a\0" }, { "a", "a\nb" }, 1, 1 }, { { "a", "b" }, { "a" }, 0, 1 }, { { "a" }, { "a", "b" }, 1, 0 },
     }) do
       local lacking, besides = reply.compare(dump(table.unpack(case[1])), case[2])
+      assert.same(case[1], reply.keys(dump(table.unpack(case[1]))))
       assert.same({ case[3], case[4] }, { lacking, besides })
       assert.equal(table.concat(case[1], ";") == table.concat(case[2], ";"), reply.same(dump(table.unpack(case[1])), case[2]))
     end

@@ -4,11 +4,12 @@ local scope = require("haplua.plan.scope")
 
 --- The patterns of a scope, the probe, and whether they are the whole site, as one text; or the refusal's message.
 local function patterns(wanted, kind, method)
-  local ok, found, probe, whole = pcall(scope.patterns, wanted, kind, method)
+  local ok, found = pcall(scope.patterns, wanted, kind, method)
   if not ok then
     assert.equal("refused", found.kind, tostring(found))
     return "refused: " .. found.message
   end
+  local probe, whole = scope.probe(wanted, kind, method)
   return table.concat(found, "  ") .. " | " .. tostring(probe) .. (whole and " | whole" or "")
 end
 

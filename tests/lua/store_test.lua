@@ -82,6 +82,7 @@ for _, one in ipairs(stores) do
       assert.same({ m }, store:current("/s", "#1"))
       assert.same({ m }, store:current("/s"))
       assert.same(m, store:maintenance("/s", id))
+      assert.same(m, store:maintenance(nil, id))
       assert.same(m, store:occurrence("/s", "#1", "k|1"))
       for _, other in ipairs({ { "/t", "#1" }, { "/s", "#2" } }) do
         assert.same({}, store:current(table.unpack(other)))
@@ -91,6 +92,18 @@ for _, one in ipairs(stores) do
       assert.is_nil(store:occurrence("/s", "#1", "k"))
       store:current("/s", "#1")[1].reason = "changed by a reader"
       assert.equal("a 'reason'; --", store:maintenance("/s", id).reason)
+    end)
+
+    it("finds the maintenances of servers beside those of switches", function()
+      done({ { add = entity() } })
+      local m = entity({ acl = "server app/a1", scope = { server = "app/a1", state = "drain" } })
+      done({ { add = m } })
+      done({ { add = entity({ acl = "servers" }) } })
+      assert.same({ m }, store:servers("/s"))
+      assert.same({ m }, store:current("/s", "server app/a1"))
+      assert.same({}, store:servers("/t"))
+      done({ { of = m, set = { ended = 9, why = "off" } } })
+      assert.same({}, store:servers("/s"))
     end)
 
     it("keeps an empty list of networks apart from none", function()
@@ -345,6 +358,27 @@ describe("the journal of several processes", function()
     assert.is_false(j:kept("/s"))
   end)
 
+  it("is locked in the same order, whatever the order of several targets", function()
+    local function order(...)
+      local words = {}
+      for _, target in ipairs({ ... }) do
+        table.move({ "-s", target }, 1, 2, #words + 1, words)
+      end
+      table.move({ "-e", [[
+        local j <close> = require("haplua.store.sqlite").open(arg[1])
+        local lock <close> = j:lock(tostring(haproxy.target()), "#1")
+        io.write(tostring(haproxy.target()), "\n")
+        haproxy.barrier()]], path }, 1, 3, #words + 1, words)
+      local ran = support.haplua(words)
+      assert.same({ 0, "" }, { ran.status, ran.err })
+      return ran.out
+    end
+    local found = order("/a", "/b", "/c", "/d")
+    assert.equal(4, select(2, found:gsub("\n", "")))
+    assert.equal(found, order("/d", "/c", "/b", "/a"))
+    assert.equal(found, order("/b", "/d", "/a", "/c"))
+  end)
+
   it("removes history that is older than its days, and nothing that is in force or is needed", function()
     local j <close> = assert(sqlite.open(path, { days = 10 }))
     local now = task.time()
@@ -362,6 +396,24 @@ describe("the journal of several processes", function()
     assert.equal("1 1 20", ("%d %d %d"):format(#j:log("/s", "#1", 99), #j:log("/s", "#2", 99), #j:log("/s", "#3", 99)))
     assert.equal("in force", fields(j:current("/s", "#1"), "reason"))
     assert.equal("over, but lately", fields(j:ended("/s", "#1", 9), "reason"))
+  end)
+
+  it("removes old history behind that of many switches, which stays", function()
+    local j <close> = assert(sqlite.open(path, { days = 10 }))
+    local old = task.time() - 30 * 86400
+    local numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
+    j:run(numbers .. "INSERT INTO switches SELECT '/s', '#k' || i, 1 FROM n")
+    j:run(numbers .. [[INSERT INTO changes (time, target, acl, switch, action, patterns, user, host, pid, outcome)
+      SELECT ?, '/s', '#k' || i, 'x', 'on', '/', 'u', 'h', 1, 'done' FROM n]], old)
+    j:run(numbers .. [[INSERT INTO maintenances (target, acl, switch, origin, user, host, begins)
+      SELECT '/s', '#k' || i, 'x', 'on', 'u', 'h', 1 FROM n]])
+    j:finish(j:begin(wish(), { { add = entity({ reason = "over", ended = old }) } }), live)
+    j:run("UPDATE changes SET time = ?", old)
+    for _ = 1, 20 do
+      j:finish(j:begin(wish(), {}), live)
+    end
+    assert.equal(120, #j:log("/s", nil, 999))
+    assert.equal("0 100", ("%d %d"):format(#j:ended("/s", "#1", 9), #j:current("/s")))
   end)
 
   it("says what is wrong with a file that is no journal", function()

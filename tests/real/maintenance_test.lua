@@ -209,6 +209,34 @@ describe("maint, with a configuration", function()
     assert.same({}, decode(s:maint("status", "--json")).disagreements)
   end)
 
+  it("changes a long list by one entry as safely: what HAProxy or the file refuses is nowhere", function()
+    local words, path = { "on" }, s.dir .. "/site.acl"
+    for i = 1, 120 do
+      table.move({ "--path", "/long" .. i }, 1, 2, #words + 1, words)
+    end
+    good(s:maint(table.unpack(words)))
+    local function check(n, last)
+      local entries = s.target:acl_list(path)
+      local text = "# the site\n" .. table.concat(entries, "\n") .. "\n"
+      assert.same({ n, last, text }, { #entries, entries[n], running.content(path) })
+      assert.same({}, decode(s:maint("status", "--json")).disagreements)
+    end
+    check(120, "^[^/]*/long120")
+    good(s:maint("on", "--path", "/one"))
+    check(121, "^[^/]*/one")
+    assert.same({ "page", "application" }, { s:sees("/one"), s:sees("/two") })
+    bad(1, s:maint("on", "^/two("), "regex '^/two(' is invalid")
+    check(121, "^[^/]*/one")
+    bad(1, s:maint("on", "#^/two"), "a file of patterns cannot hold")
+    check(121, "^[^/]*/one")
+    s:reload()
+    check(121, "^[^/]*/one")
+    good(s:maint("off", "--path", "/one"))
+    check(120, "^[^/]*/long120")
+    s:reload()
+    assert.same({ "application", "page" }, { s:sees("/one"), s:sees("/long7") })
+  end)
+
   it("leaves the file alone with --no-file, and says what a reload would do", function()
     good(s:maint("--no-file", "on", "--path", "/a"))
     assert.equal("# the site\n", running.content(s.dir .. "/site.acl"))

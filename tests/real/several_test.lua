@@ -261,6 +261,20 @@ describe("maint on several HAProxys", function()
     end
   end)
 
+  it("ends nothing where an id is of one of them, and says which", function()
+    local env = recorded(a.dir .. "/journal.db", a, b)
+    local id = support.good(a:maint("on", "^/new")):match("as (m%d+)")
+    local ran = support.haplua({ env = env, words({ a, b }, "off", id) })
+    assert.equal(1, ran.status, ran.out)
+    assert.matches(id .. " is of another HAProxy: " .. a.socket, ran.err, 1, true)
+    assert.matches("give `-s " .. a.socket .. "` and no other", ran.err, 1, true)
+    assert.same({ "^/old, ^/new", "^/old ^/new", 0 }, state(a))
+    support.good(a:maint("off", id))
+    for _, s in ipairs({ a, b }) do
+      support.good(s:maint("off", "--all"))
+    end
+  end)
+
   it("`during` ends its maintenance on each, also where somebody has ended that of one", function()
     local env = recorded(a.dir .. "/journal.db", a, b)
     local off = table.concat(support.program("-s", a.socket, "scripts/maint.lua", "off", "--path", "/mine"), "' '")

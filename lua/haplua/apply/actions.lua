@@ -6,6 +6,7 @@ local change = require("haplua.apply.change")
 local context = require("haplua.apply.context")
 local errors = require("haplua.error")
 local haproxy = require("haproxy")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local results = require("haplua.apply.result")
 local scope = require("haplua.plan.scope")
@@ -39,7 +40,7 @@ local function check_times(c, request)
   local what = request.begins and "begin" or "end"
   if not c.journal then
     errors.refuse(("nobody would %s this maintenance: there is no journal"):format(what),
-      "give --wait to stay and end it, or keep a journal and run scripts/keep.lua")
+      "give --wait to stay and end it, or keep a journal and run `haplua keep`")
   elseif not c.store:kept(c.name) then
     errors.refuse(("nobody would %s this maintenance: no resident policy keeps %s"):format(what, c.name),
       "give --wait to stay and end it; or run `haplua keep` (docs/maintenance.md: as a service), which --start-keep does")
@@ -68,20 +69,22 @@ local function scope_of(request)
 end
 
 local function patterns_of(look, asked)
-  return (scope.patterns(asked, look.view.kind, look.view.method))
+  return scope.patterns(asked, look.view.kind, look.view.method)
 end
 
 --- Is a maintenance of just this scope? Without a journal, HAProxy's list is all that is known of one: its patterns.
 local function has_scope(c, look, m, asked)
   return scope.same(m.scope, asked)
-    or not c.journal and maintenance.same(m.scope.patterns or {}, patterns_of(look, asked))
+    or not c.journal and lists.same(m.scope.patterns or {}, patterns_of(look, asked))
 end
 
 --- The maintenance that a request asks for again: of the same person, in force, with the same scope.
 local function find_same(c, look, m)
-  for _, other in ipairs(maintenance.in_force(look.current, look.now)) do
-    local is_mine = other.origin == m.origin and maintenance.is_of(other, c.person) or not c.journal
-    if is_mine and has_scope(c, look, other, m.scope) then
+  local in_force = maintenance.in_force(look.current, look.now)
+  for i = 1, #in_force do
+    local other = in_force[i]
+    if has_scope(c, look, other, m.scope)
+      and (not c.journal or other.origin == m.origin and maintenance.is_of(other, c.person)) then
       return other
     end
   end
@@ -98,7 +101,7 @@ function M.beginning(c, look, m, replace, same)
   local edits = {}
   for _, other in ipairs(replace and maintenance.in_force(look.current, look.now) or {}) do
     if other ~= same then
-      edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", maintenance.who(c.person))
+      edits[#edits + 1] = maintenance.ending(other, look.now, "replaced", context.who(c))
     end
   end
   if same then
@@ -170,14 +173,17 @@ end
 
 M.check_reason, M.check_times, M.say_which = check_reason, check_times, say_which
 
---- Refuse the number of a maintenance that is over, or is not there.
+--- Refuse the number of a maintenance that is over, of another HAProxy, or not there.
 ---@param of string  what has no such maintenance
 function M.refuse_id(c, id, of)
-  local over = c.store:maintenance(c.name, id)
-  errors.refuse(over and over.ended
-    and ("m%d is over: ended at %s (%s%s)"):format(id, require("haplua.time.instant").text(over.ended), over.why or "-",
-      over.ended_by and " by " .. over.ended_by or "")
-    or ("there is no maintenance m%d of %s"):format(id, of), "maint status shows those there are")
+  local m = c.store:maintenance(nil, id)
+  if m and m.target ~= c.name then
+    errors.refuse(("m%d is of another HAProxy: %s"):format(id, m.target), ("give `-s %s` and no other"):format(m.target))
+  elseif m and m.ended then
+    errors.refuse(("m%d is over: ended at %s (%s%s)"):format(id, require("haplua.time.instant").text(m.ended), m.why or "-",
+      m.ended_by and " by " .. m.ended_by or ""), "maint status shows those there are")
+  end
+  errors.refuse(("there is no maintenance m%d of %s"):format(id, of), "maint status shows those there are")
 end
 
 --- Those of `list` that have a number.
@@ -231,7 +237,7 @@ function M.off(request, which)
   return (change.change(c, "off", function(look)
     local edits, chosen = {}, select(c, look, "off", request, which or {})
     for i, m in ipairs(chosen) do
-      edits[i] = maintenance.ending(m, look.now, "off", maintenance.who(c.person))
+      edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
     end
     return { edits = edits, ended = chosen }
   end))
@@ -247,7 +253,7 @@ function M.finish(c, id, why)
     for _, m in ipairs(look.current) do
       if m.id == id then
         return {
-          edits = { maintenance.ending(m, look.now, why, maintenance.who(c.person)) }, ended = { m }, apart = true,
+          edits = { maintenance.ending(m, look.now, why, context.who(c)) }, ended = { m }, apart = true,
         }
       end
     end
@@ -286,7 +292,7 @@ function M.change(request, which, open_end)
     end
     -- the planner would undo the change: the maintenance becomes this person's own
     changed = context.sign(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
-    local ending = maintenance.ending(m, look.now, "change", maintenance.who(c.person))
+    local ending = maintenance.ending(m, look.now, "change", context.who(c))
     return { edits = { ending, { add = changed } }, about = changed }
   end))
 end

@@ -2,11 +2,11 @@
 --
 --- Change a switch: look, decide, make a plan, write it down, change HAProxy and its files, write down the outcome.
 
-local by_hand = require("haplua.plan.by_hand")
 local context = require("haplua.apply.context")
 local haproxy = require("haproxy")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
@@ -34,10 +34,11 @@ local PAST = 100
 ---@param look haplua.Look
 ---@return haplua.Edit[]
 local function edits_by_hand(c, look)
-  if c.switch.by_hand == "undo" and look.latest then
+  if c.switch.by_hand == "undo" and look.latest
+    or lists.same(look.state.patterns, look.latest and look.latest.patterns or {}) then
     return {}
   end
-  return by_hand.edits({
+  return require("haplua.plan.by_hand").edits({
     now = look.now, patterns = look.state.patterns, passing = look.state.passing, view = look.view,
     current = look.current, latest = look.latest, same_process = look.same_process,
     before = function()
@@ -58,8 +59,9 @@ end
 ---@return haplua.Maintenance[], haplua.Edit[] edits  for the store
 local function current_of(c, now, latest)
   local all, edits = c.store:current(c.name, c.switch.acl), {}
-  for _, m in ipairs(all) do
-    if latest and m.begins > now and m.begins <= latest.time and not m.occurrence then
+  for i = 1, latest and #all or 0 do
+    local m = all[i]
+    if m.begins > now and m.begins <= latest.time and not m.occurrence then
       m.begins = now
       edits[#edits + 1] = { of = m, set = { begins = now } }
     end
@@ -71,7 +73,7 @@ end
 ---@param look haplua.Look
 local function has_news_of_others(look)
   local state, latest = look.state, look.latest
-  local news = state.passing ~= nil and not maintenance.same(state.passing, latest and latest.bypass or {})
+  local news = state.passing ~= nil and not lists.same(state.passing, latest and latest.bypass or {})
   for _, key in ipairs(state.info and state.info.keys or {}) do
     news = news or not switch.INFO[key]
   end
@@ -164,7 +166,7 @@ end
 ---@return haplua.Result
 function M.record(c, state, plan, edits, made)
   switch.check_permitted(c.target, c.switch, state, plan)
-  return M.write(c.store, plan, edits, state, function()
+  return M.write(c.store, context.sign(c, plan), edits, state, function()
     return M.carry_out(c, state, plan)
   end, made)
 end

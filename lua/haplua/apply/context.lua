@@ -6,6 +6,7 @@ local config = require("haplua.store.config")
 local core = require("haplua.core")
 local haproxy = require("haproxy")
 local errors = require("haplua.error")
+local maintenance = require("haplua.plan.maintenance")
 local process = require("haplua.process")
 
 local M = {}
@@ -56,7 +57,15 @@ local function open_journal(found, asked, readonly)
   return journal, problem and ("%s: %s"):format(path, problem)
 end
 
-local person
+-- Who acts is looked up where that is asked for: the system's tables of users take longer than the rest of a context.
+local Context = {}
+
+function Context.__index(c, key)
+  if key == "person" then
+    c.person = process.person()
+    return c.person
+  end
+end
 
 --- Raise `denied` where --read-only or --only holds back what the request is to change.
 local function check_permitted(target, chosen, servers)
@@ -84,22 +93,37 @@ function M.open(request, readonly)
     check_permitted(target, chosen, request.servers)
   end
   local journal, problem = open_journal(found, request.journal, readonly or haproxy.dry_run())
-  person = person or process.person()
-  return {
+  return setmetatable({
     target = target, name = journal and canonical(target) or tostring(target), switch = chosen,
     store = journal or require("haplua.store.memory").open(), journal = journal ~= nil, no_journal = problem,
-    person = person,
-  }
+  }, Context)
 end
 
---- Put into a new row of the store whose it is: the target and the person, and the switch where the row names none.
+--- Put into a new row of the store where it belongs: the target, and the switch where the row names none.
 ---@param c haplua.Context
 ---@param row table  of a maintenance or a change
 ---@return table  this very table
-function M.sign(c, row)
-  row.target, row.user, row.host, row.login = c.name, c.person.user, c.person.host, c.person.login
-  row.acl, row.switch = row.acl or c.switch.acl, row.switch or c.switch.name
+function M.place(c, row)
+  row.target, row.acl, row.switch = c.name, row.acl or c.switch.acl, row.switch or c.switch.name
   return row
+end
+
+--- Put into a new row whose it is as well, where there is a journal.
+---@param c haplua.Context
+---@param row table
+---@return table  this very table
+function M.sign(c, row)
+  if c.journal then
+    row.user, row.host, row.login = c.person.user, c.person.host, c.person.login
+  end
+  return M.place(c, row)
+end
+
+--- Who acts, for people; nil without a journal, which alone would keep it.
+---@param c haplua.Context
+---@return string?
+function M.who(c)
+  return c.journal and maintenance.who(c.person) or nil
 end
 
 --- A context for another switch, which shares all else.

@@ -6,6 +6,7 @@
 
 local contents = require("haplua.plan.content")
 local context = require("haplua.apply.context")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
@@ -23,30 +24,14 @@ local M = {}
 ---@field probe string?  a value that the patterns of `about` match
 ---@field whole boolean?  these patterns match every request, so HAProxy must say that `probe` matches
 
-local function set_of(list)
-  local set = {}
-  for _, item in ipairs(list or {}) do
-    set[item] = true
-  end
-  return set
-end
-
---- The items of `list` that `set` has not, or has (`has`), added to `to`.
-local function pick(list, set, has, to)
-  for _, item in ipairs(list) do
-    to[#to + 1] = (set[item] == true) == has and item or nil
-  end
-  return to
-end
-
 --- The bypass list: what others put there stays, and what haplua put there is replaced.
 local function plan_bypass(plan, state, latest, wanted)
   local ours_before = latest and latest.ours or {}
-  local others = pick(state.passing, set_of(ours_before), false, {})
-  plan.settled = pick(wanted, set_of(others), false, {})
-  plan.ours = pick(ours_before, set_of(plan.settled), false, table.move(plan.settled, 1, #plan.settled, 1, {}))
-  plan.bypass = table.move(plan.settled, 1, #plan.settled, #others + 1, others)
-  plan.stopped = #state.patterns > 0 and pick(state.passing, set_of(plan.bypass), false, {}) or {}
+  local others = lists.without(state.passing, lists.set(ours_before))
+  plan.settled = lists.without(wanted, lists.set(others))
+  plan.ours = lists.joined(plan.settled, lists.without(ours_before, lists.set(plan.settled)))
+  plan.bypass = lists.joined(others, plan.settled)
+  plan.stopped = #state.patterns > 0 and lists.without(state.passing, lists.set(plan.bypass)) or {}
 end
 
 --- The map for the maintenance page: the entries of others stay.
@@ -73,7 +58,7 @@ end
 function M.of(c, look, action, edits, about)
   local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
   local content = contents.of(in_force, look.view)
-  local plan = context.sign(c, {
+  local plan = context.place(c, {
     action = action, patterns = content.patterns, since = content.since, ends = about and about.ends,
     reason = about and about.reason, journal = c.journal, in_force = in_force, untold = content.untold, about = about,
     info = info_of(look.state, content),
@@ -82,8 +67,7 @@ function M.of(c, look, action, edits, about)
     plan_bypass(plan, look.state, look.latest, content.bypass)
   end
   if about and maintenance.is_in_force(about, look.now) then
-    local _
-    _, plan.probe, plan.whole = scope.patterns(about.scope, look.view.kind, look.view.method)
+    plan.probe, plan.whole = scope.probe(about.scope, look.view.kind, look.view.method)
   end
   return plan
 end

@@ -3,13 +3,15 @@
 --- Bring a switch together: what the store says is in force, HAProxy's lists, and their files.
 
 local change = require("haplua.apply.change")
+local context = require("haplua.apply.context")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local moment = require("haplua.time.instant")
 local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
 local switch = require("haplua.haproxy.switch")
 
-local enumerate, same, who = results.enumerate, maintenance.same, maintenance.who
+local enumerate, same, who = results.enumerate, lists.same, maintenance.who
 
 local M = {}
 
@@ -132,7 +134,7 @@ function M.reconcile(c)
     change.carry_out(c, look.state, plan)
     plan.ours = plan.settled or plan.ours
     plan.maintenances = names(begun(look, plan.in_force))
-    store:note(plan, look.state)
+    store:note(context.sign(c, plan), look.state)
   end
   return found
 end

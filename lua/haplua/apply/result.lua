@@ -3,6 +3,7 @@
 --- What a change came to, and how it prints: one line on the state, then one for each detail.
 
 local haproxy = require("haproxy")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local scope = require("haplua.plan.scope")
 local time = require("haplua.task").time
@@ -14,13 +15,11 @@ local M = {}
 ---@param patterns string[]
 ---@return string
 function M.enumerate(patterns)
-  local text = table.concat(patterns, "  ")
   if #patterns == 0 then
     return "nothing"
-  elseif #patterns > 8 then
-    text = ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2])
   end
-  return visible(text)
+  return visible(#patterns <= 8 and table.concat(patterns, "  ")
+    or ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2]))
 end
 
 ---@class haplua.Result: haplua.Plan, haplua.switch.Result
@@ -56,32 +55,24 @@ end
 -- So many maintenances at most are listed behind a change.
 local LISTED = 8
 
---- A line for each of several maintenances, or for the first of them. What HAProxy's list had before, without a journal,
--- is no news.
-local function listed(all, label)
-  local lines, list = {}, {}
-  for _, m in ipairs(all) do
-    list[#list + 1] = (m.id or 0) >= 0 and m or nil
+--- A line for each of several maintenances but one, or for the first of them. What HAProxy's list had before, without a
+-- journal, is no news.
+---@param but haplua.Maintenance?
+local function listed(all, label, but)
+  local lines, n = {}, 0
+  for i = 1, #all do
+    local m = all[i]
+    if (m.id or 0) >= 0 and not (but and m.id == but.id) then
+      n = n + 1
+      if n <= LISTED then
+        lines[n] = M.line("%s: %s", label, M.summary(m))
+      end
+    end
   end
-  for i = 1, math.min(#list, LISTED) do
-    lines[i] = M.line("%s: %s", label, M.summary(list[i]))
-  end
-  if #list > LISTED then
-    lines[#lines + 1] = M.line("%s: %d more; maint status shows them", label, #list - LISTED)
+  if n > LISTED then
+    lines[#lines + 1] = M.line("%s: %d more; maint status shows them", label, n - LISTED)
   end
   return table.concat(lines)
-end
-
---- The items of a list that another one has not.
-local function missing(list, other)
-  local there, found = {}, {}
-  for _, item in ipairs(other) do
-    there[item] = true
-  end
-  for _, item in ipairs(list) do
-    found[#found + 1] = not there[item] and item or nil
-  end
-  return found
 end
 
 --- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
@@ -93,7 +84,7 @@ local function details(result)
   if result.bypass and #result.bypass > 0 and #result.patterns > 0 then
     text = text .. M.line("passing: %s", table.concat(result.bypass, "  "))
   end
-  local asked = about and missing(about.bypass or {}, result.bypass or {}) or {}
+  local asked = about and lists.without(about.bypass or {}, lists.set(result.bypass)) or {}
   if #asked > 0 and #result.patterns > 0 then
     text = text .. M.line("asked to pass: %s; but a client passes only where each maintenance in force lets it pass",
       table.concat(asked, "  "))
@@ -104,12 +95,8 @@ local function details(result)
   if about and #(about.bypass or {}) > 0 and not result.journal then
     text = text .. M.line("without a journal, maint off leaves them in the bypass list: %s", table.concat(about.bypass, "  "))
   end
-  local others = {}
-  for _, m in ipairs(result.in_force) do
-    others[#others + 1] = (not about or m.id ~= about.id) and m or nil
-  end
-  text = text .. listed(result.ended or {}, "ended") .. listed(others, about and "also in force" or "still in force")
-  return text
+  return text .. listed(result.ended or {}, "ended")
+    .. listed(result.in_force, about and "also in force" or "still in force", about)
 end
 
 --- The first line of a result.

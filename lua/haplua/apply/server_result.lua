@@ -129,21 +129,21 @@ local function disagree(c, look, plan, edits, add)
   if look.gone then
     add("gone", off, "HAProxy has no server %s", look.name)
   elseif latest and not latest.outcome and not c.store:locked(c.name, plans.backend(look.name)) then
-    add("broken off", off .. " or maint on, or scripts/keep.lua, brings it together again",
+    add("broken off", off .. " or maint on, or haplua keep, brings it together again",
       "'%s' of %s by %s at %s (process %d) was broken off: it may have been carried out in part", latest.action, look.name,
       maintenance.who(latest), moment.text(latest.time), latest.pid)
   elseif #edits > 0 then
-    add("by hand", "scripts/keep.lua, maint on or maint off keeps it so", "%s should be %s: somebody has set it to %s",
+    add("by hand", "haplua keep, maint on or maint off keeps it so", "%s should be %s: somebody has set it to %s",
       look.name, look.left[1], look.row.admin)
   elseif plan.state ~= look.row.admin then
-    add(look.same_process and "due" or "forgotten", "maint on puts it back; scripts/keep.lua does so by itself",
+    add(look.same_process and "due" or "forgotten", "maint on puts it back; haplua keep does so by itself",
       "%s should be %s, and is %s", look.name, plan.state, look.row.admin)
   end
   for _, m in ipairs(look.current) do
     if m.ends and m.ends <= look.now then
-      add("expired", "maint off ends it; scripts/keep.lua would have", "%s should have ended at %s", maintenance.name(m),
+      add("expired", "maint off ends it; haplua keep would have", "%s should have ended at %s", maintenance.name(m),
         moment.text(m.ends))
-    elseif is_abandoned(m, c.person) then
+    elseif m.pid and is_abandoned(m, c.person) then
       add("abandoned", ("maint off %s ends it"):format(maintenance.name(m)), "the process %d that would end %s is gone",
         m.pid, maintenance.name(m))
     end

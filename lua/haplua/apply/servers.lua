@@ -50,11 +50,7 @@ end
 ---@param name string?
 ---@return haplua.Maintenance[]
 function M.current(c, name)
-  local found = {}
-  for _, m in ipairs(c.store:current(c.name, name and plans.object(name))) do
-    found[#found + 1] = m.scope.server and m or nil
-  end
-  return found
+  return name and c.store:current(c.name, plans.object(name)) or c.store:servers(c.name)
 end
 
 --- The servers that words name: "app/a1", or "app/" for those of a backend. A server that HAProxy does not have any more

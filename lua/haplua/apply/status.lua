@@ -4,6 +4,7 @@
 
 local change = require("haplua.apply.change")
 local is_abandoned = require("haplua.apply.during").is_abandoned
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local moment = require("haplua.time.instant")
 local plans = require("haplua.apply.plan")
@@ -13,7 +14,7 @@ local switch = require("haplua.haproxy.switch")
 local time = require("haplua.task").time
 local visible = require("haplua.error").visible
 
-local enumerate, same, who = results.enumerate, maintenance.same, maintenance.who
+local enumerate, same, who = results.enumerate, lists.same, maintenance.who
 
 local M = {}
 
@@ -52,7 +53,7 @@ end
 local function broken_off(c, look)
   local latest = look.latest
   return latest and not latest.outcome and not c.store:locked(c.name, c.switch.acl) and disagreement("broken off",
-    "maint on or maint off, or scripts/keep.lua, brings everything together again",
+    "maint on or maint off, or haplua keep, brings everything together again",
     "'%s' by %s at %s (process %d) was broken off: it may have been carried out in part", latest.action,
     who(latest), moment.text(latest.time), latest.pid)
 end
@@ -74,14 +75,14 @@ local function difference(_, look, plan)
   if same(plan.patterns, state.patterns) or not latest or not latest.outcome or #look.edits > 0 then
     return nil
   elseif look.same_process and same(latest.patterns, state.patterns) then
-    return #plan.patterns > 0 and disagreement("due", "scripts/keep.lua would have done it; maint on does",
+    return #plan.patterns > 0 and disagreement("due", "haplua keep would have done it; maint on does",
       "HAProxy should have: %s", enumerate(plan.patterns))
   elseif look.same_process then
-    return disagreement("by hand", "by_hand = \"undo\" of the configuration has scripts/keep.lua put it back",
+    return disagreement("by hand", "by_hand = \"undo\" of the configuration has haplua keep put it back",
       "wanted is: %s; somebody has changed HAProxy since, and not with haplua", enumerate(plan.patterns))
   end
   return disagreement("forgotten",
-    "maint on puts it back; scripts/keep.lua does so by itself, and a list with -f FILE survives a reload",
+    "maint on puts it back; haplua keep does so by itself, and a list with -f FILE survives a reload",
     "wanted is: %s; HAProxy's process %d was replaced by %d at %s, and that one has %s",
     #plan.patterns > 0 and "on for " .. enumerate(plan.patterns) or "off", latest.worker or 0, state.worker,
     moment.text(state.started), #state.patterns > 0 and "another list" or "an empty list")
@@ -90,7 +91,7 @@ end
 local function expired(c, look)
   for _, m in ipairs(look.current) do
     if #look.state.patterns > 0 and m.ends and m.ends <= look.now then
-      return disagreement("expired", "maint off ends it; scripts/keep.lua would have", "%s should have ended at %s",
+      return disagreement("expired", "maint off ends it; haplua keep would have", "%s should have ended at %s",
         maintenance.name(m), moment.text(m.ends))
     end
   end
@@ -126,7 +127,7 @@ function M.disagreements(c, look)
       "%s is not closed: %s", results.summary(one.of), tostring(one.problem))
   end
   for _, m in ipairs(plan.in_force) do
-    found[#found + 1] = is_abandoned(m, c.person) and disagreement("abandoned",
+    found[#found + 1] = m.pid and is_abandoned(m, c.person) and disagreement("abandoned",
       ("maint off %s ends it"):format(maintenance.name(m)), "the process %d that would end %s is gone", m.pid,
       maintenance.name(m)) or nil
   end
@@ -181,7 +182,9 @@ function Status.__tostring(status)
   local text = status.journal and #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
   text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
     enumerate(status.patterns)) or "")
-  text = text .. require("haplua.apply.server_result").lines(status)
+  if status.servers or not status.acl then
+    text = text .. require("haplua.apply.server_result").lines(status)
+  end
   local told = status.told
   if told and told.since then
     text = text .. results.line("since %s (%s), as visitors see it", moment.text(told.since),
@@ -217,6 +220,10 @@ function M.portable_entry(entry)
   copy["until"], copy.ends = entry.ends and moment.iso(entry.ends), nil
   copy.asked = nil
   copy.id = entry.scope and entry.id and maintenance.name(entry) or entry.id
+  if not entry.user and entry.begins then -- of no journal: it is this process's
+    local person = require("haplua.process").person()
+    copy.user, copy.host, copy.login = person.user, person.host, person.login
+  end
   return copy
 end
 
@@ -281,7 +288,9 @@ function M.status(c)
     journal = c.journal,
     no_journal = c.no_journal,
   }, Status)
-  require("haplua.apply.server_result").add_to(c, status)
+  if #c.store:servers(c.name) > 0 then
+    require("haplua.apply.server_result").add_to(c, status)
+  end
   return status
 end
 

@@ -46,6 +46,9 @@ end
 --- A number of 64 bits without sign, as an integer that is below zero from 2^63 on; nil: it has more bits. HAProxy 2.6
 -- counts entries below zero after some commits, and prints 18446744073709551615.
 local function counter(digits)
+  if #digits < 19 then
+    return math.tointeger(tonumber(digits))
+  end
   local head, last = math.tointeger(tonumber(digits:sub(1, -2)) or 0), tonumber(digits:sub(-1))
   if head and (head < UINT64_MAX_HEAD or head == UINT64_MAX_HEAD and last <= 5) then
     return head * 10 + last

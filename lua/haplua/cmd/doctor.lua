@@ -223,7 +223,7 @@ function checks.journal(e)
   if journal:kept(c.name) then
     e:ok("a resident policy ends what has expired")
   else
-    e:note("no resident policy runs: --for and --until need --wait", "run scripts/keep.lua as a service")
+    e:note("no resident policy runs: --for and --until need --wait", "run `haplua keep` as a service (docs/maintenance.md)")
   end
 end
 
@@ -234,7 +234,7 @@ local function check_no_file(e)
     e:ok("a reload empties the list; the resident policy puts it back")
   else
     e:warn("a reload empties the list, and so ends the maintenance",
-      "declare the ACL with `-f FILE`, or run scripts/keep.lua as a service")
+      "declare the ACL with `-f FILE`, or run `haplua keep` as a service (docs/maintenance.md)")
   end
 end
 

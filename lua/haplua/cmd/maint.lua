@@ -66,7 +66,7 @@ local function check_server(args)
   if args.server and scope then
     return "--server, and another scope or switch: which?"
   elseif args.server and args.wait then
-    return "--server and --wait: a maintenance of a server is ended by scripts/keep.lua, or maint off"
+    return "--server and --wait: a maintenance of a server is ended by haplua keep, or maint off"
   elseif not args.server and args.command == "on" and (args.drain or args.force) then
     return "--drain and --force need --server"
   end
@@ -80,7 +80,7 @@ function spec.check(args)
   elseif args.wait and not args["until"] and not args["for"] then
     return "--wait: until when? --until TIME or --for DURATION says so"
   elseif args.wait and args.from then
-    return "--wait and --from: a maintenance that is to come needs scripts/keep.lua"
+    return "--wait and --from: a maintenance that is to come needs haplua keep"
   elseif args.mine and args.all then
     return "--mine and --all: which?"
   elseif args.which and #args.which > 0 and (args.mine or args.all) then
@@ -120,6 +120,16 @@ end
 
 local PLACE <const> = { "switch", "acl", "config", "journal", "file" }
 
+--- Does a request name a part of the site?
+local function scope_of(request)
+  for _, name in ipairs({ "patterns", "paths", "hosts" }) do
+    if request[name] and request[name][1] then
+      return true
+    end
+  end
+  return false
+end
+
 --- The place of a request. For servers, and for ids, no switch need be meant.
 local function place_of(request)
   local place = only(request, PLACE)
@@ -129,23 +139,36 @@ local function place_of(request)
   return place
 end
 
+--- Does a request mean this maintenance, which is in force or planned? Of those found by a scope, haplua asks about each.
+local function is_meant(request, m, acl, in_force)
+  local meant = not request.ids and not request.servers and m.acl == acl and (in_force or scope_of(request))
+  for _, id in ipairs(request.ids or {}) do
+    meant = meant or m.id == id
+  end
+  for _, name in ipairs(request.servers or {}) do
+    meant = meant or m.scope.server ~= nil and (m.scope.server == name or name == m.scope.server:match("^[^/]*/"))
+  end
+  return meant
+end
+
 --- On a terminal, ask before maintenances of other people are ended or changed.
----@param wanted fun(m: haplua.Maintenance): boolean
+---@param is_only boolean?  the request means the only one: where there are several, it is refused
 ---@return boolean go_on
-local function confirm(args, request, wanted)
+local function confirm(args, request, is_only)
   local terminal = require("haplua.terminal")
   if args.yes or not (terminal.is_terminal(0) and terminal.is_terminal(2)) then
     return true
   end
   local c = require("haplua.apply.context").open(place_of(request), true)
   local entity = require("haplua.plan.maintenance")
-  local others = {}
+  local others, n, now = {}, 0, require("haplua.task").time()
   for _, m in ipairs(c.store:current(c.name)) do
-    if wanted(m, c.switch.acl) and not entity.is_of(m, c.person) then
-      others[#others + 1] = "  " .. require("haplua.apply.result").summary(m)
+    if is_meant(request, m, c.switch.acl, entity.is_in_force(m, now)) then
+      n = n + 1
+      others[#others + 1] = not entity.is_of(m, c.person) and "  " .. require("haplua.apply.result").summary(m) or nil
     end
   end
-  if #others == 0 then
+  if #others == 0 or is_only and n > 1 then
     return true
   end
   io.stderr:write("not yours:\n", table.concat(others, "\n"), "\nend or change it? [y/N] ")
@@ -158,26 +181,12 @@ local function show(args, print, result)
   print(args.json and require("haplua.json").encode(require("haplua.apply.status").portable_result(result)) or result)
 end
 
---- Does a request mean this maintenance? Of those found by a scope, haplua asks about each.
-local function is_meant(request)
-  return function(m, acl)
-    local meant = not request.ids and not request.servers and m.acl == acl
-    for _, id in ipairs(request.ids or {}) do
-      meant = meant or m.id == id
-    end
-    for _, name in ipairs(request.servers or {}) do
-      meant = meant or m.scope.server ~= nil and (m.scope.server == name or name == m.scope.server:match("^[^/]*/"))
-    end
-    return meant
-  end
-end
-
 -- Each command: its arguments, the request, and where its lines go. Returns the exit status.
 local commands = {}
 
 function commands.on(args, request, print)
   request.replace = args.replace
-  if args.replace and not confirm(args, request, is_meant(request)) then
+  if args.replace and not confirm(args, only(request, PLACE)) then
     return 1
   elseif args.wait then
     return require("haplua.cmd.wait")(request, print)
@@ -191,7 +200,7 @@ function commands.off(args, request, print)
   read_which(args, request)
   request = only(request, { "ids", "patterns", "paths", "hosts", "servers", table.unpack(PLACE) })
   request.mine, request.all = args.mine, args.all
-  if not args.mine and not confirm(args, request, is_meant(request)) then
+  if not args.mine and not confirm(args, request, not args.all and not request.servers and not scope_of(request)) then
     return 1
   end
   show(args, print, maintenance.off(request))
@@ -200,7 +209,9 @@ end
 function commands.change(args, request, print)
   read_which(args, request)
   request.id, request.ids, request.open_end = (request.ids or {})[1], nil, args.no_end
-  if not confirm(args, request, is_meant({ ids = { request.id } })) then
+  local meant = only(request, PLACE)
+  meant.ids = request.id and { request.id }
+  if not confirm(args, meant, true) then
     return 1
   end
   show(args, print, maintenance.change(request))

@@ -121,18 +121,35 @@ end
 
 -- Replacing.
 
+-- From so many entries on, a list with a file is changed in place where one entry is the whole difference: to send all of
+-- them again takes longer than all else.
+local LONG <const> = 100
+
+local function nothing() end
+
 local function entry_text(keys, values, i)
   return values and keys[i] .. " " .. values[i] or keys[i]
+end
+
+--- How many entries two lists have in common at their beginning.
+local function same_at_first(keys, values, other_keys, other_values)
+  for i = 1, #keys do
+    if keys[i] ~= other_keys[i] or values and values[i] ~= other_values[i] then
+      return i - 1
+    end
+  end
+  return #keys
 end
 
 --- Positions of the entries of one list that another list does not have.
 local function missing(keys, values, other_keys, other_values)
   local other, found = {}, {}
-  for i in ipairs(other_keys) do
+  local first = same_at_first(keys, values, other_keys, other_values) + 1
+  for i = first, #other_keys do
     local entry = entry_text(other_keys, other_values, i)
     other[entry] = (other[entry] or 0) + 1
   end
-  for i in ipairs(keys) do
+  for i = first, #keys do
     local entry = entry_text(keys, values, i)
     local n = other[entry] or 0
     if n == 0 then
@@ -157,6 +174,18 @@ local function is_refused(problem)
   return is_error(problem) and (problem.kind == "refused" or problem.kind == "denied") and problem.index == 1
 end
 
+--- Begin a new version of a list.
+---@return string at, integer version  at: its name in commands
+local function prepare(target, kind, ref)
+  local command = { "prepare", kind, ref }
+  local text = target:send(command)
+  local version = math.tointeger(tonumber(text:match("^New version created: (%d+)$")))
+  if not version then
+    target:mistrust(table.concat(command, " "), text)
+  end
+  return "@" .. version, version
+end
+
 --- Replace the content on HAProxy 2.4 and later: fill a new version beside the one in force, read it back, and commit
 -- it. A version that is not committed is cleared, however this function ends. But once the commit was sent, only
 -- HAProxy's refusal shows that the version is not in force: to clear it without a refusal could clear the list. The
@@ -164,13 +193,8 @@ end
 ---@param before_commit function
 ---@return table[]? tests  the reply of `get acl` for `ask` afterwards
 local function swap(target, kind, ref, wanted, ask, before_commit)
-  local prepare = { "prepare", kind, ref }
-  local text = target:send(prepare)
-  local version = math.tointeger(tonumber(text:match("^New version created: (%d+)$")))
-  if not version then
-    target:mistrust(table.concat(prepare, " "), text)
-  end
-  local at, committing = "@" .. version, false
+  local at, version = prepare(target, kind, ref)
+  local committing = false
   local _ <close> = setmetatable({}, {
     __close = function(_, problem)
       if not committing or is_refused(problem) then
@@ -250,6 +274,9 @@ end
 --- The step that changes the list in place: entries to add, then words that remove; or `clear` for all at once.
 ---@return {clear: boolean, keys: string[], values: string[]?, words: string[]}? step  nil: the dump has an entry twice
 local function steps(kind, wanted, text)
+  if wanted.beside then
+    return { clear = false, keys = pick(wanted.keys, missing(wanted.keys, nil, wanted.beside)), words = {} }
+  end
   local keys, refs, values = reply.entries(text, kind == "map")
   local add = missing(wanted.keys, wanted.values, keys, values)
   local surplus = missing(keys, values, wanted.keys, wanted.values)
@@ -284,7 +311,8 @@ end
 
 --- Change the list in place, and read it back: on HAProxy 2.2, which has no versions, and where one entry is the whole
 -- difference, which is one step on every version. Entries of both the old and the new content match all the time.
----@param before_commit function  called when HAProxy has the new entries, before the old ones are removed
+---@param before_commit function  called when HAProxy has the new entries, before the old ones are removed. Where the list
+--- has versions, HAProxy has taken a new entry into one that never comes into force: called before it is in force
 ---@return table[]? tests  the reply of `get acl` for `ask`, where that has shown the change
 local function change(target, kind, ref, wanted, text, ask, before_commit)
   local show = { "show", kind, ref }
@@ -293,6 +321,12 @@ local function change(target, kind, ref, wanted, text, ask, before_commit)
   local proof = only_adds and #step.keys == 1 and ask and { "get", kind, ref, ask }
   local found, _
 
+  if wanted.versioned and before_commit ~= nothing and #step.keys > 0 then
+    local at = prepare(target, kind, ref)
+    target:batch({ { "add", kind, at, ref, step.keys[1] }, { "clear", kind, at, ref } })
+    before_commit()
+    before_commit = nothing
+  end
   if #step.keys > 0 then
     _, found = target:each({ "add", kind, ref }, step.keys, step.values, nil, proof or only_adds and show or nil)
   end
@@ -334,6 +368,7 @@ end
 ---@class haplua.list.State
 ---@field list haplua.List?  nil: HAProxy takes the name, but does not list it
 ---@field text string  the reply of `show acl REF`, for reply.entries()
+---@field keys string[]?  the entries of an ACL in it, where the caller has read them
 ---@field asked string?
 ---@field tests table[]?  the reply of `get acl` for `asked`
 
@@ -374,16 +409,17 @@ local function test_anew(target, kind, ref, wanted, ask, tests)
   return tests
 end
 
-local function nothing() end
-
 --- One attempt at a replacement. `seen` gets the numbers of the first attempt.
 local function attempt(target, kind, ref, keys, values, given, seen)
   local state = given.state or M.state(target, kind, ref)
-  local wanted = { keys = keys, values = values }
   local before_commit = given.before_commit or nothing
   local added, removed = reply.compare(state.text, keys, values)
+  -- beside: the keys that are there, where none of them is to be removed
   local versioned = not state.list or state.list.curr_ver ~= nil
-  local one_step = kind == "acl" and added + removed == 1 and not given.before_commit
+  local wanted = {
+    keys = keys, values = values, versioned = versioned, beside = kind == "acl" and removed == 0 and state.keys or nil,
+  }
+  local one_step = kind == "acl" and added + removed == 1 and (not given.before_commit or #keys >= LONG)
   local in_place = not versioned or one_step
   local tests
 

@@ -6,8 +6,11 @@
 -- The comments at the top of a file stay.
 
 local file = require("haplua.file")
+local lists = require("haplua.base.lists")
 local process = require("haplua.haproxy.process")
 local task = require("haplua.task")
+
+local byte = string.byte
 
 local M = {}
 
@@ -41,15 +44,18 @@ end
 --- The entries of a file's text, as HAProxy reads them.
 ---@return string[] keys, string[]? values
 function M.parse(text, kind)
-  local keys, values = {}, kind == "map" and {} or nil
-  for line in (text .. "\n"):gmatch("([^\n]*)\n") do
-    line = line:gsub("\r+$", ""):gsub("^[ \t]+", "")
-    if line ~= "" and line:sub(1, 1) ~= "#" then
+  local keys, values, n = {}, kind == "map" and {} or nil, 0
+  for line in text:gmatch("[^\n]+") do
+    local first = byte(line)
+    if first == 32 or first == 9 or byte(line, -1) == 13 then -- blank, tab, CR
+      line = line:gsub("\r+$", ""):gsub("^[ \t]+", "")
+      first = byte(line)
+    end
+    if first and first ~= 35 then -- '#'
+      n = n + 1
+      keys[n] = line
       if values then
-        local key, value = line:match("^(%S+)[ \t]*(.*)$")
-        keys[#keys + 1], values[#keys + 1] = key, value
-      else
-        keys[#keys + 1] = line
+        keys[n], values[n] = line:match("^(%S+)[ \t]*(.*)$")
       end
     end
   end
@@ -151,11 +157,11 @@ local function check_entries(path, keys, values)
   end
 end
 
---- Does the file hold these entries, in this order? Returns nil where there is no file.
+--- Does the file hold these entries? The order of an ACL's does not count. Returns nil where there is no file.
 ---@return boolean?
 function M.in_step(path, kind, keys, values)
   local has, has_values = M.read(path, kind)
-  return has and same(has, keys) and (not values or same(has_values, values))
+  return has and (not values and lists.same(has, keys) or values ~= nil and same(has, keys) and same(has_values, values))
 end
 
 --- Did a process that was killed leave its new file beside this one? The next file.replace() removes it.

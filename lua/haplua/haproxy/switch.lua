@@ -8,6 +8,7 @@ local core = require("haplua.core")
 local file = require("haplua.file")
 local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
+local lists = require("haplua.base.lists")
 local reply = require("haplua.reply")
 local same = require("haplua.plan.maintenance").same
 local scope = require("haplua.plan.scope")
@@ -29,6 +30,7 @@ local SLACK = 2
 ---@field kind string?  what the ACL matches: "path", "base", "host", "address"
 ---@field bypass string?  the list of clients that pass
 ---@field passing string[]?  its entries
+---@field passes haplua.list.State?  of this list
 ---@field info {keys: string[], values: string[]}?  the entries of the map for the maintenance page
 ---@field worker integer  HAProxy's process
 ---@field started integer  the start of that process, in seconds since 1970
@@ -107,27 +109,48 @@ function M.process(text)
   }
 end
 
---- The texts of the lists of several switches, in one request. The text of a switch is the same until a list changes or
--- HAProxy is reloaded: it has the process, and the addresses of the entries in memory.
----@param target haplua.Target
+---@class haplua.switch.Watch  what several switches are asked again and again
+---@field switches haplua.Switch[]
+---@field commands string[][]  `show info`, and the lists of all switches
+---@field counts integer[]  so many of the commands belong to each switch
+---@field texts string[]  the latest replies; the first is HAProxy's process
+---@field found string[]  what they came to
+
+--- What to ask to see whether one of several switches has changed.
 ---@param switches haplua.Switch[]
----@return string[]  one for each switch
-function M.fingerprints(target, switches)
+---@return haplua.switch.Watch
+function M.watch(switches)
   local commands, counts = { { "show", "info" } }, {}
   for i, switch in ipairs(switches) do
     local own = shows(switch)
     counts[i] = #own
     table.move(own, 1, #own, #commands + 1, commands)
   end
-  local texts, found, first = target:batch(commands), {}, 2
-  local worker = field("\n" .. texts[1], "Pid") or "?"
-  for i, count in ipairs(counts) do
-    local own = table.move(texts, first, first + count - 1, 2, { worker })
-    found[i] = switches[i].servers and require("haplua.haproxy.server").fingerprint(table.move(own, 2, #own, 1, {}))
-      or joined(own)
+  return { switches = switches, commands = commands, counts = counts, texts = {}, found = {} }
+end
+
+--- The texts of the lists of several switches, in one request. The text of a switch is the same until a list changes or
+-- HAProxy is reloaded: it has the process, and the addresses of the entries in memory.
+---@param target haplua.Target
+---@param watch haplua.switch.Watch
+---@return string[]? found  one for each switch; nil: all replies are the same as those to the call before
+function M.fingerprints(target, watch)
+  local texts, before, first, anew = target:batch(watch.commands), watch.texts, 2, false
+  texts[1] = field("\n" .. texts[1], "Pid") or "?"
+  for i, count in ipairs(watch.counts) do
+    local same = texts[1] == before[1]
+    for j = first, first + count - 1 do
+      same = same and texts[j] == before[j]
+    end
+    if not same then
+      local own = table.move(texts, first, first + count - 1, 2, { texts[1] })
+      anew, watch.found[i] = true, watch.switches[i].servers
+        and require("haplua.haproxy.server").fingerprint(table.move(own, 2, #own, 1, {})) or joined(own)
+    end
     first = first + count
   end
-  return found
+  watch.texts = texts
+  return anew and watch.found or nil
 end
 
 --- Read the state of a switch, in one request.
@@ -135,24 +158,27 @@ end
 ---@param switch haplua.Switch
 ---@return haplua.switch.State
 function M.look(target, switch)
-  local lists = shows(switch)
-  local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
-  local texts = target:batch(table.move(lists, 2, #lists, 5, commands))
+  local own = shows(switch)
+  local commands = { { "show", "info" }, { "show", "acl" }, own[1], { "get", "acl", switch.acl, "/" } }
+  local texts = target:batch(table.move(own, 2, #own, 5, commands))
   local process, all = M.process(texts[1]), reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
   if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
-  local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
+  local patterns = reply.keys(texts[3])
+  local passes = passing and { list = list.find(all, bypass), text = passing, keys = reply.keys(passing) }
+  local state = { list = found, text = texts[3], keys = patterns, asked = "/", tests = reply.matches(texts[4]) }
   return {
     seen = joined({ field("\n" .. texts[1], "Pid") or "?", texts[3], table.unpack(texts, 5) }),
     state = state,
-    patterns = (reply.entries(texts[3])),
+    patterns = patterns,
     method = state.tests[1] and state.tests[1].type or "unknown",
     kind = scope.kind(switch.fetch or expression(all, found)),
     bypass = bypass,
-    passing = passing and (reply.entries(passing)),
+    passing = passes and passes.keys,
+    passes = passes,
     info = switch.info and entries_of_map(texts[#texts]),
     worker = process.worker,
     started = process.started,
@@ -233,19 +259,8 @@ end
 ---@field values string[]?
 ---@field old_keys string[]
 ---@field old_values string[]?
+---@field state haplua.list.State?  of the list as look() has seen it, where no step before changes it
 ---@field main boolean?  the ACL that decides
-
---- The items of a list that another one has as well.
-local function both(a, b)
-  local there, found = {}, {}
-  for _, item in ipairs(b) do
-    there[item] = true
-  end
-  for _, item in ipairs(a) do
-    found[#found + 1] = there[item] and item or nil
-  end
-  return found
-end
 
 --- What the bypass list holds while the ACL changes. Nobody may pass meanwhile who may pass neither before nor after;
 -- nor may somebody be stopped who passes before and after.
@@ -263,8 +278,9 @@ end
 local function changes(switch, live, wanted)
   local steps, has = {}, live.passing
   local function set_bypass(keys)
-    if keys and #keys + #has ~= 2 * #both(keys, has) or keys == wanted.bypass then
-      steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has }
+    if keys == wanted.bypass or not lists.same(keys, has) then
+      local state = has == live.passing and live.passes or nil
+      steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has, state = state }
       has = keys
     end
   end
@@ -279,7 +295,7 @@ local function changes(switch, live, wanted)
     }
   end
   table.insert(steps, #wanted.patterns > 0 and #steps + 1 or 1,
-    { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, main = true })
+    { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, state = live.state, main = true })
   if with_bypass and has ~= wanted.bypass then
     set_bypass(wanted.bypass)
   end
@@ -417,7 +433,7 @@ function M.apply(target, switch, live, wanted, options)
       } or nil
       undo[#undo + 1] = began
       local added, removed, tests = list.replace(target, step.kind, step.ref, step.keys, step.values, {
-        state = step.main and live.state or nil,
+        state = step.state,
         ask = step.main and wanted.probe or nil,
         before_commit = before_commit(target, switch, step, undo, options),
       })

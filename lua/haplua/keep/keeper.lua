@@ -47,6 +47,13 @@ local LONGEST = 86400
 ---@field given haplua.WindowPlan  windows of the command line; none: those of the configuration
 ---@field planners {planner: haplua.Planner, c: haplua.Context, complaint: string?}[]
 ---@field switches table<string, haplua.KeptSwitch>  by ACL
+---@field acls string[]  those of `switches`, sorted
+---@field watch haplua.switch.Watch?  of `others`; nil: a switch is to be looked at closely, or has been
+---@field others haplua.KeptSwitch[]  those whose lists were as they were at the latest look
+---@field due number  when the first of the switches is due
+---@field on boolean  on one of them a maintenance is in force
+---@field trouble string?  the error of one of them
+---@field unseen boolean  on one of them something is left to do
 ---@field reload haplua.ReloadWatch
 ---@field guards boolean  this process holds the keeper's lock: it looks at HAProxy all the time
 ---@field written integer?  the store's version at the last look
@@ -90,10 +97,14 @@ end
 ---@return haplua.KeptSwitch
 function Keeper:know(request)
   local c = context.of_switch(self.c, self.found, request)
-  local kept = self.switches[c.switch.acl] or { due = -math.huge, on = false, touched = {} }
-  kept.c = c
-  self.switches[c.switch.acl] = kept
-  return kept
+  local acl = c.switch.acl
+  if not self.switches[acl] then
+    self.switches[acl] = { due = -math.huge, on = false, touched = {} }
+    table.insert(self.acls, acl)
+    table.sort(self.acls)
+  end
+  self.switches[acl].c, self.watch = c, nil
+  return self.switches[acl]
 end
 
 --- Look closely at the switches of which the store has something else than at the last look.
@@ -138,16 +149,11 @@ function Keeper:look_closely(kept)
   return found.lines ~= nil
 end
 
---- The switches that need a close look, in the order of their ACLs. The lists of the others are as they were.
----@return haplua.KeptSwitch[]
-function Keeper:changed()
+--- The switches that need a close look, in the order of their ACLs, whatever their lists hold. The others are watched.
+---@return haplua.KeptSwitch[] close, haplua.switch.Watch watch
+function Keeper:divide()
   local close, others, switches = {}, {}, {}
-  local acls = {}
-  for acl in pairs(self.switches) do
-    acls[#acls + 1] = acl
-  end
-  table.sort(acls)
-  for _, acl in ipairs(acls) do
+  for _, acl in ipairs(self.acls) do
     local kept = self.switches[acl]
     if not kept.seen or kept.due <= task.time() then
       close[#close + 1] = kept
@@ -155,11 +161,24 @@ function Keeper:changed()
       others[#others + 1], switches[#switches + 1] = kept, kept.c.switch
     end
   end
-  for i, text in ipairs(#others > 0 and switch.fingerprints(self.c.target, switches) or {}) do
-    if text ~= others[i].seen then
-      close[#close + 1] = others[i]
+  self.others = others
+  return close, switch.watch(switches)
+end
+
+--- The switches that need a close look. The lists of the others are as they were.
+---@return haplua.KeptSwitch[]
+function Keeper:changed()
+  local close, watch = {}, self.watch
+  if not watch or self.due <= task.time() then
+    close, watch = self:divide()
+  end
+  self.watch = nil -- where HAProxy does not answer, too
+  for i, text in ipairs(#self.others > 0 and switch.fingerprints(self.c.target, watch) or {}) do
+    if text ~= self.others[i].seen then
+      close[#close + 1] = self.others[i]
     end
   end
+  self.watch = #close == 0 and watch or nil
   return close
 end
 
@@ -259,10 +278,7 @@ end
 
 --- Send systemd the line that `systemctl status` shows, when it is another.
 function Keeper:notify_status()
-  local trouble = self.complaint or self.c.complaint
-  for _, kept in pairs(self.switches) do
-    trouble = trouble or kept.complaint
-  end
+  local trouble = self.complaint or self.c.complaint or self.trouble
   local text = trouble and "in trouble: " .. trouble:match("^[^\n]*") or "keeps " .. self.c.name
   if text ~= self.status then
     process.notify("STATUS=" .. text)
@@ -291,17 +307,28 @@ function Keeper:round()
     end
   end)
   self:complain(self, not ok and tolerate(problem) or nil)
+  if not self.watch then
+    self:sum_up()
+  end
   self:notify_status()
+end
+
+--- Sum up what is left to do on the switches. A hundred of them are not gone through each second.
+function Keeper:sum_up()
+  self.due, self.on, self.trouble, self.unseen = math.huge, false, nil, false
+  for _, acl in ipairs(self.acls) do
+    local kept = self.switches[acl]
+    self.due, self.on = math.min(self.due, kept.due), self.on or kept.on
+    self.trouble, self.unseen = self.trouble or kept.complaint, self.unseen or not kept.seen
+  end
 end
 
 --- Seconds until the next round: at the latest when a maintenance or a window begins or ends, and soon where a reload
 -- may undo one.
 ---@return number
 function Keeper:interval()
-  local due, is_on, trouble, calendars = math.huge, false, self.complaint ~= nil, false
-  for _, kept in pairs(self.switches) do
-    due, is_on, trouble = math.min(due, kept.due), is_on or kept.on, trouble or kept.complaint ~= nil or not kept.seen
-  end
+  local due, is_on, calendars = self.due, self.on, false
+  local trouble = self.complaint ~= nil or self.trouble ~= nil or self.unseen
   for _, one in ipairs(self.planners) do
     due = math.min(due, one.planner.due, one.planner:check_at() or math.huge)
     calendars = calendars or #one.planner.files > 0
@@ -363,8 +390,9 @@ local function new(request, given, print, warning)
   -- any switch will do here: each that is kept has a context of its own
   local c = context.open(maintenance.with(request, { switch = false, acl = "servers" }))
   return setmetatable({
-    request = request, given = given, c = c, print = print, warning = warning, switches = {},
-    planners = {}, reload = reload.open(), guards = false, files_at = -math.huge,
+    request = request, given = given, c = c, print = print, warning = warning, switches = {}, acls = {},
+    others = {}, due = math.huge, on = false, unseen = false, planners = {}, reload = reload.open(), guards = false,
+    files_at = -math.huge,
   }, Keeper)
 end
 

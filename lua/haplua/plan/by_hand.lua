@@ -3,6 +3,7 @@
 --- What a list holds that no maintenance explains, and what it lacks: the work of a hand at the socket, of HAProxy's
 -- configuration, or of the list's file.
 
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local scope = require("haplua.plan.scope")
 
@@ -21,26 +22,6 @@ local M = {}
 ---@field ended fun(): haplua.Maintenance[]  maintenances of the switch that are over
 ---@field entity fun(fields: table): haplua.Maintenance  a new maintenance of the switch
 
-local function set_of(...)
-  local set = {}
-  for _, list in ipairs({ ... }) do
-    for _, item in ipairs(list) do
-      set[item] = true
-    end
-  end
-  return set
-end
-
---- The items of a list that a set does not have, each once.
-local function without(list, set)
-  local rest, there = {}, {}
-  for _, item in ipairs(list) do
-    rest[#rest + 1] = not set[item] and not there[item] and item or nil
-    there[item] = true
-  end
-  return rest
-end
-
 local function patterns_of(m, view)
   local ok, patterns = pcall(scope.patterns, m.scope, view.kind, view.method)
   return ok and patterns or m.scope.patterns or {}
@@ -50,8 +31,7 @@ end
 local function adopt(e, extra, edits)
   for _, m in ipairs(maintenance.in_force(maintenance.after(e.current, edits), e.now)) do
     if m.origin == "by hand" then
-      local has = patterns_of(m, e.view) -- somebody may have changed its scope
-      local patterns = table.move(extra, 1, #extra, #has + 1, table.move(has, 1, #has, 1, {}))
+      local patterns = lists.joined(patterns_of(m, e.view), extra) -- somebody may have changed its scope
       edits[#edits + 1] = { of = m, set = { scope = { patterns = patterns } } }
       return
     end
@@ -64,42 +44,42 @@ end
 --- A hand has removed patterns: the maintenances that had one of them are over. What else they had, and what was added,
 -- is somebody's wish of its own.
 local function follow_hand(e, edits)
-  local held, known = set_of(e.patterns), {}
+  local held, known = lists.set(e.patterns), {}
   for _, m in ipairs(maintenance.in_force(e.current, e.latest.ended or e.latest.time)) do
     local patterns = patterns_of(m, e.view)
-    if #without(patterns, held) > 0 then
+    if #lists.without(patterns, held) > 0 then
       edits[#edits + 1] = maintenance.ending(m, e.now, "by hand", "somebody at HAProxy's socket")
     else
-      known[#known + 1] = patterns
+      lists.set(patterns, known)
     end
   end
-  return without(e.patterns, set_of(table.unpack(known)))
+  return lists.without(e.patterns, known)
 end
 
 --- The patterns of maintenances that are over: a new process may have read them from a file that was not in step.
 local function patterns_of_the_past(e)
   local past = {}
-  for i, m in ipairs(e.ended()) do
-    past[i] = patterns_of(m, e.view)
+  for _, m in ipairs(e.ended()) do
+    lists.set(patterns_of(m, e.view), past)
   end
-  return table.unpack(past)
+  return past
 end
 
 --- The edits that make the store say what the hand did. None: everything is explained.
 ---@param e haplua.Evidence
 ---@return haplua.Edit[]
 function M.edits(e)
-  local edits = {}
-  local extra = without(e.patterns, set_of(e.latest and e.latest.patterns or {}))
+  local edits, known = {}, e.latest and e.latest.patterns or {}
+  local extra = lists.without(e.patterns, lists.set(known))
   if e.latest and not e.latest.outcome then
-    extra = without(extra, set_of(e.before()))
+    extra = lists.without(extra, lists.set(e.before()))
   elseif e.latest and not e.same_process then
-    extra = #extra > 0 and without(extra, set_of(patterns_of_the_past(e))) or extra
-  elseif e.latest and #without(e.latest.patterns, set_of(e.patterns)) > 0 then
+    extra = #extra > 0 and lists.without(extra, patterns_of_the_past(e)) or extra
+  elseif e.latest and #lists.without(known, lists.set(e.patterns)) > 0 then
     extra = follow_hand(e, edits)
   end
   if #extra > 0 then
-    adopt(e, extra, edits)
+    adopt(e, lists.unique(extra), edits)
   end
   return edits
 end

@@ -2,7 +2,6 @@
 --
 --- From the maintenances in force to what the lists of their switch shall hold.
 
-local inet = require("haplua.inet")
 local scope = require("haplua.plan.scope")
 
 local M = {}
@@ -33,7 +32,7 @@ end
 --- A network's address and the number of its bits.
 local function network(text)
   local address, bits = text:match("^(.-)/(%d+)$")
-  local bytes = inet.bytes(address or text)
+  local bytes = require("haplua.inet").bytes(address or text)
   return bytes, bytes and (tonumber(bits) or #bytes * 8)
 end
 
@@ -74,16 +73,11 @@ end
 ---@return string[] patterns, {of: haplua.Maintenance, problem: any}[] untold
 local function patterns_of(in_force, view)
   local patterns, there, untold = {}, {}, {}
-  for _, m in ipairs(in_force) do
-    local ok, found = pcall(scope.patterns, m.scope, view.kind, view.method)
+  local add = scope.adder(view.kind, view.method)
+  for i = 1, #in_force do
+    local ok, problem = pcall(add, in_force[i].scope, patterns, there)
     if not ok then
-      untold[#untold + 1] = { of = m, problem = found }
-    end
-    for _, pattern in ipairs(ok and found or {}) do
-      if not there[pattern] then
-        there[pattern] = true
-        patterns[#patterns + 1] = pattern
-      end
+      untold[#untold + 1] = { of = in_force[i], problem = problem }
     end
   end
   return patterns, untold
@@ -91,11 +85,22 @@ end
 
 --- Does `a` end later than `b`, or as late and with a reason where `b` has none?
 local function is_told_before(a, b)
-  local a_ends, b_ends = a.ends or math.huge, b.ends or math.huge
-  if a_ends ~= b_ends then
-    return a_ends > b_ends
+  if a.ends ~= b.ends then
+    return b.ends and (not a.ends or a.ends > b.ends)
   end
-  return a.reason ~= nil and b.reason == nil
+  return a.reason and not b.reason
+end
+
+--- The networks that every one of them lets pass.
+local function bypass_of(in_force, view)
+  local bypass, done
+  for i = 1, #in_force do
+    local own = in_force[i].bypass or view.allow
+    if own ~= done then
+      bypass, done = bypass and M.intersection(bypass, own) or own, own
+    end
+  end
+  return bypass or view.allow
 end
 
 --- The content of a switch's lists. A client passes if each maintenance lets it pass.
@@ -103,20 +108,16 @@ end
 ---@param view haplua.View
 ---@return haplua.Content
 function M.of(in_force, view)
-  local first = in_force[1]
-  if not first then
-    return { patterns = {}, bypass = view.allow, untold = {} }
-  end
-  local told, since, bypass = first, first.begins, first.bypass or view.allow
-  for i = 2, #in_force do
+  local told, since = in_force[1] or {}, nil
+  for i = 1, #in_force do
     local m = in_force[i]
-    since = math.min(since, m.begins)
+    since = since and since < m.begins and since or m.begins
     told = is_told_before(m, told) and m or told
-    bypass = M.intersection(bypass, m.bypass or view.allow)
   end
   local patterns, untold = patterns_of(in_force, view)
   return {
-    patterns = patterns, untold = untold, bypass = bypass, since = since, ends = told.ends, reason = told.reason,
+    patterns = patterns, untold = untold, bypass = bypass_of(in_force, view), since = since, ends = told.ends,
+    reason = told.reason,
   }
 end
 

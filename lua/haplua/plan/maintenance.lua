@@ -36,7 +36,7 @@ local M = {}
 ---@param now number
 ---@return boolean
 function M.is_in_force(m, now)
-  return not m.ended and m.begins <= now and (not m.ends or m.ends > now)
+  return #M.in_force({ m }, now) > 0
 end
 
 --- Those that are in force at an instant.
@@ -44,9 +44,14 @@ end
 ---@param now number
 ---@return haplua.Maintenance[]
 function M.in_force(all, now)
-  local found = {}
-  for _, m in ipairs(all) do
-    found[#found + 1] = M.is_in_force(m, now) and m or nil
+  local found, n = {}, 0
+  for i = 1, #all do
+    local m = all[i]
+    local ends = m.ends
+    if not m.ended and m.begins <= now and (not ends or ends > now) then
+      n = n + 1
+      found[n] = m
+    end
   end
   return found
 end
@@ -81,8 +86,9 @@ end
 ---@return haplua.Edit[]
 function M.expiring(all, now)
   local edits = {}
-  for _, m in ipairs(all) do
-    if not m.ended and m.ends and m.ends <= now then
+  for i = 1, #all do
+    local m = all[i]
+    if m.ends and m.ends <= now and not m.ended then
       edits[#edits + 1] = M.ending(m, now, "expired")
     end
   end
@@ -121,17 +127,6 @@ function M.with(m, set)
     copy[name] = value or nil
   end
   return copy
-end
-
---- Do two lists have the same items, in whatever order?
----@param a string[]
----@param b string[]
----@return boolean
-function M.same(a, b)
-  a, b = table.move(a, 1, #a, 1, {}), table.move(b, 1, #b, 1, {})
-  table.sort(a)
-  table.sort(b)
-  return table.concat(a, "\n") == table.concat(b, "\n")
 end
 
 -- Words.

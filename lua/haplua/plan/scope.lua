@@ -5,9 +5,12 @@
 -- "beg", ...). A scope that it cannot tell apart is refused, with the declaration of an ACL that can.
 
 local errors = require("haplua.error")
+local lists = require("haplua.base.lists")
 local refuse = errors.refuse
 
 local M = {}
+
+local NONE <const> = {}
 
 ---@class haplua.Scope
 ---@field patterns string[]?  in the ACL's own match method
@@ -101,20 +104,29 @@ local AFTER_HOST <const> = "\\.?(:[^/]*)?"
 -- By kind and method: what an ACL can tell apart, and its pattern of a host (nil: any) and a path (nil: any). `-m dom` is
 -- none of them, since it takes each host below the one that is meant.
 local builders = {
-  ["path reg"] = { paths = true, build = function(_, path) return "^" .. escape(path) end },
-  ["path beg"] = { paths = true, build = function(_, path) return path end },
-  ["base reg"] = {
-    paths = true,
-    hosts = true,
-    build = function(host, path)
-      return "^" .. (host and escape(host) .. AFTER_HOST or "[^/]*") .. escape(path or "/")
-    end,
+  path = {
+    reg = { paths = true, build = function(_, path) return "^" .. escape(path) end },
+    beg = { paths = true, build = function(_, path) return path end },
   },
-  ["url reg"] = { paths = true, build = function(_, path) return "^([a-z]+://[^/]*)?" .. escape(path) end },
-  ["host reg"] = { hosts = true, build = function(host) return "^" .. escape(host) .. AFTER_HOST .. "$" end },
-  ["name reg"] = { hosts = true, build = function(host) return "^" .. escape(host) .. "\\.?$" end },
-  ["name str"] = { hosts = true, build = function(host) return host end },
+  base = {
+    reg = {
+      paths = true,
+      hosts = true,
+      build = function(host, path)
+        return "^" .. (host and escape(host) .. AFTER_HOST or "[^/]*") .. escape(path or "/")
+      end,
+    },
+  },
+  url = { reg = { paths = true, build = function(_, path) return "^([a-z]+://[^/]*)?" .. escape(path) end } },
+  host = { reg = { hosts = true, build = function(host) return "^" .. escape(host) .. AFTER_HOST .. "$" end } },
+  name = {
+    reg = { hosts = true, build = function(host) return "^" .. escape(host) .. "\\.?$" end },
+    str = { hosts = true, build = function(host) return host end },
+  },
 }
+
+-- Methods that look whether there is a value, or whether it is true.
+local never_asks <const> = { found = true, bool = true }
 
 -- Why an ACL cannot tell hosts apart that looks at them.
 local beside_hosts = {
@@ -127,19 +139,9 @@ local function refuse_for(kind, method, text, advice)
     advice)
 end
 
-local function check_scope(kind, method, builder, hosts, paths)
-  if #hosts > 0 and not (builder and builder.hosts) then
-    local why = (kind == "host" or kind == "name") and beside_hosts[method]
-    refuse_for(kind, method, "cannot tell hosts apart" .. (why and ": it " .. why or ""), HOSTS_NEED)
-  elseif #paths > 0 and not (builder and builder.paths) then
-    refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
-  end
-  for _, host in ipairs(hosts) do
-    check_host(host)
-  end
-  for _, path in ipairs(paths) do
-    check_path(path)
-  end
+local function refuse_hosts(kind, method)
+  local why = (kind == "host" or kind == "name") and beside_hosts[method]
+  refuse_for(kind, method, "cannot tell hosts apart" .. (why and ": it " .. why or ""), HOSTS_NEED)
 end
 
 --- A value that a pattern matches: for a regular expression, its text up to the first special character.
@@ -155,14 +157,8 @@ local function sample(pattern, method)
   end
 end
 
-local function sorted(list)
-  local copy = table.move(list, 1, #list, 1, {})
-  table.sort(copy)
-  return table.concat(copy, "\n")
-end
-
 local function same(a, b)
-  return a == b or a ~= nil and b ~= nil and #a == #b and (a[1] == b[1] and #a == 1 or #a > 1 and sorted(a) == sorted(b))
+  return a == b or a ~= nil and b ~= nil and (#a > 1 and lists.same(a, b) or a[1] == b[1] and #a == #b)
 end
 
 --- Do two scopes name the same patterns, paths and hosts?
@@ -170,7 +166,7 @@ end
 ---@param b haplua.Scope
 ---@return boolean
 function M.same(a, b)
-  return same(a.patterns, b.patterns) and same(a.paths, b.paths) and same(a.hosts, b.hosts)
+  return same(a.paths, b.paths) and same(a.patterns, b.patterns) and same(a.hosts, b.hosts)
 end
 
 --- A scope in words: "the whole site", "/shop  /pay", "shop.example.com/x", or its patterns.
@@ -193,33 +189,75 @@ function M.text(scope)
   return errors.visible(#words == 0 and "the whole site" or table.concat(words, "  "))
 end
 
---- The patterns of a scope for an ACL.
----@param scope haplua.Scope  without patterns, paths and hosts: the whole site
+--- A function that adds the patterns of a scope for an ACL to a list, each once. A switch may have a thousand scopes: it
+-- makes no tables, and does not check again what patterns() has checked.
 ---@param kind string?  from kind()
 ---@param method string  HAProxy's match method, from `get acl`
----@return string[] patterns, string? probe, boolean whole  probe: a value that they must match, nil: none is known;
---- whole: they match every request. Raises `refused`
-function M.patterns(scope, kind, method)
-  local hosts, paths = scope.hosts or {}, scope.paths or {}
-  local patterns = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
-  if method == "found" or method == "bool" then
-    refuse_for(kind, method, "never asks its list", PATHS_NEED)
-  end
-  if #patterns + #hosts + #paths == 0 then
-    local found, probe = whole_site(kind, method)
-    return found, probe, true
-  end
-  local builder = builders[("%s %s"):format(kind, method)]
-  check_scope(kind, method, builder, hosts, paths)
-  local first
-  for _, host in ipairs(#hosts > 0 and hosts or paths[1] and { false } or {}) do
-    for _, path in ipairs(#paths > 0 and paths or { false }) do
-      patterns[#patterns + 1] = builder.build(host or nil, path or nil)
-      first = first or (host or kind == "base" and "host.example" or "")
-        .. (path or kind == "base" and "/" or "")
+---@return fun(scope: haplua.Scope, to: string[], there: table<string, true>)  there: the items of `to`. Raises `refused`,
+--- and then has added none
+function M.adder(kind, method)
+  local builder = (builders[kind] or NONE)[method] or NONE
+  local build = builder.build
+  return function(scope, to, there)
+    local given, hosts, paths = scope.patterns or NONE, scope.hosts or NONE, scope.paths or NONE
+    local has_host, has_path, n = hosts[1] ~= nil, paths[1] ~= nil, #to
+    if never_asks[method] then
+      refuse_for(kind, method, "never asks its list", PATHS_NEED)
+    elseif has_host and not builder.hosts then
+      refuse_hosts(kind, method)
+    elseif has_path and not builder.paths then
+      refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
+    elseif not has_host and not has_path and not given[1] then
+      given = whole_site(kind, method)
+    end
+    for i = 1, #given do
+      local pattern = given[i]
+      if not there[pattern] then
+        n = n + 1
+        there[pattern], to[n] = true, pattern
+      end
+    end
+    for h = 1, has_host and #hosts or has_path and 1 or 0 do
+      for p = 1, has_path and #paths or 1 do
+        local pattern = build(hosts[h], paths[p])
+        if not there[pattern] then
+          n = n + 1
+          there[pattern], to[n] = true, pattern
+        end
+      end
     end
   end
-  return patterns, first or sample(patterns[1], method), false
+end
+
+--- The patterns of a scope for an ACL, each once.
+---@param scope haplua.Scope  without patterns, paths and hosts: the whole site
+---@param kind string?
+---@param method string
+---@return string[]  raises `refused`
+function M.patterns(scope, kind, method)
+  local patterns = {}
+  M.adder(kind, method)(scope, patterns, {})
+  for _, host in ipairs(scope.hosts or NONE) do
+    check_host(host)
+  end
+  for _, path in ipairs(scope.paths or NONE) do
+    check_path(path)
+  end
+  return patterns
+end
+
+--- A value that the patterns of a scope must match.
+---@param scope haplua.Scope
+---@return string? probe, boolean whole  nil: none is known; whole: the patterns match every request. Raises `refused`
+function M.probe(scope, kind, method)
+  local host, path = (scope.hosts or NONE)[1], (scope.paths or NONE)[1]
+  if host or path then
+    return (host or kind == "base" and "host.example" or "") .. (path or kind == "base" and "/" or ""), false
+  elseif scope.patterns and scope.patterns[1] then
+    return sample(scope.patterns[1], method), false
+  end
+  local _, probe = whole_site(kind, method)
+  return probe, true
 end
 
 return M

@@ -7,6 +7,7 @@
 -- the maintenances that hold it, with the word "agent" where an agent check ran. While the change is under way, the
 -- states follow that the server may have been left in.
 
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 
 local M = {}
@@ -194,7 +195,7 @@ end
 function M.is_in_step(look, plan)
   local latest = look.latest
   return plan.state == look.row.admin and not plan.weight and plan.agent == nil and (not latest or latest.outcome ~= nil)
-    and maintenance.same(latest and latest.patterns or {}, plan.patterns)
+    and lists.same(latest and latest.patterns or {}, plan.patterns)
 end
 
 return M

@@ -4,6 +4,7 @@
 -- A process that changes a switch holds the switch's lock; the resident policy holds the keeper's lock of its target
 -- as long as it runs.
 
+local core = require("haplua.core")
 local file = require("haplua.file")
 local task = require("haplua.task")
 
@@ -30,10 +31,46 @@ function M.try(path, ...)
   return lock
 end
 
+-- By path: the turns of tasks that ask for a lock at the same time.
+local groups = {}
+
+local Turn = {}
+
+--- The task has its lock, or has given up: it is the next one's turn.
+function Turn:__close()
+  self.over = true
+end
+
+--- Ask for a turn.
+local function new_turn(path, at)
+  local turn = setmetatable({ at = at, group = groups[path] or {} }, Turn)
+  table.insert(turn.group, turn)
+  groups[path] = turn.group
+  return turn
+end
+
+--- Wait for a turn. The run of each target holds its lock until all of them have theirs: two processes with the same
+-- targets in another order would wait for each other. So all processes take their locks in the order of the bytes.
+local function await_turn(path, turn)
+  task.sleep(0) -- the other targets' tasks ask meanwhile
+  if groups[path] == turn.group then
+    groups[path] = nil
+  end
+  for _, other in ipairs(turn.group) do
+    while other.at < turn.at and not other.over do
+      task.sleep(0.002)
+    end
+  end
+end
+
 --- Take the lock of a name; wait while another process holds it.
 ---@param timeout number  seconds
 ---@return any? lock  nil: another process has held it all the time
 function M.take(path, timeout, ...)
+  local turn <close> = core.several() and new_turn(path, slot(...)) or nil
+  if turn then
+    await_turn(path, turn)
+  end
   local latest, pause = task.now() + timeout, 0.002
   while true do
     local lock = M.try(path, ...)

@@ -40,6 +40,12 @@ function Store:current(target, acl)
   end)
 end
 
+function Store:servers(target)
+  return select(self.all, function(m)
+    return not m.ended and m.target == target and m.scope.server
+  end)
+end
+
 function Store:ended(target, acl, n)
   local found = select(self.all, function(m)
     return m.ended and m.target == target and m.acl == acl
@@ -52,7 +58,7 @@ end
 
 function Store:maintenance(target, id)
   local m = self.all[-id]
-  return m and m.target == target and maintenance.with(m, {}) or nil
+  return m and (not target or m.target == target) and maintenance.with(m, {}) or nil
 end
 
 function Store:occurrence(target, acl, occurrence)

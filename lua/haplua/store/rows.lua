@@ -39,13 +39,20 @@ function M.lines(list)
   return list and #list > 0 and table.concat(list, "\n") or nil
 end
 
+local find, sub = string.find, string.sub
+
 local function split(text)
-  if text ~= "" and not text:find("\n", 1, true) then
+  if text ~= "" and not find(text, "\n", 1, true) then
     return { text }
   end
-  local list = {}
-  for line in text:gmatch("[^\n]+") do
-    list[#list + 1] = line
+  local list, n, from = {}, 0, 1
+  while from <= #text do
+    local at = find(text, "\n", from, true) or #text + 1
+    if at > from then
+      n = n + 1
+      list[n] = sub(text, from, at - 1)
+    end
+    from = at + 1
   end
   return list
 end
@@ -63,17 +70,25 @@ function M.changes(rows)
 end
 
 --- Make rows maintenances: these very tables.
+---@param target string?  of all of them; nil: the rows have it
+---@param acl string?  likewise
 ---@return haplua.Maintenance[]
-function M.maintenances(rows)
-  for _, row in ipairs(rows) do
-    row.scope = {
-      patterns = row.patterns and split(row.patterns), paths = row.paths and split(row.paths),
-      hosts = row.hosts and split(row.hosts),
-    }
-    row.patterns, row.paths, row.hosts = nil, nil, nil
+function M.maintenances(rows, target, acl)
+  local server_of_all = acl and acl:match("^server (.+)$")
+  for i = 1, #rows do
+    local row = rows[i]
+    local patterns, paths, hosts = row.patterns, row.paths, row.hosts
+    local server = server_of_all or not acl and row.acl:match("^server (.+)$")
+    row.target, row.acl = target or row.target, acl or row.acl
     row.bypass = row.bypass and split(row.bypass)
-    local server = row.acl:match("^server (.+)$")
-    row.scope = server and { server = server, state = row.scope.patterns[1] } or row.scope
+    row.patterns, row.paths, row.hosts = nil, nil, nil
+    if server then
+      row.scope = { server = server, state = patterns }
+    elseif paths and not patterns and not hosts then
+      row.scope = { paths = split(paths) } -- the usual one, in the least memory
+    else
+      row.scope = { patterns = patterns and split(patterns), paths = paths and split(paths), hosts = hosts and split(hosts) }
+    end
   end
   return rows
 end

@@ -15,6 +15,9 @@ local process = require("haplua.process")
 local sqlite = require("haplua.sqlite")
 local task = require("haplua.task")
 
+local CURRENT = [[SELECT %s id, switch, patterns, paths, hosts, bypass, reason, origin, occurrence, user, host, login,
+  pid, begins, ends FROM maintenances WHERE target = ? %s AND ended IS NULL ORDER BY id]]
+
 local changes, maintenances, lines = rows.changes, rows.maintenances, rows.lines
 
 local M = {}
@@ -217,9 +220,14 @@ Store.__close = Store.close
 ---@param acl string?  nil: of every switch
 ---@return haplua.Maintenance[]
 function Store:current(target, acl)
-  return maintenances(acl
-    and self:run("SELECT * FROM maintenances WHERE target = ? AND acl = ? AND ended IS NULL ORDER BY id", target, acl)
-    or self:run("SELECT * FROM maintenances WHERE target = ? AND ended IS NULL ORDER BY id", target))
+  return maintenances(acl and self:run(CURRENT:format("", "AND acl = ?"), target, acl)
+    or self:run(CURRENT:format("acl,", ""), target), target, acl)
+end
+
+--- The maintenances of servers that are not ended, the oldest first.
+---@return haplua.Maintenance[]
+function Store:servers(target)
+  return maintenances(self:run(CURRENT:format("acl,", "AND acl > 'server ' AND acl < 'server!'"), target), target)
 end
 
 --- The latest maintenances that are over.
@@ -227,20 +235,21 @@ end
 ---@return haplua.Maintenance[]
 function Store:ended(target, acl, n)
   return maintenances(self:run([[SELECT * FROM maintenances WHERE target = ? AND acl = ? AND ended IS NOT NULL
-    ORDER BY ended DESC LIMIT ?]], target, acl, n))
+    ORDER BY ended DESC LIMIT ?]], target, acl, n), target, acl)
 end
 
 --- The maintenance of a number, whether it is ended or not.
+---@param target string?  nil: of any
 ---@return haplua.Maintenance?
 function Store:maintenance(target, id)
-  return maintenances(self:run("SELECT * FROM maintenances WHERE target = ? AND id = ?", target, id))[1]
+  return maintenances(self:run("SELECT * FROM maintenances WHERE id = ? AND coalesce(target = ?, 1)", id, target))[1]
 end
 
 --- The maintenance of a window's occurrence, whether it is ended or not.
 ---@return haplua.Maintenance?
 function Store:occurrence(target, acl, occurrence)
   return maintenances(self:run("SELECT * FROM maintenances WHERE target = ? AND acl = ? AND occurrence = ?",
-    target, acl, occurrence))[1]
+    target, acl, occurrence), target, acl)[1]
 end
 
 --- The latest change of a switch that was carried out, is under way, or was broken off.
@@ -351,18 +360,20 @@ local function carry_out(self, list)
   end)
 end
 
---- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays.
+--- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays, and so does what is
+-- in force: so many of the oldest rows are passed over.
 ---@param id integer  of the newest change
 local function prune(self, id)
   if not self.days or id % PRUNE_EVERY ~= 0 then
     return
   end
   local before = task.time() - self.days * 86400
-  self:run([[DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id LIMIT ?) AND time < ? AND EXISTS
+  self:run([[DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id
+      LIMIT ? + (SELECT count(*) FROM switches)) AND time < ? AND EXISTS
     (SELECT 1 FROM changes AS later WHERE later.target = changes.target AND later.acl = changes.acl
       AND later.id > changes.id AND later.outcome = 'done')]], PRUNED, before)
-  self:run("DELETE FROM maintenances WHERE id IN (SELECT id FROM maintenances ORDER BY id LIMIT ?) AND ended < ?",
-    PRUNED, before)
+  self:run([[DELETE FROM maintenances WHERE id IN (SELECT id FROM maintenances ORDER BY id
+    LIMIT ? + (SELECT count(*) FROM maintenances WHERE ended IS NULL)) AND ended < ?]], PRUNED, before)
 end
 
 --- Write all changes that are queued, in one transaction.

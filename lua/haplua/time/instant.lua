@@ -3,13 +3,14 @@
 --- Instants and durations in the options and in the output of scripts. An instant is a number of seconds since 1970
 -- UTC. haplua.time.reader reads the texts.
 
-local reader = require("haplua.time.reader")
-
 local M = {}
 
---- Read a whole text, as a `convert` function of haplua.cli: the value, or nil and what is wrong with the text.
-local function convert(...)
-  local ok, found = pcall(reader.whole, ...)
+--- Read a whole text, as a `convert` function of haplua.cli: the value, or nil and what is wrong with the text. The reader
+-- is loaded here: what only prints needs none.
+---@param name string  of the function of haplua.time.reader
+local function convert(what, text, name, ...)
+  local reader = require("haplua.time.reader")
+  local ok, found = pcall(reader.whole, what, text, reader[name], ...)
   if not ok and not require("haplua.error").is(found) then
     error(found, 0)
   end
@@ -20,7 +21,7 @@ end
 ---@param text string
 ---@return integer? seconds, string? problem
 function M.duration(text)
-  return convert("duration", text, reader.duration)
+  return convert("duration", text, "duration")
 end
 
 --- An instant to come: "03:00", "2026-12-01T03:00", "2026-12-01T03:00+01:00", "...Z". A time without an offset is
@@ -29,7 +30,7 @@ end
 ---@param now number
 ---@return integer? instant, string? problem
 function M.instant(text, now)
-  local at, problem = convert("time", text, reader.instant, nil, now)
+  local at, problem = convert("time", text, "instant", nil, now)
   if at and at <= now then
     return nil, ("time '%s': it is past; now is %s"):format(text, M.text(now))
   end

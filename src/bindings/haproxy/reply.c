@@ -45,6 +45,22 @@ static int lreply_pairs(lua_State *L)
 	return call_rows(L, "pairs");
 }
 
+/* keys(text) -> {pattern, ...}, of an ACL */
+static int lreply_keys(lua_State *L)
+{
+	struct span rest = args_text(L, 1);
+	struct reply_entry entry;
+	int rc;
+
+	lua_settop(L, 1);
+	lua_newtable(L);
+	for (lua_Integer n = 1; (rc = reply_entry_next(&rest, &entry)) > 0; n++) {
+		fields_push_text(L, entry.pattern);
+		lua_rawseti(L, 2, n);
+	}
+	return rc < 0 ? fields_mismatch(L, rest) : 1;
+}
+
 /* entries(text) -> {pattern, ...}, {reference, ...}
  * With a true second argument, for maps: {key, ...}, {reference, ...}, {value, ...} */
 static int lreply_entries(lua_State *L)
@@ -288,11 +304,17 @@ static int lreply_compare(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"lists", lreply_lists},     {"entries", lreply_entries},
-	{"matches", lreply_matches}, {"rows", lreply_rows},
-	{"pairs", lreply_pairs},     {"sessions", lreply_sessions},
-	{"same", lreply_same},       {"compare", lreply_compare},
-	{"servers", lreply_servers}, {NULL, NULL},
+	{"lists", lreply_lists},
+	{"entries", lreply_entries},
+	{"matches", lreply_matches},
+	{"rows", lreply_rows},
+	{"pairs", lreply_pairs},
+	{"sessions", lreply_sessions},
+	{"same", lreply_same},
+	{"compare", lreply_compare},
+	{"servers", lreply_servers},
+	{"keys", lreply_keys},
+	{NULL, NULL},
 };
 
 int luaopen_haplua_reply(lua_State *L)

@@ -215,22 +215,36 @@ static int bind_value(lua_State *L, sqlite3_stmt *s, int i, int index)
 	}
 }
 
-/* Push the row that a statement stands on; NULL leaves its field out. [-0, +1] */
-static void push_row(lua_State *L, sqlite3_stmt *s)
+/* Push the names of the columns. The statement stands on a row: no other process changes
+ * its columns until it ends. [-0, +n] */
+static int push_names(lua_State *L, sqlite3_stmt *s)
 {
 	int n = sqlite3_column_count(s);
 
+	luaL_checkstack(L, n + LUA_MINSTACK, NULL);
+	for (int i = 0; i < n; i++)
+		lua_pushstring(L, sqlite3_column_name(s, i));
+	return n;
+}
+
+/* Push the row that a statement stands on; NULL leaves its field out. The stack has the
+ * names of its n columns from `names` on. [-0, +1] */
+static void push_row(lua_State *L, sqlite3_stmt *s, int names, int n)
+{
 	lua_createtable(L, 0, n);
 	for (int i = 0; i < n; i++) {
-		switch (sqlite3_column_type(s, i)) {
+		int type = sqlite3_column_type(s, i);
+
+		if (type == SQLITE_NULL)
+			continue;
+		lua_pushvalue(L, names + i);
+		switch (type) {
 		case SQLITE_INTEGER:
 			lua_pushinteger(L, sqlite3_column_int64(s, i));
 			break;
 		case SQLITE_FLOAT:
 			lua_pushnumber(L, sqlite3_column_double(s, i));
 			break;
-		case SQLITE_NULL:
-			continue;
 		default: {
 			const char *p = sqlite3_column_blob(s, i);
 
@@ -238,7 +252,7 @@ static void push_row(lua_State *L, sqlite3_stmt *s)
 					(size_t)sqlite3_column_bytes(s, i));
 		}
 		}
-		lua_setfield(L, -2, sqlite3_column_name(s, i));
+		lua_rawset(L, -3);
 	}
 }
 
@@ -261,13 +275,17 @@ static int ldatabase_run(lua_State *L)
 	for (int i = 1; i <= given && rc == SQLITE_OK; i++)
 		rc = bind_value(L, s, i, i + 2);
 	lua_newtable(L);
+	int rows = lua_gettop(L), columns = 0;
 	sqlite3_int64 before = sqlite3_total_changes64(db), n = 0;
 
 	while (d->db && rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		push_row(L, s);
-		lua_rawseti(L, -2, ++n);
+		if (n == 0)
+			columns = push_names(L, s);
+		push_row(L, s, rows + 1, columns);
+		lua_rawseti(L, rows, ++n);
 		rc = SQLITE_OK;
 	}
+	lua_settop(L, rows);
 	if (!d->db)
 		return error_misuse(L, "the database was closed");
 	if (rc != SQLITE_DONE)
