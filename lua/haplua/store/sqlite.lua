@@ -7,6 +7,7 @@
 
 local core = require("haplua.core")
 local edits = require("haplua.store.edits")
+local history = require("haplua.store.history")
 local errors = require("haplua.error")
 local file = require("haplua.file")
 local locks = require("haplua.store.locks")
@@ -31,10 +32,6 @@ local CHECKPOINT = "PRAGMA wal_autocheckpoint = 64"
 
 --- The version of the tables that this haplua writes.
 local VERSION <const> = 3
-
--- One change in so many removes the oldest rows, so many at most, where they are older than the history shall be.
-local PRUNE_EVERY <const> = 16
-local PRUNED <const> = 64
 
 ---@class haplua.Store
 ---@field path string
@@ -360,22 +357,6 @@ local function carry_out(self, list)
   end)
 end
 
---- Remove the oldest rows, where they are older than `days`. The latest change of each switch stays, and so does what is
--- in force: so many of the oldest rows are passed over.
----@param id integer  of the newest change
-local function prune(self, id)
-  if not self.days or id % PRUNE_EVERY ~= 0 then
-    return
-  end
-  local before = task.time() - self.days * 86400
-  self:run([[DELETE FROM changes WHERE id IN (SELECT id FROM changes ORDER BY id
-      LIMIT ? + (SELECT count(*) FROM switches)) AND time < ? AND EXISTS
-    (SELECT 1 FROM changes AS later WHERE later.target = changes.target AND later.acl = changes.acl
-      AND later.id > changes.id AND later.outcome = 'done')]], PRUNED, before)
-  self:run([[DELETE FROM maintenances WHERE id IN (SELECT id FROM maintenances ORDER BY id
-    LIMIT ? + (SELECT count(*) FROM maintenances WHERE ended IS NULL)) AND ended < ?]], PRUNED, before)
-end
-
 --- Write all changes that are queued, in one transaction.
 local function write_queue(self)
   local _ <close> = begin_transaction(self, "FULL")
@@ -387,7 +368,7 @@ local function write_queue(self)
         waiting.undo, waiting.touched = carry_out(self, waiting.edits)
         waiting.id = insert_change(self, waiting.wish, waiting.touched)
         touch(self, waiting.wish)
-        prune(self, waiting.id)
+        history.prune(self, waiting.id)
       end
     end
     self:run("COMMIT")
