@@ -75,9 +75,8 @@ local function add(book, component)
     return
   end
   count(book, event, component)
-  ical.check(component, "SEQUENCE")
-  ical.check(component, "DTSTAMP")
   event.component = component
+  version(event) -- so that a line without a value is refused
   local key = ical.value(component, "UID") or event
   local series = book.series[key]
   if not series then

@@ -3,16 +3,18 @@
 --- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. It passes over the
 -- properties that say nothing about time, whatever their lines look like.
 
+local lines = require("haplua.lines")
 local rule = require("haplua.ical.rule")
 
 local M = {}
 
-local byte, find, match, sub = string.byte, string.find, string.match, string.sub
-
 ---@class haplua.ical.Source  a calendar's text
 ---@field file string  its name, for errors
 ---@field text string
----@field heads table<string, table<string, string>>  the parameters of each "DTSTART;TZID=Europe/Paris" that was read
+---@field heads string[]  of each line that is read, what stands before its colon,
+---@field values (string|false)[]  its value; false: it has no colon
+---@field places integer[]  and where it begins in the text
+---@field parameters table<string, table<string, string>>  of each head that was read
 
 ---@class haplua.ical.Property
 ---@field name string  in capitals
@@ -25,13 +27,14 @@ local byte, find, match, sub = string.byte, string.find, string.match, string.su
 ---@field name string
 ---@field at integer
 ---@field source haplua.ical.Source
----@field properties table<string, integer|integer[]>  where the properties of a name stand
+---@field properties table<string, integer>  the number of the first line with this name
+---@field more table<string, integer[]>?  the numbers of the others
 ---@field components haplua.ical.Component[]
 
 local SIZE_MAX <const> = 10 << 20
 local DEPTH_MAX <const> = 8
 
--- The properties that are read, and what is read of them: their "text", or their parameters and a "time" or number.
+-- The properties that are read, and what their values are: "text" or "time".
 local known = {
   BEGIN = "text", END = "text", METHOD = "text", UID = "text", SUMMARY = "text", STATUS = "text", SEQUENCE = "text",
   DTSTAMP = "text", TZID = "text", DTSTART = "time", DTEND = "time", DURATION = "time", RRULE = "time", EXRULE = "time",
@@ -56,20 +59,6 @@ function M.refuse(where, message, ...)
   }), 0)
 end
 
---- The place of the colon before the value. A time has no colon, but a parameter before it may: TZID=GMT+01:00.
-local function colon(text, kind, at)
-  local place = text:find(":", at, true)
-  if place == at or kind == "time" and place and not text:find(":", place + 1, true) then
-    return place
-  elseif kind == "time" then
-    return text:find(":[^:]*$", at)
-  end
-  local unquoted = text:gsub('"[^"]*"', function(quoted)
-    return ("x"):rep(#quoted)
-  end)
-  return unquoted:find(":", 1, true)
-end
-
 --- The parameters between a name and its value.
 local function parameters_of(property, head)
   local found, at = {}, #property.name + 1
@@ -84,89 +73,51 @@ local function parameters_of(property, head)
     end
     found[key:upper()], at = value, next_at or after
   end
-  property.source.heads[head] = found
+  property.source.parameters[head] = found
   return found
 end
 
---- The line at a place as it was before a program folded it: continued on lines that begin with a space.
-local function unfolded(text, at)
-  local parts = {}
-  while at do
-    local finish = find(text, "\n", at, true) or #text + 1
-    parts[#parts + 1] = sub(text, at, byte(text, finish - 1) == 13 and finish - 2 or finish - 1)
-    at = match(text, "^[\r\n]*\n[ \t]()", finish)
-  end
-  return table.concat(parts)
+--- The value of a line, by its number. Raises `refused` if the line has no colon.
+local function value_of(source, name, i)
+  return source.values[i] or M.refuse({ source = source, at = source.places[i] }, "%s has no value", name)
 end
 
---- What line_at() returns for a line that need not be taken apart: not folded, without space around its value, and
--- with one colon if it has parameters. nil: it is none.
-local function plain(text, name, at)
-  local after = at + #name
-  local finish, place = find(text, "\n", at, true), find(text, ":", after, true)
-  if not finish or not place or place > finish
-    or place ~= after and (known[name] == "text" or (find(text, ":", place + 1, true) or finish) < finish) then
-    return nil
-  end
-  local first, before, last, _, following = byte(text, place + 1), byte(text, finish - 2, finish + 1)
-  local is_crlf = last == 13
-  if first > 32 and (is_crlf and before or last) > 32 and (following or 33) > 32 then
-    return sub(text, place + 1, is_crlf and finish - 2 or finish - 1), place == after and name or sub(text, at, place - 1)
-  end
-end
-
---- The value of a property at a place, and what stands before its colon.
-local function line_at(source, name, at)
-  local value, head = plain(source.text, name, at)
-  if not value then
-    local line = unfolded(source.text, at)
-    local place = colon(line, known[name], #name + 1) or M.refuse({ source = source, at = at }, "%s has no value", name)
-    value, head = match(line, "^%s*(.-)%s*$", place + 1), sub(line, 1, place - 1)
-  end
-  return value, head
-end
-
---- The property at a place: NAME;PARAMETER="value":VALUE.
-local function property(component, name, at)
+--- The property of a line: NAME;PARAMETER="value":VALUE.
+local function property(component, name, i)
   local source = component.source
-  local value, head = line_at(source, name, at)
-  local found = { name = name, at = at, source = source, value = value, parameters = source.heads[head] }
+  local head = source.heads[i]
+  local found = {
+    name = name, at = source.places[i], source = source, value = value_of(source, name, i),
+    parameters = source.parameters[head],
+  }
   found.parameters = found.parameters or parameters_of(found, head)
   return found
 end
 
---- The value of the first text property of this name.
----@return string?
+--- The value of the first property of this name.
+---@return string?  raises `refused` if the property has none
 function M.value(component, name)
-  local at = component.properties[name]
-  return at and (line_at(component.source, name, at))
-end
-
---- Raise `refused` where value() would, without its work in nearly all cases.
-function M.check(component, name)
-  local at = component.properties[name]
-  if at and byte(component.source.text, at + #name) ~= 58 then
-    line_at(component.source, name, at)
-  end
+  local i = component.properties[name]
+  return i and value_of(component.source, name, i)
 end
 
 --- The first property of this name.
 ---@return haplua.ical.Property?
 function M.get(component, name)
-  local at = component.properties[name]
-  return at and property(component, name, at)
+  local i = component.properties[name]
+  return i and property(component, name, i)
 end
 
 --- All properties of this name.
 ---@return haplua.ical.Property[]
 function M.all(component, name)
-  local at = component.properties[name]
-  if not at then
+  local first = component.properties[name]
+  if not first then
     return none
   end
-  local list = { property(component, name, at) }
-  for i, place in ipairs(component.more and component.more[name] or none) do
-    list[i + 1] = property(component, name, place)
+  local list = { property(component, name, first) }
+  for _, i in ipairs(component.more and component.more[name] or none) do
+    list[#list + 1] = property(component, name, i)
   end
   return list
 end
@@ -181,13 +132,13 @@ local function new_component(source, name, at)
   }
 end
 
---- Begin or end a component at a place. The last of a stack is the innermost.
-local function nest(stack, name, at)
+--- Begin or end a component at the line of a number. The last of a stack is the innermost.
+local function nest(stack, name, i)
   local inner = stack[#stack]
   local source = inner.source
-  local value = match(source.text, "^:(%u+)\r?\n", at + #name) or line_at(source, name, at)
+  local value = value_of(source, name, i)
   if name == "BEGIN" then
-    local component = new_component(source, value:upper(), at)
+    local component = new_component(source, value:upper(), source.places[i])
     inner.components = inner.components == none and {} or inner.components
     inner.components[#inner.components + 1] = component
     stack[#stack + 1] = component
@@ -195,33 +146,26 @@ local function nest(stack, name, at)
       M.refuse(component, "components are nested more than %d deep", DEPTH_MAX - 1)
     end
   elseif #stack == 1 or value:upper() ~= inner.name then
-    M.refuse({ source = source, at = at }, "END:%s without its BEGIN", value)
+    M.refuse({ source = source, at = source.places[i] }, "END:%s without its BEGIN", value)
   else
     stack[#stack] = nil
   end
 end
 
---- Enter a property's place into the innermost component of a stack; for BEGIN and END, change the stack.
-local function add(stack, name, at)
-  local inner = stack[#stack]
-  if name == "BEGIN" or name == "END" then
-    nest(stack, name, at)
-  else
-    inner.more = inner.more or {}
-    inner.more[name] = inner.more[name] or {}
-    table.insert(inner.more[name], at)
-  end
+--- The name that a head begins with, in capitals.
+local function name_of(head)
+  return head:match("^[%a-]*"):upper()
 end
 
---- The name of the property whose line begins at a place, if it is one that is read: `word` is its first word.
-local function name_at(text, at, word)
-  local following = byte(text, at + #word)
-  if following == 45 or following == 13 or following == 10 then
-    word = unfolded(text, at):match("^[%a-]+%f[:;\0]") or ""
-  elseif following ~= 58 and following ~= 59 and following then
-    return nil
-  end
-  return known[word] and word or known[word:upper()] and word:upper()
+--- A table that computes what it lacks.
+local function computed(fn)
+  return setmetatable({}, {
+    __index = function(t, key)
+      local value = fn(key)
+      t[key] = value
+      return value
+    end,
+  })
 end
 
 --- Read a calendar's text.
@@ -229,35 +173,30 @@ end
 ---@param file string  its name, for errors
 ---@return haplua.ical.Component[] calendars  one or more; raises `refused`
 function M.parse(text, file)
-  local source = { file = file, text = "", heads = {} }
+  local source = { file = file, text = "", parameters = {} }
   local top = new_component(source, "", 1)
   if #text > SIZE_MAX then
     M.refuse(top, "a calendar of more than %d MiB", SIZE_MAX >> 20)
   end
+  text = text:gsub("^\239\187\191", "")
   source.text = text:find("\n", 1, true) and text or text:gsub("\r", "\n")
-  text = source.text
-  local stack, at, properties = { top }, text:find("^\239\187\191") and 3 or 0, top.properties
-  -- the names of lines by how they begin, "DTSTART;"; false: they are passed over
-  local names, passed_over = {}, {}
-  while at do
-    local head = match(text, "^%a+[:;]", at + 1)
-    local name = head and names[head]
-    if name == nil then
-      local word = match(text, "^%a+", at + 1)
-      name = word and not passed_over[word] and name_at(text, at + 1, word) or false
-      if head then
-        names[head] = name
-      elseif word and not name and not known[word:upper()] and word:upper() ~= "RECURRENCE" then
-        passed_over[word] = true
-      end
-    end
-    if name and name ~= "BEGIN" and name ~= "END" and not properties[name] then
-      properties[name] = at + 1
-    elseif name then
-      add(stack, name, at + 1)
+  source.heads, source.values, source.places = lines.known(source.text, computed(function(name)
+    return known[name:upper()] or false
+  end))
+  local stack, properties, names = { top }, top.properties, computed(name_of)
+  for i, head in ipairs(source.heads) do
+    local name = names[head]
+    if name == "BEGIN" or name == "END" then
+      nest(stack, name, i)
       properties = stack[#stack].properties
+    elseif not properties[name] then
+      properties[name] = i
+    else
+      local inner = stack[#stack]
+      inner.more = inner.more or {}
+      inner.more[name] = inner.more[name] or {}
+      table.insert(inner.more[name], i)
     end
-    at = find(text, "\n", at + 1, true)
   end
   if #stack > 1 then
     M.refuse(stack[#stack], "%s has no END: is the file cut off?", stack[#stack].name)
