@@ -118,7 +118,7 @@ local function newest(overrides, master)
   local by_start, starts, found = {}, {}, {}
   for _, event in ipairs(overrides) do
     local id = event.instead
-    local by_day = id.date or master and master.start and master.start.date
+    local by_day = id.date or master and master.date
     local start = by_day and id.civil - id.civil % DAY or id.zone and id.zone:first(id.civil) or id.civil
     local key = ("%015d%s%s"):format(start, event.onward and "+" or "", by_day and "d" or "")
     starts[#starts + 1] = not by_start[key] and key or nil
@@ -199,7 +199,7 @@ end
 local function singles_of(list, zone, from)
   local found = { from = from }
   for i, event in ipairs(list) do
-    if event.start.civil + event.length + 4 * DAY >= from and events.is_single(event) then
+    if event.start + event.length + 4 * DAY >= from and events.is_single(event) then
       local opens, closes = events.single(event, zone)
       found[#found + 1] = closes > opens and { opens, closes, event, i } or nil
     end
@@ -260,7 +260,7 @@ local function finish(book, match)
   function source.split()
     local of_days, timed = {}, {}
     for _, event in ipairs(list) do
-      table.insert(event.start.date and of_days or timed, event)
+      table.insert(event.date and of_days or timed, event)
     end
     return source_of(of_days), source_of(timed)
   end

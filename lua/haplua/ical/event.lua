@@ -21,7 +21,8 @@ local none <const> = {}
 ---@field cancelled boolean?
 ---@field instead haplua.ical.Time?  RECURRENCE-ID: the start that this event replaces
 ---@field onward boolean?  RANGE=THISANDFUTURE: it replaces all later starts, too
----@field start haplua.ical.Time  nil: it is cancelled, and has none
+---@field start integer?  a civil time; nil: it is cancelled, and has none
+---@field date boolean?  it is of whole days, in the zone of the windows
 ---@field zone haplua.Zone?  nil: the window's zone
 ---@field days integer  its length is the sum of these days of the calendar,
 ---@field wall integer  of these seconds by the clocks,
@@ -32,29 +33,34 @@ local none <const> = {}
 ---@field series haplua.calendar.Event?  with `onward`: the event whose starts it replaces
 ---@field before haplua.ical.Time?  from this start on, an event with `onward` replaces it
 
+-- What most events have; a calendar may have 20,000.
+local Event = { __index = { days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none } }
+
 --- Set the length of an event: `days`, `wall`, `seconds`, and `length` for all of them.
-local function set_length(book, event, component)
-  local finish, length = ical.get(component, "DTEND"), ical.get(component, "DURATION")
-  if finish then
-    local to = ical.time(finish)
-    local zone = zone_at(book, to, finish)
-    if zone == event.zone or not zone and event.start.tzid then
-      event.wall = to.civil - event.start.civil
+---@param tzid string?  DTSTART's
+local function set_length(book, event, component, tzid)
+  local length = ical.get(component, "DURATION")
+  if component.DTEND then
+    local to, _, to_utc, to_tzid = ical.time_of(component, "DTEND")
+    local zone = zone_at(book, to_utc, to_tzid, component, "DTEND")
+    if zone == event.zone or not zone and tzid then
+      event.wall = to - event.start
     elseif zone and event.zone then
-      event.seconds = zone:first(to.civil) - event.zone:first(event.start.civil)
+      event.seconds = zone:first(to) - event.zone:first(event.start)
     else
-      ical.refuse(finish, "DTSTART has a zone and DTEND none, or the other way round")
+      ical.refuse(ical.get(component, "DTEND"), "DTSTART has a zone and DTEND none, or the other way round")
     end
   elseif length then
     event.days, event.seconds = ical.duration(length)
   end
-  if event.start.date and event.days + event.wall + event.seconds == 0 then
-    event.wall = DAY
+  local days, wall, seconds = event.days, event.wall, event.seconds
+  if event.date and days + wall + seconds == 0 then
+    event.wall, wall = DAY, DAY
   end
-  if event.wall < 0 or event.seconds < 0 then
+  if wall < 0 or seconds < 0 then
     ical.refuse(component, "an event ends before it starts")
   end
-  event.length = event.days * DAY + event.wall + event.seconds
+  event.length = days * DAY + wall + seconds
   if event.length > 3660 * DAY then
     ical.refuse(component, "an event of more than ten years")
   end
@@ -62,14 +68,14 @@ end
 
 --- The dates of EXDATE or RDATE. A period has `days` and `seconds`, too.
 local function dates_of(book, component, name)
-  if not component.properties[name] then
+  if not component[name] then
     return none
   end
   local list = {}
   for _, property in ipairs(ical.all(component, name)) do
     for value in property.value:gmatch("[^,]+") do
       local time = ical.time(property, value:match("^[^/]+"))
-      time.zone = zone_at(book, time, property)
+      time.zone = zone_at(book, time.utc, time.tzid, property)
       local last = value:match("/(.+)$")
       if last and last:find("^%+?P") then
         time.days, time.seconds = ical.duration(property, last)
@@ -85,7 +91,10 @@ end
 
 --- Read a VEVENT's RRULE, RDATE and EXDATE.
 local function read_series(book, event, component)
-  event.rules = component.properties.RRULE and {} or none
+  if not (component.RRULE or component.RDATE or component.EXDATE or component.EXRULE) then
+    return
+  end
+  event.rules = {}
   for _, property in ipairs(ical.all(component, "RRULE")) do
     -- some programs write an empty line for an event that does not recur
     local rule, problem = rules.parse(property.value)
@@ -95,7 +104,7 @@ local function read_series(book, event, component)
       ical.refuse(property, "%s", problem)
     end
     local stop, by = rule.until_, rule.by
-    if event.start.date then
+    if event.date then
       by.BYHOUR, by.BYMINUTE, by.BYSECOND = nil, nil, nil
       rule.until_ = stop and { civil = stop.civil - stop.civil % DAY, date = true }
     end
@@ -108,10 +117,10 @@ local function read_series(book, event, component)
   end
   event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
   for _, time in ipairs(event.dates) do
-    if not time.days and event.start.date then
+    if not time.days and event.date then
       time.civil, time.zone = time.civil - time.civil % DAY, nil
-    elseif time.date and not event.start.date then
-      time.civil, time.zone = time.civil + event.start.civil % DAY, event.zone
+    elseif time.date and not event.date then
+      time.civil, time.zone = time.civil + event.start % DAY, event.zone
     end
   end
 end
@@ -121,31 +130,31 @@ end
 ---@param component haplua.ical.Component
 ---@return haplua.calendar.Event  raises `refused`, with the line
 function M.read(book, component)
-  local start, id = ical.get(component, "DTSTART"), ical.get(component, "RECURRENCE-ID")
-  local status, summary = ical.value(component, "STATUS"), ical.value(component, "SUMMARY")
-  -- all fields are named here, so that the table has space for them
-  local event = {
+  local id, status = ical.get(component, "RECURRENCE-ID"), ical.value(component, "STATUS")
+  local summary = ical.value(component, "SUMMARY")
+  -- all fields of most events are named here, so that the table has space for them
+  local event = setmetatable({
     summary = summary and ical.text(summary) or "an event without a summary",
-    cancelled = book.cancels or status and status:upper() == "CANCELLED",
-    start = nil, zone = nil, days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none,
-    instead = nil, onward = nil, series = nil, before = nil, names = nil, component = nil,
-  }
+    cancelled = book.cancels or status and status:upper() == "CANCELLED" or nil,
+    start = nil, date = nil, zone = nil, wall = nil, length = nil,
+  }, Event)
   if id then
     local range = id.parameters.RANGE
     if range and range:upper() ~= "THISANDFUTURE" then
       ical.refuse(id, "haplua does not read RANGE=%s", range)
     end
     event.instead, event.onward = ical.time(id), range ~= nil
-    event.instead.zone = zone_at(book, event.instead, id)
+    event.instead.zone = zone_at(book, event.instead.utc, event.instead.tzid, id)
   end
   if event.cancelled then
     return event
-  elseif not start then
+  elseif not component.DTSTART then
     ical.refuse(component, "an event without DTSTART")
   end
-  event.start = ical.time(start)
-  event.zone = zone_at(book, event.start, start)
-  set_length(book, event, component)
+  local utc, tzid
+  event.start, event.date, utc, tzid = ical.time_of(component, "DTSTART")
+  event.zone = zone_at(book, utc, tzid, component, "DTSTART")
+  set_length(book, event, component, tzid)
   if not id then
     read_series(book, event, component)
   end
@@ -162,10 +171,10 @@ end
 
 --- The original start that EXDATE or RECURRENCE-ID names. If the event or the time has no time of day, days count.
 local function original_start(event, time, zone)
-  if event.start.date then
+  if event.date then
     return zone:first(time.civil - time.civil % DAY)
   elseif time.date then
-    return (event.zone or zone):first(time.civil + event.start.civil % DAY)
+    return (event.zone or zone):first(time.civil + event.start % DAY)
   end
   return instant_of(time, zone)
 end
@@ -183,8 +192,8 @@ end
 local function listed(event, zone, there)
   local list = {}
   if #event.rules == 0 then
-    local opens = there:first(event.start.civil)
-    list[1] = { opens, closing(event, there, event.start.civil, opens) }
+    local opens = there:first(event.start)
+    list[1] = { opens, closing(event, there, event.start, opens) }
   end
   for _, time in ipairs(event.dates) do
     local opens = instant_of(time, zone)
@@ -215,7 +224,7 @@ local function filter(event, zone, there)
   end
   local instants, days, sorted = {}, {}, {}
   for _, time in ipairs(event.without) do
-    if time.date and not event.start.date then
+    if time.date and not event.date then
       days[time.civil // DAY] = true
     else
       local instant = original_start(event, time, zone)
@@ -240,7 +249,7 @@ end
 ---@param may_join fun(opens: integer, opens_last: integer): boolean
 local function recurring(event, rule, zone, from, may_join)
   local there = event.zone or zone
-  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, may_join)
+  local starts = recur.instants(rule, event.start, from - SLACK, there, zone, event.length, may_join)
   return function()
     local opens, opens_last, _, last = starts()
     if opens then
@@ -276,7 +285,7 @@ end
 -- by as much as the first.
 local function moved(event, zone, from, low)
   local there = event.zone or zone
-  local shift = event.start.civil - there:civil(low)
+  local shift = event.start - there:civil(low)
   local starts = own_occurrences(event.series, zone, math.max(from - shift, zone:civil(low)) - SLACK, false)
   return function()
     local original
@@ -309,15 +318,15 @@ end
 ---@return integer opens, integer closes
 function M.single(event, zone)
   local there = event.zone or zone
-  local opens = there:first(event.start.civil)
-  return opens, closing(event, there, event.start.civil, opens)
+  local opens = there:first(event.start)
+  return opens, closing(event, there, event.start, opens)
 end
 
 --- Is an event over before a civil time, as far as can be seen without computing its occurrences?
 ---@param from integer
 ---@return boolean
 function M.is_over(event, from)
-  local stop = event.rules[1] and recur.stop(event.rules[1], event.start.civil)
+  local stop = event.rules[1] and recur.stop(event.rules[1], event.start)
   return stop and not event.rules[2] and #event.dates == 0 and not event.series
     and stop + event.length + 2 * SLACK < from or false
 end

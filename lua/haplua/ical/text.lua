@@ -3,10 +3,13 @@
 --- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. It passes over the
 -- properties that say nothing about time, whatever their lines look like.
 
+local computed = require("haplua.base.computed")
 local lines = require("haplua.lines")
 local rule = require("haplua.ical.rule")
 
 local M = {}
+
+local byte = string.byte
 
 ---@class haplua.ical.Source  a calendar's text
 ---@field file string  its name, for errors
@@ -27,9 +30,9 @@ local M = {}
 ---@field name string
 ---@field at integer
 ---@field source haplua.ical.Source
----@field properties table<string, integer>  the number of the first line with this name
----@field more table<string, integer[]>?  the numbers of the others
+---@field more table<string, integer[]>?  the numbers of the other lines with a name
 ---@field components haplua.ical.Component[]
+---@field [string] integer  the number of the first line with a name in capitals, such as DTSTART
 
 local SIZE_MAX <const> = 10 << 20
 local DEPTH_MAX <const> = 8
@@ -82,36 +85,40 @@ local function value_of(source, name, i)
   return source.values[i] or M.refuse({ source = source, at = source.places[i] }, "%s has no value", name)
 end
 
+--- The parameters of a line.
+local function parameters(component, name, i)
+  local source = component.source
+  local head = source.heads[i]
+  return source.parameters[head] or parameters_of({ name = name, at = source.places[i], source = source }, head)
+end
+
 --- The property of a line: NAME;PARAMETER="value":VALUE.
 local function property(component, name, i)
   local source = component.source
-  local head = source.heads[i]
-  local found = {
+  return {
     name = name, at = source.places[i], source = source, value = value_of(source, name, i),
-    parameters = source.parameters[head],
+    parameters = parameters(component, name, i),
   }
-  found.parameters = found.parameters or parameters_of(found, head)
-  return found
 end
 
 --- The value of the first property of this name.
 ---@return string?  raises `refused` if the property has none
 function M.value(component, name)
-  local i = component.properties[name]
-  return i and value_of(component.source, name, i)
+  local i = component[name]
+  return i and (component.source.values[i] or value_of(component.source, name, i))
 end
 
 --- The first property of this name.
 ---@return haplua.ical.Property?
 function M.get(component, name)
-  local i = component.properties[name]
+  local i = component[name]
   return i and property(component, name, i)
 end
 
 --- All properties of this name.
 ---@return haplua.ical.Property[]
 function M.all(component, name)
-  local first = component.properties[name]
+  local first = component[name]
   if not first then
     return none
   end
@@ -125,10 +132,8 @@ end
 --- A component that begins at a place. The properties of most events are given space for.
 local function new_component(source, name, at)
   return {
-    name = name, at = at, source = source, components = none, more = nil,
-    properties = {
-      UID = nil, DTSTAMP = nil, DTSTART = nil, DTEND = nil, SUMMARY = nil, SEQUENCE = nil, STATUS = nil, RRULE = nil,
-    },
+    name = name, at = at, source = source, components = none, UID = nil, DTSTAMP = nil, DTSTART = nil, DTEND = nil,
+    SUMMARY = nil, SEQUENCE = nil, STATUS = nil, RRULE = nil, EXDATE = nil,
   }
 end
 
@@ -157,17 +162,6 @@ local function name_of(head)
   return head:match("^[%a-]*"):upper()
 end
 
---- A table that computes what it lacks.
-local function computed(fn)
-  return setmetatable({}, {
-    __index = function(t, key)
-      local value = fn(key)
-      t[key] = value
-      return value
-    end,
-  })
-end
-
 --- Read a calendar's text.
 ---@param text string
 ---@param file string  its name, for errors
@@ -183,16 +177,16 @@ function M.parse(text, file)
   source.heads, source.values, source.places = lines.known(source.text, computed(function(name)
     return known[name:upper()] or false
   end))
-  local stack, properties, names = { top }, top.properties, computed(name_of)
-  for i, head in ipairs(source.heads) do
-    local name = names[head]
+  local stack, inner, names = { top }, top, computed(name_of)
+  local heads = source.heads
+  for i = 1, #heads do
+    local name = names[heads[i]]
     if name == "BEGIN" or name == "END" then
       nest(stack, name, i)
-      properties = stack[#stack].properties
-    elseif not properties[name] then
-      properties[name] = i
+      inner = stack[#stack]
+    elseif not inner[name] then
+      inner[name] = i
     else
-      local inner = stack[#stack]
       inner.more = inner.more or {}
       inner.more[name] = inner.more[name] or {}
       table.insert(inner.more[name], i)
@@ -225,21 +219,45 @@ end
 ---@field date boolean?  it is a day without a time, in the zone of the windows
 ---@field tzid string?
 
+--- Read a date or time. Returns nil where there is no such time.
+---@return integer? civil, boolean? date, boolean? utc
+local function read_time(value, given)
+  local n, last, kind = #value, byte(value, -1), given.VALUE
+  local utc = last == 90 or last == 122
+  local civil = rule.civil(value, utc and n - 1 or n)
+  if civil and (n < 10 or kind and kind:upper() == "DATE") then
+    return civil - civil % 86400, true, false
+  end
+  return civil, false, utc
+end
+
+local function refuse_time(from, value)
+  M.refuse(from, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
+end
+
+--- The time of the first property of this name, as time() reads it, without a table.
+---@return integer civil, boolean date, boolean utc, string? tzid  raises `refused`
+function M.time_of(component, name)
+  local i = component[name]
+  local value, given = M.value(component, name), parameters(component, name, i)
+  local civil, date, utc = read_time(value, given)
+  if not civil then
+    refuse_time(property(component, name, i), value)
+  end
+  return civil, date, utc, not date and not utc and given.TZID or nil
+end
+
 --- Read a date or time.
 ---@param from haplua.ical.Property
 ---@param value string?  an element of the property's list; default: its whole value
 ---@return haplua.ical.Time  raises `refused`
 function M.time(from, value)
   value = value and value:match("^%s*(.-)%s*$") or from.value
-  local last = value:byte(-1)
-  local utc = last == 90 or last == 122
-  local civil = rule.civil(utc and value:sub(1, -2) or value)
-  local date = #value < 10 or from.parameters.VALUE and from.parameters.VALUE:upper() == "DATE"
+  local civil, date, utc = read_time(value, from.parameters)
   if not civil then
-    M.refuse(from, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
-  end
-  if date then
-    return { civil = civil - civil % 86400, date = true }
+    refuse_time(from, value)
+  elseif date then
+    return { civil = civil, date = true }
   end
   return { civil = civil, utc = utc, tzid = not utc and from.parameters.TZID or nil }
 end
