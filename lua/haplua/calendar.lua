@@ -15,6 +15,8 @@ local zone_name = require("haplua.ical.vtimezone").name
 
 local M = {}
 
+local none <const> = {}
+
 local EVENTS_MAX <const> = 20000
 local RULES_MAX <const> = 2000
 local DATES_MAX <const> = 100000
@@ -43,8 +45,10 @@ end
 --- Count what an event adds. Raises `refused` at a limit: with more, haplua would be slow.
 local function count(book, event, component)
   book.events = book.events + 1
-  book.rules = book.rules + #event.rules
-  book.dates = book.dates + #event.dates + #event.without
+  if not events.is_single(event) then
+    book.rules = book.rules + #event.rules
+    book.dates = book.dates + #event.dates + #event.without
+  end
   if book.events > EVENTS_MAX then
     ical.refuse(component, "more than %d events", EVENTS_MAX)
   elseif book.rules > RULES_MAX then
@@ -76,14 +80,16 @@ local function add(book, component)
   end
   count(book, event, component)
   event.component = component
-  version(event) -- so that a line without a value is refused
+  ical.value(component, "SEQUENCE") -- so that a line without a value is refused
+  ical.value(component, "DTSTAMP")
   local key = ical.value(component, "UID") or event
   local series = book.series[key]
   if not series then
-    series = { overrides = {} }
+    series = { master = nil, overrides = none }
     book.series[key], book.order[#book.order + 1] = series, series
   end
   if event.instead then
+    series.overrides = series.overrides == none and {} or series.overrides
     table.insert(series.overrides, event)
   else
     series.master = newer(series.master, event)
@@ -140,14 +146,14 @@ local function divided(series)
   for _, event in ipairs(newest(series.overrides, master)) do
     if master and event.onward then
       last.before = event.instead
-      event.series, last = master, event
+      event.series, event.recurs, last = master, true, event
     elseif master then
       without[#without + 1] = event.instead
     end
     found[#found + 1] = event
   end
   if master then
-    master.without = without
+    master.without, master.recurs = without, true
   end
   return found
 end
@@ -177,11 +183,17 @@ end
 --- The events that open a window: not cancelled, not replaced, and with the text in their summary.
 local function chosen(book, match)
   local list, matches = {}, matcher(match)
+  local function take(event)
+    if not event.cancelled and matches(event.summary) then
+      list[#list + 1], event.component = event, nil
+    end
+  end
   for _, series in ipairs(book.order) do
-    local cancelled = series.master and series.master.cancelled
-    for _, event in ipairs(cancelled and {} or series.overrides[1] and divided(series) or { series.master }) do
-      if not event.cancelled and matches(event.summary) then
-        list[#list + 1], event.component = event, nil
+    if series.overrides == none then
+      take(series.master)
+    elseif not (series.master and series.master.cancelled) then
+      for _, event in ipairs(divided(series)) do
+        take(event)
       end
     end
   end
@@ -227,7 +239,9 @@ end
 local function source_of(list)
   local source = { length = 0, events = #list }
   for _, event in ipairs(list) do
-    source.length = math.max(source.length, event.length)
+    if event.length > source.length then
+      source.length = event.length
+    end
     for _, time in ipairs(event.dates) do
       source.length = math.max(source.length, (time.days or 0) * DAY + (time.seconds or 0))
     end

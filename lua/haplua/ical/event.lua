@@ -27,6 +27,7 @@ local none <const> = {}
 ---@field days integer  its length is the sum of these days of the calendar,
 ---@field wall integer  of these seconds by the clocks,
 ---@field seconds integer  and of these elapsed seconds
+---@field recurs boolean?  one of the fields below is set
 ---@field rules haplua.Rule[]
 ---@field dates haplua.ical.Time[]  RDATE
 ---@field without haplua.ical.Time[]  EXDATE, and the occurrences that other events replace
@@ -94,7 +95,7 @@ local function read_series(book, event, component)
   if not (component.RRULE or component.RDATE or component.EXDATE or component.EXRULE) then
     return
   end
-  event.rules = {}
+  event.rules, event.recurs = {}, true
   for _, property in ipairs(ical.all(component, "RRULE")) do
     -- some programs write an empty line for an event that does not recur
     local rule, problem = rules.parse(property.value)
@@ -310,7 +311,7 @@ end
 --- Does an event occur once, at its DTSTART?
 ---@return boolean
 function M.is_single(event)
-  return #event.rules == 0 and #event.dates == 0 and #event.without == 0 and not event.series and not event.before
+  return not event.recurs
 end
 
 --- The occurrence of an event that occurs once.
