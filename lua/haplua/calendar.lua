@@ -5,7 +5,6 @@
 local DAY <const> = require("haplua.time.civil").DAY
 local errors = require("haplua.error")
 local events = require("haplua.ical.event")
-local first_index = require("haplua.ical.recurrence").first_index
 local ical = require("haplua.ical.text")
 local options = require("haplua.base.options")
 local refuse = errors.refuse
@@ -45,7 +44,7 @@ end
 --- Count what an event adds. Raises `refused` at a limit: with more, haplua would be slow.
 local function count(book, event, component)
   book.events = book.events + 1
-  if not events.is_single(event) then
+  if event.recurs then
     book.rules = book.rules + #event.rules
     book.dates = book.dates + #event.dates + #event.without
   end
@@ -207,57 +206,68 @@ end
 ---@field left_out string[]  why events were left out, with file and line; made visible
 ---@field split fun(): haplua.window.Source, haplua.window.Source  the events of whole days, and those with times
 
---- The occurrences of the events that occur once, in order, without those that are over before a civil time.
-local function singles_of(list, zone, from)
-  local found = { from = from }
-  for i, event in ipairs(list) do
-    if event.start + event.length + 4 * DAY >= from and events.is_single(event) then
-      local opens, closes = events.single(event, zone)
-      found[#found + 1] = closes > opens and { opens, closes, event, i } or nil
-    end
-  end
-  table.sort(found, function(a, b)
-    return a[1] < b[1] or a[1] == b[1] and a[4] < b[4]
-  end)
-  return found
-end
+-- Times are sorted as integers, each with the number of its event in the list: time * NUMBERS + number.
+local NUMBERS <const> = 1 << 15
+-- Seconds by which instants are computed ahead of what is asked for.
+local BATCH <const> = 30 * DAY
 
---- Iterate over such occurrences from a civil time on: opens, closes, day, names.
-local function singles(found, zone, from)
-  local i = first_index(1, #found, function(k)
-    return found[k][1] >= from - 2 * DAY
-  end) - 1
+--- Iterate over the events that occur once, in the order in which they open: opens, closes, day, names.
+---@param list haplua.calendar.Event[]
+---@param zone haplua.Zone
+---@param from integer  a civil time; those that start before may be left out
+local function singles(list, zone, from)
+  local starts, k = {}, 1
+  for i, event in ipairs(list) do
+    starts[#starts + 1] = not event.recurs and event.start >= from - 4 * DAY and event.start * NUMBERS + i or nil
+  end
+  table.sort(starts)
+  -- the instants at which those open that start before a civil time, `limit`
+  local instants, i, limit = {}, 1, -math.huge
+
+  local function add_batch()
+    limit = starts[k] // NUMBERS + BATCH
+    instants, i = table.move(instants, i, #instants, 1, {}), 1
+    while starts[k] and starts[k] // NUMBERS < limit do
+      local n = starts[k] % NUMBERS
+      instants[#instants + 1], k = events.opening(list[n], zone) * NUMBERS + n, k + 1
+    end
+    table.sort(instants)
+  end
+
   return function()
-    i = i + 1
-    local one = found[i]
-    if one then
-      return one[1], one[2], zone:civil(one[1]) // DAY, events.names(one[3])
+    while true do
+      while starts[k] and (not instants[i] or instants[i] // NUMBERS >= limit - 2 * DAY) do
+        add_batch()
+      end
+      local one = instants[i]
+      if not one then
+        return nil
+      end
+      i = i + 1
+      local event, opens = list[one % NUMBERS], one // NUMBERS
+      local closes = events.closing(event, zone, opens)
+      if closes > opens then
+        return opens, closes, zone:civil(opens) // DAY, events.names(event)
+      end
     end
   end
 end
 
 local function source_of(list)
-  local source = { length = 0, events = #list }
+  local source, recurring = { length = 0, events = #list }, {}
   for _, event in ipairs(list) do
-    if event.length > source.length then
-      source.length = event.length
-    end
-    for _, time in ipairs(event.dates) do
+    source.length = event.length > source.length and event.length or source.length
+    recurring[#recurring + 1] = event.recurs and event or nil
+    for _, time in ipairs(event.recurs and event.dates or none) do
       source.length = math.max(source.length, (time.days or 0) * DAY + (time.seconds or 0))
     end
   end
-  local of_zone = setmetatable({}, { __mode = "k" })
   function source.starting(zone, from)
-    local known = of_zone[zone]
-    if not known or from < known.from then
-      known = singles_of(list, zone, from - 366 * DAY)
-      of_zone[zone] = known
-    end
-    local iterators = { singles(known, zone, from) }
-    for _, event in ipairs(list) do
+    local iterators = { singles(list, zone, from) }
+    for _, event in ipairs(recurring) do
       -- `from` allows for the longest event; this one needs no more than its own length
       local own = from + source.length - event.length
-      if not events.is_single(event) and not events.is_over(event, own) then
+      if not events.is_over(event, own) then
         iterators[#iterators + 1] = events.occurrences(event, zone, own)
       end
     end

@@ -27,7 +27,7 @@ local none <const> = {}
 ---@field days integer  its length is the sum of these days of the calendar,
 ---@field wall integer  of these seconds by the clocks,
 ---@field seconds integer  and of these elapsed seconds
----@field recurs boolean?  one of the fields below is set
+---@field recurs boolean?  nil: it occurs once, at its DTSTART; none of the fields below is set
 ---@field rules haplua.Rule[]
 ---@field dates haplua.ical.Time[]  RDATE
 ---@field without haplua.ical.Time[]  EXDATE, and the occurrences that other events replace
@@ -308,19 +308,19 @@ function M.names(event)
   return event.names
 end
 
---- Does an event occur once, at its DTSTART?
----@return boolean
-function M.is_single(event)
-  return not event.recurs
+--- The instant at which an event that occurs once opens.
+---@param zone haplua.Zone  the window's
+---@return integer
+function M.opening(event, zone)
+  return (event.zone or zone):first(event.start)
 end
 
---- The occurrence of an event that occurs once.
+--- The instant at which an event that occurs once closes.
 ---@param zone haplua.Zone  the window's
----@return integer opens, integer closes
-function M.single(event, zone)
-  local there = event.zone or zone
-  local opens = there:first(event.start)
-  return opens, closing(event, there, event.start, opens)
+---@param opens integer
+---@return integer
+function M.closing(event, zone, opens)
+  return closing(event, event.zone or zone, event.start, opens)
 end
 
 --- Is an event over before a civil time, as far as can be seen without computing its occurrences?

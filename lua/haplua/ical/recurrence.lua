@@ -87,6 +87,7 @@ local function chooser(rule, start)
   local months, dates, days = day_parts(rule, start)
   local year_days, in_month = lookup(rule.by.BYYEARDAY), rule.freq == "MONTHLY" or months
   months, dates, days = lookup(months), lookup(dates), weekday_sets(days)
+  local only = days and not next(days, next(days)) and next(days)
   if not (months or dates or days or year_days) then
     return nil
   end
@@ -102,7 +103,8 @@ local function chooser(rule, start)
     end
     local base, size = in_month and day or before, in_month and length or year_length
     search_limit.spend((last - first) // 8 + 1, rules.text, rule)
-    for date = first, last do
+    -- where one day of the week counts, only its dates are looked at
+    for date = only and first + (only - day - first - 4) % 7 or first, last, only and 7 or 1 do
       local of = not days or days[(day + date + 3) % 7 + 1]
       if of and (not dates or dates[date] or dates[date - length - 1])
         and (not year_days or year_days[day + date - before] or year_days[day + date - before - year_length - 1]) then
