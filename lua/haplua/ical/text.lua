@@ -129,12 +129,13 @@ function M.all(component, name)
   return list
 end
 
---- A component that begins at a place. The properties of most events are given space for.
+--- A component that begins at a place.
 local function new_component(source, name, at)
-  return {
+  return name == "VEVENT" and {
+    -- the table has space for the properties of most events
     name = name, at = at, source = source, components = none, UID = nil, DTSTAMP = nil, DTSTART = nil, DTEND = nil,
     SUMMARY = nil, SEQUENCE = nil, STATUS = nil, RRULE = nil, EXDATE = nil,
-  }
+  } or { name = name, at = at, source = source, components = none }
 end
 
 --- Begin or end a component at the line of a number. The last of a stack is the innermost.
