@@ -3,7 +3,6 @@
 --- What scripts/window.lua prints: occurrences, as lines and as JSON.
 
 local civil = require("haplua.time.civil")
-local computed = require("haplua.base.computed")
 local span = require("haplua.time.instant").span
 
 local M = {}
@@ -22,12 +21,23 @@ end
 
 -- Formatting. Most rows share their days and offsets, so the texts of these are remembered.
 
-local dates = computed(function(day)
+--- A function as a table that remembers its results.
+local function memoized(fn)
+  return setmetatable({}, {
+    __index = function(t, value)
+      local text = fn(value)
+      t[value] = text
+      return text
+    end,
+  })
+end
+
+local dates = memoized(function(day)
   return day_names[civil.weekday(day)] .. " " .. civil.date_text(day)
 end)
-local utc_dates = computed(civil.date_text)
-local clocks = computed(civil.clock_text)
-local offsets = computed(function(offset)
+local utc_dates = memoized(civil.date_text)
+local clocks = memoized(civil.clock_text)
+local offsets = memoized(function(offset)
   return " " .. (offset == 0 and "+00:00" or civil.offset_text(offset))
 end)
 
@@ -54,10 +64,10 @@ local function utc(instant)
   return utc_dates[instant // 86400] .. "T" .. clocks[instant % 86400] .. "Z"
 end
 
-local iso_offsets = computed(function(offset)
+local iso_offsets = memoized(function(offset)
   return civil.offset_text(offset) .. '"'
 end)
-local iso_clocks = computed(function(seconds)
+local iso_clocks = memoized(function(seconds)
   return ("T%02d:%02d:%02d"):format(seconds // 3600, seconds // 60 % 60, seconds % 60)
 end)
 local name_lists = setmetatable({}, { __mode = "k" })
