@@ -253,6 +253,24 @@ local function singles(list, zone, from)
   end
 end
 
+--- The occurrences of an event that recurs. Where its first one is not near, it is not computed before it is needed.
+---@param from integer  a civil time
+local function recurring_from(event, zone, from)
+  local earliest = event.start - 2 * DAY
+  if event.series or #event.dates > 0 or earliest <= from then
+    return events.occurrences(event, zone, from)
+  end
+  local begun, occurrences = false, nil
+  return function()
+    if not begun then
+      begun = true
+      return earliest
+    end
+    occurrences = occurrences or events.occurrences(event, zone, from)
+    return occurrences()
+  end
+end
+
 local function source_of(list)
   local source, recurring = { length = 0, events = #list }, {}
   for _, event in ipairs(list) do
@@ -268,7 +286,7 @@ local function source_of(list)
       -- `from` allows for the longest event; this one needs no more than its own length
       local own = from + source.length - event.length
       if not events.is_over(event, own) then
-        iterators[#iterators + 1] = events.occurrences(event, zone, own)
+        iterators[#iterators + 1] = recurring_from(event, zone, own)
       end
     end
     return sorted_merge(iterators)
