@@ -3,6 +3,8 @@
 -- day.lua - measure what a day of `window run` costs in virtual time, the fake HAProxy included, for a window that is
 -- open two hours a day. Prints the rows of a table. Usage: ./haplua test tests/bench/day.lua --seconds 600
 
+-- luacheck: std +busted
+
 local test = require("haplua.test")
 
 -- Holds the keeper's lock, as `keep` does, and leaves HAProxy alone.
