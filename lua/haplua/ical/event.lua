@@ -162,13 +162,9 @@ function M.read(book, component)
   return event
 end
 
--- From an event to its occurrences. `zone` is the window's, `there` the event's. The *original* start of an occurrence
+-- From an event to its occurrences. `zone` is the window's, `there` the event's; that is also the zone of its other
+-- times that have none. The *original* start of an occurrence
 -- is the one that its series gives, which RANGE=THISANDFUTURE may have moved.
-
---- The instant of a time, in its own zone or in the window's.
-local function instant_of(time, zone)
-  return (time.zone or zone):first(time.civil)
-end
 
 --- The original start that EXDATE or RECURRENCE-ID names. If the event or the time has no time of day, days count.
 local function original_start(event, time, zone)
@@ -177,7 +173,7 @@ local function original_start(event, time, zone)
   elseif time.date then
     return (event.zone or zone):first(time.civil + event.start % DAY)
   end
-  return instant_of(time, zone)
+  return (time.zone or event.zone or zone):first(time.civil)
 end
 
 --- The instant at which an occurrence ends that begins at a civil time.
@@ -190,16 +186,16 @@ local function closing(event, zone, start, opens)
 end
 
 --- Iterate over the occurrences that DTSTART and RDATE list, in order.
-local function listed(event, zone, there)
+local function listed(event, there)
   local list = {}
   if #event.rules == 0 then
     local opens = there:first(event.start)
     list[1] = { opens, closing(event, there, event.start, opens) }
   end
   for _, time in ipairs(event.dates) do
-    local opens = instant_of(time, zone)
+    local opens = (time.zone or there):first(time.civil)
     local own = time.days and { days = time.days, wall = 0, seconds = time.seconds } or event
-    list[#list + 1] = { opens, closing(own, time.zone or zone, time.civil, opens) }
+    list[#list + 1] = { opens, closing(own, time.zone or there, time.civil, opens) }
   end
   table.sort(list, function(a, b)
     return a[1] < b[1]
@@ -264,7 +260,7 @@ end
 local function own_occurrences(event, zone, from, joined)
   local there = event.zone or zone
   local left_out, left_out_between = filter(event, zone, there)
-  local iterators = { (#event.rules == 0 or event.dates[1]) and listed(event, zone, there) or nil }
+  local iterators = { (#event.rules == 0 or event.dates[1]) and listed(event, there) or nil }
   -- an event without a length opens no window, however often it recurs
   for _, rule in ipairs((event.length > 0 or not joined) and event.rules or {}) do
     iterators[#iterators + 1] = recurring(event, rule, zone, from, function(...)

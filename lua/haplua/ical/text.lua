@@ -233,7 +233,7 @@ local function read_time(value, given)
 end
 
 local function refuse_time(from, value)
-  M.refuse(from, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
+  M.refuse(from, "%s has no valid date, such as 20261201 or 20261201T220000: '%s'", from.name, value:sub(1, 40))
 end
 
 --- The time of the first property of this name, as time() reads it, without a table.
@@ -288,7 +288,7 @@ function M.duration(from, value)
     rest = days and rest:match("^%d+D()$")
   end
   if not rest then
-    M.refuse(from, "%s cannot be '%s'", from.name, value:sub(1, 40))
+    M.refuse(from, "%s cannot be '%s'; PT2H30M is a duration, and so is P1D", from.name, value:sub(1, 40))
   end
   return math.tointeger(tonumber(days or 0)), seconds
 end
@@ -297,8 +297,9 @@ end
 ---@return integer seconds  raises `refused`
 function M.offset(from)
   local sign, hours, minutes, seconds = from.value:match("^([+-])(%d%d)(%d%d)(%d?%d?)$")
-  if not sign or #seconds == 1 then
-    M.refuse(from, "%s cannot be '%s'", from.name, from.value:sub(1, 40))
+  if not sign or #seconds == 1 or hours > "23" or minutes > "59" or seconds > "59" then
+    M.refuse(from, "%s cannot be '%s'; +0100 is an offset from UTC, and all are less than a day", from.name,
+      from.value:sub(1, 40))
   end
   local total = tonumber(hours) * 3600 + tonumber(minutes) * 60 + (tonumber(seconds) or 0)
   return math.tointeger(sign == "-" and -total or total)
