@@ -79,8 +79,6 @@ local function add(book, component)
   end
   count(book, event, component)
   event.component = component
-  ical.value(component, "SEQUENCE") -- so that a line without a value is refused
-  ical.value(component, "DTSTAMP")
   local key = ical.value(component, "UID") or event
   local series = book.series[key]
   if not series then

@@ -355,6 +355,16 @@ describe("an event that cannot be read", function()
     assert.matches("^office.ics:18: FREQ cannot be 'NEVER'$", source.left_out[3])
   end)
 
+  for _, name in ipairs({ "UID", "SEQUENCE", "DTSTAMP", "SUMMARY", "STATUS" }) do
+    it("is left out, too, where the line of its " .. name .. " has no value", function()
+      local text = file(event(name, "DTSTART:20260101T000000Z", "DURATION:PT1H"), good)
+      local source = calendar.parse(text, { name = "office.ics", lenient = true })
+      assert.are.same({ "office.ics:3: " .. name .. " has no value" }, source.left_out)
+      assert.are.equal(1, source.events)
+      assert.matches("lenient", support.refusal(calendar.parse, text).advice)
+    end)
+  end
+
   it("is not left out where the calendar itself is broken, or too large", function()
     support.refusal(calendar.parse, "BEGIN:VCALENDAR\r\n" .. good, { lenient = true })
     support.refusal(calendar.parse, "hello", { lenient = true })

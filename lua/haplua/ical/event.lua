@@ -133,6 +133,10 @@ end
 function M.read(book, component)
   local id, status = ical.get(component, "RECURRENCE-ID"), ical.value(component, "STATUS")
   local summary = ical.value(component, "SUMMARY")
+  -- haplua.calendar reads these, perhaps; where one has no value, this event is refused, and not the calendar
+  ical.value(component, "UID")
+  ical.value(component, "SEQUENCE")
+  ical.value(component, "DTSTAMP")
   -- all fields of most events are named here, so that the table has space for them
   local event = setmetatable({
     summary = summary and ical.text(summary) or "an event without a summary",
