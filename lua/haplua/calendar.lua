@@ -5,7 +5,6 @@
 local DAY <const> = require("haplua.time.civil").DAY
 local errors = require("haplua.error")
 local events = require("haplua.ical.event")
-local first_index = require("haplua.ical.recurrence").first_index
 local ical = require("haplua.ical.text")
 local options = require("haplua.base.options")
 local refuse = errors.refuse
@@ -14,6 +13,8 @@ local sorted_merge = require("haplua.time.sorted_merge")
 local zone_name = require("haplua.ical.vtimezone").name
 
 local M = {}
+
+local none <const> = {}
 
 local EVENTS_MAX <const> = 20000
 local RULES_MAX <const> = 2000
@@ -43,8 +44,10 @@ end
 --- Count what an event adds. Raises `refused` at a limit: with more, haplua would be slow.
 local function count(book, event, component)
   book.events = book.events + 1
-  book.rules = book.rules + #event.rules
-  book.dates = book.dates + #event.dates + #event.without
+  if event.recurs then
+    book.rules = book.rules + #event.rules
+    book.dates = book.dates + #event.dates + #event.without
+  end
   if book.events > EVENTS_MAX then
     ical.refuse(component, "more than %d events", EVENTS_MAX)
   elseif book.rules > RULES_MAX then
@@ -75,16 +78,15 @@ local function add(book, component)
     return
   end
   count(book, event, component)
-  ical.check(component, "SEQUENCE")
-  ical.check(component, "DTSTAMP")
   event.component = component
   local key = ical.value(component, "UID") or event
   local series = book.series[key]
   if not series then
-    series = { overrides = {} }
+    series = { master = nil, overrides = none }
     book.series[key], book.order[#book.order + 1] = series, series
   end
   if event.instead then
+    series.overrides = series.overrides == none and {} or series.overrides
     table.insert(series.overrides, event)
   else
     series.master = newer(series.master, event)
@@ -119,7 +121,7 @@ local function newest(overrides, master)
   local by_start, starts, found = {}, {}, {}
   for _, event in ipairs(overrides) do
     local id = event.instead
-    local by_day = id.date or master and master.start and master.start.date
+    local by_day = id.date or master and master.date
     local start = by_day and id.civil - id.civil % DAY or id.zone and id.zone:first(id.civil) or id.civil
     local key = ("%015d%s%s"):format(start, event.onward and "+" or "", by_day and "d" or "")
     starts[#starts + 1] = not by_start[key] and key or nil
@@ -141,14 +143,14 @@ local function divided(series)
   for _, event in ipairs(newest(series.overrides, master)) do
     if master and event.onward then
       last.before = event.instead
-      event.series, last = master, event
+      event.series, event.recurs, last = master, true, event
     elseif master then
       without[#without + 1] = event.instead
     end
     found[#found + 1] = event
   end
   if master then
-    master.without = without
+    master.without, master.recurs = without, true
   end
   return found
 end
@@ -178,11 +180,17 @@ end
 --- The events that open a window: not cancelled, not replaced, and with the text in their summary.
 local function chosen(book, match)
   local list, matches = {}, matcher(match)
+  local function take(event)
+    if not event.cancelled and matches(event.summary) then
+      list[#list + 1], event.component = event, nil
+    end
+  end
   for _, series in ipairs(book.order) do
-    local cancelled = series.master and series.master.cancelled
-    for _, event in ipairs(cancelled and {} or series.overrides[1] and divided(series) or { series.master }) do
-      if not event.cancelled and matches(event.summary) then
-        list[#list + 1], event.component = event, nil
+    if series.overrides == none then
+      take(series.master)
+    elseif not (series.master and series.master.cancelled) then
+      for _, event in ipairs(divided(series)) do
+        take(event)
       end
     end
   end
@@ -196,56 +204,87 @@ end
 ---@field left_out string[]  why events were left out, with file and line; made visible
 ---@field split fun(): haplua.window.Source, haplua.window.Source  the events of whole days, and those with times
 
---- The occurrences of the events that occur once, in order, without those that are over before a civil time.
-local function singles_of(list, zone, from)
-  local found = { from = from }
+-- Times are sorted as integers, each with the number of its event in the list: time * NUMBERS + number.
+local NUMBERS <const> = 1 << 15
+-- Seconds by which instants are computed ahead of what is asked for.
+local BATCH <const> = 30 * DAY
+
+--- Iterate over the events that occur once, in the order in which they open: opens, closes, day, names.
+---@param list haplua.calendar.Event[]
+---@param zone haplua.Zone
+---@param from integer  a civil time; those that start before may be left out
+local function singles(list, zone, from)
+  local starts, k = {}, 1
   for i, event in ipairs(list) do
-    if event.start.civil + event.length + 4 * DAY >= from and events.is_single(event) then
-      local opens, closes = events.single(event, zone)
-      found[#found + 1] = closes > opens and { opens, closes, event, i } or nil
+    starts[#starts + 1] = not event.recurs and event.start >= from - 4 * DAY and event.start * NUMBERS + i or nil
+  end
+  table.sort(starts)
+  -- the instants at which those open that start before a civil time, `limit`
+  local instants, i, limit = {}, 1, -math.huge
+
+  local function add_batch()
+    limit = starts[k] // NUMBERS + BATCH
+    instants, i = table.move(instants, i, #instants, 1, {}), 1
+    while starts[k] and starts[k] // NUMBERS < limit do
+      local n = starts[k] % NUMBERS
+      instants[#instants + 1], k = events.opening(list[n], zone) * NUMBERS + n, k + 1
+    end
+    table.sort(instants)
+  end
+
+  return function()
+    while true do
+      while starts[k] and (not instants[i] or instants[i] // NUMBERS >= limit - 2 * DAY) do
+        add_batch()
+      end
+      local one = instants[i]
+      if not one then
+        return nil
+      end
+      i = i + 1
+      local event, opens = list[one % NUMBERS], one // NUMBERS
+      local closes = events.closing(event, zone, opens)
+      if closes > opens then
+        return opens, closes, zone:civil(opens) // DAY, events.names(event)
+      end
     end
   end
-  table.sort(found, function(a, b)
-    return a[1] < b[1] or a[1] == b[1] and a[4] < b[4]
-  end)
-  return found
 end
 
---- Iterate over such occurrences from a civil time on: opens, closes, day, names.
-local function singles(found, zone, from)
-  local i = first_index(1, #found, function(k)
-    return found[k][1] >= from - 2 * DAY
-  end) - 1
+--- The occurrences of an event that recurs. Where its first one is not near, it is not computed before it is needed.
+---@param from integer  a civil time
+local function recurring_from(event, zone, from)
+  local earliest = event.start - 2 * DAY
+  if event.series or #event.dates > 0 or earliest <= from then
+    return events.occurrences(event, zone, from)
+  end
+  local begun, occurrences = false, nil
   return function()
-    i = i + 1
-    local one = found[i]
-    if one then
-      return one[1], one[2], zone:civil(one[1]) // DAY, events.names(one[3])
+    if not begun then
+      begun = true
+      return earliest
     end
+    occurrences = occurrences or events.occurrences(event, zone, from)
+    return occurrences()
   end
 end
 
 local function source_of(list)
-  local source = { length = 0, events = #list }
+  local source, recurring = { length = 0, events = #list }, {}
   for _, event in ipairs(list) do
-    source.length = math.max(source.length, event.length)
-    for _, time in ipairs(event.dates) do
+    source.length = event.length > source.length and event.length or source.length
+    recurring[#recurring + 1] = event.recurs and event or nil
+    for _, time in ipairs(event.recurs and event.dates or none) do
       source.length = math.max(source.length, (time.days or 0) * DAY + (time.seconds or 0))
     end
   end
-  local of_zone = setmetatable({}, { __mode = "k" })
   function source.starting(zone, from)
-    local known = of_zone[zone]
-    if not known or from < known.from then
-      known = singles_of(list, zone, from - 366 * DAY)
-      of_zone[zone] = known
-    end
-    local iterators = { singles(known, zone, from) }
-    for _, event in ipairs(list) do
+    local iterators = { singles(list, zone, from) }
+    for _, event in ipairs(recurring) do
       -- `from` allows for the longest event; this one needs no more than its own length
       local own = from + source.length - event.length
-      if not events.is_single(event) and not events.is_over(event, own) then
-        iterators[#iterators + 1] = events.occurrences(event, zone, own)
+      if not events.is_over(event, own) then
+        iterators[#iterators + 1] = recurring_from(event, zone, own)
       end
     end
     return sorted_merge(iterators)
@@ -261,7 +300,7 @@ local function finish(book, match)
   function source.split()
     local of_days, timed = {}, {}
     for _, event in ipairs(list) do
-      table.insert(event.start.date and of_days or timed, event)
+      table.insert(event.date and of_days or timed, event)
     end
     return source_of(of_days), source_of(timed)
   end

@@ -19,6 +19,7 @@ int luaopen_haplua_process(lua_State *L);   /* system/process.c */
 int luaopen_haplua_sqlite(lua_State *L);    /* system/sqlite.c: the journal's file */
 int luaopen_haplua_watch(lua_State *L);     /* system/watch.c: inotify */
 int luaopen_haplua_regex(lua_State *L);     /* system/regex.c: PCRE2 */
+int luaopen_haplua_lines(lua_State *L);     /* system/lines.c: the lines of a calendar */
 int luaopen_haplua_virtual(lua_State *L);   /* run/virtual.c: time and HAProxy in tests */
 int luaopen_haplua_coroutine(lua_State *L); /* sched/coroutine.c: mends `coroutine` */
 

@@ -71,6 +71,14 @@ describe("a VTIMEZONE", function()
     end
   end)
 
+  for _, offset in ipairs({ "+2400", "-9900", "+0060", "+010060", "+1", "0100", "+01:00" }) do
+    it("is refused where its offset is " .. offset, function()
+      local there = zone("Here", observance("STANDARD", "20000101T000000", "+0000", offset))
+      assert.matches("^calendar:%d+: TZOFFSETTO cannot be '" .. offset:gsub("%p", "%%%0") .. "'; %+0100 is an offset",
+        tostring(support.refusal(calendar.parse, file(there, monthly_in("Here")))))
+    end)
+  end
+
   it("changes by RDATE, in local time and in UTC", function()
     local there = zone("Here", observance("STANDARD", "20000101T000000", "+0000", "+0000",
         "RDATE:20260401T010000,20270101T000000"),
@@ -263,6 +271,14 @@ describe("an event with a time", function()
     end
   end)
 
+  it("has the zone of its start where EXDATE, RDATE or RECURRENCE-ID have none", function()
+    local text = file(event("UID:1", "DTSTART;TZID=Europe/Paris:20260201T020000", "DURATION:PT1H",
+      "RRULE:FREQ=WEEKLY;COUNT=4", "EXDATE:20260208T020000", "RDATE:20260203T020000"),
+      event("UID:1", "RECURRENCE-ID:20260215T020000", "DTSTART;TZID=Europe/Paris:20260216T020000", "DURATION:PT2H"))
+    assert.are.same({ "2026-02-01 01:00/2026-02-01 02:00", "2026-02-03 01:00/2026-02-03 02:00",
+      "2026-02-16 01:00/2026-02-16 03:00", "2026-02-22 01:00/2026-02-22 02:00" }, coming(text, "UTC"))
+  end)
+
   it("ends by the clocks of its start where DTEND has no zone", function()
     assert.are.same({ "2026-02-19 01:00/2026-02-19 02:00" },
       coming(file(event("DTSTART;TZID=Europe/Paris:20260219T020000", "DTEND:20260219T030000"))))
@@ -334,10 +350,20 @@ describe("an event that cannot be read", function()
     assert.are.same({ "2026-02-19 02:00/2026-02-19 03:00" },
       occurrences.coming(source, { tz = "UTC" }, "2026-01-01T00:00Z", 9))
     assert.are.equal(3, #source.left_out)
-    assert.matches("^office.ics:4: DTSTART has no valid date: '20260230T000000Z'$", source.left_out[1])
+    assert.matches("^office.ics:4: DTSTART has no valid date, .*: '20260230T000000Z'$", source.left_out[1])
     assert.matches("^office.ics:13: no zone 'Mars'", source.left_out[2])
     assert.matches("^office.ics:18: FREQ cannot be 'NEVER'$", source.left_out[3])
   end)
+
+  for _, name in ipairs({ "UID", "SEQUENCE", "DTSTAMP", "SUMMARY", "STATUS" }) do
+    it("is left out, too, where the line of its " .. name .. " has no value", function()
+      local text = file(event(name, "DTSTART:20260101T000000Z", "DURATION:PT1H"), good)
+      local source = calendar.parse(text, { name = "office.ics", lenient = true })
+      assert.are.same({ "office.ics:3: " .. name .. " has no value" }, source.left_out)
+      assert.are.equal(1, source.events)
+      assert.matches("lenient", support.refusal(calendar.parse, text).advice)
+    end)
+  end
 
   it("is not left out where the calendar itself is broken, or too large", function()
     support.refusal(calendar.parse, "BEGIN:VCALENDAR\r\n" .. good, { lenient = true })

@@ -57,5 +57,6 @@ return function(words, print)
     local asked, instant = show.ask(args)
     return show.or_usage(show.check, asked, instant, args.json, print)
   end
-  return require("haplua.keep.keeper").run_windows(show.plan(args, options.request(args)), print)
+  local given, read = show.plan(args, options.request(args))
+  return require("haplua.keep.keeper").run_windows(given, read, print)
 end

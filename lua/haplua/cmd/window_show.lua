@@ -163,7 +163,7 @@ end
 --- What `run` and `calendar` shall do, by the arguments or by the configuration. Ends the script with status 2 where
 -- a window cannot be understood.
 ---@param request haplua.Request
----@return haplua.WindowPlan
+---@return haplua.WindowPlan, haplua.ReadWindows
 function M.plan(args, request)
   local calendars, planner = args.calendar or {}, require("haplua.keep.planner")
   if args.file then
@@ -174,15 +174,15 @@ function M.plan(args, request)
       specs = specs_of(args), calendars = calendars, match = args.match, tz = args.tz, except = args.except,
       lenient = args.lenient, lead = args.lead, request = request,
     }
-    local plans = planner.plans(given, require("haplua.store.config").read(request.config))
-    if #plans == 0 then
+    local source, place = require("haplua.store.config").source(request.config)
+    local read = planner.read(given, source, place, function(form, ...)
+      io.stderr:write("window: ", form:format(...), "\n")
+    end)
+    if #read.planners == 0 then
       require("haplua.error").refuse("which window?",
         "'Sun 02:00-04:00' is one; `windows` in the configuration may name several, each with its scope")
     end
-    for _, plan in ipairs(plans) do
-      planner.new(plan)
-    end
-    return given
+    return given, read
   end)
 end
 

@@ -10,7 +10,6 @@ local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
 local lists = require("haplua.base.lists")
 local reply = require("haplua.reply")
-local same = require("haplua.plan.maintenance").same
 local scope = require("haplua.plan.scope")
 local task = require("haplua.task")
 
@@ -377,7 +376,7 @@ end
 ---@param wanted haplua.switch.Plan
 function M.check_permitted(target, switch, live, wanted)
   for _, step in ipairs(core.restricted() and changes(switch, live, wanted) or {}) do
-    local is_same = same(step.keys, step.old_keys) and same(step.values or {}, step.old_values or {})
+    local is_same = lists.same(step.keys, step.old_keys) and lists.same(step.values or {}, step.old_values or {})
     if step.main or not is_same or file_to_write(target, switch, step) then
       core.permit(target, { "clear", step.kind, step.ref })
     end

@@ -21,40 +21,47 @@ local none <const> = {}
 ---@field cancelled boolean?
 ---@field instead haplua.ical.Time?  RECURRENCE-ID: the start that this event replaces
 ---@field onward boolean?  RANGE=THISANDFUTURE: it replaces all later starts, too
----@field start haplua.ical.Time  nil: it is cancelled, and has none
+---@field start integer?  a civil time; nil: it is cancelled, and has none
+---@field date boolean?  it is of whole days, in the zone of the windows
 ---@field zone haplua.Zone?  nil: the window's zone
 ---@field days integer  its length is the sum of these days of the calendar,
 ---@field wall integer  of these seconds by the clocks,
 ---@field seconds integer  and of these elapsed seconds
+---@field recurs boolean?  nil: it occurs once, at its DTSTART; none of the fields below is set
 ---@field rules haplua.Rule[]
 ---@field dates haplua.ical.Time[]  RDATE
 ---@field without haplua.ical.Time[]  EXDATE, and the occurrences that other events replace
 ---@field series haplua.calendar.Event?  with `onward`: the event whose starts it replaces
 ---@field before haplua.ical.Time?  from this start on, an event with `onward` replaces it
 
+-- What most events have; a calendar may have 20,000.
+local Event = { __index = { days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none } }
+
 --- Set the length of an event: `days`, `wall`, `seconds`, and `length` for all of them.
-local function set_length(book, event, component)
-  local finish, length = ical.get(component, "DTEND"), ical.get(component, "DURATION")
-  if finish then
-    local to = ical.time(finish)
-    local zone = zone_at(book, to, finish)
-    if zone == event.zone or not zone and event.start.tzid then
-      event.wall = to.civil - event.start.civil
+---@param tzid string?  DTSTART's
+local function set_length(book, event, component, tzid)
+  local length = ical.get(component, "DURATION")
+  if component.DTEND then
+    local to, _, to_utc, to_tzid = ical.time_of(component, "DTEND")
+    local zone = zone_at(book, to_utc, to_tzid, component, "DTEND")
+    if zone == event.zone or not zone and tzid then
+      event.wall = to - event.start
     elseif zone and event.zone then
-      event.seconds = zone:first(to.civil) - event.zone:first(event.start.civil)
+      event.seconds = zone:first(to) - event.zone:first(event.start)
     else
-      ical.refuse(finish, "DTSTART has a zone and DTEND none, or the other way round")
+      ical.refuse(ical.get(component, "DTEND"), "DTSTART has a zone and DTEND none, or the other way round")
     end
   elseif length then
     event.days, event.seconds = ical.duration(length)
   end
-  if event.start.date and event.days + event.wall + event.seconds == 0 then
-    event.wall = DAY
+  local days, wall, seconds = event.days, event.wall, event.seconds
+  if event.date and days + wall + seconds == 0 then
+    event.wall, wall = DAY, DAY
   end
-  if event.wall < 0 or event.seconds < 0 then
+  if wall < 0 or seconds < 0 then
     ical.refuse(component, "an event ends before it starts")
   end
-  event.length = event.days * DAY + event.wall + event.seconds
+  event.length = days * DAY + wall + seconds
   if event.length > 3660 * DAY then
     ical.refuse(component, "an event of more than ten years")
   end
@@ -62,14 +69,14 @@ end
 
 --- The dates of EXDATE or RDATE. A period has `days` and `seconds`, too.
 local function dates_of(book, component, name)
-  if not component.properties[name] then
+  if not component[name] then
     return none
   end
   local list = {}
   for _, property in ipairs(ical.all(component, name)) do
     for value in property.value:gmatch("[^,]+") do
       local time = ical.time(property, value:match("^[^/]+"))
-      time.zone = zone_at(book, time, property)
+      time.zone = zone_at(book, time.utc, time.tzid, property)
       local last = value:match("/(.+)$")
       if last and last:find("^%+?P") then
         time.days, time.seconds = ical.duration(property, last)
@@ -85,7 +92,10 @@ end
 
 --- Read a VEVENT's RRULE, RDATE and EXDATE.
 local function read_series(book, event, component)
-  event.rules = component.properties.RRULE and {} or none
+  if not (component.RRULE or component.RDATE or component.EXDATE or component.EXRULE) then
+    return
+  end
+  event.rules, event.recurs = {}, true
   for _, property in ipairs(ical.all(component, "RRULE")) do
     -- some programs write an empty line for an event that does not recur
     local rule, problem = rules.parse(property.value)
@@ -95,7 +105,7 @@ local function read_series(book, event, component)
       ical.refuse(property, "%s", problem)
     end
     local stop, by = rule.until_, rule.by
-    if event.start.date then
+    if event.date then
       by.BYHOUR, by.BYMINUTE, by.BYSECOND = nil, nil, nil
       rule.until_ = stop and { civil = stop.civil - stop.civil % DAY, date = true }
     end
@@ -108,10 +118,10 @@ local function read_series(book, event, component)
   end
   event.dates, event.without = dates_of(book, component, "RDATE"), dates_of(book, component, "EXDATE")
   for _, time in ipairs(event.dates) do
-    if not time.days and event.start.date then
+    if not time.days and event.date then
       time.civil, time.zone = time.civil - time.civil % DAY, nil
-    elseif time.date and not event.start.date then
-      time.civil, time.zone = time.civil + event.start.civil % DAY, event.zone
+    elseif time.date and not event.date then
+      time.civil, time.zone = time.civil + event.start % DAY, event.zone
     end
   end
 end
@@ -121,53 +131,53 @@ end
 ---@param component haplua.ical.Component
 ---@return haplua.calendar.Event  raises `refused`, with the line
 function M.read(book, component)
-  local start, id = ical.get(component, "DTSTART"), ical.get(component, "RECURRENCE-ID")
-  local status, summary = ical.value(component, "STATUS"), ical.value(component, "SUMMARY")
-  -- all fields are named here, so that the table has space for them
-  local event = {
+  local id, status = ical.get(component, "RECURRENCE-ID"), ical.value(component, "STATUS")
+  local summary = ical.value(component, "SUMMARY")
+  -- haplua.calendar reads these, perhaps; where one has no value, this event is refused, and not the calendar
+  ical.value(component, "UID")
+  ical.value(component, "SEQUENCE")
+  ical.value(component, "DTSTAMP")
+  -- all fields of most events are named here, so that the table has space for them
+  local event = setmetatable({
     summary = summary and ical.text(summary) or "an event without a summary",
-    cancelled = book.cancels or status and status:upper() == "CANCELLED",
-    start = nil, zone = nil, days = 0, wall = 0, seconds = 0, length = 0, rules = none, dates = none, without = none,
-    instead = nil, onward = nil, series = nil, before = nil, names = nil, component = nil,
-  }
+    cancelled = book.cancels or status and status:upper() == "CANCELLED" or nil,
+    start = nil, date = nil, zone = nil, wall = nil, length = nil,
+  }, Event)
   if id then
     local range = id.parameters.RANGE
     if range and range:upper() ~= "THISANDFUTURE" then
       ical.refuse(id, "haplua does not read RANGE=%s", range)
     end
     event.instead, event.onward = ical.time(id), range ~= nil
-    event.instead.zone = zone_at(book, event.instead, id)
+    event.instead.zone = zone_at(book, event.instead.utc, event.instead.tzid, id)
   end
   if event.cancelled then
     return event
-  elseif not start then
+  elseif not component.DTSTART then
     ical.refuse(component, "an event without DTSTART")
   end
-  event.start = ical.time(start)
-  event.zone = zone_at(book, event.start, start)
-  set_length(book, event, component)
+  local utc, tzid
+  event.start, event.date, utc, tzid = ical.time_of(component, "DTSTART")
+  event.zone = zone_at(book, utc, tzid, component, "DTSTART")
+  set_length(book, event, component, tzid)
   if not id then
     read_series(book, event, component)
   end
   return event
 end
 
--- From an event to its occurrences. `zone` is the window's, `there` the event's. The *original* start of an occurrence
+-- From an event to its occurrences. `zone` is the window's, `there` the event's; that is also the zone of its other
+-- times that have none. The *original* start of an occurrence
 -- is the one that its series gives, which RANGE=THISANDFUTURE may have moved.
-
---- The instant of a time, in its own zone or in the window's.
-local function instant_of(time, zone)
-  return (time.zone or zone):first(time.civil)
-end
 
 --- The original start that EXDATE or RECURRENCE-ID names. If the event or the time has no time of day, days count.
 local function original_start(event, time, zone)
-  if event.start.date then
+  if event.date then
     return zone:first(time.civil - time.civil % DAY)
   elseif time.date then
-    return (event.zone or zone):first(time.civil + event.start.civil % DAY)
+    return (event.zone or zone):first(time.civil + event.start % DAY)
   end
-  return instant_of(time, zone)
+  return (time.zone or event.zone or zone):first(time.civil)
 end
 
 --- The instant at which an occurrence ends that begins at a civil time.
@@ -180,16 +190,16 @@ local function closing(event, zone, start, opens)
 end
 
 --- Iterate over the occurrences that DTSTART and RDATE list, in order.
-local function listed(event, zone, there)
+local function listed(event, there)
   local list = {}
   if #event.rules == 0 then
-    local opens = there:first(event.start.civil)
-    list[1] = { opens, closing(event, there, event.start.civil, opens) }
+    local opens = there:first(event.start)
+    list[1] = { opens, closing(event, there, event.start, opens) }
   end
   for _, time in ipairs(event.dates) do
-    local opens = instant_of(time, zone)
+    local opens = (time.zone or there):first(time.civil)
     local own = time.days and { days = time.days, wall = 0, seconds = time.seconds } or event
-    list[#list + 1] = { opens, closing(own, time.zone or zone, time.civil, opens) }
+    list[#list + 1] = { opens, closing(own, time.zone or there, time.civil, opens) }
   end
   table.sort(list, function(a, b)
     return a[1] < b[1]
@@ -215,7 +225,7 @@ local function filter(event, zone, there)
   end
   local instants, days, sorted = {}, {}, {}
   for _, time in ipairs(event.without) do
-    if time.date and not event.start.date then
+    if time.date and not event.date then
       days[time.civil // DAY] = true
     else
       local instant = original_start(event, time, zone)
@@ -240,7 +250,7 @@ end
 ---@param may_join fun(opens: integer, opens_last: integer): boolean
 local function recurring(event, rule, zone, from, may_join)
   local there = event.zone or zone
-  local starts = recur.instants(rule, event.start.civil, from - SLACK, there, zone, event.length, may_join)
+  local starts = recur.instants(rule, event.start, from - SLACK, there, zone, event.length, may_join)
   return function()
     local opens, opens_last, _, last = starts()
     if opens then
@@ -254,7 +264,7 @@ end
 local function own_occurrences(event, zone, from, joined)
   local there = event.zone or zone
   local left_out, left_out_between = filter(event, zone, there)
-  local iterators = { (#event.rules == 0 or event.dates[1]) and listed(event, zone, there) or nil }
+  local iterators = { (#event.rules == 0 or event.dates[1]) and listed(event, there) or nil }
   -- an event without a length opens no window, however often it recurs
   for _, rule in ipairs((event.length > 0 or not joined) and event.rules or {}) do
     iterators[#iterators + 1] = recurring(event, rule, zone, from, function(...)
@@ -276,7 +286,7 @@ end
 -- by as much as the first.
 local function moved(event, zone, from, low)
   local there = event.zone or zone
-  local shift = event.start.civil - there:civil(low)
+  local shift = event.start - there:civil(low)
   local starts = own_occurrences(event.series, zone, math.max(from - shift, zone:civil(low)) - SLACK, false)
   return function()
     local original
@@ -298,26 +308,26 @@ function M.names(event)
   return event.names
 end
 
---- Does an event occur once, at its DTSTART?
----@return boolean
-function M.is_single(event)
-  return #event.rules == 0 and #event.dates == 0 and #event.without == 0 and not event.series and not event.before
+--- The instant at which an event that occurs once opens.
+---@param zone haplua.Zone  the window's
+---@return integer
+function M.opening(event, zone)
+  return (event.zone or zone):first(event.start)
 end
 
---- The occurrence of an event that occurs once.
+--- The instant at which an event that occurs once closes.
 ---@param zone haplua.Zone  the window's
----@return integer opens, integer closes
-function M.single(event, zone)
-  local there = event.zone or zone
-  local opens = there:first(event.start.civil)
-  return opens, closing(event, there, event.start.civil, opens)
+---@param opens integer
+---@return integer
+function M.closing(event, zone, opens)
+  return closing(event, event.zone or zone, event.start, opens)
 end
 
 --- Is an event over before a civil time, as far as can be seen without computing its occurrences?
 ---@param from integer
 ---@return boolean
 function M.is_over(event, from)
-  local stop = event.rules[1] and recur.stop(event.rules[1], event.start.civil)
+  local stop = event.rules[1] and recur.stop(event.rules[1], event.start)
   return stop and not event.rules[2] and #event.dates == 0 and not event.series
     and stop + event.length + 2 * SLACK < from or false
 end

@@ -13,6 +13,7 @@ local M = {}
 local DAY <const> = civil.DAY
 -- A search that has looked at so many days for the next one ends.
 local HORIZON <const> = 36525
+local none <const> = {}
 
 local frequencies, weekdays = rules.frequencies, rules.weekdays
 
@@ -87,6 +88,7 @@ local function chooser(rule, start)
   local months, dates, days = day_parts(rule, start)
   local year_days, in_month = lookup(rule.by.BYYEARDAY), rule.freq == "MONTHLY" or months
   months, dates, days = lookup(months), lookup(dates), weekday_sets(days)
+  local only = days and not next(days, next(days)) and next(days)
   if not (months or dates or days or year_days) then
     return nil
   end
@@ -102,7 +104,8 @@ local function chooser(rule, start)
     end
     local base, size = in_month and day or before, in_month and length or year_length
     search_limit.spend((last - first) // 8 + 1, rules.text, rule)
-    for date = first, last do
+    -- where one day of the week counts, only its dates are looked at
+    for date = only and first + (only - day - first - 4) % 7 or first, last, only and 7 or 1 do
       local of = not days or days[(day + date + 3) % 7 + 1]
       if of and (not dates or dates[date] or dates[date - length - 1])
         and (not year_days or year_days[day + date - before] or year_days[day + date - before - year_length - 1]) then
@@ -158,9 +161,13 @@ local function periods(rule, start)
 end
 
 --- The days of a period that the rule chooses, and the times of each where they differ.
-local function expand(rule, choose, first, last, numbers, times)
+---@param months integer[]?  the period is a year, and only these of its months count
+local function expand(rule, choose, months, first, last, numbers, times)
   local all, y, m, d = {}, civil.date(first)
-  local before = first - d
+  for _, month in ipairs(months or none) do
+    choose(all, civil.day(y, month, 1) - 1, y, month, 1, civil.month_length(y, month))
+  end
+  local before = months and last or first - d
   while before + d <= last do
     local length = civil.month_length(y, m)
     choose(all, before, y, m, d, math.min(length, last - before))
@@ -206,6 +213,7 @@ end
 local function by_periods(rule, start, from)
   local first_of, longest = periods(rule, start)
   local choose, numbers = chooser(rule, start), lookup(rule.by.BYWEEKNO)
+  local months = rule.freq == "YEARLY" and not numbers and day_parts(rule, start) or nil
   local times, step = times_of_day(rule, start), rule.interval
   local n = math.max(0, (from // DAY - first_of(0)) // longest // step) * step - step
   while first_of(n + step + step) <= from // DAY do
@@ -221,7 +229,7 @@ local function by_periods(rule, start, from)
       if is_over(first) then
         return nil
       end
-      days, own = expand(rule, choose, first, first_of(n + 1) - 1, numbers, times)
+      days, own = expand(rule, choose, months, first, first_of(n + 1) - 1, numbers, times)
     end
     found(days[i])
     return days[i], own[i] or times

@@ -4,6 +4,7 @@
 -- computes their times.
 
 local civil = require("haplua.time.civil")
+local computed = require("haplua.base.computed")
 
 local M = {}
 
@@ -52,31 +53,20 @@ local function seconds_of(text)
   return h < 24 and min < 60 and s <= 60 and h * 3600 + min * 60 + math.min(s, 59) or nil
 end
 
---- A function that returns what `read` does. It keeps up to 1,000 results: in a calendar many texts come again.
-local function kept(read)
-  local results, n = {}, 0
-  return function(text)
-    local value = results[text]
-    if not value then
-      value = read(text)
-      if n >= 1000 then
-        results, n = {}, 0
-      end
-      results[text], n = value, n + 1
-    end
-    return value
-  end
-end
-local kept_day, kept_seconds = kept(day_of), kept(seconds_of)
+-- In a calendar many texts come again.
+local days, times = computed(day_of, 1000), computed(seconds_of, 1000)
 
 --- "20261201T220000" or "20261201" as a civil time. Returns nil where there is no such time.
+---@param text string
+---@param n integer?  only the first n bytes of the text count
 ---@return integer?
-function M.civil(text)
-  local day = kept_day(text:sub(1, 8))
-  if not day or #text == 8 then
-    return day
+function M.civil(text, n)
+  n = n or #text
+  local day = n >= 8 and days[text:sub(1, 8)]
+  if not day or n == 8 then
+    return day or nil
   end
-  local seconds = kept_seconds(text:sub(9))
+  local seconds = times[text:sub(9, n)]
   return seconds and day + seconds
 end
 

@@ -3,16 +3,21 @@
 --- iCalendar's text (RFC 5545): from lines to components and properties, with the line of each. It passes over the
 -- properties that say nothing about time, whatever their lines look like.
 
+local computed = require("haplua.base.computed")
+local lines = require("haplua.lines")
 local rule = require("haplua.ical.rule")
 
 local M = {}
 
-local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local byte = string.byte
 
 ---@class haplua.ical.Source  a calendar's text
 ---@field file string  its name, for errors
 ---@field text string
----@field heads table<string, table<string, string>>  the parameters of each "DTSTART;TZID=Europe/Paris" that was read
+---@field heads string[]  of each line that is read, what stands before its colon,
+---@field values (string|false)[]  its value; false: it has no colon
+---@field places integer[]  and where it begins in the text
+---@field parameters table<string, table<string, string>>  of each head that was read
 
 ---@class haplua.ical.Property
 ---@field name string  in capitals
@@ -25,13 +30,14 @@ local byte, find, match, sub = string.byte, string.find, string.match, string.su
 ---@field name string
 ---@field at integer
 ---@field source haplua.ical.Source
----@field properties table<string, integer|integer[]>  where the properties of a name stand
+---@field more table<string, integer[]>?  the numbers of the other lines with a name
 ---@field components haplua.ical.Component[]
+---@field [string] integer  the number of the first line with a name in capitals, such as DTSTART
 
 local SIZE_MAX <const> = 10 << 20
 local DEPTH_MAX <const> = 8
 
--- The properties that are read, and what is read of them: their "text", or their parameters and a "time" or number.
+-- The properties that are read, and what their values are: "text" or "time".
 local known = {
   BEGIN = "text", END = "text", METHOD = "text", UID = "text", SUMMARY = "text", STATUS = "text", SEQUENCE = "text",
   DTSTAMP = "text", TZID = "text", DTSTART = "time", DTEND = "time", DURATION = "time", RRULE = "time", EXRULE = "time",
@@ -56,20 +62,6 @@ function M.refuse(where, message, ...)
   }), 0)
 end
 
---- The place of the colon before the value. A time has no colon, but a parameter before it may: TZID=GMT+01:00.
-local function colon(text, kind, at)
-  local place = text:find(":", at, true)
-  if place == at or kind == "time" and place and not text:find(":", place + 1, true) then
-    return place
-  elseif kind == "time" then
-    return text:find(":[^:]*$", at)
-  end
-  local unquoted = text:gsub('"[^"]*"', function(quoted)
-    return ("x"):rep(#quoted)
-  end)
-  return unquoted:find(":", 1, true)
-end
-
 --- The parameters between a name and its value.
 local function parameters_of(property, head)
   local found, at = {}, #property.name + 1
@@ -84,110 +76,75 @@ local function parameters_of(property, head)
     end
     found[key:upper()], at = value, next_at or after
   end
-  property.source.heads[head] = found
+  property.source.parameters[head] = found
   return found
 end
 
---- The line at a place as it was before a program folded it: continued on lines that begin with a space.
-local function unfolded(text, at)
-  local parts = {}
-  while at do
-    local finish = find(text, "\n", at, true) or #text + 1
-    parts[#parts + 1] = sub(text, at, byte(text, finish - 1) == 13 and finish - 2 or finish - 1)
-    at = match(text, "^[\r\n]*\n[ \t]()", finish)
-  end
-  return table.concat(parts)
+--- The value of a line, by its number. Raises `refused` if the line has no colon.
+local function value_of(source, name, i)
+  return source.values[i] or M.refuse({ source = source, at = source.places[i] }, "%s has no value", name)
 end
 
---- What line_at() returns for a line that need not be taken apart: not folded, without space around its value, and
--- with one colon if it has parameters. nil: it is none.
-local function plain(text, name, at)
-  local after = at + #name
-  local finish, place = find(text, "\n", at, true), find(text, ":", after, true)
-  if not finish or not place or place > finish
-    or place ~= after and (known[name] == "text" or (find(text, ":", place + 1, true) or finish) < finish) then
-    return nil
-  end
-  local first, before, last, _, following = byte(text, place + 1), byte(text, finish - 2, finish + 1)
-  local is_crlf = last == 13
-  if first > 32 and (is_crlf and before or last) > 32 and (following or 33) > 32 then
-    return sub(text, place + 1, is_crlf and finish - 2 or finish - 1), place == after and name or sub(text, at, place - 1)
-  end
-end
-
---- The value of a property at a place, and what stands before its colon.
-local function line_at(source, name, at)
-  local value, head = plain(source.text, name, at)
-  if not value then
-    local line = unfolded(source.text, at)
-    local place = colon(line, known[name], #name + 1) or M.refuse({ source = source, at = at }, "%s has no value", name)
-    value, head = match(line, "^%s*(.-)%s*$", place + 1), sub(line, 1, place - 1)
-  end
-  return value, head
-end
-
---- The property at a place: NAME;PARAMETER="value":VALUE.
-local function property(component, name, at)
+--- The parameters of a line.
+local function parameters(component, name, i)
   local source = component.source
-  local value, head = line_at(source, name, at)
-  local found = { name = name, at = at, source = source, value = value, parameters = source.heads[head] }
-  found.parameters = found.parameters or parameters_of(found, head)
-  return found
+  local head = source.heads[i]
+  return source.parameters[head] or parameters_of({ name = name, at = source.places[i], source = source }, head)
 end
 
---- The value of the first text property of this name.
----@return string?
+--- The property of a line: NAME;PARAMETER="value":VALUE.
+local function property(component, name, i)
+  local source = component.source
+  return {
+    name = name, at = source.places[i], source = source, value = value_of(source, name, i),
+    parameters = parameters(component, name, i),
+  }
+end
+
+--- The value of the first property of this name.
+---@return string?  raises `refused` if the property has none
 function M.value(component, name)
-  local at = component.properties[name]
-  return at and (line_at(component.source, name, at))
-end
-
---- Raise `refused` where value() would, without its work in nearly all cases.
-function M.check(component, name)
-  local at = component.properties[name]
-  if at and byte(component.source.text, at + #name) ~= 58 then
-    line_at(component.source, name, at)
-  end
+  local i = component[name]
+  return i and (component.source.values[i] or value_of(component.source, name, i))
 end
 
 --- The first property of this name.
 ---@return haplua.ical.Property?
 function M.get(component, name)
-  local at = component.properties[name]
-  return at and property(component, name, at)
+  local i = component[name]
+  return i and property(component, name, i)
 end
 
 --- All properties of this name.
 ---@return haplua.ical.Property[]
 function M.all(component, name)
-  local at = component.properties[name]
-  if not at then
+  local first = component[name]
+  if not first then
     return none
   end
-  local list = { property(component, name, at) }
-  for i, place in ipairs(component.more and component.more[name] or none) do
-    list[i + 1] = property(component, name, place)
+  local list = { property(component, name, first) }
+  for _, i in ipairs(component.more and component.more[name] or none) do
+    list[#list + 1] = property(component, name, i)
   end
   return list
 end
 
---- A component that begins at a place. The properties of most events are given space for.
+--- A component that begins at a place.
 local function new_component(source, name, at)
-  return {
-    name = name, at = at, source = source, components = none, more = nil,
-    properties = {
-      UID = nil, DTSTAMP = nil, DTSTART = nil, DTEND = nil, SUMMARY = nil, SEQUENCE = nil, STATUS = nil, RRULE = nil,
-    },
-  }
+  return name == "VEVENT" and {
+    -- the table has space for the properties of most events
+    name = name, at = at, source = source, components = none, UID = nil, DTSTAMP = nil, DTSTART = nil, DTEND = nil,
+    SUMMARY = nil, SEQUENCE = nil, STATUS = nil, RRULE = nil, EXDATE = nil,
+  } or { name = name, at = at, source = source, components = none }
 end
 
---- Begin or end a component at a place. The last of a stack is the innermost.
-local function nest(stack, name, at)
+--- Begin or end a component at the line of a number. The last of a stack is the innermost.
+local function nest(stack, name, i)
   local inner = stack[#stack]
   local source = inner.source
-  local value = match(source.text, "^:(%u+)\r?\n", at + #name) or line_at(source, name, at)
+  local value = value_of(source, name, i)
   if name == "BEGIN" then
-    local component = new_component(source, value:upper(), at)
+    local component = new_component(source, value:upper(), source.places[i])
     inner.components = inner.components == none and {} or inner.components
     inner.components[#inner.components + 1] = component
     stack[#stack + 1] = component
@@ -195,33 +152,15 @@ local function nest(stack, name, at)
       M.refuse(component, "components are nested more than %d deep", DEPTH_MAX - 1)
     end
   elseif #stack == 1 or value:upper() ~= inner.name then
-    M.refuse({ source = source, at = at }, "END:%s without its BEGIN", value)
+    M.refuse({ source = source, at = source.places[i] }, "END:%s without its BEGIN", value)
   else
     stack[#stack] = nil
   end
 end
 
---- Enter a property's place into the innermost component of a stack; for BEGIN and END, change the stack.
-local function add(stack, name, at)
-  local inner = stack[#stack]
-  if name == "BEGIN" or name == "END" then
-    nest(stack, name, at)
-  else
-    inner.more = inner.more or {}
-    inner.more[name] = inner.more[name] or {}
-    table.insert(inner.more[name], at)
-  end
-end
-
---- The name of the property whose line begins at a place, if it is one that is read: `word` is its first word.
-local function name_at(text, at, word)
-  local following = byte(text, at + #word)
-  if following == 45 or following == 13 or following == 10 then
-    word = unfolded(text, at):match("^[%a-]+%f[:;\0]") or ""
-  elseif following ~= 58 and following ~= 59 and following then
-    return nil
-  end
-  return known[word] and word or known[word:upper()] and word:upper()
+--- The name that a head begins with, in capitals.
+local function name_of(head)
+  return head:match("^[%a-]*"):upper()
 end
 
 --- Read a calendar's text.
@@ -229,35 +168,30 @@ end
 ---@param file string  its name, for errors
 ---@return haplua.ical.Component[] calendars  one or more; raises `refused`
 function M.parse(text, file)
-  local source = { file = file, text = "", heads = {} }
+  local source = { file = file, text = "", parameters = {} }
   local top = new_component(source, "", 1)
   if #text > SIZE_MAX then
     M.refuse(top, "a calendar of more than %d MiB", SIZE_MAX >> 20)
   end
+  text = text:gsub("^\239\187\191", "")
   source.text = text:find("\n", 1, true) and text or text:gsub("\r", "\n")
-  text = source.text
-  local stack, at, properties = { top }, text:find("^\239\187\191") and 3 or 0, top.properties
-  -- the names of lines by how they begin, "DTSTART;"; false: they are passed over
-  local names, passed_over = {}, {}
-  while at do
-    local head = match(text, "^%a+[:;]", at + 1)
-    local name = head and names[head]
-    if name == nil then
-      local word = match(text, "^%a+", at + 1)
-      name = word and not passed_over[word] and name_at(text, at + 1, word) or false
-      if head then
-        names[head] = name
-      elseif word and not name and not known[word:upper()] and word:upper() ~= "RECURRENCE" then
-        passed_over[word] = true
-      end
+  source.heads, source.values, source.places = lines.known(source.text, computed(function(name)
+    return known[name:upper()] or false
+  end))
+  local stack, inner, names = { top }, top, computed(name_of)
+  local heads = source.heads
+  for i = 1, #heads do
+    local name = names[heads[i]]
+    if name == "BEGIN" or name == "END" then
+      nest(stack, name, i)
+      inner = stack[#stack]
+    elseif not inner[name] then
+      inner[name] = i
+    else
+      inner.more = inner.more or {}
+      inner.more[name] = inner.more[name] or {}
+      table.insert(inner.more[name], i)
     end
-    if name and name ~= "BEGIN" and name ~= "END" and not properties[name] then
-      properties[name] = at + 1
-    elseif name then
-      add(stack, name, at + 1)
-      properties = stack[#stack].properties
-    end
-    at = find(text, "\n", at + 1, true)
   end
   if #stack > 1 then
     M.refuse(stack[#stack], "%s has no END: is the file cut off?", stack[#stack].name)
@@ -286,21 +220,45 @@ end
 ---@field date boolean?  it is a day without a time, in the zone of the windows
 ---@field tzid string?
 
+--- Read a date or time. Returns nil where there is no such time.
+---@return integer? civil, boolean? date, boolean? utc
+local function read_time(value, given)
+  local n, last, kind = #value, byte(value, -1), given.VALUE
+  local utc = last == 90 or last == 122
+  local civil = rule.civil(value, utc and n - 1 or n)
+  if civil and (n < 10 or kind and kind:upper() == "DATE") then
+    return civil - civil % 86400, true, false
+  end
+  return civil, false, utc
+end
+
+local function refuse_time(from, value)
+  M.refuse(from, "%s has no valid date, such as 20261201 or 20261201T220000: '%s'", from.name, value:sub(1, 40))
+end
+
+--- The time of the first property of this name, as time() reads it, without a table.
+---@return integer civil, boolean date, boolean utc, string? tzid  raises `refused`
+function M.time_of(component, name)
+  local i = component[name]
+  local value, given = M.value(component, name), parameters(component, name, i)
+  local civil, date, utc = read_time(value, given)
+  if not civil then
+    refuse_time(property(component, name, i), value)
+  end
+  return civil, date, utc, not date and not utc and given.TZID or nil
+end
+
 --- Read a date or time.
 ---@param from haplua.ical.Property
 ---@param value string?  an element of the property's list; default: its whole value
 ---@return haplua.ical.Time  raises `refused`
 function M.time(from, value)
   value = value and value:match("^%s*(.-)%s*$") or from.value
-  local last = value:byte(-1)
-  local utc = last == 90 or last == 122
-  local civil = rule.civil(utc and value:sub(1, -2) or value)
-  local date = #value < 10 or from.parameters.VALUE and from.parameters.VALUE:upper() == "DATE"
+  local civil, date, utc = read_time(value, from.parameters)
   if not civil then
-    M.refuse(from, "%s has no valid date: '%s'", from.name, value:sub(1, 40))
-  end
-  if date then
-    return { civil = civil - civil % 86400, date = true }
+    refuse_time(from, value)
+  elseif date then
+    return { civil = civil, date = true }
   end
   return { civil = civil, utc = utc, tzid = not utc and from.parameters.TZID or nil }
 end
@@ -330,7 +288,7 @@ function M.duration(from, value)
     rest = days and rest:match("^%d+D()$")
   end
   if not rest then
-    M.refuse(from, "%s cannot be '%s'", from.name, value:sub(1, 40))
+    M.refuse(from, "%s cannot be '%s'; PT2H30M is a duration, and so is P1D", from.name, value:sub(1, 40))
   end
   return math.tointeger(tonumber(days or 0)), seconds
 end
@@ -339,8 +297,9 @@ end
 ---@return integer seconds  raises `refused`
 function M.offset(from)
   local sign, hours, minutes, seconds = from.value:match("^([+-])(%d%d)(%d%d)(%d?%d?)$")
-  if not sign or #seconds == 1 then
-    M.refuse(from, "%s cannot be '%s'", from.name, from.value:sub(1, 40))
+  if not sign or #seconds == 1 or hours > "23" or minutes > "59" or seconds > "59" then
+    M.refuse(from, "%s cannot be '%s'; +0100 is an offset from UTC, and all are less than a day", from.name,
+      from.value:sub(1, 40))
   end
   local total = tonumber(hours) * 3600 + tonumber(minutes) * 60 + (tonumber(seconds) or 0)
   return math.tointeger(sign == "-" and -total or total)

@@ -100,24 +100,27 @@ local function find_zone(book, tzid, where)
     "no zone '%s': it is a name neither of IANA nor of Windows, and the file has no VTIMEZONE for it", tzid)
 end
 
---- The zone of a time that was read. nil: it has none, and the window's is meant.
----@param book {zones: table<string, haplua.Zone>, described: table<string, haplua.ical.Component>}
----@param time haplua.ical.Time
----@param where haplua.ical.Property  for the error
----@return haplua.Zone?
-function M.at(book, time, where)
-  if time.utc then
-    return zones.load("UTC")
-  elseif not time.tzid then
-    return nil
-  end
-  local zone = book.zones[time.tzid]
-  if not zone then
-    local name = M.name(time.tzid)
-    zone = book.zones[name] or find_zone(book, name, where)
-    book.zones[name], book.zones[time.tzid] = zone, zone
-  end
+local function look_up(book, tzid, where)
+  local name = M.name(tzid)
+  local zone = book.zones[name] or find_zone(book, name, where)
+  book.zones[name], book.zones[tzid] = zone, zone
   return zone
+end
+
+--- The zone of a time that was read. nil: it has none, and the window's is meant.
+---@param book {zones: table<string, haplua.Zone>, described: table<string, haplua.ical.Component>, utc: haplua.Zone?}
+---@param utc boolean?
+---@param tzid string?
+---@param where haplua.ical.Property|haplua.ical.Component  for the error: the property,
+---@param name string?  or the component whose first property of this name it is
+---@return haplua.Zone?  raises `refused`
+function M.at(book, utc, tzid, where, name)
+  if utc then
+    book.utc = book.utc or zones.load("UTC")
+    return book.utc
+  elseif tzid then
+    return book.zones[tzid] or look_up(book, tzid, name and ical.get(where, name) or where)
+  end
 end
 
 return M

@@ -46,6 +46,7 @@ local LONGEST = 86400
 ---@field source string?  the configuration's text
 ---@field given haplua.WindowPlan  windows of the command line; none: those of the configuration
 ---@field planners {planner: haplua.Planner, c: haplua.Context, complaint: string?}[]
+---@field read haplua.ReadWindows?  what was read before the start
 ---@field switches table<string, haplua.KeptSwitch>  by ACL
 ---@field acls string[]  those of `switches`, sorted
 ---@field watch haplua.switch.Watch?  of `others`; nil: a switch is to be looked at closely, or has been
@@ -208,20 +209,21 @@ end
 
 --- Read the configuration, and make planners for its windows. One that cannot be read leaves all as it was.
 function Keeper:read_configuration()
-  local source = config.source(self.request.config)
+  local source, place = config.source(self.request.config)
   if self.found and source == self.source then
     return
   end
-  local first = not self.found
-  local found = config.read(self.request.config)
+  local first, read = not self.found, self.read
+  if not read or read.source ~= source then
+    read = planner.read(self.given, source, place, function(...)
+      self:warn(...)
+    end)
+  end
   local planners = {}
-  local function warn(...)
-    self:warn(...)
+  for i, one in ipairs(read.planners) do
+    planners[i] = { planner = one, c = context.of_switch(self.c, read.found, one.plan.request) }
   end
-  for i, plan in ipairs(planner.plans(self.given, found)) do
-    planners[i] = { planner = planner.new(plan, warn), c = context.of_switch(self.c, found, plan.request) }
-  end
-  self.found, self.source, self.planners, self.written = found, source, planners, nil
+  self.found, self.source, self.planners, self.written, self.read = read.found, source, planners, nil, nil
   if not first then
     self:say("the configuration was read again")
   end
@@ -443,10 +445,11 @@ end
 --- Run windows until they never open again, or a signal comes. Where no other process keeps the target, this one does so
 -- meanwhile: a `maint on --for` is ended, and after a reload maintenance comes back.
 ---@param given haplua.WindowPlan  without specs and calendars: those of the configuration
+---@param read haplua.ReadWindows  the windows, as they were read to be checked
 ---@param print function
-function M.run_windows(given, print)
-  local request = given.request
-  local self = new(request, given, print, "window: ")
+function M.run_windows(given, read, print)
+  local self = new(given.request, given, print, "window: ")
+  self.read = read
   local _ <close> = self.reload
   self:read_configuration()
   local lock <close> = self.c.store:keeper(self.c.name, core.restricted())

@@ -4,6 +4,7 @@
 -- whoever plans it, and however often: one that was ended early stays so. Where a calendar changes, planned and open
 -- maintenances are moved, lengthened or ended.
 
+local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
 local errors = require("haplua.error")
 local instant = require("haplua.time.instant")
@@ -64,16 +65,16 @@ local function stamp_of(files)
 end
 
 --- Read a calendar. Events that cannot be read are refused, or left out and named.
----@param warn? fun(form: string, ...)
+---@param warn fun(form: string, ...)
 local function read_calendar(plan, path, match, warn)
   local calendar = require("haplua.calendar").read(path, { match = match, lenient = plan.lenient })
-  for _, problem in ipairs(warn and calendar.left_out or {}) do
+  for _, problem in ipairs(calendar.left_out) do
     warn("left out: %s", problem)
   end
   return calendar
 end
 
----@param warn? fun(form: string, ...)
+---@param warn fun(form: string, ...)
 ---@return haplua.Window
 local function make_window(plan, warn)
   local specs, except = table.move(plan.specs, 1, #plan.specs, 1, {}), {}
@@ -91,7 +92,7 @@ end
 
 --- A planner for a plan.
 ---@param plan haplua.WindowPlan
----@param warn? fun(form: string, ...)  for events that are left out
+---@param warn fun(form: string, ...)  for events that are left out
 ---@return haplua.Planner  raises `refused` for windows that cannot be understood
 function M.new(plan, warn)
   local files = files_of(plan)
@@ -304,6 +305,25 @@ function M.plans(given, found)
     }, "config")
   end
   return plans
+end
+
+---@class haplua.ReadWindows
+---@field source string?  the configuration's text
+---@field found haplua.Config
+---@field planners haplua.Planner[]
+
+--- Read the configuration, and make planners for the windows.
+---@param given haplua.WindowPlan  as for plans()
+---@param source string?  what config.source() returns,
+---@param place string
+---@param warn fun(form: string, ...)  for events that are left out
+---@return haplua.ReadWindows  raises `refused`
+function M.read(given, source, place, warn)
+  local read = { source = source, found = config.of(source, place), planners = {} }
+  for i, plan in ipairs(M.plans(given, read.found)) do
+    read.planners[i] = M.new(plan, warn)
+  end
+  return read
 end
 
 return M

@@ -248,12 +248,19 @@ function M.source(path)
   return f:read("a") or complain(chosen or M.PATH, "cannot be read"), chosen or M.PATH
 end
 
+--- Read a configuration from what source() returns.
+---@param source string?
+---@param place string
+---@return haplua.Config  raises `refused`
+function M.of(source, place)
+  return source and M.parse(place, source) or { switches = {}, windows = {} }
+end
+
 --- Read the configuration, from the place that source() names.
 ---@param path string?
 ---@return haplua.Config  raises `refused`
 function M.read(path)
-  local source, place = M.source(path)
-  return source and M.parse(place, source) or { switches = {}, windows = {} }
+  return M.of(M.source(path))
 end
 
 --- The names of the switches, in order.

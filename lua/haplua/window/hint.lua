@@ -18,13 +18,22 @@ end
 local zones = { cet = "Europe/Berlin", cest = "Europe/Berlin", bst = "Europe/London", est = "America/New_York",
   edt = "America/New_York", cst = "America/Chicago", cdt = "America/Chicago", pst = "America/Los_Angeles",
   pdt = "America/Los_Angeles" }
+local weekday_names = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" }
 local weekdays = { mon = "mon", tue = "tue", wed = "wed", thu = "thu", fri = "fri", sat = "sat", sun = "sun" }
 
 -- What people write otherwise: a pattern of the text in small letters, and what stands for it. They apply one after the
 -- other, until the text can be read.
 local rewrites = {
+  -- days of a year and of a month
+  { "^yearly ", "" }, { "^(%d%d%-%d%d %d)", "*-%1" }, { "^(%*%-.*)%-24:00$", "%1 for 24h" },
+  { "^every month on the ", "" }, { "^monthly on the ", "" },
+  { "^(%d%d?) (%d%d?) l %* %* ", function(minute, hour)
+    return ("last day %02d:%02d "):format(hour, minute)
+  end },
+  { "^(%d%d?) (%d%d?) %* %* (%d)l ", function(minute, hour, day)
+    return day < "8" and ("last %s %02d:%02d "):format(weekday_names[(day - 1) % 7 + 1], hour, minute) or nil
+  end },
   -- dates
-  { "^(%d%d%-%d%d %d)", "*-%1" },
   { "(%d%d?)%.(%d%d?)%.(%d%d%d%d)", function(day, month, year)
     return date(year, month, day)
   end },
@@ -65,7 +74,8 @@ local rewrites = {
   { "every second (%a+) ", "every other %1 " }, { "every other (weekday)", "every 2 weeks %1" },
   { "%f[%a](%a%a%a)%a+%f[%A]", weekdays }, { "(%d[snrt][tdh])( %d)", "%1 day%2" }, { "^(first)( %d)", "%1 day%2" },
   { "^(last)( %d)", "%1 day%2" }, { "^(%l+ly) for ", "oncalendar=%1 for " }, { "^monthly ", "first day " },
-  { "^weekly on ", "" }, { "^weekly ", "" }, { "^rrule:", "dtstart:20260101t000000;rrule:" }, { "%?", "*" },
+  { "^weekly on ", "" }, { "^weekly ", "" }, { "^rrule:", "dtstart:20260101t000000;rrule:" },
+  { "^freq=", "dtstart:20260101t000000;rrule:freq=" }, { "%?", "*" },
   { "^0 ([%d*].*[%a*] for )", "%1" },
   -- what is missing
   { "^%d%d?:%d", "daily %0" }, { "^24/7$", "daily" }, { "^always$", "daily" },
