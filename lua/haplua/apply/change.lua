@@ -192,6 +192,9 @@ function M.change(c, action, decide, made)
   if not look.latest then
     require("haplua.apply.identity").check(c, look.state, look.state.state.list)
   end
+  if c.switch.acl:find("^#%d%d?$") then
+    require("haplua.apply.identity").check_number(c, look)
+  end
   local current = {}
   for _, m in ipairs(maintenance.after(look.current, look.edits)) do
     current[#current + 1] = not m.ended and m or nil

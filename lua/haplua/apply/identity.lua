@@ -32,6 +32,32 @@ local function warn_of_address(c, process)
   end
 end
 
+-- HAProxy numbers lists from 0 on. A list with a number from here on is taken to have it from `-u`.
+local SMALL <const> = 100
+
+--- HAProxy numbers lists without `-u` in the order of its configuration, at each start anew. Note what the number of a
+-- switch means now, for the store, and refuse one that in a new process means another list, or may do so.
+---@param c haplua.Context
+---@param look haplua.Look  its state.declared is set
+function M.check_number(c, look)
+  local id = tonumber(c.switch.acl:match("^#(%d+)$"))
+  if not id or id >= SMALL then
+    return
+  end
+  local state = look.state
+  local found = require("haplua.haproxy.frontends").numbered(c.target, state.worker, tostring(id), state.declared)
+  if found and found.fixed then
+    state.declared = nil
+    return
+  end
+  state.declared = ("%s%s"):format(found and found.name and found.name .. ": " or "", state.declared or "gone")
+  local before = look.latest and look.latest.declared
+  if before and not look.same_process and before ~= state.declared then
+    errors.refuse(("%s may be another list since HAProxy was started anew: it was %s, and is %s"):format(c.switch.acl, before,
+      state.declared), "give the ACL a number of its own (-u 9999) or a file, and name that; nothing was changed")
+  end
+end
+
 --- Look at the names before the first change.
 ---@param c haplua.Context
 ---@param process {worker: integer, started: integer, asked: string?, uptime: integer}

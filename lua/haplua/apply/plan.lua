@@ -61,7 +61,7 @@ function M.of(c, look, action, edits, about)
   local plan = context.place(c, {
     action = action, patterns = content.patterns, since = content.since, ends = about and about.ends,
     reason = about and about.reason, journal = c.journal, in_force = in_force, untold = content.untold, about = about,
-    info = info_of(look.state, content),
+    info = info_of(look.state, content), declared = look.state.declared,
   })
   if look.state.bypass then
     plan_bypass(plan, look.state, look.latest, content.bypass)

@@ -114,6 +114,9 @@ function M.reconcile(c)
   local store = c.store
   local _ <close> = store:lock(c.name, c.switch.acl)
   local look = change.look(c)
+  if look.latest and c.switch.acl:find("^#%d%d?$") then
+    require("haplua.apply.identity").check_number(c, look)
+  end
   local by_hand = #look.edits > 0
   local expiring = maintenance.expiring(maintenance.after(look.current, look.edits), look.now)
   local edits = table.move(expiring, 1, #expiring, #look.edits + 1, look.edits)

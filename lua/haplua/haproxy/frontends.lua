@@ -64,6 +64,54 @@ local function judge_all(found, asked)
   return verdicts
 end
 
+--- Read the configuration of the HAProxy that a target reaches.
+---@return haplua.rules.Configuration? found, string? problem  nil: why nothing can be said
+---@return fun(name: string): string? read  the text of a file by its name in the configuration
+local function read_all(target, pid, list)
+  local folder = process.folder(target, pid)
+  local files = {}
+  local function read(name)
+    return read_as(folder, name)
+  end
+  for i, name in ipairs(file_names(target, list.places)) do
+    local content = read(name)
+    if not content then
+      return nil, name .. " cannot be read", read
+    end
+    files[i] = { path = name, text = content }
+  end
+  if not files[1] then
+    return nil, "HAProxy does not tell the names of its files", read
+  end
+  local found = configuration.read(files, {})
+  local problem = found.problems[1]
+  return not problem and found or nil, problem and ("%s:%d: %s"):format(problem.file, problem.line, problem.text), read
+end
+
+--- What the configuration says of a list that is known by a number.
+---@param target haplua.Target
+---@param pid integer|string
+---@param id string  "9999"
+---@param text string?  of `show acl`
+---@return {fixed: boolean, name: string?}? found  fixed: the number is that of a `-u`; name: of the ACL. nil: the
+--- configuration cannot be read
+function M.numbered(target, pid, id, text)
+  local list = list_of("#" .. id, text)
+  local found = read_all(target, pid, list)
+  local numbered = found and { fixed = false }
+  for _, section in ipairs(found and found.sections or {}) do
+    for _, line in ipairs(section.lines) do
+      for i = 1, #line.words - 1 do
+        numbered.fixed = numbered.fixed or line.words[i] == "-u" and tonumber(line.words[i + 1]) == tonumber(id)
+      end
+      if line.words[1] == "acl" and list.places[("%s:%d"):format(line.file, line.line)] then
+        numbered.name = line.words[2]
+      end
+    end
+  end
+  return numbered
+end
+
 --- Judge each frontend of the HAProxy that a target reaches.
 ---@param target haplua.Target
 ---@param pid integer|string  of its process, as `show info` has it
@@ -72,29 +120,11 @@ end
 ---@return haplua.rules.Verdict[]? verdicts, string? problem  nil: why nothing can be said
 function M.judge(target, pid, ref, text)
   local list = list_of(ref, text)
-  local folder = process.folder(target, pid)
-  local files = {}
-  for i, name in ipairs(file_names(target, list.places)) do
-    local content = read_as(folder, name)
-    if not content then
-      return nil, name .. " cannot be read"
-    end
-    files[i] = { path = name, text = content }
+  local found, problem, read = read_all(target, pid, list)
+  if not found then
+    return nil, problem
   end
-  if not files[1] then
-    return nil, "HAProxy does not tell the names of its files"
-  end
-  local found = configuration.read(files, {})
-  local problem = found.problems[1]
-  if problem then
-    return nil, ("%s:%d: %s"):format(problem.file, problem.line, problem.text)
-  end
-  return judge_all(found, {
-    list = list, method = "GET",
-    read = function(name)
-      return read_as(folder, name)
-    end,
-  })
+  return judge_all(found, { list = list, method = "GET", read = read })
 end
 
 return M

@@ -25,6 +25,7 @@ local SLACK = 2
 ---@field seen string  the text of all its lists, as fingerprint() returns it
 ---@field state haplua.list.State  of the ACL
 ---@field patterns string[]
+---@field declared string?  of a list with a small number, which may be HAProxy's own: what it looks at, and where
 ---@field method string  "reg", "beg", ...
 ---@field kind string?  what the ACL matches: "path", "base", "host", "address"
 ---@field bypass string?  the list of clients that pass
@@ -173,6 +174,7 @@ function M.look(target, switch)
     seen = joined({ field("\n" .. texts[1], "Pid") or "?", texts[3], table.unpack(texts, 5) }),
     state = state,
     patterns = patterns,
+    declared = found and switch.acl:find("^#%d%d?$") and found.text or nil,
     method = state.tests[1] and state.tests[1].type or "unknown",
     kind = scope.kind(switch.fetch or expression(all, found)),
     bypass = bypass,

@@ -13,6 +13,7 @@ local M = {}
 ---@field patterns string[]  what the list shall hold
 ---@field bypass string[]?  what the bypass list shall hold
 ---@field ours string[]?  those of `bypass` that haplua puts there
+---@field declared string?  of a list that HAProxy has numbered: what the number meant (haplua.apply.identity)
 ---@field reason string?
 ---@field since number?
 ---@field ends number?

@@ -25,6 +25,7 @@ CREATE TABLE changes (
   worker INTEGER, started INTEGER  -- the HAProxy process that was changed, and when that one started
   -- version 2: asked TEXT, for a process that does not tell when it started: when it was asked
   -- version 3: ours TEXT, the entries of the bypass list that haplua put there, one a line
+  --            declared TEXT, of a list that HAProxy has numbered: what the number meant
   --            maintenances TEXT, the numbers of those that the change began, ended or changed
 );
 CREATE TABLE wanted (
@@ -58,6 +59,7 @@ INSERT INTO maintenances (target, acl, switch, patterns, bypass, reason, origin,
 local THIRD = MAINTENANCES .. [[
 ALTER TABLE changes ADD COLUMN ours TEXT;
 ALTER TABLE changes ADD COLUMN maintenances TEXT;
+ALTER TABLE changes ADD COLUMN declared TEXT;
 UPDATE changes SET ours = bypass WHERE id IN (SELECT change FROM wanted);
 UPDATE changes SET id = id + (SELECT max(id) FROM changes) WHERE id IN (SELECT w.change FROM wanted w JOIN changes later
   ON later.target = w.target AND later.acl = w.acl AND later.id > w.change AND later.outcome = 'done');
@@ -83,7 +85,7 @@ M.STEPS = { [0] = FIRST, [1] = SECOND, [2] = THIRD }
 ---@return string
 function M.view(version)
   return MAINTENANCES:gsub("CREATE TABLE", "CREATE TEMP TABLE"):gsub("INTO maintenances", "INTO temp.maintenances")
-    .. ([[CREATE TEMP VIEW changes AS SELECT c.*, %s NULL AS maintenances, c.bypass AS ours FROM main.changes c
+    .. ([[CREATE TEMP VIEW changes AS SELECT c.*, %s NULL AS maintenances, NULL AS declared, c.bypass AS ours FROM main.changes c
       WHERE c.id IN (SELECT change FROM wanted) OR c.action <> 'keep';]]):format(version == 1 and "NULL AS asked," or "")
 end
 

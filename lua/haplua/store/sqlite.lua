@@ -313,11 +313,11 @@ end
 ---@return integer id
 local function insert_change(self, wish, touched, outcome)
   return self:run([[INSERT INTO changes (time, target, acl, switch, action, patterns, bypass, ours, reason, since, ends,
-      user, host, login, pid, outcome, maintenances) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      RETURNING id]],
+      user, host, login, pid, outcome, maintenances, declared)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id]],
     task.time(), wish.target, wish.acl, wish.switch, wish.action, table.concat(wish.patterns, "\n"),
     wish.bypass and table.concat(wish.bypass, "\n"), wish.ours and table.concat(wish.ours, "\n"), wish.reason, wish.since,
-    wish.ends, wish.user, wish.host, wish.login, process.pid(), outcome, touched)[1].id
+    wish.ends, wish.user, wish.host, wish.login, process.pid(), outcome, touched, wish.declared)[1].id
 end
 
 ---@param m haplua.Maintenance
