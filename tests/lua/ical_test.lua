@@ -365,6 +365,14 @@ describe("an event that cannot be read", function()
     end)
   end
 
+  it("is left out with its line, also where there are very many", function()
+    local source = calendar.parse(file((bad[1] .. "\r\n"):rep(15000) .. good), { name = "office.ics", lenient = true })
+    assert.are.equal(15000, #source.left_out)
+    assert.matches("^office.ics:4: ", source.left_out[1])
+    assert.matches("^office.ics:60000: ", source.left_out[15000])
+    assert.are.equal(1, source.events)
+  end)
+
   it("is not left out where the calendar itself is broken, or too large", function()
     support.refusal(calendar.parse, "BEGIN:VCALENDAR\r\n" .. good, { lenient = true })
     support.refusal(calendar.parse, "hello", { lenient = true })

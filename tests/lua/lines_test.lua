@@ -76,6 +76,13 @@ describe("a calendar's lines", function()
     end
   end)
 
+  it("may be folded two million times", function()
+    local _, values = lines.known("SUMMARY:" .. ("x\r\n "):rep(2000000) .. "y\r\nUID:1", known)
+    assert.are.equal(2, #values)
+    assert.are.equal(2000001, #values[1])
+    assert.are.equal("y", values[1]:sub(-1))
+  end)
+
   it("are looked up through __index, which may raise", function()
     local asked = {}
     local heads = lines.known("a:1\nB:2\nA:3", setmetatable({}, { __index = function(_, name)

@@ -18,6 +18,7 @@ local byte = string.byte
 ---@field values (string|false)[]  its value; false: it has no colon
 ---@field places integer[]  and where it begins in the text
 ---@field parameters table<string, table<string, string>>  of each head that was read
+---@field counted {at: integer, line: integer}?  a place, and its line
 
 ---@class haplua.ical.Property
 ---@field name string  in capitals
@@ -53,11 +54,18 @@ M.SIZE_MAX = SIZE_MAX
 ---@param message string  a format
 function M.refuse(where, message, ...)
   local visible = require("haplua.error").visible
-  local _, before = where.source.text:sub(1, where.at - 1):gsub("\n", "")
-  local line = before + 1
+  local source = where.source
+  local counted = source.counted
+  if not counted or counted.at > where.at then
+    counted = { at = 1, line = 1 }
+  end
+  -- from the line that was refused last on: --lenient may leave out thousands of events
+  local _, more = source.text:sub(counted.at, where.at - 1):gsub("\n", "")
+  local line = counted.line + more
+  source.counted = { at = where.at, line = line }
   error(require("haplua.error").new({
     kind = "refused",
-    message = ("%s:%d: %s"):format(visible(where.source.file), line, visible(message:format(...))),
+    message = ("%s:%d: %s"):format(visible(source.file), line, visible(message:format(...))),
     line = line,
   }), 0)
 end

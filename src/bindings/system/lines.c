@@ -38,7 +38,8 @@ static struct span whole_line(const char **at, const char *end, char *scratch)
 		*at = next + 1;
 		struct span more = physical_line(at, end);
 
-		line.p = memmove(scratch, line.p, line.n);
+		if (line.p != scratch) /* else each part would copy all before it */
+			line.p = memcpy(scratch, line.p, line.n);
 		memcpy(scratch + line.n, more.p, more.n);
 		line.n += more.n;
 	}
