@@ -158,6 +158,21 @@ measure_replace()
 		-- 'Python: prepare, add, commit' "$python" tests/bench/client.py replace "$sock" "$2" "$4"
 }
 
+# Measure `maint on` for the switch $1 of `few`, which has no maintenance, and for $2 of `many`, which has 1,000.
+# $3 says which list it is.
+measure_many()
+{
+	few="./haplua -s $dir/few.sock scripts/maint.lua --acl $1"
+	many="./haplua -s $dir/many.sock scripts/maint.lua --acl $2"
+	./haplua -s "$dir/many.sock" tests/bench/many.lua "$2" 1000
+	# shellcheck disable=SC2086 # lists
+	table "$runs" "\`maint on\` beside other maintenances, $3" 2.0 "" \
+		-- 'beside none' $few on --path /new \
+		-- - $few off --path /new \
+		-- 'beside 1,000' $many on --path /new \
+		-- - $many off --path /new
+}
+
 measure_servers()
 {
 	table_with_haproxyadmin '`servers()`, and their names' "servers $dir/servers$2.sock" \
@@ -241,6 +256,8 @@ report()
 	measure_replace "$(turns 30)" '#9999' 'regular expressions (`-m reg`)' 10000 10,000 ""
 	measure_replace "$(turns 20)" '#8001' 'strings (`-m str`)' 100000 100,000 "100,000 patterns replaced"
 	"$build/bare" "$sock" 'clear acl #8001' 'clear acl #9999'
+	measure_many '#9999' '#9999' 'a list without a file'
+	measure_many "$dir/few.acl" "$dir/many.acl" 'a list with a file'
 	measure_servers "$(turns 60)" 1000 1,000
 	measure_servers "$(turns 30)" 20000 20,000
 	measure_fleet "$(turns 30)" 20
@@ -284,6 +301,18 @@ start_haproxy small <<-END
 	backend maintenance
 	    server maintenance-nginx 127.0.0.1:1
 END
+for n in few many; do
+	: >"$dir/$n.acl"
+	start_haproxy $n "nbthread 1" <<-END
+		frontend frontend-http
+		    bind unix@$dir/$n-http.sock
+		    acl maintenance path -i -u 9999 -m beg
+		    acl by-file path -i -m beg -f $dir/$n.acl
+		    use_backend maintenance if maintenance || by-file
+		backend maintenance
+		    server maintenance-nginx 127.0.0.1:1
+	END
+done
 for n in 1000 20000; do
 	start_haproxy servers$n <<-END
 		frontend frontend-http

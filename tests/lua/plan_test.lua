@@ -234,6 +234,15 @@ describe("a hand at HAProxy's lists", function()
     assert.equal("1 by hand", edits({}, { latest = after("/a"), current = { a, later } }), "not in the list yet")
   end)
 
+  it("has not added what a maintenance in force explains, though the latest change lacks it", function()
+    local later = of("/c", { id = 4, begins = 950 })
+    assert.equal("", edits({ "/a", "/c" }, { latest = after("/a"), current = { a, later } }))
+    assert.equal("", edits({ "/c" }, { current = { later } }))
+    assert.equal("by hand: /x", edits({ "/a", "/c", "/x" }, { latest = after("/a"), current = { a, later } }))
+    assert.equal("1 by hand", edits({ "/c" }, { latest = after("/a"), current = { a, later } }))
+    assert.equal("by hand: /c", edits({ "/c" }, { current = { of("/c", { begins = NOW + 1 }) } }))
+  end)
+
   it("is not suspected in a new process, but for patterns that it cannot have from a file", function()
     local new = { same_process = false, latest = after("/a", "/b"), current = { a, b } }
     assert.equal("", edits({}, new))

@@ -80,10 +80,12 @@ end
 
 --- The maintenance that a request asks for again: of the same person, in force, with the same scope.
 local function find_same(c, look, m)
-  local in_force = maintenance.in_force(look.current, look.now)
-  for i = 1, #in_force do
-    local other = in_force[i]
-    if has_scope(c, look, other, m.scope)
+  local path = (m.scope.paths or {})[1]
+  for i = 1, #look.current do -- there may be a thousand
+    local other = look.current[i]
+    local paths = other.scope.paths
+    if (not c.journal or (paths and paths[1]) == path or paths and #paths > 1)
+      and has_scope(c, look, other, m.scope) and maintenance.is_in_force(other, look.now)
       and (not c.journal or other.origin == m.origin and maintenance.is_of(other, c.person)) then
       return other
     end

@@ -72,4 +72,19 @@ function M.of(c, look, action, edits, about)
   return plan
 end
 
+--- Where HAProxy and the files of its lists are not as planned.
+---@param c haplua.Context
+---@param state haplua.switch.State
+---@param plan haplua.Plan
+---@return {patterns: boolean, bypass: boolean, info: boolean, files: {path: string, entries: integer?, expected: integer}[]}
+function M.differences(c, state, plan)
+  local info = state.info
+  return {
+    patterns = not lists.same(plan.patterns, state.patterns),
+    bypass = plan.bypass ~= nil and not lists.same(plan.bypass, state.passing),
+    info = info ~= nil and not (lists.same(plan.info.keys, info.keys) and lists.same(plan.info.values, info.values)),
+    files = switch.out_of_step(c.target, c.switch, state),
+  }
+end
+
 return M

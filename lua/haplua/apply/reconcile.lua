@@ -9,7 +9,6 @@ local maintenance = require("haplua.plan.maintenance")
 local moment = require("haplua.time.instant")
 local plans = require("haplua.apply.plan")
 local results = require("haplua.apply.result")
-local switch = require("haplua.haproxy.switch")
 
 local enumerate, same, who = results.enumerate, lists.same, maintenance.who
 
@@ -94,11 +93,8 @@ end
 
 --- Does HAProxy hold what is planned, and do the files?
 local function is_in_step(c, look, plan)
-  local state = look.state
-  local info = state.info
-  return same(plan.patterns, state.patterns) and (not plan.bypass or same(plan.bypass, state.passing))
-    and (not info or same(plan.info.keys, info.keys) and same(plan.info.values, info.values))
-    and #switch.out_of_step(c.target, c.switch, state) == 0
+  local found = plans.differences(c, look.state, plan)
+  return not found.patterns and not found.bypass and not found.info and #found.files == 0
 end
 
 ---@class haplua.Reconciled

@@ -70,9 +70,9 @@ local function hand(c, look)
 end
 
 --- HAProxy's list is not what the maintenances in force make of it.
-local function difference(_, look, plan)
+local function difference(_, look, plan, differences)
   local latest, state = look.latest, look.state
-  if same(plan.patterns, state.patterns) or not latest or not latest.outcome or #look.edits > 0 then
+  if not differences.patterns or not latest or not latest.outcome or #look.edits > 0 then
     return nil
   elseif look.same_process and same(latest.patterns, state.patterns) then
     return #plan.patterns > 0 and disagreement("due", "haplua keep would have done it; maint on does",
@@ -100,14 +100,13 @@ local function expired(c, look)
     and disagreement("expired", "maint off ends it", "it should have ended at %s", moment.text(told.ends))
 end
 
-local function bypass(_, look, plan)
-  return plan.bypass and #plan.patterns > 0 and not same(plan.bypass, look.state.passing) and disagreement("bypass",
+local function bypass(_, look, plan, differences)
+  return differences.bypass and #plan.patterns > 0 and disagreement("bypass",
     "maint on sets it anew", "passing should be: %s; HAProxy has: %s", enumerate(plan.bypass), enumerate(look.state.passing))
 end
 
-local function info(c, look, plan)
-  local has = look.state.info
-  return c.journal and has and not (same(plan.info.keys, has.keys) and same(plan.info.values, has.values))
+local function info(c, _, _, differences)
+  return c.journal and differences.info
     and disagreement("info", "maint on sets it anew", "visitors see another reason or end than is wanted")
 end
 
@@ -119,8 +118,9 @@ local finders = { broken_off, hand, difference, expired, bypass, info }
 ---@return haplua.Disagreement[]
 function M.disagreements(c, look)
   local plan, found = plans.of(c, look, "status", look.edits), {}
+  local differences = plans.differences(c, look.state, plan)
   for _, find in ipairs(finders) do
-    found[#found + 1] = find(c, look, plan) or nil
+    found[#found + 1] = find(c, look, plan, differences) or nil
   end
   for _, one in ipairs(plan.untold) do
     found[#found + 1] = disagreement("scope", "end it, or declare the ACL so that it can tell this scope apart",
@@ -131,7 +131,7 @@ function M.disagreements(c, look)
       ("maint off %s ends it"):format(maintenance.name(m)), "the process %d that would end %s is gone", m.pid,
       maintenance.name(m)) or nil
   end
-  for _, file in ipairs(switch.out_of_step(c.target, c.switch, look.state)) do
+  for _, file in ipairs(differences.files) do
     found[#found + 1] = disagreement("file", "maint on or maint off writes it",
       "%s %s: the next reload would undo the current state", file.path,
       file.entries and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected) or "is missing")

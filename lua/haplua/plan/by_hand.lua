@@ -56,6 +56,16 @@ local function follow_hand(e, edits)
   return lists.without(e.patterns, known)
 end
 
+--- The patterns of the maintenances that are in force after edits. One of them may be in the list although the latest
+-- change lacks it: a process that was killed had not yet noted what time had it do.
+local function patterns_in_force(e, edits)
+  local explained = {}
+  for _, m in ipairs(maintenance.in_force(maintenance.after(e.current, edits), e.now)) do
+    lists.set(patterns_of(m, e.view), explained)
+  end
+  return explained
+end
+
 --- The patterns of maintenances that are over: a new process may have read them from a file that was not in step.
 local function patterns_of_the_past(e)
   local past = {}
@@ -78,6 +88,7 @@ function M.edits(e)
   elseif e.latest and #lists.without(known, lists.set(e.patterns)) > 0 then
     extra = follow_hand(e, edits)
   end
+  extra = #extra > 0 and lists.without(extra, patterns_in_force(e, edits)) or extra
   if #extra > 0 then
     adopt(e, lists.unique(extra), edits)
   end
