@@ -79,6 +79,27 @@ describe("scripts/keep.lua", function()
     end
   end)
 
+  it("does without what the system has none left of", function()
+    local chunk = ([[
+      require("haplua.watch").open = function()
+        return nil, "too many open files", "EMFILE"
+      end
+      return require("haplua.cli").main("keep", { "--journal", %q, "--config", %q }, print)
+    ]]):format(s.journal, s.config)
+    local r = running.start(s, "-s", s.socket, "-e", chunk)
+    eventually("it keeps", function()
+      return r:out():find("kept to", 1, true) or r:done()
+    end)
+    good(s:maint("on", "^/a"))
+    s:reload()
+    eventually("it is back", function()
+      return r:done() or list() == "^/a" and disagreements() == 0
+    end)
+    r:signal("TERM")
+    assert.equal(143, r:wait().status, r:err())
+    assert.matches("no file can be watched %(too many open files%): a reload is noticed within a second\n", r:err())
+  end)
+
   it("puts back what was lost while it did not run", function()
     good(s:maint("on", "^/a"))
     s:reload()

@@ -388,6 +388,7 @@ function M.run(request, print)
       "one is enough; `systemctl status haplua-keep` may show it")
   end
   self.guards = true
+  self:read_configuration()
   self:round()
   process.notify("READY=1")
   self:say("kept to %s", c.store.path)

@@ -58,7 +58,7 @@ local function complain(path, message, code)
     kind = "journal",
     message = ("the journal %s: %s"):format(path, message),
     code = code,
-    advice = advice[tostring(code):match("^[A-Z]+")],
+    advice = not message:find("too many open files") and advice[tostring(code):match("^[A-Z]+")] or nil,
   }), 0)
 end
 
