@@ -68,6 +68,36 @@ describe("scripts/keep.lua", function()
     assert.equal("", k:err())
   end)
 
+  it("keeps the switches of a configuration without a default, and so does a window", function()
+    local one = s.config
+    s.config = s.folder.write("two.lua", [[return { switches = { site = { acl = "#9999" }, other = { acl = "#77" } } }]])
+    local _ <close> = setmetatable({}, { __close = function() s.config = one end })
+    do
+      local k <close> = keep()
+      good(s:maint("--switch", "site", "on", "^/a"))
+      s:reload()
+      eventually("it is back", function()
+        return list() == "^/a"
+      end)
+      assert.equal("", k:err())
+    end
+    local r = running.start(s, "-s", s.socket, "scripts/window.lua", "run", "daily 00:00-24:00", "--switch", "site",
+      "--journal", s.journal, "--config", s.config, "--path", "/w")
+    eventually("it is open", function()
+      return r:done() or #s.target:acl_list("#9999") == 2
+    end)
+    s:reload()
+    eventually("it is back", function()
+      return r:done() or #s.target:acl_list("#9999") == 2
+    end)
+    r:signal("TERM")
+    assert.equal(143, r:wait().status, r:err())
+    local ran = s:haplua({ "scripts/window.lua", "run", "daily 00:00-24:00" })
+    assert.equal(1, ran.status)
+    assert.matches("which switch? --switch takes one of other, site", ran.err, 1, true)
+    good(s:maint("--switch", "site", "off", "--all"))
+  end)
+
   it("misses no reload right behind a change", function()
     local _ <close> = keep()
     for i = 1, 15 do
