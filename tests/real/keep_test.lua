@@ -237,6 +237,20 @@ describe("scripts/keep.lua", function()
     end)
   end)
 
+  it("ends when its journal is moved away", function()
+    local journal = s.journal
+    local _ <close> = setmetatable({}, { __close = function() s.journal = journal end })
+    s.journal = s.dir .. "/moved.db"
+    local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config)
+    eventually("it keeps", function()
+      return r:out():find("kept to", 1, true) or r:done()
+    end)
+    assert(os.rename(s.journal, s.dir .. "/old.db"))
+    assert.equal(1, r:wait().status)
+    assert.matches("moved.db: was moved away or replaced while it was in use", r:err(), 1, true)
+    good(s:maint("off", "--all"))
+  end)
+
   it("is the only one of its target", function()
     local _ <close> = keep()
     local ran = s:haplua({ "scripts/keep.lua" })
