@@ -197,6 +197,20 @@ describe("files", function()
       assert.equal("conf ", names(folder.path))
     end)
 
+    it("follows no link, and opens no file, that lies in wait at the new file's name", function()
+      local victim = folder.write("victim", "precious")
+      for _, make in ipairs({ { "ln", "-s" }, { "ln" } }) do
+        folder.write("conf", "old")
+        local words = table.move(make, 1, #make, 1, {})
+        words[#words + 1], words[#words + 2] = victim, folder.path .. LEFTOVER
+        assert.equal(0, (run(words)))
+        local ok = file.replace(path, "new")
+        assert.equal("precious", file.read(victim))
+        assert.equal(ok and "new" or "old", file.read(path))
+        run({ "rm", "-f", folder.path .. LEFTOVER })
+      end
+    end)
+
     it("waits for no other process that replaces the file, and harms none", function()
       folder.write("conf", "old")
       local new = folder.write(LEFTOVER:sub(2), "")
