@@ -79,6 +79,9 @@ describe("every value that is accepted", function()
     s.journal = s.dir .. "/journal.db"
     s.config = s.folder.write("config.lua", ([[return { switches = { site = { acl = "DIR/maint.acl", bypass = "DIR/pass.acl",
       info = "DIR/info.map" } } }]]):gsub("DIR", s.dir))
+    support.good(s:maint("on", "--reason", " kernel ")) -- a file would give it back without the first blank
+    assert.equal("kernel", s.target:map_get(s.dir .. "/info.map", "reason"))
+    support.good(s:maint("off"))
     local out = support.good(s:haplua({ "-e", (CHUNK:gsub("SEED", os.getenv("SEED") or "7")
       :gsub("VALUES", os.getenv("VALUES") or "150")) }))
     print("values: " .. out)
