@@ -40,7 +40,7 @@ UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/os/*.h src/protocol/*.h)
 HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
-PRELOADED := $(B)/disk.so $(B)/shift.so $(B)/stall.so $(B)/names.so
+PRELOADED := $(B)/disk.so $(B)/order.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
 SOURCES := $(shell find src tests -name '*.[ch]')
 
@@ -100,6 +100,7 @@ $(HELPERS):
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
 
 $(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
+$(B)/order.so: tests/real/order.c | $(B)/packages-build
 $(B)/shift.so: tests/fault/shift.c | $(B)/packages-build
 $(B)/stall.so: tests/stall.c | $(B)/packages-build
 $(B)/names.so: tests/names.c | $(B)/packages-build
@@ -122,13 +123,13 @@ check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over rea
 check-lua: $(BIN) $(B)/fake $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUN_TESTS) $(or $(LUA_TESTS),tests/lua)
 
-check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY); JOBS
+check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY); JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUN_TESTS) $(or $(TESTS),tests/real)
 
 check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## kill haplua at every system call of a change
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
 
-check-versions: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/packages-real ## run check-real on HAProxy 2.2, 2.6, 3.0, 3.2
+check-versions: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes $(B)/packages-real ## run check-real on HAProxy 2.2, 2.6, 3.0, 3.2
 	$(Q)LUA=$(LUA) sh tests/versions_check.sh $(B) $(HAPROXIES)
 
 # tests/stall.c describes the variables. Tests that read the clock a hundred thousand times are left out.

@@ -7,6 +7,7 @@
 --   haplua -s lb1:9999 -s lb2:9999 watch --every 5
 
 local cli = require("haplua.cli")
+local visible = require("haplua.error").visible
 
 local args = cli.parse({
   name = "watch",
@@ -22,7 +23,7 @@ local args = cli.parse({
 local function look()
   local now = { process = ("HAProxy is process %d"):format(haproxy.info().Pid) }
   local patterns = haproxy.acl_list(args.acl)
-  now.acl = ("%s matches %s"):format(args.acl, #patterns > 0 and table.concat(patterns, "  ") or "nothing")
+  now.acl = ("%s matches %s"):format(args.acl, #patterns > 0 and visible(table.concat(patterns, "  ")) or "nothing")
   for _, row in ipairs(servers()) do
     local name = row.be_name .. "/" .. row.srv_name
     now[name] = ("%s is %s, %s"):format(name, row.admin, row.operational)

@@ -17,7 +17,7 @@ function process.identity() end
 ---@field uid integer
 ---@field host string  the machine's name
 ---@field login string?  the user who has logged in, also behind sudo and su; where the kernel does not know it
---- $SUDO_USER, which any user can set
+--- $SUDO_USER, if this is root: any other user can set that
 
 ---@return haplua.Person
 function process.person() end

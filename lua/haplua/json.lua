@@ -12,6 +12,21 @@ local function misuse(text)
   require("haplua.base.options").misuse("json.encode", text)
 end
 
+--- A text as UTF-8: U+FFFD stands for each byte that is none. JSON holds nothing else.
+---@param text string
+---@return string
+local function as_utf8(text)
+  local parts, at = {}, 1
+  while true do
+    local good, bad = utf8.len(text, at)
+    if good then
+      return #parts == 0 and text or table.concat(parts) .. text:sub(at)
+    end
+    parts[#parts + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
+    at = bad + 1
+  end
+end
+
 local encode
 
 local function encode_list(list, depth)
@@ -29,7 +44,7 @@ end
 local function encode_names(names, depth)
   local parts = {}
   for key, item in pairs(names) do
-    parts[#parts + 1] = cjson.encode(tostring(key)) .. ":" .. encode(item, depth)
+    parts[#parts + 1] = encode(tostring(key), depth) .. ":" .. encode(item, depth)
   end
   table.sort(parts)
   return "{" .. table.concat(parts, ",") .. "}"
@@ -47,11 +62,12 @@ function encode(value, depth)
   elseif value ~= cjson.null and (of == "function" or of == "userdata" or of == "thread") then
     misuse(("a %s has no form in JSON"):format(of))
   end
-  return (cjson.encode(value):gsub("\\/", "/"))
+  return (cjson.encode(of == "string" and as_utf8(value) or value):gsub("\\/", "/"))
 end
 
 --- One line of JSON, keys in alphabetical order.
----@param value any  tables that are lists or have names, texts, finite numbers, booleans, M.null, nil
+---@param value any  tables that are lists or have names, texts, finite numbers, booleans, M.null, nil. In texts U+FFFD
+--- stands for bytes that are no UTF-8
 ---@return string
 function M.encode(value)
   return encode(value, 1)

@@ -150,15 +150,30 @@ function M.during(asked, fn, done)
   return require("haplua.apply.during").run(asked, "during", fn, done)
 end
 
---- The maintenances of a switch, what HAProxy holds, and where the two disagree.
+local function status(asked)
+  local module = require("haplua.apply.status")
+  local c = require(asked.servers and "haplua.apply.servers" or "haplua.apply.context").open(asked, true)
+  return asked.servers and module.of_servers(c, asked.servers) or module.status(c)
+end
+
+--- The maintenances of a switch, what HAProxy holds, and where the two disagree. A journal that cannot be read is one
+-- thing that does not fit.
 ---@param asked haplua.Place  with `servers`: of these servers alone
 ---@return haplua.Status
 function M.status(asked)
   options.check("maintenance.status", asked, status_request)
-  if asked.servers then
-    return require("haplua.apply.status").of_servers(require("haplua.apply.servers").open(asked, true), asked.servers)
+  local ok, found = pcall(status, asked)
+  if ok then
+    return found
+  elseif not require("haplua.error").is(found) or found.kind ~= "journal" then
+    error(found, 0)
   end
-  return require("haplua.apply.status").status(require("haplua.apply.context").open(asked, true))
+  local without = status(require("haplua.plan.maintenance").with(asked, { journal = "none" }))
+  without.disagreements[#without.disagreements + 1] = {
+    kind = "journal", text = found.message .. ": what is in force is not known",
+    advice = found.advice or "maint doctor looks at it",
+  }
+  return without
 end
 
 return M

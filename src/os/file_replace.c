@@ -41,43 +41,70 @@ static int open_folder(struct replace *r, const char *path, int flags)
 	return 0;
 }
 
-/* Cut PATH, which is relative to r->folder, into its name and its folder, and open that.
+/* Read what r->name in r->folder says as a link: its length; 0: it is no link, or is not
+ * there. UV_EPERM: the link is neither root's nor this user's, who could be led anywhere.
  */
-static int enter(struct replace *r, char *path)
+static int read_link(struct replace *r, char target[PATH_MAX])
 {
-	char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
+	struct stat st;
+	int rc = 0;
 
-	if (strlen(name) > NAME_MAX)
-		return -ENAMETOOLONG;
-	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return -EISDIR;
-	strcpy(r->name, name);
-	if (slash)
-		slash[1] = '\0';
-	return open_folder(r, slash ? path : ".", O_PATH);
+	if (fstatat(r->folder, r->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISLNK(st.st_mode))
+		return 0;
+	int fd = openat(r->folder, r->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		rc = -errno;
+	} else if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		r->what = "a link on the way is another user's";
+		rc = -EPERM;
+	} else {
+		rc = (int)readlinkat(fd, "", target, PATH_MAX - 1);
+		rc = rc < 0 ? -errno : rc;
+	}
+	if (fd >= 0)
+		close(fd);
+	return rc;
 }
 
-/* Follow links to the name of the file itself, which need not be there. */
+/* Go to the folder of the file itself, link by link; r->name need not be there. */
 static int follow(struct replace *r, const char *path)
 {
-	char at[PATH_MAX];
+	char rest[PATH_MAX], target[PATH_MAX];
+	int links = 0, rc;
 
-	if (strlen(path) >= sizeof at)
+	if (strlen(path) >= sizeof rest)
 		return -ENAMETOOLONG;
-	strcpy(at, path);
-	for (int i = 0; i < LINKS_MAX; i++) {
-		int rc = enter(r, at);
+	strcpy(rest, path);
+	rc = open_folder(r, *path == '/' ? "/" : ".", O_PATH);
+	while (rc == 0 && links < LINKS_MAX) {
+		const char *name = rest + strspn(rest, "/");
+		size_t n = strcspn(name, "/"), left = strlen(name + n) + 1;
+		bool last = strspn(name + n, "/") + 1 == left;
 
-		if (rc < 0)
-			return rc;
-		ssize_t n = readlinkat(r->folder, r->name, at, sizeof at - 1);
+		if (n > NAME_MAX)
+			return -ENAMETOOLONG;
+		snprintf(r->name, sizeof r->name, "%.*s", (int)n, name);
+		if (last && (left > 1 || !*r->name || strcmp(r->name, ".") == 0 ||
+			     strcmp(r->name, "..") == 0))
+			return -EISDIR;
+		int length = read_link(r, target);
 
-		if (n < 0) /* EINVAL: it is no link */
-			return errno == EINVAL || errno == ENOENT ? 0 : -errno;
-		at[n] = '\0';
+		if (length < 0 || (length == 0 && last))
+			return length;
+		if ((size_t)length + left > sizeof rest)
+			return -ENAMETOOLONG;
+		if (length == 0)
+			rc = open_folder(r, r->name, O_PATH | O_NOFOLLOW);
+		else if (*target == '/')
+			rc = open_folder(r, "/", O_PATH);
+		memmove(rest + length, name + n, left);
+		memcpy(rest, target, (size_t)length);
+		links += length > 0;
 	}
-	return -ELOOP;
+	return rc < 0 ? rc : -ELOOP;
 }
 
 static int look(struct replace *r, const char *path)

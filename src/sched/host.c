@@ -7,17 +7,23 @@
 #include "os/signals.h"
 #include "sched/cancel.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define HEAP_START 65536
 
 /* Files that are no connections: the loop's, the script's, children's pipes. */
 #define SPARE_FILES 128
+
+/* Under such a limit of descriptors there may be too few to start with. */
+#define LOW_LIMIT 64
 
 struct host *host_of(lua_State *L)
 {
@@ -163,6 +169,24 @@ static void raise_limit(const struct options *o)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* libuv aborts where it gets no descriptors for its first loop: it needs three. Only
+ * under a low limit are so few left. */
+static int check_descriptors(void)
+{
+	struct rlimit limit;
+	int fds[3], n = 0, rc = 0;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= LOW_LIMIT)
+		return 0;
+	for (; rc == 0 && n < 3; n += rc == 0) {
+		fds[n] = open("/", O_PATH | O_CLOEXEC);
+		rc = fds[n] < 0 ? -errno : 0;
+	}
+	while (n > 0)
+		close(fds[--n]);
+	return rc;
+}
+
 /* A write to a closed pipe fails with EPIPE. Unlike SIG_IGN, a handler is not inherited
  * by the programs that os.execute() and io.popen() start. */
 static void on_broken_pipe(int signo)
@@ -175,7 +199,10 @@ int host_start(struct host *host, const struct options *options)
 	raise_limit(options);
 	*host = (struct host){.options = options};
 	uv_replace_allocator(malloc, reallocate, calloc, free);
-	int rc = uv_loop_init(&host->loop);
+	int rc = check_descriptors();
+
+	if (rc == 0)
+		rc = uv_loop_init(&host->loop);
 
 	if (rc < 0)
 		return rc;

@@ -135,6 +135,18 @@ describe("arguments", function()
     end))
   end)
 
+  it("of json.encode: any bytes, which come out as UTF-8", function()
+    local json = require("haplua.json")
+    for text, shown in pairs({
+      ["a\xffb"] = "a\u{FFFD}b", ["\xc3"] = "\u{FFFD}", ["\xc3\xa9"] = "\xc3\xa9",
+      ["\xed\xa0\x80/"] = "\u{FFFD}\u{FFFD}\u{FFFD}/",
+      ["\xf4\x90\x80\x80"] = ("\u{FFFD}"):rep(4), ["\xc3\xa9\xff\xff\xc3\xa9"] = "\xc3\xa9\u{FFFD}\u{FFFD}\xc3\xa9",
+    }) do
+      assert.equal('["' .. shown .. '"]', json.encode({ text }))
+      assert.equal('{"' .. shown .. '":1}', json.encode({ [text] = 1 }))
+    end
+  end)
+
   it("of json.encode: lists or names, not both, and no circle", function()
     local json = require("haplua.json")
     local circle = {}

@@ -123,4 +123,15 @@ describe("the configuration", function()
     assert.is_false(ok)
     assert.matches("none.lua: No such file", why.message)
   end)
+
+  it("is read until a signal comes, which is no error of it", function()
+    local count, errors = collectgarbage, require("haplua.error")
+    local _ <close> = setmetatable({}, { __close = function() _G.collectgarbage = count end })
+    local calls = 0
+    function _G.collectgarbage(...) -- called at each step of a configuration: a place where the host may raise
+      calls = calls + 1
+      return calls > 2 and error(errors.new({ kind = "interrupted", message = "interrupted by SIGTERM" }), 0) or count(...)
+    end
+    assert.equal("interrupted", support.failure(config.parse, "conf", "return { journal = '/j' }").kind)
+  end)
 end)

@@ -272,3 +272,49 @@ describe("a row", function()
     end
   end)
 end)
+
+describe("a long list", function()
+  it("that changes while it is read is read again, also where the answer ends as it should", function()
+    local module = require("haplua.haproxy.list")
+    local version, reads = 1, 0
+    local function shown()
+      return ("# id (file) description\n1 () acl 'path' file 'x' line 1. curr_ver=%d next_ver=%d entry_cnt=2000\n")
+        :format(version, version)
+    end
+    local target = {}
+    function target.batch()
+      reads = reads + 1
+      local all, entries = shown(), {}
+      for i = 1, reads == 1 and 1000 or 2000 do
+        entries[i] = ("0x%x ^/path-number-%d\n"):format(0x1000 + i, i)
+      end
+      version = reads == 1 and 2 or version -- another client commits, which ends the first dump early
+      return { all, table.concat(entries) }
+    end
+    function target.send()
+      return shown()
+    end
+    assert.same({ 2000, 2 }, { #module.read(target, "acl", "#1"), reads })
+  end)
+end)
+
+describe("a maintenance of the whole site", function()
+  it("is not on where HAProxy says that a request does not match", function()
+    local change, switch = require("haplua.apply.change"), require("haplua.haproxy.switch")
+    local apply = switch.apply
+    local _ <close> = setmetatable({}, { __close = function() switch.apply = apply end })
+    local c = { target = haproxy.connect("/nowhere.sock"), switch = { acl = "#9999" } }
+    local function carry_out(tests)
+      function switch.apply()
+        return { added = 1, removed = 0, others = 0, tests = tests }
+      end
+      return pcall(change.carry_out, c, {}, { action = "on", patterns = { "^.*$" }, probe = "/", whole = true, in_force = {} })
+    end
+    local ok, problem = carry_out({ { found = false } })
+    assert.is_false(ok)
+    assert.equal("protocol", problem.kind)
+    assert.equal("no match, although every request should match", problem.reply)
+    local found, result = carry_out({ { found = true } })
+    assert.same({ true, "/" }, { found, result.confirmed })
+  end)
+end)

@@ -197,6 +197,39 @@ describe("files", function()
       assert.equal("conf ", names(folder.path))
     end)
 
+    it("follows no link of another user", function()
+      if not support.is_root() then
+        return pending("needs root")
+      end
+      local victim = folder.write("victim", "precious")
+      run({ "mkdir", folder.path .. "/real" })
+      run({ "ln", "-s", victim, path })
+      run({ "ln", "-s", "real", folder.path .. "/way" })
+      for name, of in pairs({ [path] = path, [folder.path .. "/way/conf"] = folder.path .. "/way" }) do
+        run({ "chown", "-h", "4242", of })
+        local ok, message, problem = file.replace(name, "new")
+        assert.same({ nil, "EPERM" }, { ok, problem })
+        assert.matches("a link on the way is another user's", message, 1, true)
+        run({ "chown", "-h", "0", of })
+        assert.is_true(file.replace(name, "new"))
+      end
+      assert.same({ "new", "new" }, { file.read(victim), file.read(folder.path .. "/real/conf") })
+    end)
+
+    it("follows no link, and opens no file, that lies in wait at the new file's name", function()
+      local victim = folder.write("victim", "precious")
+      for _, make in ipairs({ { "ln", "-s" }, { "ln" } }) do
+        folder.write("conf", "old")
+        local words = table.move(make, 1, #make, 1, {})
+        words[#words + 1], words[#words + 2] = victim, folder.path .. LEFTOVER
+        assert.equal(0, (run(words)))
+        local ok = file.replace(path, "new")
+        assert.equal("precious", file.read(victim))
+        assert.equal(ok and "new" or "old", file.read(path))
+        run({ "rm", "-f", folder.path .. LEFTOVER })
+      end
+    end)
+
     it("waits for no other process that replaces the file, and harms none", function()
       folder.write("conf", "old")
       local new = folder.write(LEFTOVER:sub(2), "")

@@ -243,4 +243,13 @@ describe("descriptors that never come free", function()
     ]]))
     assert.same({ 0, "2.6.0\n", "" }, { ran.status, ran.out, ran.err })
   end)
+
+  it("of descriptors does not abort it", function()
+    for n = 4, 16 do
+      local words = { "sh", "-c", 'ulimit -n "$1"; shift; exec "$@"', "sh", tostring(n), stdout = "capture", stderr = "capture" }
+      table.move(support.program("-e", "print(1)"), 1, 3, #words + 1, words)
+      local status, out, err = run(words)
+      assert.is_true(status == 0 and out == "1\n" or status < 128 and out == "", ("%d: %d %s"):format(n, status, err))
+    end
+  end)
 end)

@@ -459,6 +459,23 @@ local function old_change(id, action, patterns, outcome, more)
   return wanted and sql .. ("INSERT OR REPLACE INTO wanted VALUES ('/s', '#1', %d);\n"):format(id) or sql
 end
 
+describe("a journal in a closed folder", function()
+  it("stops a user who may not look there, and whose change others would not see", function()
+    local folder <close> = support.folder()
+    local words = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--" }
+    table.move(support.program("-e", [[
+      local ok, problem = pcall(require("haplua.store.sqlite").open, (...))
+      print(ok, problem.kind, problem.message)
+    ]], folder.path .. "/journal.db"), 1, 4, #words + 1, words)
+    words.stdout, words.stderr = "capture", "null"
+    local status, out = run(words)
+    if status ~= 0 or not support.is_root() then
+      return pending("needs root, and a program that others may run")
+    end
+    assert.equal(("false\tjournal\tthe journal %s/journal.db: this user may not look there\n"):format(folder.path), out)
+  end)
+end)
+
 describe("a journal of an older version", function()
   --- Write one. Returns its path.
   local function write(folder, version, ...)

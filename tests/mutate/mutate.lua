@@ -51,7 +51,7 @@ end
 
 -- VERSION is given, so that main.c is not compiled anew. What the helpers are is in the Makefile.
 local MAKE = "make -s -j2 VERSION=mutate"
-local HELPERS = "build/fake build/app build/ask build/killer build/writes"
+local HELPERS = "build/fake build/app build/ask build/killer build/order.so build/writes"
 
 --- Build what the tests run.
 local function build()

@@ -68,6 +68,36 @@ describe("scripts/keep.lua", function()
     assert.equal("", k:err())
   end)
 
+  it("keeps the switches of a configuration without a default, and so does a window", function()
+    local one = s.config
+    s.config = s.folder.write("two.lua", [[return { switches = { site = { acl = "#9999" }, other = { acl = "#77" } } }]])
+    local _ <close> = setmetatable({}, { __close = function() s.config = one end })
+    do
+      local k <close> = keep()
+      good(s:maint("--switch", "site", "on", "^/a"))
+      s:reload()
+      eventually("it is back", function()
+        return list() == "^/a"
+      end)
+      assert.equal("", k:err())
+    end
+    local r = running.start(s, "-s", s.socket, "scripts/window.lua", "run", "daily 00:00-24:00", "--switch", "site",
+      "--journal", s.journal, "--config", s.config, "--path", "/w")
+    eventually("it is open", function()
+      return r:done() or #s.target:acl_list("#9999") == 2
+    end)
+    s:reload()
+    eventually("it is back", function()
+      return r:done() or #s.target:acl_list("#9999") == 2
+    end)
+    r:signal("TERM")
+    assert.equal(143, r:wait().status, r:err())
+    local ran = s:haplua({ "scripts/window.lua", "run", "daily 00:00-24:00" })
+    assert.equal(1, ran.status)
+    assert.matches("which switch? --switch takes one of other, site", ran.err, 1, true)
+    good(s:maint("--switch", "site", "off", "--all"))
+  end)
+
   it("misses no reload right behind a change", function()
     local _ <close> = keep()
     for i = 1, 15 do
@@ -77,6 +107,27 @@ describe("scripts/keep.lua", function()
         return list() == "^/" .. i
       end)
     end
+  end)
+
+  it("does without what the system has none left of", function()
+    local chunk = ([[
+      require("haplua.watch").open = function()
+        return nil, "too many open files", "EMFILE"
+      end
+      return require("haplua.cli").main("keep", { "--journal", %q, "--config", %q }, print)
+    ]]):format(s.journal, s.config)
+    local r = running.start(s, "-s", s.socket, "-e", chunk)
+    eventually("it keeps", function()
+      return r:out():find("kept to", 1, true) or r:done()
+    end)
+    good(s:maint("on", "^/a"))
+    s:reload()
+    eventually("it is back", function()
+      return r:done() or list() == "^/a" and disagreements() == 0
+    end)
+    r:signal("TERM")
+    assert.equal(143, r:wait().status, r:err())
+    assert.matches("no file can be watched %(too many open files%): a reload is noticed within a second\n", r:err())
   end)
 
   it("puts back what was lost while it did not run", function()
@@ -184,6 +235,20 @@ describe("scripts/keep.lua", function()
     eventually("it is back", function()
       return list() == "^/a"
     end)
+  end)
+
+  it("ends when its journal is moved away", function()
+    local journal = s.journal
+    local _ <close> = setmetatable({}, { __close = function() s.journal = journal end })
+    s.journal = s.dir .. "/moved.db"
+    local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config)
+    eventually("it keeps", function()
+      return r:out():find("kept to", 1, true) or r:done()
+    end)
+    assert(os.rename(s.journal, s.dir .. "/old.db"))
+    assert.equal(1, r:wait().status)
+    assert.matches("moved.db: was moved away or replaced while it was in use", r:err(), 1, true)
+    good(s:maint("off", "--all"))
   end)
 
   it("is the only one of its target", function()

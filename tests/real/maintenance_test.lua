@@ -97,6 +97,29 @@ describe("maint, with a configuration", function()
     assert.equal("application", sees("any.example", "/"))
   end)
 
+  it("shows HAProxy's state where the journal is broken", function()
+    local journal = s.journal
+    local _ <close> = setmetatable({}, { __close = function() s.journal = journal end })
+    s.journal = s.dir .. "/broken.db"
+    good(s:maint("on", "^/a"))
+    local size = tonumber(select(2, run({ "stat", "-c", "%s", s.journal, stdout = "capture" })))
+    run({ "rm", "-f", s.journal .. "-wal", s.journal .. "-shm" })
+    for _, n in ipairs({ 10, 100, 5000, size - 4096, size - 1 }) do
+      run({ "cp", s.journal, s.dir .. "/cut.db" })
+      run({ "truncate", "-s", tostring(n), s.dir .. "/cut.db" })
+      local ran = s:maint("--journal", s.dir .. "/cut.db", "status")
+      assert.equal(0, ran.status, n .. ran.err)
+      assert.matches("maintenance is on: .* matches %^/a\n", ran.out)
+    end
+    s.folder.write("cut.db", ("no database "):rep(1000))
+    local ran = s:maint("--journal", s.dir .. "/cut.db", "status")
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    assert.matches("but the journal [^\n]*cut.db: file is not a database: what is in force is not known\n", ran.out)
+    ran = s:maint("--journal", s.dir .. "/cut.db", "on", "^/b")
+    assert.equal(1, ran.status)
+    good(s:maint("off", "--all"))
+  end)
+
   it("shows what visitors see where there is no journal", function()
     local function status(...)
       return s:maint("--no-journal", "status", ...)

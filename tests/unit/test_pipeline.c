@@ -294,6 +294,19 @@ static void the_master_may_not_reach_its_worker(void **state)
 	pipeline_free(&pipeline);
 }
 
+/* HAProxy may refuse a line as a whole, with one text: then it has done nothing. */
+static void a_refusal_of_the_whole_line_leaves_no_doubt(void **state)
+{
+	(void)state;
+	start("add acl #1 a|add acl #1 b");
+	assert_int_equal(pipeline_next(&pipeline, &reply), PIPELINE_WAIT);
+	answer(request_is("set severity-output number;add acl #1 a;add acl #1 b\n"),
+	       "[3]: Unknown ACL identifier. Please use #<id> or <file>.\n");
+	assert_int_equal(pipeline_next(&pipeline, &reply), HAP_EREFUSED);
+	assert_int_equal(reply.in_doubt, 0);
+	pipeline_free(&pipeline);
+}
+
 /* Of an answer that breaks off an error shows a part. */
 static void a_part_of_a_broken_answer_is_shown(void **state)
 {
@@ -394,6 +407,7 @@ int main(void)
 		TEST(only_what_reads_is_sent_again),
 		TEST(what_was_not_sent_is_not_in_doubt),
 		TEST(the_master_may_not_reach_its_worker),
+		TEST(a_refusal_of_the_whole_line_leaves_no_doubt),
 		TEST(a_part_of_a_broken_answer_is_shown),
 		TEST(what_may_not_be_sent_is_refused),
 		TEST(a_series_may_be_freed_under_way),

@@ -19,7 +19,7 @@ local enumerate, same, who = results.enumerate, lists.same, maintenance.who
 local M = {}
 
 ---@class haplua.Disagreement
----@field kind "by hand"|"broken off"|"forgotten"|"expired"|"due"|"scope"|"bypass"|"info"|"file"|"abandoned"
+---@field kind "by hand"|"broken off"|"forgotten"|"expired"|"due"|"scope"|"bypass"|"info"|"file"|"abandoned"|"journal"
 ---@field text string
 ---@field advice string
 

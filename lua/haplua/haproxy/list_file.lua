@@ -151,8 +151,9 @@ end
 --- Raise for an entry that a file cannot hold, since HAProxy would read it as another one.
 local function check_entries(path, keys, values)
   for i, key in ipairs(keys) do
-    if key:find("^[ \t#]") or key:find("[\r\n]") or values and (key:find("%s") or values[i]:find("[\r\n]")) then
-      fail(path, ("a file of patterns cannot hold '%s'"):format(require("haplua.error").visible(key)))
+    local value = values and values[i] or ""
+    if key:find("^[ \t#]") or key:find("[\r\n]") or values and key:find("%s") or value:find("^[ \t]") or value:find("[\r\n]") then
+      fail(path, ("a file of patterns cannot hold '%s'"):format(require("haplua.error").visible(key .. " " .. value)))
     end
   end
 end

@@ -216,7 +216,7 @@ local function escape_html(text)
   return (text:gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
 end
 
---- The map's entries for a maintenance.
+--- The map's entries for a maintenance. A value that begins with a blank does not come back from a file.
 ---@param since number?  seconds since 1970; nil: there is none
 ---@param ends number?
 ---@param reason string?
@@ -229,7 +229,8 @@ function M.info(since, ends, reason)
   if ends then
     keys[#keys + 1], values[#keys + 1] = "until", ("%d"):format(math.floor(ends))
   end
-  if reason then
+  reason = reason and reason:match("^%s*(.-)%s*$")
+  if reason and reason ~= "" then
     keys[#keys + 1], values[#keys + 1] = "reason", reason
     keys[#keys + 1], values[#keys + 1] = "reason_html", escape_html(reason)
   end

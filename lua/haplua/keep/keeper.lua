@@ -354,6 +354,15 @@ function Keeper:is_over()
   return over
 end
 
+--- Raise `journal` where the path of the journal names another file than the one that was opened, or none.
+---@param store haplua.Store
+local function check_place(store)
+  if store.file and require("haplua.file").id(store.path) ~= store.file then
+    errors.raise("journal", ("the journal %s: was moved away or replaced while it was in use"):format(store.path),
+      "what has changed since is in the file that was moved; start again")
+  end
+end
+
 --- Look and wait, until nothing is left to do; as a service, for ever.
 function Keeper:loop()
   while not self:is_over() do
@@ -362,6 +371,7 @@ function Keeper:loop()
     else -- this wait ends when the clock is set
       task.sleep_until(task.time() + self:interval())
     end
+    check_place(self.c.store)
     self:round()
     self:notify_watchdog()
   end
@@ -418,6 +428,7 @@ function M.run(request, print)
       "one is enough; `systemctl status haplua-keep` may show it")
   end
   self.guards = true
+  self:read_configuration()
   self:round()
   process.notify("READY=1")
   self:say("kept to %s", c.store.path)

@@ -14,7 +14,8 @@ local AFTER_OPEN = {
 }
 
 ---@class haplua.ReloadWatch
----@field watch any  haplua.watch's
+---@field watch any  haplua.watch's; nil: the system has none left, and a reload is noticed at the next look
+---@field problem string?  why there is none
 ---@field watched boolean?  the configuration's files are watched
 ---@field opened number?  when the configuration was opened last, on task.now()
 local Watch = {}
@@ -22,11 +23,14 @@ Watch.__index = Watch
 
 ---@return haplua.ReloadWatch
 function M.open()
-  return setmetatable({ watch = require("haplua.watch").open() }, Watch)
+  local watch, problem = require("haplua.watch").open()
+  return setmetatable({ watch = watch, problem = problem }, Watch)
 end
 
 function Watch:__close()
-  self.watch:close()
+  if self.watch then
+    self.watch:close()
+  end
 end
 
 --- The files that HAProxy reads when it reloads, as far as this machine has them.
@@ -56,6 +60,9 @@ end
 function Watch:begin(target, name, complain)
   if self.watched or name:find("^[^/]") then
     return
+  elseif self.problem then
+    self.watched = true
+    return complain(("no file can be watched (%s): a reload is noticed within a second"):format(self.problem))
   end
   for _, path in ipairs(configuration_files(target)) do
     local ok, problem = self.watch:add(path)
@@ -70,6 +77,9 @@ end
 --- Wait for so long at most, or until the configuration is opened.
 ---@param seconds number
 function Watch:wait(seconds)
+  if not self.watch then
+    return task.sleep_until(task.time() + seconds)
+  end
   local events = self.watch:wait(seconds)
   for _, event in ipairs(events or {}) do
     self.opened = task.now()

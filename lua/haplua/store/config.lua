@@ -148,7 +148,9 @@ local function evaluate(path, source)
   strings.__index = nil
   local ok, found = coroutine.resume(thread)
   strings.__index = methods
-  if not ok then
+  if not ok and errors.is(found) then
+    error(found, 0) -- an interruption, which a signal raises anywhere
+  elseif not ok then
     complain(path, "%s", tostring(found))
   end
   return found

@@ -26,7 +26,7 @@ end
 function M.try(path, ...)
   local lock, problem, code = file.lock(path, slot(...))
   if not lock and code ~= "BUSY" then
-    require("haplua.error").raise("journal", ("%s: %s"):format(path, problem))
+    require("haplua.error").raise("journal", problem)
   end
   return lock
 end

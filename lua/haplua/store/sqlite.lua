@@ -26,8 +26,7 @@ local M = {}
 -- Seconds for which a statement waits while another process writes.
 local BUSY_TIMEOUT = 5
 
--- So many pages are written before a checkpoint, which waits for the disk twice. The next process that opens the
--- journal reads all of them.
+-- So many pages are written before a checkpoint, which waits for the disk twice. The next process reads all of them.
 local CHECKPOINT = "PRAGMA wal_autocheckpoint = 64"
 
 --- The version of the tables that this haplua writes.
@@ -39,7 +38,7 @@ local VERSION <const> = 3
 ---@field db any  haplua.sqlite's
 ---@field mode "FULL"|"NORMAL"  SQLite's `synchronous`; FULL is its default
 ---@field users integer  the targets of this run that share it
----@field queue table[]  changes that wait for begin()'s transaction
+---@field queue table[]  changes that wait for begin()
 ---@field days number?  the age in days at which history is removed
 local Store = {}
 Store.__index = Store
@@ -58,7 +57,7 @@ local function complain(path, message, code)
     kind = "journal",
     message = ("the journal %s: %s"):format(path, message),
     code = code,
-    advice = advice[tostring(code):match("^[A-Z]+")],
+    advice = not message:find("too many open files") and advice[tostring(code):match("^[A-Z]+")] or nil,
   }), 0)
 end
 
@@ -168,10 +167,12 @@ end
 ---@return haplua.Store? store, string? problem  nil: there is none, and none can be begun. Raises `journal`
 function M.open(path, options)
   local readonly = options and options.readonly
-  local known = file.real(path)
   local open = not readonly and shared_one(path)
+  local known, _, why = file.real(path)
   if open then
     return open
+  elseif why == "EACCES" then -- there may be one, of others
+    complain(path, "this user may not look there", "CANTOPEN")
   elseif not known and readonly then
     return nil, "there is none"
   elseif not known then

@@ -167,8 +167,8 @@ static int lprocess_watchdog(lua_State *L)
 /* The user. */
 
 /* The user who has logged in, also where the process acts as another through sudo or su:
- * the kernel's login uid, else the environment's SUDO_USER. NULL: not known. Static
- * memory, until the next call of getpwuid(). */
+ * the kernel's login uid, else, for root, the environment's SUDO_USER: anybody else may
+ * have set that. NULL: not known. Static memory, until the next call of getpwuid(). */
 static const char *login_name(void)
 {
 	unsigned uid = NO_LOGIN;
@@ -181,7 +181,7 @@ static const char *login_name(void)
 		fclose(f);
 	if (uid != NO_LOGIN)
 		name = name_of((uid_t)uid);
-	if (!name)
+	if (!name && geteuid() == 0)
 		name = getenv("SUDO_USER");
 	return name && *name ? name : NULL;
 }
