@@ -133,7 +133,7 @@ end
 local function restore_journal(site, conversation, wanted)
   local journal, books = site.books.journal, site.books
   local now, acl = os.time(), M.acl(site, conversation)
-  local live = require("haplua.haproxy.switch").look(site.target, { acl = acl })
+  local live = require("haplua.haproxy.switch").look(site.target, { kind = "acl", acl = acl })
   journal:run("DELETE FROM maintenances")
   journal:run("DELETE FROM changes")
   if wanted.journal == "" and not conversation.row then

@@ -47,13 +47,14 @@ local function check_times(c, request)
 end
 
 --- Refuse networks that pass where HAProxy has no list of them.
-local function check_bypass(look, bypass)
+local function check_bypass(c, look, bypass)
   if bypass and #bypass > 0 and not look.state.bypass then
     errors.refuse("there is no list of clients that pass, so --bypass can do nothing",
-      "declare one in HAProxy's frontend, and use it:\n"
+      (look.state.values and "use a map of networks in HAProxy's frontend:\n" .. switch.map_lines(c.switch)
+      or "declare one in HAProxy's frontend, and use it:\n"
       .. "  acl maintenance-bypass src -u 9998\n"
-      .. "  use_backend maintenance if maintenance !maintenance-bypass\n"
-      .. "another one is named by `bypass` in the configuration")
+      .. "  use_backend maintenance if maintenance !maintenance-bypass")
+      .. "\nanother one is named by `bypass` in the configuration")
   end
 end
 
@@ -128,7 +129,7 @@ function M.begin(request, how)
     check_times(c, request)
   end
   return (change.change(c, how.origin or "on", function(look)
-    check_bypass(look, request.bypass)
+    check_bypass(c, look, request.bypass)
     local m = context.sign(c, {
       scope = scope_of(request) or {}, bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
       reason = request.reason, origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now,
@@ -145,7 +146,7 @@ function M.check(request)
   check_reason(request.reason)
   local c = context.open(request, true)
   local look = change.look(c)
-  check_bypass(look, request.bypass)
+  check_bypass(c, look, request.bypass)
   patterns_of(look, scope_of(request) or {})
   switch.check_files(c.target, c.switch, look.state)
 end
@@ -268,7 +269,7 @@ function M.change(request, which, open_end)
     if not m then
       errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
     end
-    check_bypass(look, request.bypass)
+    check_bypass(c, look, request.bypass)
     local set = {
       scope = scope_of(request), reason = request.reason, ends = request.ends, begins = request.begins,
       bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,

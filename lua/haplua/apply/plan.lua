@@ -4,9 +4,12 @@
 -- A plan begins as the row that the store keeps of the change (haplua.Wish). haplua.apply.change carries it out and
 -- adds the outcome (haplua.Result).
 
+local bits = require("haplua.plan.bits")
 local contents = require("haplua.plan.content")
+local same_entries = require("haplua.haproxy.list").same_entries
 local context = require("haplua.apply.context")
 local maintenance = require("haplua.plan.maintenance")
+local maps = require("haplua.plan.map")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
 
@@ -14,7 +17,10 @@ local M = {}
 
 ---@class haplua.Plan: haplua.Wish, haplua.switch.Plan
 ---@field settled string[]?  what `ours` is once the change is done
+---@field passing string[]?  networks that pass, for people; of a map those of `about`
 ---@field stopped string[]?  networks that passed before, while something was closed, and do not pass any more
+---@field denied string[]?  networks of `about` that do not pass everywhere in its scope
+---@field notes string[]?  why fewer clients pass than the maintenances let pass
 ---@field journal boolean  the store is a journal
 ---@field in_force haplua.Maintenance[]  afterwards
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed
@@ -46,7 +52,27 @@ local function plan_bypass(plan, state, latest, wanted)
   plan.settled = pick(wanted, set_of(others), false, {})
   plan.ours = pick(ours_before, set_of(plan.settled), false, table.move(plan.settled, 1, #plan.settled, 1, {}))
   plan.bypass = table.move(plan.settled, 1, #plan.settled, #others + 1, others)
+  plan.passing = plan.bypass
   plan.stopped = #state.patterns > 0 and pick(state.passing, set_of(plan.bypass), false, {}) or {}
+  plan.denied = plan.about and pick(plan.about.bypass or {}, set_of(plan.bypass), false, {})
+end
+
+--- The content of a switch that is a map, and what it does to clients.
+local function plan_maps(plan, look)
+  local state, ours_before = look.state, look.latest and look.latest.ours or {}
+  local live = {
+    keys = state.patterns, values = state.values, networks = state.passing or {}, bits = state.bits or {},
+    ours = set_of(ours_before),
+  }
+  local content, about = maps.of(plan.in_force, look.view, live), plan.about
+  plan.patterns, plan.values, plan.untold, plan.notes = content.patterns, content.values, content.untold, content.notes
+  if state.bypass then
+    plan.settled, plan.bypass, plan.bits = content.ours, content.bypass, content.bits
+    plan.ours = pick(ours_before, set_of(plan.settled), false, table.move(plan.settled, 1, #plan.settled, 1, {}))
+    plan.between = bits.between(live, content)
+    plan.passing = about and (about.bypass or look.view.allow)
+    plan.stopped, plan.denied = maps.stopped(live, content), about and maps.denied(about, content)
+  end
 end
 
 --- The map for the maintenance page: the entries of others stay.
@@ -72,20 +98,41 @@ end
 ---@return haplua.Plan
 function M.of(c, look, action, edits, about)
   local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
-  local content = contents.of(in_force, look.view)
   local plan = context.sign(c, {
-    action = action, patterns = content.patterns, since = content.since, ends = about and about.ends,
-    reason = about and about.reason, journal = c.journal, in_force = in_force, untold = content.untold, about = about,
-    info = info_of(look.state, content),
+    action = action, ends = about and about.ends, reason = about and about.reason, journal = c.journal,
+    in_force = in_force, about = about,
   })
-  if look.state.bypass then
-    plan_bypass(plan, look.state, look.latest, content.bypass)
+  if look.state.values then
+    plan_maps(plan, look)
+  else
+    local content = contents.of(in_force, look.view)
+    plan.patterns, plan.untold, plan.since = content.patterns, content.untold, content.since
+    plan.info = info_of(look.state, content)
+    if look.state.bypass then
+      plan_bypass(plan, look.state, look.latest, content.bypass)
+    end
   end
   if about and maintenance.is_in_force(about, look.now) then
     local _
     _, plan.probe, plan.whole = scope.patterns(about.scope, look.view.kind, look.view.method)
   end
   return plan
+end
+
+--- Do the lists beside the patterns, and a map's values and order, differ from the plan?
+---@param plan haplua.Plan
+---@param state haplua.switch.State
+---@return boolean bypass  the list of clients that pass differs
+---@return boolean info  what visitors are told differs, or by whom a request is decided
+function M.differs(plan, state)
+  local same = maintenance.same
+  if state.values then
+    return plan.bypass ~= nil and not same_entries(plan.bypass, plan.bits, state.passing, state.bits),
+      not same_entries(plan.patterns, plan.values, state.patterns, state.values)
+  end
+  local info = state.info
+  return plan.bypass ~= nil and not same(plan.bypass, state.passing),
+    info ~= nil and not (same(plan.info.keys, info.keys) and same(plan.info.values, info.values))
 end
 
 return M

@@ -93,9 +93,8 @@ end
 --- Does HAProxy hold what is planned, and do the files?
 local function is_in_step(c, look, plan)
   local state = look.state
-  local info = state.info
-  return same(plan.patterns, state.patterns) and (not plan.bypass or same(plan.bypass, state.passing))
-    and (not info or same(plan.info.keys, info.keys) and same(plan.info.values, info.values))
+  local bypass, info = plans.differs(plan, state)
+  return same(plan.patterns, state.patterns) and not bypass and not info
     and #switch.out_of_step(c.target, c.switch, state) == 0
 end
 

@@ -12,8 +12,14 @@ local M = {}
 
 --- Patterns as a part of a line: all of them, or how many there are and the first two.
 ---@param patterns string[]
+---@param values string[]?  one for each, shown behind it
 ---@return string
-function M.enumerate(patterns)
+function M.enumerate(patterns, values)
+  local pairs_of = {}
+  for i, pattern in ipairs(patterns) do
+    pairs_of[i] = values and ("%s (%s)"):format(pattern, values[i]) or pattern
+  end
+  patterns = pairs_of
   local text = table.concat(patterns, "  ")
   if #patterns == 0 then
     return "nothing"
@@ -72,28 +78,16 @@ local function listed(all, label)
   return table.concat(lines)
 end
 
---- The items of a list that another one has not.
-local function missing(list, other)
-  local there, found = {}, {}
-  for _, item in ipairs(other) do
-    there[item] = true
-  end
-  for _, item in ipairs(list) do
-    found[#found + 1] = not there[item] and item or nil
-  end
-  return found
-end
-
 --- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
 local function details(result)
   local about, text = result.about, ""
   if about then
     text = M.why_and_until(about)
   end
-  if result.bypass and #result.bypass > 0 and #result.patterns > 0 then
-    text = text .. M.line("passing: %s", table.concat(result.bypass, "  "))
+  if result.passing and #result.passing > 0 and #result.patterns > 0 then
+    text = text .. M.line("passing: %s", table.concat(result.passing, "  "))
   end
-  local asked = about and missing(about.bypass or {}, result.bypass or {}) or {}
+  local asked = result.denied or {}
   if #asked > 0 and #result.patterns > 0 then
     text = text .. M.line("asked to pass: %s; but a client passes only where each maintenance in force lets it pass",
       table.concat(asked, "  "))
@@ -103,6 +97,9 @@ local function details(result)
   end
   if about and #(about.bypass or {}) > 0 and not result.journal then
     text = text .. M.line("without a journal, maint off leaves them in the bypass list: %s", table.concat(about.bypass, "  "))
+  end
+  for _, note in ipairs(result.notes or {}) do
+    text = text .. M.line("fewer clients pass than could: %s", note)
   end
   local others = {}
   for _, m in ipairs(result.in_force) do

@@ -100,14 +100,16 @@ local function expired(c, look)
 end
 
 local function bypass(_, look, plan)
-  return plan.bypass and #plan.patterns > 0 and not same(plan.bypass, look.state.passing) and disagreement("bypass",
-    "maint on sets it anew", "passing should be: %s; HAProxy has: %s", enumerate(plan.bypass), enumerate(look.state.passing))
+  return plan.bypass and #plan.patterns > 0 and plans.differs(plan, look.state) and disagreement("bypass",
+    "maint on sets it anew", "passing should be: %s; HAProxy has: %s", enumerate(plan.bypass, plan.bits),
+    enumerate(look.state.passing, look.state.bits))
 end
 
 local function info(c, look, plan)
-  local has = look.state.info
-  return c.journal and has and not (same(plan.info.keys, has.keys) and same(plan.info.values, has.values))
-    and disagreement("info", "maint on sets it anew", "visitors see another reason or end than is wanted")
+  local _, differs = plans.differs(plan, look.state)
+  local is_map = look.state.values ~= nil
+  return c.journal and differs and (not is_map or same(plan.patterns, look.state.patterns)) and disagreement("info",
+    "maint on sets it anew", "visitors see another reason or end than is wanted%s", is_map and ", or other clients pass" or "")
 end
 
 local finders = { broken_off, hand, difference, expired, bypass, info }
@@ -250,7 +252,7 @@ function M.portable_result(result)
     target = result.target, switch = result.switch, acl = result.acl, on = #result.patterns > 0,
     patterns = result.patterns, added = result.added, removed = result.removed, confirmed = result.confirmed,
     maintenance = result.about and M.portable_entry(result.about), refreshed = result.refreshed,
-    ended = portable_list(result.ended or {}), in_force = portable_list(result.in_force), passing = result.bypass,
+    ended = portable_list(result.ended or {}), in_force = portable_list(result.in_force), passing = result.passing,
   }
 end
 

@@ -13,6 +13,7 @@ local file = require("haplua.file")
 local list = require("haplua.haproxy.list")
 local listfile = require("haplua.haproxy.list_file")
 local moment = require("haplua.time.instant")
+local reply = require("haplua.reply")
 local scope = require("haplua.plan.scope")
 local status = require("haplua.apply.status")
 local switch = require("haplua.haproxy.switch")
@@ -119,26 +120,50 @@ function checks.ACL(e)
     e:note("hosts cannot be told apart",
       "declare it with `base -i -m reg` instead of `path`: its value is the host and the path")
   end
-  if state.state.tests[1] and state.state.tests[1].case == "sensitive" and state.kind ~= "address" then
+  if state.state.tests[1] and state.state.tests[1].case == "sensitive" and state.kind ~= "address"
+    and state.method ~= "map_reg" then
     e:note("upper and lower case differ: /Shop is not /shop", "declare it with -i if your application takes both")
   end
 end
 
---- Find a rule that uses the ACL of this line of HAProxy's configuration, in the same section.
----@return string? name, integer? used  of the ACL; the line of the rule
+--- What a line names: the ACL that it declares, or the variable that it sets.
+local function named_by(text)
+  local variable = text:match("set%-var%(([^)]+)%)")
+  return text:match("^%s*acl%s+(%S+)") or variable and ("var(%s)"):format(variable)
+end
+
+--- Does a line use one of the names?
+local function uses(text, names)
+  for word in text:gmatch("[^%s{},]+") do
+    if names[word:gsub("^!", "")] then
+      return true
+    end
+  end
+  return false
+end
+
+--- Find a rule that uses the ACL or the map of this line of HAProxy's configuration, in the same section: by the name of
+-- the ACL, or by a variable and by ACLs of that variable.
+---@return string? name, integer? used  of the ACL or the variable; the line of the rule
 local function find_rule(configuration, line)
-  local n, name, inside = 0, nil, nil
+  local n, name, names = 0, nil, {}
   for text in (configuration .. "\n"):gmatch("([^\n]*)\n") do
     n = n + 1
+    local own = named_by(text)
+    local is_rule = not text:find("^%s*#") and (text:find("use_backend", 1, true) or text:find("http-request", 1, true))
     if n == line then
-      name, inside = text:match("^%s*acl%s+(%S+)"), true
-    elseif inside and text:find("^%a") then
+      name = own
+      names[own or false] = true
+      if not own and is_rule then
+        return "map", n
+      end
+    elseif name and text:find("^%a") then
       break
-    elseif inside and name and (text:find("use_backend", 1, true) or text:find("http-request", 1, true)) then
-      for word in text:gmatch("[^%s{}]+") do
-        if word == name or word == "!" .. name then
-          return name, n
-        end
+    elseif name and uses(text, names) then
+      if own then
+        names[own] = true
+      elseif is_rule then
+        return name, n
       end
     end
   end
@@ -151,10 +176,14 @@ function checks.effect(e)
   local state = e.state
   local ok, _, probe = pcall(scope.patterns, {}, state.kind, state.method)
   probe = ok and probe or "/"
-  local found = list.match(e.c.target:acl_test(e.c.switch.acl, probe))
+  local found = list.match(reply.matches(e.c.target:send({ "get", e.c.switch.kind, e.c.switch.acl, probe })))
   e:ok(("maintenance is %s: %s; HAProxy says that %s %s"):format(#state.patterns > 0 and "on" or "off",
     enumerate(state.patterns), probe, found and "matches" or "does not match"))
-  local path, line = (state.state.list and state.state.list.text or ""):match("file '([^']*)' line (%d+)")
+  local is_map = e.c.switch.kind == "map"
+  local path, line = (state.state.list and state.state.list.text or ""):match("at file '([^']*)' line (%d+)")
+  if not is_map then
+    path, line = (state.state.list and state.state.list.text or ""):match("file '([^']*)' line (%d+)")
+  end
   local configuration = path and file.read(path, 16 << 20)
   if path and not configuration then
     e:note(("%s cannot be read, so its rules were not checked"):format(path))
@@ -162,10 +191,11 @@ function checks.effect(e)
   local name, used = find_rule(configuration or "", tonumber(line))
   e.about = "rule"
   if used then
-    e:ok(("%s:%d uses the ACL '%s'"):format(path, used, name))
+    e:ok(("%s:%d uses the %s '%s'"):format(path, used, is_map and "map by" or "ACL", name))
   elseif name then
-    e:fail(("no rule after %s:%s uses the ACL '%s': no visitor would see the maintenance"):format(path, line, name),
-      ("add to that section: use_backend maintenance if %s"):format(name))
+    e:fail(("no rule after %s:%s uses the %s '%s': no visitor would see the maintenance"):format(path, line,
+      is_map and "map by" or "ACL", name), is_map and "write into that section\n" .. switch.map_lines(e.c.switch)
+      or ("add to that section: use_backend maintenance if %s"):format(name))
   end
 end
 
@@ -176,7 +206,7 @@ function checks.bypass(e)
     e:note("HAProxy has no list of clients that pass", "docs/haproxy.cfg shows one")
     return
   end
-  e:ok(("%s: %s"):format(state.bypass, enumerate(state.passing)))
+  e:ok(("%s: %s"):format(state.bypass, enumerate(state.passing, state.bits)))
   for _, entry in ipairs(state.passing) do
     -- HAProxy holds an IPv4 client's address against an IPv6 network as ::a.b.c.d
     if entry:find("/0$") or entry:find("^::/") then

@@ -125,6 +125,17 @@ local function entry_text(keys, values, i)
   return values and keys[i] .. " " .. values[i] or keys[i]
 end
 
+--- Do two lists have the same entries, in the same order?
+---@return boolean
+function M.same_entries(keys, values, other_keys, other_values)
+  for i = 1, math.max(#keys, #other_keys) do
+    if keys[i] ~= other_keys[i] or values and values[i] ~= other_values[i] then
+      return false
+    end
+  end
+  return true
+end
+
 --- Positions of the entries of one list that another list does not have.
 local function missing(keys, values, other_keys, other_values)
   local other, found = {}, {}
@@ -264,7 +275,8 @@ local function steps(kind, wanted, text)
     seen[entry] = true
   end
   for i, position in ipairs(surplus) do
-    words[i] = "#" .. refs[position]
+    -- a map's last entry first: what an entry decided is decided by a new one next, not by an old one behind it
+    words[kind == "map" and #surplus - i + 1 or i] = "#" .. refs[position]
   end
   return {
     clear = #wanted.keys == 0 and #surplus > 1,

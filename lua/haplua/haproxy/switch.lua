@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
---- One switch on one HAProxy: the ACL that decides, the ACL of the clients that pass (`bypass`), the map that the
+--- One switch on one HAProxy: the list that decides, the list of the clients that pass (`bypass`), the map that the
 -- maintenance page reads (`info`), and the files of these lists. look() reads all of it; apply() changes all of it, or
--- nothing.
+-- nothing. The first two lists are ACLs, or maps: then the first of them is what the maintenance page reads.
 
 local core = require("haplua.core")
 local file = require("haplua.file")
@@ -10,6 +10,7 @@ local is_error = require("haplua.error").is
 local list = require("haplua.haproxy.list")
 local reply = require("haplua.reply")
 local scope = require("haplua.plan.scope")
+local steps = require("haplua.haproxy.steps")
 local task = require("haplua.task")
 
 local M = {}
@@ -22,12 +23,14 @@ local SLACK = 2
 
 ---@class haplua.switch.State
 ---@field seen string  the text of all its lists, as fingerprint() returns it
----@field state haplua.list.State  of the ACL
+---@field state haplua.list.State  of the list that decides
 ---@field patterns string[]
----@field method string  "reg", "beg", ...
----@field kind string?  what the ACL matches: "path", "base", "host", "address"
+---@field values string[]?  of a map
+---@field method string  "reg", "beg", ...; of a map "map_reg", ...
+---@field kind string?  what the list matches: "path", "base", "host", "address"
 ---@field bypass string?  the list of clients that pass
 ---@field passing string[]?  its entries
+---@field bits string[]?  their values, in a map
 ---@field info {keys: string[], values: string[]}?  the entries of the map for the maintenance page
 ---@field worker integer  HAProxy's process
 ---@field started integer  the start of that process, in seconds since 1970
@@ -72,14 +75,14 @@ local function when_asked()
   return id and ("%s %d"):format(id, task.now() // 1)
 end
 
---- The commands that show a switch's lists: the ACL first, the map last. `servers` stands for all servers.
+--- The commands that show a switch's lists: the one that decides first, `info` last. `servers` stands for all servers.
 local function shows(switch)
   if switch.servers then
     return require("haplua.haproxy.server").shows
   end
-  local commands = { { "show", "acl", switch.acl } }
+  local commands = { { "show", switch.kind, switch.acl } }
   if switch.bypass then
-    commands[#commands + 1] = { "show", "acl", switch.bypass }
+    commands[#commands + 1] = { "show", switch.kind, switch.bypass }
   end
   if switch.info then
     commands[#commands + 1] = { "show", "map", switch.info }
@@ -129,29 +132,55 @@ function M.fingerprints(target, switches)
   return found
 end
 
+--- The lines of a frontend that use a switch that is a map.
+---@param switch haplua.Switch
+---@return string
+function M.map_lines(switch)
+  return ([[
+  http-request set-var(txn.maintenance) base,map_reg(%s)
+  http-request set-var(txn.mask) var(txn.maintenance),field(3,|),add(0)
+  http-request set-var(txn.lacks) src,map_ip_int(%s,0),cpl,and(txn.mask)
+  use_backend maintenance if { var(txn.maintenance) -m found } !{ var(txn.lacks) -m int 0 }]]):format(switch.acl,
+    switch.bypass or switch.acl:gsub("%.map$", "") .. "-bypass.map")
+end
+
+--- Send the commands that look at a switch.
+local function ask(target, switch, commands)
+  local ok, texts = pcall(target.batch, target, commands)
+  if not ok and is_error(texts) and texts.kind == "refused" and switch.kind == "map" then
+    texts.advice = "the files must exist; they may be empty. In a frontend:\n" .. M.map_lines(switch)
+  end
+  return ok and texts or error(texts, 0)
+end
+
 --- Read the state of a switch, in one request.
 ---@param target haplua.Target
 ---@param switch haplua.Switch
 ---@return haplua.switch.State
 function M.look(target, switch)
   local lists = shows(switch)
-  local commands = { { "show", "info" }, { "show", "acl" }, lists[1], { "get", "acl", switch.acl, "/" } }
-  local texts = target:batch(table.move(lists, 2, #lists, 5, commands))
+  local kind, is_map = switch.kind, switch.kind == "map"
+  local commands = { { "show", "info" }, { "show", kind }, lists[1], { "get", kind, switch.acl, "/" } }
+  local texts = ask(target, switch, table.move(lists, 2, #lists, 5, commands))
   local process, all = M.process(texts[1]), reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
-  if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
+  if not bypass and not is_map and list.find(all, BYPASS) and switch.acl ~= BYPASS then
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
   local state = { list = found, text = texts[3], asked = "/", tests = reply.matches(texts[4]) }
+  local patterns, _, values = reply.entries(texts[3], is_map)
+  local networks, _, bits = reply.entries(passing or "", is_map)
   return {
     seen = joined({ field("\n" .. texts[1], "Pid") or "?", texts[3], table.unpack(texts, 5) }),
     state = state,
-    patterns = (reply.entries(texts[3])),
-    method = state.tests[1] and state.tests[1].type or "unknown",
+    patterns = patterns,
+    values = is_map and values or nil,
+    method = (is_map and "map_" or "") .. (state.tests[1] and state.tests[1].type or "unknown"),
     kind = scope.kind(switch.fetch or expression(all, found)),
     bypass = bypass,
-    passing = passing and (reply.entries(passing)),
+    passing = passing and networks,
+    bits = is_map and passing and bits or nil,
     info = switch.info and entries_of_map(texts[#texts]),
     worker = process.worker,
     started = process.started,
@@ -213,6 +242,12 @@ end
 ---@return {since: integer?, ends: integer?, reason: string?}?
 function M.announced(live)
   local found = {}
+  for _, value in ipairs(live.values or {}) do
+    local told = require("haplua.plan.map").told(value)
+    if told and told.since then
+      return told
+    end
+  end
   for i, key in ipairs(live.info and live.info.keys or {}) do
     found[key] = found[key] or live.info.values[i] -- as HAProxy, which uses the first
   end
@@ -224,66 +259,6 @@ function M.announced(live)
 end
 
 -- Changing.
-
----@class haplua.switch.ListChange
----@field kind "acl"|"map"
----@field ref string
----@field keys string[]
----@field values string[]?
----@field old_keys string[]
----@field old_values string[]?
----@field main boolean?  the ACL that decides
-
---- The items of a list that another one has as well.
-local function both(a, b)
-  local there, found = {}, {}
-  for _, item in ipairs(b) do
-    there[item] = true
-  end
-  for _, item in ipairs(a) do
-    found[#found + 1] = there[item] and item or nil
-  end
-  return found
-end
-
---- What the bypass list holds while the ACL changes. Nobody may pass meanwhile who may pass neither before nor after;
--- nor may somebody be stopped who passes before and after.
-local function bypass_between(live, wanted)
-  if #live.patterns == 0 then
-    return wanted.bypass
-  elseif #wanted.patterns == 0 then
-    return live.passing
-  end
-  return require("haplua.plan.content").intersection(live.passing, wanted.bypass)
-end
-
---- The changes of the lists, one after the other.
----@return haplua.switch.ListChange[]
-local function changes(switch, live, wanted)
-  local steps, has = {}, live.passing
-  local function set_bypass(keys)
-    if keys and #keys + #has ~= 2 * #both(keys, has) or keys == wanted.bypass then
-      steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has }
-      has = keys
-    end
-  end
-  local with_bypass = live.bypass and wanted.bypass
-  if with_bypass then
-    set_bypass(bypass_between(live, wanted))
-  end
-  if live.info then
-    steps[#steps + 1] = {
-      kind = "map", ref = switch.info, keys = wanted.info.keys, values = wanted.info.values,
-      old_keys = live.info.keys, old_values = live.info.values,
-    }
-  end
-  table.insert(steps, #wanted.patterns > 0 and #steps + 1 or 1,
-    { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, main = true })
-  if with_bypass and has ~= wanted.bypass then
-    set_bypass(wanted.bypass)
-  end
-  return steps
-end
 
 --- The file of a list and the module for it. nil: the list has no file, or haplua leaves it as it is.
 ---@return string? path, table? list_file
@@ -347,9 +322,12 @@ end
 
 ---@class haplua.switch.Plan
 ---@field patterns string[]  empty: off
+---@field values string[]?  of a map
 ---@field probe string?  a value that then must match
 ---@field bypass string[]?  clients that pass; nil: the list stays as it is
----@field info {keys: string[], values: string[]}
+---@field bits string[]?  their values, in a map
+---@field between {keys: string[], values: string[]}?  the map of these clients while the other one changes
+---@field info {keys: string[], values: string[]}?
 
 ---@class haplua.switch.Result
 ---@field added integer
@@ -365,7 +343,7 @@ end
 function M.apply(target, switch, live, wanted, options)
   local undo, result, began = {}, { others = 0 }, nil
   local ok, problem = pcall(function()
-    for _, step in ipairs(changes(switch, live, wanted)) do
+    for _, step in ipairs(steps.of(switch, live, wanted)) do
       -- before the step: HAProxy 2.2 may carry out a part of a step that it refuses
       began = not core.dry_run() and {
         back = function()
@@ -427,8 +405,8 @@ function M.out_of_step(target, switch, live)
       found[#found + 1] = { path = path, entries = has and #has, expected = #keys }
     end
   end
-  compare("acl", switch.acl, live.patterns)
-  compare("acl", live.bypass, live.passing or {})
+  compare(switch.kind, switch.acl, live.patterns, live.values)
+  compare(switch.kind, live.bypass, live.passing or {}, live.bits)
   if live.info then
     compare("map", switch.info, live.info.keys, live.info.values)
   end

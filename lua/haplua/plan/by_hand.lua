@@ -18,7 +18,8 @@ local M = {}
 ---@field latest haplua.Change?  the latest change; nil: haplua has not touched the switch yet
 ---@field before fun(): string[]  what the list held before the latest change
 ---@field same_process boolean  the HAProxy process is that of the latest change
----@field ended fun(): haplua.Maintenance[]  maintenances of the switch that are over
+---@field ended fun(): {scope: haplua.Scope}[]  what a new process may have read from the list's file: maintenances of the
+--- switch that are over, and what haplua has put into a map
 ---@field entity fun(fields: table): haplua.Maintenance  a new maintenance of the switch
 
 local function set_of(...)
@@ -61,6 +62,20 @@ local function adopt(e, extra, edits)
   }) }
 end
 
+--- The patterns of maintenances, a list for each.
+local function patterns_of_all(list, view)
+  local found = {}
+  for i, m in ipairs(list) do
+    found[i] = patterns_of(m, view)
+  end
+  return table.unpack(found)
+end
+
+--- What haplua has put into a map where two scopes meet: patterns that no maintenance has.
+local function meetings(e)
+  return without(e.latest.patterns, set_of(patterns_of_all(e.current, e.view)))
+end
+
 --- A hand has removed patterns: the maintenances that had one of them are over. What else they had, and what was added,
 -- is somebody's wish of its own.
 local function follow_hand(e, edits)
@@ -73,16 +88,8 @@ local function follow_hand(e, edits)
       known[#known + 1] = patterns
     end
   end
+  known[#known + 1] = meetings(e)
   return without(e.patterns, set_of(table.unpack(known)))
-end
-
---- The patterns of maintenances that are over: a new process may have read them from a file that was not in step.
-local function patterns_of_the_past(e)
-  local past = {}
-  for i, m in ipairs(e.ended()) do
-    past[i] = patterns_of(m, e.view)
-  end
-  return table.unpack(past)
 end
 
 --- The edits that make the store say what the hand did. None: everything is explained.
@@ -94,7 +101,7 @@ function M.edits(e)
   if e.latest and not e.latest.outcome then
     extra = without(extra, set_of(e.before()))
   elseif e.latest and not e.same_process then
-    extra = #extra > 0 and without(extra, set_of(patterns_of_the_past(e))) or extra
+    extra = #extra > 0 and without(extra, set_of(patterns_of_all(e.ended(), e.view))) or extra
   elseif e.latest and #without(e.latest.patterns, set_of(e.patterns)) > 0 then
     extra = follow_hand(e, edits)
   end

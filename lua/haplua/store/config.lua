@@ -8,6 +8,7 @@
 --       site = { acl = "/etc/haproxy/maintenance.acl", bypass = "/etc/haproxy/maintenance-bypass.acl",
 --                info = "/etc/haproxy/maintenance.map", allow = { "192.0.2.0/24" } },
 --       shop = { acl = "#9001" },
+--       api = { map = "/etc/haproxy/api.map", bypass = "/etc/haproxy/api-bypass.map" },
 --     },
 --     default = "site",
 --   }
@@ -22,10 +23,11 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 
 ---@class haplua.Switch
 ---@field name string
----@field acl string  the ACL that decides: "#ID" or the file of its -f
----@field bypass string?  the ACL of the clients that pass
+---@field kind "acl"|"map"  of the list that decides, and of `bypass`
+---@field acl string  the list that decides: an ACL ("#ID" or the file of its -f), or a map
+---@field bypass string?  the list of the clients that pass
 ---@field info string?  the map that tells visitors reason and end
----@field fetch string?  what the ACL looks at ("base", "path", ...), where HAProxy does not tell
+---@field fetch string?  what the list looks at ("base", "path", ...), where HAProxy does not tell; of a map "base"
 ---@field allow string[]  the networks that pass when `on` names none
 ---@field file boolean  keep the lists' files in step
 ---@field by_hand "keep"|"undo"  what the resident policy does with a change made by hand
@@ -88,7 +90,7 @@ local window_fields = {
 }
 
 local switch_fields = {
-  acl = text, bypass = text, info = text, fetch = text, allow = texts, file = "boolean", by_hand = by_hand,
+  acl = text, map = text, bypass = text, info = text, fetch = text, allow = texts, file = "boolean", by_hand = by_hand,
 }
 
 --- Refuse a table that has other fields than these, or values of other kinds.
@@ -103,10 +105,11 @@ end
 local function new_switch(name, declared, config)
   return {
     name = name,
-    acl = declared.acl,
+    kind = declared.map and "map" or "acl",
+    acl = declared.acl or declared.map,
     bypass = declared.bypass,
     info = declared.info,
-    fetch = declared.fetch,
+    fetch = declared.fetch or declared.map and "base",
     allow = declared.allow or {},
     file = declared.file ~= false,
     by_hand = declared.by_hand or config.by_hand or "keep",
@@ -175,14 +178,19 @@ local function read_switches(path, config, found)
       complain(path, "%s: a switch has a name", where)
     end
     check(path, where, declared, switch_fields)
-    if not declared.acl then
-      complain(path, "%s: 'acl' is missing", where)
-    elseif used[declared.acl] then
-      complain(path, "%s has the ACL of switch '%s'", where, used[declared.acl])
+    local list = declared.acl or declared.map
+    if not list then
+      complain(path, "%s: 'acl' or 'map' is missing", where)
+    elseif declared.acl and declared.map then
+      complain(path, "%s: 'acl' and 'map': one list decides", where)
+    elseif declared.map and declared.info then
+      complain(path, "%s: 'info' beside 'map': the map tells visitors itself", where)
+    elseif used[list] then
+      complain(path, "%s has the %s of switch '%s'", where, declared.map and "map" or "ACL", used[list])
     elseif #(declared.allow or {}) > 0 and not declared.bypass then
       complain(path, "%s: 'allow' needs a 'bypass'", where)
     end
-    used[declared.acl] = name
+    used[list] = name
     config.switches[name] = new_switch(name, declared, config)
   end
 end
