@@ -114,11 +114,20 @@ local function check_entries(path, keys, values)
   end
 end
 
---- Does the file hold these entries, in this order? Returns nil where there is no file.
+local function sorted(list)
+  local copy = table.move(list, 1, #list, 1, {})
+  table.sort(copy)
+  return copy
+end
+
+--- Does the file hold these entries? Of a map, in this order: the first match decides. Returns nil where there is no file.
 ---@return boolean?
 function M.in_step(path, kind, keys, values)
   local has, has_values = M.read(path, kind)
-  return has and same(has, keys) and (not values or same(has_values, values))
+  if not has or values then
+    return has and same(has, keys) and same(has_values, values)
+  end
+  return same(sorted(has), sorted(keys))
 end
 
 --- Did a process that was killed leave its new file beside this one? The next file.replace() removes it.
