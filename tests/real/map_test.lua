@@ -103,6 +103,8 @@ describe("maintenances of a switch that is a map", function()
     assert.equal("300", api.headers["retry-after"])
     local now = status()
     assert.same({ {}, 2 }, { now.disagreements, #now.maintenances })
+    assert.matches(("\n  passing %s: 127.0.0.2\n  passing %s: 127.0.0.3\n"):format(now.maintenances[1].id,
+      now.maintenances[2].id), maint("status"), 1, true)
   end)
 
   it("that overlap let a client pass where each of them does, and tell of the one that ends last", function()

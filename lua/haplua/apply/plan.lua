@@ -20,7 +20,7 @@ local M = {}
 ---@field passing string[]?  networks that pass, for people; of a map those of `about`
 ---@field stopped string[]?  networks that passed before, while something was closed, and do not pass any more
 ---@field denied string[]?  networks of `about` that do not pass everywhere in its scope
----@field notes string[]?  why fewer clients pass than the maintenances let pass
+---@field notes string[]?  what a map cannot hold as it is wanted
 ---@field journal boolean  the store is a journal
 ---@field in_force haplua.Maintenance[]  afterwards
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed

@@ -99,7 +99,7 @@ local function details(result)
     text = text .. M.line("without a journal, maint off leaves them in the bypass list: %s", table.concat(about.bypass, "  "))
   end
   for _, note in ipairs(result.notes or {}) do
-    text = text .. M.line("fewer clients pass than could: %s", note)
+    text = text .. M.line("%s", note)
   end
   local others = {}
   for _, m in ipairs(result.in_force) do

@@ -37,6 +37,7 @@ local M = {}
 ---@field servers {server: string, state: string?, before: string, weight: integer}[]?  those that have maintenances
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
+---@field notes string[]?  what a switch that is a map cannot hold as it is wanted
 ---@field journal boolean  the maintenances are in a journal
 ---@field no_journal string?  why the journal could not be read
 local Status = {}
@@ -117,7 +118,7 @@ local finders = { broken_off, hand, difference, expired, bypass, info }
 --- Where HAProxy, its files and the store disagree.
 ---@param c haplua.Context
 ---@param look haplua.Look
----@return haplua.Disagreement[]
+---@return haplua.Disagreement[], haplua.Plan
 function M.disagreements(c, look)
   local plan, found = plans.of(c, look, "status", look.edits), {}
   for _, find in ipairs(finders) do
@@ -137,7 +138,7 @@ function M.disagreements(c, look)
       "%s %s: the next reload would undo the current state", file.path,
       file.entries and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected) or "is missing")
   end
-  return found
+  return found, plan
 end
 
 -- Printing.
@@ -190,8 +191,15 @@ function Status.__tostring(status)
       moment.span(math.max(0, time() - told.since)))
   end
   text = text .. (told and results.why_and_until(told) or "")
-  if status.on and status.passing and #status.passing > 0 then
+  local has_own = status.journal and (status.type or ""):find("^map_")
+  for _, m in ipairs(has_own and status.maintenances or {}) do
+    text = text .. (#(m.bypass or {}) > 0 and results.line("passing %s: %s", maintenance.name(m), enumerate(m.bypass)) or "")
+  end
+  if status.on and not has_own and status.passing and #status.passing > 0 then
     text = text .. "\n  passing: " .. enumerate(status.passing)
+  end
+  for _, note in ipairs(status.notes or {}) do
+    text = text .. results.line("%s", note)
   end
   for _, one in ipairs(status.disagreements) do
     text = text .. ("\n  but %s\n      %s"):format(visible(one.text), one.advice)
@@ -266,6 +274,7 @@ function M.status(c)
     local list = m.begins > look.now and planned or there
     list[#list + 1] = not m.ended and m or nil
   end
+  local disagreements, plan = M.disagreements(c, look)
   local status = setmetatable({
     target = tostring(c.target),
     switch = c.switch.name,
@@ -279,7 +288,8 @@ function M.status(c)
     maintenances = there,
     planned = planned,
     told = not look.latest and #state.patterns > 0 and switch.announced(state) or nil,
-    disagreements = M.disagreements(c, look),
+    disagreements = disagreements,
+    notes = plan.notes,
     journal = c.journal,
     no_journal = c.no_journal,
   }, Status)

@@ -20,6 +20,8 @@ local M = {}
 -- So many meetings of cells get an entry, at most.
 local MEETINGS <const> = 2000
 
+local FEWER <const> = "fewer clients pass than the maintenances let pass"
+
 -- So many bytes of a reason are shown to visitors, at most: HAProxy's buffer holds the whole page.
 local REASON <const> = 1000
 
@@ -27,7 +29,7 @@ local REASON <const> = 1000
 ---@field patterns string[]
 ---@field values string[]
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the map cannot tell apart, and so are not closed
----@field notes string[]  why fewer clients pass than the maintenances let pass
+---@field notes string[]  what the map cannot hold as it is wanted, for people
 ---@field entries {of: haplua.Maintenance[], mask: integer}[]  of `patterns`: the maintenances that cover it
 
 --- What a map's value tells visitors. nil: it does not have the form of haplua.
@@ -111,7 +113,7 @@ end
 
 --- Add the cells in which others meet: a path of a host, where all of the host, or a shorter path of it, is one cell, and
 -- the path on any host is another.
----@return boolean  false: they would be too many, and some are missing
+---@return boolean  false: they would be too many, and none is there
 function Cells:meet()
   local named, meetings = #self.list, 0
   local of_any = {}
@@ -123,10 +125,11 @@ function Cells:meet()
     for _, path in ipairs(cell.host and of_any or {}) do
       if #path > #cell.path and path:sub(1, #cell.path) == cell.path and not self.of[cell.host][path] then
         meetings = meetings + 1
+        self:add({ host = cell.host, path = path })
         if meetings > MEETINGS then
+          self.list = table.move(self.list, 1, named, 1, {})
           return false
         end
-        self:add({ host = cell.host, path = path })
       end
     end
   end
@@ -240,7 +243,7 @@ local function add_entries(content, in_force, view, live)
   end
   local is_exact = cells:meet()
   if not is_exact then
-    table.insert(content.notes, ("hosts and paths meet in more than %d ways"):format(MEETINGS))
+    table.insert(content.notes, ("%s: hosts and paths meet in more than %d ways"):format(FEWER, MEETINGS))
   end
   table.sort(cells.list, is_before)
   for _, cell in ipairs(cells.list) do
@@ -265,9 +268,15 @@ function M.of(in_force, view, live)
   local content = bits.of(in_force, view, live)
   content.patterns, content.values, content.entries, content.notes = {}, {}, {}, {}
   if not content.enough then
-    content.notes[1] = "the maintenances in force let more than 62 different sets of networks pass"
+    content.notes[1] = FEWER .. ": the maintenances in force let more than 62 different sets of networks pass"
   end
   add_entries(content, in_force, view, live)
+  for _, m in ipairs(in_force) do
+    if #(m.reason or "") > REASON then
+      content.notes[#content.notes + 1] = ("visitors see only the first %d bytes of a reason"):format(REASON)
+      break
+    end
+  end
   return content
 end
 
