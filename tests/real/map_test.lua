@@ -6,6 +6,7 @@
 local cjson = require("cjson")
 local running = require("running")
 local sample = require("sample")
+local site = require("site")
 local support = require("support")
 
 local json = require("haplua.json")
@@ -171,6 +172,79 @@ describe("maintenances of a switch that is a map", function()
     s:reload()
     assert.same({ ["1 /shop"] = "spät \u{1f6a7}  <b>", ["2 /shop"] = "open" }, seen({ 1, 2 }, "/shop"))
     assert.same({}, status().disagreements)
+  end)
+end)
+
+describe("a reload", function()
+  it("in the middle of changes opens nothing that is closed before and after", function()
+    maint("on", "--path", "/z", "--reason", "z", "--bypass", "127.0.0.3")
+    local over = false
+    local changes <close> = task.spawn(function()
+      for i = 1, 1000 do
+        -- a change may fail that a reload interrupts; what is closed stays so
+        s:maint("on", "--replace", "--path", "/z", "--path", "/" .. i % 3, "--reason", "z", "--bypass", "127.0.0." .. 3 + i % 2)
+        if over then
+          return
+        end
+      end
+    end)
+    for _ = 1, 3 do
+      s:reload()
+      assert.same({ ["2 /z"] = "z" }, seen({ 2 }, "/z"))
+    end
+    over = true
+    changes:wait()
+    maint("on", "--path", "/end")
+    assert.same({ {}, { ["2 /z"] = "z" } }, { status().disagreements, seen({ 2 }, "/z") })
+  end)
+
+  it("into a process whose maps are empty is made good by keep", function()
+    maint("on", "--no-file", "--path", "/shop", "--reason", "shop", "--bypass", "127.0.0.2")
+    s:reload()
+    assert.equal("forgotten", status().disagreements[1].kind)
+    local _ <close> = keep()
+    eventually("it is put back", function()
+      return #status().disagreements == 0
+    end)
+    assert.same({ ["1 /shop"] = "shop", ["2 /shop"] = "open" }, seen({ 1, 2 }, "/shop"))
+  end)
+
+  it("that reads a file of old brings nothing back that is over, where keep runs", function()
+    maint("on", "--host", "a.example")
+    maint("on", "--path", "/shop", "--bypass", "127.0.0.2")
+    local old, old_bypass = running.content(s.map), running.content(s.bypass)
+    maint("off", "--all")
+    s.folder.write("maintenance.map", old)
+    s.folder.write("maintenance-bypass.map", old_bypass)
+    s:reload()
+    assert.same({ 3, 1 }, { #s.target:map_list(s.map), #s.target:map_list(s.bypass) })
+    local r <close> = keep()
+    eventually("it is off again", function()
+      return #s.target:map_list(s.map) + #s.target:map_list(s.bypass) == 0 and #status().disagreements == 0
+    end)
+    assert.not_matches("by hand", r:out(), 1, true)
+  end)
+end)
+
+describe("a map that an ACL shares", function()
+  it("decides for both", function()
+    local t <close> = site.start({
+      frontend = [[
+    acl closed base -i -m reg -M -f DIR/x.map
+    http-request set-var(txn.m) base,map_reg(DIR/x.map)
+    http-response set-header X-Told %[var(txn.m)]
+    use_backend maintenance if closed]],
+      files = { ["x.map"] = "" },
+    })
+    t.config = t.folder.write("config.lua", ([[return { switches = { site = { map = "%s/x.map" } } }]]):format(t.dir))
+    good(t:maint("--no-journal", "on", "--path", "/shop", "--reason", "why"))
+    assert.same({ "page", "page", "application" }, { t:sees("/shop"), t:sees("/SHOP/x"), t:sees("/") })
+    local ran = t:maint("--no-journal", "on", "--bypass", "192.0.2.0/24")
+    assert.equal(1, ran.status)
+    assert.matches("there is no list of clients that pass", ran.err, 1, true)
+    assert.matches("map_ip_int(" .. t.dir .. "/x-bypass.map,0)", ran.err, 1, true)
+    good(t:maint("--no-journal", "off"))
+    assert.equal("application", t:sees("/shop"))
   end)
 end)
 

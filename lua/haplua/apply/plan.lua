@@ -45,9 +45,33 @@ local function pick(list, set, has, to)
   return to
 end
 
+-- A new process may have read the bypass list's file so many seconds before it says that it started.
+local READING = 60
+
+-- So many changes are looked through for what that file held, at most.
+local RECENT = 50
+
+--- The entries of the bypass list that haplua put there. A new process may have read a file that has changed since.
+---@return string[]
+local function ours_of(c, look)
+  local ours = look.latest and look.latest.ours or {}
+  if not look.latest or look.same_process or not look.state.bypass:find("^/") then
+    return ours
+  end
+  local all, there, found = c.store:log(c.name, c.switch.acl, RECENT), set_of(ours), table.move(ours, 1, #ours, 1, {})
+  for i, entry in ipairs(all) do
+    local following = all[i + 1] or entry
+    local may_be_read = (following.ended or following.time) >= look.state.started - READING
+    for _, item in ipairs(may_be_read and entry.ours or {}) do
+      found[#found + 1] = not there[item] and item or nil
+      there[item] = true
+    end
+  end
+  return found
+end
+
 --- The bypass list: what others put there stays, and what haplua put there is replaced.
-local function plan_bypass(plan, state, latest, wanted)
-  local ours_before = latest and latest.ours or {}
+local function plan_bypass(plan, state, ours_before, wanted)
   local others = pick(state.passing, set_of(ours_before), false, {})
   plan.settled = pick(wanted, set_of(others), false, {})
   plan.ours = pick(ours_before, set_of(plan.settled), false, table.move(plan.settled, 1, #plan.settled, 1, {}))
@@ -58,8 +82,8 @@ local function plan_bypass(plan, state, latest, wanted)
 end
 
 --- The content of a switch that is a map, and what it does to clients.
-local function plan_maps(plan, look)
-  local state, ours_before = look.state, look.latest and look.latest.ours or {}
+local function plan_maps(plan, look, ours_before)
+  local state = look.state
   local live = {
     keys = state.patterns, values = state.values, networks = state.passing or {}, bits = state.bits or {},
     ours = set_of(ours_before),
@@ -103,13 +127,13 @@ function M.of(c, look, action, edits, about)
     in_force = in_force, about = about,
   })
   if look.state.values then
-    plan_maps(plan, look)
+    plan_maps(plan, look, look.state.bypass and ours_of(c, look) or {})
   else
     local content = contents.of(in_force, look.view)
     plan.patterns, plan.untold, plan.since = content.patterns, content.untold, content.since
     plan.info = info_of(look.state, content)
     if look.state.bypass then
-      plan_bypass(plan, look.state, look.latest, content.bypass)
+      plan_bypass(plan, look.state, ours_of(c, look), content.bypass)
     end
   end
   if about and maintenance.is_in_force(about, look.now) then
