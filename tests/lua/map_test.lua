@@ -263,7 +263,7 @@ describe("the entries of a map", function()
   it("of a hand stay, stand first, and get the bits of all others", function()
     for value, expected in pairs({
       ["1||4|x|y"] = "1||5|x|y", ["1"] = "1", ["since|x|6"] = "since|x|7", ["1||0|x"] = "1||" .. bits.NOBODY + 1 .. "|x",
-      ["1||-1|"] = "1||-1|", [""] = "",
+      ["1||-1|"] = "1||-1|", [""] = "1",
     }) do
       assert.same({ "^h " .. expected, "(?i)^[^/]*/a 500||1|", "10.0.0.0/8 1" }, (lines({
         of({ paths = { "/a" } }, { bypass = { "10.0.0.0/8" } }), hand,

@@ -190,7 +190,7 @@ local function own_entry(list, masks, live)
   end
   local mask = bits.mask(live)
   if not mask then
-    return live, -1
+    return live == "" and "1" or live, -1 -- an empty value cannot be sent to HAProxy
   end
   mask = (mask == 0 and bits.NOBODY or mask) | masks.others
   return live:gsub("^([^|]*|[^|]*|)[^|]*", ("%%1%d"):format(mask)), mask
