@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 --- The steps in which the lists of a switch change. HAProxy changes one list at a time, so their order, and what the list
--- of the clients that pass holds meanwhile, see to it that nobody passes who passes neither before nor after, and that
--- nobody is stopped who passes before and after.
+-- of the clients that pass holds meanwhile, see to it that nobody passes who passes neither before nor after. Nobody is
+-- stopped who passes before and after either, but for a moment where others have put bits of their own into the maps.
 
 local list = require("haplua.haproxy.list")
 
@@ -40,8 +40,8 @@ local function bypass_between(live, wanted)
   return require("haplua.plan.content").intersection(live.passing, wanted.bypass)
 end
 
---- The changes of the two maps. Bits that the old masks name and bits that the new masks name mean the same networks
--- before the deciding map changes and after it.
+--- The changes of the two maps. The bits that the old masks have, and those that the new masks have, mean the same
+-- networks before the deciding map changes and after it.
 ---@return haplua.switch.ListChange[]
 local function changes_of_maps(switch, live, wanted)
   local keys, values = live.passing, live.bits

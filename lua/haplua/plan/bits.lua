@@ -95,16 +95,15 @@ local function fitting(list, live, all, others)
   return exact, stricter
 end
 
---- The bits that the maps use.
-local function used_bits(live)
-  local used = 0
-  for _, text in ipairs(live.bits) do
-    used = used | math.max(0, number(text))
+--- The bits that some masks have, or some networks. Those of a negative number stand for no set.
+---@param texts string[]
+---@param read fun(text: string): integer?
+local function bits_of(texts, read)
+  local found = 0
+  for _, text in ipairs(texts) do
+    found = found | math.max(0, read(text) or 0)
   end
-  for _, value in ipairs(live.values) do
-    used = used | math.max(0, M.mask(value) or 0)
-  end
-  return used
+  return found
 end
 
 local function lowest(bits)
@@ -121,7 +120,7 @@ local function assign(sets, live, all, others)
     set.mask = lowest(bits & ~taken)
     taken = taken | set.mask
   end
-  local free = EVERY & ~(taken | used_bits(live))
+  local free = EVERY & ~(taken | bits_of(live.bits, number) | bits_of(live.values, M.mask))
   for _, set in ipairs(sets) do
     if set.mask == 0 then
       set.mask = free ~= 0 and lowest(free) or NOBODY
@@ -209,19 +208,21 @@ function M.of(in_force, view, live)
   return found
 end
 
---- The bypass map while the other one changes: each network has the bits of both its contents. So the old masks let
--- those pass whom they have let pass, and the new masks those whom they will.
+--- The bypass map while the other one changes. A bit that old masks have means the old networks, one that new masks have
+-- the new ones, and one that both have those that are in both: a hand's entry may have a bit whose set is gone.
 ---@param live haplua.map.Live
----@param found haplua.map.Bypass
+---@param found haplua.map.Content
 ---@return {keys: string[], values: string[]}
 function M.between(live, found)
   local all, keys, values, there = networks_of(live), {}, {}, {}
+  local in_old, in_new = bits_of(live.values, M.mask), bits_of(found.values, M.mask)
   for _, list in ipairs({ live.networks, found.bypass }) do
     for _, text in ipairs(list) do
       if not there[text] then
+        local old, new = all:around(text) or 0, found.nets:around(text) or 0
         there[text] = true
         keys[#keys + 1] = text
-        values[#values + 1] = ("%d"):format((all:around(text) or 0) | (found.nets:around(text) or 0))
+        values[#values + 1] = ("%d"):format(old & new | old & ~in_new | new & ~in_old)
       end
     end
   end
