@@ -304,6 +304,9 @@ describe("the entries of a map", function()
     for _, entry in ipairs(found.entries) do
       assert.equal(3, entry.mask)
     end
+    _, found = lines({ of({}, { bypass = { "10.0.0.1", "www.example.com" } }) })
+    assert.same({ "fewer clients pass than the maintenances let pass: 'www.example.com' is no network" }, found.notes)
+    assert.same({ "10.0.0.1" }, found.bypass)
     for i = 1, 63 do
       list[i] = of({ paths = { "/" .. i } }, { bypass = { "10.0.0." .. i } })
     end

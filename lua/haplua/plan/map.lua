@@ -13,6 +13,7 @@
 
 local bits = require("haplua.plan.bits")
 local contents = require("haplua.plan.content")
+local network = require("haplua.plan.network")
 local scope = require("haplua.plan.scope")
 
 local M = {}
@@ -271,12 +272,15 @@ function M.of(in_force, view, live)
     content.notes[1] = FEWER .. ": the maintenances in force let more than 62 different sets of networks pass"
   end
   add_entries(content, in_force, view, live)
+  local long, unknown = false, nil
   for _, m in ipairs(in_force) do
-    if #(m.reason or "") > REASON then
-      content.notes[#content.notes + 1] = ("visitors see only the first %d bytes of a reason"):format(REASON)
-      break
+    long = long or #(m.reason or "") > REASON
+    for _, text in ipairs(m.bypass or view.allow) do
+      unknown = not network.parse(text) and text or unknown
     end
   end
+  content.notes[#content.notes + 1] = long and ("visitors see only the first %d bytes of a reason"):format(REASON) or nil
+  content.notes[#content.notes + 1] = unknown and ("%s: '%s' is no network"):format(FEWER, unknown)
   return content
 end
 
