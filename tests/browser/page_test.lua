@@ -82,7 +82,7 @@ describe("the maintenance page", function()
   end)
 
   it("shows the reason, and the end in the visitor's zone and language", function()
-    s.target:map_set(s.map, "until", "4000000000") -- 2096-10-02 07:06:40 UTC
+    s.target:map_set(s.map, "^.*$", "1700000000|4000000000|1|" .. REASON) -- 2096-10-02 07:06:40 UTC
     for _, case in ipairs({
       { "Europe/Berlin", "de-DE", "Dienstag, 2. Oktober um 09:06 MESZ" },
       { "America/New_York", "en-US", "Tuesday, October 2 at 3:06 AM EDT" },
@@ -131,7 +131,7 @@ describe("the maintenance page", function()
   end)
 
   it("shows reason and end without JavaScript, too", function()
-    s.target:map_set(s.map, "until", "4000000000")
+    s.target:map_set(s.map, "^.*$", "1700000000|4000000000|1|" .. REASON)
     b:cdp("Emulation.setScriptExecutionDisabled", { value = true })
     local undo <close> = setmetatable({}, { __close = function()
       b:cdp("Emulation.setScriptExecutionDisabled", { value = false })
@@ -194,7 +194,7 @@ describe("the maintenance page", function()
   it("loads the site by itself, at the visitor's address", function()
     close(s, { ends = 60 })
     b:open(address("/cart?id=5#item"))
-    s.target:acl_replace(s.closed, {})
+    s.target:map_replace(s.map, {})
     opens_site()
     assert.equal(address("/cart?id=5#item"), b:eval("return location.href"))
   end)
@@ -214,9 +214,9 @@ describe("the maintenance page", function()
       return b:console():find("form-action", 1, true)
     end)
     -- so another page sends the form
-    s.target:acl_replace(s.closed, {})
+    s.target:map_replace(s.map, {})
     b:open(address("/form"))
-    s.target:acl_replace(s.closed, { "^.*$" })
+    close(s, { ends = 60 })
     b:eval([[
       document.body.innerHTML = '<form method="post" action="/order#done"><input name="a" value="b"></form>';
       setTimeout(() => document.forms[0].submit());
@@ -224,7 +224,7 @@ describe("the maintenance page", function()
     running.eventually("the maintenance page is the answer", function()
       return b:eval("return document.documentElement.dataset.method") == "POST"
     end)
-    s.target:acl_replace(s.closed, {})
+    s.target:map_replace(s.map, {})
     opens_site()
     assert.equal(address("/order"), b:eval("return location.href"))
     running.eventually("the request is in the log", function()

@@ -5,7 +5,8 @@
 --   main, bypass, info                    what HAProxy holds
 --   main_file, bypass_file, info_file     what the files hold
 --   journal                               the patterns of the maintenances in the journal that are not ended
--- Of the entries since and until of a map only the keys are compared.
+-- Of the entries since and until of a map only the keys are compared. A conversation with `switch = "map"` has the second
+-- switch, whose main list and bypass list are maps; the beginning of a maintenance in its values is not compared.
 
 local listfile = require("haplua.haproxy.list_file")
 local contents = require("haplua.plan.content")
@@ -20,15 +21,32 @@ M.ALLOW = "127.0.0.9"
 M.frontend = [[
     acl passes src -f DIR/bypass.acl
     http-response set-header X-Reason %[str(reason),map_str(DIR/info.map,none)]
+    http-request set-var(txn.site) base,map_reg(DIR/site.map)
+    http-request set-var(txn.bits) src,map_ip_int(DIR/bypass.map,0)
 ]]
 
-M.files = { ["site.acl"] = "", ["bypass.acl"] = "", ["info.map"] = "" }
+M.files = { ["site.acl"] = "", ["bypass.acl"] = "", ["info.map"] = "", ["site.map"] = "", ["bypass.map"] = "" }
 
-local lists = {
-  { part = "main", file = "site.acl", kind = "acl" },
-  { part = "bypass", file = "bypass.acl", kind = "acl" },
-  { part = "info", file = "info.map", kind = "map" },
+local lists_of_switch = {
+  acl = {
+    { part = "main", file = "site.acl", kind = "acl" },
+    { part = "bypass", file = "bypass.acl", kind = "acl" },
+    { part = "info", file = "info.map", kind = "map" },
+  },
+  map = {
+    { part = "main", file = "site.map", kind = "map" },
+    { part = "bypass", file = "bypass.map", kind = "map" },
+  },
 }
+
+--- The kind of the main list of a conversation.
+function M.kind(conversation)
+  return conversation.switch == "map" and "map" or "acl"
+end
+
+local function lists_of(conversation)
+  return lists_of_switch[M.kind(conversation)]
+end
 
 --- Make the configuration and the journal of a site.
 ---@param name string  the target in the journal
@@ -37,7 +55,8 @@ function M.start(site, name)
     target = name,
     journal = assert(require("haplua.store.sqlite").open(site.dir .. "/journal.db")),
     config = site.folder.write("config.lua", ([[return { switches = { site = { acl = "DIR/site.acl",
-      bypass = "DIR/bypass.acl", info = "DIR/info.map", allow = { "%s" } } }, default = "site" }]]):format(M.ALLOW)
+      bypass = "DIR/bypass.acl", info = "DIR/info.map", allow = { "%s" } },
+      map = { map = "DIR/site.map", bypass = "DIR/bypass.map" } }, default = "site" }]]):format(M.ALLOW)
       :gsub("DIR", site.dir)),
   }
 end
@@ -48,7 +67,7 @@ end
 
 --- The main list of a conversation.
 function M.acl(site, conversation)
-  return conversation.switch and site.dir .. "/site.acl" or "#9999"
+  return conversation.switch and site.dir .. "/site." .. M.kind(conversation) or "#9999"
 end
 
 --- The variables of haplua's environment.
@@ -56,6 +75,7 @@ function M.environment(site, conversation)
   return {
     HAPLUA_JOURNAL = conversation.journal and site.books.journal.path or "none",
     HAPLUA_CONFIG = conversation.switch and site.books.config or "none",
+    HAPLUA_ACL = conversation.switch == "map" and M.acl(site, conversation) or nil,
   }
 end
 
@@ -63,7 +83,7 @@ end
 local function text_of(keys, values)
   local found = {}
   for i, key in ipairs(keys or {}) do
-    local value = values and key ~= "since" and key ~= "until" and values[i]
+    local value = values and key ~= "since" and key ~= "until" and values[i]:gsub("^%d+|", "|")
     found[i] = value and key .. " " .. value or key
   end
   if not values then
@@ -72,7 +92,7 @@ local function text_of(keys, values)
   return table.concat(found, "\n") .. (#found > 0 and "\n" or "")
 end
 
-local function read_lists(site, state)
+local function read_lists(site, lists, state)
   local commands = {}
   for i, list in ipairs(lists) do
     commands[i] = { "show", list.kind, site.dir .. "/" .. list.file }
@@ -89,12 +109,14 @@ end
 --- Add to a state the parts that a conversation has.
 function M.read(site, conversation, state)
   if conversation.switch then
-    read_lists(site, state)
+    read_lists(site, lists_of(conversation), state)
   end
   if conversation.journal then
     local store, acl = site.books.journal, M.acl(site, conversation)
     local current = store:current(site.books.target, acl)
-    state.journal = text_of(contents.of(current, { kind = "path", method = "reg", allow = {} }).patterns)
+    state.journal = text_of(contents.of(current, {
+      kind = "path", method = M.kind(conversation) == "map" and "map_reg" or "reg", allow = {},
+    }).patterns)
     state.entry = store:latest(site.books.target, acl)
   end
 end
@@ -108,7 +130,7 @@ local function split(text)
   return keys, values
 end
 
-local function restore_lists(site, state, wanted)
+local function restore_lists(site, lists, state, wanted)
   for _, list in ipairs(lists) do
     local keys, values = split(wanted[list.part])
     local path = site.dir .. "/" .. list.file
@@ -133,7 +155,7 @@ end
 local function restore_journal(site, conversation, wanted)
   local journal, books = site.books.journal, site.books
   local now, acl = os.time(), M.acl(site, conversation)
-  local live = require("haplua.haproxy.switch").look(site.target, { acl = acl })
+  local live = require("haplua.haproxy.switch").look(site.target, { kind = M.kind(conversation), acl = acl })
   journal:run("DELETE FROM maintenances")
   journal:run("DELETE FROM changes")
   if wanted.journal == "" and not conversation.row then
@@ -156,7 +178,7 @@ end
 --- Give these parts the wanted content.
 function M.restore(site, conversation, state, wanted)
   if conversation.switch then
-    restore_lists(site, state, wanted)
+    restore_lists(site, lists_of(conversation), state, wanted)
   end
   if conversation.journal then
     restore_journal(site, conversation, wanted)

@@ -14,7 +14,8 @@
 --   claims    a text that haplua prints only when `wanted` is there
 --   check     function(out): what is wrong with the output of the policy's command
 --   journal   true: it uses the journal
---   switch    true: it has an ACL, a bypass list and a map for visitors, each with its file (books.lua)
+--   switch    true: it has an ACL, a bypass list and a map for visitors, each with its file (books.lua); "map": it has a
+--             map that decides, and one of the clients that pass
 --   resident  true: it is a resident policy (residents.lua)
 --   several   true: it runs on both HAProxys; tcp: over TCP
 --   sparse    tried at one in so many of the chosen bytes; slow: true if it takes a second or more
@@ -91,6 +92,16 @@ local new_switch = switch(lines("^/c", "^/d"), lines("127.0.0.7"), lines("since"
 -- HAProxy has one bypass list: who passes must pass both maintenances. Both have no end: visitors read the older reason.
 local both_switch = switch(lines("^/a", "^/c", "^/d"), "", old_switch.info)
 local off_switch = switch("", lines(books.ALLOW), "")
+
+--- The state of a switch that is a map, likewise. A mask of 1 is that of the networks in `bypass`.
+local function map_switch(main, bypass)
+  return {
+    main = main, bypass = bypass, main_file = main, bypass_file = bypass, journal = main:gsub(" [^\n]*", ""),
+  }
+end
+
+local old_map = map_switch("^/a ||1|old\n", "127.0.0.8 1\n")
+local new_map = map_switch("^/c ||2|new\n^/d ||2|new\n", "127.0.0.7 2\n")
 
 local list = {
   {
@@ -219,6 +230,18 @@ local list = {
     journal = true,
     switch = true,
     sparse = 3,
+  },
+  {
+    name = "maint on, a map",
+    words = script("maint", "on", "--replace", "^/c", "^/d", "--bypass", "127.0.0.7", "--reason", "new"),
+    before = old_map,
+    wanted = new_map,
+    -- while the map changes, the bypass map has the bits of both
+    between = { bypass = one_of("127.0.0.8 1\n127.0.0.7 2\n"), bypass_file = one_of("127.0.0.8 1\n127.0.0.7 2\n") },
+    claims = "maintenance is on",
+    journal = true,
+    switch = "map",
+    sparse = 7,
   },
   {
     name = "maint off, a switch",

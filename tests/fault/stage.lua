@@ -114,11 +114,11 @@ end
 
 
 --- The versions after `since` that are not in force and have entries.
-local function leftovers(target, list, since)
+local function leftovers(target, kind, list, since)
   local found = {}
   for version = since + 1, list.next_ver or since do
     if version > list.curr_ver then
-      local text = target:send(("show acl @%d #%d"):format(version, list.id))
+      local text = target:send(("show %s @%d #%d"):format(kind, version, list.id))
       if #(reply.entries(text)) > 0 then
         found[#found + 1] = version
       end
@@ -160,9 +160,10 @@ function Stage:state(i, conversation, since)
     rest = sorted(rest),
   }
   books.read(s, conversation, state)
-  local list = require("haplua.haproxy.list").find(s.target:acl_list(), books.acl(s, conversation))
+  local lists, kind = require("haplua.haproxy.list"), books.kind(conversation)
+  local list = lists.find(lists.all(s.target, kind), books.acl(s, conversation))
   state.given, state.list = list.next_ver, list.id
-  state.left = list.curr_ver and since and leftovers(s.target, list, since) or {}
+  state.left = list.curr_ver and since and leftovers(s.target, kind, list, since) or {}
   return state
 end
 
@@ -180,7 +181,7 @@ end
 function Stage:restore(i, state, conversation)
   local s, wanted = self.sites[i], conversation.before
   for _, version in ipairs(state.left) do
-    s.target:send(("clear acl @%d #%d"):format(version, state.list))
+    s.target:send(("clear %s @%d #%d"):format(books.kind(conversation), version, state.list))
   end
   books.restore(s, conversation, state, wanted)
   if state.acl ~= wanted.acl then

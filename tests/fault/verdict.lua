@@ -41,9 +41,9 @@ end
 
 --- Do HAProxy, the files and the journal agree?
 function M.is_together(state)
-  local main = state.main or state.acl
-  return main == state.journal and (not state.entry or state.entry.outcome ~= nil)
-    and (not state.main or main == state.main_file and state.bypass == state.bypass_file and state.info == state.info_file)
+  local patterns = (state.main or state.acl):gsub(" [^\n]*", "") -- of a map the keys
+  return patterns == state.journal and (not state.entry or state.entry.outcome ~= nil)
+    and (not state.main or state.main == state.main_file and state.bypass == state.bypass_file and state.info == state.info_file)
 end
 
 local function set_of(...)
@@ -97,11 +97,10 @@ end
 -- unknown outcome, because it may be in force. A request that was cut off may also arrive after the version was emptied.
 ---@return integer?
 local function leftover(run, state)
-  if run.fault.direction == "up" and run.err:find("'add acl @", 1, true) then
+  if run.fault.direction == "up" and run.err:find("'add %l+ @") then
     return state.left[2]
   end
-  local in_doubt = run.err:find("'commit acl ", 1, true) or run.err:find("'show acl'", 1, true)
-    or run.err:find("'get acl ", 1, true)
+  local in_doubt = run.err:find("'commit %l+ ") or run.err:find("'show %l+'") or run.err:find("'get %l+ ")
   return state.left[in_doubt and 2 or 1]
 end
 

@@ -203,7 +203,8 @@ local targets = {
   ["scope.patterns"] = {
     modules = { "haplua.plan.scope" },
     words = {
-      "base,lower\nreg\n/shop\nshop.example.com", "path\nbeg\n/shop", "hdr(host)\nstr\n\nwww.example",
+      "base,lower\nreg\n/shop\nshop.example.com", "base\nmap_reg\n/shop\nshop.example.com",
+      "path\nmap_beg\n/a", "path\nbeg\n/shop", "hdr(host)\nstr\n\nwww.example",
       "src\nip\n\n", "len", "sub", "dom",
       "[::1]", "(", "%20", "?", "capture.req.uri", "hdr_beg(host)",
     },
@@ -212,6 +213,29 @@ local targets = {
       local what = { paths = { table.unpack(lines, 3, 3) }, hosts = { table.unpack(lines, 4, 4) } }
       local patterns = scope.patterns(what, scope.kind(lines[1]), lines[2] or "reg")
       require("haplua.core").check(patterns)
+    end,
+  },
+
+  ["map.of"] = {
+    modules = { "haplua.plan.map", "haplua.plan.bits", "haplua.plan.network" },
+    words = {
+      "1700000000||1|why", "1", "|||", "-1", "18446744073709551615", "10.0.0.0/8", "::/0", "10.0.0.1/33", "\xff",
+    },
+    run = function(text)
+      local map, bits, lines = require("haplua.plan.map"), require("haplua.plan.bits"), lines_of(text)
+      local live = {
+        keys = { "^h" }, values = { (lines[1]:gsub("%c", "")) }, networks = { lines[2] }, bits = { lines[3] or "0" }, ours = {},
+      }
+      local all = {
+        { scope = { patterns = { "^h" } }, origin = "by hand", begins = 1, bypass = {} },
+        { scope = {}, origin = "on", begins = 1, bypass = { table.unpack(lines, 4) }, reason = text },
+      }
+      local found = map.of(all, { kind = "base", method = "map_reg", allow = {} }, live)
+      map.told(lines[1])
+      map.stopped(live, found)
+      map.denied(all[2], found)
+      bits.between(live, found)
+      require("haplua.core").check(found.patterns, found.values)
     end,
   },
 

@@ -15,11 +15,15 @@ describe("the configuration", function()
     local found = config.parse("conf", [[return {
       journal = "/j", journal_days = 30, by_hand = "undo", default = "a",
       switches = { a = { acl = "#1", bypass = "#2", info = "/m", fetch = "base", allow = { "192.0.2.0/24" } },
-        b = { acl = "/f", file = false, by_hand = "keep" } } }]])
+        b = { acl = "/f", file = false, by_hand = "keep" },
+        c = { map = "/c.map", bypass = "/c-bypass.map" } } }]])
     assert.same({ "/j", 30 }, { found.journal, found.journal_days })
-    assert.same({ name = "a", acl = "#1", bypass = "#2", info = "/m", fetch = "base", allow = { "192.0.2.0/24" },
+    assert.same({ name = "a", kind = "acl", acl = "#1", bypass = "#2", info = "/m", fetch = "base", allow = { "192.0.2.0/24" },
       file = true, by_hand = "undo" }, found.switches.a)
-    assert.same({ name = "b", acl = "/f", allow = {}, file = false, by_hand = "keep" }, found.switches.b)
+    assert.same({ name = "b", kind = "acl", acl = "/f", allow = {}, file = false, by_hand = "keep" }, found.switches.b)
+    assert.same({ name = "c", kind = "map", acl = "/c.map", bypass = "/c-bypass.map", fetch = "base", allow = {}, file = true,
+      by_hand = "undo" }, found.switches.c)
+    assert.equal("c", config.switch(found, nil, "/c.map").name)
     assert.equal("a", config.switch(found).name)
     assert.equal("b", config.switch(found, "b").name)
     assert.equal("b", config.switch(found, nil, "/f").name)
@@ -31,7 +35,9 @@ describe("the configuration", function()
       ["return 1"] = "the configuration: a table of options is expected, not a number %(1%)",
       ["return { swiches = {} }"] = "the configuration: no option 'swiches'; did you mean 'switches'%?",
       ["return { 'site' }"] = "the configuration: option 1, a string %('site'%), has no name; the names are by_hand, default,",
-      ["return { switches = { a = {} } }"] = "switch 'a': 'acl' is missing",
+      ["return { switches = { a = {} } }"] = "switch 'a': 'acl' or 'map' is missing",
+      ["return { switches = { a = { acl = '#1', map = '/m' } } }"] = "switch 'a': 'acl' and 'map': one list decides",
+      ["return { switches = { a = { map = '/m', info = '/i' } } }"] = "'info' beside 'map': the map tells visitors itself",
       ["return { switches = { a = { acl = 9999 } } }"] =
         "switch 'a': option 'acl' must be a line of text that is not empty, not a number %(9999%)",
       ["return { switches = { a = { acl = '' } } }"] = "option 'acl' must be a line of text that is not empty",

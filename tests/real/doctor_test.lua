@@ -2,6 +2,7 @@
 --
 -- maint doctor: what it finds in set-ups that are right, and in set-ups that are not.
 
+local running = require("running")
 local site = require("site")
 
 local json = require("haplua.json")
@@ -131,5 +132,61 @@ frontend second
     found, status = examine(s)
     assert.equal(1, status)
     assert.matches("option 'switches' must be a table", found["fail configuration"])
+  end)
+end)
+
+describe("maint doctor, of a switch that is a map,", function()
+  local lines = [[
+http-request set-var(txn.m) base,map_reg(DIR/list.map)
+    http-request set-var(txn.mask) var(txn.m),field(3,|),add(0)
+    http-request set-var(txn.lacks) src,map_ip_int(DIR/bypass.map,0),cpl,and(txn.mask)
+    acl is_closed var(txn.m) -m found]]
+  local files = { ["list.map"] = "", ["bypass.map"] = "" }
+
+  local function start_map(frontend)
+    local s = site.start({ frontend = frontend, files = files })
+    s.journal = s.dir .. "/journal.db"
+    s.config = s.folder.write("config.lua",
+      [[return { switches = { site = { map = "]] .. s.dir .. [[/list.map", bypass = "]] .. s.dir .. [[/bypass.map" } } }]])
+    run({ "chmod", "660", s.socket })
+    return s
+  end
+
+  it("warns of nothing in a set-up that is right", function()
+    local s <close> = start_map(lines .. "\n    use_backend maintenance if is_closed !{ var(txn.lacks) -m int 0 }")
+    assert(s:maint("on", "--path", "/shop", "--bypass", "192.0.2.0/24").status == 0)
+    local found, status = examine(s)
+    for key, text in pairs(found) do
+      assert.is_nil(key:match("^warn") or key:match("^fail"), key .. ": " .. text)
+    end
+    assert.equal(0, status)
+    assert.matches("looks at the base, match method 'map_reg', can take the whole site", found["ok ACL"])
+    assert.matches("frontend frontend%-http: closed: .*: the servers of backend maintenance get it", found["ok rules"])
+    assert.matches("bypass.map: 192.0.2.0/24 (1)", found["ok bypass"], 1, true)
+    assert.is_nil(found["note ACL"])
+  end)
+
+  it("prints lines that HAProxy takes, where no rule uses the map and where HAProxy does not have it", function()
+    local s <close> = start_map(lines)
+    local found = examine(s)
+    assert.matches("no visitor would see the maintenance", found["fail rules"])
+    s.config = s.folder.write("other.lua", [[return { switches = { site = { map = "]] .. s.dir .. [[/new.map" } } }]])
+    local ran = s:maint("on")
+    assert.equal(1, ran.status)
+    for _, text in ipairs({ found["fail rules"], ran.err, examine(s)["fail ACL"] }) do
+      local advised = {}
+      for line in text:gmatch("[^\n]+") do
+        line = line:match("^%s*(http%-request set%-var.*)") or line:match("^%s*(use_backend.*)")
+        advised[#advised + 1] = line
+      end
+      assert.equal(4, #advised, text)
+      for _, name in ipairs({ "new.map", "new-bypass.map" }) do
+        s.folder.write(name, "")
+      end
+      local config = running.content(s.dir .. "/haproxy.cfg"):gsub("default_backend app",
+        table.concat(advised, "\n    ") .. "\n    %0")
+      local accepted, output = site.accepts(s.folder.write("advised.cfg", config))
+      assert.is_true(accepted, output)
+    end
   end)
 end)

@@ -40,7 +40,7 @@ backend app
 local function configuration(s, options)
   local text = content("docs/haproxy.cfg")
   if options.shop then
-    text = text:gsub("\n    # (acl [^\n]*shop)", "\n    %1"):gsub("\n    # (http%-request [^\n]*shop)", "\n    %1")
+    text = text:gsub("\n    # (acl shop)", "\n    %1"):gsub("\n    # (http%-request set%-var%(txn%.[^\n]*shop)", "\n    %1")
   end
   if options.nginx then
     text = text:gsub("\n    # (http%-request set%-header X%-Maintenance)", "\n    %1")
@@ -72,8 +72,7 @@ function M.start(options)
   local page = content("docs/maintenance.html")
   local s = site.start({
     files = {
-      ["maintenance.acl"] = "", ["maintenance-bypass.acl"] = "", ["maintenance.map"] = options.map or "",
-      ["shop.acl"] = "", ["shop-bypass.acl"] = "", ["shop.map"] = "",
+      ["maintenance.map"] = options.map or "", ["maintenance-bypass.map"] = "", ["shop.map"] = "", ["shop-bypass.map"] = "",
       ["maintenance-secret.acl"] = M.secret .. "\n", ["maintenance.html"] = page,
     },
     config = function(s)
@@ -87,28 +86,29 @@ function M.start(options)
     end,
   })
   for list, name in pairs({
-    closed = "maintenance.acl", bypass = "maintenance-bypass.acl", map = "maintenance.map",
-    shop = "shop.acl", shop_bypass = "shop-bypass.acl", shop_map = "shop.map",
+    map = "maintenance.map", bypass = "maintenance-bypass.map", shop = "shop.map", shop_bypass = "shop-bypass.map",
   }) do
     s[list] = s.dir .. "/" .. name
   end
   return s
 end
 
---- Text as haplua escapes it for the map's `reason_html`.
+--- Text as the page shows it.
 function M.escape(text)
   return (text:gsub("[&<>\"']", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }))
 end
 
---- Put a site into maintenance as haplua does. `info`: reason, ends (seconds from now); list, map, patterns
+--- Put a site into maintenance as haplua does. `info`: reason, ends (seconds from now), map, patterns, mask; 1 without
+-- the last one, since no network has a bit. Returns the end.
 function M.close(s, info)
-  local entries = {
-    reason = info.reason,
-    reason_html = info.reason and M.escape(info.reason),
-    ["until"] = info.ends and ("%d"):format(math.floor(task.time()) + info.ends),
-  }
+  local ends = info.ends and math.floor(task.time()) + info.ends
+  local entries = {}
+  for i, pattern in ipairs(info.patterns or { "^.*$" }) do
+    local value = ("1700000000|%s|%d|%s"):format(ends or "", info.mask or 1, info.reason or "")
+    entries[i] = { key = pattern, value = value }
+  end
   s.target:map_replace(info.map or s.map, entries)
-  s.target:acl_replace(info.list or s.closed, info.patterns or { "^.*$" })
+  return ends
 end
 
 --- One request by curl.

@@ -8,6 +8,7 @@ local errors = require("haplua.error")
 local haproxy = require("haproxy")
 local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
+local network = require("haplua.plan.network")
 local results = require("haplua.apply.result")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
@@ -48,13 +49,20 @@ local function check_times(c, request)
 end
 
 --- Refuse networks that pass where HAProxy has no list of them.
-local function check_bypass(look, bypass)
+local function check_bypass(c, look, bypass)
   if bypass and #bypass > 0 and not look.state.bypass then
     errors.refuse("there is no list of clients that pass, so --bypass can do nothing",
-      "declare one in HAProxy's frontend, and use it:\n"
+      (look.state.values and "use a map of networks in HAProxy's frontend:\n" .. switch.map_lines(c.switch)
+      or "declare one in HAProxy's frontend, and use it:\n"
       .. "  acl maintenance-bypass src -u 9998\n"
-      .. "  use_backend maintenance if maintenance !maintenance-bypass\n"
-      .. "another one is named by `bypass` in the configuration")
+      .. "  use_backend maintenance if maintenance !maintenance-bypass")
+      .. "\nanother one is named by `bypass` in the configuration")
+  end
+  for _, text in ipairs(look.state.values and bypass or {}) do -- HAProxy checks those of an ACL
+    if not network.parse(text) then
+      errors.refuse(("'%s' is no network"):format(errors.visible(text)),
+        "--bypass takes 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")
+    end
   end
 end
 
@@ -133,7 +141,7 @@ function M.begin(request, how)
     check_times(c, request)
   end
   return (change.change(c, how.origin or "on", function(look)
-    check_bypass(look, request.bypass)
+    check_bypass(c, look, request.bypass)
     local m = context.sign(c, {
       scope = scope_of(request) or {}, bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
       reason = request.reason, origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now,
@@ -150,7 +158,7 @@ function M.check(request)
   check_reason(request.reason)
   local c = context.open(request, true)
   local look = change.look(c)
-  check_bypass(look, request.bypass)
+  check_bypass(c, look, request.bypass)
   patterns_of(look, scope_of(request) or {})
   switch.check_files(c.target, c.switch, look.state)
 end
@@ -276,7 +284,7 @@ function M.change(request, which, open_end)
     if not m then
       errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
     end
-    check_bypass(look, request.bypass)
+    check_bypass(c, look, request.bypass)
     local set = {
       scope = scope_of(request), reason = request.reason, ends = request.ends, begins = request.begins,
       bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,

@@ -39,14 +39,20 @@ local function edits_by_hand(c, look)
     return {}
   end
   return require("haplua.plan.by_hand").edits({
-    now = look.now, patterns = look.state.patterns, passing = look.state.passing, view = look.view,
+    now = look.now, patterns = look.state.patterns, passing = not look.state.bits and look.state.passing or nil,
+    view = look.view,
     current = look.current, latest = look.latest, same_process = look.same_process,
     before = function()
       local done = c.store:latest_done(c.name, c.switch.acl)
       return done and done.patterns or {}
     end,
     ended = function()
-      return c.switch.acl:find("^/") and c.store:ended(c.name, c.switch.acl, PAST) or {}
+      local has_file = c.switch.acl:find("^/")
+      local found = has_file and c.store:ended(c.name, c.switch.acl, PAST) or {}
+      for _, entry in ipairs(has_file and look.state.values and c.store:log(c.name, c.switch.acl, PAST) or {}) do
+        found[#found + 1] = { scope = { patterns = entry.patterns } }
+      end
+      return found
     end,
     entity = function(fields)
       return context.sign(c, fields)
@@ -116,7 +122,8 @@ function M.carry_out(c, state, plan)
   local outcome = switch.apply(c.target, c.switch, state, plan, { together = plan.together })
   local matched = list.match(outcome.tests or {})
   if plan.whole and outcome.tests and not matched then
-    c.target:mistrust(("get acl %s %s"):format(c.switch.acl, plan.probe), "no match, although every request should match")
+    c.target:mistrust(("get %s %s %s"):format(c.switch.kind, c.switch.acl, plan.probe),
+      "no match, although every request should match")
   end
   plan.confirmed = matched and plan.probe or nil
   return results.of(plan, outcome)

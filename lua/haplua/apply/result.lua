@@ -3,7 +3,6 @@
 --- What a change came to, and how it prints: one line on the state, then one for each detail.
 
 local haproxy = require("haproxy")
-local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local scope = require("haplua.plan.scope")
 local time = require("haplua.task").time
@@ -13,13 +12,20 @@ local M = {}
 
 --- Patterns as a part of a line: all of them, or how many there are and the first two.
 ---@param patterns string[]
+---@param values string[]?  one for each, shown behind it
 ---@return string
-function M.enumerate(patterns)
-  if #patterns == 0 then
+function M.enumerate(patterns, values)
+  local shown = patterns
+  if values then
+    shown = {}
+    for i, pattern in ipairs(patterns) do
+      shown[i] = ("%s (%s)"):format(pattern, values[i])
+    end
+  end
+  if #shown == 0 then
     return "nothing"
   end
-  return visible(#patterns <= 8 and table.concat(patterns, "  ")
-    or ("%d patterns (%s  %s  ...)"):format(#patterns, patterns[1], patterns[2]))
+  return visible(#shown <= 8 and table.concat(shown, "  ") or ("%d patterns (%s  %s  ...)"):format(#shown, shown[1], shown[2]))
 end
 
 ---@class haplua.Result: haplua.Plan, haplua.switch.Result
@@ -81,10 +87,10 @@ local function details(result)
   if about then
     text = M.why_and_until(about)
   end
-  if result.bypass and #result.bypass > 0 and #result.patterns > 0 then
-    text = text .. M.line("passing: %s", table.concat(result.bypass, "  "))
+  if result.passing and #result.passing > 0 and #result.patterns > 0 then
+    text = text .. M.line("passing: %s", table.concat(result.passing, "  "))
   end
-  local asked = about and lists.without(about.bypass or {}, lists.set(result.bypass)) or {}
+  local asked = result.denied or {}
   if #asked > 0 and #result.patterns > 0 then
     text = text .. M.line("asked to pass: %s; but a client passes only where each maintenance in force lets it pass",
       table.concat(asked, "  "))
@@ -94,6 +100,9 @@ local function details(result)
   end
   if about and #(about.bypass or {}) > 0 and not result.journal then
     text = text .. M.line("without a journal, maint off leaves them in the bypass list: %s", table.concat(about.bypass, "  "))
+  end
+  for _, note in ipairs(result.notes or {}) do
+    text = text .. M.line("%s", note)
   end
   return text .. listed(result.ended or {}, "ended")
     .. listed(result.in_force, about and "also in force" or "still in force", about)

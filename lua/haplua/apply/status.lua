@@ -38,6 +38,7 @@ local M = {}
 ---@field servers {server: string, state: string?, before: string, weight: integer}[]?  those that have maintenances
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
+---@field notes string[]?  what a switch that is a map cannot hold as it is wanted
 ---@field journal boolean  the maintenances are in a journal
 ---@field no_journal string?  why the journal could not be read
 local Status = {}
@@ -102,12 +103,14 @@ end
 
 local function bypass(_, look, plan, differences)
   return differences.bypass and #plan.patterns > 0 and disagreement("bypass",
-    "maint on sets it anew", "passing should be: %s; HAProxy has: %s", enumerate(plan.bypass), enumerate(look.state.passing))
+    "maint on sets it anew", "passing should be: %s; HAProxy has: %s", enumerate(plan.bypass, plan.bits),
+    enumerate(look.state.passing, look.state.bits))
 end
 
-local function info(c, _, _, differences)
-  return c.journal and differences.info
-    and disagreement("info", "maint on sets it anew", "visitors see another reason or end than is wanted")
+local function info(c, look, _, differences)
+  local is_map = look.state.values ~= nil
+  return c.journal and differences.info and not (is_map and differences.patterns) and disagreement("info",
+    "maint on sets it anew", "visitors see another reason or end than is wanted%s", is_map and ", or other clients pass" or "")
 end
 
 local finders = { broken_off, hand, difference, expired, bypass, info }
@@ -115,7 +118,7 @@ local finders = { broken_off, hand, difference, expired, bypass, info }
 --- Where HAProxy, its files and the store disagree.
 ---@param c haplua.Context
 ---@param look haplua.Look
----@return haplua.Disagreement[]
+---@return haplua.Disagreement[], haplua.Plan
 function M.disagreements(c, look)
   local plan, found = plans.of(c, look, "status", look.edits), {}
   local differences = plans.differences(c, look.state, plan)
@@ -136,7 +139,7 @@ function M.disagreements(c, look)
       "%s %s: the next reload would undo the current state", file.path,
       file.entries and ("has %d entries, and not HAProxy's %d"):format(file.entries, file.expected) or "is missing")
   end
-  return found
+  return found, plan
 end
 
 -- Printing.
@@ -191,8 +194,15 @@ function Status.__tostring(status)
       moment.span(math.max(0, time() - told.since)))
   end
   text = text .. (told and results.why_and_until(told) or "")
-  if status.on and status.passing and #status.passing > 0 then
+  local has_own = status.journal and (status.type or ""):find("^map_")
+  for _, m in ipairs(has_own and status.maintenances or {}) do
+    text = text .. (#(m.bypass or {}) > 0 and results.line("passing %s: %s", maintenance.name(m), enumerate(m.bypass)) or "")
+  end
+  if status.on and not has_own and status.passing and #status.passing > 0 then
     text = text .. "\n  passing: " .. enumerate(status.passing)
+  end
+  for _, note in ipairs(status.notes or {}) do
+    text = text .. results.line("%s", note)
   end
   for _, one in ipairs(status.disagreements) do
     text = text .. ("\n  but %s\n      %s"):format(visible(one.text), one.advice)
@@ -257,7 +267,7 @@ function M.portable_result(result)
     target = result.target, switch = result.switch, acl = result.acl, on = #result.patterns > 0,
     patterns = result.patterns, added = result.added, removed = result.removed, confirmed = result.confirmed,
     maintenance = result.about and M.portable_entry(result.about), refreshed = result.refreshed,
-    ended = portable_list(result.ended or {}), in_force = portable_list(result.in_force), passing = result.bypass,
+    ended = portable_list(result.ended or {}), in_force = portable_list(result.in_force), passing = result.passing,
   }
 end
 
@@ -271,6 +281,7 @@ function M.status(c)
     local list = m.begins > look.now and planned or there
     list[#list + 1] = not m.ended and m or nil
   end
+  local disagreements, plan = M.disagreements(c, look)
   local status = setmetatable({
     target = tostring(c.target),
     switch = c.switch.name,
@@ -284,7 +295,8 @@ function M.status(c)
     maintenances = there,
     planned = planned,
     told = not look.latest and #state.patterns > 0 and switch.announced(state) or nil,
-    disagreements = M.disagreements(c, look),
+    disagreements = disagreements,
+    notes = plan.notes,
     journal = c.journal,
     no_journal = c.no_journal,
   }, Status)

@@ -75,4 +75,12 @@ function M.same(a, b)
   return #a == #b and (equal(a, b) or #a > 1 and equal(sorted(a), sorted(b)))
 end
 
+--- Do two lists of keys, and of their values where there are any, have the same entries in the same order?
+---@param keys string[]
+---@param values string[]?
+---@return boolean
+function M.same_entries(keys, values, other_keys, other_values)
+  return #keys == #other_keys and equal(keys, other_keys) and (not values or equal(values, other_values))
+end
+
 return M

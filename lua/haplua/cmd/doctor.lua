@@ -13,6 +13,7 @@ local file = require("haplua.file")
 local list = require("haplua.haproxy.list")
 local listfile = require("haplua.haproxy.list_file")
 local moment = require("haplua.time.instant")
+local reply = require("haplua.reply")
 local scope = require("haplua.plan.scope")
 local status = require("haplua.apply.status")
 local switch = require("haplua.haproxy.switch")
@@ -119,7 +120,8 @@ function checks.ACL(e)
     e:note("hosts cannot be told apart",
       "declare it with `base -i -m reg` instead of `path`: its value is the host and the path")
   end
-  if state.state.tests[1] and state.state.tests[1].case == "sensitive" and state.kind ~= "address" then
+  if state.state.tests[1] and state.state.tests[1].case == "sensitive" and state.kind ~= "address"
+    and state.method ~= "map_reg" then
     e:note("upper and lower case differ: /Shop is not /shop", "declare it with -i if your application takes both")
   end
 end
@@ -129,7 +131,7 @@ function checks.effect(e)
   local state = e.state
   local ok, _, probe = pcall(scope.patterns, {}, state.kind, state.method)
   probe = ok and probe or "/"
-  local found = list.match(e.c.target:acl_test(e.c.switch.acl, probe))
+  local found = list.match(reply.matches(e.c.target:send({ "get", e.c.switch.kind, e.c.switch.acl, probe })))
   e:ok(("maintenance is %s: %s; HAProxy says that %s %s"):format(#state.patterns > 0 and "on" or "off",
     enumerate(state.patterns), probe, found and "matches" or "does not match"))
 end
@@ -175,7 +177,8 @@ function checks.rules(e)
   end
   if #rest > 0 then
     e:fail("no visitor would see the maintenance\n" .. table.concat(rest, "\n"),
-      ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
+      e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. switch.map_lines(e.c.switch)
+      or ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
   end
 end
 
@@ -186,7 +189,7 @@ function checks.bypass(e)
     e:note("HAProxy has no list of clients that pass", "docs/haproxy.cfg shows one")
     return
   end
-  e:ok(("%s: %s"):format(state.bypass, enumerate(state.passing)))
+  e:ok(("%s: %s"):format(state.bypass, enumerate(state.passing, state.bits)))
   for _, entry in ipairs(state.passing) do
     -- HAProxy holds an IPv4 client's address against an IPv6 network as ::a.b.c.d
     if entry:find("/0$") or entry:find("^::/") then

@@ -291,7 +291,8 @@ local function steps(kind, wanted, text)
     seen[entry] = true
   end
   for i, position in ipairs(surplus) do
-    words[i] = "#" .. refs[position]
+    -- a map's last entry first: what an entry decided is decided by a new one next, not by an old one behind it
+    words[kind == "map" and #surplus - i + 1 or i] = "#" .. refs[position]
   end
   return {
     clear = #wanted.keys == 0 and #surplus > 1,

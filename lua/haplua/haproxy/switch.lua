@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
---- One switch on one HAProxy: the ACL that decides, the ACL of the clients that pass (`bypass`), the map that the
+--- One switch on one HAProxy: the list that decides, the list of the clients that pass (`bypass`), the map that the
 -- maintenance page reads (`info`), and the files of these lists. look() reads all of it; apply() changes all of it, or
--- nothing.
+-- nothing. The first two lists are ACLs, or maps: then the first of them is what the maintenance page reads.
 
 local core = require("haplua.core")
 local file = require("haplua.file")
@@ -11,6 +11,7 @@ local list = require("haplua.haproxy.list")
 local lists = require("haplua.base.lists")
 local reply = require("haplua.reply")
 local scope = require("haplua.plan.scope")
+local steps = require("haplua.haproxy.steps")
 local task = require("haplua.task")
 
 local M = {}
@@ -23,14 +24,16 @@ local SLACK = 2
 
 ---@class haplua.switch.State
 ---@field seen string  the text of all its lists, as fingerprint() returns it
----@field state haplua.list.State  of the ACL
+---@field state haplua.list.State  of the list that decides
 ---@field patterns string[]
+---@field values string[]?  of a map
 ---@field declared string?  of a list with a small number, which may be HAProxy's own: what it looks at, and where
----@field method string  "reg", "beg", ...
----@field kind string?  what the ACL matches: "path", "base", "host", "address"
+---@field method string  "reg", "beg", ...; of a map "map_reg", ...
+---@field kind string?  what the list matches: "path", "base", "host", "address"
 ---@field bypass string?  the list of clients that pass
 ---@field passing string[]?  its entries
----@field passes haplua.list.State?  of this list
+---@field bits string[]?  their values, in a map
+---@field passes haplua.list.State?  of this list, where it is an ACL
 ---@field info {keys: string[], values: string[]}?  the entries of the map for the maintenance page
 ---@field worker integer  HAProxy's process
 ---@field started integer  the start of that process, in seconds since 1970
@@ -75,14 +78,14 @@ local function when_asked()
   return id and ("%s %d"):format(id, task.now() // 1)
 end
 
---- The commands that show a switch's lists: the ACL first, the map last. `servers` stands for all servers.
+--- The commands that show a switch's lists: the one that decides first, `info` last. `servers` stands for all servers.
 local function shows(switch)
   if switch.servers then
     return require("haplua.haproxy.server").shows
   end
-  local commands = { { "show", "acl", switch.acl } }
+  local commands = { { "show", switch.kind, switch.acl } }
   if switch.bypass then
-    commands[#commands + 1] = { "show", "acl", switch.bypass }
+    commands[#commands + 1] = { "show", switch.kind, switch.bypass }
   end
   if switch.info then
     commands[#commands + 1] = { "show", "map", switch.info }
@@ -153,32 +156,64 @@ function M.fingerprints(target, watch)
   return anew and watch.found or nil
 end
 
+--- The lines of a frontend that use a switch that is a map.
+---@param switch haplua.Switch
+---@return string
+function M.map_lines(switch)
+  return ([[
+  http-request set-var(txn.maintenance) base,map_reg(%s)
+  http-request set-var(txn.mask) var(txn.maintenance),field(3,|),add(0)
+  http-request set-var(txn.lacks) src,map_ip_int(%s,0),cpl,and(txn.mask)
+  use_backend maintenance if { var(txn.maintenance) -m found } !{ var(txn.lacks) -m int 0 }]]):format(switch.acl,
+    switch.bypass or switch.acl:gsub("%.map$", "") .. "-bypass.map")
+end
+
+--- Send the commands that look at a switch.
+local function ask(target, switch, commands)
+  local ok, texts = pcall(target.batch, target, commands)
+  if not ok and is_error(texts) and texts.kind == "refused" and switch.kind == "map" then
+    texts.advice = "the files must exist; they may be empty. In a frontend:\n" .. M.map_lines(switch)
+  end
+  return ok and texts or error(texts, 0)
+end
+
 --- Read the state of a switch, in one request.
 ---@param target haplua.Target
 ---@param switch haplua.Switch
 ---@return haplua.switch.State
 function M.look(target, switch)
-  local own = shows(switch)
-  local commands = { { "show", "info" }, { "show", "acl" }, own[1], { "get", "acl", switch.acl, "/" } }
-  local texts = target:batch(table.move(own, 2, #own, 5, commands))
+  local own, kind, is_map = shows(switch), switch.kind, switch.kind == "map"
+  local commands = { { "show", "info" }, { "show", kind }, own[1], { "get", kind, switch.acl, "/" } }
+  local texts = ask(target, switch, table.move(own, 2, #own, 5, commands))
   local process, all = M.process(texts[1]), reply.lists(texts[2])
   local found = list.find(all, switch.acl)
   local bypass, passing = switch.bypass, switch.bypass and texts[5]
-  if not bypass and list.find(all, BYPASS) and switch.acl ~= BYPASS then
+  if not bypass and not is_map and list.find(all, BYPASS) and switch.acl ~= BYPASS then
     bypass, passing = BYPASS, target:send({ "show", "acl", BYPASS })
   end
-  local patterns = reply.keys(texts[3])
-  local passes = passing and { list = list.find(all, bypass), text = passing, keys = reply.keys(passing) }
-  local state = { list = found, text = texts[3], keys = patterns, asked = "/", tests = reply.matches(texts[4]) }
+  local patterns, values, networks, bits, passes
+  if is_map then
+    local _
+    patterns, _, values = reply.entries(texts[3], true)
+    networks, _, bits = reply.entries(passing or "", true)
+  else
+    patterns, networks = reply.keys(texts[3]), passing and reply.keys(passing)
+    passes = passing and { list = list.find(all, bypass), text = passing, keys = networks }
+  end
+  local state = {
+    list = found, text = texts[3], keys = not is_map and patterns or nil, asked = "/", tests = reply.matches(texts[4]),
+  }
   return {
     seen = joined({ field("\n" .. texts[1], "Pid") or "?", texts[3], table.unpack(texts, 5) }),
     state = state,
     patterns = patterns,
+    values = values,
     declared = found and switch.acl:find("^#%d%d?$") and found.text or nil,
-    method = state.tests[1] and state.tests[1].type or "unknown",
+    method = (is_map and "map_" or "") .. (state.tests[1] and state.tests[1].type or "unknown"),
     kind = scope.kind(switch.fetch or expression(all, found)),
     bypass = bypass,
-    passing = passes and passes.keys,
+    passing = passing and networks,
+    bits = passing and bits or nil,
     passes = passes,
     info = switch.info and entries_of_map(texts[#texts]),
     worker = process.worker,
@@ -242,6 +277,12 @@ end
 ---@return {since: integer?, ends: integer?, reason: string?}?
 function M.announced(live)
   local found = {}
+  for _, value in ipairs(live.values or {}) do
+    local told = require("haplua.plan.map").told(value)
+    if told and told.since then
+      return told
+    end
+  end
   for i, key in ipairs(live.info and live.info.keys or {}) do
     found[key] = found[key] or live.info.values[i] -- as HAProxy, which uses the first
   end
@@ -253,56 +294,6 @@ function M.announced(live)
 end
 
 -- Changing.
-
----@class haplua.switch.ListChange
----@field kind "acl"|"map"
----@field ref string
----@field keys string[]
----@field values string[]?
----@field old_keys string[]
----@field old_values string[]?
----@field state haplua.list.State?  of the list as look() has seen it, where no step before changes it
----@field main boolean?  the ACL that decides
-
---- What the bypass list holds while the ACL changes. Nobody may pass meanwhile who may pass neither before nor after;
--- nor may somebody be stopped who passes before and after.
-local function bypass_between(live, wanted)
-  if #live.patterns == 0 then
-    return wanted.bypass
-  elseif #wanted.patterns == 0 then
-    return live.passing
-  end
-  return require("haplua.plan.content").intersection(live.passing, wanted.bypass)
-end
-
---- The changes of the lists, one after the other.
----@return haplua.switch.ListChange[]
-local function changes(switch, live, wanted)
-  local steps, has = {}, live.passing
-  local function set_bypass(keys)
-    if keys == wanted.bypass or not lists.same(keys, has) then
-      local state = has == live.passing and live.passes or nil
-      steps[#steps + 1] = { kind = "acl", ref = live.bypass, keys = keys, old_keys = has, state = state }
-      has = keys
-    end
-  end
-  local with_bypass = live.bypass and wanted.bypass
-  if with_bypass then
-    set_bypass(bypass_between(live, wanted))
-  end
-  if live.info then
-    steps[#steps + 1] = {
-      kind = "map", ref = switch.info, keys = wanted.info.keys, values = wanted.info.values,
-      old_keys = live.info.keys, old_values = live.info.values,
-    }
-  end
-  table.insert(steps, #wanted.patterns > 0 and #steps + 1 or 1,
-    { kind = "acl", ref = switch.acl, keys = wanted.patterns, old_keys = live.patterns, state = live.state, main = true })
-  if with_bypass and has ~= wanted.bypass then
-    set_bypass(wanted.bypass)
-  end
-  return steps
-end
 
 --- The file of a list and the module for it. nil: the list has no file, or haplua leaves it as it is.
 ---@return string? path, table? list_file
@@ -357,8 +348,8 @@ local function check_file(target, switch, live, ref)
 end
 
 --- check_file() for the files that steps will write.
-local function check_steps(target, switch, live, steps)
-  for _, step in ipairs(steps) do
+local function check_steps(target, switch, live, all)
+  for _, step in ipairs(all) do
     local ok, problem = pcall(check_file, target, switch, live, step.ref)
     if not ok and (not file_of(target, switch, step.ref) or file_to_write(target, switch, step)) then
       error(problem, 0)
@@ -378,7 +369,7 @@ end
 ---@param live haplua.switch.State
 ---@param wanted haplua.switch.Plan
 function M.check_permitted(target, switch, live, wanted)
-  for _, step in ipairs(core.restricted() and changes(switch, live, wanted) or {}) do
+  for _, step in ipairs(core.restricted() and steps.of(switch, live, wanted) or {}) do
     local is_same = lists.same(step.keys, step.old_keys) and lists.same(step.values or {}, step.old_values or {})
     if step.main or not is_same or file_to_write(target, switch, step) then
       core.permit(target, { "clear", step.kind, step.ref })
@@ -404,9 +395,12 @@ end
 
 ---@class haplua.switch.Plan
 ---@field patterns string[]  empty: off
+---@field values string[]?  of a map
 ---@field probe string?  a value that then must match
 ---@field bypass string[]?  clients that pass; nil: the list stays as it is
----@field info {keys: string[], values: string[]}
+---@field bits string[]?  their values, in a map
+---@field between {keys: string[], values: string[]}?  the map of these clients while the other one changes
+---@field info {keys: string[], values: string[]}?
 
 ---@class haplua.switch.Result
 ---@field added integer
@@ -422,11 +416,11 @@ end
 function M.apply(target, switch, live, wanted, options)
   local undo, result, began = {}, { others = 0 }, nil
   local ok, problem = pcall(function()
-    local steps = changes(switch, live, wanted)
+    local all = steps.of(switch, live, wanted)
     if not core.dry_run() then
-      check_steps(target, switch, live, steps)
+      check_steps(target, switch, live, all)
     end
-    for _, step in ipairs(steps) do
+    for _, step in ipairs(all) do
       -- before the step: HAProxy 2.2 may carry out a part of a step that it refuses
       began = not core.dry_run() and {
         back = function()
@@ -485,8 +479,8 @@ function M.out_of_step(target, switch, live)
       found[#found + 1] = { path = path, entries = has and #has, expected = #keys }
     end
   end
-  compare("acl", switch.acl, live.patterns)
-  compare("acl", live.bypass, live.passing or {})
+  compare(switch.kind, switch.acl, live.patterns, live.values)
+  compare(switch.kind, live.bypass, live.passing or {}, live.bits)
   if live.info then
     compare("map", switch.info, live.info.keys, live.info.values)
   end

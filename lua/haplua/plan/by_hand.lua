@@ -19,7 +19,8 @@ local M = {}
 ---@field latest haplua.Change?  the latest change; nil: haplua has not touched the switch yet
 ---@field before fun(): string[]  what the list held before the latest change
 ---@field same_process boolean  the HAProxy process is that of the latest change
----@field ended fun(): haplua.Maintenance[]  maintenances of the switch that are over
+---@field ended fun(): {scope: haplua.Scope}[]  what a new process may have read from the list's file: maintenances of the
+--- switch that are over, and what haplua has put into a map
 ---@field entity fun(fields: table): haplua.Maintenance  a new maintenance of the switch
 
 local function patterns_of(m, view)
@@ -41,6 +42,20 @@ local function adopt(e, extra, edits)
   }) }
 end
 
+--- The patterns of maintenances, as a set.
+local function patterns_of_all(list, view)
+  local found = {}
+  for _, m in ipairs(list) do
+    lists.set(patterns_of(m, view), found)
+  end
+  return found
+end
+
+--- What haplua has put into a map where two scopes meet: patterns that no maintenance has.
+local function meetings(e)
+  return lists.without(e.latest.patterns, patterns_of_all(e.current, e.view))
+end
+
 --- A hand has removed patterns: the maintenances that had one of them are over. What else they had, and what was added,
 -- is somebody's wish of its own.
 local function follow_hand(e, edits)
@@ -53,26 +68,14 @@ local function follow_hand(e, edits)
       lists.set(patterns, known)
     end
   end
+  lists.set(meetings(e), known)
   return lists.without(e.patterns, known)
 end
 
 --- The patterns of the maintenances that are in force after edits. One of them may be in the list although the latest
 -- change lacks it: a process that was killed had not yet noted what time had it do.
 local function patterns_in_force(e, edits)
-  local explained = {}
-  for _, m in ipairs(maintenance.in_force(maintenance.after(e.current, edits), e.now)) do
-    lists.set(patterns_of(m, e.view), explained)
-  end
-  return explained
-end
-
---- The patterns of maintenances that are over: a new process may have read them from a file that was not in step.
-local function patterns_of_the_past(e)
-  local past = {}
-  for _, m in ipairs(e.ended()) do
-    lists.set(patterns_of(m, e.view), past)
-  end
-  return past
+  return patterns_of_all(maintenance.in_force(maintenance.after(e.current, edits), e.now), e.view)
 end
 
 --- The edits that make the store say what the hand did. None: everything is explained.
@@ -84,7 +87,7 @@ function M.edits(e)
   if e.latest and not e.latest.outcome then
     extra = lists.without(extra, lists.set(e.before()))
   elseif e.latest and not e.same_process then
-    extra = #extra > 0 and lists.without(extra, patterns_of_the_past(e)) or extra
+    extra = #extra > 0 and lists.without(extra, patterns_of_all(e.ended(), e.view)) or extra
   elseif e.latest and #lists.without(known, lists.set(e.patterns)) > 0 then
     extra = follow_hand(e, edits)
   end

@@ -2,6 +2,7 @@
 --
 --- From the maintenances in force to what the lists of their switch shall hold.
 
+local network = require("haplua.plan.network")
 local scope = require("haplua.plan.scope")
 
 local M = {}
@@ -19,23 +20,6 @@ local M = {}
 ---@field reason string?  of the maintenance that ends last
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed
 
---- Do the first `bits` of two addresses agree?
-local function agree(a, b, bits)
-  local whole = bits // 8
-  if a:sub(1, whole) ~= b:sub(1, whole) then
-    return false
-  end
-  local rest = bits % 8
-  return rest == 0 or (a:byte(whole + 1) ~ b:byte(whole + 1)) >> 8 - rest == 0
-end
-
---- A network's address and the number of its bits.
-local function network(text)
-  local address, bits = text:match("^(.-)/(%d+)$")
-  local bytes = require("haplua.inet").bytes(address or text)
-  return bytes, bytes and (tonumber(bits) or #bytes * 8)
-end
-
 --- The smaller of two networks where one lies in the other; nil: they have no client in common, or one is no network
 -- and the other another text.
 ---@return string?
@@ -43,9 +27,9 @@ local function common(a, b)
   if a == b then
     return a
   end
-  local a_bytes, a_bits = network(a)
-  local b_bytes, b_bits = network(b)
-  if not a_bytes or not b_bytes or #a_bytes ~= #b_bytes or not agree(a_bytes, b_bytes, math.min(a_bits, b_bits)) then
+  local a_bytes, a_bits = network.parse(a)
+  local b_bytes, b_bits = network.parse(b)
+  if not a_bytes or not b_bytes or #a_bytes ~= #b_bytes or not network.agree(a_bytes, b_bytes, math.min(a_bits, b_bits)) then
     return nil
   end
   return a_bits >= b_bits and a or b
@@ -84,7 +68,7 @@ local function patterns_of(in_force, view)
 end
 
 --- Does `a` end later than `b`, or as late and with a reason where `b` has none?
-local function is_told_before(a, b)
+function M.is_told_before(a, b)
   if a.ends ~= b.ends then
     return b.ends and (not a.ends or a.ends > b.ends)
   end
@@ -112,7 +96,7 @@ function M.of(in_force, view)
   for i = 1, #in_force do
     local m = in_force[i]
     since = since and since < m.begins and since or m.begins
-    told = is_told_before(m, told) and m or told
+    told = M.is_told_before(m, told) and m or told
   end
   local patterns, untold = patterns_of(in_force, view)
   return {

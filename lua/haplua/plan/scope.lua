@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
---- Scope: what is put under maintenance (the whole site, hosts, paths), as the patterns that an ACL takes.
--- What an ACL can tell apart depends on its fetch (path: no hosts; base: host and path) and on its match method ("reg",
--- "beg", ...). A scope that it cannot tell apart is refused, with the declaration of an ACL that can.
+--- Scope: what is put under maintenance (the whole site, hosts, paths), as the patterns that an ACL or a map takes.
+-- What it can tell apart depends on its fetch (path: no hosts; base: host and path) and on its match method ("reg",
+-- "beg", ...; of a map "map_reg", "map_beg", ...). A scope that it cannot tell apart is refused, with the declaration of
+-- an ACL that can.
 
 local errors = require("haplua.error")
 local lists = require("haplua.base.lists")
@@ -53,24 +54,36 @@ local everything = {
   len = { patterns = { "0:" }, probe = "/" },
 }
 
-local HOSTS_NEED = "declare the ACL with 'base -i -m reg': its value is the host and the path"
-local PATHS_NEED = "declare the ACL with 'path -i -m reg' or 'path -i -m beg'"
+local HOSTS_NEED = "declare the ACL with 'base -i -m reg', the map with 'base,map_reg': the value is the host and the path"
+local PATHS_NEED = "declare the ACL with 'path -i -m reg' or 'path -i -m beg', the map with 'base,map_reg'"
+
+--- An ACL or a map for messages: "this ACL ('-m reg' on the base)".
+local function name_of(kind, method)
+  local is_map = method:find("^map_")
+  return ("this %s ('%s%s'%s)"):format(is_map and "map" or "ACL", is_map and "" or "-m ", method,
+    kind and " on the " .. kind or "; HAProxy does not say on what")
+end
+
+--- The match method of an ACL that matches as this one does, or as this map does.
+local function method_of(method)
+  return (method:gsub("^map_", ""))
+end
 
 -- A URL may begin with a slash or with a scheme, or be the star of OPTIONS.
 local every_url = { patterns = { "/", "http", "*" }, probe = "/" }
 
 ---@return string[] patterns, string probe
 local function whole_site(kind, method)
-  local found = everything[method]
-  if kind == "url" and method == "beg" then
+  local way = method_of(method)
+  local found = everything[way]
+  if kind == "url" and way == "beg" then
     found, kind = every_url, "path"
   end
-  if not found or method == "beg" and kind ~= "path" or method == "sub" and kind ~= "path" and kind ~= "base" then
-    refuse(("this ACL, with '-m %s'%s, has no pattern that matches every request"):format(
-      method, kind and " on the " .. kind or ""),
+  if not found or way == "beg" and kind ~= "path" or way == "sub" and kind ~= "path" and kind ~= "base" then
+    refuse(name_of(kind, method) .. " has no pattern that matches every request",
       "give patterns of your own, or declare the ACL with '-m reg' or '-m beg' on 'path'")
   end
-  return found.patterns, kind == "base" and method ~= "len" and "host.example/" or found.probe
+  return found.patterns, kind == "base" and way ~= "len" and "host.example/" or found.probe
 end
 
 --- A regular expression that matches this text alone, for POSIX's and PCRE's syntax.
@@ -135,8 +148,21 @@ local beside_hosts = {
 }
 
 local function refuse_for(kind, method, text, advice)
-  refuse(("this ACL ('-m %s'%s) %s"):format(method, kind and " on the " .. kind or "; HAProxy does not say on what", text),
-    advice)
+  refuse(name_of(kind, method) .. " " .. text, advice)
+end
+
+-- A map has no -i, and its patterns say so themselves. OPTIONS * has a base without a slash.
+builders.path.map_beg = builders.path.beg
+for _, kind in ipairs({ "path", "base", "host" }) do
+  local of_acl = builders[kind].reg
+  builders[kind].map_reg = {
+    paths = of_acl.paths,
+    hosts = of_acl.hosts,
+    build = function(host, path)
+      local pattern = of_acl.build(host and host:lower(), path and path:lower())
+      return "(?i)" .. (kind == "base" and not path and pattern:gsub("/$", "(/|$)") or pattern)
+    end,
+  }
 end
 
 local function refuse_hosts(kind, method)
@@ -192,7 +218,7 @@ end
 --- A function that adds the patterns of a scope for an ACL to a list, each once. A switch may have a thousand scopes: it
 -- makes no tables, and does not check again what patterns() has checked.
 ---@param kind string?  from kind()
----@param method string  HAProxy's match method, from `get acl`
+---@param method string  HAProxy's match method, from `get acl`; of a map with "map_" before it
 ---@return fun(scope: haplua.Scope, to: string[], there: table<string, true>)  there: the items of `to`. Raises `refused`,
 --- and then has added none
 function M.adder(kind, method)
@@ -254,7 +280,7 @@ function M.probe(scope, kind, method)
   if host or path then
     return (host or kind == "base" and "host.example" or "") .. (path or kind == "base" and "/" or ""), false
   elseif scope.patterns and scope.patterns[1] then
-    return sample(scope.patterns[1], method), false
+    return sample(scope.patterns[1], method_of(method)), false
   end
   local _, probe = whole_site(kind, method)
   return probe, true

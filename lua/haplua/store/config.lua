@@ -8,6 +8,7 @@
 --       site = { acl = "/etc/haproxy/maintenance.acl", bypass = "/etc/haproxy/maintenance-bypass.acl",
 --                info = "/etc/haproxy/maintenance.map", allow = { "192.0.2.0/24" } },
 --       shop = { acl = "#9001" },
+--       api = { map = "/etc/haproxy/api.map", bypass = "/etc/haproxy/api-bypass.map" },
 --     },
 --     default = "site",
 --   }
@@ -23,10 +24,11 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 
 ---@class haplua.Switch
 ---@field name string
----@field acl string  the ACL that decides: "#ID" or the file of its -f
----@field bypass string?  the ACL of the clients that pass
+---@field kind "acl"|"map"  of the list that decides, and of `bypass`
+---@field acl string  the list that decides: an ACL ("#ID" or the file of its -f), or a map
+---@field bypass string?  the list of the clients that pass
 ---@field info string?  the map that tells visitors reason and end
----@field fetch string?  what the ACL looks at ("base", "path", ...), where HAProxy does not tell
+---@field fetch string?  what the list looks at ("base", "path", ...), where HAProxy does not tell; of a map "base"
 ---@field allow string[]  the networks that pass when `on` names none
 ---@field file boolean|"in place"  keep the lists' files in step; "in place": write into them, do not replace them
 ---@field by_hand "keep"|"undo"  what the resident policy does with a change made by hand
@@ -93,8 +95,8 @@ local fetch = options.where('what an ACL looks at: "path", "base", "url", "hdr(h
 end)
 
 local switch_fields = {
-  acl = text, bypass = text, info = text, fetch = fetch, allow = texts, file = options.any("boolean", options.one_of("in place")),
-  by_hand = by_hand,
+  acl = text, map = text, bypass = text, info = text, fetch = fetch, allow = texts, by_hand = by_hand,
+  file = options.any("boolean", options.one_of("in place")),
 }
 
 --- Refuse a table that has other fields than these, or values of other kinds.
@@ -116,10 +118,11 @@ end
 local function new_switch(name, declared, config)
   return {
     name = name,
-    acl = canonical(declared.acl),
+    kind = declared.map and "map" or "acl",
+    acl = canonical(declared.acl or declared.map),
     bypass = canonical(declared.bypass),
     info = canonical(declared.info),
-    fetch = declared.fetch,
+    fetch = declared.fetch or declared.map and "base",
     allow = declared.allow or {},
     file = declared.file == nil or declared.file,
     by_hand = declared.by_hand or config.by_hand or "keep",
@@ -190,16 +193,22 @@ local function read_switches(path, config, found)
       complain(path, "%s: a switch has a name", where)
     end
     check(path, where, declared, switch_fields)
-    if not declared.acl then
-      complain(path, "%s: 'acl' is missing", where)
-    elseif used[canonical(declared.acl)] then
-      complain(path, "%s has the ACL of switch '%s'", where, used[canonical(declared.acl)])
-    elseif canonical(declared.bypass) == canonical(declared.acl) then
-      complain(path, "%s: 'bypass' is its 'acl': what closes for one would let all others pass", where)
+    local list = canonical(declared.acl or declared.map)
+    if not list then
+      complain(path, "%s: 'acl' or 'map' is missing", where)
+    elseif declared.acl and declared.map then
+      complain(path, "%s: 'acl' and 'map': one list decides", where)
+    elseif declared.map and declared.info then
+      complain(path, "%s: 'info' beside 'map': the map tells visitors itself", where)
+    elseif used[list] then
+      complain(path, "%s has the %s of switch '%s'", where, declared.map and "map" or "ACL", used[list])
+    elseif canonical(declared.bypass) == list then
+      complain(path, "%s: 'bypass' is its '%s': what closes for one would let all others pass", where,
+        declared.map and "map" or "acl")
     elseif #(declared.allow or {}) > 0 and not declared.bypass then
       complain(path, "%s: 'allow' needs a 'bypass'", where)
     end
-    used[canonical(declared.acl)] = name
+    used[list] = name
     config.switches[name] = new_switch(name, declared, config)
   end
 end
