@@ -178,6 +178,13 @@ describe("maintenances of a switch that is a map", function()
   end)
 end)
 
+it("the sample configuration is one that doctor finds right", function()
+  maint("on", "--path", "/shop")
+  local ran = s:maint("doctor")
+  assert.matches("ok    rule           [^\n]*/haproxy.cfg:%d+ uses the map by 'var%(txn.site%)'\n", ran.out)
+  assert.not_matches("fail", ran.out, 1, true)
+end)
+
 describe("a reload", function()
   it("in the middle of changes opens nothing that is closed before and after", function()
     maint("on", "--path", "/z", "--reason", "z", "--bypass", "127.0.0.3")

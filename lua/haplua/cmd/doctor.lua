@@ -180,15 +180,16 @@ function checks.effect(e)
   e:ok(("maintenance is %s: %s; HAProxy says that %s %s"):format(#state.patterns > 0 and "on" or "off",
     enumerate(state.patterns), probe, found and "matches" or "does not match"))
   local is_map = e.c.switch.kind == "map"
-  local path, line = (state.state.list and state.state.list.text or ""):match("at file '([^']*)' line (%d+)")
-  if not is_map then
-    path, line = (state.state.list and state.state.list.text or ""):match("file '([^']*)' line (%d+)")
+  local path, line, name, used
+  for in_file, at in (state.state.list and state.state.list.text or ""):gmatch("file '([^']*)' line (%d+)") do
+    local configuration = not used and file.read(in_file, 16 << 20)
+    if configuration then
+      path, line = in_file, at
+      name, used = find_rule(configuration, tonumber(at))
+    elseif not used then
+      e:note(("%s cannot be read, so its rules were not checked"):format(in_file))
+    end
   end
-  local configuration = path and file.read(path, 16 << 20)
-  if path and not configuration then
-    e:note(("%s cannot be read, so its rules were not checked"):format(path))
-  end
-  local name, used = find_rule(configuration or "", tonumber(line))
   e.about = "rule"
   if used then
     e:ok(("%s:%d uses the %s '%s'"):format(path, used, is_map and "map by" or "ACL", name))
