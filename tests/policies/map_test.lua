@@ -11,7 +11,7 @@ local json = require("haplua.json")
 local lists = require("haplua.test.lists")
 local regex = require("haplua.regex")
 
-local SEED, N = tonumber(os.getenv("SEED")) or 1, tonumber(os.getenv("N")) or 20
+local SEED, N = tonumber(os.getenv("SEED")) or 1, tonumber(os.getenv("N")) or 12
 local LENGTH <const> = 25
 
 local PAGES <const> = {

@@ -236,7 +236,7 @@ describe("under load", function()
   end)
 
   it("no request leaks in random changes, with a map as the switch", function()
-    change_randomly(g, REPETITIONS // 5, true)
+    change_randomly(g, REPETITIONS // 10, true)
   end)
 
   it("no request leaks at reloads, if the list has a file", function()

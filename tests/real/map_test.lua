@@ -108,6 +108,22 @@ describe("maintenances of a switch that is a map", function()
       now.maintenances[2].id), maint("status"), 1, true)
   end)
 
+  it("tell any reason as it is, from memory and from the file", function()
+    local reasons = {
+      [[a \ b \n "c" 'd' $HOME `e` %[src] ; # << <b> |x||y| ]] .. "e", "  two blanks, then \u{1f6a7}", "\\", "#", ("é"):rep(500),
+    }
+    for i, reason in ipairs(reasons) do
+      maint("on", "--path", "/r" .. i, "--reason", reason)
+    end
+    for _, when in ipairs({ "in memory", "from the file" }) do
+      for i, reason in ipairs(reasons) do
+        assert.same({ ["1 /r" .. i] = reason }, seen({ 1 }, "/r" .. i), when)
+      end
+      s:reload()
+    end
+    assert.same({}, status().disagreements)
+  end)
+
   it("that overlap let a client pass where each of them does, and tell of the one that ends last", function()
     maint("on", "--reason", "site", "--bypass", "127.0.0.2", "--bypass", "127.0.0.3")
     maint("on", "--path", "/shop", "--reason", "shop", "--bypass", "127.0.0.3", "--bypass", "127.0.0.4")
@@ -176,6 +192,13 @@ describe("maintenances of a switch that is a map", function()
     assert.same({ ["1 /shop"] = "spät \u{1f6a7}  <b>", ["2 /shop"] = "open" }, seen({ 1, 2 }, "/shop"))
     assert.same({}, status().disagreements)
   end)
+end)
+
+it("the sample configuration is one that doctor finds right", function()
+  maint("on", "--path", "/shop")
+  local ran = s:maint("doctor")
+  assert.matches("ok    rules          frontend www: closed: [^\n]*: http%-request return answers 503\n", ran.out)
+  assert.not_matches("fail", ran.out, 1, true)
 end)
 
 describe("a reload", function()

@@ -232,6 +232,8 @@ describe("the sample configuration", function()
     unicode = "Wartung bis spät 🚧 まもなく \u{202e}abc",
     entities = [[&lt;b&gt; & &amp;]],
     ["regular expressions"] = [[\0 \1 $1 & [a-z]* #comment]],
+    ["as many quotes as a map holds"] = ('"'):rep(1000),
+    ["as many letters as a map holds"] = ("ä"):rep(500),
   }) do
     reason = reason:gsub("\n", "")
     it("shows as they are, in a reason: " .. name, function()

@@ -129,7 +129,7 @@ end
 --- The state, by HAProxy's word on a value that matches when the whole site is under maintenance.
 function checks.effect(e)
   local state = e.state
-  local ok, _, probe = pcall(scope.patterns, {}, state.kind, state.method)
+  local ok, probe = pcall(scope.probe, {}, state.kind, state.method)
   probe = ok and probe or "/"
   local found = list.match(reply.matches(e.c.target:send({ "get", e.c.switch.kind, e.c.switch.acl, probe })))
   e:ok(("maintenance is %s: %s; HAProxy says that %s %s"):format(#state.patterns > 0 and "on" or "off",
