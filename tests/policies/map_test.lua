@@ -102,18 +102,17 @@ function Site:openings()
   return found
 end
 
---- Run maint, and look at HAProxy all the while: nobody passes who passes neither before nor after. Nobody is stopped who
--- passes before and after, where no hand has been at the maps: its entries may have bits of sets that are gone.
+--- Run maint, and look at HAProxy between any two commands: nobody passes who passes neither before nor after. Nobody is
+-- stopped who passes before and after, where no hand has been at the maps: its entries may have bits of sets that are gone.
 function Site:maint(...)
-  self.fake.delay = 0.01
-  local run, seen = test.start("scripts/maint.lua", ...), { self:openings() }
-  while not run:done() do
-    test.advance(0.005)
-    seen[#seen + 1] = self:openings()
-  end
-  self.fake.delay = 0
-  local ran = run:wait()
-  local before, after = seen[1], seen[#seen]
+  local seen = {}
+  setmetatable(self.fake.log, { __newindex = function(log, n, command)
+    seen[#seen + 1] = self:openings() -- before the command
+    rawset(log, n, command)
+  end })
+  local ran = test.run("scripts/maint.lua", ...)
+  setmetatable(self.fake.log, nil)
+  local before, after = seen[1] or self:openings(), self:openings()
   for _, now in ipairs(seen) do
     for name, open in pairs(now) do
       if open and not (before[name] or after[name]) or not open and before[name] and after[name] and not self.hands then
