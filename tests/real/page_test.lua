@@ -150,6 +150,24 @@ describe("the sample configuration", function()
     is_application(ask(s, "/c", "-H", "Host: a.example"))
   end)
 
+  it("closes a path in the ways in which an application may read it, too", function()
+    close(s, { patterns = { "(?i)^[^/]*/shop" } })
+    for _, path in ipairs({ "/shop", "//shop", "///shop/x", "/./shop", "/././shop", "/x/../shop", "/%73hop", "/%2e/shop",
+      "/%2Fshop", "/SHOP", "/%53HOP/cart", "/;a=b/shop", "/shop;x", "/x/.././/shop" }) do
+      assert.equal(503, ask(s, path, "--path-as-is").status, path)
+    end
+    for _, path in ipairs({ "/", "/x", "//x", "/./x", "/x/../y", "/%78", "/x;shop", "/x/shop" }) do
+      assert.equal(200, ask(s, path, "--path-as-is").status, path)
+    end
+    -- the mask is that of the plain form
+    s.target:map_replace(s.map, { { key = "(?i)^[^/]*/shop", value = "1||2|shop" }, { key = "(?i)^[^/]*/", value = "1||1|all" } })
+    s.target:map_replace(s.bypass, { ["127.0.0.2"] = "1", ["127.0.0.3"] = "3" })
+    is_application(ask(s, "/x", "--interface", "127.0.0.2"))
+    is_page(ask(s, "//shop", "--path-as-is", "--interface", "127.0.0.2"))
+    is_application(ask(s, "//shop", "--path-as-is", "--interface", "127.0.0.3"))
+    is_page(ask(s, "//x", "--path-as-is", "--interface", "127.0.0.4"))
+  end)
+
   it("lets networks through", function()
     close(s, {})
     s.target:map_replace(s.bypass, { ["127.0.0.2"] = "1", ["127.1.0.0/16"] = "3", ["127.2.0.0/16"] = "2" })
@@ -193,6 +211,8 @@ describe("the sample configuration", function()
     s.target:map_replace(s.map, {})
     answer = is_application(ask(s, "/", "-b", "maintenance-bypass=old; c=3", "-H", "X-Maintenance-Bypass: old"))
     assert.equal("c=3", answer.headers["x-seen-cookie"])
+    local twice = "maintenance-bypass=a; c=3; maintenance-bypass=" .. sample.secret
+    assert.equal(400, ask(s, "/", "-H", "Cookie: " .. twice).status)
     assert.equal("", answer.headers["x-seen-secret"] or "")
   end)
 
