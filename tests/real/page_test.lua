@@ -127,8 +127,17 @@ describe("the sample configuration", function()
   it("answers an upload that it does not read", function()
     close(s, {})
     local big = s.folder.write("big", ("x"):rep(3000000))
-    is_page(ask(s, "/upload", "-H", "Expect:", "--data-binary", "@" .. big))
-    is_page(ask(s, "/upload", "--data-binary", "@" .. big))
+    for _, expect in ipairs({ "Expect:", "Expect: 100-continue" }) do
+      -- HAProxy resets the connection of a client that goes on sending, and then the answer may be lost
+      local answer
+      for _ = 1, 20 do
+        answer = ask(s, "/upload", "-H", expect, "--data-binary", "@" .. big)
+        if answer.status ~= 0 then
+          break
+        end
+      end
+      is_page(answer)
+    end
   end)
 
   it("refuses a WebSocket", function()
