@@ -315,6 +315,7 @@ function Model:plan()
           begins = math.max(one.opens, self.now), ends = one.closes }) -- entered late, it begins late
       elseif known.ended and known.cancelled then
         known.ended, known.cancelled = nil, nil
+        known.begins = math.max(known.opens, self.now)
       end
     end
   end

@@ -127,12 +127,12 @@ function M.reconcile(c)
   end
   plan.action, found.lines = story(c, look, plan, by_hand)
   table.move(look.set_back, 1, #look.set_back, #edits + 1, edits)
-  if #edits > 0 then
+  if #edits > 0 or not same(plan.patterns, look.latest and look.latest.patterns or {}) then
+    plan.maintenances = names(begun(look, plan.in_force))
     change.record(c, look.state, plan, edits)
-  else
+  else -- what the store has already: were this process killed now, the next one would know the patterns
     change.carry_out(c, look.state, plan)
     plan.ours = plan.settled or plan.ours
-    plan.maintenances = names(begun(look, plan.in_force))
     store:note(context.sign(c, plan), look.state)
   end
   return found

@@ -57,25 +57,21 @@ local function meetings(e)
 end
 
 --- A hand has removed patterns: the maintenances that had one of them are over. What else they had, and what was added,
--- is somebody's wish of its own.
+-- is somebody's wish of its own. A maintenance whose patterns haplua did not leave in the list was not there to be removed:
+-- its time has come since.
 local function follow_hand(e, edits)
-  local held, known = lists.set(e.patterns), {}
-  for _, m in ipairs(maintenance.in_force(e.current, e.latest.ended or e.latest.time)) do
-    local patterns = patterns_of(m, e.view)
-    if #lists.without(patterns, held) > 0 then
-      edits[#edits + 1] = maintenance.ending(m, e.now, "by hand", "somebody at HAProxy's socket")
-    else
+  local left, held, known = lists.set(e.latest.patterns), lists.set(e.patterns), {}
+  for _, m in ipairs(e.current) do
+    local patterns = m.begins <= e.now and patterns_of(m, e.view)
+    local was_there = patterns and #lists.without(patterns, left) == 0
+    if was_there and #lists.without(patterns, held) == 0 then
       lists.set(patterns, known)
+    elseif was_there and maintenance.is_in_force(m, e.now) then
+      edits[#edits + 1] = maintenance.ending(m, e.now, "by hand", "somebody at HAProxy's socket")
     end
   end
   lists.set(meetings(e), known)
   return lists.without(e.patterns, known)
-end
-
---- The patterns of the maintenances that are in force after edits. One of them may be in the list although the latest
--- change lacks it: a process that was killed had not yet noted what time had it do.
-local function patterns_in_force(e, edits)
-  return patterns_of_all(maintenance.in_force(maintenance.after(e.current, edits), e.now), e.view)
 end
 
 --- The edits that make the store say what the hand did. None: everything is explained.
@@ -91,7 +87,6 @@ function M.edits(e)
   elseif e.latest and #lists.without(known, lists.set(e.patterns)) > 0 then
     extra = follow_hand(e, edits)
   end
-  extra = #extra > 0 and lists.without(extra, patterns_in_force(e, edits)) or extra
   if #extra > 0 then
     adopt(e, lists.unique(extra), edits)
   end

@@ -367,7 +367,7 @@ local function write_queue(self)
     for _, waiting in ipairs(queue) do
       if not waiting.gone then
         waiting.undo, waiting.touched = carry_out(self, waiting.edits)
-        waiting.id = insert_change(self, waiting.wish, waiting.touched)
+        waiting.id = insert_change(self, waiting.wish, waiting.touched or waiting.wish.maintenances)
         touch(self, waiting.wish)
         history.prune(self, waiting.id)
       end
