@@ -199,6 +199,15 @@ describe("a calendar's text", function()
     assert.are.equal("2026-12-06 01:00/2026-12-06 03:00", coming("\239\187\191" .. text:gsub("\r", ""), 1)[1])
   end)
 
+  it("may have rests of a folded line after BEGIN or END, and a BEGIN or END may be folded", function()
+    local alarm = "BEGIN:VALARM\r\n rest\r\nEND:VALARM\r\n"
+    local text = file(weekly_and()):gsub("BEGIN:VEVENT", "%0\r\n  the rest: a", 1)
+    text = text:gsub("END:VEVENT", alarm .. "%0\n\n\trest", 1)
+    assert.are.equal("2026-12-06 01:00/2026-12-06 03:00", coming(text, 1)[1])
+    text = file(weekly_and()):gsub("VCALENDAR", "VCAL\r\n ENDAR"):gsub("END:VEV", "E\r\n ND:VEV\r\n ")
+    assert.are.equal("2026-12-06 01:00/2026-12-06 03:00", coming(text, 1)[1])
+  end)
+
   for _, case in ipairs({
     { "", 1 },
     { "hello", 1 },
