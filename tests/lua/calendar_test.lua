@@ -192,6 +192,22 @@ describe("a calendar's zone", function()
   end)
 end)
 
+it("events that open together are named in one order: those that occur once, then those that recur", function()
+  local function at(name, ...)
+    return event("UID:" .. name, "SUMMARY:" .. name, "DURATION:PT1H", ...)
+  end
+  local text = file(at("a", "DTSTART:20261204T100000Z", "RRULE:FREQ=WEEKLY"), at("b", "DTSTART:20261211T100000Z"),
+    at("c", "DTSTART:20261106T100000Z", "RRULE:FREQ=WEEKLY"), at("d", "DTSTART:20261211T100000Z"))
+  local orders = {}
+  for occurrence in window.new(calendar.parse(text), { tz = "UTC" }):occurrences(occurrences.at("2026-12-01T00:00Z")) do
+    orders[#orders + 1] = table.concat(occurrence.names, " ")
+    if #orders == 3 then
+      break
+    end
+  end
+  assert.are.same({ "a c", "b d a c", "a c" }, orders)
+end)
+
 describe("a calendar's text", function()
   it("may be folded, with either end of line and a byte order mark", function()
     local text = file(weekly_and()):gsub("DTSTART", "DTS\r\n TART"):gsub("maintenance", "mainte\r\n\tnance")
