@@ -186,6 +186,21 @@ local targets = {
     end,
   },
 
+  -- Each line that is found begins at its place, and no value has space around it.
+  ["lines.known"] = {
+    words = { "UID:1\r\n", "DTSTART;TZID=\"a:b\":2", "dtstart", ";A=", ":", "\"", "\r\n ", "\n\t", "\n\n ", "\r", "\0" },
+    run = function(text)
+      local kinds = { UID = "text", DTSTART = "time" }
+      local heads, values, places = require("haplua.lines").known(text, kinds)
+      for i, head in ipairs(heads) do
+        assert(kinds[head:match("^[%a-]+")] and (i == 1 or places[i] > places[i - 1]))
+        assert((text:sub(places[i]):gsub("%s", "")):find((head:gsub("%s", "")), 1, true) == 1)
+        assert(not values[i] or not values[i]:find("^%s") and not values[i]:find("%s$"))
+      end
+      assert(#values == #heads and #places == #heads)
+    end,
+  },
+
   ["time.instant"] = {
     modules = { "haplua.time.instant", "haplua.time.reader", "haplua.time.civil" },
     words = { "2026-12-01T03:00:00+01:00", "03:00", "2026-02-30 24:00", "Z", "9999-12-31T23:59:59Z",

@@ -192,11 +192,36 @@ describe("a calendar's zone", function()
   end)
 end)
 
+it("events that open together are named in one order: those that occur once, then those that recur", function()
+  local function at(name, ...)
+    return event("UID:" .. name, "SUMMARY:" .. name, "DURATION:PT1H", ...)
+  end
+  local text = file(at("a", "DTSTART:20261204T100000Z", "RRULE:FREQ=WEEKLY"), at("b", "DTSTART:20261211T100000Z"),
+    at("c", "DTSTART:20261106T100000Z", "RRULE:FREQ=WEEKLY"), at("d", "DTSTART:20261211T100000Z"))
+  local orders = {}
+  for occurrence in window.new(calendar.parse(text), { tz = "UTC" }):occurrences(occurrences.at("2026-12-01T00:00Z")) do
+    orders[#orders + 1] = table.concat(occurrence.names, " ")
+    if #orders == 3 then
+      break
+    end
+  end
+  assert.are.same({ "a c", "b d a c", "a c" }, orders)
+end)
+
 describe("a calendar's text", function()
   it("may be folded, with either end of line and a byte order mark", function()
     local text = file(weekly_and()):gsub("DTSTART", "DTS\r\n TART"):gsub("maintenance", "mainte\r\n\tnance")
     assert.are.equal("2026-12-06 01:00/2026-12-06 03:00", coming(text, 1, { match = "maintenance" })[1])
     assert.are.equal("2026-12-06 01:00/2026-12-06 03:00", coming("\239\187\191" .. text:gsub("\r", ""), 1)[1])
+  end)
+
+  it("may have rests of a folded line after BEGIN or END, and a BEGIN or END may be folded", function()
+    local alarm = "BEGIN:VALARM\r\n rest\r\nEND:VALARM\r\n"
+    local text = file(weekly_and()):gsub("BEGIN:VEVENT", "%0\r\n  the rest: a", 1)
+    text = text:gsub("END:VEVENT", alarm .. "%0\n\n\trest", 1)
+    assert.are.equal("2026-12-06 01:00/2026-12-06 03:00", coming(text, 1)[1])
+    text = file(weekly_and()):gsub("VCALENDAR", "VCAL\r\n ENDAR"):gsub("END:VEV", "E\r\n ND:VEV\r\n ")
+    assert.are.equal("2026-12-06 01:00/2026-12-06 03:00", coming(text, 1)[1])
   end)
 
   for _, case in ipairs({

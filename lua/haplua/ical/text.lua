@@ -44,6 +44,10 @@ local known = {
   DTSTAMP = "text", TZID = "text", DTSTART = "time", DTEND = "time", DURATION = "time", RRULE = "time", EXRULE = "time",
   RDATE = "time", EXDATE = "time", ["RECURRENCE-ID"] = "time", TZOFFSETFROM = "time", TZOFFSETTO = "time",
 }
+-- The components that are read, and that which most events have.
+local components = {
+  VCALENDAR = true, VEVENT = true, VTIMEZONE = true, STANDARD = true, DAYLIGHT = true, VALARM = true,
+}
 -- The parameters that change what a time means.
 local needed = { TZID = true, VALUE = true, RANGE = true }
 local none <const> = {}
@@ -146,11 +150,18 @@ local function new_component(source, name, at)
   } or { name = name, at = at, source = source, components = none }
 end
 
+--- The name of the component that a line begins or ends. A program that removes a line by its name, as grep does, leaves
+-- behind the lines that continue it. They may follow a BEGIN or END, and are no part of its name.
+local function component_name(source, name, i)
+  local value = value_of(source, name, i)
+  return components[value] and value or source.text:match("^%a+:[ \t]*([%w-]+)[ \t]*\r?\n", source.places[i]) or value
+end
+
 --- Begin or end a component at the line of a number. The last of a stack is the innermost.
 local function nest(stack, name, i)
   local inner = stack[#stack]
   local source = inner.source
-  local value = value_of(source, name, i)
+  local value = component_name(source, name, i)
   if name == "BEGIN" then
     local component = new_component(source, value:upper(), source.places[i])
     inner.components = inner.components == none and {} or inner.components
