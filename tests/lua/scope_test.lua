@@ -90,4 +90,19 @@ describe("scope", function()
     end
     assert.matches("^refused: .*cannot tell path prefixes apart", patterns({ hosts = { "a" }, paths = { "/x" } }, "host", "reg"))
   end)
+
+  it("is the same as another with the same names, in any order, and as no other", function()
+    for _, field in ipairs({ "patterns", "paths", "hosts" }) do
+      local function is_same(a, b)
+        return scope.same({ [field] = a }, { [field] = b })
+      end
+      assert.is_true(is_same({ "/a" }, { "/a" }))
+      assert.is_true(is_same({ "/a", "/b" }, { "/b", "/a" }))
+      assert.is_false(is_same({ "/a", "/b" }, { "/a", "/c" }))
+      assert.is_false(is_same({ "/a", "/b" }, { "/a" }))
+      assert.is_false(is_same({ "/a" }, { "/a", "/b" }))
+      assert.is_false(is_same({ "/a" }, nil))
+    end
+    assert.is_true(scope.same({}, {}))
+  end)
 end)

@@ -184,7 +184,7 @@ local function sample(pattern, method)
 end
 
 local function same(a, b)
-  return a == b or a ~= nil and b ~= nil and (#a > 1 and lists.same(a, b) or a[1] == b[1] and #a == #b)
+  return a == b or a ~= nil and b ~= nil and lists.same(a, b)
 end
 
 --- Do two scopes name the same patterns, paths and hosts?
