@@ -66,7 +66,7 @@ local function follow_hand(e, edits)
     local was_there = patterns and #lists.without(patterns, left) == 0
     if was_there and #lists.without(patterns, held) == 0 then
       lists.set(patterns, known)
-    elseif was_there and maintenance.is_in_force(m, e.now) then
+    elseif was_there then
       edits[#edits + 1] = maintenance.ending(m, e.now, "by hand", "somebody at HAProxy's socket")
     end
   end
