@@ -208,9 +208,17 @@ end
 
 --- Does HAProxy's list have what is in force, as far as the model knows?
 function Model:is_settled(s)
-  local state = self.states[s]
-  return state.list ~= nil and not state.hand and M.same(state.list, self:patterns_of(self:in_force(s)))
-    and #state.applied == #self:in_force(s)
+  local state, in_force, applied = self.states[s], self:in_force(s), {}
+  for _, m in ipairs(state.applied) do
+    applied[m] = true
+  end
+  for _, m in ipairs(in_force) do
+    if not applied[m] then -- its patterns may be there for the sake of another one, whom others pass
+      return false
+    end
+  end
+  return state.list ~= nil and not state.hand and M.same(state.list, self:patterns_of(in_force))
+    and #state.applied == #in_force
 end
 
 -- What happens.
