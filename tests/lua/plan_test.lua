@@ -236,12 +236,6 @@ describe("a hand at HAProxy's lists", function()
     assert.equal("1 by hand", edits({ "/b" }, { latest = after("/a", "/b"), current = { a, over } }), "over, and still there")
   end)
 
-  it("has ended each maintenance whose patterns were there, also one that began after the latest change", function()
-    local later = of("/a", { id = 4, begins = 950 })
-    assert.equal("1 by hand, 4 by hand", edits({}, { latest = after("/a"), current = { a, later } }))
-    assert.equal("", edits({ "/a" }, { latest = after("/a"), current = { a, later } }))
-  end)
-
   it("is not suspected in a new process, but for patterns that it cannot have from a file", function()
     local new = { same_process = false, latest = after("/a", "/b"), current = { a, b } }
     assert.equal("", edits({}, new))

@@ -119,7 +119,10 @@ function M.reconcile(c)
   local plan = plans.of(c, look, "keep", edits)
   local found = { seen = look.state.seen, untold = plan.untold }
   local unfinished = look.latest and not look.latest.outcome
-  if #edits == 0 and not unfinished and (not look.latest and #plan.patterns == 0 or is_in_step(c, look, plan)) then
+  -- what has begun is noted also where its patterns were in the list before: a hand that removes them ends it, too
+  local is_new = #begun(look, plan.in_force) > 0
+  if #edits == 0 and not unfinished and not is_new
+    and (not look.latest and #plan.patterns == 0 or is_in_step(c, look, plan)) then
     if look.latest and not look.same_process then
       store:finish(look.latest, look.state)
     end

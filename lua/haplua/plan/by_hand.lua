@@ -57,17 +57,15 @@ local function meetings(e)
 end
 
 --- A hand has removed patterns: the maintenances that had one of them are over. What else they had, and what was added,
--- is somebody's wish of its own. A maintenance whose patterns haplua did not leave in the list was not there to be removed:
--- its time has come since.
+-- is somebody's wish of its own.
 local function follow_hand(e, edits)
-  local left, held, known = lists.set(e.latest.patterns), lists.set(e.patterns), {}
-  for _, m in ipairs(e.current) do
-    local patterns = m.begins <= e.now and patterns_of(m, e.view)
-    local was_there = patterns and #lists.without(patterns, left) == 0
-    if was_there and #lists.without(patterns, held) == 0 then
-      lists.set(patterns, known)
-    elseif was_there then
+  local held, known = lists.set(e.patterns), {}
+  for _, m in ipairs(maintenance.in_force(e.current, e.latest.ended or e.latest.time)) do
+    local patterns = patterns_of(m, e.view)
+    if #lists.without(patterns, held) > 0 then
       edits[#edits + 1] = maintenance.ending(m, e.now, "by hand", "somebody at HAProxy's socket")
+    else
+      lists.set(patterns, known)
     end
   end
   lists.set(meetings(e), known)
