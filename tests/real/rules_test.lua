@@ -233,8 +233,7 @@ describe("the verdict on a frontend", function()
 
   setup(function()
     names = chosen()
-    local seed = tonumber(os.getenv("SEED")) or os.time()
-    print("SEED=" .. seed)
+    local seed = tonumber(os.getenv("SEED")) or 1
     math.randomseed(seed)
     for i = 1, RANDOM do
       names[#names + 1] = "random " .. i
