@@ -350,7 +350,11 @@ function Model:hold()
     end
     if known then
       self:see_hand(s)
-      if state.touched or #self:in_force(s) > 0 then
+      local over = false
+      for _, m in ipairs(self:current(s)) do
+        over = over or m.ends ~= nil and m.ends <= self.now
+      end
+      if state.touched or over or #self:in_force(s) > 0 then
         self:apply(s)
       end
     end

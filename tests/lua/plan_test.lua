@@ -184,6 +184,9 @@ describe("a hand at HAProxy's lists", function()
       before = function()
         return {}
       end,
+      over = function()
+        return {}
+      end,
       ended = function()
         return {}
       end,
@@ -234,6 +237,15 @@ describe("a hand at HAProxy's lists", function()
     assert.equal("1 by hand", edits({}, { latest = after("/a"), current = { a, later } }), "not in the list yet")
     local over = of("/b", { id = 5, ends = 950 })
     assert.equal("1 by hand", edits({ "/b" }, { latest = after("/a", "/b"), current = { a, over } }), "over, and still there")
+  end)
+
+  it("is not suspected of what a change that was broken off has ended", function()
+    local broken_off = { time = 900, patterns = {}, maintenances = "m1 m7" }
+    local given = { latest = broken_off, over = function()
+      return { of("/x", { id = 7, ended = 900 }), of("/y", { id = 8, ended = 800 }) }
+    end }
+    assert.equal("", edits({ "/x" }, given))
+    assert.equal("by hand: /y", edits({ "/x", "/y" }, given))
   end)
 
   it("is not suspected in a new process, but for patterns that it cannot have from a file", function()

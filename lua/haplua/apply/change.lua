@@ -46,6 +46,9 @@ local function edits_by_hand(c, look)
       local done = c.store:latest_done(c.name, c.switch.acl)
       return done and done.patterns or {}
     end,
+    over = function()
+      return c.store:ended(c.name, c.switch.acl, PAST)
+    end,
     ended = function()
       local has_file = c.switch.acl:find("^/")
       local found = has_file and c.store:ended(c.name, c.switch.acl, PAST) or {}

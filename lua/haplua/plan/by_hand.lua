@@ -19,6 +19,7 @@ local M = {}
 ---@field latest haplua.Change?  the latest change; nil: haplua has not touched the switch yet
 ---@field before fun(): string[]  what the list held before the latest change
 ---@field same_process boolean  the HAProxy process is that of the latest change
+---@field over fun(): haplua.Maintenance[]  the latest that are over
 ---@field ended fun(): {scope: haplua.Scope}[]  what a new process may have read from the list's file: maintenances of the
 --- switch that are over, and what haplua has put into a map
 ---@field entity fun(fields: table): haplua.Maintenance  a new maintenance of the switch
@@ -72,6 +73,19 @@ local function follow_hand(e, edits)
   return lists.without(e.patterns, known)
 end
 
+--- The patterns of the maintenances that a change has ended which was broken off: they may still be in the list.
+local function patterns_ended_by(e)
+  local list = {}
+  for name in (e.latest.maintenances or ""):gmatch("m(%d+)") do
+    list[tonumber(name)] = true
+  end
+  local found = {}
+  for _, m in ipairs(e.over()) do
+    found[#found + 1] = list[m.id] and m or nil
+  end
+  return patterns_of_all(found, e.view)
+end
+
 --- The edits that make the store say what the hand did. None: everything is explained.
 ---@param e haplua.Evidence
 ---@return haplua.Edit[]
@@ -80,6 +94,7 @@ function M.edits(e)
   local extra = lists.without(e.patterns, lists.set(known))
   if e.latest and not e.latest.outcome then
     extra = lists.without(extra, lists.set(e.before()))
+    extra = #extra > 0 and lists.without(extra, patterns_ended_by(e)) or extra
   elseif e.latest and not e.same_process then
     extra = #extra > 0 and lists.without(extra, patterns_of_all(e.ended(), e.view)) or extra
   elseif e.latest and #lists.without(known, lists.set(e.patterns)) > 0 then
