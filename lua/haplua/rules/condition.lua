@@ -194,28 +194,43 @@ function matches.reg(text, pattern, insensitive)
   end
 end
 
---- Does one of the patterns that stand in the line itself match?
-local function match_patterns(criterion, value)
-  local method, all = criterion.method, false
-  if #criterion.patterns == 0 and not criterion.files[1] then
-    all = nil
-    if value.text and (method == nil or method == "bool") then
-      all = matches.bool(value.text)
-    end
+local function negated(truth)
+  if truth == nil then
+    return nil
   end
-  for _, pattern in ipairs(criterion.patterns) do
-    local match, text, truth = matches[method or "str"], value.text, nil
-    if match and text then
-      local fold = criterion.insensitive and method ~= "reg"
-      truth = match(fold and text:lower() or text, fold and pattern:lower() or pattern, criterion.insensitive)
-    end
+  return not truth
+end
+
+--- The truth that one of several is true.
+---@param truth_of fun(item: any): boolean?
+local function any_of(list, truth_of)
+  local any = false
+  for _, item in ipairs(list) do
+    local truth = truth_of(item)
     if truth then
       return true
     elseif truth == nil then
-      all = nil
+      any = nil
     end
   end
-  return all
+  return any
+end
+
+--- Does one of the patterns that stand in the line itself match?
+local function match_patterns(criterion, value)
+  local method, text = criterion.method, value.text
+  if #criterion.patterns == 0 and not criterion.files[1] then
+    if text and (method == nil or method == "bool") then
+      return matches.bool(text)
+    end
+    return nil
+  end
+  local match, fold = matches[method or "str"], criterion.insensitive and method ~= "reg"
+  return any_of(criterion.patterns, function(pattern)
+    if match and text then
+      return match(fold and text:lower() or text, fold and pattern:lower() or pattern, criterion.insensitive)
+    end
+  end)
 end
 
 --- The words of a criterion, sorted: what it fetches, flags, files and patterns.
@@ -304,26 +319,13 @@ local predefined <const> = {
 
 --- The truth of an ACL of a section.
 local function acl_holds(world, acls, name)
-  local definitions, all = acls[name], false
+  local definitions = acls[name]
   if not definitions then
     return predefined[name] and criterion_holds(world, predefined[name], "")
   end
-  for _, definition in ipairs(definitions) do
-    local truth = criterion_holds(world, definition.words, definition.place)
-    if truth then
-      return true
-    elseif truth == nil then
-      all = nil
-    end
-  end
-  return all
-end
-
-local function negated(truth)
-  if truth == nil then
-    return nil
-  end
-  return not truth
+  return any_of(definitions, function(definition)
+    return criterion_holds(world, definition.words, definition.place)
+  end)
 end
 
 ---@alias haplua.rules.Term {negated: boolean, name: string?, words: string[]?}  an ACL's name, or the words between braces
@@ -375,34 +377,24 @@ function M.holds(world, acls, parts, first, place, usual)
   if not first then
     return true
   end
-  local any = false
-  for _, terms in ipairs(M.terms(parts, first)) do
-    local all = true
-    for _, term in ipairs(terms) do
-      local truth
-      if term.words then
-        truth = term.words[1] and criterion_holds(world, term.words, place)
-      else
-        truth = acl_holds(world, acls, term.name)
-      end
-      if truth == nil and usual then
-        truth = false
-      end
-      if term.negated then
-        truth = negated(truth)
-      end
-      if truth == false then
-        all = false
-      elseif truth == nil and all then
-        all = nil
-      end
+  local function term_fails(term)
+    local truth
+    if term.words then
+      truth = term.words[1] and criterion_holds(world, term.words, place)
+    else
+      truth = acl_holds(world, acls, term.name)
     end
-    if all then
-      any = true
-    elseif all == nil and any == false then
-      any = nil
+    if truth == nil and usual then
+      truth = false
     end
+    if term.negated then
+      return truth
+    end
+    return negated(truth)
   end
+  local any = any_of(M.terms(parts, first), function(terms)
+    return negated(any_of(terms, term_fails))
+  end)
   if parts[first] == "unless" then
     return negated(any)
   end
