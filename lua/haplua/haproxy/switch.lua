@@ -337,11 +337,18 @@ local function file_to_write(target, switch, step)
   return path and not list_file.in_step(path, step.kind, step.keys, step.values) and path or nil
 end
 
+--- The folder of HAProxy's process, where files of lists are compared with those that it sees.
+local function folder_of(target, switch, live)
+  local has_file = switch.file and (switch.acl .. (switch.bypass or "") .. (switch.info or "")):find("/", 1, true)
+  return has_file and require("haplua.haproxy.process").folder(target, live.worker) or nil
+end
+
 --- Raise `file` unless this user can write the file of a list, and HAProxy reads it. Lists without a file pass.
-local function check_file(target, switch, live, ref)
+---@param folder string?  of HAProxy's process, from process.folder()
+local function check_file(target, switch, folder, ref)
   local path, list_file = file_of(target, switch, ref)
   if path then
-    list_file.check(path, require("haplua.haproxy.process").folder(target, live.worker), switch.file)
+    list_file.check(path, folder, switch.file)
   elseif switch.file and ref:sub(1, 1) ~= "#" then
     require("haplua.haproxy.list_file").check_name(target, ref)
   end
@@ -349,8 +356,9 @@ end
 
 --- check_file() for the files that steps will write.
 local function check_steps(target, switch, live, all)
+  local folder = folder_of(target, switch, live)
   for _, step in ipairs(all) do
-    local ok, problem = pcall(check_file, target, switch, live, step.ref)
+    local ok, problem = pcall(check_file, target, switch, folder, step.ref)
     if not ok and (not file_of(target, switch, step.ref) or file_to_write(target, switch, step)) then
       error(problem, 0)
     end
@@ -460,8 +468,9 @@ end
 --- Raise `file` unless this user can write the files of a switch, and HAProxy reads them.
 ---@param live haplua.switch.State
 function M.check_files(target, switch, live)
+  local folder = folder_of(target, switch, live)
   for _, ref in ipairs({ switch.acl, live.bypass or switch.acl, switch.info or switch.acl }) do
-    check_file(target, switch, live, ref)
+    check_file(target, switch, folder, ref)
   end
 end
 
