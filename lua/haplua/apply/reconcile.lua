@@ -120,8 +120,8 @@ function M.reconcile(c)
   local found = { seen = look.state.seen, untold = plan.untold }
   local unfinished = look.latest and not look.latest.outcome
   -- what has begun is noted also where its patterns were in the list before: a hand that removes them ends it, too
-  local is_new = #begun(look, plan.in_force) > 0
-  if #edits == 0 and not unfinished and not is_new
+  local new = begun(look, plan.in_force)
+  if #edits == 0 and not unfinished and #new == 0
     and (not look.latest and #plan.patterns == 0 or is_in_step(c, look, plan)) then
     if look.latest and not look.same_process then
       store:finish(look.latest, look.state)
@@ -131,7 +131,7 @@ function M.reconcile(c)
   plan.action, found.lines = story(c, look, plan, by_hand)
   table.move(look.set_back, 1, #look.set_back, #edits + 1, edits)
   if #edits > 0 or not same(plan.patterns, look.latest and look.latest.patterns or {}) then
-    plan.maintenances = names(begun(look, plan.in_force))
+    plan.maintenances = names(new)
     change.record(c, look.state, plan, edits)
   else -- what the store has already: were this process killed now, the next one would know the patterns
     change.carry_out(c, look.state, plan)
