@@ -20,4 +20,10 @@ function Regex:matches(text) end
 ---@return haplua.Regex? regex, string? problem  "is invalid (error=missing closing parenthesis, erroffset=1)"
 function regex.compile(pattern, insensitive, old) end
 
+--- An expression that matches a text alone, behind another one. Needs no library.
+---@param text string
+---@param before string  an expression
+---@return string
+function regex.quote(text, before) end
+
 return regex

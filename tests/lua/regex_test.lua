@@ -32,6 +32,16 @@ describe("haplua.regex", function()
     assert.is_true(matches("a\0b", '"a"')) -- in HAProxy, too, a NUL ends the pattern
   end)
 
+  it("quotes a text: it matches itself, and nothing else", function()
+    assert.equal("^/a\\.b\\?\\(\\^\\$\\)\\[c\\]\\{\\}\\*\\+\\|\\\\-_%~", regex.quote("/a.b?(^$)[c]{}*+|\\-_%~", "^"))
+    assert.equal("\0\xff", regex.quote("\0\xff", ""))
+    assert.equal("^x", regex.quote("", "^x"))
+    local text = ("/."):rep(50000)
+    assert.equal((text:gsub("%.", "\\.")), regex.quote(text, ""))
+    assert.is_true(matches("^" .. regex.quote("a.b*", "") .. "$", '"a.b*"'))
+    assert.is_false(matches("^" .. regex.quote("a.b*", "") .. "$", '"aXbb"'))
+  end)
+
   it("matches as HAProxy of the version does", function()
     assert.is_false(matches("(*NO_JIT)a", '"a"'))
     assert.is_true(matches("(*NO_JIT)a", '"a"', "false", "true"))

@@ -57,13 +57,17 @@ end
 ---@return string[] patterns, {of: haplua.Maintenance, problem: any}[] untold
 local function patterns_of(in_force, view)
   local patterns, there, untold = {}, {}, {}
-  local add = scope.adder(view.kind, view.method)
-  for i = 1, #in_force do
-    local ok, problem = pcall(add, in_force[i].scope, patterns, there)
-    if not ok then
-      untold[#untold + 1] = { of = in_force[i], problem = problem }
+  local add, from = scope.adder(view.kind, view.method), 1
+  local function add_rest()
+    for i = from, #in_force do
+      from = i + 1
+      add(in_force[i].scope, patterns, there)
     end
   end
+  repeat
+    local ok, problem = pcall(add_rest)
+    untold[#untold + 1] = not ok and { of = in_force[from - 1], problem = problem } or nil
+  until ok
   return patterns, untold
 end
 

@@ -7,6 +7,7 @@
 
 local errors = require("haplua.error")
 local lists = require("haplua.base.lists")
+local quote = require("haplua.regex").quote
 local refuse = errors.refuse
 
 local M = {}
@@ -86,11 +87,6 @@ local function whole_site(kind, method)
   return found.patterns, kind == "base" and way ~= "len" and "host.example/" or found.probe
 end
 
---- A regular expression that matches this text alone, for POSIX's and PCRE's syntax.
-local function escape(text)
-  return (text:gsub("[%^%$%.%[%]%(%)%{%}%*%+%?|\\]", "\\%0"))
-end
-
 local function check_path(path)
   if path:find("^/[%w/_.-]*$") then
     return
@@ -118,7 +114,7 @@ local AFTER_HOST <const> = "\\.?(:[^/]*)?"
 -- none of them, since it takes each host below the one that is meant.
 local builders = {
   path = {
-    reg = { paths = true, build = function(_, path) return "^" .. escape(path) end },
+    reg = { paths = true, build = function(_, path) return quote(path, "^") end },
     beg = { paths = true, build = function(_, path) return path end },
   },
   base = {
@@ -126,14 +122,14 @@ local builders = {
       paths = true,
       hosts = true,
       build = function(host, path)
-        return "^" .. (host and escape(host) .. AFTER_HOST or "[^/]*") .. escape(path or "/")
+        return quote(path or "/", host and quote(host, "^") .. AFTER_HOST or "^[^/]*")
       end,
     },
   },
-  url = { reg = { paths = true, build = function(_, path) return "^([a-z]+://[^/]*)?" .. escape(path) end } },
-  host = { reg = { hosts = true, build = function(host) return "^" .. escape(host) .. AFTER_HOST .. "$" end } },
+  url = { reg = { paths = true, build = function(_, path) return quote(path, "^([a-z]+://[^/]*)?") end } },
+  host = { reg = { hosts = true, build = function(host) return quote(host, "^") .. AFTER_HOST .. "$" end } },
   name = {
-    reg = { hosts = true, build = function(host) return "^" .. escape(host) .. "\\.?$" end },
+    reg = { hosts = true, build = function(host) return quote(host, "^") .. "\\.?$" end },
     str = { hosts = true, build = function(host) return host end },
   },
 }
@@ -215,6 +211,18 @@ function M.text(scope)
   return errors.visible(#words == 0 and "the whole site" or table.concat(words, "  "))
 end
 
+--- Raise `refused` where the ACL cannot tell such a scope apart.
+local function check_kinds(kind, method, has_host, has_path)
+  local builder = (builders[kind] or NONE)[method] or NONE
+  if never_asks[method] then
+    refuse_for(kind, method, "never asks its list", PATHS_NEED)
+  elseif has_host and not builder.hosts then
+    refuse_hosts(kind, method)
+  elseif has_path and not builder.paths then
+    refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
+  end
+end
+
 --- A function that adds the patterns of a scope for an ACL to a list, each once. A switch may have a thousand scopes: it
 -- makes no tables, and does not check again what patterns() has checked.
 ---@param kind string?  from kind()
@@ -223,33 +231,35 @@ end
 --- and then has added none
 function M.adder(kind, method)
   local builder = (builders[kind] or NONE)[method] or NONE
-  local build = builder.build
+  local build, any_path = builder.build, builder.paths and not never_asks[method]
+  local function put(pattern, to, there)
+    if not there[pattern] then
+      there[pattern], to[#to + 1] = true, pattern
+    end
+  end
   return function(scope, to, there)
-    local given, hosts, paths = scope.patterns or NONE, scope.hosts or NONE, scope.paths or NONE
-    local has_host, has_path, n = hosts[1] ~= nil, paths[1] ~= nil, #to
-    if never_asks[method] then
-      refuse_for(kind, method, "never asks its list", PATHS_NEED)
-    elseif has_host and not builder.hosts then
-      refuse_hosts(kind, method)
-    elseif has_path and not builder.paths then
-      refuse_for(kind, method, "cannot tell path prefixes apart", PATHS_NEED)
-    elseif not has_host and not has_path and not given[1] then
+    local given, hosts, paths = scope.patterns, scope.hosts, scope.paths
+    if any_path and paths and not given and not hosts then -- the usual one
+      for i = 1, #paths do
+        local pattern = build(nil, paths[i])
+        if not there[pattern] then
+          there[pattern], to[#to + 1] = true, pattern
+        end
+      end
+      return
+    end
+    given, hosts, paths = given or NONE, hosts or NONE, paths or NONE
+    local has_host, has_path = hosts[1] ~= nil, paths[1] ~= nil
+    check_kinds(kind, method, has_host, has_path)
+    if not has_host and not has_path and not given[1] then
       given = whole_site(kind, method)
     end
     for i = 1, #given do
-      local pattern = given[i]
-      if not there[pattern] then
-        n = n + 1
-        there[pattern], to[n] = true, pattern
-      end
+      put(given[i], to, there)
     end
     for h = 1, has_host and #hosts or has_path and 1 or 0 do
       for p = 1, has_path and #paths or 1 do
-        local pattern = build(hosts[h], paths[p])
-        if not there[pattern] then
-          n = n + 1
-          there[pattern], to[n] = true, pattern
-        end
+        put(build(hosts[h], paths[p]), to, there)
       end
     end
   end

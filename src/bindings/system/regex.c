@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * regex.c - the table `haplua.regex`: regular expressions by PCRE2, compiled and matched
- * with the options that HAProxy uses (its src/regex.c). Only the fake HAProxy of `haplua
- * test` needs them: the library is loaded when the first one is compiled, not linked. */
+ * with the options that HAProxy uses (its src/regex.c), and the quoting of texts in them.
+ * The library is loaded when the first one is compiled, not linked: few runs need it. */
 #include "luakit/error.h"
 #include "luakit/types.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <uv.h>
 
 #define REGEX_BOX "haplua.Regex"
@@ -185,7 +186,32 @@ static int regex_matches(lua_State *L)
 	return 1;
 }
 
-static const luaL_Reg library[] = {{"compile", lregex_compile}, {NULL, NULL}};
+/* quote(text, before) -> string: an expression, in POSIX's and PCRE's syntax, that
+ * matches this text alone, behind the expression `before`. A plan quotes a path for each
+ * maintenance in force. */
+static int lregex_quote(lua_State *L)
+{
+	size_t n, n_before, out;
+	const char *text = luaL_checklstring(L, 1, &n);
+	const char *before = luaL_checklstring(L, 2, &n_before);
+	luaL_Buffer b;
+
+	luaL_argcheck(L, n < SIZE_MAX / 4 && n_before < SIZE_MAX / 4, 1, "too long");
+	char *p = luaL_buffinitsize(L, &b, n_before + 2 * n);
+
+	memcpy(p, before, n_before);
+	out = n_before;
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] && strchr("^$.[](){}*+?|\\", text[i]))
+			p[out++] = '\\';
+		p[out++] = text[i];
+	}
+	luaL_pushresultsize(&b, out);
+	return 1;
+}
+
+static const luaL_Reg library[] = {
+	{"compile", lregex_compile}, {"quote", lregex_quote}, {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
 	{"matches", regex_matches}, {"__gc", regex_close}, {NULL, NULL}};
