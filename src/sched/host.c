@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define HEAP_START 65536
+#define HEAP_START 196608
 
 /* Files that are no connections: the loop's, the script's, children's pipes. */
 #define SPARE_FILES 128

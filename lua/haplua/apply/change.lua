@@ -97,7 +97,7 @@ function M.look(c)
   local seen, look
   for _ = 1, LOOKS do
     local state = switch.look(c.target, c.switch)
-    local latest = c.store:latest(c.name, c.switch.acl)
+    local latest = c.store:latest(c.name, c.switch.acl, state.patterns)
     local now = time()
     local current, set_back = current_of(c, now, latest)
     look = {

@@ -72,7 +72,7 @@ end
 ---@param b string[]
 ---@return boolean
 function M.same(a, b)
-  return #a == #b and (equal(a, b) or #a > 1 and equal(sorted(a), sorted(b)))
+  return a == b or #a == #b and (equal(a, b) or #a > 1 and equal(sorted(a), sorted(b)))
 end
 
 --- Do two lists of keys, and of their values where there are any, have the same entries in the same order?

@@ -59,10 +59,12 @@ local function split(text)
 end
 
 --- Make rows changes: these very tables.
+---@param patterns string[]?  becomes the patterns of a change that has the same
 ---@return haplua.Change[]
-function M.changes(rows)
+function M.changes(rows, patterns)
+  local text = patterns and patterns[1] and table.concat(patterns, "\n")
   for _, row in ipairs(rows) do
-    row.patterns = split(row.patterns)
+    row.patterns = row.patterns == text and patterns or split(row.patterns)
     row.bypass = row.bypass and split(row.bypass)
     row.ours = row.ours and split(row.ours)
     row.before = nil
@@ -75,20 +77,24 @@ end
 ---@param acl string?  likewise
 ---@return haplua.Maintenance[]
 function M.maintenances(rows, target, acl)
-  local server_of_all = acl and acl:match("^server (.+)$")
-  for i = 1, #rows do
+  local of_one_server = acl and acl:match("^server (.+)$")
+  for i = 1, #rows do -- there may be a thousand
     local row = rows[i]
     local patterns, paths, hosts = row.patterns, row.paths, row.hosts
-    local server = server_of_all or not acl and row.acl:match("^server (.+)$")
-    row.target, row.acl = target or row.target, acl or row.acl
-    row.bypass = row.bypass and split(row.bypass)
-    row.patterns, row.paths, row.hosts = nil, nil, nil
-    if server then
-      row.scope = { server = server, state = patterns }
-    elseif paths and not patterns and not hosts then
-      row.scope = { paths = split(paths) } -- the usual one, in the least memory
+    local server = of_one_server or not acl and row.acl:match("^server (.+)$")
+    if target then
+      row.target, row.acl = target, acl or row.acl
+    end
+    if row.bypass then
+      row.bypass = split(row.bypass)
+    end
+    row.paths = nil
+    if paths and not patterns and not hosts then -- the usual one, in the least memory
+      row.scope = { paths = split(paths) }
     else
-      row.scope = { patterns = patterns and split(patterns), paths = paths and split(paths), hosts = hosts and split(hosts) }
+      row.patterns, row.hosts = nil, nil
+      row.scope = server and { server = server, state = patterns }
+        or { patterns = patterns and split(patterns), paths = paths and split(paths), hosts = hosts and split(hosts) }
     end
   end
   return rows

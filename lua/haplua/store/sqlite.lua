@@ -251,10 +251,11 @@ function Store:occurrence(target, acl, occurrence)
 end
 
 --- The latest change of a switch that was carried out, is under way, or was broken off.
+---@param patterns string[]?  the change's own where they are the same: a thousand need not be made again
 ---@return haplua.Change?  nil: there was none
-function Store:latest(target, acl)
+function Store:latest(target, acl, patterns)
   return changes(self:run([[SELECT * FROM changes WHERE target = ? AND acl = ? AND (outcome IS NULL OR outcome = 'done')
-    ORDER BY id DESC LIMIT 1]], target, acl))[1]
+    ORDER BY id DESC LIMIT 1]], target, acl), patterns)[1]
 end
 
 --- The latest change of a switch that was carried out.
