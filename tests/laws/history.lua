@@ -82,7 +82,7 @@ local makers = {
     return { "away", change = change(random, switches), seconds = random(5) }
   end },
   { 3, function(random)
-    return { "window", n = random(3) }
+    return { "window", n = random(4) }
   end },
 }
 

@@ -24,7 +24,7 @@ local NOBODY <const> = { false, false, false, false, false }
 ---@class laws.Switch
 ---@field name string  in the configuration
 ---@field acl string
----@field method "reg"|"beg"
+---@field method "reg"|"beg"|"map"  map: a map of the host and the path, in which each maintenance has its own networks
 ---@field undo boolean?  the configuration says by_hand = "undo"
 ---@field allow boolean[]?  the clients whom the configuration lets pass; nil: there is no list of such clients
 ---@field others boolean[]?  the clients whom entries let pass that are not haplua's
@@ -58,18 +58,31 @@ local NOBODY <const> = { false, false, false, false, false }
 local Model = {}
 Model.__index = Model
 
+-- By method: what stands before a prefix, and the pattern of the whole site.
+local FORMS <const> = { reg = { "^", "^.*$" }, beg = { "", "/" }, map = { "(?i)^[^/]*", "^.*$" } }
+
 --- Patterns of a scope on a switch.
 function M.patterns(switch, scope)
-  local found = {}
-  for i, prefix in ipairs(#scope > 0 and scope or { switch.method == "beg" and "/" or false }) do
-    found[i] = not prefix and "^.*$" or switch.method == "reg" and "^" .. prefix or prefix
+  local before, whole = table.unpack(FORMS[switch.method])
+  local found = { whole }
+  for i, prefix in ipairs(scope) do
+    found[i] = before .. prefix
   end
   return found
 end
 
 local function covers(pattern, page)
-  local prefix = pattern:match("^%^?(/.*)$")
+  local prefix = pattern:match("(/[%w/]*)$")
   return not prefix or page:sub(1, #prefix) == prefix
+end
+
+local function covers_one(m, page)
+  for _, pattern in ipairs(m.patterns) do
+    if covers(pattern, M.PAGES[page]) then
+      return true
+    end
+  end
+  return false
 end
 
 local function set_of(list)
@@ -183,23 +196,24 @@ end
 
 --- Does a maintenance keep this client from this page?
 function Model:is_closed(s, page, client)
-  local list, covered = self:in_force(s), false
+  local switch, list, covering = self.switches[s], self:in_force(s), {}
   for _, m in ipairs(list) do
-    for _, pattern in ipairs(m.patterns) do
-      covered = covered or covers(M.PAGES[page] and pattern or "", M.PAGES[page])
-    end
+    covering[#covering + 1] = covers_one(m, page) and m or nil
   end
-  return covered and not self:passing(s, list)[client]
+  return #covering > 0 and not self:passing(s, switch.method == "map" and covering or list)[client]
 end
 
---- The reason that visitors are told: of the one that ends last. nil, false: several end last.
-function Model:reason(s)
+--- The reason that visitors of a page are told: of the maintenance that ends last. Where the switch is no map, all pages
+-- tell the same.
+---@return string? reason, boolean sure  false: several end last
+function Model:reason(s, page)
   local last, reason, several
   for _, m in ipairs(self:in_force(s)) do
     local ends = m.ends or math.huge
-    if not last or ends > last then
+    local counts = self.switches[s].method ~= "map" or covers_one(m, page)
+    if counts and (not last or ends > last) then
       last, reason, several = ends, m.reason, false
-    elseif ends == last then
+    elseif counts and ends == last then
       several = true
     end
   end

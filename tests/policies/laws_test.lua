@@ -4,6 +4,9 @@
 -- maintenance leaves every other in force. Random histories on fake HAProxys and the virtual clock.
 -- $SEED is the first seed, $N the number of histories.
 
+local bits = require("haplua.plan.bits")
+local fakes = require("haplua.test.lists")
+local maps = require("haplua.plan.map")
 local test = require("haplua.test")
 package.path = "tests/laws/?.lua;" .. package.path
 local histories = require("history")
@@ -15,7 +18,7 @@ local BEGIN <const> = 1767225600 -- 2026-01-01T00:00:00Z
 
 local WINDOWS <const> = {
   { switch = 1, scope = 3, text = "daily 00:03 for 2m" }, { switch = 2, scope = 1, text = "daily 00:06 for 3m" },
-  { switch = 1, scope = 2, text = "daily 00:04 for 4m" },
+  { switch = 1, scope = 2, text = "daily 00:04 for 4m" }, { switch = 4, scope = 5, text = "daily 00:05 for 2m" },
 }
 
 local DURING <const> = [[
@@ -48,7 +51,7 @@ local function new_site()
     f:write(text)
     return dir .. "/" .. name
   end
-  local list, info = write("shop.acl", ""), write("info.map", "")
+  local list, info, pages, networks = write("shop.acl", ""), write("info.map", ""), write("pages.map", ""), write("nets.map", "")
   test.clock({ at = BEGIN })
   local fake = test.haproxy({
     version = ({ "2.2", "2.6", "3.2" })[count % 3 + 1],
@@ -56,7 +59,7 @@ local function new_site()
       ["#9999"] = { match = "reg" }, ["#9000"] = { fetch = "src", entries = { "203.0.113.9" } },
       [list] = { match = "beg" }, ["#9001"] = { match = "reg" }, ["#9002"] = { fetch = "src" },
     },
-    maps = { [info] = {} },
+    maps = { [info] = {}, [pages] = { match = "reg" }, [networks] = { match = "ip" } },
   })
   local config = dir .. "/config.lua"
   test.env({ HAPLUA_CONFIG = config })
@@ -65,6 +68,7 @@ local function new_site()
       others = { false, false, false, true, false } },
     { name = "shop", acl = list, method = "beg", file = true, info = true },
     { name = "api", acl = "#9001", method = "reg", bypass = "#9002", allow = { false, true, false, false, false }, undo = true },
+    { name = "pages", acl = pages, method = "map", allow = { false, false, false, false, false }, file = true, info = true },
   } }
   for i, window in ipairs(WINDOWS) do
     local minute, minutes = window.text:match("00:0(%d) for (%d)m")
@@ -95,6 +99,17 @@ local function new_site()
     }
   end
 
+  --- The entry of the map that decides for a page.
+  local function entry_of(page)
+    return fakes.test(fakes.find(fake, "map", pages), "any.example" .. page)
+  end
+
+  local function is_closed_by_map(page, client)
+    local entry, network = entry_of(page), fakes.test(fakes.find(fake, "map", networks), client)
+    local mask = entry and bits.mask(entry.value)
+    return entry ~= nil and not (mask and bits.passes(network and math.tointeger(tonumber(network.value)), mask))
+  end
+
   local site = {
     now = function() return require("task").time() end,
     advance = test.advance,
@@ -104,12 +119,27 @@ local function new_site()
       return { during, switch.name, tostring(seconds), table.unpack(paths) }
     end,
     slow = function(seconds) fake.delay = seconds end,
-    list = function(acl) return fake:acl(acl) end,
+    list = function(acl)
+      local found = acl == pages and {} or fake:acl(acl)
+      for pattern in pairs(acl == pages and fake:map(pages) or {}) do
+        found[#found + 1] = pattern
+      end
+      return found
+    end,
     set_list = function(acl, patterns) fake:set_acl(acl, patterns) end,
     is_closed = function(switch, page, client)
+      if switch.acl == pages then
+        return is_closed_by_map(page, client)
+      end
       return fake:matches(switch.acl, page) and not (switch.bypass and fake:matches(switch.bypass, client))
     end,
-    reason = function() return fake:map(info).reason end,
+    reason = function(switch, page)
+      if switch.acl == pages then
+        local entry = entry_of(page)
+        return entry and maps.told(entry.value).reason
+      end
+      return fake:map(info).reason
+    end,
     reload = function() fake:reload() end,
     down = function() fake:down() end,
     up = function() fake:up() end,
@@ -132,8 +162,9 @@ local function new_site()
       end
       write("config.lua", ([[return { journal = %q, switches = {
         site = { acl = "#9999", bypass = "#9000" }, shop = { acl = %q, info = %q },
-        api = { acl = "#9001", bypass = "#9002", allow = { "192.0.2.128/25" }, by_hand = "undo" } },
-        windows = { %s } }]]):format(dir .. "/journal.db", list, info, table.concat(lines, "\n")))
+        api = { acl = "#9001", bypass = "#9002", allow = { "192.0.2.128/25" }, by_hand = "undo" },
+        pages = { map = %q, bypass = %q } },
+        windows = { %s } }]]):format(dir .. "/journal.db", list, info, pages, networks, table.concat(lines, "\n")))
     end,
   }
   return site, given
@@ -147,7 +178,7 @@ end
 describe("the laws of maintenances", function()
   for seed = SEED, SEED + N - 1 do
     it(("hold in history %d"):format(seed), function()
-      local history = histories.of(seed, 3, LENGTH)
+      local history = histories.of(seed, 4, LENGTH)
       local problem = problem_with(history)
       if problem and not os.getenv("WHOLE") then
         history, problem = histories.smallest(history, problem_with, problem)

@@ -4,7 +4,9 @@
 -- is left to tests/policies/laws_test.lua. $SEED is the first seed, $N the number of histories.
 
 package.path = "tests/laws/?.lua;" .. package.path
+local bits = require("haplua.plan.bits")
 local histories = require("history")
+local maps = require("haplua.plan.map")
 local model = require("model")
 local player = require("player")
 local running = require("running")
@@ -28,12 +30,17 @@ local FRONTEND <const> = [[acl bypass src -u 9000 203.0.113.9
     acl shop path -m beg -f DIR/shop.acl
     acl api path -i -u 9001 -m reg
     acl api-bypass src -u 9002
+    http-request set-var(txn.entry) base,map_reg(DIR/pages.map)
+    http-request set-var(txn.mask) var(txn.entry),field(3,|),add(0)
+    http-request set-var(txn.lacks) src,map_ip_int(DIR/networks.map,0),cpl,and(txn.mask)
     use_backend maintenance if shop
-    use_backend maintenance if api !api-bypass]]
+    use_backend maintenance if api !api-bypass
+    use_backend maintenance if { var(txn.entry) -m found } !{ var(txn.lacks) -m int 0 }]]
 
 local CONFIG <const> = [[return { journal = "DIR/journal.db", switches = {
   site = { acl = "#9999", bypass = "#9000" }, shop = { acl = "DIR/shop.acl" },
-  api = { acl = "#9001", bypass = "#9002", allow = { "192.0.2.128/25" }, by_hand = "undo" } } }]]
+  api = { acl = "#9001", bypass = "#9002", allow = { "192.0.2.128/25" }, by_hand = "undo" },
+  pages = { map = "DIR/pages.map", bypass = "DIR/networks.map" } } }]]
 
 local function declared(s)
   return { windows = {}, patience = 60, switches = {
@@ -41,6 +48,8 @@ local function declared(s)
       others = { false, false, false, true, false } },
     { name = "shop", acl = s.dir .. "/shop.acl", method = "beg", file = true },
     { name = "api", acl = "#9001", method = "reg", bypass = "#9002", allow = { false, true, false, false, false }, undo = true },
+    { name = "pages", acl = s.dir .. "/pages.map", method = "map", allow = { false, false, false, false, false },
+      file = true, info = true },
   } }
 end
 
@@ -106,6 +115,10 @@ local function site_of(s)
   local function matches(acl, value)
     return s.target:send({ "get", "acl", acl, value }):find("match=yes", 1, true) ~= nil
   end
+  --- The value of the map's entry that decides for a page.
+  local function entry_of(page)
+    return (s.target:map_get(s.dir .. "/pages.map", "any.example" .. page))
+  end
   return {
     now = function() return task.time() end,
     advance = function(seconds) task.sleep(math.min(seconds, 0.1)) end,
@@ -115,7 +128,17 @@ local function site_of(s)
       return { s.dir .. "/during.lua", switch.name, table.unpack(paths) }
     end,
     slow = function() end,
-    list = function(acl) return s.target:acl_list(acl) end,
+    list = function(acl)
+      local keys = {}
+      for i, entry in ipairs(acl:find("%.map$") and s.target:map_list(acl) or {}) do
+        keys[i] = entry.key
+      end
+      return acl:find("%.map$") and keys or s.target:acl_list(acl)
+    end,
+    reason = function(_, page)
+      local value = entry_of(page)
+      return value and maps.told(value).reason
+    end,
     set_list = function(acl, patterns)
       local commands = { { "clear", "acl", acl } }
       for i, pattern in ipairs(patterns) do
@@ -124,6 +147,12 @@ local function site_of(s)
       s.target:batch(commands)
     end,
     is_closed = function(switch, page, client)
+      if switch.method == "map" then
+        local value = entry_of(page)
+        local mask = value and bits.mask(value)
+        local has = math.tointeger(tonumber((s.target:map_get(s.dir .. "/networks.map", client))))
+        return value ~= nil and not (mask and bits.passes(has, mask))
+      end
       return matches(switch.acl, page) and not (switch.bypass and matches(switch.bypass, client))
     end,
     reload = function() s:reload() end,
@@ -140,7 +169,9 @@ end
 
 --- Play a history on an HAProxy of its own. Afterwards ask for each page, as a visitor does.
 local function problem_with(history)
-  local s <close> = site.start({ condition = "!bypass", frontend = FRONTEND, files = { ["shop.acl"] = "" } })
+  local s <close> = site.start({
+    condition = "!bypass", frontend = FRONTEND, files = { ["shop.acl"] = "", ["pages.map"] = "", ["networks.map"] = "" },
+  })
   s.folder.write("config.lua", (CONFIG:gsub("DIR", s.dir)))
   s.folder.write("during.lua", DURING)
   local problem, state = player.play(site_of(s), declared(s), history)
@@ -163,7 +194,7 @@ end
 describe("the laws of maintenances, on a real HAProxy,", function()
   for seed = SEED, SEED + N - 1 do
     it(("hold in history %d"):format(seed), function()
-      local history = without_time(histories.of(seed, 3, LENGTH))
+      local history = without_time(histories.of(seed, 4, LENGTH))
       local problem = problem_with(history)
       if problem then
         error(("seed %d: %s\n%s"):format(seed, problem, histories.text(history)), 0)
