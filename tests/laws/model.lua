@@ -6,7 +6,8 @@
 local M = {}
 
 M.PAGES = { "/", "/shop/cart", "/api/v1", "/api/v2/x", "/hand" }
-M.CLIENTS = { "192.0.2.1", "192.0.2.200", "198.51.100.7", "203.0.113.9", "2001:db8::1" }
+-- The last one is who asks a real HAProxy.
+M.CLIENTS = { "192.0.2.1", "192.0.2.200", "198.51.100.7", "203.0.113.9", "2001:db8::1", "127.0.0.1" }
 M.PEOPLE = { "anna", "ben", "cleo" }
 
 -- Numbers of steps are numbers of these: prefixes of paths, none for the whole site.
@@ -16,7 +17,7 @@ M.SCOPES = { {}, { "/shop" }, { "/api" }, { "/api/v2" }, { "/shop", "/api/v2" },
 M.NETWORKS = {
   { "192.0.2.0/24", { true, true, false, false, false } }, { "192.0.2.128/25", { false, true, false, false, false } },
   { "198.51.100.7", { false, false, true, false, false } }, { "2001:db8::/32", { false, false, false, false, true } },
-  { "0.0.0.0/0", { true, true, true, true, false } },
+  { "0.0.0.0/0", { true, true, true, true, false, true } },
 }
 
 local NOBODY <const> = { false, false, false, false, false }
