@@ -263,7 +263,7 @@ install: all ## install into DESTDIR PREFIX
 	$(Q)sed 's:/usr/local:$(PREFIX):' packaging/haplua-keep.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/page
-	$(Q)install -m 644 docs/haproxy.cfg docs/nginx.conf docs/maintenance.html \
+	$(Q)install -m 644 docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map \
 		$(DESTDIR)$(PREFIX)/share/haplua/page
 	$(Q)install -m 644 docs/haplua.1 $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
 	$(Q)cp -r lua docs/types $(DESTDIR)$(PREFIX)/share/haplua

@@ -97,18 +97,38 @@ describe("the maintenance page", function()
     end
   end)
 
+  it("is in one language: the first of the visitor's that it has", function()
+    s.target:map_set(s.map, "^.*$", "1700000000|4000000000|1|") -- 2096-10-02 07:06:40 UTC
+    for _, case in ipairs({
+      { "fr-CA", "fr", "Nous revenons bientôt", "2 octobre", "ouvrira le site dès son retour" },
+      { "fi,sv", "sv", "Vi är snart tillbaka", "2 oktober", "så snart den är tillbaka" },
+      { "fi", "en", "We’ll be back soon", "October 2", "as soon as it is back" }, -- no date in another language
+      { "ar-EG", "ar", "سنعود قريبًا", "٢ أكتوبر", "فور عودته" },
+    }) do
+      visitor("UTC", case[1])
+      b:open(address("/"))
+      local text = b:text()
+      assert.equal(case[2], b:eval("return document.documentElement.lang"))
+      assert.matches(case[3], text, 1, true)
+      assert.matches(case[4], text, 1, true)
+      assert.matches(case[5], text, 1, true)
+    end
+    assert.equal("rtl", b:eval("return getComputedStyle(document.querySelector('main')).direction"))
+    b:picture(PICTURES .. "arabic.png")
+  end)
+
   it("counts down without announcing it", function()
     visitor("UTC", "de")
     b:open(address("/"))
     assert.matches("in 30 Minuten", b:text(), 1, true)
-    assert.equal("de", b:eval("return document.getElementById('left').lang"))
+    assert.equal("de", b:eval("return document.documentElement.lang"))
     assert.equal(0, b:eval("return document.querySelectorAll('[aria-live], [role=status], [role=alert], [role=timer]').length"))
     close(s, { ends = -30 })
     b:open(address("/"))
-    assert.matches("Taking longer than planned", b:text(), 1, true)
+    assert.matches("Dauert länger als geplant", b:text(), 1, true)
     close(s, {})
     b:open(address("/"))
-    assert.matches("not known yet", b:text(), 1, true)
+    assert.matches("noch nicht bekannt", b:text(), 1, true)
     assert.equal("", b:eval("return document.getElementById('left').textContent"))
   end)
 

@@ -13,7 +13,7 @@ local function is_page(answer)
   assert.equal(503, answer.status)
   assert.equal("text/html; charset=utf-8", answer.headers["content-type"])
   assert.equal("no-store", answer.headers["cache-control"])
-  assert.equal("Accept", answer.headers.vary)
+  assert.equal("Accept, Accept-Language", answer.headers.vary)
   assert.matches("^<!DOCTYPE html>", answer.body)
   assert.is_nil(answer.body:find("%", 1, true))
   return answer
@@ -24,7 +24,7 @@ local function is_json(answer)
   assert.equal(503, answer.status)
   assert.equal("application/json", answer.headers["content-type"])
   assert.equal("no-store", answer.headers["cache-control"])
-  assert.equal("Accept", answer.headers.vary)
+  assert.equal("Accept, Accept-Language", answer.headers.vary)
   return cjson.decode(answer.body)
 end
 
@@ -78,6 +78,50 @@ describe("the sample configuration", function()
     assert.matches(os.date("!>%Y-%m-%d %H:%M UTC</time>", ends), answer.body, 1, true)
     assert.equal(os.date("!%Y-%m-%dT%H:%M:%SZ", ends), answer.headers["x-maintenance-until"])
     is_page(ask(s, "/"))
+  end)
+
+  it("speaks the visitor's language, or English", function()
+    local words = {}
+    for line in io.lines("docs/maintenance-words.map") do
+      local language, rest = line:match("^(%l%l) (.*)$")
+      words[language or ""] = rest
+    end
+    for _, case in ipairs({
+      { "de-CH,de;q=0.9,en;q=0.5", "de" }, { "en-GB,en;q=0.9,de;q=0.5", "en" }, { "xx,ja;q=0.7,fr;q=0.3", "ja" },
+      { "ar", "ar" }, { "xx", "en" }, { "*", "en" }, { "", "en" }, { "fr;q=0,xx", "en" },
+    }) do
+      close(s, {})
+      local fields = {}
+      for field in words[case[2]]:gmatch("[^|]+") do
+        fields[#fields + 1] = field
+      end
+      assert.equal(12, #fields)
+      local answer = is_page(ask(s, "/", "-H", "Accept-Language: " .. case[1]))
+      for i, form in ipairs({
+        '<html lang="%s" ', ' dir="%s" ', "<title>%s</title>", "<h1>%s</h1>", ">%s</p>", "<dt>%s</dt>", ">%s</time>",
+        'data-late="%s"', ">%s</a></small>", 'data-opens="%s"', ">%s</a> ", ">%s</a></nav>",
+      }) do
+        assert.matches(form:format(fields[i]), answer.body, 1, true)
+      end
+      assert.equal(fields[5], is_json(ask(s, "/api/", "-H", "Accept-Language: " .. case[1])).reason)
+    end
+  end)
+
+  it("has all its words in each language, and each language in HAProxy's list", function()
+    local known, listed = {}, {}
+    for line in io.lines("docs/maintenance-words.map") do
+      local language, rest = line:match("^(%l%l) (.*)$")
+      if language then
+        known[#known + 1] = language
+        assert.matches(("^%s|[lr]t[lr]|"):format(language) .. ("[^|\"<>%%]+|"):rep(9) .. "[^|\"<>%%]+$", rest)
+      end
+    end
+    for line in io.lines("docs/haproxy.cfg") do
+      for language in (line:match(",language%((.-)%)") or ""):gmatch("%l+") do
+        listed[#listed + 1] = language
+      end
+    end
+    assert.same(known, listed)
   end)
 
   it("does without reason and end", function()
@@ -327,7 +371,56 @@ describe("the sample's files", function()
   end)
 end)
 
+-- A logo and links, and no words but German ones.
+local WORDS <const> = [[
+de de|ltr|Wartung|Gleich zurück|Wir arbeiten.|Ende|unbekannt|Dauert länger|Nochmal|Öffnet von selbst.|Kontakt|Zustand
+logo data:image/gif;base64,R0lGODlhAQABAAAAACw=
+contact mailto:help@example.com
+status https://status.example.com/
+]]
+
+--- The page must be that of WORDS.
+local function has_words(s)
+  local german = ask(s, "/", "-H", "Accept-Language: de")
+  for _, text in ipairs({
+    '<html lang="de" dir="ltr"', "<title>Wartung</title>", "<h1>Gleich zurück</h1>", ">Wir arbeiten.</p>", "<dt>Ende</dt>",
+    ">unbekannt</time>", 'data-late="Dauert länger"', 'data-opens="Öffnet von selbst."', ">Nochmal</a></small>",
+    '<a href="mailto:help@example.com">Kontakt</a>', '<a href="https://status.example.com/">Zustand</a></nav>',
+    'src="data:image/gif;base64,R0lGODlhAQABAAAAACw="',
+  }) do
+    assert.matches(text, german.body, 1, true)
+  end
+  assert.is_nil(german.body:find("%", 1, true))
+  local french = ask(s, "/", "-H", "Accept-Language: fr").body
+  assert.matches('<html lang="en" dir="ltr"', french, 1, true)
+  assert.matches("<h1>We’ll be back soon</h1>", french, 1, true)
+  assert.matches('">Status</a></nav>', french, 1, true)
+end
+
+describe("the page's words", function()
+  it("are a file's: with a logo and links, and English in place of a language that is not there", function()
+    local s <close> = sample.start({ words = WORDS })
+    close(s, {})
+    has_words(s)
+  end)
+
+  it("are English where the file is empty", function()
+    local s <close> = sample.start({ words = "" })
+    close(s, {})
+    local answer = is_page(ask(s, "/", "-H", "Accept-Language: de"))
+    assert.matches("<h1>We’ll be back soon</h1>", answer.body, 1, true)
+    assert.matches('<img class="logo" src="" alt="">', answer.body, 1, true)
+    assert.matches('<nav><a href="">Contact</a> <a href="">Status</a></nav>', answer.body, 1, true)
+  end)
+end)
+
 describe("the sample with nginx", function()
+  it("has the same words", function()
+    local s <close> = sample.start({ nginx = true, words = WORDS })
+    close(s, {})
+    has_words(s)
+  end)
+
   it("shows the same page", function()
     local s <close> = sample.start({ nginx = true })
     is_application(ask(s, "/"))
@@ -338,7 +431,7 @@ describe("the sample with nginx", function()
       assert.equal(503, answer.status)
       assert.equal("text/html; charset=utf-8", answer.headers["content-type"])
       assert.equal("no-store", answer.headers["cache-control"])
-      assert.equal("Accept", answer.headers.vary)
+      assert.equal("Accept, Accept-Language", answer.headers.vary)
       assert.is_true(retry_after(answer) > 1700)
       assert.equal(os.date("!%Y-%m-%dT%H:%M:%SZ", ends), answer.headers["x-maintenance-until"])
       assert.matches(sample.escape(reason) .. "</p>", answer.body, 1, true)

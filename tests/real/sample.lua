@@ -66,7 +66,7 @@ local function nginx_server(s)
   return exchange(text, "/usr/local/share/haplua/page;", s.dir .. ";")
 end
 
---- Start the site. Options: shop, nginx, map (the content of the switch's map).
+--- Start the site. Options: shop, nginx, map (the content of the switch's map), words (of the page's words).
 function M.start(options)
   options = options or {}
   local page = content("docs/maintenance.html")
@@ -74,6 +74,7 @@ function M.start(options)
     files = {
       ["maintenance.map"] = options.map or "", ["maintenance-bypass.map"] = "", ["shop.map"] = "", ["shop-bypass.map"] = "",
       ["maintenance-secret.acl"] = M.secret .. "\n", ["maintenance.html"] = page,
+      ["maintenance-words.map"] = options.words or content("docs/maintenance-words.map"),
     },
     config = function(s)
       return configuration(s, options)
