@@ -185,11 +185,12 @@ gc: gc-each ## gc-each, then check-lua with the generational collector
 	$(Q)$(SANITIZED) RUNNER='env HAPLUA_GC=generational' \
 		LUA_TESTS='$(filter-out $(LONG:%=tests/lua/%_test.lua),$(UNHURRIED))' check-lua
 
+# HAPLUA_FREE has haplua free all of its memory at the end, as the builds with the sanitizers do.
 valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgrind; REAL=1, JOBS
-	$(Q)$(MAKE) RUNNER='valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
+	$(Q)$(MAKE) RUNNER='env HAPLUA_FREE=1 valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
 		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)
 
-# Under valgrind: RUNNER='valgrind -q --leak-check=full --error-exitcode=99 --child-silent-after-fork=yes' N=1000.
+# Under valgrind: RUNNER='env HAPLUA_FREE=1 valgrind -q --leak-check=full --error-exitcode=99 --child-silent-after-fork=yes' N=1000.
 # CHECKED=1 builds the distribution's Lua and libuv from source, with assertions and sanitizers, and links them.
 HISTORIES := $(B)/asan/haplua$(if $(CHECKED),-checked)
 .PHONY: histories mutate

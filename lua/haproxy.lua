@@ -133,6 +133,35 @@ end
 
 ---@alias haplua.Entries table<string, string>|{key: string, value: string}[]
 
+--- Entries as a script gives them, as two lists: (key, value); {key = value}, in the order of the keys; or
+-- {{key=, value=}, ...}. Raises for anything else.
+---@param call string  for the error
+---@return string[] keys, string[] values
+local function entries_of(call, key, value)
+  local keys, values = {}, {}
+  if type(key) ~= "table" then
+    keys[1], values[1] = key, value
+    argument(call, "key", key, "word")
+    argument(call, "value", value, "word")
+  elseif key[1] ~= nil then
+    argument(call, "entries", key, options().list(options().record({ key = "word", value = "word" }, { "key", "value" })))
+    for i, entry in ipairs(key) do
+      keys[i], values[i] = entry.key, entry.value
+    end
+  else
+    for k, v in pairs(key) do
+      argument(call, "a key of the entries", k, "text")
+      argument(call, "a value of the entries", v, "word")
+      keys[#keys + 1] = k
+    end
+    table.sort(keys)
+    for i, k in ipairs(keys) do
+      values[i] = key[k]
+    end
+  end
+  return keys, values
+end
+
 --- The entries of a map, in HAProxy's order. Without a reference, the maps that HAProxy has.
 ---@return {key: string, value: string}[]|haplua.List[]
 function Target:map_list(ref)
@@ -161,14 +190,14 @@ end
 -- second entry.
 ---@return integer added
 function OfList:map_add(ref, key, value)
-  local keys, values = list.entries("map_add", key, value)
+  local keys, values = entries_of("map_add", key, value)
   return (self:each({ "add", "map", ref }, keys, values))
 end
 
 --- Change the value of a key in each of its entries. HAProxy refuses a key that the map does not have.
 ---@return integer changed
 function OfList:map_set(ref, key, value)
-  local keys, values = list.entries("map_set", key, value)
+  local keys, values = entries_of("map_set", key, value)
   return (self:each({ "set", "map", ref }, keys, values))
 end
 
@@ -189,7 +218,7 @@ end
 ---@return integer added, integer removed
 function OfList:map_replace(ref, entries)
   argument("map_replace", "entries", entries, "table")
-  local keys, values = list.entries("map_replace", entries)
+  local keys, values = entries_of("map_replace", entries)
   local added, removed = list.replace(self, "map", ref, keys, values)
   return added, removed
 end

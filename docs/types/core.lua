@@ -66,6 +66,20 @@ function core.barrier() end
 ---@return boolean
 function core.dry_run() end
 
+--- The most bytes of a request that joins what could be sent apart.
+---@param target haplua.Target
+---@return integer
+function core.line_max(target) end
+
+--- Entries of a map as the lines of a payload: from number `first` on as many as fit `room` bytes, up to one that a payload
+-- cannot carry.
+---@param keys string[]
+---@param values string[]
+---@param first integer
+---@param room integer
+---@return string? lines, integer next  nil: the first cannot be sent so, or does not fit
+function core.lines(keys, values, first, room) end
+
 --- Raise `denied` where --read-only or --only would hold the command back; without one, where --read-only holds every
 --- change back. Sends nothing.
 ---@param target haplua.Target

@@ -169,7 +169,7 @@ static void read_some(struct request *r)
 		}
 		if (n > 0)
 			r->in.n += (size_t)n;
-	} while (n == room);
+	} while (n > 0);
 	if (r->wake)
 		r->wake(r->owner);
 }

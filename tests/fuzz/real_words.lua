@@ -123,6 +123,21 @@ function rounds.pairs(target, map)
   return 2 * compare("entry", sent, found), target:map_clear(map)
 end
 
+--- Replace a map: its entries go as payloads, but for those that none can carry.
+function rounds.replaced(target, map)
+  local entries, sent, found = {}, {}, {}
+  for i = 1, PER_ROUND do
+    local key = word()
+    entries[i] = { key = math.random(30) == 1 and key or key:gsub("[ \t\r]", "_"), value = word() }
+    sent[i] = entries[i].key .. " " .. entries[i].value
+  end
+  target:map_replace(map, entries)
+  for i, text in ipairs(target:map_list(map)) do
+    found[i] = text.key .. " " .. text.value
+  end
+  return 2 * compare("entry", sent, found), target:map_clear(map)
+end
+
 --- Does haplua accept a raw text? It always refuses the second command, so nothing is sent.
 local function passes(target, text)
   local _, problem = pcall(target.batch, target, { text, "\n" })

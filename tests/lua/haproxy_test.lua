@@ -131,6 +131,26 @@ describe("a value", function()
     assert.is_true(fake:is_untouched())
   end)
 
+  it("of maps go as lines of a payload up to one that no line can carry", function()
+    local lines = require("haplua.core").lines
+    assert.same({ "a b\nc d\n", 3 }, { lines({ "a", "c" }, { "b", "d" }, 1, 8) })
+    assert.same({ "a b\n", 2 }, { lines({ "a", "c" }, { "b", "d" }, 1, 7) })
+    assert.same({ "c d\n", 3 }, { lines({ "a", "c" }, { "b", "d" }, 2, 100) })
+    assert.same({ nil, 1 }, { lines({ "a" }, { "b" }, 1, 3) })
+    assert.same({ nil, 2 }, { lines({ "a" }, { "b" }, 2, 100) })
+    assert.same({ "1 2 \n", 2 }, { lines({ 1 }, { "2 " }, 1, 100) })
+    for _, odd in ipairs({ "a ", "\ta", "a\tb", "\r", "a\r", "", "a\nb", "a\0" }) do
+      assert.same({ "x y\n", 2 }, { lines({ "x", odd }, { "y", "y" }, 1, 100) })
+    end
+    for _, odd in ipairs({ " a", "\ta", "\r", "a\rb", "a\r", "", "a\nb", "a\0" }) do
+      assert.same({ "x y\n", 2 }, { lines({ "x", "x" }, { "y", odd }, 1, 100) })
+    end
+    for value in pairs(BAD) do
+      assert.same({ nil, 1 }, { lines({ value }, { "y" }, 1, 15000) })
+    end
+    assert.matches("value 1: a string expected", failure(lines, { {} }, { "y" }, 1, 100))
+  end)
+
   it("that is no string is refused, and nothing is sent", function()
     local fake <close> = support.fake({ "read", "say \\nadmin\\n\\n" })
     local target = haproxy.connect(fake.address)

@@ -386,6 +386,30 @@ describe("the exit status", function()
   end)
 end)
 
+describe("finalizers", function()
+  it("all run at the end, the newest first, whatever one of them does", function()
+    for _, all in ipairs({ false, "1" }) do
+      local ran = haplua({ "-e", [[
+        local function object(name)
+          local value
+          value = setmetatable({}, { __gc = function()
+            print(name)
+            if name == "second" then
+              setmetatable({}, { __gc = print })
+              error(name)
+            end
+          end })
+          return value
+        end
+        first, second, third = object("first"), object("second"), object("third")
+        io.write("script\n")
+      ]], env = all and { HAPLUA_FREE = all } })
+      assert.equal("script\nthird\nsecond\nfirst\n", ran.out)
+      assert.equal(0, ran.status)
+    end
+  end)
+end)
+
 describe("a signal", function()
   it("ends a wait with `interrupted`, after the cleanups, and sets the status", function()
     for name, number in pairs({ INT = 2, TERM = 15, HUP = 1 }) do

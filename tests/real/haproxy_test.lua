@@ -4,6 +4,7 @@
 
 local site = require("site")
 local support = require("support")
+local reply = require("haplua.reply")
 
 local failure = support.failure
 
@@ -25,9 +26,10 @@ describe("haproxy", function()
     acl words path -u 8003 -m str
     acl from_file path -f DIR/list.acl
     use_backend maintenance if words || from_file
-    http-request set-header x-map %[path,map(DIR/site.map,none)] ]],
+    http-request set-header x-map %[path,map(DIR/site.map,none)]
+    http-request set-header x-regex %[path,map_reg(DIR/regex.map,none)] ]],
       more = "backend spare\n    server one 127.0.0.1:1\n    server two 127.0.0.1:2\n",
-      files = { ["list.acl"] = "/from/file\n", ["site.map"] = "/k1 v1\n/k2 v 2\n" },
+      files = { ["list.acl"] = "/from/file\n", ["site.map"] = "/k1 v1\n/k2 v 2\n", ["regex.map"] = "^/r 1\n" },
     })
     t = s.target
   end)
@@ -155,6 +157,41 @@ describe("haproxy", function()
       found = found or list.file == map
     end
     assert.is_true(found)
+  end)
+
+  it("maps of many entries, of whatever bytes, in their order", function()
+    local map = s.dir .. "/site.map"
+    local bytes = { " ", "\t", "a\r", " a", "\ta", "a ", "a\tb", "\r", "\ra", "\\", ";", "<<", "a <<", "#", '"', "é", "\xff" }
+    for _, every in ipairs({ 1, 40, 100000 }) do -- each, some, or no entries have odd bytes
+      local entries = {}
+      for i = 1, 1500 do
+        local is_odd = i % every == 0
+        entries[i] = { key = is_odd and bytes[i % #bytes + 1] .. i or "/key<<;\\" .. i, value = "value " .. i .. " #; << \\" }
+        if is_odd and not entries[i].key:find("[ \t\r]") then
+          entries[i].value = bytes[i // every % #bytes + 1]
+        end
+      end
+      t:map_replace(map, entries)
+      local keys, _, values = reply.entries(t:send({ "show", "map", map }), true)
+      for i, entry in ipairs(entries) do -- a key may have a space: it is parted at another place then
+        assert.equal(entry.key .. " " .. entry.value, keys[i] .. " " .. values[i])
+      end
+      assert.equal(1500, #keys)
+    end
+    t:map_clear(map)
+  end)
+
+  it("map_replace names the entry that HAProxy refuses, and leaves the map as it was", function()
+    local map, entries = s.dir .. "/regex.map", {}
+    for i = 1, 1500 do
+      entries[i] = { key = i == 1400 and "(" or "^/" .. i, value = tostring(i) }
+    end
+    local problem = failure(t.map_replace, t, map, entries)
+    assert.same({ "refused", 1400, true }, { problem.kind, problem.index, problem.done >= 1399 })
+    assert.matches("add map .*regex.map %( 1400", problem.command)
+    if site.at_least(2, 4) then
+      assert.same({ { key = "^/r", value = "1" } }, t:map_list(map))
+    end
   end)
 
   it("info, version and has tell what HAProxy this is", function()

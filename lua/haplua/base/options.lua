@@ -25,16 +25,22 @@ local types = { text = "string", boolean = "boolean", ["function"] = "function",
 local fits
 
 local function is_list(value, element)
-  local n = 0
-  for _ in pairs(value) do
+  local n, text = 0, (element == "word" or element == "text") and "string"
+  for _, v in pairs(value) do
+    if type(v) ~= text and not fits(element, v) then
+      return false
+    end
     n = n + 1
   end
+  if n ~= #value then
+    return false
+  end
   for i = 1, n do
-    if value[i] == nil or not fits(element, value[i]) then
+    if value[i] == nil then
       return false
     end
   end
-  return n == #value
+  return true
 end
 
 local function is_record(value, spec, required)

@@ -65,36 +65,6 @@ function M.read(target, kind, ref)
   return reply.entries(dump(target, kind, ref), kind == "map")
 end
 
---- Entries as a script gives them, as two lists: (key, value); {key = value}, in the order of the keys; or
--- {{key=, value=}, ...}. Raises for anything else.
----@param call string  for the error
----@return string[] keys, string[] values
-function M.entries(call, key, value)
-  local options = require("haplua.base.options")
-  local keys, values = {}, {}
-  if type(key) ~= "table" then
-    keys[1], values[1] = key, value
-    options.argument(call, "key", key, "word")
-    options.argument(call, "value", value, "word")
-  elseif key[1] ~= nil then
-    options.argument(call, "entries", key, options.list(options.record({ key = "word", value = "word" }, { "key", "value" })))
-    for i, entry in ipairs(key) do
-      keys[i], values[i] = entry.key, entry.value
-    end
-  else
-    for k, v in pairs(key) do
-      options.argument(call, "a key of the entries", k, "text")
-      options.argument(call, "a value of the entries", v, "word")
-      keys[#keys + 1] = k
-    end
-    table.sort(keys)
-    for i, k in ipairs(keys) do
-      values[i] = key[k]
-    end
-  end
-  return keys, values
-end
-
 --- Remove keys by their text, with their duplicates. A key that looks like a reference ("#0x...") is removed by its
 -- own reference: HAProxy would take the text for one.
 ---@return integer removed
@@ -121,8 +91,8 @@ end
 
 -- Replacing.
 
--- From so many entries on, a list with a file is changed in place where one entry is the whole difference: to send all of
--- them again takes longer than all else.
+-- From so many entries on it counts how long it takes to send them all. A list with a file is changed in place where one
+-- entry is the whole difference.
 local LONG <const> = 100
 
 local function nothing() end
@@ -169,6 +139,14 @@ local function pick(list, positions)
   return picked
 end
 
+--- Send an entry for each key, and then `last`, whose reply is the second value. Many entries of a map go as payloads.
+local function send_entries(target, head, keys, values, last)
+  if values and #keys >= LONG then
+    return require("haplua.haproxy.payload").each(target, head, keys, values, last)
+  end
+  return target:each(head, keys, values, nil, last)
+end
+
 --- Did HAProxy refuse the first command of a call?
 local function is_refused(problem)
   return is_error(problem) and (problem.kind == "refused" or problem.kind == "denied") and problem.index == 1
@@ -203,7 +181,7 @@ local function swap(target, kind, ref, wanted, ask, before_commit)
     end,
   })
   local show = { "show", kind, at, ref }
-  local _, filled = target:each({ "add", kind, at, ref }, wanted.keys, wanted.values, nil, show)
+  local _, filled = send_entries(target, { "add", kind, at, ref }, wanted.keys, wanted.values, show)
   if not reply.same(filled, wanted.keys, wanted.values) then
     target:mistrust(table.concat(show, " "), ("not the %d entries that were sent"):format(#wanted.keys))
   end
@@ -329,7 +307,7 @@ local function change(target, kind, ref, wanted, text, ask, before_commit)
     before_commit = nothing
   end
   if #step.keys > 0 then
-    _, found = target:each({ "add", kind, ref }, step.keys, step.values, nil, proof or only_adds and show or nil)
+    _, found = send_entries(target, { "add", kind, ref }, step.keys, step.values, proof or only_adds and show or nil)
   end
   before_commit()
   if step.clear then

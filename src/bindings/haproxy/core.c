@@ -155,6 +155,13 @@ static int lcore_restricted(lua_State *L)
 	return 1;
 }
 
+/* line_max(target) -> the most bytes of a request that joins what could be sent apart */
+static int lcore_line_max(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)call_target(L, 1)->line_max);
+	return 1;
+}
+
 /* would(target, text): print a dry run's line for a change that is not sent */
 static int lcore_would(lua_State *L)
 {
@@ -167,6 +174,8 @@ static const luaL_Reg library[] = {
 	{"current", lcore_current},
 	{"dry_run", lcore_dry_run},
 	{"encode", lwords_encode},
+	{"line_max", lcore_line_max},
+	{"lines", lwords_lines},
 	{"open", lcore_open},
 	{"ref", lwords_ref},
 	{"permit", lcall_permit},

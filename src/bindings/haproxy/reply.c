@@ -3,10 +3,13 @@
  * reply.c - the table `haplua.reply`: checked reply texts to Lua tables.
  * Fields have HAProxy's names; numbers are integers; what HAProxy leaves empty is nil. */
 #include "base/err.h"
+#include "base/tally.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
 #include "bindings/haproxy/fields.h"
+
+#define TALLY_BOX "haplua.Tally"
 
 /* Pop a row, give it the metatable at 3, and make it number `n` of the list at 2. [-1,
  * +0] */
@@ -210,38 +213,39 @@ static int lreply_sessions(lua_State *L)
 	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
-/* Push the i-th wanted entry as `show` prints it: the key, or key and value. No text
- * where it is none. [-0, +1] */
-static struct span push_wanted(lua_State *L, lua_Integer i)
+/* Push the i-th wanted entry, and what lies behind it: its key, and its value where there
+ * is a list of them. False: it is no text. [-0, +2] */
+static bool push_wanted(lua_State *L, lua_Integer i, struct span *key, struct span *value)
 {
-	struct span text;
+	bool valued = !lua_isnil(L, 3);
 
 	lua_geti(L, 2, i);
-	if (!lua_isnil(L, 3)) {
-		lua_pushliteral(L, " ");
+	key->p = lua_tolstring(L, -1, &key->n);
+	if (valued)
 		lua_geti(L, 3, i);
-		lua_concat(L, 3);
-	}
-	text.p = lua_tolstring(L, -1, &text.n);
-	return text;
+	else
+		lua_pushnil(L);
+	value->p = lua_tolstring(L, -1, &value->n);
+	return key->p && (!valued || value->p);
 }
 
 /* Cut the entries off the front of *rest that are, in this order, the first ones wanted,
  * and return how many they are. [-0, +0] */
 static lua_Integer cut_same(lua_State *L, struct span *rest, lua_Integer n)
 {
-	struct span next = *rest;
+	struct span next = *rest, key, value;
 	struct reply_entry entry;
 	lua_Integer i;
-	int rc;
+	bool same = true;
+	int rc = 1, top = lua_gettop(L);
 
-	for (i = 0; (rc = reply_entry_next(&next, &entry)) > 0 && i < n; i++) {
-		struct span want = push_wanted(L, i + 1);
-
-		lua_settop(L, 3);
-		if (!want.p || !span_equal(want, entry.pattern))
-			break;
-		*rest = next;
+	for (i = 0; same && (rc = reply_entry_next(&next, &entry)) > 0 && i < n;
+	     i += same) {
+		same = push_wanted(L, i + 1, &key, &value) &&
+		       tally_equal(entry.pattern, key, value);
+		lua_settop(L, top);
+		if (same)
+			*rest = next;
 	}
 	if (rc < 0)
 		fields_mismatch(L, next);
@@ -260,45 +264,54 @@ static int lreply_same(lua_State *L)
 	return 1;
 }
 
+static int tally_close(lua_State *L)
+{
+	tally_free(luaL_checkudata(L, 1, TALLY_BOX));
+	return 0;
+}
+
+/* Count the entries of a dump; there are no more than lines. Returns how many there are.
+ */
+static lua_Integer count(lua_State *L, struct tally *t, struct span rest)
+{
+	struct span look = rest, line;
+	struct reply_entry entry;
+	lua_Integer n = 0;
+	size_t lines = 1;
+	int rc;
+
+	while (span_line(&look, &line))
+		lines++;
+	if (tally_start(t, lines) < 0)
+		error_raise(L, HAP_ENOMEM, NULL);
+	for (; (rc = reply_entry_next(&rest, &entry)) > 0; n++)
+		tally_add(t, entry.pattern);
+	if (rc < 0)
+		fields_mismatch(L, rest);
+	tally_count(t);
+	return n;
+}
+
 /* compare(text, keys [, values]) -> how many of these entries the list lacks, and how
  * many others it has, in whatever order. Duplicates count. */
 static int lreply_compare(lua_State *L)
 {
-	struct span rest = args_text(L, 1);
-	lua_Integer n = args_length(L, 2, "keys"), there, matched;
-	struct reply_entry entry;
-	int rc;
+	struct span rest = args_text(L, 1), key, value;
+	lua_Integer n = args_length(L, 2, "keys"), first, matched = 0, there = 0;
 
 	lua_settop(L, 3);
-	there = matched = cut_same(L, &rest, n);
-	lua_createtable(L, 0,
-			rest.n > 0 ? (int)(n - matched) : 0); /* text -> how often */
-	for (lua_Integer i = matched + 1; rest.n > 0 && i <= n; i++) {
-		if (push_wanted(L, i).p) {
-			lua_pushvalue(L, 5);
-			lua_rawget(L, 4);
-			lua_pushinteger(L, lua_tointeger(L, 6) + 1);
-			lua_replace(L, 6);
-			lua_rawset(L, 4);
-		}
-		lua_settop(L, 4);
-	}
-	for (; (rc = reply_entry_next(&rest, &entry)) > 0; there++) {
-		fields_push_text(L, entry.pattern);
-		lua_rawget(L, 4);
-		lua_Integer left = lua_tointeger(L, 5);
+	struct tally *t = types_push(L, TALLY_BOX, sizeof *t, 0);
 
-		if (left > 0) {
-			matched++;
-			fields_push_text(L, entry.pattern);
-			lua_pushinteger(L, left - 1);
-			lua_rawset(L, 4);
-		}
+	lua_toclose(L, 4);
+	first = cut_same(L, &rest, n);
+	if (rest.n > 0)
+		there = count(L, t, rest);
+	for (lua_Integer i = first + 1; there > 0 && i <= n; i++) {
+		if (push_wanted(L, i, &key, &value))
+			matched += tally_take(t, key, value);
 		lua_settop(L, 4);
 	}
-	if (rc < 0)
-		return fields_mismatch(L, rest);
-	lua_pushinteger(L, n - matched);
+	lua_pushinteger(L, n - first - matched);
 	lua_pushinteger(L, there - matched);
 	return 2;
 }
@@ -319,6 +332,7 @@ static const luaL_Reg library[] = {
 
 int luaopen_haplua_reply(lua_State *L)
 {
+	types_box(L, TALLY_BOX, tally_close);
 	luaL_newlib(L, library);
 	return 1;
 }

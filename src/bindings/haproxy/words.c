@@ -144,6 +144,54 @@ int lwords_check(lua_State *L)
 	return 0;
 }
 
+/* In a payload nothing is escaped: the first blanks of a line part key and value, and 2.2
+ * and 2.6 drop a CR at its end. */
+static bool is_plain(struct span key, struct span value)
+{
+	for (size_t i = 0; i < key.n; i++)
+		if (strchr(" \t\r\n", key.p[i])) /* or NUL */
+			return false;
+	return key.n > 0 && value.n > 0 && *value.p != ' ' && *value.p != '\t' &&
+	       !memchr(value.p, '\r', value.n) && !memchr(value.p, '\n', value.n) &&
+	       !memchr(value.p, '\0', value.n);
+}
+
+/* lines(keys, values, first, room) -> the entries from number `first` on as lines of a
+ * payload, as many as fit `room` bytes, up to one that cannot be sent so; the number of
+ * the next entry. nil, first: there are none. */
+int lwords_lines(lua_State *L)
+{
+	int n = args_length(L, 1, "keys");
+	lua_Integer first = luaL_checkinteger(L, 3), i;
+	size_t room = (size_t)luaL_checkinteger(L, 4);
+
+	lua_settop(L, 4);
+	struct buf *lines = &words_push_command(L)->bytes;
+
+	for (i = first; i <= n; i++) {
+		lua_settop(L, 5);
+		lua_geti(L, 1, i);
+		lua_geti(L, 2, i);
+		struct span key = words_at(L, 6, "value", i);
+		struct span value = words_at(L, 7, "value", i);
+
+		if (!is_plain(key, value) || key.n + value.n + 2 > room - lines->n)
+			break;
+		if (buf_reserve(lines, key.n + value.n + 2) < 0)
+			return error_raise(L, HAP_ENOMEM, NULL);
+		buf_add_span(lines, key);
+		buf_add_byte(lines, ' ');
+		buf_add_span(lines, value);
+		buf_add_byte(lines, '\n');
+	}
+	if (i > first)
+		lua_pushlstring(L, lines->p, lines->n);
+	else
+		lua_pushnil(L);
+	lua_pushinteger(L, i);
+	return 2;
+}
+
 void words_types(lua_State *L)
 {
 	types_box(L, COMMAND_BOX, command_close);

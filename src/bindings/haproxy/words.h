@@ -43,5 +43,6 @@ void words_types(lua_State *L);
 int lwords_encode(lua_State *L);
 int lwords_ref(lua_State *L);
 int lwords_check(lua_State *L);
+int lwords_lines(lua_State *L);
 
 #endif
