@@ -10,6 +10,7 @@ local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
 local enumerate = require("haplua.apply.result").enumerate
 local file = require("haplua.file")
+local lines = require("haplua.haproxy.lines")
 local list = require("haplua.haproxy.list")
 local listfile = require("haplua.haproxy.list_file")
 local moment = require("haplua.time.instant")
@@ -148,10 +149,33 @@ local function acl_name(text)
   end
 end
 
+-- What gets round a scope, by what it names.
+local DETOURS <const> = {
+  { "paths", "a maintenance of /shop does not close what an application may take for it" },
+  { "hosts", "a maintenance of shop.example.com does not close all that an application may take for it" },
+  { "site", "a maintenance of the whole site does not close all requests" },
+}
+
+--- Requests that get round a scope, though an application may take them for those that it closes.
+local function say_detours(e, verdict)
+  for _, row in ipairs(DETOURS) do
+    local detours = (verdict.detours or {})[row[1]]
+    if detours and #detours.open > 0 then
+      e:note(("frontend %s: %s: %s"):format(verdict.frontend, row[2], table.concat(detours.open, ", ")),
+        lines.against(e.c.switch, row[1], detours, verdict.declaration))
+    end
+    if detours and #detours.unknown > 0 then
+      e:note(("frontend %s: not known: does a maintenance close %s?"):format(verdict.frontend,
+        table.concat(detours.unknown, ", ")))
+    end
+  end
+end
+
 --- What each frontend does with the requests that the list matches, by HAProxy's configuration.
 function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
-  local verdicts, problem = require("haplua.haproxy.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text)
+  local verdicts, problem = require("haplua.haproxy.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text,
+    e.state)
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))
   end
@@ -174,10 +198,11 @@ function checks.rules(e)
     for _, exception in ipairs(one.uses and one.exceptions or {}) do
       e:note(("frontend %s: some requests do not get the maintenance: %s"):format(one.frontend, exception))
     end
+    say_detours(e, one)
   end
   if #rest > 0 then
     e:fail("no visitor would see the maintenance\n" .. table.concat(rest, "\n"),
-      e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. switch.map_lines(e.c.switch)
+      e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. lines.of_map(e.c.switch)
       or ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
   end
 end

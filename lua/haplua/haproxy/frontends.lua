@@ -112,19 +112,54 @@ function M.numbered(target, pid, id, text)
   return numbered
 end
 
+--- Add to the verdicts which requests get round a scope: `detours`, by what the scope names.
+---@param seen haplua.ListSeen
+local function add_detours(found, asked, verdicts, seen)
+  local detours, scope = require("haplua.rules.detours"), require("haplua.plan.scope")
+  for name, probe in pairs(detours.probes) do
+    local ok, patterns = pcall(scope.patterns, probe.scope, seen.kind, seen.method)
+    for i, one in pairs(ok and detours.of(found, asked, probe, patterns, tonumber(seen.version:match("^%d+"))) or {}) do
+      verdicts[i].detours = verdicts[i].detours or {}
+      verdicts[i].detours[name] = one
+    end
+  end
+  local n = 0
+  for _, section in ipairs(found.sections) do
+    if section.kind == "frontend" or section.kind == "listen" then
+      n = n + 1
+      verdicts[n].declaration = verdicts[n].detours and detours.declaration(section, asked.list)
+    end
+  end
+end
+
+---@class haplua.ListSeen  what HAProxy shows of a list
+---@field kind string?  what it looks at, as haplua.plan.scope names it
+---@field method string
+---@field version string  HAProxy's
+
+---@class haplua.FrontendVerdict: haplua.rules.Verdict
+---@field detours table<string, haplua.rules.Detours>?  round scopes of "paths", of "hosts", and of the whole "site"
+---@field declaration {name: string, line: string, odd: string, numbered: boolean}?  of the list, where it is an ACL
+
 --- Judge each frontend of the HAProxy that a target reaches.
 ---@param target haplua.Target
 ---@param pid integer|string  of its process, as `show info` has it
 ---@param ref string  the switch's list
 ---@param text string?  its line in `show acl`
----@return haplua.rules.Verdict[]? verdicts, string? problem  nil: why nothing can be said
-function M.judge(target, pid, ref, text)
+---@param seen haplua.ListSeen?  look also for requests that get round a scope
+---@return haplua.FrontendVerdict[]? verdicts, string? problem  nil: why nothing can be said
+function M.judge(target, pid, ref, text, seen)
   local list = list_of(ref, text)
   local found, problem, read = read_all(target, pid, list)
   if not found then
     return nil, problem
   end
-  return judge_all(found, { list = list, method = "GET", read = read })
+  local asked = { list = list, method = "GET", read = read }
+  local verdicts = judge_all(found, asked)
+  if seen then
+    add_detours(found, asked, verdicts, seen)
+  end
+  return verdicts
 end
 
 return M
