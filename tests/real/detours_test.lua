@@ -116,6 +116,9 @@ describe("what gets round a scope", function()
 
   --- What a frontend does with the forms of its probe: "open" or "closed", in their order.
   local function visit(one)
+    if one.found then
+      return one.found
+    end
     local asked = {}
     for i, form in ipairs(one.probe.forms) do
       asked[i] = curl(one.address, one.probe, form)
@@ -125,6 +128,7 @@ describe("what gets round a scope", function()
     for status in out:gmatch("%d+") do
       found[#found + 1] = tonumber(status) == 200 and "open" or "closed"
     end
+    one.found = found
     return found
   end
 

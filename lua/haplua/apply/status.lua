@@ -271,6 +271,15 @@ function M.portable_result(result)
   }
 end
 
+--- What else there is to know: of the plan, and of other processes that answer visitors.
+local function notes_of(c, state, plan)
+  local notes = table.move(plan.notes or {}, 1, #(plan.notes or {}), 1, {})
+  for _, one in ipairs(require("haplua.haproxy.processes").others(c.target, state.worker)) do
+    notes[#notes + 1] = one.text
+  end
+  return notes[1] and notes or nil
+end
+
 --- Ask HAProxy and the store for the state of a switch.
 ---@param c haplua.Context
 ---@return haplua.Status
@@ -296,7 +305,7 @@ function M.status(c)
     planned = planned,
     told = not look.latest and #state.patterns > 0 and switch.announced(state) or nil,
     disagreements = disagreements,
-    notes = plan.notes,
+    notes = notes_of(c, state, plan),
     journal = c.journal,
     no_journal = c.no_journal,
   }, Status)

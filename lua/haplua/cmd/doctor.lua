@@ -70,6 +70,9 @@ function checks.HAProxy(e)
   if info.Maxconn and info.CurrConns and info.CurrConns >= info.Maxconn then
     e:warn(("all its %d connections are taken"):format(info.Maxconn), "raise maxconn")
   end
+  for _, one in ipairs(require("haplua.haproxy.processes").others(e.target, info.Pid)) do
+    e[one.serious and "fail" or "note"](e, one.text, one.advice)
+  end
   if not e.target:has("transactions") then
     e.about = "version"
     e:note(("HAProxy %s lacks transactions (2.4): lists are changed entry by entry, new ones first"):format(info.Version),

@@ -97,12 +97,16 @@ local function joined(texts)
   return table.concat(texts, "\0")
 end
 
---- The fields of `show info` that tell one process from another.
+--- The fields of `show info` that tell one process from another. Raises `refused` where the socket reaches several.
 ---@param text string  its reply
 ---@return {worker: integer, started: integer, asked: string?, uptime: integer, version: string}
 function M.process(text)
   local info = "\n" .. text
   local uptime, started = tonumber(field(info, "Uptime_sec")) or 0, tonumber(field(info, "Start_time_sec"))
+  local processes = tonumber(field(info, "Nbproc")) or 1
+  if processes > 1 then
+    require("haplua.haproxy.processes").refuse_several(processes, field(info, "Process_num"))
+  end
   return {
     worker = math.tointeger(tonumber(field(info, "Pid"))) or 0,
     started = started or math.floor(task.time()) - uptime,
