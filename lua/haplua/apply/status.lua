@@ -27,6 +27,7 @@ local M = {}
 ---@field target string
 ---@field switch string
 ---@field acl string
+---@field given string?  the name for which `acl` stands
 ---@field on boolean  the ACL has patterns
 ---@field patterns string[]
 ---@field type string  HAProxy's match method
@@ -183,8 +184,8 @@ end
 function Status.__tostring(status)
   -- without a journal, HAProxy's list is all that is known: the next line has it
   local text = status.journal and #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
-  text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
-    enumerate(status.patterns)) or "")
+  text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off",
+    results.list_name(status.acl, status.given), enumerate(status.patterns)) or "")
   if status.servers or not status.acl then
     text = text .. require("haplua.apply.server_result").lines(status)
   end
@@ -295,6 +296,7 @@ function M.status(c)
     target = tostring(c.target),
     switch = c.switch.name,
     acl = c.switch.acl,
+    given = c.switch.given,
     on = #state.patterns > 0,
     patterns = state.patterns,
     type = state.method,

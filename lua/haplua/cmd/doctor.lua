@@ -8,7 +8,7 @@ local advice = require("haplua.host.advice")
 local change = require("haplua.apply.change")
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
-local enumerate = require("haplua.apply.result").enumerate
+local enumerate, list_name = require("haplua.apply.result").enumerate, require("haplua.apply.result").list_name
 local file = require("haplua.file")
 local lines = require("haplua.haproxy.lines")
 local list = require("haplua.haproxy.list")
@@ -109,7 +109,7 @@ function checks.ACL(e)
   local state = switch.look(e.c.target, e.c.switch)
   e.state = state
   local looks_at = state.kind and "the " .. state.kind or "something that HAProxy does not tell"
-  local text = ("%s looks at %s, match method '%s', "):format(acl, looks_at, state.method)
+  local text = ("%s looks at %s, match method '%s', "):format(list_name(acl, e.c.switch.given), looks_at, state.method)
   if pcall(scope.patterns, {}, state.kind, state.method) then
     e:ok(text .. "can take the whole site")
   else

@@ -2,6 +2,7 @@
 --
 --- The frontends of a running HAProxy, and what they do with requests that a switch's list matches.
 
+local condition = require("haplua.rules.condition")
 local configuration = require("haplua.rules.configuration")
 local file = require("haplua.file")
 local process = require("haplua.haproxy.process")
@@ -86,6 +87,34 @@ local function read_all(target, pid, list)
   local found = configuration.read(files, {})
   local problem = found.problems[1]
   return not problem and found or nil, problem and ("%s:%d: %s"):format(problem.file, problem.line, problem.text), read
+end
+
+---@class haplua.rules.Declared  an ACL of the configuration
+---@field name string
+---@field file string
+---@field line integer
+---@field kind string  of its section
+---@field section string
+---@field id string?  "#9999", of -u
+---@field has_file boolean
+
+--- All ACLs that the configuration declares.
+---@param target haplua.Target
+---@param pid integer|string
+---@param text string  of `show acl`
+---@return haplua.rules.Declared[]? acls, string? problem
+function M.acls(target, pid, text)
+  local found, problem = read_all(target, pid, list_of("", text))
+  local acls = found and {}
+  for _, section in ipairs(found and found.sections or {}) do
+    for _, line in ipairs(section.lines) do
+      local name = line.words[1] == "acl" and line.words[3] and line.words[2]
+      local criterion = name and condition.parse(table.move(line.words, 3, #line.words, 1, {}))
+      acls[#acls + 1] = name and { name = name, file = line.file, line = line.line, kind = section.kind, section = section.name,
+        id = criterion.id and "#" .. criterion.id, has_file = criterion.files[1] ~= nil } or nil
+    end
+  end
+  return acls, problem
 end
 
 --- What the configuration says of a list that is known by a number.
