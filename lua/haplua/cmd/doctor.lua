@@ -210,6 +210,25 @@ function checks.rules(e)
   end
 end
 
+--- Servers that take requests although they are under maintenance.
+function checks.servers(e)
+  local held = {}
+  for name, row in pairs(require("haplua.apply.servers").read(e.c).rows) do
+    local backend = name:match("^[^/]*")
+    held[backend] = held[backend] or row.admin ~= "ready" and name or nil
+  end
+  local found = require("haplua.haproxy.frontends").persisting(e.c.target, e.state.worker) or {}
+  for backend, rule in pairs(found) do
+    local text = ("backend %s: '%s' sends a client whose cookie names a server to it, also while it is under maintenance"):format(
+      backend, rule)
+    if held[backend] then
+      e:warn(("%s, as %s is"):format(text, held[backend]), "take the line out: drain lets such clients finish")
+    else
+      e:note(text)
+    end
+  end
+end
+
 --- The clients that pass.
 function checks.bypass(e)
   local state = e.state
@@ -311,7 +330,8 @@ function checks.clock(e)
   end
 end
 
-local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "bypass", "journal", "file", "clock" }
+local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "servers",
+  "bypass", "journal", "file", "clock" }
 
 -- The checks without which no other is possible.
 local NEEDED = { HAProxy = true, configuration = true, ACL = true }

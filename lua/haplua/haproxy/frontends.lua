@@ -117,6 +117,28 @@ function M.acls(target, pid, text)
   return acls, problem
 end
 
+--- The backends whose clients a cookie, or a table, sends to a server also while that is under maintenance.
+---@param target haplua.Target
+---@param pid integer|string
+---@return table<string, string>? lines  by the backend's name: what does it. nil: the configuration cannot be read
+function M.persisting(target, pid)
+  local found = read_all(target, pid, list_of("", ""))
+  local persisting = found and {}
+  for _, section in ipairs(found and found.sections or {}) do
+    local lines = (section.kind == "backend" or section.kind == "listen") and configuration.lines(section) or {}
+    local sticks = configuration.setting(lines, "cookie") or configuration.setting(lines, "stick")
+    for _, line in ipairs(sticks and lines or {}) do
+      local word = table.concat(line.words, " ", 1, math.min(2, #line.words))
+      if word == "option persist" then
+        persisting[section.name] = not line.no and word or nil
+      elseif line.words[1] == "force-persist" then
+        persisting[section.name] = persisting[section.name] or table.concat(line.words, " ")
+      end
+    end
+  end
+  return persisting
+end
+
 --- What the configuration says of a list that is known by a number.
 ---@param target haplua.Target
 ---@param pid integer|string
