@@ -26,6 +26,7 @@ local args = cli.parse({
     { "--reason", value = "TEXT", help = "why, for maint status and the journal" },
     { "--undo", help = "put it back to its state before" },
     { "--force", help = "also the last server of its backend that takes requests" },
+    { "--keep-up", value = "N", convert = cli.share, help = "so many servers must go on to take requests: 2, 50% (1)" },
     { "--journal", value = "FILE", help = "the journal (default that of maint)" },
   },
   check = function(found)
@@ -39,7 +40,7 @@ if args.undo then
 end
 
 local held <close> = server.hold(args.server, {
-  force = args.force, origin = "drain", reason = args.reason, journal = args.journal,
+  force = args.force, keep_up = args.keep_up, origin = "drain", reason = args.reason, journal = args.journal,
 })
 if held.before == "maint" then
   print(args.server .. " is in maintenance already")

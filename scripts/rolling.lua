@@ -28,6 +28,7 @@ local args = cli.parse({
     { "--resume", help = "go on with the latest rolling of the backend where it stopped" },
     { "--reason", value = "TEXT", help = "why, for maint status and the journal" },
     { "--force", help = "also the last server that takes requests" },
+    { "--keep-up", value = "N", convert = cli.share, help = "so many servers must go on to take requests: 2, 50% (1)" },
     { "--journal", value = "FILE", help = "the journal (default that of maint)" },
   },
   after = "command",
@@ -39,7 +40,9 @@ local work <close> = server.run("rolling", args.backend, {
 
 for row in work:each() do
   local name = args.backend .. "/" .. row.srv_name
-  local held <close> = server.hold(name, { force = args.force, reason = args.reason, run = work })
+  local held <close> = server.hold(name, {
+    force = args.force, keep_up = args.keep_up, reason = args.reason, run = work,
+  })
   print(name .. ": drain")
   held:drain(args.wait, { quiet = args.quiet, cut = args.cut })
   held:keep()

@@ -84,6 +84,17 @@ function M.count(text)
   return nil, ("a number from 1 on expected, not '%s'"):format(text)
 end
 
+--- A `convert` for a number from 0 on, or a share such as 50%.
+---@return integer|string|nil share, string? problem
+function M.share(text)
+  local percent = text:find("^%d%d?%d?%%$") and tonumber(text:sub(1, -2))
+  local n = text:find("^%d+$") and #text < 10 and math.tointeger(tonumber(text))
+  if n or percent and percent <= 100 then
+    return n or text
+  end
+  return nil, ("a number, or a share such as 50%%, expected, not '%s'"):format(text)
+end
+
 --- A `convert` for names with commas between them.
 ---@return string[]? names, string? problem
 function M.names(text)

@@ -36,6 +36,7 @@ local M = {}
 ---@field servers string[]?  in place of a scope: "app/a1"; "app/": those of app. The result is a haplua.ServerResult
 ---@field drain boolean?  of servers: no new sessions, but those of clients whose cookie names the server
 ---@field force boolean?  of servers: also the last one of its backend that takes requests
+---@field keep_up integer|string|nil  of servers: so many of the backend must go on to take requests, or a share: "50%"
 
 ---@class haplua.EndRequest: haplua.Place  with none of these: the only maintenance
 ---@field ids integer[]?  numbers of maintenances: 12 is m12
@@ -77,7 +78,7 @@ end
 local status_request = with_place({ servers = servers })
 local request = with_place({
   patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
-  attended = "boolean", replace = "boolean", servers = servers, drain = "boolean", force = "boolean",
+  attended = "boolean", replace = "boolean", servers = servers, drain = "boolean", force = "boolean", keep_up = options.share,
 })
 local id = options.where("the number of a maintenance", function(value)
   return math.type(value) == "integer" and value > 0

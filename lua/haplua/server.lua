@@ -26,6 +26,8 @@ Held.__index = Held
 
 ---@class haplua.HoldOptions
 ---@field force boolean?  also the last server of its backend that takes requests
+---@field keep_up integer|string|nil  so many servers of its backend must go on to take requests, or a share such as
+--- "50%"; nil: 1
 ---@field reason string?  of the maintenance
 ---@field origin string?  of the maintenance: "hold", "drain"
 ---@field run haplua.ServerRun?  the maintenance is one of this run
@@ -100,29 +102,27 @@ end
 --- Prepare to put a server under maintenance, which ends when the variable is closed. Changes nothing yet.
 ---@param name string  "backend/server"
 ---@param given? haplua.HoldOptions
----@return haplua.Held  raises `refused` for the last server of its backend that takes requests, unless forced
+---@return haplua.Held  raises `refused` where too few servers of its backend would take requests, unless forced
 function M.hold(name, given)
   given = given or {}
   options.argument("server.hold", "name", name, kinds.server)
-  options.check("server.hold", given, { force = "boolean", reason = "text", origin = "text", run = "table", journal = "text" })
-  local backend, server = name:match("^(.*)/(.*)$")
-  local before, others = nil, 0
-  for _, row in ipairs(haproxy.servers(backend)) do
-    if tostring(row.srv_name) == server then
-      before = row.admin
-    elseif row.admin == "ready" and row.operational == "running" then
-      others = others + 1
-    end
-  end
-  if not before then
+  options.check("server.hold", given, {
+    force = "boolean", keep_up = options.share, reason = "text", origin = "text", run = "table", journal = "text",
+  })
+  local servers, server = require("haplua.apply.servers"), name:match("/(.*)$")
+  local c = given.run and given.run.c or servers.open({ journal = given.journal, servers = { name } })
+  local all = servers.read(c)
+  local row = all.rows[name]
+  if not row then
+    haproxy.servers(name:match("^(.*)/")) -- HAProxy's own word where the backend is missing
     refuse(name, "does not exist")
-  elseif before == "ready" and others == 0 and not given.force then
-    refuse(name, "is the last server of its backend that takes requests", "put another one into service first, or force it")
+  end
+  if not given.force then
+    servers.check_others(c, all, name, given.keep_up)
   end
   local mine = given.run and given.run.held[server]
   return setmetatable({
-    name = name, before = before, kept = mine ~= nil, given = given, mine = mine,
-    c = given.run and given.run.c or require("haplua.apply.servers").open({ journal = given.journal, servers = { name } }),
+    name = name, before = row.admin, kept = mine ~= nil, given = given, mine = mine, c = c,
   }, Held)
 end
 
@@ -185,7 +185,8 @@ local function begin(held, state)
     alter(held, { scope = require("haplua.plan.servers").scope(held.name, state) })
     return
   end
-  actions().begin({ servers = { held.name }, drain = state == "drain", reason = given.reason, force = given.force }, {
+  actions().begin({ servers = { held.name }, drain = state == "drain", reason = given.reason, force = given.force,
+    keep_up = given.keep_up }, {
     origin = given.run and given.run.origin or given.origin or "hold", pid = require("haplua.process").pid(),
     context = held.c,
     made = function(step)

@@ -42,6 +42,14 @@ describe("haplua.regex", function()
     assert.is_false(matches("^" .. regex.quote("a.b*", "") .. "$", '"aXbb"'))
   end)
 
+  it("finds the places of a match and of its groups, where they are asked for", function()
+    assert.same({ 2, 4, 3, 3, false, false, 5, 4 },
+      { regex.compile("a(b)(x)?c()", false, false, true):find("zabc") })
+    assert.same({}, { regex.compile("^a", false, false, true):find("a", true) })
+    assert.same({ 1, 1 }, { regex.compile("(a)"):find("a") })
+    assert.has_error(function() regex.compile("a"):find({}) end)
+  end)
+
   it("matches as HAProxy of the version does", function()
     assert.is_false(matches("(*NO_JIT)a", '"a"'))
     assert.is_true(matches("(*NO_JIT)a", '"a"', "false", "true"))
@@ -92,7 +100,7 @@ describe("haplua.regex", function()
     for owner, name in f:read("a"):gmatch("\nfunction (%w+)[.:](%w+)%(") do
       declared[#declared + 1] = owner .. "." .. name
     end
-    local there = { "Regex.matches" }
+    local there = { "Regex.find", "Regex.matches" }
     for name in pairs(regex) do
       there[#there + 1] = "regex." .. name
     end

@@ -210,6 +210,7 @@ describe("a change of a server", function()
   end)
 
   it("of a held one is checked before anything is sent", function()
+    answer_batches()
     local held = server.hold("app/a1", { journal = "none" })
     for text, call in pairs({
       ["server.hold: name must be a text such as 'backend/server', not a string ('a1')"] = function() server.hold("a1") end,

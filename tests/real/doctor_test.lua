@@ -118,6 +118,31 @@ frontend second
     assert.equal(1, status)
   end)
 
+  it("warns of clients that reach a server under maintenance", function()
+    local s <close> = site.start({ more = [[backend sticky
+    cookie S insert
+    option persist
+    server a1 127.0.0.1:1 cookie a1
+    server a2 127.0.0.1:2 cookie a2
+backend forced
+    cookie S insert
+    force-persist if { src 192.0.2.0/24 }
+    server a1 127.0.0.1:1 cookie a1
+backend without
+    no option persist
+    option persist
+    no option persist
+    cookie S insert
+    server a1 127.0.0.1:1 cookie a1]] })
+    local found = examine(s)
+    assert.matches("backend sticky: 'option persist' sends", found["note servers"], 1, true)
+    assert.matches("backend forced: 'force-persist if { src 192.0.2.0/24 }' sends", found["note servers"], 1, true)
+    assert.is_nil(found["note servers"]:find("without", 1, true))
+    assert(s:maint("on", "--server", "sticky/a1").status == 0)
+    found = examine(s)
+    assert.matches("backend sticky: .* also while it is under maintenance, as sticky/a1 is", found["warn servers"])
+  end)
+
   it("stops where no further check is possible", function()
     local s <close> = site.start({ global = "stats socket DIR/low.sock level operator" })
     local found, status = examine(s, "--acl", "#7777")

@@ -91,7 +91,7 @@ describe("the file of a list", function()
   it("is named by a relative name, or cannot be written", function()
     local ran = s:haplua({ "scripts/maint.lua", "--acl", "list.acl", "on" })
     assert.equal(1, ran.status)
-    assert.matches("Unknown ACL identifier", ran.err, 1, true)
+    assert.matches("HAProxy's configuration has no ACL of this name: it has maintenance", ran.err, 1, true)
     if can_mount then
       local readonly = ("mount --bind %s %s\nmount -o remount,ro,bind %s"):format(s.dir, s.dir, s.dir)
       refused(elsewhere(readonly, "--no-journal", "on"), "this user may not write to its folder")

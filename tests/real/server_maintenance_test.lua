@@ -167,6 +167,13 @@ describe("a maintenance of a server", function()
     assert.equal("ready ready maint", states())
   end)
 
+  it("leaves as many servers of a backend as are to stay up", function()
+    local ran = s:maint("on", "--server", "pool/a1", "--keep-up", "100%")
+    assert.equal(1, ran.status)
+    assert.matches("are to (--keep-up 100%)", ran.err, 1, true)
+    assert.equal(2, s:maint("on", "--keep-up", "1").status)
+  end)
+
   it("leaves the servers alone that a call cannot name", function()
     for _, words in ipairs({ { "--server", "pool" }, { "--server", "/a1" }, { "--server", "pool/a1", "/x" },
       { "--server", "pool/a1", "--path", "/x" }, { "--drain" }, { "--server", "pool/a1", "--wait", "--for", "1s" } }) do

@@ -236,6 +236,27 @@ describe("a server taken out of service", function()
       assert.equal("maint maint drain", states())
     end)
 
+    it("leaves as many as are to stay up", function()
+      for _, n in ipairs({ "3", "67%", "100%" }) do
+        local ran = drain("pool/a1", "--keep-up", n)
+        assert.equal(1, ran.status)
+        assert.matches(("without pool/a1, 2 servers of its backend take requests, and 3 are to (--keep-up %s)"):format(n),
+          ran.err, 1, true)
+      end
+      assert.equal("ready ready ready", states())
+      assert.equal(0, drain("pool/a1", "--keep-up", "50%").status)
+      assert.equal(1, drain("pool/a2", "--keep-up", "2").status)
+      assert.equal("maint ready ready", states())
+      -- one that is down by its checks, or has no weight, carries no traffic
+      s.target:server_set({ server = "pool/a3", weight = 0 })
+      assert.equal(1, drain("pool/a2", "--keep-up", "1").status)
+      assert.equal(0, drain("pool/a2", "--keep-up", "0").status)
+      s.target:server_set({ server = "pool/a3", weight = 1 })
+      for _, words in ipairs({ { "half" }, { "101%" }, { "-1" }, { "" } }) do
+        assert.equal(2, drain("pool/a3", "--keep-up", words[1]).status)
+      end
+    end)
+
     it("leaves one server, however many are drained at once", function()
       local _ <close> = setmetatable({}, { __close = function() s.journal = nil end })
       for i = 1, 6 do

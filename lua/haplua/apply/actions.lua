@@ -52,7 +52,7 @@ end
 local function check_bypass(c, look, bypass)
   if bypass and #bypass > 0 and not look.state.bypass then
     errors.refuse("there is no list of clients that pass, so --bypass can do nothing",
-      (look.state.values and "use a map of networks in HAProxy's frontend:\n" .. switch.map_lines(c.switch)
+      (look.state.values and "use a map of networks in HAProxy's frontend:\n" .. require("haplua.haproxy.lines").of_map(c.switch)
       or "declare one in HAProxy's frontend, and use it:\n"
       .. "  acl maintenance-bypass src -u 9998\n"
       .. "  use_backend maintenance if maintenance !maintenance-bypass")

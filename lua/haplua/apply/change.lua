@@ -128,6 +128,7 @@ function M.carry_out(c, state, plan)
     c.target:mistrust(("get %s %s %s"):format(c.switch.kind, c.switch.acl, plan.probe),
       "no match, although every request should match")
   end
+  plan.given = c.switch.given
   plan.confirmed = matched and plan.probe or nil
   return results.of(plan, outcome)
 end

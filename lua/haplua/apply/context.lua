@@ -75,7 +75,47 @@ local function check_permitted(target, chosen, servers)
   end
 end
 
---- Read the configuration, choose the switch, and open the journal. Asks HAProxy for nothing.
+--- The reference of a list, where it may be given by an ACL's name.
+---@return string? ref  raises `refused`
+local function reference(target, name)
+  if config.is_name(name) then
+    return require("haplua.haproxy.names").resolve(target, name)
+  end
+  return name
+end
+
+--- Put the references of lists in the place of ACLs' names, which the switches of a configuration, and a command line,
+--- may have. Asks HAProxy only where there are names.
+---@param target haplua.Target
+---@param found haplua.Config
+---@param request haplua.Request
+---@return string? acl, string? name  its reference, and its name if it has one. Raises `refused`
+function M.resolve(target, found, request)
+  local acl = request.acl or not request.switch and config.env("HAPLUA_ACL") or nil
+  for name, switch in pairs(acl ~= "servers" and found.switches or {}) do
+    if switch.kind == "acl" and (not request.switch or name == request.switch) then
+      switch.given = switch.given or config.is_name(switch.acl) and switch.acl or nil
+      switch.acl, switch.bypass = reference(target, switch.acl), reference(target, switch.bypass)
+    end
+  end
+  return reference(target, acl), config.is_name(acl) and acl or nil
+end
+
+--- The switch that a request means.
+local function choose(target, found, request)
+  local acl, name = M.resolve(target, found, request)
+  local chosen = config.switch(found, request.switch or nil, acl)
+  if name then
+    chosen.given, chosen.name = name, chosen.name == acl and name or chosen.name
+  end
+  if request.file == false then
+    chosen.file = false
+  end
+  return chosen
+end
+
+--- Read the configuration, choose the switch, and open the journal. Asks HAProxy for nothing, except for the lists of ACLs
+--- that are given by their names.
 ---@param request haplua.Request
 ---@param readonly boolean?  do not begin a journal where there is none; a dry run never does
 ---@return haplua.Context  raises `denied` where --read-only or --only holds back what the request is to change
@@ -85,10 +125,7 @@ function M.open(request, readonly)
   end
   local found = config.read(request.config)
   local target = haproxy.target()
-  local chosen = config.switch(found, request.switch, request.acl)
-  if request.file == false then
-    chosen.file = false
-  end
+  local chosen = choose(target, found, request)
   if not readonly then
     check_permitted(target, chosen, request.servers)
   end
@@ -132,11 +169,7 @@ end
 ---@param request haplua.Request
 ---@return haplua.Context  raises `refused` where the configuration has no such switch
 function M.of_switch(c, found, request)
-  local other = setmetatable({ switch = config.switch(found, request.switch, request.acl) }, { __index = c })
-  if request.file == false then
-    other.switch.file = false
-  end
-  return other
+  return setmetatable({ switch = choose(c.target, found, request) }, { __index = c })
 end
 
 return M

@@ -42,7 +42,8 @@ local function names(list)
 end
 
 local function state_of(c, plan)
-  return ("%s is %s"):format(c.switch.acl, #plan.patterns > 0 and "on for " .. enumerate(plan.patterns) or "off")
+  return ("%s is %s"):format(results.list_name(c.switch.acl, c.switch.given),
+    #plan.patterns > 0 and "on for " .. enumerate(plan.patterns) or "off")
 end
 
 --- Why HAProxy's list is not as planned, where time is not the reason.

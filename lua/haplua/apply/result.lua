@@ -28,7 +28,16 @@ function M.enumerate(patterns, values)
   return visible(#shown <= 8 and table.concat(shown, "  ") or ("%d patterns (%s  %s  ...)"):format(#shown, shown[1], shown[2]))
 end
 
+--- A switch's list for people: as it was given, with what it stands for.
+---@param ref string?  "#9999", or a file
+---@param given string?  the ACL's name, where that was given
+---@return string?
+function M.list_name(ref, given)
+  return given and visible(("%s (%s)"):format(given, ref)) or ref
+end
+
 ---@class haplua.Result: haplua.Plan, haplua.switch.Result
+---@field given string?  the name of the ACL, where the list was given by it
 ---@field confirmed string?  a value that HAProxy, asked afterwards, says is under maintenance
 ---@field refreshed boolean?  the maintenance was in force before
 ---@field ended haplua.Maintenance[]?  those that this change has ended
@@ -111,7 +120,7 @@ end
 --- The first line of a result.
 local function headline(result)
   local state = #result.patterns > 0 and "on" or "off"
-  local now = ("%s matches %s"):format(result.acl, M.enumerate(result.patterns))
+  local now = ("%s matches %s"):format(M.list_name(result.acl, result.given), M.enumerate(result.patterns))
   local about = result.about
   local name = about and (about.id or 0) > 0 and ", as " .. maintenance.name(about) or ""
   if about and about.begins > time() then

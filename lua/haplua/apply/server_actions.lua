@@ -46,7 +46,7 @@ function M.begin(request, how)
     })
     return actions.beginning(c, look, m, request.replace,
       not how.pid and not request.begins and find_same(c, look, m))
-  end, nil, { action = "on", force = request.force, made = how.made, together = not how.context })
+  end, nil, { action = "on", force = request.force, keep_up = request.keep_up, made = how.made, together = not how.context })
   return results.of(c, steps)
 end
 

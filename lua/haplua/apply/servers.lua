@@ -31,7 +31,9 @@ local M = {}
 ---@field refreshed boolean?  `about` was in force before
 ---@field ended haplua.Maintenance[]?
 ---@field handled boolean  a hand had changed the server
----@field out table<string, boolean>?  the servers that are out of service afterwards; one that is not must take requests
+---@field out table<string, boolean>?  the servers that are out of service afterwards
+---@field need integer?  so many of the others must take requests
+---@field keep_up integer|string|nil  as it was asked for
 
 --- Read all servers, in one request.
 ---@return haplua.Servers
@@ -159,22 +161,40 @@ local function add_backups(c, backend, out)
   end
 end
 
-local function refuse_last(c, name)
-  errors.refuse(("%s: %s is the last server of its backend that takes requests"):format(tostring(c.target), name),
-    "put another one into service first, or force it (--force)")
+--- How many servers of a backend must go on to take requests.
+---@param rows table<any, haplua.Server>  those of all backends, or of this one
+---@param keep_up integer|string|nil  a number, or a share of the backend's servers such as "50%"; nil: 1
+---@return integer
+local function needed(rows, backend, keep_up)
+  local share, all = tostring(keep_up or 1):match("^(%d+)%%$"), 0
+  for _, row in pairs(rows) do
+    all = all + (tostring(row.be_name) == backend and 1 or 0)
+  end
+  return share and math.ceil(all * tonumber(share) / 100) or math.tointeger(keep_up or 1) or 1
 end
 
---- Does one of a backend's servers take requests that is not of `out`?
+--- Refuse a change that leaves a backend fewer servers than it needs.
+local function refuse_few(c, name, left, need, keep_up)
+  if need <= 1 then
+    errors.refuse(("%s: %s is the last server of its backend that takes requests"):format(tostring(c.target), name),
+      "put another one into service first, or force it (--force)")
+  end
+  errors.refuse(("%s: without %s, %d servers of its backend take requests, and %d are to (--keep-up %s)"):format(
+    tostring(c.target), name, left, need, tostring(keep_up)), "put others into service first, or ask for fewer")
+end
+
+--- How many of a backend's servers take requests and are not of `out`?
 ---@param rows table<any, haplua.Server>
 ---@param backend string
 ---@param out table<string, boolean>  by "backend/server"
-local function is_served(rows, backend, out)
+local function count_serving(rows, backend, out)
+  local n = 0
   for _, row in pairs(rows) do
     if tostring(row.be_name) == backend and server.takes(row) and not out[("%s/%s"):format(row.be_name, row.srv_name)] then
-      return true
+      n = n + 1
     end
   end
-  return false
+  return n
 end
 
 --- The servers that are out of service while a maintenance begins, and until its end where it has one: those of other
@@ -194,26 +214,42 @@ local function out_with(c, steps)
   return out
 end
 
---- Refuse steps after which a backend has no server left that takes requests. carry_out() looks again: a hand, or a
+--- Refuse steps after which a backend has too few servers that take requests. carry_out() looks again: a hand, or a
 -- haplua without this journal, may take another server away at the same time.
 ---@param all haplua.Servers
 ---@param steps haplua.ServerStep[]
-local function guard(c, all, steps)
+---@param keep_up integer|string|nil
+---@param quick boolean?  do not ask HAProxy which of the servers are backups: another look follows
+local function guard(c, all, steps, keep_up, quick)
   local out = out_with(c, steps)
   for _, step in ipairs(steps) do
     local name = step.look.name
     local row = all.rows[name]
     if out[name] and row and row.admin == "ready" then
       local backend = name:match("^[^/]*")
-      step.out = out
-      if is_served(all.rows, backend, out) then
+      local need = needed(all.rows, backend, keep_up)
+      step.out, step.need, step.keep_up = out, need, keep_up
+      if not quick and count_serving(all.rows, backend, out) >= need then
         add_backups(c, backend, out)
       end
-      if not is_served(all.rows, backend, out) then
-        refuse_last(c, name)
+      local left = count_serving(all.rows, backend, out)
+      if left < need then
+        refuse_few(c, name, left, need, keep_up)
       end
     end
   end
+end
+
+--- Refuse a server that may not be taken out of service, as change() will. Changes nothing.
+---@param all haplua.Servers  just read
+---@param name string
+---@param keep_up integer|string|nil
+function M.check_others(c, all, name, keep_up)
+  local step = M.step(M.look(c, all, name), function(look)
+    local m = M.entity(c, name, { scope = plans.scope(name, "drain"), begins = look.now, origin = "hold" })
+    return { edits = { { add = m } }, about = m }
+  end)
+  guard(c, all, { step }, keep_up, not haproxy.dry_run())
 end
 
 local function warn(form, ...)
@@ -229,8 +265,9 @@ local function carry_out(c, step)
   end
   local ok, problem = pcall(function()
     local rows = server.force(c.target, look.name, { state = state, weight = plan.weight, agent = plan.agent })
-    if rows and step.out and not is_served(rows, look.name:match("^[^/]*"), step.out) then
-      refuse_last(c, look.name)
+    local left = rows and step.out and count_serving(rows, look.name:match("^[^/]*"), step.out)
+    if left and left < step.need then
+      refuse_few(c, look.name, left, step.need, step.keep_up)
     end
   end)
   if not ok then
@@ -307,6 +344,7 @@ end
 
 ---@class haplua.ServerChange
 ---@field force boolean?  also the last server of a backend that takes requests
+---@field keep_up integer|string|nil  so many servers of a backend must go on to take requests, or a share: "50%"; nil: 1
 ---@field made fun(step: haplua.ServerStep)?  called when a server is changed
 ---@field action string?  the log's word
 ---@field together boolean?  with several targets: wait until all of them are judged
@@ -339,7 +377,7 @@ function M.change(c, words, decide, decided, how)
     decided()
   end
   if how.action == "on" and not how.force then
-    guard(c, all, steps)
+    guard(c, all, steps, how.keep_up)
   end
   if c.no_journal and how.action == "on" and not dry and not c.warned then
     c.warned = true

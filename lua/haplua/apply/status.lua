@@ -27,6 +27,7 @@ local M = {}
 ---@field target string
 ---@field switch string
 ---@field acl string
+---@field given string?  the name for which `acl` stands
 ---@field on boolean  the ACL has patterns
 ---@field patterns string[]
 ---@field type string  HAProxy's match method
@@ -183,8 +184,8 @@ end
 function Status.__tostring(status)
   -- without a journal, HAProxy's list is all that is known: the next line has it
   local text = status.journal and #status.maintenances > 0 and M.table_of(status.maintenances) .. "\n" or ""
-  text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off", status.acl,
-    enumerate(status.patterns)) or "")
+  text = text .. (status.acl and ("maintenance is %s: %s matches %s"):format(status.on and "on" or "off",
+    results.list_name(status.acl, status.given), enumerate(status.patterns)) or "")
   if status.servers or not status.acl then
     text = text .. require("haplua.apply.server_result").lines(status)
   end
@@ -271,6 +272,15 @@ function M.portable_result(result)
   }
 end
 
+--- What else there is to know: of the plan, and of other processes that answer visitors.
+local function notes_of(c, state, plan)
+  local notes = table.move(plan.notes or {}, 1, #(plan.notes or {}), 1, {})
+  for _, one in ipairs(require("haplua.haproxy.processes").others(c.target, state.worker)) do
+    notes[#notes + 1] = one.text
+  end
+  return notes[1] and notes or nil
+end
+
 --- Ask HAProxy and the store for the state of a switch.
 ---@param c haplua.Context
 ---@return haplua.Status
@@ -286,6 +296,7 @@ function M.status(c)
     target = tostring(c.target),
     switch = c.switch.name,
     acl = c.switch.acl,
+    given = c.switch.given,
     on = #state.patterns > 0,
     patterns = state.patterns,
     type = state.method,
@@ -296,7 +307,7 @@ function M.status(c)
     planned = planned,
     told = not look.latest and #state.patterns > 0 and switch.announced(state) or nil,
     disagreements = disagreements,
-    notes = plan.notes,
+    notes = notes_of(c, state, plan),
     journal = c.journal,
     no_journal = c.no_journal,
   }, Status)

@@ -168,4 +168,10 @@ function M.argument(call, name, value, kind)
   end
 end
 
+--- A number of things, or a share of them.
+M.share = M.where("a number from 0 on, or a share such as '50%'", function(value)
+  local percent = type(value) == "string" and tonumber(value:match("^(%d%d?%d?)%%$"))
+  return math.type(value) == "integer" and value >= 0 or percent ~= nil and percent <= 100
+end)
+
 return M

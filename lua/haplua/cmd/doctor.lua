@@ -8,8 +8,9 @@ local advice = require("haplua.host.advice")
 local change = require("haplua.apply.change")
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
-local enumerate = require("haplua.apply.result").enumerate
+local enumerate, list_name = require("haplua.apply.result").enumerate, require("haplua.apply.result").list_name
 local file = require("haplua.file")
+local lines = require("haplua.haproxy.lines")
 local list = require("haplua.haproxy.list")
 local listfile = require("haplua.haproxy.list_file")
 local moment = require("haplua.time.instant")
@@ -69,6 +70,9 @@ function checks.HAProxy(e)
   if info.Maxconn and info.CurrConns and info.CurrConns >= info.Maxconn then
     e:warn(("all its %d connections are taken"):format(info.Maxconn), "raise maxconn")
   end
+  for _, one in ipairs(require("haplua.haproxy.processes").others(e.target, info.Pid)) do
+    e[one.serious and "fail" or "note"](e, one.text, one.advice)
+  end
   if not e.target:has("transactions") then
     e.about = "version"
     e:note(("HAProxy %s lacks transactions (2.4): lists are changed entry by entry, new ones first"):format(info.Version),
@@ -105,7 +109,7 @@ function checks.ACL(e)
   local state = switch.look(e.c.target, e.c.switch)
   e.state = state
   local looks_at = state.kind and "the " .. state.kind or "something that HAProxy does not tell"
-  local text = ("%s looks at %s, match method '%s', "):format(acl, looks_at, state.method)
+  local text = ("%s looks at %s, match method '%s', "):format(list_name(acl, e.c.switch.given), looks_at, state.method)
   if pcall(scope.patterns, {}, state.kind, state.method) then
     e:ok(text .. "can take the whole site")
   else
@@ -148,10 +152,33 @@ local function acl_name(text)
   end
 end
 
+-- What gets round a scope, by what it names.
+local DETOURS <const> = {
+  { "paths", "a maintenance of /shop does not close what an application may take for it" },
+  { "hosts", "a maintenance of shop.example.com does not close all that an application may take for it" },
+  { "site", "a maintenance of the whole site does not close all requests" },
+}
+
+--- Requests that get round a scope, though an application may take them for those that it closes.
+local function say_detours(e, verdict)
+  for _, row in ipairs(DETOURS) do
+    local detours = (verdict.detours or {})[row[1]]
+    if detours and #detours.open > 0 then
+      e:note(("frontend %s: %s: %s"):format(verdict.frontend, row[2], table.concat(detours.open, ", ")),
+        lines.against(e.c.switch, row[1], detours, verdict.declaration))
+    end
+    if detours and #detours.unknown > 0 then
+      e:note(("frontend %s: not known: does a maintenance close %s?"):format(verdict.frontend,
+        table.concat(detours.unknown, ", ")))
+    end
+  end
+end
+
 --- What each frontend does with the requests that the list matches, by HAProxy's configuration.
 function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
-  local verdicts, problem = require("haplua.haproxy.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text)
+  local verdicts, problem = require("haplua.haproxy.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text,
+    e.state)
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))
   end
@@ -174,11 +201,31 @@ function checks.rules(e)
     for _, exception in ipairs(one.uses and one.exceptions or {}) do
       e:note(("frontend %s: some requests do not get the maintenance: %s"):format(one.frontend, exception))
     end
+    say_detours(e, one)
   end
   if #rest > 0 then
     e:fail("no visitor would see the maintenance\n" .. table.concat(rest, "\n"),
-      e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. switch.map_lines(e.c.switch)
+      e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. lines.of_map(e.c.switch)
       or ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
+  end
+end
+
+--- Servers that take requests although they are under maintenance.
+function checks.servers(e)
+  local held = {}
+  for name, row in pairs(require("haplua.apply.servers").read(e.c).rows) do
+    local backend = name:match("^[^/]*")
+    held[backend] = held[backend] or row.admin ~= "ready" and name or nil
+  end
+  local found = require("haplua.haproxy.frontends").persisting(e.c.target, e.state.worker) or {}
+  for backend, rule in pairs(found) do
+    local text = ("backend %s: '%s' sends a client whose cookie names a server to it, also while it is under maintenance"):format(
+      backend, rule)
+    if held[backend] then
+      e:warn(("%s, as %s is"):format(text, held[backend]), "take the line out: drain lets such clients finish")
+    else
+      e:note(text)
+    end
   end
 end
 
@@ -283,7 +330,8 @@ function checks.clock(e)
   end
 end
 
-local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "bypass", "journal", "file", "clock" }
+local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "servers",
+  "bypass", "journal", "file", "clock" }
 
 -- The checks without which no other is possible.
 local NEEDED = { HAProxy = true, configuration = true, ACL = true }

@@ -32,7 +32,9 @@ local spec = {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
       { "--start-keep", help = "start the service that begins and ends it, where none runs" },
       { "--replace", help = "end all other maintenances in the same step" }, yes, server, drain,
-      { "--force", help = "also the last server of a backend that takes requests" }, options.json }),
+      { "--force", help = "also the last server of a backend that takes requests" },
+      { "--keep-up", value = "N", convert = cli.share, help = "of servers: so many must go on to take requests: 2, 50% (1)" },
+      options.json }),
       help = "Begin a maintenance: of the scope given, or of the whole site." },
     { "off", args = "which", options = options.join(options.found_by, {
       { "--mine", help = "those that I have begun" }, { "--all", help = "all" }, yes, server, options.json }),
@@ -67,8 +69,8 @@ local function check_server(args)
     return "--server, and another scope or switch: which?"
   elseif args.server and args.wait then
     return "--server and --wait: a maintenance of a server is ended by haplua keep, or maint off"
-  elseif not args.server and args.command == "on" and (args.drain or args.force) then
-    return "--drain and --force need --server"
+  elseif not args.server and args.command == "on" and (args.drain or args.force or args.keep_up) then
+    return "--drain, --force and --keep-up need --server"
   end
 end
 
@@ -93,7 +95,7 @@ end
 local function request_of(args)
   local request = options.request(args)
   request.begins = args.from
-  request.servers, request.drain, request.force = args.server, args.drain, args.force
+  request.servers, request.drain, request.force, request.keep_up = args.server, args.drain, args.force, args.keep_up
   request.ends = args["until"] or args["for"] and (args.from or require("haplua.task").time()) + args["for"]
   return request
 end

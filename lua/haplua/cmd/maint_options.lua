@@ -13,7 +13,7 @@ M.files = {
 
 --- Which switch, and where its changes are recorded.
 M.place = {
-  { "--acl", value = "REF", help = "the ACL that decides: #ID or file name (default $HAPLUA_ACL, else #9999)" },
+  { "--acl", value = "REF", help = "the ACL that decides: #ID, file or name (default $HAPLUA_ACL, else #9999)" },
   { "--switch", value = "NAME", help = "the switch of the configuration" },
   { "--no-journal", help = "do without a journal and its locks" },
   table.unpack(M.files)

@@ -2,6 +2,7 @@
 --
 --- The frontends of a running HAProxy, and what they do with requests that a switch's list matches.
 
+local condition = require("haplua.rules.condition")
 local configuration = require("haplua.rules.configuration")
 local file = require("haplua.file")
 local process = require("haplua.haproxy.process")
@@ -88,6 +89,56 @@ local function read_all(target, pid, list)
   return not problem and found or nil, problem and ("%s:%d: %s"):format(problem.file, problem.line, problem.text), read
 end
 
+---@class haplua.rules.Declared  an ACL of the configuration
+---@field name string
+---@field file string
+---@field line integer
+---@field kind string  of its section
+---@field section string
+---@field id string?  "#9999", of -u
+---@field has_file boolean
+
+--- All ACLs that the configuration declares.
+---@param target haplua.Target
+---@param pid integer|string
+---@param text string  of `show acl`
+---@return haplua.rules.Declared[]? acls, string? problem
+function M.acls(target, pid, text)
+  local found, problem = read_all(target, pid, list_of("", text))
+  local acls = found and {}
+  for _, section in ipairs(found and found.sections or {}) do
+    for _, line in ipairs(section.lines) do
+      local name = line.words[1] == "acl" and line.words[3] and line.words[2]
+      local criterion = name and condition.parse(table.move(line.words, 3, #line.words, 1, {}))
+      acls[#acls + 1] = name and { name = name, file = line.file, line = line.line, kind = section.kind, section = section.name,
+        id = criterion.id and "#" .. criterion.id, has_file = criterion.files[1] ~= nil } or nil
+    end
+  end
+  return acls, problem
+end
+
+--- The backends whose clients a cookie, or a table, sends to a server also while that is under maintenance.
+---@param target haplua.Target
+---@param pid integer|string
+---@return table<string, string>? lines  by the backend's name: what does it. nil: the configuration cannot be read
+function M.persisting(target, pid)
+  local found = read_all(target, pid, list_of("", ""))
+  local persisting = found and {}
+  for _, section in ipairs(found and found.sections or {}) do
+    local lines = (section.kind == "backend" or section.kind == "listen") and configuration.lines(section) or {}
+    local sticks = configuration.setting(lines, "cookie") or configuration.setting(lines, "stick")
+    for _, line in ipairs(sticks and lines or {}) do
+      local word = table.concat(line.words, " ", 1, math.min(2, #line.words))
+      if word == "option persist" then
+        persisting[section.name] = not line.no and word or nil
+      elseif line.words[1] == "force-persist" then
+        persisting[section.name] = persisting[section.name] or table.concat(line.words, " ")
+      end
+    end
+  end
+  return persisting
+end
+
 --- What the configuration says of a list that is known by a number.
 ---@param target haplua.Target
 ---@param pid integer|string
@@ -112,19 +163,54 @@ function M.numbered(target, pid, id, text)
   return numbered
 end
 
+--- Add to the verdicts which requests get round a scope: `detours`, by what the scope names.
+---@param seen haplua.ListSeen
+local function add_detours(found, asked, verdicts, seen)
+  local detours, scope = require("haplua.rules.detours"), require("haplua.plan.scope")
+  for name, probe in pairs(detours.probes) do
+    local ok, patterns = pcall(scope.patterns, probe.scope, seen.kind, seen.method)
+    for i, one in pairs(ok and detours.of(found, asked, probe, patterns, tonumber(seen.version:match("^%d+"))) or {}) do
+      verdicts[i].detours = verdicts[i].detours or {}
+      verdicts[i].detours[name] = one
+    end
+  end
+  local n = 0
+  for _, section in ipairs(found.sections) do
+    if section.kind == "frontend" or section.kind == "listen" then
+      n = n + 1
+      verdicts[n].declaration = verdicts[n].detours and detours.declaration(section, asked.list)
+    end
+  end
+end
+
+---@class haplua.ListSeen  what HAProxy shows of a list
+---@field kind string?  what it looks at, as haplua.plan.scope names it
+---@field method string
+---@field version string  HAProxy's
+
+---@class haplua.FrontendVerdict: haplua.rules.Verdict
+---@field detours table<string, haplua.rules.Detours>?  round scopes of "paths", of "hosts", and of the whole "site"
+---@field declaration {name: string, line: string, odd: string, numbered: boolean}?  of the list, where it is an ACL
+
 --- Judge each frontend of the HAProxy that a target reaches.
 ---@param target haplua.Target
 ---@param pid integer|string  of its process, as `show info` has it
 ---@param ref string  the switch's list
 ---@param text string?  its line in `show acl`
----@return haplua.rules.Verdict[]? verdicts, string? problem  nil: why nothing can be said
-function M.judge(target, pid, ref, text)
+---@param seen haplua.ListSeen?  look also for requests that get round a scope
+---@return haplua.FrontendVerdict[]? verdicts, string? problem  nil: why nothing can be said
+function M.judge(target, pid, ref, text, seen)
   local list = list_of(ref, text)
   local found, problem, read = read_all(target, pid, list)
   if not found then
     return nil, problem
   end
-  return judge_all(found, { list = list, method = "GET", read = read })
+  local asked = { list = list, method = "GET", read = read }
+  local verdicts = judge_all(found, asked)
+  if seen then
+    add_detours(found, asked, verdicts, seen)
+  end
+  return verdicts
 end
 
 return M

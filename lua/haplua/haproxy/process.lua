@@ -18,17 +18,80 @@ function M.is_local(target)
   return target:address():find("^[/.]") ~= nil or target:address():find("^unix@") ~= nil
 end
 
+--- The number that a process has where it runs, as in a container.
+local function inner_number(pid)
+  return (file.read(("/proc/%s/status"):format(pid)) or ""):match("\nNSpid:[^\n]-(%d+)\n")
+end
+
+--- The inodes of the sockets that a process holds, as keys.
+---@param pid integer|string
+---@return table<string, true>?  nil: this user may not look
+function M.sockets(pid)
+  local found, names = {}, file.list(("/proc/%s/fd"):format(pid))
+  for _, name in ipairs(names or {}) do
+    local inode = (file.link(("/proc/%s/fd/%s"):format(pid, name)) or ""):match("^socket:%[(%d+)%]$")
+    found[inode or ""] = inode and true
+  end
+  return names and found
+end
+
+--- Does a process listen at a socket of this name? HAProxy binds to NAME.PID.tmp, and renames it.
+---@return boolean?  nil: this user may not look
+local function listens_at(pid, path)
+  local sockets, name = M.sockets(pid), path:match("[^/]*$")
+  for line in (sockets and file.read(("/proc/%s/net/unix"):format(pid)) or ""):gmatch("[^\n]+") do
+    local inode, at = line:match("^%x+: %x+ %x+ 00010000 %x+ %x+ +(%d+) .-([^/]*)$")
+    if inode and sockets[inode] and (at == name or at:gsub("%.%d+%.tmp$", "") == name) then
+      return true
+    end
+  end
+  return sockets and false
+end
+
+--- The process behind a socket, by the number that `show info` tells: in a container HAProxy has another number than
+-- here, which may be that of another HAProxy here.
+---@param target haplua.Target
+---@param pid integer|string
+---@return integer|string|nil  the number that it has here
+function M.behind(target, pid)
+  local path = target:address():gsub("^unix@", "")
+  path = file.real(path) or path
+  if is_haproxy(pid) and inner_number(pid) == tostring(pid) and listens_at(pid, path) ~= false then
+    return pid
+  end
+  local found
+  for _, name in ipairs(file.list("/proc") or {}) do
+    if name:find("^%d+$") and is_haproxy(name) and inner_number(name) == tostring(pid) and listens_at(name, path) then
+      if found then
+        return nil
+      end
+      found = name
+    end
+  end
+  return found
+end
+
 --- The folder in /proc of HAProxy's master process, or of its only process: a worker may have changed its root.
 ---@param target haplua.Target
 ---@param pid integer|string  as `show info` has it
----@return string? folder  nil: HAProxy runs elsewhere, or where processes have numbers of their own
+---@return string? folder  nil: HAProxy runs elsewhere, or this user may not see where
 function M.folder(target, pid)
-  if not M.is_local(target) or not is_haproxy(pid) then
+  local here = M.is_local(target) and M.behind(target, pid)
+  if not here then
     return nil
   end
-  local parent = (file.read(("/proc/%s/stat"):format(pid)) or ""):match("%) %a (%d+)")
-  return "/proc/" .. (parent and is_haproxy(parent) and parent or pid)
+  local parent = M.parent(here)
+  return "/proc/" .. (parent and is_haproxy(parent) and parent or here)
 end
+
+--- The number of a process's parent.
+---@param pid integer|string
+---@return string?
+function M.parent(pid)
+  return (file.read(("/proc/%s/stat"):format(pid)) or ""):match("%) %a (%d+)")
+end
+
+M.is_haproxy = is_haproxy
 
 --- The name under which haplua reaches a file that the process knows by another one.
 ---@param folder string  from folder()

@@ -97,12 +97,16 @@ local function joined(texts)
   return table.concat(texts, "\0")
 end
 
---- The fields of `show info` that tell one process from another.
+--- The fields of `show info` that tell one process from another. Raises `refused` where the socket reaches several.
 ---@param text string  its reply
 ---@return {worker: integer, started: integer, asked: string?, uptime: integer, version: string}
 function M.process(text)
   local info = "\n" .. text
   local uptime, started = tonumber(field(info, "Uptime_sec")) or 0, tonumber(field(info, "Start_time_sec"))
+  local processes = tonumber(field(info, "Nbproc")) or 1
+  if processes > 1 then
+    require("haplua.haproxy.processes").refuse_several(processes, field(info, "Process_num"))
+  end
   return {
     worker = math.tointeger(tonumber(field(info, "Pid"))) or 0,
     started = started or math.floor(task.time()) - uptime,
@@ -156,23 +160,11 @@ function M.fingerprints(target, watch)
   return anew and watch.found or nil
 end
 
---- The lines of a frontend that use a switch that is a map.
----@param switch haplua.Switch
----@return string
-function M.map_lines(switch)
-  return ([[
-  http-request set-var(txn.maintenance) base,map_reg(%s)
-  http-request set-var(txn.mask) var(txn.maintenance),field(3,|),add(0)
-  http-request set-var(txn.lacks) src,map_ip_int(%s,0),cpl,and(txn.mask)
-  use_backend maintenance if { var(txn.maintenance) -m found } !{ var(txn.lacks) -m int 0 }]]):format(switch.acl,
-    switch.bypass or switch.acl:gsub("%.map$", "") .. "-bypass.map")
-end
-
 --- Send the commands that look at a switch.
 local function ask(target, switch, commands)
   local ok, texts = pcall(target.batch, target, commands)
   if not ok and is_error(texts) and texts.kind == "refused" and switch.kind == "map" then
-    texts.advice = "the files must exist; they may be empty. In a frontend:\n" .. M.map_lines(switch)
+    texts.advice = "the files must exist; they may be empty. In a frontend:\n" .. require("haplua.haproxy.lines").of_map(switch)
   end
   return ok and texts or error(texts, 0)
 end

@@ -387,7 +387,8 @@ local function check_permitted(request, given)
   end
   local found = config.read(request.config)
   for _, plan in ipairs(core.restricted() and planner.plans(given, found) or {}) do
-    core.permit(target, { "clear", "acl", config.switch(found, plan.request.switch, plan.request.acl).acl })
+    local acl = context.resolve(target, found, plan.request)
+    core.permit(target, { "clear", "acl", config.switch(found, plan.request.switch, acl).acl })
   end
 end
 

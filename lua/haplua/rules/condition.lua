@@ -5,160 +5,9 @@
 -- 3.2.
 
 local regex = require("haplua.regex")
+local value_of = require("haplua.rules.value")
 
 local M = {}
-
----@class haplua.rules.Value  of a fetch and its converters
----@field found boolean?  nil: not known
----@field text string?  nil: not known
-
----@class haplua.rules.World  what is supposed of a request, and of the list
----@field list haplua.rules.List
----@field holds boolean  does the list match the request?
----@field asked? fun(text: string): boolean?  HAProxy's word on another value of the list
----@field path string?
----@field host string?
----@field method string?
----@field tls boolean  does it come by TLS?
----@field rewritten boolean?  a rule has changed the path
----@field vars table<string, haplua.rules.Value>
-
----@class haplua.rules.List  the list of a switch
----@field file string?
----@field id string?  of `-u`
----@field places table<string, boolean>?  "FILE:LINE" of the lines that use it, by HAProxy's word
----@field is_file? fun(name: string): boolean  does a name in the configuration mean the list's file?
-
-local UNKNOWN <const>, NOTHING <const>, FOUND <const> = {}, { found = false }, { found = true }
-
---- The value of a text.
----@param text string?  nil: not known
----@return haplua.rules.Value
-local function known(text)
-  return text and { found = true, text = text } or UNKNOWN
-end
-
-M.UNKNOWN = UNKNOWN
-
---- Is this name in the configuration the list's file?
-local function is_list_file(list, name)
-  return name ~= nil and (name == list.file or list.is_file ~= nil and list.is_file(name))
-end
-
---- What the list says of a value.
-local function ask_list(world, value)
-  if not world.holds or value.found == false then
-    return false
-  elseif not world.rewritten then
-    return true
-  elseif value.text and world.asked then
-    return world.asked(value.text)
-  end
-end
-
--- Fetches and converters.
-
---- A name with arguments, such as map_reg(FILE,default).
----@return string name, string[] arguments
-local function call(text)
-  local name, inside = text:match("^([^%(]*)%((.*)%)$")
-  local arguments = {}
-  for argument in ((inside or "") .. ","):gmatch("([^,]*),") do
-    arguments[#arguments + 1] = argument
-  end
-  return name or text, inside and arguments or {}
-end
-
---- The parts of an expression: "path,map_reg(a,b)" has two.
-local function split(expression)
-  local parts, depth, part = {}, 0, ""
-  for c in expression:gmatch(".") do
-    depth = depth + (c == "(" and 1 or c == ")" and -1 or 0)
-    if c == "," and depth == 0 then
-      parts[#parts + 1], part = part, ""
-    else
-      part = part .. c
-    end
-  end
-  parts[#parts + 1] = part
-  return parts
-end
-
-local fetches = {}
-
-function fetches.path(world)
-  return known(world.path)
-end
-
-function fetches.base(world)
-  return known(world.path and world.host and world.host .. world.path)
-end
-
-function fetches.method(world)
-  return known(world.method)
-end
-
-function fetches.ssl_fc(world)
-  return known(world.tls and "1" or "0")
-end
-
-function fetches.var(world, arguments)
-  return world.vars[arguments[1]] or NOTHING
-end
-
-function fetches.str(_, arguments)
-  return known(table.concat(arguments, ","))
-end
-
-function fetches.always_true()
-  return known("1")
-end
-
-function fetches.always_false()
-  return known("0")
-end
-
-function fetches.bool(_, arguments)
-  local text = arguments[1]
-  return known((text == "true" or tonumber(text) and tonumber(text) ~= 0) and "1" or "0")
-end
-
-fetches.int = fetches.str
-fetches["req.hdr"] = function(world, arguments)
-  return arguments[1] == "host" and known(world.host) or UNKNOWN
-end
-fetches.hdr = fetches["req.hdr"]
-
---- The value of a converter's result.
-local function convert(world, value, name, arguments)
-  if name:find("^map") and is_list_file(world.list, arguments[1]) then
-    local truth = ask_list(world, value)
-    if truth == nil then
-      return arguments[2] and FOUND or UNKNOWN
-    end
-    return truth and FOUND or arguments[2] and known(arguments[2]) or NOTHING
-  elseif name:find("^map") then
-    return arguments[2] and FOUND or UNKNOWN
-  elseif value.text and (name == "lower" or name == "upper") then
-    return known(value.text[name](value.text))
-  elseif value.found == false then
-    return NOTHING
-  end
-  return UNKNOWN
-end
-
---- The value of a fetch with its converters.
----@param expression string
----@return haplua.rules.Value
-function M.value(world, expression)
-  local parts = split(expression)
-  local name, arguments = call(parts[1])
-  local value = fetches[name] and fetches[name](world, arguments) or UNKNOWN
-  for i = 2, #parts do
-    value = convert(world, value, call(parts[i]))
-  end
-  return value
-end
 
 -- Criteria.
 
@@ -194,6 +43,19 @@ function matches.reg(text, pattern, insensitive)
   end
 end
 
+--- Does a pattern match a text?
+---@param method string
+---@param text string
+---@param pattern string
+---@param insensitive boolean?
+---@return boolean?
+function M.match(method, text, pattern, insensitive)
+  local match, fold = matches[method], insensitive and method ~= "reg"
+  if match then
+    return match(fold and text:lower() or text, fold and pattern:lower() or pattern, insensitive)
+  end
+end
+
 local function negated(truth)
   if truth == nil then
     return nil
@@ -225,10 +87,9 @@ local function match_patterns(criterion, value)
     end
     return nil
   end
-  local match, fold = matches[method or "str"], criterion.insensitive and method ~= "reg"
   return any_of(criterion.patterns, function(pattern)
-    if match and text then
-      return match(fold and text:lower() or text, fold and pattern:lower() or pattern, criterion.insensitive)
+    if text and (method or not value.number) then
+      return M.match(method or "str", text, pattern, criterion.insensitive)
     end
   end)
 end
@@ -247,6 +108,7 @@ local function parse(parts)
       i = i + 1
       if flag == "-f" then
         criterion.files[#criterion.files + 1] = parts[i]
+        criterion.folds = criterion.folds or criterion.insensitive -- -i counts for the files after it
       else
         criterion[flag == "-m" and "method" or "id"] = parts[i]
       end
@@ -266,7 +128,7 @@ end
 --- Does a criterion use the list?
 local function uses(criterion, list, place)
   for _, name in ipairs(criterion.files) do
-    if is_list_file(list, name) then
+    if value_of.is_list_file(list, name) then
       return true
     end
   end
@@ -280,7 +142,7 @@ end
 ---@return boolean?
 local function criterion_holds(world, parts, place)
   local criterion = parse(parts)
-  local value = M.value(world, criterion.expression)
+  local value = value_of.of(world, criterion.expression)
   local method = criterion.method
   if method == "found" then
     return value.found
@@ -288,7 +150,8 @@ local function criterion_holds(world, parts, place)
     if method == "bool" or method == "len" or method == "int" then
       return nil
     end
-    local truth = ask_list(world, value)
+    local fold = criterion.insensitive and (criterion.folds or not criterion.files[1])
+    local truth = value_of.ask_list(world, value, method or "str", fold)
     local others = #criterion.patterns > 0 and match_patterns(criterion, value)
     if truth or others then
       return true
@@ -313,6 +176,9 @@ local predefined <const> = {
   METH_CONNECT = { "method", "CONNECT" }, METH_TRACE = { "method", "TRACE" },
   HTTP_URL_SLASH = { "path", "-m", "beg", "/" },
 }
+
+-- A user's own words: what `uses` a list, and what a criterion is made of.
+M.uses, M.parse = uses, parse
 
 ---@class haplua.rules.Acls  a section's ACLs: name -> definitions, which count as one or the other
 ---@alias haplua.rules.Definition {words: string[], place: string}

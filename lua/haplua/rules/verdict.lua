@@ -5,6 +5,7 @@
 
 local condition = require("haplua.rules.condition")
 local configuration = require("haplua.rules.configuration")
+local effects = require("haplua.rules.effects")
 
 local M = {}
 
@@ -26,21 +27,7 @@ local M = {}
 
 ---@class haplua.rules.Asked: haplua.rules.World  a request that is judged
 ---@field read? fun(path: string): string?  the text of a file
-
--- Actions of `http-request` that neither answer nor change what the rules below them see.
-local HARMLESS <const> = {}
-for action in ([[add-header set-header del-header replace-header replace-value set-log-level set-nice set-mark set-tos
-  set-src set-dst set-src-port set-dst-port disable-l7-retry strict-mode set-query replace-query early-hint capture
-  set-priority-class set-priority-offset wait-for-handshake wait-for-body set-timeout set-bc-mark set-fc-mark set-bc-tos
-  set-fc-tos set-retries do-resolve do-log sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 sc-add-gpc
-  set-bandwidth-limit send-spoe-group pause set-pathq-query]]):gmatch("%S+") do
-  HARMLESS[action] = true
-end
-
-local REWRITES <const> = {
-  ["set-path"] = true, ["replace-path"] = true, ["set-uri"] = true, ["replace-uri"] = true, ["set-pathq"] = true,
-  ["replace-pathq"] = true, ["normalize-uri"] = true,
-}
+---@field always_ask boolean?  `asked` is to say of each value whether the list matches it
 
 local function place_of(line)
   return ("%s:%d"):format(line.file, line.line)
@@ -132,53 +119,6 @@ local function final_of(line, action)
   return status and answer(line, status, ("%s %s answers %d"):format(line.words[1], action, status))
 end
 
---- Set a variable as a rule does that may hold.
-local function set_variable(world, name, truth, value)
-  local before = world.vars[name] or { found = false }
-  if truth then
-    world.vars[name] = value
-  elseif truth == nil then
-    world.vars[name] = before.found == value.found and before.text == value.text and value
-      or { found = before.found == value.found and value.found or nil }
-  end
-end
-
---- A rule that changes the path.
-local function rewrite(world, parts, action, truth)
-  local path = action == "set-path" and parts[3] and not parts[3]:find("%", 1, true) and parts[3] or nil
-  if truth == false or action == "normalize-uri" and (world.path or "%"):find("^[/%w_-]*$") and not world.path:find("//") then
-    return
-  end
-  world.path, world.rewritten = truth and path or nil, true
-end
-
---- Run a rule that does not end the request. True: it does something that is not read.
-local function side_effect(walk, line, action, truth)
-  local world, parts = walk.world, line.words
-  local variable, format = action:match("^set%-var%(([^,%)]*).*%)$"), nil
-  if not variable then
-    variable = action:match("^set%-var%-fmt%(([^,%)]*).*%)$")
-    format = variable
-  end
-  local list_action, file = action:match("^(%l+%-%l+)%((.-)%)$")
-  if variable then
-    local at = line.words[1] == "tcp-request" and 4 or 3
-    set_variable(world, variable, truth, format and { found = true } or condition.value(world, parts[at] or ""))
-  elseif action:find("^unset%-var%(") then
-    set_variable(world, action:match("%((.*)%)"), truth, { found = false })
-  elseif REWRITES[action] then
-    rewrite(world, parts, action, truth)
-  elseif action == "set-method" then
-    world.method = nil
-  elseif list_action and list_action:find("%-acl$") or list_action and list_action:find("%-map$") then
-    local list = world.list
-    return truth ~= false and (file == list.file or list.is_file ~= nil and list.is_file(file))
-  else
-    return truth ~= false and not HARMLESS[action] and not action:find("^track%-sc") and not action:find("^sc%-")
-      and not action:find("^capture") and not action:find("^cache%-use")
-  end
-end
-
 --- Go through the rules of a kind: "http-request" or "tcp-request content". True: the request has ended.
 function Walk:rules(lines, acls, kind, level)
   self.doubt = nil
@@ -196,7 +136,7 @@ function Walk:rules(lines, acls, kind, level)
         local final = final_of(line, action)
         if final and self:ends(truth, final) then
           return true
-        elseif not final and side_effect(self, line, action, truth) then
+        elseif not final and effects.run(self.world, line, action, truth) then
           self:ends(nil, { kind = "unread", line = line,
             text = ("%s: '%s %s' may do anything"):format(place_of(line), kind, action) })
         end
@@ -357,7 +297,8 @@ end
 --- The outcomes of a request at a frontend.
 local function walk(found, section, asked, holds, usual)
   local world = { list = asked.list, holds = holds, asked = asked.asked, path = asked.path, host = asked.host,
-    method = asked.method, tls = has_tls(configuration.lines(section)), vars = {} }
+    method = asked.method, target = asked.target, rewritten = asked.always_ask,
+    tls = has_tls(configuration.lines(section)), vars = {} }
   local self = setmetatable({ world = world, configuration = found, usual = usual, outcomes = {}, read = asked.read }, Walk)
   self:frontend(section)
   return self.outcomes, self.chained
@@ -424,6 +365,22 @@ local function last(list)
   return list[#list]
 end
 
+--- An outcome that may close where the list matches, and not where it does not match.
+---@param on haplua.rules.Outcome[]
+---@param off haplua.rules.Outcome[]
+---@return haplua.rules.Outcome?
+local function may_close(on, off)
+  for _, outcome in ipairs(on) do
+    local is_both = false
+    for _, other in ipairs(off) do
+      is_both = is_both or is_same(outcome, other)
+    end
+    if outcome.possible and not is_both and is_closing(outcome) then
+      return outcome
+    end
+  end
+end
+
 --- Judge one frontend.
 local function judge(found, section, asked)
   local lines = configuration.lines(section)
@@ -459,10 +416,9 @@ local function judge(found, section, asked)
     return say("unknown", usual.text)
   end
   if not closing then
-    for _, outcome in ipairs(all) do
-      if outcome.possible and is_closing(outcome) then
-        return say("unknown", outcome.text .. ", but only where the rest of its condition holds")
-      end
+    local possible = may_close(all, walk(found, section, asked, false, false))
+    if possible then
+      return say("unknown", possible.text .. ", but only where the rest of its condition holds")
     end
     return say("open", verdict.uses and usual.text or usual.text .. "; no rule that the list makes true comes before")
   end

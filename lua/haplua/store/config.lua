@@ -25,7 +25,9 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@class haplua.Switch
 ---@field name string
 ---@field kind "acl"|"map"  of the list that decides, and of `bypass`
----@field acl string  the list that decides: an ACL ("#ID" or the file of its -f), or a map
+---@field acl string  the list that decides: an ACL ("#ID" or the file of its -f), or a map. Until context.resolve() it may
+--- be an ACL's name
+---@field given string?  the name for which `acl` stands
 ---@field bypass string?  the list of the clients that pass
 ---@field info string?  the map that tells visitors reason and end
 ---@field fetch string?  what the list looks at ("base", "path", ...), where HAProxy does not tell; of a map "base"
@@ -112,6 +114,13 @@ end
 ---@return string?
 local function canonical(ref)
   return ref and (ref:gsub("^#0+(%d+)$", "#%1"))
+end
+
+--- Is a reference of a switch the name of an ACL in HAProxy's configuration, by its form? "servers" stands for servers.
+---@param ref string?
+---@return boolean
+function M.is_name(ref)
+  return ref ~= nil and ref ~= "servers" and not ref:find("^[#/]")
 end
 
 ---@return haplua.Switch

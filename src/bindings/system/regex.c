@@ -15,6 +15,7 @@
 #define LIBRARY   "libpcre2-8.so.0"
 
 /* Values of pcre2.h, which has them in its binary interface. */
+#define NOTBOL          0x00000001u
 #define CASELESS        0x00000008u
 #define NO_AUTO_CAPTURE 0x00002000u
 #define UTF             0x00080000u
@@ -43,6 +44,8 @@ static struct {
 	struct pcre2_data *(*data_create)(const struct pcre2_code *code, void *context);
 	void (*data_free)(struct pcre2_data *data);
 	match_fn *match, *jit_match;
+	size_t *(*ovector)(struct pcre2_data *data);
+	uint32_t (*ovector_count)(struct pcre2_data *data);
 	int (*message)(int error, char *text, size_t size);
 } pcre2;
 
@@ -64,6 +67,8 @@ static const struct {
 	{"pcre2_match_data_free_8", &pcre2.data_free},
 	{"pcre2_match_8", &pcre2.match},
 	{"pcre2_jit_match_8", &pcre2.jit_match},
+	{"pcre2_get_ovector_pointer_8", &pcre2.ovector},
+	{"pcre2_get_ovector_count_8", &pcre2.ovector_count},
 	{"pcre2_get_error_message_8", &pcre2.message},
 };
 
@@ -119,10 +124,9 @@ static match_fn *choose(const struct pcre2_code *code, bool old)
 
 /* Returns 0, an error of PCRE2, or JIT_BADOPTION: HAProxy refuses a pattern of which
  * PCRE2 cannot make machine code. */
-static int regex_init(struct regex *r, const char *pattern, bool caseless, bool old,
+static int regex_init(struct regex *r, const char *pattern, uint32_t options, bool old,
 		      size_t *offset)
 {
-	uint32_t options = NO_AUTO_CAPTURE | (caseless ? CASELESS : 0);
 	int rc = 0;
 
 	r->code = pcre2.compile(pattern, SIZE_MAX /* up to NUL */, options, &rc, offset,
@@ -136,12 +140,15 @@ static int regex_init(struct regex *r, const char *pattern, bool caseless, bool 
 	return r->data ? 0 : HEAP_FAILED;
 }
 
-/* compile(pattern, insensitive, old) -> Regex, or nil and what HAProxy says of the
- * pattern; `old`: as HAProxy 2.2 does. Raises where the library is missing. */
+/* compile(pattern, insensitive, old, captures) -> Regex, or nil and what HAProxy says of
+ * the pattern; `old`: as HAProxy 2.2 does; `captures`: as for its converter regsub.
+ * Raises where the library is missing. */
 static int lregex_compile(lua_State *L)
 {
 	const char *pattern = luaL_checkstring(L, 1);
-	bool caseless = lua_toboolean(L, 2), old = lua_toboolean(L, 3);
+	bool old = lua_toboolean(L, 3);
+	uint32_t options = (lua_toboolean(L, 2) ? CASELESS : 0) |
+			   (lua_toboolean(L, 4) ? 0 : NO_AUTO_CAPTURE);
 	size_t offset = 0;
 	char text[256];
 
@@ -152,7 +159,7 @@ static int lregex_compile(lua_State *L)
 			L, "regular expressions need the PCRE2 library, and " LIBRARY
 			   " cannot be loaded: install the package libpcre2-8-0");
 	struct regex *r = types_push(L, REGEX_BOX, sizeof *r, 0);
-	int rc = regex_init(r, pattern, caseless, old, &offset);
+	int rc = regex_init(r, pattern, options, old, &offset);
 
 	if (rc == 0)
 		return 1;
@@ -186,6 +193,44 @@ static int regex_matches(lua_State *L)
 	return 1;
 }
 
+/* The position of a byte, or of the one before it, for Lua; false: the group has none. */
+static void push_position(lua_State *L, size_t at, int more)
+{
+	if (at == SIZE_MAX)
+		lua_pushboolean(L, false);
+	else
+		lua_pushinteger(L, (lua_Integer)at + more);
+}
+
+/* regex:find(text, inside) -> first, last of the match and of each group, or nothing;
+ * `inside`: the text is a rest, so that ^ does not match at its beginning. */
+static int regex_find(lua_State *L)
+{
+	struct regex *r = luaL_checkudata(L, 1, REGEX_BOX);
+	size_t n;
+	const char *text = luaL_checklstring(L, 2, &n);
+
+	luaL_argcheck(L, r->code, 1, "the expression is closed");
+	int groups = (int)pcre2.ovector_count(r->data);
+
+	luaL_checkstack(L, 2 * groups, "too many groups");
+	luaL_argcheck(L, r->code, 1, "the expression is closed");
+	int rc = r->match(r->code, text, n, 0, lua_toboolean(L, 3) ? NOTBOL : 0, r->data,
+			  NULL);
+
+	if (rc == NOMEMORY)
+		return luaL_error(L, "not enough memory");
+	if (rc < 0)
+		return 0;
+	const size_t *at = pcre2.ovector(r->data);
+
+	for (int i = 0; i < groups; i++) {
+		push_position(L, i < rc ? at[2 * i] : SIZE_MAX, 1);
+		push_position(L, i < rc ? at[2 * i + 1] : SIZE_MAX, 0);
+	}
+	return 2 * groups;
+}
+
 /* quote(text, before) -> string: an expression, in POSIX's and PCRE's syntax, that
  * matches this text alone, behind the expression `before`. A plan quotes a path for each
  * maintenance in force. */
@@ -213,8 +258,10 @@ static int lregex_quote(lua_State *L)
 static const luaL_Reg library[] = {
 	{"compile", lregex_compile}, {"quote", lregex_quote}, {NULL, NULL}};
 
-static const luaL_Reg methods[] = {
-	{"matches", regex_matches}, {"__gc", regex_close}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"matches", regex_matches},
+				   {"find", regex_find},
+				   {"__gc", regex_close},
+				   {NULL, NULL}};
 
 int luaopen_haplua_regex(lua_State *L)
 {
