@@ -57,7 +57,7 @@ local function judge_all(found, asked)
     for i, other in ipairs(verdict.judge(found, setmetatable({ path = path }, { __index = asked }))) do
       local one = verdicts[i]
       if one.state == "closed" and other.state ~= "closed" then
-        verdicts[i] = other
+        verdicts[i], other.outcomes, other.chained = other, one.outcomes, one.chained
       end
       one.uses = one.uses or other.uses
     end
@@ -191,6 +191,38 @@ end
 ---@class haplua.FrontendVerdict: haplua.rules.Verdict
 ---@field detours table<string, haplua.rules.Detours>?  round scopes of "paths", of "hosts", and of the whole "site"
 ---@field declaration {name: string, line: string, odd: string, numbered: boolean}?  of the list, where it is an ACL
+
+---@class haplua.rules.Finding
+---@field state "ok"|"note"|"warn"
+---@field text string
+
+--- What verdicts come to: a line for each frontend, the worse the fewer others close.
+---@param verdicts haplua.rules.Verdict[]
+---@return haplua.rules.Finding[] findings, string? nobody  lines on the frontends, where none may close
+function M.summary(verdicts)
+  local closed, unknown, findings, rest = false, false, {}, {}
+  for _, one in ipairs(verdicts) do
+    closed = closed or one.state == "closed" and one.uses
+    unknown = unknown or one.state == "unknown" and one.uses
+  end
+  for _, one in ipairs(verdicts) do
+    local is_closed = one.state == "closed" and one.uses
+    local text = ("frontend %s: %s: %s"):format(one.frontend, one.state == "unknown" and "not known" or one.state, one.why)
+    if is_closed or closed or one.state == "off" or unknown then
+      findings[#findings + 1] = {
+        state = is_closed and "ok" or (closed or one.state == "off") and "note" or "warn", text = text,
+      }
+    else
+      rest[#rest + 1] = text
+    end
+    for _, exception in ipairs(one.uses and one.exceptions or {}) do
+      findings[#findings + 1] = {
+        state = "note", text = ("frontend %s: some requests do not get the maintenance: %s"):format(one.frontend, exception),
+      }
+    end
+  end
+  return findings, rest[1] and table.concat(rest, "\n") or nil
+end
 
 --- Judge each frontend of the HAProxy that a target reaches.
 ---@param target haplua.Target

@@ -23,6 +23,8 @@ local M = {}
 ---@field state "closed"|"open"|"unknown"|"off"
 ---@field why string
 ---@field uses boolean  does the list make a difference here?
+---@field outcomes haplua.rules.Outcome[]?  those that a request may have that the list matches
+---@field chained table?  the frontend of this HAProxy that a server of it is
 ---@field exceptions string[]  rules that may take a request away from the maintenance, and when
 
 ---@class haplua.rules.Asked: haplua.rules.World  a request that is judged
@@ -394,7 +396,8 @@ local function judge(found, section, asked)
   end
   local on, chained = walk(found, section, asked, true, true)
   local off = walk(found, section, asked, false, true)
-  local all = walk(found, section, asked, true, false)
+  local all, through = walk(found, section, asked, true, false)
+  verdict.outcomes, verdict.chained = all, chained or through
   local usual, other = last(on), last(off)
   verdict.uses = not is_same(usual, other)
   for _, outcome in ipairs(all) do
