@@ -21,16 +21,17 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
 # Lua, libuv and SQLite are linked from the distribution's static archives, as its own lua5.4 links Lua: to find and
 # bind two more shared libraries takes a seventh of a start (docs/performance.md). All of Lua's interface is exported
 # for C modules. SHARED=1 links the shared libraries instead.
-PARTS = $(if $(SHARED),$(shell pkg-config --libs $(PKGS)),-Wl,--export-dynamic-symbol=lua_* \
-	-Wl,--export-dynamic-symbol=luaL_* -Wl,--export-dynamic-symbol=luaopen_* \
-	-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -l:libsqlite3.a -lpthread -ldl)
+PARTS = -Wl,--dynamic-list=src/curl/exports $(if $(SHARED),$(shell pkg-config --libs $(PKGS)),-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -l:libsqlite3.a -lpthread -ldl)
 # `now` binds all names at the start, which is safer, and faster than one by one. The last two options reduce the
 # pages of memory that a start touches: SQLite's tables are full of addresses.
 ALL_LIBS = -Wl,-z,relro,-z,now,-z,pack-relative-relocs,-z,noseparate-code $(LDFLAGS) $(PARTS) -lm
 
 Q := $(if $(V),,@)
 
-OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c')) $(B)/modules.o
+# What is in src/curl becomes a module that the program loads when it is first used (docs/architecture.md).
+CURL    := $(BIN)-curl.so
+CURL_OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/curl/*.c))
+OBJECTS := $(filter-out $(CURL_OBJECTS),$(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c'))) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # The modules without sockets and without Lua, which fuzzers link.
@@ -45,11 +46,20 @@ UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*
 SOURCES := $(shell find src tests -name '*.[ch]')
 
 .PHONY: all
-all: $(BIN) ## build ./haplua
+all: $(BIN) ## build ./haplua and its module ./haplua-curl.so
 
-$(BIN): $(OBJECTS)
+$(BIN): $(OBJECTS) src/curl/exports | $(CURL)
 	@echo "LINK $@"
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(ALL_LIBS)
+
+# The functions of haplua, Lua and libuv that it calls are the program's. nodelete: its callbacks are still called, and
+# threads of libcurl may still run, when Lua lets go of its modules.
+$(CURL): $(CURL_OBJECTS)
+	@echo "LINK $@"
+	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(shell pkg-config --libs libcurl)
+
+$(CURL_OBJECTS): ALL_CFLAGS += -fPIC -fvisibility=hidden
+$(B)/curl/module.o: $(B)/version
 
 $(B)/%.o: src/%.c | $(B)/packages-build
 	@echo "CC   $<"
@@ -257,6 +267,7 @@ format-check:
 .PHONY: install uninstall clean help
 install: all ## install into DESTDIR PREFIX
 	$(Q)install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/haplua
+	$(Q)install -D -m 644 $(CURL) $(DESTDIR)$(PREFIX)/lib/haplua/curl.so
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/scripts $(DESTDIR)$(PREFIX)/share/man/man1
 	$(Q)install -m 644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/haplua/scripts
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
@@ -269,14 +280,14 @@ install: all ## install into DESTDIR PREFIX
 	$(Q)cp -r lua docs/types $(DESTDIR)$(PREFIX)/share/haplua
 
 uninstall: ## remove what install put there
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/haplua
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/haplua $(DESTDIR)$(PREFIX)/lib/haplua
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/haplua $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
 
 clean: ## remove what was built
-	$(Q)rm -rf $(B) $(BIN)
+	$(Q)rm -rf $(B) $(BIN) $(CURL)
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
 
--include $(OBJECTS:.o=.d) $(UNITS:=.d)
+-include $(OBJECTS:.o=.d) $(CURL_OBJECTS:.o=.d) $(UNITS:=.d)

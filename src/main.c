@@ -17,6 +17,10 @@
 #define HAPLUA_VERSION "unknown"
 #endif
 
+/* A module compares it with the version that it was built with (src/curl/module.c). */
+extern const char haplua_version[];
+const char haplua_version[] = HAPLUA_VERSION;
+
 #define DEFAULT_SOCKET "/run/haproxy/admin.sock"
 #define SOCKETS_MAX    1024
 #define ONLY_MAX       256

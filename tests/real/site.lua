@@ -382,6 +382,13 @@ function M.start(options)
   return site
 end
 
+--- Make a certificate for a name, which is its own authority: site.crt, and with its key site.pem.
+function M.certificate(folder, name)
+  local key, crt, pem = folder .. "/site.key", folder .. "/site.crt", folder .. "/site.pem"
+  output({ "sh", "-c", [[openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj "/CN=$1" \
+    -addext "subjectAltName=DNS:$1" -keyout "$2" -out "$3" 2>/dev/null && cat "$3" "$2" >"$4"]], "sh", name, key, crt, pem })
+end
+
 --- Ask HAProxy to check a configuration.
 ---@return boolean accepted, string output
 function M.accepts(path)
