@@ -47,6 +47,9 @@ local spec = {
     { "log", options = { options.json, server, { "--last", value = "N", default = "20", convert = cli.count,
       help = "so many changes (20)" } },
       help = "Show who changed what, when and why." },
+    { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
+      until_, for_, { "--replace", help = "all other maintenances are ended" }, options.json }),
+      help = "Try a maintenance on an HAProxy of its own, with your files: URLs, or paths, are what visitors ask." },
     { "doctor", options = { options.json }, help = "Check the set-up and say what to fix." },
   },
 }
@@ -288,6 +291,11 @@ function commands.log(args, request, print)
       print(status.line(entry))
     end
   end
+end
+
+function commands.rehearse(args, request, print)
+  request.replace = args.replace
+  return require("haplua.cmd.rehearse")(args, request, print)
 end
 
 function commands.doctor(args, request, print)

@@ -3,7 +3,7 @@
 --- The files that a rehearsal's HAProxy sees: those of the system, or of a container, which it can read only. Folders into
 -- which HAProxy's configuration writes are in memory, and no socket of another process can be reached.
 
-local errors = require("haplua.error")
+local failure = require("haplua.rehearse.failure")
 local file = require("haplua.file")
 local namespace = require("haplua.namespace")
 
@@ -25,7 +25,7 @@ Cage.__index = Cage
 --- Raise `denied` where a step fails without which nothing can be promised.
 local function must(ok, message)
   if not ok then
-    errors.raise("denied", message, "a rehearsal needs root, or a system that lets users make namespaces of their own")
+    failure.raise("denied", message, failure.RIGHTS)
   end
 end
 
@@ -162,6 +162,17 @@ local function sorted(set)
   return list
 end
 
+--- Create a folder that is missing in one that is in memory: services make those of /run at each start.
+function Cage:create(name)
+  local there = name
+  while not file.real(there) do
+    there = there:match("^(.+)/[^/]*$") or "/"
+  end
+  if there ~= name and self:is_inside(file.real(there)) then
+    create_above(name .. "/")
+  end
+end
+
 --- Every mount can be read only. Linux before 5.12 knows no way to say so of all at once.
 local function make_read_only()
   if namespace.read_only("/") then
@@ -207,6 +218,9 @@ function M.close(wanted)
     must(nil, "there is none of the folders /run, /tmp, /var/tmp and /dev/shm")
   end
   file.folder(self.base, { mode = "0755" })
+  for _, name in ipairs(wanted.written) do
+    self:create(name)
+  end
   for _, folder in ipairs(sorted(written)) do
     if not self.made[folder] and (file.info(folder) or {}).type == "folder" then
       self:empty(folder, entries_of(folder) or below(folder, seen))

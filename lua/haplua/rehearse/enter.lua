@@ -59,8 +59,8 @@ function M.main()
   local json = require("haplua.json")
   local problem = leave(json.decode(text).is_user)
   if problem then
-    print(json.encode({ error = { kind = "denied", message = "no namespaces: " .. problem,
-      advice = "a rehearsal needs root, or a system that lets users make namespaces of their own" } }))
+    print(json.encode({ error = { kind = "denied", message = "no namespaces: " .. problem, phase = "rehearsal",
+      advice = require("haplua.rehearse.failure").RIGHTS } }))
     return 0
   end
   local words = M.words("haplua.rehearse.inside", "-s", require("haplua.rehearse.launch").SOCKET)

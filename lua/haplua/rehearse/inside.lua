@@ -7,6 +7,7 @@ local cage = require("haplua.rehearse.cage")
 local configuration = require("haplua.rules.configuration")
 local enter = require("haplua.rehearse.enter")
 local errors = require("haplua.error")
+local failure = require("haplua.rehearse.failure")
 local haproxy = require("haproxy")
 local json = require("haplua.json")
 local launch = require("haplua.rehearse.launch")
@@ -15,6 +16,7 @@ local namespace = require("haplua.namespace")
 local questions = require("haplua.rehearse.questions")
 local verdict = require("haplua.rules.verdict")
 local visitor = require("haplua.visit.visitor")
+require("haplua.visit.curl") -- its file is out of reach once the cage is closed
 
 local M = {}
 
@@ -29,6 +31,7 @@ local WITHIN <const> = 3
 ---@field lists haplua.rehearse.Content[]  what the running HAProxy holds
 ---@field switch haplua.rehearse.Switch?  nil: no HAProxy runs, and `request` says what is wanted
 ---@field request haplua.Request?
+---@field configuration string?  the text of haplua's own, for `request`
 ---@field asked haplua.rehearse.Asked  without its scope
 
 -- Asking.
@@ -150,6 +153,7 @@ end
 --- Where the questions with patterns of a person's own are: the list knows.
 local function settle_wants(target, all, switch)
   local main = switch.after[1]
+  lists.put(target, main)
   for _, question in ipairs(all) do
     if question.wants == "list" then
       local values, found = { question.path, question.host .. question.path, question.host }, false
@@ -190,7 +194,8 @@ local function rehearse(order, found, servers)
   end
   ask_all(target, switch.after, all, "after", servers.chained)
   settle_wants(target, all, switch)
-  return { questions = all, natures = natures_of(found, switch), notes = notes, version = target:info().Version }
+  return { questions = all, natures = natures_of(found, switch), notes = notes, scope = switch.scope,
+    version = target:info().Version }
 end
 
 --- Leave for the mounts of HAProxy, close the cage, and start HAProxy in it.
@@ -200,7 +205,7 @@ local function run(order)
   if start.mounts then
     local ok, problem = namespace.join(start.mounts)
     if not ok then
-      errors.raise("denied", "HAProxy's container cannot be entered: " .. problem, "use sudo")
+      failure.raise("denied", "HAProxy's container cannot be entered: " .. problem, "use sudo")
     end
   end
   local ok, problem = namespace.folder(start.folder)
@@ -208,11 +213,11 @@ local function run(order)
     return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil
   end })
   if not ok then
-    errors.raise("file", problem)
+    failure.raise("file", problem)
   end
   local found, files = launch.read(start.files, environment)
-  local written, named = launch.places(files)
-  named[#named + 1], named[#named + 2] = start.folder, start.program:match("^(.*)/")
+  local written, named = launch.places(files, start.folder)
+  named[#named + 1] = start.program
   table.move(order.sockets, 1, #order.sockets, #named + 1, named)
   local own = cage.close({ seen = named, written = written, sockets = named })
   M.prepare_network(order)
@@ -230,18 +235,20 @@ local function run(order)
       order.notes[#order.notes + 1] = ("%s: left out for the rehearsal: %s"):format(one.path, table.concat(left_out, ", "))
     end
   end
-  local process, log = launch.start(start, own:write("haplua.cfg", launch.sections(servers)), haproxy.target())
-  local outcome = rehearse(order, found, servers)
-  outcome.log = log
+  if order.request then
+    order.request.config = order.configuration and own:write("config.lua", order.configuration) or "none"
+  end
+  local process = launch.start(start, own:write("haplua.cfg", launch.sections(servers)), haproxy.target())
+  local asked, outcome = pcall(rehearse, order, found, servers)
   process:cancel()
-  return outcome
+  return asked and outcome or error(outcome, 0)
 end
 
 --- Make all addresses this process's.
 function M.prepare_network(order)
   local ok, ipv6 = namespace.loopback()
   if not ok then
-    errors.raise("denied", ipv6)
+    failure.raise("denied", ipv6)
   end
   local f = io.open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w")
   if not ipv6 or not f or not f:write("1") or not f:close() then
@@ -257,9 +264,13 @@ function M.main()
   local ok, outcome = pcall(run, order)
   if not ok then
     if not errors.is(outcome) then
-      outcome = { kind = "protocol", message = tostring(outcome) }
+      outcome = { kind = "protocol", message = tostring(outcome), phase = "rehearsal" }
     end
-    outcome = { error = { kind = outcome.kind, message = tostring(outcome.message), advice = outcome.advice } }
+    local told = {}
+    for _, name in ipairs({ "kind", "message", "advice", "phase", "command", "reply", "code" }) do
+      told[name] = outcome[name]
+    end
+    outcome = { error = told }
   end
   io.write(json.encode(outcome), "\n")
   return 0

@@ -4,7 +4,7 @@
 -- answers in the place of all servers.
 
 local configuration = require("haplua.rules.configuration")
-local errors = require("haplua.error")
+local failure = require("haplua.rehearse.failure")
 local file = require("haplua.file")
 local questions = require("haplua.rehearse.questions")
 local task = require("haplua.task")
@@ -52,26 +52,39 @@ function M.read(names, environment)
   local files = {}
   for i, name in ipairs(M.files(names)) do
     local text, problem = file.read(name)
-    files[i] = { path = name, text = text or errors.raise("file", problem) }
+    files[i] = { path = name, text = text or failure.raise("file", problem) }
   end
   return configuration.read(files, environment), files
 end
 
+--- Add the files that a text names by relative names.
+local function add_relative(named, text, folders)
+  local there = {}
+  for word in text:gmatch("%f[^%s(,\"'@]([%w_][%w_./+-]*%.[%w_]+)") do
+    for _, folder in ipairs(there[word] and {} or folders) do
+      named[#named + 1] = file.info(folder .. "/" .. word) and folder .. "/" .. word or nil
+    end
+    there[word] = true
+  end
+end
+
 --- The folders into which a configuration writes, and the files and sockets that it names.
 ---@param files {path: string, text: string}[]
+---@param folder string  in which relative names begin
 ---@return string[] written, string[] named
-function M.places(files)
+function M.places(files, folder)
   local written, named = {}, {}
   for _, one in ipairs(files) do
     named[#named + 1] = one.path
+    add_relative(named, one.text, { folder, one.path:match("^(.+)/[^/]*$") or folder })
     for line in one.text:gmatch("[^\n]+") do
       local writes = line:find("stats%s+socket") or line:find("pidfile") or line:find("^%s*bind") or line:find("backing%-file")
         or line:find("shm%-stats%-file")
       for path in line:gmatch("/[%w/_.+@~:%-]+") do
         path = path:gsub("[:,]+$", "")
-        local folder = path:match("^(.+)/[^/]+$")
-        if writes and folder and (file.info(path) or {}).type ~= "folder" and not line:find("%f[%w]crt%s+" .. path, 1) then
-          written[#written + 1] = folder
+        local around = path:match("^(.+)/[^/]+$")
+        if writes and around and (file.info(path) or {}).type ~= "folder" and not line:find("%f[%w]crt%s+" .. path, 1) then
+          written[#written + 1] = around
         end
         named[#named + 1] = path
       end
@@ -80,10 +93,10 @@ function M.places(files)
   return written, named
 end
 
--- Lines of `global` that a rehearsal leaves out: with several processes each has lists of its own, and a user without
--- rights cannot become another.
+-- Lines of `global` that a rehearsal leaves out: with several processes each has lists of its own, the rehearsal wants no
+-- master, and a user without rights cannot become another.
 local function is_left_out(word, is_user)
-  return word == "nbproc" or is_user and (word == "user" or word == "group" or word == "uid" or word == "gid"
+  return word == "nbproc" or word == "master-worker" or word == "daemon" or is_user and (word == "user" or word == "group" or word == "uid" or word == "gid"
     or word == "chroot" or word == "unix-bind" or word == "setcap")
 end
 
@@ -99,7 +112,7 @@ function M.adapted(text, is_user)
       is_global = word == "global"
     end
     if is_global and is_left_out(word, is_user) then
-      left_out[#left_out + 1] = word
+      left_out[#left_out + 1] = word ~= "master-worker" and word ~= "daemon" and word or nil
       return "\n"
     elseif is_user and (word == "stats" or word == "bind") then
       for _, owner in ipairs({ "user", "group", "uid", "gid" }) do
@@ -244,7 +257,7 @@ end
 ---@param start haplua.rehearse.Start
 ---@param own string  the path of haplua's file
 ---@param target haplua.Target
----@return table process, string[] log  process: the task that runs it. Raises `refused` with HAProxy's words
+---@return table process  the task that runs it. Raises `refused` with HAProxy's words
 function M.start(start, own, target)
   local log = {}
   local function note(line)
@@ -261,14 +274,14 @@ function M.start(start, own, target)
   local latest = task.now() + START_SECONDS
   repeat
     if process:done() then
-      errors.raise("refused", "HAProxy does not start with this configuration:\n" .. table.concat(log, "\n"))
+      failure.raise("refused", "HAProxy does not start with this configuration:\n" .. table.concat(log, "\n"))
     elseif task.now() > latest then
-      errors.raise("timeout", ("HAProxy did not answer within %d s of its start:\n%s"):format(START_SECONDS,
+      failure.raise("timeout", ("HAProxy did not answer within %d s of its start:\n%s"):format(START_SECONDS,
         table.concat(log, "\n")))
     end
     task.sleep(0.003)
   until pcall(target.info, target)
-  return process, log
+  return process
 end
 
 return M

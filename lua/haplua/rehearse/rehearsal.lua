@@ -27,6 +27,7 @@ local M = {}
 ---@field notes string[]
 ---@field version string  of HAProxy
 ---@field program string
+---@field scope haplua.Scope
 ---@field seconds number
 
 --- What the first process is to do.
@@ -43,6 +44,7 @@ local function order_of(request, options)
     order.start = running.named(options.program, options.files)
     order.request = request
     order.request.journal, order.request.file = false, false
+    order.configuration = require("haplua.store.config").source(request.config)
   else
     local target = haproxy.target()
     order.start = running.of_target(target)
@@ -58,6 +60,14 @@ local function order_of(request, options)
   return order
 end
 
+--- JSON knows no integers.
+local function with_integers(value)
+  for key, item in pairs(type(value) == "table" and value or {}) do
+    value[key] = with_integers(item)
+  end
+  return math.tointeger(value) or value
+end
+
 --- Rehearse a maintenance.
 ---@param request haplua.Request  what `maint on` would be asked for
 ---@param options haplua.rehearse.Options
@@ -70,14 +80,15 @@ function M.run(request, options)
   local status, out, err = require("run")(words)
   local ok, outcome = pcall(json.decode, out)
   if not ok then
-    errors.raise("protocol", ("the rehearsal ended with status %d: %s"):format(status, err))
+    error(errors.new({ kind = "protocol", message = ("it ended with status %d: %s"):format(status, err), phase = "rehearsal" }), 0)
   elseif outcome.error then
-    errors.raise(outcome.error.kind, outcome.error.message, outcome.error.advice)
+    error(errors.new(outcome.error), 0)
   end
+  outcome = with_integers(outcome)
   local frontends, as_wanted = judge.all(outcome.questions, outcome.natures)
   return {
     frontends = frontends, as_wanted = as_wanted, notes = outcome.notes, version = outcome.version,
-    program = order.start.program, seconds = task.now() - began,
+    program = order.start.program, scope = outcome.scope, seconds = task.now() - began,
   }
 end
 

@@ -2,7 +2,7 @@
 --
 --- What is rehearsed: the program, the words and the surroundings of a running HAProxy, or those that somebody names.
 
-local errors = require("haplua.error")
+local failure = require("haplua.rehearse.failure")
 local file = require("haplua.file")
 local process = require("haplua.haproxy.process")
 
@@ -32,7 +32,7 @@ local NOT_TOLD <const> = {
 }
 
 local function raise(message, advice)
-  errors.raise("file", message, advice)
+  failure.raise("file", message, advice)
 end
 
 local NAMED <const> = "name the program and the files: --haproxy /usr/sbin/haproxy --haproxy-config /etc/haproxy/haproxy.cfg"
