@@ -172,6 +172,7 @@ end
 local function rehearse(order, found, servers)
   local target, start = haproxy.target(), order.start
   local notes = order.notes
+  launch.freeze(target)
   for _, content in ipairs(order.lists) do
     local ok, problem = pcall(lists.put, target, content)
     if not ok then
@@ -229,7 +230,7 @@ local function run(order)
   for i, one in ipairs(files) do
     local changed, left_out = launch.adapted(one.text, order.is_user)
     if changed then
-      own:replace(one.path, "configuration" .. i, changed)
+      own:replace(one.real, "configuration" .. i, changed)
     end
     if #left_out > 0 then
       order.notes[#order.notes + 1] = ("%s: left out for the rehearsal: %s"):format(one.path, table.concat(left_out, ", "))

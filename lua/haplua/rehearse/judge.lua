@@ -52,7 +52,7 @@ local function closing(off, after)
   if same(off, after) then
     if is_redirect(after) and not after.by_server then
       return "redirected"
-    elseif not after.backend and (after.status or 500) >= 400 then
+    elseif not after.by_server and after.status and after.status >= 400 or not after.backend and not after.status then
       return "unknown", "the answer is the same where nothing is closed"
     end
     return "open"

@@ -25,6 +25,11 @@ local PREFIX <const> = "haplua-rehearsal-"
 -- So long a start may take.
 local START_SECONDS <const> = 30
 
+---@class haplua.rehearse.File  of HAProxy's configuration
+---@field path string  HAProxy's name
+---@field real string
+---@field text string
+
 --- The files of a configuration: of a folder those that HAProxy reads.
 ---@param names string[]
 ---@return string[]
@@ -47,12 +52,12 @@ end
 --- Read a configuration. Raises `file`.
 ---@param names string[]
 ---@param environment table<string, string>
----@return haplua.rules.Configuration found, {path: string, text: string}[] files
+---@return haplua.rules.Configuration found, haplua.rehearse.File[] files
 function M.read(names, environment)
   local files = {}
   for i, name in ipairs(M.files(names)) do
     local text, problem = file.read(name)
-    files[i] = { path = name, text = text or failure.raise("file", problem) }
+    files[i] = { path = name, text = text or failure.raise("file", problem), real = file.real(name) }
   end
   return configuration.read(files, environment), files
 end
@@ -69,21 +74,22 @@ local function add_relative(named, text, folders)
 end
 
 --- The folders into which a configuration writes, and the files and sockets that it names.
----@param files {path: string, text: string}[]
+---@param files haplua.rehearse.File[]
 ---@param folder string  in which relative names begin
 ---@return string[] written, string[] named
 function M.places(files, folder)
   local written, named = {}, {}
   for _, one in ipairs(files) do
-    named[#named + 1] = one.path
-    add_relative(named, one.text, { folder, one.path:match("^(.+)/[^/]*$") or folder })
+    named[#named + 1] = one.real
+    add_relative(named, one.text, { folder, one.real:match("^(.+)/[^/]*$") })
     for line in one.text:gmatch("[^\n]+") do
       local writes = line:find("stats%s+socket") or line:find("pidfile") or line:find("^%s*bind") or line:find("backing%-file")
-        or line:find("shm%-stats%-file")
+        or line:find("shm%-stats%-file") or line:find("^%s*server")
       for path in line:gmatch("/[%w/_.+@~:%-]+") do
         path = path:gsub("[:,]+$", "")
         local around = path:match("^(.+)/[^/]+$")
-        if writes and around and (file.info(path) or {}).type ~= "folder" and not line:find("%f[%w]crt%s+" .. path, 1) then
+        local is_read = (file.info(path) or {}).type == "folder" or line:find("%f[%w]c[ra][t%-]%l*%s+" .. path:gsub("%p", "%%%0"))
+        if writes and around and not is_read then
           written[#written + 1] = around
         end
         named[#named + 1] = path
@@ -148,50 +154,63 @@ local function is_ip(text)
   return text:find("^[%d.]+$") ~= nil or text:find(":", 1, true) ~= nil
 end
 
+--- Where a server is expected: its address and the port of its checks.
+---@param environment table<string, string>
+---@param hosts table<string, string>  names that have an address already; it gets one more
+---@return string? ip, integer? port  ip: a path with "unix@" where it is a Unix socket
+local function expected(text, environment, hosts)
+  local path = text:match("^unix@(/.*)$") or text:match("^/.*$")
+  if path or text:find("^abns@") then
+    return path and "unix@" .. path or text
+  end
+  local ip, port = questions.address(text, environment)
+  if not ip or ip == "" then
+    return nil
+  elseif ip == "localhost" then
+    return "127.0.0.1", port
+  elseif is_ip(ip) then
+    return ip, port
+  elseif not hosts[ip] then
+    hosts.n = (hosts.n or 0) + 1
+    hosts[ip] = NAMED:format(hosts.n // 250, hosts.n % 250 + 1)
+  end
+  return hosts[ip], port
+end
+
 --- Where the servers of a configuration are expected.
 ---@param found haplua.rules.Configuration
 ---@param environment table<string, string>
 ---@param addresses string[]  of this machine
 ---@return haplua.rehearse.Servers
 function M.servers(found, environment, addresses)
-  local servers, binds, machine, n = { plain = {}, proxied = {}, hosts = {}, chained = {} }, {}, {}, 0
+  local servers, binds, machine = { plain = {}, proxied = {}, hosts = {}, chained = {} }, {}, {}
   for _, ip in ipairs(addresses) do
     machine[ip] = true
   end
-  local lines_of = {}
   for _, section in ipairs(found.sections) do
-    lines_of[section] = configuration.lines(section)
-    local own = M.binds_of(lines_of[section], environment)
+    local own = M.binds_of(configuration.lines(section), environment)
     table.move(own, 1, #own, #binds + 1, binds)
   end
+  local function add(section, line)
+    local text = table.concat(line.words, " ")
+    local ip, port = expected(line.words[line.words[1] == "server" and 3 or 4] or "", environment, servers.hosts)
+    local list = servers[text:find(" send-proxy", 1, true) and "proxied" or "plain"]
+    if ip and ip:find("@", 1, true) then
+      list[ip] = true
+    elseif ip and port and is_own(binds, machine, ip, port) then
+      servers.chained[section.name] = true
+    elseif ip and port then
+      list[("%s:%d"):format(ip, port)] = true
+    end
+  end
   for _, section in ipairs(found.sections) do
-    for _, line in ipairs(section.kind == "peers" and {} or lines_of[section]) do
-      local parts = line.words
-      local is_template = parts[1] == "server-template"
-      local ip, port = nil, nil
-      if parts[1] == "server" or is_template then
-        ip, port = questions.address(parts[is_template and 4 or 3] or "", environment)
-      end
-      if ip and ip ~= "" then
-        if not is_ip(ip) and ip ~= "localhost" then
-          n = n + 1
-          servers.hosts[ip] = servers.hosts[ip] or NAMED:format(n // 250, n % 250 + 1)
-        end
-        ip = ip == "localhost" and "127.0.0.1" or servers.hosts[ip] or ip
-        local text = table.concat(parts, " ")
-        if port and is_own(binds, machine, ip, port) then
-          servers.chained[section.name] = true
-        elseif port then
-          local place = ("%s:%d"):format(ip, port)
-          servers[text:find(" send-proxy", 1, true) and "proxied" or "plain"][place] = true
-          local check = text:match(" port (%d+)")
-          if check and not is_own(binds, machine, ip, tonumber(check)) then
-            servers.plain[("%s:%s"):format(ip, check)] = true
-          end
-        end
+    for _, line in ipairs(section.kind ~= "peers" and configuration.lines(section) or {}) do
+      if line.words[1] == "server" or line.words[1] == "server-template" then
+        add(section, line)
       end
     end
   end
+  servers.hosts.n = nil
   return servers
 end
 
@@ -253,6 +272,18 @@ local function changes(environment)
   return setmetatable(found, nil)
 end
 
+--- Keep the servers as they are: up, and without TLS, which what stands in their place does not speak.
+---@param target haplua.Target
+function M.freeze(target)
+  for _, row in ipairs(target:servers()) do
+    local name = ("%s/%s"):format(row.be_name, row.srv_name)
+    for _, words in ipairs({ { "disable", "health", name }, { "disable", "agent", name },
+      { "set", "server", name, "health", "up" }, { "set", "server", name, "ssl", "off" } }) do
+      pcall(target.send, target, words) -- without checks, or without TLS, some are refused
+    end
+  end
+end
+
 --- Start HAProxy, and wait until it answers.
 ---@param start haplua.rehearse.Start
 ---@param own string  the path of haplua's file
@@ -263,7 +294,7 @@ function M.start(start, own, target)
   local function note(line)
     log[#log + 1] = line
   end
-  local words = { start.program, "-db", "-dr", table.unpack(start.words) }
+  local words = { start.program, "-db", "-dr", "-dV", table.unpack(start.words) }
   -- haplua's file is the last one: `defaults` of the others stay as they are
   for _, name in ipairs(table.move({ own }, 1, 1, #start.files + 1, table.move(start.files, 1, #start.files, 1, {}))) do
     table.move({ "-f", name }, 1, 2, #words + 1, words)

@@ -10,7 +10,8 @@ local M = {}
 ---@field ip string
 ---@field port integer
 ---@field is_v6 boolean
----@field tls boolean
+---@field tls boolean  its visitors speak TLS, also where HAProxy passes it on
+---@field is_any boolean  it names no address of its own
 ---@field text string  as the configuration has it
 
 ---@class haplua.rehearse.Question
@@ -78,14 +79,17 @@ end
 ---@param environment table<string, string>
 ---@return haplua.rehearse.Bind[] binds, string[] others  others: those that no visitor is sent to here
 function M.binds(lines, environment)
-  local found, others = {}, {}
+  local found, others, asks_sni = {}, {}, false
+  for _, line in ipairs(lines) do
+    asks_sni = asks_sni or table.concat(line.words, " "):find("req[_.]ssl_") ~= nil
+  end
   for _, line in ipairs(lines) do
     local parts = line.words
     for text in (parts[1] == "bind" and parts[2] or ""):gmatch("[^,]+") do
       local ip, port, is_v6 = M.address(text, environment)
       if ip and port and not has(parts, "accept-proxy") then
         found[#found + 1] = {
-          ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, tls = has(parts, "ssl"), text = text,
+          ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, tls = has(parts, "ssl") or asks_sni, text = text,
           is_any = ip == "",
         }
       else

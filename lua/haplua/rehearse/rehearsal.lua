@@ -5,6 +5,7 @@
 
 local enter = require("haplua.rehearse.enter")
 local errors = require("haplua.error")
+local failure = require("haplua.rehearse.failure")
 local haproxy = require("haproxy")
 local json = require("haplua.json")
 local judge = require("haplua.rehearse.judge")
@@ -12,6 +13,9 @@ local lists = require("haplua.rehearse.lists")
 local running = require("haplua.rehearse.running")
 
 local M = {}
+
+-- So long a rehearsal may take.
+local WITHIN <const> = 300
 
 ---@class haplua.rehearse.Options
 ---@field program string?
@@ -77,10 +81,10 @@ function M.run(request, options)
   local began, order = task.now(), order_of(request, options)
   local words = enter.words("haplua.rehearse.enter")
   words.stdin, words.stdout, words.stderr = json.encode(order), "capture", "capture"
-  local status, out, err = require("run")(words)
+  local status, out, err = task.deadline(WITHIN, require("run"), words)
   local ok, outcome = pcall(json.decode, out)
   if not ok then
-    error(errors.new({ kind = "protocol", message = ("it ended with status %d: %s"):format(status, err), phase = "rehearsal" }), 0)
+    failure.raise("protocol", ("the rehearsal ended with status %d: %s"):format(status, err))
   elseif outcome.error then
     error(errors.new(outcome.error), 0)
   end

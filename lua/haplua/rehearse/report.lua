@@ -19,8 +19,9 @@ function M.question(told)
   local extra = {}
   extra[1] = told.version ~= "1.1" and "HTTP/" .. told.version or nil
   extra[#extra + 1] = told.from and "from " .. told.source or nil
-  return ("%s %s://%s%s%s%s"):format(told.method, told.tls and "https" or "http", told.host, port, told.target and " " .. told.target
-    or told.path, #extra > 0 and " " .. table.concat(extra, " ") or "")
+  local text = told.target and told.target .. " at " or ""
+  return ("%s %s%s://%s%s%s%s"):format(told.method, text, told.tls and "https" or "http", told.host, port,
+    told.target and "" or told.path, #extra > 0 and " " .. table.concat(extra, " ") or "")
 end
 
 --- What became of a question, in words.
@@ -79,7 +80,8 @@ local function add_frontend(lines, frontend)
   if frontend.state == "closed" and first then
     text = ("%s: %s: %s"):format(text, M.question(first), judge.where(first.after))
   end
-  add(lines, frontend.state == "apart" and "note" or state, name, "%s (%d of %d questions as wanted)", text, right, #frontend.questions)
+  add(lines, frontend.state == "apart" and "note" or state, name, "%s (%d of %d questions as wanted)", text, right,
+    #frontend.questions)
   add_questions(lines, "FAIL", wrong, name)
   add_questions(lines, "?", unknown, name)
   add_questions(lines, "note", exceptions, name)
