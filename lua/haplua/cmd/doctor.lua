@@ -34,6 +34,7 @@ local visible = require("haplua.error").visible
 ---@field c haplua.Context?
 ---@field state haplua.switch.State?
 ---@field store haplua.Store?  the journal
+---@field verdicts haplua.rules.Verdict[]?
 local Examination = {}
 Examination.__index = Examination
 
@@ -152,6 +153,7 @@ end
 function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
   local verdicts, problem = require("haplua.haproxy.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text)
+  e.verdicts = verdicts
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))
   end
@@ -164,7 +166,7 @@ function checks.rules(e)
     local about = ("frontend %s: %s: %s"):format(one.frontend, one.state == "unknown" and "not known" or one.state, one.why)
     if one.state == "closed" and one.uses then
       e:ok(about)
-    elseif closed or one.state == "off" then
+    elseif closed or one.state == "off" or one.state == "unknown" and e.request.rehearse then
       e:note(about)
     elseif unknown then
       e:warn(about)
@@ -179,6 +181,13 @@ function checks.rules(e)
     e:fail("no visitor would see the maintenance\n" .. table.concat(rest, "\n"),
       e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. switch.map_lines(e.c.switch)
       or ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
+  end
+end
+
+--- What HAProxy itself does, apart from the system.
+function checks.rehearsal(e)
+  if e.request.rehearse then
+    require("haplua.cmd.doctor_rehearsal")(e, e.verdicts)
   end
 end
 
@@ -283,7 +292,8 @@ function checks.clock(e)
   end
 end
 
-local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "bypass", "journal", "file", "clock" }
+local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "rehearsal", "bypass", "journal", "file",
+  "clock" }
 
 -- The checks without which no other is possible.
 local NEEDED = { HAProxy = true, configuration = true, ACL = true }

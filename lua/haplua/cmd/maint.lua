@@ -50,7 +50,8 @@ local spec = {
     { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
       until_, for_, { "--replace", help = "all other maintenances are ended" }, options.json }),
       help = "Try a maintenance on an HAProxy of its own, with your files: URLs, or paths, are what visitors ask." },
-    { "doctor", options = { options.json }, help = "Check the set-up and say what to fix." },
+    { "doctor", options = { { "--rehearse", help = "try a maintenance of the whole site, too (as `rehearse`)" }, options.json },
+      help = "Check the set-up and say what to fix." },
   },
 }
 
@@ -299,6 +300,7 @@ function commands.rehearse(args, request, print)
 end
 
 function commands.doctor(args, request, print)
+  request.rehearse = args.rehearse
   return require("haplua.cmd.doctor")(request, args.json, print)
 end
 

@@ -99,12 +99,13 @@ function M.places(files, folder)
   return written, named
 end
 
--- Lines of `global` that a rehearsal leaves out: with several processes each has lists of its own, the rehearsal wants no
--- master, and a user without rights cannot become another.
-local function is_left_out(word, is_user)
-  return word == "nbproc" or word == "master-worker" or word == "daemon" or is_user and (word == "user" or word == "group" or word == "uid" or word == "gid"
-    or word == "chroot" or word == "unix-bind" or word == "setcap")
-end
+-- Lines of `global` that a rehearsal leaves out: with several processes each has lists of its own, and there is no master.
+local LEFT_OUT <const> = { nbproc = true, ["master-worker"] = true, daemon = true }
+
+-- Lines that it leaves out for a user without rights, who cannot become another.
+local OF_ROOT <const> = {
+  user = true, group = true, uid = true, gid = true, chroot = true, ["unix-bind"] = true, setcap = true,
+}
 
 --- A configuration file as a rehearsal needs it, with the same lines at the same places. nil: as it is.
 ---@param text string
@@ -117,7 +118,7 @@ function M.adapted(text, is_user)
     if word and (line:find("^%S") or word == "global" or word == "defaults") and word ~= "bind" then
       is_global = word == "global"
     end
-    if is_global and is_left_out(word, is_user) then
+    if is_global and (LEFT_OUT[word] or is_user and OF_ROOT[word]) then
       left_out[#left_out + 1] = word ~= "master-worker" and word ~= "daemon" and word or nil
       return "\n"
     elseif is_user and (word == "stats" or word == "bind") then

@@ -35,19 +35,12 @@ local function outcome(told)
   return told.why and ("%s (%s)"):format(where, told.why) or where
 end
 
-local function add(lines, state, about, text, ...)
-  lines[#lines + 1] = ("%-4s  %-13s  %s"):format(state, about, text:format(...))
-end
-
 --- The lines of questions; those beyond MOST are counted.
-local function add_questions(lines, state, list, name)
-  for i, told in ipairs(list) do
-    if i > MOST then
-      add(lines, state, name, "and %d more", #list - MOST)
-      break
-    end
-    add(lines, state, name, "%s: %s", M.question(told), outcome(told))
+local function add_questions(lines, list)
+  for i = 1, math.min(#list, MOST) do
+    lines[#lines + 1] = ("%s: %s"):format(M.question(list[i]), outcome(list[i]))
   end
+  lines[#lines + 1] = #list > MOST and ("and %d more"):format(#list - MOST) or nil
 end
 
 local words <const> = {
@@ -57,34 +50,34 @@ local words <const> = {
 
 --- What the questions of a frontend come to.
 local function sorted(frontend)
-  local wrong, unknown, exceptions, right, first = {}, {}, {}, 0, nil
+  local wrong, exceptions, right, first = {}, {}, 0, nil
   for _, told in ipairs(frontend.questions) do
     if frontend.state == "apart" or told.as_wanted then
       right = right + 1
       first = first or told.state == "closed" and told or nil
-    elseif told.extra then
-      exceptions[#exceptions + 1] = told
-    elseif told.as_wanted == false then
-      wrong[#wrong + 1] = told
     else
-      unknown[#unknown + 1] = told
+      table.insert(told.extra and exceptions or wrong, told)
     end
   end
-  return wrong, unknown, exceptions, right, first
+  return wrong, exceptions, right, first
 end
 
-local function add_frontend(lines, frontend)
-  local wrong, unknown, exceptions, right, first = sorted(frontend)
-  local name, state = frontend.name, frontend.as_wanted and "ok" or frontend.as_wanted == nil and "?" or "FAIL"
+--- What a frontend does, in lines.
+---@param frontend haplua.rehearse.Frontend
+---@return string
+function M.frontend(frontend)
+  local wrong, exceptions, right, first = sorted(frontend)
   local text = words[frontend.state]
   if frontend.state == "closed" and first then
-    text = ("%s: %s: %s"):format(text, M.question(first), judge.where(first.after))
+    text = ("%s, as %s: %s"):format(text, M.question(first), judge.where(first.after))
   end
-  add(lines, frontend.state == "apart" and "note" or state, name, "%s (%d of %d questions as wanted)", text, right,
-    #frontend.questions)
-  add_questions(lines, "FAIL", wrong, name)
-  add_questions(lines, "?", unknown, name)
-  add_questions(lines, "note", exceptions, name)
+  local lines = { ("frontend %s: %s (%d of %d questions as wanted)"):format(frontend.name, text, right, #frontend.questions) }
+  add_questions(lines, wrong)
+  if #exceptions > 0 then
+    lines[#lines + 1] = "some requests do not get the maintenance:"
+    add_questions(lines, exceptions)
+  end
+  return table.concat(lines, "\n")
 end
 
 --- The text of a rehearsal.
@@ -95,10 +88,12 @@ function M.text(rehearsal)
     ("rehearsed on HAProxy %s, %s: %s"):format(rehearsal.version, rehearsal.program, scope.text(rehearsal.scope)),
   }
   for _, frontend in ipairs(rehearsal.frontends) do
-    add_frontend(lines, frontend)
+    local state = frontend.state == "apart" and "note" or frontend.as_wanted and "ok" or frontend.as_wanted == nil and "?"
+      or "FAIL"
+    lines[#lines + 1] = ("%-4s  %s"):format(state, M.frontend(frontend):gsub("\n", "\n      "))
   end
   for _, note in ipairs(rehearsal.notes) do
-    add(lines, "note", "rehearsal", "%s", note)
+    lines[#lines + 1] = "note  " .. note:gsub("\n", "\n      ")
   end
   lines[#lines + 1] = rehearsal.as_wanted and "all as wanted" or rehearsal.as_wanted == nil
     and (#rehearsal.frontends == 0 and "no question was asked" or "not all is known") or "NOT all as wanted"
