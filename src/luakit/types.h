@@ -15,6 +15,7 @@ int luaopen_haplua_task(lua_State *L);      /* task.c */
 int luaopen_haplua_run(lua_State *L);       /* system/run.c: child processes */
 int luaopen_haplua_terminal(lua_State *L);  /* system/terminal.c: the prompt's lines */
 int luaopen_haplua_file(lua_State *L);      /* system/file.c */
+int luaopen_haplua_namespace(lua_State *L); /* system/namespace.c: a rehearsal's own */
 int luaopen_haplua_process(lua_State *L);   /* system/process.c */
 int luaopen_haplua_sqlite(lua_State *L);    /* system/sqlite.c: the journal's file */
 int luaopen_haplua_watch(lua_State *L);     /* system/watch.c: inotify */

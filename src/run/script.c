@@ -51,6 +51,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.file", luaopen_haplua_file},
 	{"haplua.inet", luaopen_haplua_inet},
 	{"haplua.lines", luaopen_haplua_lines},
+	{"haplua.namespace", luaopen_haplua_namespace},
 	{"haplua.process", luaopen_haplua_process},
 	{"haplua.regex", luaopen_haplua_regex},
 	{"haplua.reply", luaopen_haplua_reply},

@@ -35,7 +35,7 @@ local function registered(t, in_c)
 end
 
 describe("the annotations for the Lua language server", function()
-  for _, module in ipairs({ "core", "inet", "process", "reply", "terminal" }) do
+  for _, module in ipairs({ "core", "inet", "namespace", "process", "reply", "terminal" }) do
     it("declare haplua." .. module .. " as it is", function()
       assert.are.same(registered(require("haplua." .. module), true), declared(module .. ".lua", module))
     end)

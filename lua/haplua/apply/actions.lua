@@ -211,7 +211,7 @@ local function say_which(list, call)
       call == "off" and "ids, a scope (--path, --host, patterns), --mine, or --all" or "the id"))
 end
 
-M.check_reason, M.check_times, M.say_which = check_reason, check_times, say_which
+M.check_bypass, M.check_reason, M.check_times, M.say_which = check_bypass, check_reason, check_times, say_which
 
 --- Refuse the number of a maintenance that is over, of another HAProxy, or not there.
 ---@param of string  what has no such maintenance

@@ -35,6 +35,7 @@ local visible = require("haplua.error").visible
 ---@field c haplua.Context?
 ---@field state haplua.switch.State?
 ---@field store haplua.Store?  the journal
+---@field verdicts haplua.rules.Verdict[]?
 local Examination = {}
 Examination.__index = Examination
 
@@ -179,12 +180,13 @@ function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
   local frontends = require("haplua.haproxy.frontends")
   local verdicts, problem = frontends.judge(e.c.target, e.state.worker, e.c.switch.acl, text, e.state)
+  e.verdicts = verdicts
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))
   end
   local findings, nobody = frontends.summary(verdicts)
   for _, finding in ipairs(findings) do
-    e[finding.state](e, finding.text)
+    e[finding.unknown and e.request.rehearse and "note" or finding.state](e, finding.text)
   end
   for _, one in ipairs(verdicts) do
     say_detours(e, one)
@@ -212,6 +214,14 @@ function checks.servers(e)
     else
       e:note(text)
     end
+    end
+  end
+end
+
+--- What HAProxy itself does, apart from the system.
+function checks.rehearsal(e)
+  if e.request.rehearse then
+    require("haplua.cmd.doctor_rehearsal")(e, e.verdicts)
   end
 end
 
@@ -316,7 +326,7 @@ function checks.clock(e)
   end
 end
 
-local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "servers",
+local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "rehearsal", "servers",
   "bypass", "journal", "file", "clock" }
 
 -- The checks without which no other is possible.

@@ -54,7 +54,11 @@ local spec = {
     { "log", options = { options.json, server, { "--last", value = "N", default = "20", convert = cli.count,
       help = "so many changes (20)" } },
       help = "Show who changed what, when and why." },
-    { "doctor", options = { options.json }, help = "Check the set-up and say what to fix." },
+    { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
+      until_, for_, { "--replace", help = "all other maintenances are ended" }, options.json }),
+      help = "Try a maintenance on an HAProxy of its own, with your files: URLs, or paths, are what visitors ask." },
+    { "doctor", options = { { "--rehearse", help = "try a maintenance of the whole site, too (as `rehearse`)" }, options.json },
+      help = "Check the set-up and say what to fix." },
   },
 }
 
@@ -309,7 +313,13 @@ function commands.log(args, request, print)
   end
 end
 
+function commands.rehearse(args, request, print)
+  request.replace = args.replace
+  return require("haplua.cmd.rehearse")(args, request, print)
+end
+
 function commands.doctor(args, request, print)
+  request.rehearse = args.rehearse
   return require("haplua.cmd.doctor")(request, args.json, print)
 end
 

@@ -37,6 +37,29 @@ M.probe = {
   { "--no-probe", help = "ask nothing, also where the configuration has a probe" },
 }
 
+local function version(text)
+  if text == "1.0" or text == "1.1" or text == "2" then
+    return text
+  end
+  return nil, ("'%s' is no version of HTTP: 1.0, 1.1 or 2"):format(text)
+end
+
+local function address(text)
+  if require("haplua.inet").bytes(text) then
+    return text
+  end
+  return nil, ("'%s' is no IP address"):format(text)
+end
+
+--- How a rehearsal asks, and whom.
+M.rehearsal = {
+  { "--source", value = "IP", repeats = true, convert = address, help = "ask from this address" },
+  { "--http", value = "VERSION", repeats = true, convert = version, help = "ask by this version: 1.0, 1.1, 2" },
+  { "--haproxy", value = "FILE", help = "HAProxy's program (that of the process that runs)" },
+  { "--haproxy-config", value = "FILE", repeats = true,
+    help = "HAProxy's configuration, a file or a folder (that of the process that runs)" },
+}
+
 M.json = { "--json", help = "Print JSON." }
 
 --- Two lists of options as one.

@@ -195,6 +195,7 @@ end
 ---@class haplua.rules.Finding
 ---@field state "ok"|"note"|"warn"
 ---@field text string
+---@field unknown boolean?  what the frontend does is not known
 
 --- What verdicts come to: a line for each frontend, the worse the fewer others close.
 ---@param verdicts haplua.rules.Verdict[]
@@ -211,6 +212,7 @@ function M.summary(verdicts)
     if is_closed or closed or one.state == "off" or unknown then
       findings[#findings + 1] = {
         state = is_closed and "ok" or (closed or one.state == "off") and "note" or "warn", text = text,
+        unknown = one.state == "unknown" or nil,
       }
     else
       rest[#rest + 1] = text

@@ -327,7 +327,9 @@ local function is_same(a, b)
 end
 
 --- May HTTP rules of this frontend be asked before the request is there?
-local function is_race(lines)
+---@param lines haplua.rules.Line[]
+---@return boolean
+function M.is_race(lines)
   local mode = configuration.setting(lines, "mode")
   if not mode or mode.words[2] == "http" then
     return false
@@ -405,7 +407,7 @@ local function judge(found, section, asked)
       return say("unknown", outcome.text)
     end
   end
-  if is_race(lines) and verdict.uses then
+  if M.is_race(lines) and verdict.uses then
     return say("unknown", "mode tcp: rules on HTTP are asked before the request is there")
   elseif usual.kind == "computed" then
     return say("unknown", usual.text .. ", before any rule below it")

@@ -1,0 +1,280 @@
+-- SPDX-License-Identifier: MIT
+--
+--- The second process of a rehearsal (haplua.rehearse.enter): closes the cage, starts HAProxy in it, fills its lists, and
+-- asks as visitors would.
+
+local cage = require("haplua.rehearse.cage")
+local configuration = require("haplua.rules.configuration")
+local enter = require("haplua.rehearse.enter")
+local errors = require("haplua.error")
+local failure = require("haplua.rehearse.failure")
+local haproxy = require("haproxy")
+local json = require("haplua.json")
+local launch = require("haplua.rehearse.launch")
+local lists = require("haplua.rehearse.lists")
+local namespace = require("haplua.namespace")
+local questions = require("haplua.rehearse.questions")
+local verdict = require("haplua.rules.verdict")
+local visitor = require("haplua.visit.visitor")
+require("haplua.visit.curl") -- its file is out of reach once the cage is closed
+
+local M = {}
+
+-- So long an answer may take. What takes longer waits for a server, or is held up.
+local WITHIN <const> = 3
+
+---@class haplua.rehearse.Order  what the caller wants, as JSON
+---@field start haplua.rehearse.Start
+---@field is_user boolean
+---@field addresses string[]  of this machine
+---@field sockets string[]  those that processes of this machine, or of HAProxy's container, have
+---@field lists haplua.rehearse.Content[]  what the running HAProxy holds
+---@field switch haplua.rehearse.Switch?  nil: no HAProxy runs, and `request` says what is wanted
+---@field request haplua.Request?
+---@field configuration string?  the text of haplua's own, for `request`
+---@field asked haplua.rehearse.Asked  without its scope
+
+-- Asking.
+
+--- The streams that each backend has taken.
+local function counters(target)
+  local found = {}
+  for line in target:send({ "show", "stat", "-1", "2", "-1" }):gmatch("[^\n]+") do
+    local proxy, kind, rest = line:match("^([^,]*),([^,]*),(.*)$")
+    if kind == "BACKEND" then
+      found[proxy] = tonumber(rest:match("^[^,]*,[^,]*,[^,]*,[^,]*,[^,]*,(%d+)")) or 0
+    end
+  end
+  return found
+end
+
+--- The backends that took a request: the last one is that which decides.
+local function taken(before, now, chained)
+  local through, last = {}, nil
+  for name, n in pairs(now) do
+    if n > (before[name] or 0) and not chained[name] then
+      last = name
+    elseif n > (before[name] or 0) then
+      through[#through + 1] = name
+    end
+  end
+  if not last then
+    last = table.remove(through)
+  end
+  return last, #through > 0 and through or nil
+end
+
+--- Ask one question.
+---@param question haplua.rehearse.Question
+---@param chained table<string, boolean>
+---@return haplua.rehearse.Answer
+local function ask(target, question, chained)
+  local scheme, default = question.tls and "https" or "http", question.tls and 443 or 80
+  local port = question.port ~= default and not question.host:find(":%d+$") and ":" .. question.port or ""
+  local ip = question.ip:find(":", 1, true) and "[" .. question.ip .. "]" or question.ip
+  local before = counters(target)
+  local ok, got = pcall(visitor.ask, {
+    url = ("%s://%s%s%s"):format(scheme, question.host, port, question.path), address = ("%s:%d"):format(ip, question.port),
+    source = question.source, method = question.method, target = question.target, version = question.version,
+    insecure = true, within = WITHIN,
+  })
+  local answer = {}
+  answer.backend, answer.through = taken(before, counters(target), chained)
+  if ok then
+    answer.status, answer.location = got.status, got.headers.location
+    answer.by_server = got.headers[launch.MARK] ~= nil or nil
+    if question.version == "2" and not tostring(got.version):find("^2") then
+      answer.problem = "it does not speak HTTP/2"
+    end
+  elseif errors.is(got) and got.kind == "interrupted" then
+    error(got, 0)
+  elseif not answer.backend and errors.is(got) and (got.phase == "connect" or got.phase == "resolve") then
+    answer.problem = got.message
+  end
+  return answer
+end
+
+--- Ask all questions while the lists hold something. Rules of HAProxy may change them meanwhile.
+local function ask_all(target, contents, all, phase, chained)
+  for _, question in ipairs(all) do
+    for _, content in ipairs(contents) do
+      lists.put(target, content)
+    end
+    question[phase] = ask(target, question, chained)
+  end
+end
+
+-- What asking cannot tell.
+
+--- Does a rule change a list of the switch?
+local function changes(parts, refs)
+  local name = (parts[2] or ""):match("^%a+%-acl%((.*)%)$") or (parts[2] or ""):match("^%a+%-map%((.*)%)$")
+  return name ~= nil and refs[name]
+end
+
+--- Of which frontends nothing can be known by asking, and why.
+local function natures_of(found, switch)
+  local refs, natures = {}, {}
+  for _, content in ipairs(switch.after) do
+    refs[content.ref] = true
+  end
+  for _, section in ipairs(found.sections) do
+    local lines = (section.kind == "frontend" or section.kind == "listen") and configuration.lines(section) or {}
+    for _, line in ipairs(lines) do
+      if changes(line.words, refs) then
+        natures[section.name] = ("visitors change the list: %s:%d: %s"):format(line.file, line.line,
+          table.concat(line.words, " "))
+      end
+    end
+    if verdict.is_race(lines) then
+      natures[section.name] = "mode tcp: rules on HTTP are asked before the request is there"
+    end
+  end
+  return natures
+end
+
+--- Notes on what the questions have left out.
+local function more_notes(found, order, notes)
+  for _, section in ipairs(found.sections) do
+    local by_source = false
+    for _, line in ipairs((section.kind == "frontend" or section.kind == "listen") and configuration.lines(section) or {}) do
+      local text = table.concat(line.words, " ") .. " "
+      by_source = by_source or text:find("[%s{]src%s") ~= nil or text:find("%sLOCALHOST%s") ~= nil
+    end
+    if by_source and #order.asked.sources == 0 then
+      notes[#notes + 1] = ("frontend %s has rules on the visitor's address: --source ADDRESS asks from others")
+        :format(section.name)
+    end
+  end
+end
+
+-- The whole.
+
+--- Where the questions with patterns of a person's own are: the list knows.
+local function settle_wants(target, all, switch)
+  local main = switch.after[1]
+  lists.put(target, main)
+  for _, question in ipairs(all) do
+    if question.wants == "list" then
+      local values, found = { question.path, question.host .. question.path, question.host }, false
+      for _, value in ipairs(main.kind == "acl" and values or {}) do
+        found = found or target:acl_get(main.ref, value) ~= nil
+      end
+      for _, value in ipairs(main.kind == "map" and values or {}) do
+        found = found or target:map_get(main.ref, value) ~= nil
+      end
+      question.wants = found and "closed" or "as before"
+    end
+  end
+end
+
+--- Rehearse in a cage that is closed.
+local function rehearse(order, found, servers)
+  local target, start = haproxy.target(), order.start
+  local notes = order.notes
+  launch.freeze(target)
+  for _, content in ipairs(order.lists) do
+    local ok, problem = pcall(lists.put, target, content)
+    if not ok then
+      notes[#notes + 1] = ("%s does not hold what it holds now: %s"):format(content.ref, tostring(problem))
+    end
+  end
+  local switch = order.switch or lists.switch(order.request)
+  local asked = order.asked
+  asked.scope, asked.bypass, asked.sample = switch.scope, switch.bypass, switch.sample
+  local all, more = questions.of(found, asked, start.environment or {})
+  table.move(more, 1, #more, #notes + 1, notes)
+  more_notes(found, order, notes)
+  ask_all(target, switch.off, all, "off", servers.chained)
+  if switch.is_on then
+    ask_all(target, switch.before, all, "before", servers.chained)
+  else
+    for _, question in ipairs(all) do
+      question.before = question.off
+    end
+  end
+  ask_all(target, switch.after, all, "after", servers.chained)
+  settle_wants(target, all, switch)
+  return { questions = all, natures = natures_of(found, switch), notes = notes, scope = switch.scope,
+    version = target:info().Version }
+end
+
+--- Leave for the mounts of HAProxy, close the cage, and start HAProxy in it.
+---@param order haplua.rehearse.Order
+local function run(order)
+  local start = order.start
+  if start.mounts then
+    local ok, problem = namespace.join(start.mounts)
+    if not ok then
+      failure.raise("denied", "HAProxy's container cannot be entered: " .. problem, "use sudo")
+    end
+  end
+  local ok, problem = namespace.folder(start.folder)
+  local environment = setmetatable({}, { __index = function(_, name)
+    return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil
+  end })
+  if not ok then
+    failure.raise("file", problem)
+  end
+  local found, files = launch.read(start.files, environment)
+  local written, named = launch.places(files, start.folder)
+  named[#named + 1] = start.program
+  table.move(order.sockets, 1, #order.sockets, #named + 1, named)
+  local own = cage.close({ seen = named, written = written, sockets = named })
+  M.prepare_network(order)
+  local servers = launch.servers(found, environment, order.addresses)
+  local hosts = launch.hosts(servers)
+  if hosts and require("haplua.file").info("/etc/hosts") then
+    own:replace("/etc/hosts", "hosts", hosts)
+  end
+  for i, one in ipairs(files) do
+    local changed, left_out = launch.adapted(one.text, order.is_user)
+    if changed then
+      own:replace(one.real, "configuration" .. i, changed)
+    end
+    if #left_out > 0 then
+      order.notes[#order.notes + 1] = ("%s: left out for the rehearsal: %s"):format(one.path, table.concat(left_out, ", "))
+    end
+  end
+  if order.request then
+    order.request.config = order.configuration and own:write("config.lua", order.configuration) or "none"
+  end
+  local process = launch.start(start, own:write("haplua.cfg", launch.sections(servers)), haproxy.target())
+  local asked, outcome = pcall(rehearse, order, found, servers)
+  process:cancel()
+  return asked and outcome or error(outcome, 0)
+end
+
+--- Make all addresses this process's.
+function M.prepare_network(order)
+  local ok, ipv6 = namespace.loopback()
+  if not ok then
+    failure.raise("denied", ipv6)
+  end
+  local f = io.open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w")
+  if not ipv6 or not f or not f:write("1") or not f:close() then
+    order.notes[#order.notes + 1] = "IPv6 addresses other than ::1 are not there"
+  end
+end
+
+--- Run the program of the second process.
+---@return integer status
+function M.main()
+  local order = json.decode(enter.begin())
+  order.notes = order.notes or {}
+  local ok, outcome = pcall(run, order)
+  if not ok then
+    if not errors.is(outcome) then
+      outcome = { kind = "protocol", message = tostring(outcome), phase = "rehearsal" }
+    end
+    local told = {}
+    for _, name in ipairs({ "kind", "message", "advice", "phase", "command", "reply", "code" }) do
+      told[name] = outcome[name]
+    end
+    outcome = { error = told }
+  end
+  io.write(json.encode(outcome), "\n")
+  return 0
+end
+
+return M
