@@ -214,7 +214,6 @@ function checks.servers(e)
     else
       e:note(text)
     end
-    end
   end
 end
 
