@@ -170,9 +170,7 @@ static int start(struct host *host)
 /* Boxes close what they hold; then the loop sees every handle closed. */
 void host_stop(struct host *host)
 {
-	if (setjmp(finalized) != 0)
-		return;
-	if (host->L)
+	if (host->L && setjmp(finalized) == 0)
 		lua_close(host->L);
 	clock_close(&host->clock);
 	scheduler_close(&host->scheduler);
