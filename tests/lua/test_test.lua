@@ -697,6 +697,12 @@ describe("the fake HAProxy", function()
           assert.equal("192.0.2.9", haproxy.server_set({ server = "app/a1", addr = "192.0.2.9", port = 80 }).srv_addr)
           assert.equal("maint", servers("app")[2].admin)
           assert.equal("DRAIN", haproxy.stat("app")[1].status)
+          local row, fields = servers("app")[1], {}
+          for name, value in pairs(servers("app")[1]) do
+            fields[name] = value
+          end
+          assert.same(fields, row)
+          assert.is_not.same({ admin = "drain" }, servers("app")[1])
           assert.contains("No such server", tostring(assert.has_error(function()
             haproxy.server_set({ server = "app/a9", state = "ready" })
           end)))
