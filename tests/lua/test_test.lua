@@ -59,6 +59,22 @@ describe("haplua test", function()
     assert.are.equal(1, result.status)
   end)
 
+  it("removes a test's folder with all that is in it, but for what links lead to", function()
+    local kept <close> = support.folder()
+    kept.write("file", "stays")
+    local result = run_test(([[
+      it("has a folder", function()
+        local f = test.folder()
+        print(f)
+        assert.equal(0, require("run")({ "sh", "-c",
+          'cd "$0" && mkdir -p a/b/.c && : >a/b/.c/d && ln -s %s link && ln -s nowhere dangling', f }))
+      end)
+    ]]):format(kept.path))
+    assert.equal(0, result.status, result.out)
+    assert.is_nil(require("haplua.file").info(result.out:match("(/%S+/haplua%-test%.%x+)"), true))
+    assert.equal("stays", (require("haplua.file").read(kept.path .. "/file")))
+  end)
+
   it("finds the files of a folder, and fails without one", function()
     local folder <close> = support.folder()
     assert.are.equal(0, run({ "mkdir", "-p", folder.path .. "/a/b", folder.path .. "/.hidden", folder.path .. "/none" }))
