@@ -195,7 +195,8 @@ gc: gc-each ## gc-each, then check-lua with the generational collector
 	$(Q)$(SANITIZED) RUNNER='env HAPLUA_GC=generational' \
 		LUA_TESTS='$(filter-out $(LONG:%=tests/lua/%_test.lua),$(UNHURRIED))' check-lua
 
-# HAPLUA_FREE has haplua free all of its memory at the end, as the builds with the sanitizers do.
+# HAPLUA_FREE has haplua allocate each of Lua's objects apart, and free all at the end, as the builds with the
+# sanitizers do.
 valgrind: $(BIN) $(B)/packages-check ## run check-unit and check-lua under valgrind; REAL=1, JOBS
 	$(Q)$(MAKE) RUNNER='env HAPLUA_FREE=1 valgrind -q --leak-check=full --child-silent-after-fork=yes --error-exitcode=9' \
 		TEST_SECONDS=600 check-unit check-lua $(if $(REAL),check-real)

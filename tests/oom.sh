@@ -9,7 +9,8 @@ set -u
 
 build=${BUILD:-build}
 haplua=${HAPLUA:-./haplua}
-export HAPLUA_JOURNAL=none HAPLUA_CONFIG=none
+# HAPLUA_FREE: each object of Lua's is an allocation, which may fail
+export HAPLUA_JOURNAL=none HAPLUA_CONFIG=none HAPLUA_FREE=1
 step=${1:-1}
 dir=$(mktemp -d)
 fakes=

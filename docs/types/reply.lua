@@ -28,7 +28,7 @@ function reply.keys(text) end
 ---@return {found: boolean, type: string, case: string, pattern: string?, index: string?, value: string?}[]
 function reply.matches(text) end
 
---- `show stat` (CSV), `show servers conn`: tables by column name.
+--- `show stat` (CSV), `show servers conn`: rows by column name, which read a field when a script uses it.
 ---@param text string
 ---@return table<string, any>[]
 function reply.rows(text) end
@@ -38,7 +38,7 @@ function reply.rows(text) end
 ---@return table<string, string|integer>
 function reply.pairs(text) end
 
---- `show sess`.
+--- `show sess`: rows that read a field when a script uses it. A field that a row does not have is nil.
 ---@param text string
 ---@return table<string, any>[]
 function reply.sessions(text) end

@@ -55,6 +55,10 @@ int reply_columns(struct span *rest, struct reply_columns *out);
 int reply_row_next(struct span *rest, const struct reply_columns *c, struct span *fields,
 		   size_t *n);
 
+/* The field number i, from 0, of the row that `row` begins with. 1: *out is as in
+ * reply_row_next(). 0: there is none. */
+int reply_field_at(struct span row, char sep, size_t i, struct span *out);
+
 /* Write the value of a CSV field, without quotes, to `out`, which has room for field.n
  * bytes. Returns its length. */
 size_t reply_unquote(char *out, struct span field);

@@ -125,6 +125,18 @@ static const char *quoted_end(const char *p, const char *end)
 	return NULL;
 }
 
+/* The end of the CSV field at p, which stands before a comma, an LF or the end; NULL: the
+ * field has no such end. */
+static const char *field_end(const char *p, const char *end)
+{
+	if (*p == '"')
+		p = quoted_end(p, end);
+	else
+		while (p < end && *p != ',' && *p != '\n')
+			p++;
+	return p && (p == end || *p == ',' || *p == '\n') ? p : NULL;
+}
+
 /* Cut the next CSV line into fields. HAProxy closes each line with a comma, behind which
  * no field begins. */
 static int split_commas(struct span *rest, struct span *fields, size_t *n)
@@ -136,12 +148,8 @@ static int split_commas(struct span *rest, struct span *fields, size_t *n)
 
 		if (*n == REPLY_COLUMNS_MAX)
 			return HAP_EPROTOCOL;
-		if (*p == '"')
-			p = quoted_end(p, end);
-		else
-			while (p < end && *p != ',' && *p != '\n')
-				p++;
-		if (!p || (p < end && *p != ',' && *p != '\n'))
+		p = field_end(p, end);
+		if (!p)
 			return HAP_EPROTOCOL;
 		fields[(*n)++] = (struct span){begin, (size_t)(p - begin)};
 	}
@@ -193,6 +201,31 @@ int reply_row_next(struct span *rest, const struct reply_columns *c, struct span
 	int rc = split_commas(rest, fields, n);
 
 	return rc < 0 || *n == c->n ? rc : HAP_EPROTOCOL;
+}
+
+int reply_field_at(struct span row, char sep, size_t i, struct span *out)
+{
+	const char *p = row.p, *end = p + row.n;
+
+	if (sep != ',') {
+		struct span line;
+		int there = take_line(&row, &line);
+
+		for (i++; there && i > 0; i--)
+			there = span_word(&line, sep, out);
+		return there;
+	}
+	for (; p && p < end && *p != '\n'; i--, p += p < end && *p == ',') {
+		const char *begin = p;
+
+		p = field_end(p, end);
+		if (!p)
+			break;
+		*out = (struct span){begin, (size_t)(p - begin)};
+		if (i == 0)
+			return 1;
+	}
+	return 0;
 }
 
 size_t reply_unquote(char *out, struct span field)

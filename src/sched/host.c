@@ -34,7 +34,26 @@ struct host *host_of(lua_State *L)
 	return host;
 }
 
-static void *allocate(void *host, void *p, size_t old, size_t size)
+/* Does a tool watch the memory? Then each object has an allocation of its own, and at the
+ * end all is given back. Else objects are small parts of large blocks; and at the end the
+ * system takes memory and descriptors back faster than they are given back one by one. */
+static bool is_watched(void)
+{
+#ifdef HAP_DEBUG
+	return true;
+#else
+	return getenv("HAPLUA_FREE") != NULL;
+#endif
+}
+
+static void *allocate(void *owner, void *p, size_t old, size_t size)
+{
+	struct host *host = owner;
+
+	return arena_resize(&host->arena, p, p ? old : 0, size);
+}
+
+static void *allocate_apart(void *host, void *p, size_t old, size_t size)
 {
 	(void)host, (void)old;
 	if (size == 0) {
@@ -121,17 +140,6 @@ static int add_oldest_finalizer(lua_State *L)
 	return 0;
 }
 
-/* At the end the system takes the memory and the descriptors back faster than they can be
- * given back one by one. Tools that look for leaks need that all is given back. */
-static bool frees_all(void)
-{
-#ifdef HAP_DEBUG
-	return true;
-#else
-	return getenv("HAPLUA_FREE") != NULL;
-#endif
-}
-
 /* Most runs are over before there is anything worth collecting: let the heap grow to ten
  * times what it is now, with HEAP_START bytes more, before the first real cycle. */
 static int grow_heap(lua_State *L)
@@ -151,14 +159,15 @@ static int start(struct host *host)
 	host->before_sleep.data = host;
 	uv_prepare_start(&host->before_sleep, on_before_sleep);
 	uv_unref((uv_handle_t *)&host->before_sleep);
-	host->L = rc == 0 ? lua_newstate(allocate, host) : NULL;
+	host->L = rc == 0 ? lua_newstate(is_watched() ? allocate_apart : allocate, host)
+			  : NULL;
 	if (rc == 0 && !host->L)
 		rc = HAP_ENOMEM;
 	if (rc < 0)
 		return rc;
 	lua_atpanic(host->L, panic);
 	lua_pushcfunction(host->L, add_oldest_finalizer);
-	if (!frees_all() && lua_pcall(host->L, 0, 0, 0) != LUA_OK)
+	if (!is_watched() && lua_pcall(host->L, 0, 0, 0) != LUA_OK)
 		return HAP_ENOMEM;
 	lua_pushcfunction(host->L, grow_heap);
 	if (lua_pcall(host->L, 0, 0, 0) != LUA_OK)

@@ -5,6 +5,7 @@
 #ifndef HAP_HOST_H
 #define HAP_HOST_H
 
+#include "base/arena.h"
 #include "os/clock.h"
 #include "protocol/permit.h"
 #include "sched/scheduler.h"
@@ -46,6 +47,7 @@ struct host {
 	uv_prepare_t before_sleep; /* has the loop turn when a timer has woken a task */
 	struct clock clock;
 	struct scheduler scheduler;
+	struct arena arena;            /* of Lua's objects */
 	lua_State *L;                  /* owned */
 	const struct options *options; /* borrowed */
 	bool would_change;             /* a dry run held something back */

@@ -68,6 +68,7 @@ static void rows(struct span text)
 		CHECK(inside(columns.name[i], text));
 	for (;;) {
 		size_t left = rest.n;
+		struct span row = rest, field;
 
 		rc = reply_row_next(&rest, &columns, fields, &n);
 		CHECK(inside(rest, text));
@@ -76,11 +77,14 @@ static void rows(struct span text)
 		CHECK(rest.n < left && n <= REPLY_COLUMNS_MAX);
 		for (size_t i = 0; i < n; i++) {
 			CHECK(inside(fields[i], text));
+			CHECK(reply_field_at(row, columns.sep, i, &field));
+			CHECK(field.p == fields[i].p && field.n == fields[i].n);
 			char *out = malloc(fields[i].n);
 
 			CHECK(reply_unquote(out, fields[i]) <= fields[i].n);
 			free(out);
 		}
+		CHECK(!reply_field_at(row, columns.sep, n, &field));
 	}
 	CHECK(rc == 0 || rc == HAP_EPROTOCOL);
 }

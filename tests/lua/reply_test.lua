@@ -15,6 +15,18 @@ local function mismatch(f, ...)
   return problem
 end
 
+--- The fields of each row, in tables of their own.
+local function filled(rows)
+  local tables = {}
+  for i, row in ipairs(rows) do
+    tables[i] = {}
+    for key, value in pairs(row) do
+      tables[i][key] = value
+    end
+  end
+  return tables
+end
+
 describe("the rows of servers()", function()
   it("are read when a script uses them", function()
     local row = reply.servers(STATE .. "3 app 1 12 127.0.0.1 2 0 1\n")[1]
@@ -63,7 +75,44 @@ describe("rows of `show stat`", function()
   it("come without their quotes", function()
     local rows = reply.rows('# pxname,svname,scur,last_chk,\nfe,FRONTEND,0,,\napp,s1,1,"* OK,1 ""x""",\n')
     assert.same({ { pxname = "fe", svname = "FRONTEND", scur = 0 },
-      { pxname = "app", svname = "s1", scur = 1, last_chk = '* OK,1 "x"' } }, rows)
+      { pxname = "app", svname = "s1", scur = 1, last_chk = '* OK,1 "x"' } }, filled(rows))
+  end)
+
+  it("are read when a script uses them, whatever their columns hold", function()
+    local rows = reply.rows('# pxname,svname,scur,last_chk,\n007,"a,b",12,"1\n2",\n-,-,-,-,\n')
+    assert.is_nil(rawget(rows[1], "pxname"))
+    assert.same({ "007", "a,b", 12, "1\n2" }, { rows[1].pxname, rows[1].svname, rows[1].scur, rows[1].last_chk })
+    assert.same({ {}, 2 }, { filled({ rows[2] })[1], #rows })
+    assert.same({}, reply.rows("# pxname,svname,\n"))
+    mismatch(reply.rows, "# pxname,svname,\na,b,\na,\n")
+  end)
+end)
+
+describe("rows of `show servers conn`", function()
+  it("end in a list, and may lack fields", function()
+    local rows = reply.rows("# bkname/svname bkid/svid - used idle_per_thr[2]\na/1 3/1 - 5 0 7\na/2 3/2 -\n")
+    assert.same({ { ["bkname/svname"] = "a/1", ["bkid/svid"] = "3/1", used = 5, idle_per_thr = { 0, 7 } },
+      { ["bkname/svname"] = "a/2", ["bkid/svid"] = "3/2", idle_per_thr = {} } }, filled(rows))
+  end)
+end)
+
+describe("the rows of sessions()", function()
+  local text = "0x1f: proto=tcpv4 src=1.2.3.4:5 fe=007 be=<none> ts=00 age=1m2s rq[f=0h] s0=[7,8h] age=3s\nother\n0x2: fe=f\n"
+
+  it("have the fields that their line names", function()
+    local rows = reply.sessions(text)
+    assert.same({ "0x1f", "007", "3s", "f=0h]", 2 }, { rows[1].ref, rows[1].fe, rows[1].age, rows[1].rq:sub(2), #rows })
+    assert.same({ "0x2", "f" }, { rows[2].ref, rows[2].fe })
+    assert.same({}, { rows[2].age, rows[2].nope, rows[2][1] })
+    assert.is_nil(rawget(rows[1], "fe"))
+    rows[1].fe = "mine"
+    assert.equal("mine", rows[1].fe)
+  end)
+
+  it("are ordinary tables once pairs() has filled them", function()
+    local row = reply.sessions(text)[2]
+    assert.same({ { ref = "0x2", fe = "f" } }, filled({ row }))
+    assert.same({ "f" }, { row.fe, row.be })
   end)
 end)
 

@@ -260,6 +260,35 @@ describe("the journal of several processes", function()
     assert.is_truthy(j:touched("/s")["#20"])
   end)
 
+  it("shows the latest changes of all switches, or of few among many", function()
+    local j <close> = assert(sqlite.open(path))
+    for i = 1, 60 do
+      local acl = "#" .. (i % 20 == 0 and 2 or i % 3 + 10)
+      j:begin(wish({ acl = acl, reason = tostring(i), target = i % 7 == 0 and "/t" or "/s" }), {})
+    end
+    assert.equal("54 55 57 58 59 60", fields(j:log("/s", nil, 6), "reason"))
+    assert.equal("42 49 56", fields(j:log("/t", nil, 3), "reason"))
+    assert.equal("20 40 60", fields(j:log("/s", "#2", 9), "reason"))
+    assert.equal(52, #j:log("/s", nil, 1000))
+  end)
+
+  it("is read through where it counts: damage there raises `journal`", function()
+    local history = require("haplua.store.history")
+    local j <close> = assert(sqlite.open(path))
+    j:begin(wish({ patterns = { ("^/long"):rep(3000) } }), { { add = entity() } })
+    history.read_through(j)
+    j:run("PRAGMA wal_checkpoint(TRUNCATE)")
+    local whole, file, damaged = require("haplua.file").read(path), folder.path .. "/damaged.db", 0
+    for page = 1, #whole // 4096 - 1 do
+      folder.write("damaged.db", whole:sub(1, page * 4096) .. ("\xff"):rep(4096) .. whole:sub(page * 4096 + 4097))
+      local other <close> = assert(sqlite.open(file))
+      local ok, problem = pcall(history.read_through, other)
+      damaged = damaged + (ok and 0 or 1)
+      assert.is_true(ok or problem.kind == "journal")
+    end
+    assert.is_true(damaged >= 3, damaged) -- the two tables, and a page of the long text
+  end)
+
   it("has one maintenance for an occurrence, whoever plans it", function()
     local j <close> = assert(sqlite.open(path))
     j:edit({ { add = entity({ occurrence = "k|1" }) } })

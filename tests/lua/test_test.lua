@@ -59,6 +59,22 @@ describe("haplua test", function()
     assert.are.equal(1, result.status)
   end)
 
+  it("removes a test's folder with all that is in it, but for what links lead to", function()
+    local kept <close> = support.folder()
+    kept.write("file", "stays")
+    local result = run_test(([[
+      it("has a folder", function()
+        local f = test.folder()
+        print(f)
+        assert.equal(0, require("run")({ "sh", "-c",
+          'cd "$0" && mkdir -p a/b/.c && : >a/b/.c/d && ln -s %s link && ln -s nowhere dangling', f }))
+      end)
+    ]]):format(kept.path))
+    assert.equal(0, result.status, result.out)
+    assert.is_nil(require("haplua.file").info(result.out:match("(/%S+/haplua%-test%.%x+)"), true))
+    assert.equal("stays", (require("haplua.file").read(kept.path .. "/file")))
+  end)
+
   it("finds the files of a folder, and fails without one", function()
     local folder <close> = support.folder()
     assert.are.equal(0, run({ "mkdir", "-p", folder.path .. "/a/b", folder.path .. "/.hidden", folder.path .. "/none" }))
@@ -697,6 +713,12 @@ describe("the fake HAProxy", function()
           assert.equal("192.0.2.9", haproxy.server_set({ server = "app/a1", addr = "192.0.2.9", port = 80 }).srv_addr)
           assert.equal("maint", servers("app")[2].admin)
           assert.equal("DRAIN", haproxy.stat("app")[1].status)
+          local row, fields = servers("app")[1], {}
+          for name, value in pairs(servers("app")[1]) do
+            fields[name] = value
+          end
+          assert.same(fields, row)
+          assert.is_not.same({ admin = "drain" }, servers("app")[1])
           assert.contains("No such server", tostring(assert.has_error(function()
             haproxy.server_set({ server = "app/a9", state = "ready" })
           end)))

@@ -102,6 +102,37 @@ static void stat_closes_each_line_with_a_comma(void **state)
 	assert_int_equal(reply_row_next(&rest, &columns, fields, &n), 0);
 }
 
+static void one_field_of_a_row(void **state)
+{
+	static const struct {
+		const char *row;
+		char sep;
+		const char *fields[4]; /* NULL behind the last */
+	} cases[] = {
+		{"a,,\"b,\n\"\"\",\nx,y,\n", ',', {"a", "", "\"b,\n\"\"\""}},
+		{"a,b", ',', {"a", "b"}},
+		{"a,\"b", ',', {"a"}},
+		{"", ',', {NULL}},
+		{"\nb,", ',', {NULL}},
+		{"a  b\nc d", ' ', {"a", "", "b"}},
+		{"a", ' ', {"a"}},
+		{"", ' ', {NULL}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct span row = text(cases[i].row), field;
+
+		for (size_t n = 0; n < 4; n++) {
+			bool there = reply_field_at(row, cases[i].sep, n, &field);
+
+			assert_int_equal(there, cases[i].fields[n] != NULL);
+			if (there)
+				assert_text(field, cases[i].fields[n]);
+		}
+	}
+}
+
 static void csv_that_does_not_match_its_header(void **state)
 {
 	static const char *const rows[] = {
@@ -206,6 +237,7 @@ int main(void)
 		cmocka_unit_test(servers_conn_has_more_fields_than_names),
 		cmocka_unit_test(one_space_is_one_separator),
 		cmocka_unit_test(stat_closes_each_line_with_a_comma),
+		cmocka_unit_test(one_field_of_a_row),
 		cmocka_unit_test(csv_that_does_not_match_its_header),
 		cmocka_unit_test(what_is_no_header),
 		cmocka_unit_test(there_are_at_most_512_columns),

@@ -292,7 +292,7 @@ function Store:log(target, acl, n)
   return changes(acl
     and self:run([[SELECT * FROM (SELECT * FROM changes WHERE target = ? AND acl = ? ORDER BY id DESC LIMIT ?)
       ORDER BY id]], target, acl, n)
-    or self:run("SELECT * FROM (SELECT * FROM changes WHERE target = ? ORDER BY id DESC LIMIT ?) ORDER BY id", target, n))
+    or history.latest(self, target, n))
 end
 
 --- A number that differs once another process has written.

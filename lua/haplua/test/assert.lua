@@ -81,7 +81,7 @@ local function compare(expected, actual)
     elseif (by_eq or not rawequal(a, b)) and not (seen[a] and seen[a][b]) then
       seen[a] = seen[a] or {}
       seen[a][b] = true
-      for key, value in next, a do
+      for key, value in next, show.filled(a) do
         local other = b[key]
         if other == nil then
           return false, way_to(pair, key)
@@ -89,7 +89,7 @@ local function compare(expected, actual)
           todo[#todo + 1] = { value, other, outer = pair, key = key }
         end
       end
-      for key in next, b do
+      for key in next, show.filled(b) do
         if a[key] == nil then
           return false, way_to(pair, key)
         end

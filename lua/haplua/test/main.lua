@@ -40,7 +40,7 @@ local function find(path)
   local info, problem = require("haplua.file").info(path)
   if not info then
     return nil, problem
-  elseif run({ "test", "-d", path }) ~= 0 then
+  elseif info.type ~= "folder" then
     return { path }
   end
   local status, out = run({

@@ -25,12 +25,21 @@ local function in_order(a, b)
   return type(a) < type(b)
 end
 
+--- A row of HAProxy's answers with its fields, which pairs() reads; any other table as it is.
+function M.filled(row)
+  local meta = debug.getmetatable(row)
+  if meta and meta.__metatable == false and meta.__pairs then
+    pairs(row)
+  end
+  return row
+end
+
 local show
 
 ---@param state {room: integer, depth: integer}
 local function show_table(value, state)
   local keys, parts = {}, {}
-  for key in next, value do
+  for key in next, M.filled(value) do
     keys[#keys + 1] = key
     if #keys > ITEMS_MAX then
       break

@@ -3,6 +3,7 @@
 --- What surrounds a test under `haplua test`: the fake HAProxys at their addresses, the scripts that run, the
 -- environment, a temporary folder. Each test has a world of its own. The functions for tests are in lua/haplua/test.lua.
 
+local file = require("haplua.file")
 local virtual = require("haplua.virtual")
 local task = require("haplua.task")
 
@@ -69,8 +70,7 @@ function M.folder()
     local name = ("haplua-test.%016x"):format(("J"):unpack(random:read(8)))
     for _, base in ipairs({ real_getenv("TMPDIR") or "/dev/shm", "/tmp" }) do
       local path = base .. "/" .. name
-      -- not run{}: os.getenv(), which calls this, must not wait
-      if os.execute(("mkdir -m 700 '%s' 2>/dev/null"):format((path:gsub("'", "'\\''")))) then
+      if file.folder(path, { mode = "0700" }) then
         world.folder = path
         break
       end
@@ -78,6 +78,17 @@ function M.folder()
     assert(world.folder, "no temporary folder")
   end
   return world.folder
+end
+
+--- Remove a file, or a folder with what is in it. A link is removed, and not what it leads to.
+local function remove(path)
+  if os.remove(path) then
+    return
+  end
+  for _, name in ipairs(file.list(path) or {}) do
+    remove(path .. "/" .. name)
+  end
+  os.remove(path)
 end
 
 --- Write a configuration into the test's folder, with a journal there: a test must not find the machine's
@@ -105,23 +116,23 @@ end
 
 --- A stream that writes to the output of the script that calls it, or of the test.
 local function stream(is_error)
-  local file = {}
-  function file:write(...)
+  local out = {}
+  function out:write(...)
     for i = 1, select("#", ...) do
       virtual.write(tostring((select(i, ...))), is_error)
     end
     return self
   end
-  function file:flush()
+  function out:flush()
     return self
   end
-  function file.setvbuf()
+  function out.setvbuf()
     return true
   end
-  function file.seek()
+  function out.seek()
     return nil, "Illegal seek", 29
   end
-  return file
+  return out
 end
 
 --- In the place of libcurl: what a visitor gets says the test, and without it there is nobody.
@@ -183,7 +194,7 @@ function M.begin()
     world.fakes, world.runs, world.env, world.folder = outer.fakes, outer.runs, outer.env, outer.folder
     world.visitor = outer.visitor
     if folder then
-      require("run")({ "rm", "-rf", folder })
+      remove(folder)
     end
   end
 end

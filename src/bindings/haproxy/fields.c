@@ -19,20 +19,25 @@ void fields_push_text(lua_State *L, struct span s)
 	lua_pushlstring(L, s.p, s.n);
 }
 
-void fields_push(lua_State *L, struct span s)
+void fields_push_given(lua_State *L, struct span s)
 {
-	int64_t i;
-
 	if (s.n == 0 || (s.n == 1 && s.p[0] == '-'))
 		lua_pushnil(L);
-	else if (reply_integer(s, &i))
-		lua_pushinteger(L, i);
 	else
 		fields_push_text(L, s);
 }
 
-/* Is the field `name` text whatever it looks like? A server may be called 007. */
-static bool is_text(struct span name)
+void fields_push(lua_State *L, struct span s)
+{
+	int64_t i;
+
+	if (s.n > 0 && reply_integer(s, &i))
+		lua_pushinteger(L, i);
+	else
+		fields_push_given(L, s);
+}
+
+bool fields_is_text(struct span name)
 {
 	static const char *const names[] = {"be_name",
 					    "srv_name",
@@ -63,8 +68,8 @@ static bool is_text(struct span name)
 
 void fields_push_named(lua_State *L, struct span name, struct span value)
 {
-	if (is_text(name) && value.n > 0 && !(value.n == 1 && value.p[0] == '-'))
-		fields_push_text(L, value);
+	if (fields_is_text(name))
+		fields_push_given(L, value);
 	else
 		fields_push(L, value);
 }
