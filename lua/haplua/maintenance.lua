@@ -32,6 +32,9 @@ local M = {}
 ---@field begins number?  the beginning, in seconds since 1970, where it is to come; needs haplua keep
 ---@field ends number?  the end, in seconds since 1970; needs haplua keep, or `attended`
 ---@field attended boolean?  this process ends the maintenance; during() does so anyway
+---@field probe haplua.Probe|haplua.Probe[]|false|nil  asked as a visitor afterwards; default: the configuration's
+---@field check boolean?  of on(): see in HAProxy's configuration whether visitors get it, and what connections go on
+---@field cut boolean?  of on(), for the whole site: end the connections that go on
 ---@field replace boolean?  of on(): end all others of the switch in the same step
 ---@field servers string[]?  in place of a scope: "app/a1"; "app/": those of app. The result is a haplua.ServerResult
 ---@field drain boolean?  of servers: no new sessions, but those of clients whose cookie names the server
@@ -46,6 +49,7 @@ local M = {}
 ---@field origin string?  with servers: those of this origin
 ---@field mine boolean?  those of the person who calls
 ---@field all boolean?
+---@field probe haplua.Probe|haplua.Probe[]|false|nil  as in haplua.Request
 
 ---@class haplua.ChangeRequest: haplua.Request
 ---@field id integer?  the number of the maintenance; default: the only one
@@ -67,6 +71,9 @@ end))
 local place = {
   switch = text, acl = text, config = text, journal = options.any(text, options.one_of(false)), file = "boolean",
 }
+local probe = options.any(options.one_of(false), options.where("a probe, or a list of probes", function(value)
+  return type(value) == "table" and require("haplua.visit.probe").problem(value) == nil
+end))
 local function with_place(fields)
   for name, kind in pairs(place) do
     fields[name] = kind
@@ -74,21 +81,22 @@ local function with_place(fields)
   return fields
 end
 
-local status_request = with_place({ servers = servers })
+local status_request = with_place({ servers = servers, visitors = "boolean", probe = probe })
 local request = with_place({
   patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
-  attended = "boolean", replace = "boolean", servers = servers, drain = "boolean", force = "boolean",
+  attended = "boolean", replace = "boolean", check = "boolean", cut = "boolean",
+  probe = probe, servers = servers, drain = "boolean", force = "boolean",
 })
 local id = options.where("the number of a maintenance", function(value)
   return math.type(value) == "integer" and value > 0
 end)
 local end_request = with_place({
   ids = options.list(id), patterns = texts, paths = texts, hosts = texts, mine = "boolean", all = "boolean",
-  servers = servers, origin = text,
+  servers = servers, origin = text, probe = probe,
 })
 local change_request = with_place({
   id = id, patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
-  open_end = "boolean", drain = "boolean",
+  open_end = "boolean", drain = "boolean", probe = probe,
 })
 
 --- Are these the numbers of maintenances of servers?
@@ -153,12 +161,13 @@ end
 local function status(asked)
   local module = require("haplua.apply.status")
   local c = require(asked.servers and "haplua.apply.servers" or "haplua.apply.context").open(asked, true)
-  return asked.servers and module.of_servers(c, asked.servers) or module.status(c)
+  return asked.servers and module.of_servers(c, asked.servers)
+    or module.status(c, asked.visitors and actions.probes_of(c, asked) or nil)
 end
 
 --- The maintenances of a switch, what HAProxy holds, and where the two disagree. A journal that cannot be read is one
 -- thing that does not fit.
----@param asked haplua.Place  with `servers`: of these servers alone
+---@param asked haplua.Place  with `servers`: of these servers alone; with `visitors = true`: what visitors get as well
 ---@return haplua.Status
 function M.status(asked)
   options.check("maintenance.status", asked, status_request)

@@ -126,6 +126,14 @@ function M.haproxy(given)
   return fake
 end
 
+--- Say what visitors get: the probes of maintenances ask this function, and no network. Without it nobody answers.
+---@param get fun(request: {url: string, headers: string[]}): integer?, table<string, string>?  returns the status and
+--- the headers of the answer; nil: nobody answers
+function M.visitor(get)
+  options.argument("test.visitor", "get", get, "function")
+  world.now.visitor = get
+end
+
 -- Scripts.
 
 ---@class haplua.test.Result

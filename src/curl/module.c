@@ -129,13 +129,14 @@ static void set_failure(lua_State *L, const struct transfer *t, CURLcode rc)
 	types_set_text(L, "message", err_text(-(int)os_error));
 }
 
-/* Push how the transfer ended: head= and seconds=, or kind=, phase=, message=, tls=,
- * code=. No script has the box, so no finalizer closes it meanwhile. [-0, +1] */
+/* Push how the transfer ended: head=, seconds=, source=, or kind=, phase=, message=,
+ * tls=, code=. No script has the box, so no finalizer closes it meanwhile. [-0, +1] */
 static int push_outcome(lua_State *L, const struct lask *ask)
 {
 	const struct transfer *t = ask->t;
 	CURLcode rc = t->done ? t->rc : CURLE_OPERATION_TIMEDOUT;
 	curl_off_t microseconds = 0;
+	char *source = NULL;
 
 	lua_createtable(L, 0, 4);
 	if (rc != CURLE_OK) {
@@ -147,6 +148,8 @@ static int push_outcome(lua_State *L, const struct lask *ask)
 	curl_easy_getinfo(t->easy, CURLINFO_TOTAL_TIME_T, &microseconds);
 	lua_pushnumber(L, (lua_Number)microseconds / 1e6);
 	lua_setfield(L, -2, "seconds");
+	curl_easy_getinfo(t->easy, CURLINFO_LOCAL_IP, &source);
+	types_set_text(L, "source", source && *source ? source : NULL);
 	return 1;
 }
 

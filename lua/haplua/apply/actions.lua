@@ -12,6 +12,7 @@ local network = require("haplua.plan.network")
 local results = require("haplua.apply.result")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
+local time = require("haplua.task").time
 
 local M = {}
 
@@ -123,6 +124,33 @@ function M.beginning(c, look, m, replace, same)
   return { edits = edits, about = m }
 end
 
+--- The request's probes, else those of the configuration.
+---@param request {probe: haplua.Probe|haplua.Probe[]|false|nil}
+---@return haplua.Probe[]
+function M.probes_of(c, request)
+  local given = request.probe
+  return given == nil and c.switch.probes or given and require("haplua.visit.probe").list(given) or {}
+end
+
+--- Ask as visitors what has come of a change.
+---@param c haplua.Context
+---@param request haplua.Request
+---@param result haplua.Result?
+---@return haplua.Result?  this very one, with `probes`
+function M.visited(c, request, result)
+  local list = result and M.probes_of(c, request) or {}
+  local is_planned = result and result.about and not maintenance.is_in_force(result.about, time())
+  if list[1] and not is_planned and not haproxy.dry_run() then
+    local ok, found = pcall(require("haplua.apply.visitors").ask, list, result)
+    if not ok then
+      io.stderr:write("haplua: the change is made; what visitors get was not asked to the end\n")
+      error(found, 0)
+    end
+    result.probes = found
+  end
+  return result
+end
+
 ---@class haplua.Beginning  how a caller uses begin()
 ---@field origin string?  "on"
 ---@field pid integer?  the process that ends the maintenance
@@ -140,7 +168,10 @@ function M.begin(request, how)
   if not how.pid then
     check_times(c, request)
   end
-  return (change.change(c, how.origin or "on", function(look)
+  if request.cut then
+    require("haplua.apply.effect").check_cut(c, scope_of(request) or {})
+  end
+  local result, seen = change.change(c, how.origin or "on", function(look)
     check_bypass(c, look, request.bypass)
     local m = context.sign(c, {
       scope = scope_of(request) or {}, bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
@@ -149,7 +180,11 @@ function M.begin(request, how)
     })
     patterns_of(look, m.scope)
     return M.beginning(c, look, m, request.replace, not how.pid and not request.begins and find_same(c, look, m))
-  end, how.made))
+  end, how.made)
+  if (request.cut or request.check and result.added + result.removed > 0) and not request.begins then
+    result.effect = require("haplua.apply.effect").of(c, seen.state, result, request.cut)
+  end
+  return M.visited(c, request, result)
 end
 
 --- Raise what begin() would raise before its first change. Asks HAProxy, and changes nothing.
@@ -244,13 +279,13 @@ end
 ---@return haplua.Result
 function M.off(request, which)
   local c = context.open(request)
-  return (change.change(c, "off", function(look)
+  return M.visited(c, request, (change.change(c, "off", function(look)
     local edits, chosen = {}, select(c, look, "off", request, which or {})
     for i, m in ipairs(chosen) do
       edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
     end
     return { edits = edits, ended = chosen }
-  end))
+  end)))
 end
 
 --- End one maintenance by its number, where that has not happened yet.
@@ -279,7 +314,7 @@ function M.change(request, which, open_end)
   check_reason(request.reason)
   local c = context.open(request)
   check_times(c, request)
-  return (change.change(c, "change", function(look)
+  return M.visited(c, request, (change.change(c, "change", function(look)
     local m = select(c, look, "change", request, which or {})[1]
     if not m then
       errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
@@ -304,7 +339,7 @@ function M.change(request, which, open_end)
     changed = context.sign(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
     local ending = maintenance.ending(m, look.now, "change", context.who(c))
     return { edits = { ending, { add = changed } }, about = changed }
-  end))
+  end)))
 end
 
 return M

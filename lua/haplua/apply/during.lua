@@ -12,12 +12,13 @@ local M = {}
 
 --- End the maintenance, unless somebody has.
 ---@return haplua.Result?  nil: it is over already
-local function finish(c, id)
+local function finish(c, id, request)
   local result = actions.finish(c, id, "done")
   local over = not result and c.store:maintenance(c.name, id)
   if over and over.why ~= "expired" then
     io.stderr:write(("haplua: m%d was ended meanwhile%s\n"):format(id, over.ended_by and " by " .. over.ended_by or ""))
   end
+  pcall(actions.visited, c, request, result) -- a signal may cut it short: the maintenance is over
   return result
 end
 
@@ -34,13 +35,13 @@ function M.run(request, origin, fn, done)
     __close = function()
       local ok, ended = true, nil
       if result and not haproxy.dry_run() then
-        ok, ended = pcall(finish, c, result.about.id)
+        ok, ended = pcall(finish, c, result.about.id, request)
       end
       if ok then
         return ended and done and done(ended)
       elseif type(ended) == "table" then
         ended.again = function()
-          return finish(c, result.about.id)
+          return finish(c, result.about.id, request)
         end
       end
       error(ended, 0)
@@ -52,6 +53,9 @@ function M.run(request, origin, fn, done)
       result = made
     end,
   })
+  if origin == "during" and result.probes then
+    require("haplua.apply.visitors").demand(result.probes)
+  end
   return fn(result, c)
 end
 

@@ -21,6 +21,7 @@ local M = {}
 ---@field stopped string[]?  networks that passed before, while something was closed, and do not pass any more
 ---@field denied string[]?  networks of `about` that do not pass everywhere in its scope
 ---@field notes string[]?  what a map cannot hold as it is wanted
+---@field view haplua.View
 ---@field journal boolean  the store is a journal
 ---@field in_force haplua.Maintenance[]  afterwards
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed
@@ -108,7 +109,7 @@ function M.of(c, look, action, edits, about)
   local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
   local plan = context.place(c, {
     action = action, ends = about and about.ends, reason = about and about.reason, journal = c.journal,
-    in_force = in_force, about = about, declared = look.state.declared,
+    in_force = in_force, about = about, declared = look.state.declared, view = look.view,
   })
   if look.state.values then
     plan_maps(plan, look, look.state.bypass and ours_of(c, look) or {})

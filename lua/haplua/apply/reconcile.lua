@@ -98,6 +98,7 @@ local function is_in_step(c, look, plan)
 end
 
 ---@class haplua.Reconciled
+---@field plan haplua.Plan?  what HAProxy was changed to
 ---@field lines string[]?  what was done; nil: nothing was to be done
 ---@field seen string  the fingerprint of the lists that were judged
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart
@@ -129,6 +130,7 @@ function M.reconcile(c)
     return found
   end
   plan.action, found.lines = story(c, look, plan, by_hand)
+  found.plan = plan
   table.move(look.set_back, 1, #look.set_back, #edits + 1, edits)
   if #edits > 0 or not same(plan.patterns, look.latest and look.latest.patterns or {}) then
     plan.maintenances = names(new)

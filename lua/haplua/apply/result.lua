@@ -32,6 +32,8 @@ end
 ---@field confirmed string?  a value that HAProxy, asked afterwards, says is under maintenance
 ---@field refreshed boolean?  the maintenance was in force before
 ---@field ended haplua.Maintenance[]?  those that this change has ended
+---@field effect haplua.Effect?  frontends that it does not close, and connections that go on
+---@field probes haplua.Visit[]?  what visitors get now
 local Result = {}
 
 --- A detail as a line.
@@ -104,6 +106,15 @@ local function details(result)
   for _, note in ipairs(result.notes or {}) do
     text = text .. M.line("%s", note)
   end
+  for _, line in ipairs(result.effect and require("haplua.apply.effect").lines(result.effect) or {}) do
+    text = text .. "\n  " .. line
+  end
+  for _, line in ipairs(result.probes and require("haplua.apply.visitors").lines(result.probes) or {}) do
+    text = text .. "\n  " .. line
+  end
+  if #result.patterns > 0 and result.about and M.status(result) then
+    text = text .. "\n  the maintenance stays in force"
+  end
   return text .. listed(result.ended or {}, "ended")
     .. listed(result.in_force, about and "also in force" or "still in force", about)
 end
@@ -129,6 +140,15 @@ end
 
 function Result.__tostring(result)
   return headline(result) .. details(result)
+end
+
+--- The exit status of a command line by what visitors get and what goes on.
+---@param result haplua.Result
+---@param cut boolean?  the connections that go on were to be ended
+---@return integer? status  nil: all is as wanted, as far as was asked
+function M.status(result, cut)
+  local status = result.effect and require("haplua.apply.effect").status(result.effect, cut)
+  return status or result.probes and require("haplua.apply.visitors").status(result.probes) or nil
 end
 
 --- Make a plan that has been carried out a result: this very table.

@@ -39,6 +39,7 @@ local M = {}
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
 ---@field notes string[]?  what a switch that is a map cannot hold as it is wanted
+---@field visitors haplua.Visitors?  what visitors get, where that was asked for
 ---@field journal boolean  the maintenances are in a journal
 ---@field no_journal string?  why the journal could not be read
 local Status = {}
@@ -210,6 +211,9 @@ function Status.__tostring(status)
   if #status.planned > 0 then
     text = text .. results.line("%d planned: maint status --planned", #status.planned)
   end
+  for _, line in ipairs(status.visitors and require("haplua.apply.effect").status_lines(status.visitors, status.on) or {}) do
+    text = text .. "\n  " .. line
+  end
   return text .. (status.no_journal and results.line("no journal: %s", status.no_journal) or "")
 end
 
@@ -252,6 +256,11 @@ end
 function M.portable(status)
   local copy = copy_of(status)
   copy.maintenances, copy.planned = portable_list(status.maintenances), portable_list(status.planned)
+  if status.visitors then
+    copy.visitors = maintenance.with(status.visitors, {
+      probes = require("haplua.apply.visitors").portable(status.visitors.probes),
+    })
+  end
   copy.told = status.told and M.portable_entry(status.told)
   return copy
 end
@@ -268,13 +277,16 @@ function M.portable_result(result)
     patterns = result.patterns, added = result.added, removed = result.removed, confirmed = result.confirmed,
     maintenance = result.about and M.portable_entry(result.about), refreshed = result.refreshed,
     ended = portable_list(result.ended or {}), in_force = portable_list(result.in_force), passing = result.passing,
+    effect = result.effect,
+    probes = result.probes and require("haplua.apply.visitors").portable(result.probes),
   }
 end
 
 --- Ask HAProxy and the store for the state of a switch.
 ---@param c haplua.Context
+---@param probes haplua.Probe[]?  asked as a visitor, and the rules in HAProxy's configuration are read, too
 ---@return haplua.Status
-function M.status(c)
+function M.status(c, probes)
   local look = change.look(c)
   local state, there, planned = look.state, {}, {}
   for _, m in ipairs(maintenance.after(look.current, look.edits)) do
@@ -302,6 +314,10 @@ function M.status(c)
   }, Status)
   if #c.store:servers(c.name) > 0 then
     require("haplua.apply.server_result").add_to(c, status)
+  end
+  if probes then
+    status.visitors = require("haplua.apply.effect").frontends(c, state)
+    status.visitors.probes = require("haplua.apply.visitors").ask(probes, plan, true)
   end
   return status
 end

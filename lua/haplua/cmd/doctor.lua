@@ -151,32 +151,17 @@ end
 --- What each frontend does with the requests that the list matches, by HAProxy's configuration.
 function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
-  local verdicts, problem = require("haplua.haproxy.frontends").judge(e.c.target, e.state.worker, e.c.switch.acl, text)
+  local frontends = require("haplua.haproxy.frontends")
+  local verdicts, problem = frontends.judge(e.c.target, e.state.worker, e.c.switch.acl, text)
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))
   end
-  local closed, unknown, rest = false, false, {}
-  for _, one in ipairs(verdicts) do
-    closed = closed or one.state == "closed" and one.uses
-    unknown = unknown or one.state == "unknown" and one.uses
+  local findings, nobody = frontends.summary(verdicts)
+  for _, finding in ipairs(findings) do
+    e[finding.state](e, finding.text)
   end
-  for _, one in ipairs(verdicts) do
-    local about = ("frontend %s: %s: %s"):format(one.frontend, one.state == "unknown" and "not known" or one.state, one.why)
-    if one.state == "closed" and one.uses then
-      e:ok(about)
-    elseif closed or one.state == "off" then
-      e:note(about)
-    elseif unknown then
-      e:warn(about)
-    else
-      rest[#rest + 1] = about
-    end
-    for _, exception in ipairs(one.uses and one.exceptions or {}) do
-      e:note(("frontend %s: some requests do not get the maintenance: %s"):format(one.frontend, exception))
-    end
-  end
-  if #rest > 0 then
-    e:fail("no visitor would see the maintenance\n" .. table.concat(rest, "\n"),
+  if nobody then
+    e:fail("no visitor would see the maintenance\n" .. nobody,
       e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. switch.map_lines(e.c.switch)
       or ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
   end

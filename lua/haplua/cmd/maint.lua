@@ -28,21 +28,26 @@ local spec = {
   help = "Send a site, or parts of it, to its maintenance page.",
   options = options.place,
   commands = {
-    { "on", args = "pattern", options = options.join(options.scope, {
+    { "on", args = "pattern", options = options.join(options.join(options.scope, options.probe), {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
       { "--start-keep", help = "start the service that begins and ends it, where none runs" },
+      { "--check", help = "see in HAProxy's configuration whether visitors get it (the default on a terminal)" },
+      { "--no-check", help = "do not, on a terminal either" },
+      { "--cut", help = "of the whole site: end the connections that go on (WebSocket, TCP)" },
       { "--replace", help = "end all other maintenances in the same step" }, yes, server, drain,
       { "--force", help = "also the last server of a backend that takes requests" }, options.json }),
       help = "Begin a maintenance: of the scope given, or of the whole site." },
-    { "off", args = "which", options = options.join(options.found_by, {
+    { "off", args = "which", options = options.join(options.join(options.found_by, options.probe), {
       { "--mine", help = "those that I have begun" }, { "--all", help = "all" }, yes, server, options.json }),
       help = "End a maintenance: the only one, those of the ids (m12) given, or those of just this scope." },
-    { "change", args = "which", options = options.join(options.scope, { from, until_, for_,
+    { "change", args = "which", options = options.join(options.join(options.scope, options.probe), { from, until_, for_,
       { "--no-end", help = "it shall last until somebody ends it" }, yes, drain, options.json }),
       help = "Change a maintenance (m12, or the only one) in one step: what the options name." },
-    { "status", options = { options.json, server, { "--planned", help = "show those that are to come, too" } },
+    { "status", options = { options.json, server, options.probe[1], options.probe[2],
+      { "--visitors", help = "ask the probes, and show what HAProxy's configuration makes of the list" },
+      { "--planned", help = "show those that are to come, too" } },
       help = "Show the maintenances, what HAProxy holds, and what does not fit." },
-    { "during", args = "pattern", options = options.scope, after = "words",
+    { "during", args = "pattern", options = options.join(options.scope, options.probe), after = "words",
       help = "Keep a maintenance in force while a command runs, and return its exit status." },
     { "log", options = { options.json, server, { "--last", value = "N", default = "20", convert = cli.count,
       help = "so many changes (20)" } },
@@ -65,6 +70,10 @@ local function check_server(args)
   end
   if args.server and scope then
     return "--server, and another scope or switch: which?"
+  elseif args.server and (args.check or args.cut) then
+    return "--check and --cut are about the whole site; haplua drain --cut ends the sessions of a server"
+  elseif args.check and args.no_check then
+    return "--check and --no-check: which?"
   elseif args.server and args.wait then
     return "--server and --wait: a maintenance of a server is ended by haplua keep, or maint off"
   elseif not args.server and args.command == "on" and (args.drain or args.force) then
@@ -177,15 +186,18 @@ local function confirm(args, request, is_only)
 end
 
 --- Print a result as text or JSON.
+---@return integer? status  of what visitors get
 local function show(args, print, result)
   print(args.json and require("haplua.json").encode(require("haplua.apply.status").portable_result(result)) or result)
+  return (result.effect or result.probes) and require("haplua.apply.result").status(result, args.cut)
 end
 
 -- Each command: its arguments, the request, and where its lines go. Returns the exit status.
 local commands = {}
 
 function commands.on(args, request, print)
-  request.replace = args.replace
+  request.replace, request.cut = args.replace, args.cut
+  request.check = args.check or not args.no_check and not args.json and require("haplua.terminal").is_terminal(1)
   if args.replace and not confirm(args, only(request, PLACE)) then
     return 1
   elseif args.wait then
@@ -193,17 +205,17 @@ function commands.on(args, request, print)
   elseif (request.ends or request.begins) and not require("haproxy").dry_run() then
     require("haplua.cmd.start_keep")(place_of(request), args.start_keep)
   end
-  show(args, print, maintenance.on(request))
+  return show(args, print, maintenance.on(request))
 end
 
 function commands.off(args, request, print)
   read_which(args, request)
-  request = only(request, { "ids", "patterns", "paths", "hosts", "servers", table.unpack(PLACE) })
+  request = only(request, { "ids", "patterns", "paths", "hosts", "servers", "probe", table.unpack(PLACE) })
   request.mine, request.all = args.mine, args.all
   if not args.mine and not confirm(args, request, not args.all and not request.servers and not scope_of(request)) then
     return 1
   end
-  show(args, print, maintenance.off(request))
+  return show(args, print, maintenance.off(request))
 end
 
 function commands.change(args, request, print)
@@ -214,7 +226,7 @@ function commands.change(args, request, print)
   if not confirm(args, meant, true) then
     return 1
   end
-  show(args, print, maintenance.change(request))
+  return show(args, print, maintenance.change(request))
 end
 
 --- What HAProxy holds by a status, as a text that is the same where HAProxys agree.
@@ -241,13 +253,17 @@ local function differs_from(status)
 end
 
 function commands.status(args, request, print)
-  local status = maintenance.status(only(request, { "servers", table.unpack(PLACE) }))
+  local asked = only(request, { "servers", "probe", table.unpack(PLACE) })
+  asked.visitors = args.visitors or request.probe ~= nil
+  local status = maintenance.status(asked)
+  local wrong = status.visitors and (status.on and status.visitors.nobody and 1
+    or require("haplua.apply.visitors").status(status.visitors.probes))
   local module, other = require("haplua.apply.status"), differs_from(status)
   if args.json then
     local portable = module.portable(status)
     portable.differs_from = other
     print(require("haplua.json").encode(portable))
-    return other and 1 or nil
+    return other and 1 or wrong
   end
   print(status)
   if args.planned and #status.planned > 0 then
@@ -257,6 +273,7 @@ function commands.status(args, request, print)
     print(("this HAProxy does not hold the same as %s"):format(other))
     return 1
   end
+  return wrong
 end
 
 function commands.during(args, request, print)

@@ -30,11 +30,30 @@ M.scope = {
 --- The scope alone, by which a maintenance is found.
 M.found_by = { M.scope[1], M.scope[2] }
 
+--- What is asked as a visitor after a change.
+M.probe = {
+  { "--probe", value = "URL", repeats = true, help = "ask this as a visitor afterwards, and compare" },
+  { "--probe-address", value = "IP[:PORT]", help = "where probes connect, whatever their URL names" },
+  { "--no-probe", help = "ask nothing, also where the configuration has a probe" },
+}
+
 M.json = { "--json", help = "Print JSON." }
 
 --- Two lists of options as one.
 function M.join(options, more)
   return table.move(more, 1, #more, #options + 1, table.move(options, 1, #options, 1, {}))
+end
+
+--- The probes that the options name; nil: none, false: none shall be asked.
+local function probes_of(args)
+  local probes = {}
+  for i, url in ipairs(args.probe or {}) do
+    probes[i] = { url = url, address = args.probe_address }
+  end
+  if args.no_probe then
+    return false
+  end
+  return probes[1] and probes or nil
 end
 
 --- Say what is wrong with options that do not go together, or are empty.
@@ -52,7 +71,13 @@ function M.check(args)
     return "--acl and --switch: a switch has its ACL"
   elseif args.journal and args.no_journal then
     return "--journal and --no-journal: which?"
+  elseif args.no_probe and args.probe and args.probe[1] then
+    return "--probe and --no-probe: which?"
+  elseif args.probe_address and not (args.probe and args.probe[1]) then
+    return "--probe-address goes with --probe"
   end
+  local probes = probes_of(args)
+  return probes and require("haplua.visit.probe").problem(probes) or nil
 end
 
 --- The request that the options make, for haplua.maintenance.
@@ -66,6 +91,7 @@ function M.request(args)
   return {
     switch = args.switch, acl = args.acl, config = args.config, journal = journal, file = not args.no_file,
     patterns = args.pattern, paths = args.path, hosts = args.host, bypass = args.bypass, reason = args.reason,
+    probe = probes_of(args),
   }
 end
 

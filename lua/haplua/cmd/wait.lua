@@ -13,9 +13,12 @@ local INTERVAL = 1
 --- Begin a maintenance, stay until its end or until somebody ends it, and end it. `maint change` may move the end.
 ---@param request haplua.Request  with `ends`
 ---@param print function
+---@return integer? status  of what visitors got at its beginning
 return function(request, print)
+  local status
   during.run(request, "wait", function(result, c)
     print(result)
+    status = require("haplua.apply.result").status(result, request.cut)
     io.stdout:flush()
     local progress <close> = require("haplua.base.progress").begin()
     local m = result.about
@@ -26,4 +29,5 @@ return function(request, print)
       m = c.store:maintenance(c.name, m.id)
     end
   end, print)
+  return status
 end

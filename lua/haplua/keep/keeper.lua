@@ -35,6 +35,7 @@ local LONGEST = 86400
 ---@field touched table<string, integer>  the store's numbers at the last look
 ---@field idle boolean?  HAProxy is not looked at until the store has something else
 ---@field on boolean  a maintenance is in force
+---@field asking haplua.Task?  it asks the switch's probes
 ---@field due number  when to look closely, whatever the lists hold
 
 ---@class haplua.Keeper
@@ -134,6 +135,19 @@ local function set_due(kept)
   kept.on = #maintenance.in_force(all, now) > 0
 end
 
+--- Ask the probes of a switch that was changed.
+---@param plan haplua.Plan
+function Keeper:visit(kept, plan)
+  if kept.asking then
+    kept.asking:cancel()
+  end
+  kept.asking = require("haplua.keep.visits").begin(kept.c.switch.probes, plan, function(line)
+    self:say("%s", line)
+  end, function(line)
+    self:warn("%s", line)
+  end)
+end
+
 --- Bring one switch together.
 ---@return boolean acted  something was changed
 function Keeper:look_closely(kept)
@@ -141,6 +155,9 @@ function Keeper:look_closely(kept)
   local found = require(kept.c.switch.servers and "haplua.apply.server_actions" or "haplua.apply.reconcile").reconcile(kept.c)
   for _, line in ipairs(found.lines or {}) do
     self:say("%s", line)
+  end
+  if found.plan and kept.c.switch.probes then
+    self:visit(kept, found.plan)
   end
   -- the state that was judged, and not a later one: a reload or a hand in between would go unnoticed
   kept.seen, kept.idle = not found.lines and found.seen or nil, found.idle

@@ -31,6 +31,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field fetch string?  what the list looks at ("base", "path", ...), where HAProxy does not tell; of a map "base"
 ---@field allow string[]  the networks that pass when `on` names none
 ---@field file boolean|"in place"  keep the lists' files in step; "in place": write into them, do not replace them
+---@field probes haplua.Probe[]?  asked as a visitor after each change
 ---@field by_hand "keep"|"undo"  what the resident policy does with a change made by hand
 
 ---@class haplua.Config
@@ -95,7 +96,7 @@ local fetch = options.where('what an ACL looks at: "path", "base", "url", "hdr(h
 end)
 
 local switch_fields = {
-  acl = text, map = text, bypass = text, info = text, fetch = fetch, allow = texts, by_hand = by_hand,
+  acl = text, map = text, bypass = text, info = text, fetch = fetch, allow = texts, by_hand = by_hand, probe = "table",
   file = options.any("boolean", options.one_of("in place")),
 }
 
@@ -126,6 +127,7 @@ local function new_switch(name, declared, config)
     allow = declared.allow or {},
     file = declared.file == nil or declared.file,
     by_hand = declared.by_hand or config.by_hand or "keep",
+    probes = declared.probe and require("haplua.visit.probe").list(declared.probe),
   }
 end
 
@@ -207,6 +209,10 @@ local function read_switches(path, config, found)
         declared.map and "map" or "acl")
     elseif #(declared.allow or {}) > 0 and not declared.bypass then
       complain(path, "%s: 'allow' needs a 'bypass'", where)
+    end
+    local problem = declared.probe and require("haplua.visit.probe").problem(declared.probe)
+    if problem then
+      complain(path, "%s: %s", where, problem)
     end
     used[list] = name
     config.switches[name] = new_switch(name, declared, config)

@@ -16,6 +16,7 @@ M.BEGIN = 1767225600 -- 2026-01-01T00:00:00Z
 ---@field runs haplua.test.Run[]  the scripts that the test has started
 ---@field env table<string, string|false>
 ---@field folder string?
+---@field visitor? fun(request: table): integer|nil, table?  what a visitor gets: status and headers
 local world = { fakes = {}, runs = {}, env = {} }
 
 M.now = world
@@ -123,6 +124,22 @@ local function stream(is_error)
   return file
 end
 
+--- In the place of libcurl: what a visitor gets says the test, and without it there is nobody.
+local function ask_visitor(request)
+  local status, headers = nil, nil
+  if world.visitor then
+    status, headers = world.visitor(request)
+  end
+  if not status then
+    return { kind = "unreachable", phase = "connect", message = "nobody listens in this test (test.visitor)" }
+  end
+  local lines = { ("HTTP/1.1 %d Test\r\n"):format(status) }
+  for name, value in pairs(headers or {}) do
+    lines[#lines + 1] = ("%s: %s\r\n"):format(name, value)
+  end
+  return { head = table.concat(lines), seconds = 0, source = (request.source or "host!127.0.0.1"):sub(6) }
+end
+
 --- Replace Lua's functions for time, environment and output. Called once, before the first file is loaded.
 function M.install()
   os.getenv = getenv
@@ -144,13 +161,16 @@ function M.install()
     virtual.write(table.concat(words, "\t") .. "\n")
   end)
   virtual.answer(answer)
+  package.preload["haplua.visit.curl"] = function()
+    return { ask = ask_visitor }
+  end
 end
 
 --- Begin a world for a test, or for a file. What the outer world has is there, too: the fakes and the environment
 -- that a file has made outside of its tests.
 ---@return fun() finish  ends the test's scripts, removes its folder, and returns to the outer world
 function M.begin()
-  local outer = { fakes = world.fakes, runs = world.runs, env = world.env, folder = world.folder }
+  local outer = { fakes = world.fakes, runs = world.runs, env = world.env, folder = world.folder, visitor = world.visitor }
   world.fakes = setmetatable({}, { __index = outer.fakes })
   world.env = setmetatable({}, { __index = outer.env })
   world.runs, world.folder = {}, nil
@@ -161,6 +181,7 @@ function M.begin()
       pcall(world.runs[i].stop, world.runs[i])
     end
     world.fakes, world.runs, world.env, world.folder = outer.fakes, outer.runs, outer.env, outer.folder
+    world.visitor = outer.visitor
     if folder then
       require("run")({ "rm", "-rf", folder })
     end

@@ -35,7 +35,8 @@ local function split_address(text)
 end
 M.split_address = split_address
 
-local kinds = {
+-- The options of ask(), and what each may be.
+M.kinds = {
   url = options.where("a URL of http:// or https://, without a user's name, blanks and control characters",
     function(value)
       return type(value) == "string" and value:find("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@%s%c]+") ~= nil
@@ -176,13 +177,14 @@ end
 ---@field status integer
 ---@field version string  "1.0", "1.1", "2": of the response
 ---@field headers table<string, string>  by the name in lower case; several of a name are joined by ", "
+---@field source string?  the address that the request came from, on this machine
 ---@field seconds number  from the start to the end of the response
 
 --- Ask. Waits; other tasks run meanwhile.
 ---@param given haplua.visit.Request
 ---@return haplua.visit.Response
 function M.ask(given)
-  options.check("visitor.ask", given, kinds)
+  options.check("visitor.ask", given, M.kinds)
   if not given.url then
     misuse("the option 'url' is missing")
   end
@@ -202,7 +204,7 @@ function M.ask(given)
     outcome.kind, outcome.phase, outcome.message = "protocol", "read", "the answer has no status line of HTTP"
     raise(given, outcome, within)
   end
-  return { status = status, version = version, headers = headers, seconds = outcome.seconds }
+  return { status = status, version = version, headers = headers, seconds = outcome.seconds, source = outcome.source }
 end
 
 return M
