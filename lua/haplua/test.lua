@@ -131,7 +131,7 @@ end
 --- the headers of the answer; nil: nobody answers
 function M.visitor(get)
   options.argument("test.visitor", "get", get, "function")
-  world.visitor = get
+  world.now.visitor = get
 end
 
 -- Scripts.

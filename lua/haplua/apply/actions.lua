@@ -141,7 +141,12 @@ function M.visited(c, request, result)
   local list = result and M.probes_of(c, request) or {}
   local is_planned = result and result.about and not maintenance.is_in_force(result.about, time())
   if list[1] and not is_planned and not haproxy.dry_run() then
-    result.probes = require("haplua.apply.visitors").ask(list, result)
+    local ok, found = pcall(require("haplua.apply.visitors").ask, list, result)
+    if not ok then
+      io.stderr:write("haplua: the change is made; what visitors get was not asked to the end\n")
+      error(found, 0)
+    end
+    result.probes = found
   end
   return result
 end

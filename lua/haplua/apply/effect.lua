@@ -2,7 +2,6 @@
 --
 --- What `on` does not change by itself: frontends whose rules do not ask the list, and connections that go on.
 
-local coverage = require("haplua.plan.coverage")
 local errors = require("haplua.error")
 local frontends = require("haplua.haproxy.frontends")
 local haproxy = require("haproxy")
@@ -12,9 +11,13 @@ local visible = errors.visible
 
 local M = {}
 
+-- So many frontends at most are listed that do not ask the list.
+local LISTED = 5
+
 ---@class haplua.Effect
 ---@field problem string?  why HAProxy's configuration could not be read
 ---@field findings haplua.rules.Finding[]
+---@field unaware string[]?  further frontends, whose own rules do not ask the list
 ---@field nobody string?  lines on the frontends, where no visitor would see the maintenance
 ---@field connections integer?  those that go on at servers; of a part of the site: at most so many
 ---@field oldest number?  the age in seconds of the oldest of them
@@ -24,6 +27,7 @@ local M = {}
 ---@field left integer?  those that should have ended, and go on
 ---@field trouble string?  why the connections are not known
 ---@field untold string[]?  frontends of which it is not known
+---@field conditions string[]?  frontends that let clients pass by more than their address
 
 --- Refuse to end sessions where it cannot be known which. Asks HAProxy nothing.
 ---@param c haplua.Context
@@ -38,10 +42,9 @@ end
 
 --- The connections that go on, into the effect. `cut`: end them.
 local function look_at_sessions(c, effect, verdicts, result, cut)
-  local found = sessions.going_on(c.target, verdicts, function(address)
-    return coverage.is_in(address, result.bypass or {})
-  end)
+  local found = sessions.going_on(c.target, verdicts, result.bypass)
   effect.connections, effect.passing, effect.untold = #found.sessions, found.passing, found.unknown
+  effect.conditions = found.conditions
   for _, session in ipairs(found.sessions) do
     effect.oldest = math.max(effect.oldest or 0, session.age)
   end
@@ -54,9 +57,10 @@ end
 --- What the rules in HAProxy's configuration make of the switch's list.
 ---@param c haplua.Context
 ---@param state haplua.switch.State
----@return haplua.rules.Verdict[]? verdicts, string? problem
-local function judge(c, state)
-  return frontends.judge(c.target, state.worker, c.switch.acl, state.state.list and state.state.list.text)
+---@param users boolean?
+---@return haplua.rules.Verdict[]? verdicts, string? problem, string[]? rest  as frontends.judge() returns them
+local function judge(c, state, users)
+  return frontends.judge(c.target, state.worker, c.switch.acl, state.state.list and state.state.list.text, { users = users })
 end
 
 ---@class haplua.Visitors
@@ -90,8 +94,8 @@ end
 ---@param cut boolean?  end these connections
 ---@return haplua.Effect
 function M.of(c, state, result, cut)
-  local verdicts, problem = judge(c, state)
-  local effect = { findings = {}, problem = problem, partial = not result.whole }
+  local verdicts, problem, rest = judge(c, state, true)
+  local effect = { findings = {}, problem = problem, partial = not result.whole, unaware = rest }
   if not verdicts then
     return effect
   end
@@ -136,6 +140,10 @@ local function session_lines(effect, add)
   if (effect.cut or n > 0) and effect.untold[1] then
     add("not counted, since it is not known where its requests go: frontend %s", table.concat(effect.untold, ", "))
   end
+  if (effect.cut or n) > 0 and effect.conditions[1] then
+    add("among them may be those of clients that the rule of frontend %s lets pass by something else than their address",
+      table.concat(effect.conditions, ", "))
+  end
   if effect.trouble then
     add("the connections that go on are not known: %s", effect.trouble)
   end
@@ -156,6 +164,11 @@ function M.lines(effect)
     if finding.state ~= "ok" then
       add("%s%s", finding.state == "warn" and "but " or "", finding.text)
     end
+  end
+  local rest = effect.unaware or {}
+  if rest[1] then
+    add("frontends whose rules do not ask the list: %s%s", table.concat(rest, ", ", 1, math.min(#rest, LISTED)),
+      #rest > LISTED and (", and %d more"):format(#rest - LISTED) or "")
   end
   if effect.nobody then
     add("but no visitor sees it, by HAProxy's configuration; maint doctor says what to do")

@@ -179,7 +179,7 @@ end
 function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
   local frontends = require("haplua.haproxy.frontends")
-  local verdicts, problem = frontends.judge(e.c.target, e.state.worker, e.c.switch.acl, text, e.state)
+  local verdicts, problem = frontends.judge(e.c.target, e.state.worker, e.c.switch.acl, text, { seen = e.state })
   e.verdicts = verdicts
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))

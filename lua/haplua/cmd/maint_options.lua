@@ -73,7 +73,10 @@ local function probes_of(args)
   for i, url in ipairs(args.probe or {}) do
     probes[i] = { url = url, address = args.probe_address }
   end
-  return probes[1] and probes or args.no_probe and false or nil
+  if args.no_probe then
+    return false
+  end
+  return probes[1] and probes or nil
 end
 
 --- Say what is wrong with options that do not go together, or are empty.

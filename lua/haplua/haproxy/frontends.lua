@@ -57,7 +57,7 @@ local function judge_all(found, asked)
     for i, other in ipairs(verdict.judge(found, setmetatable({ path = path }, { __index = asked }))) do
       local one = verdicts[i]
       if one.state == "closed" and other.state ~= "closed" then
-        verdicts[i], other.outcomes, other.chained = other, one.outcomes, one.chained
+        verdicts[i], other.usual, other.others, other.chained = other, one.usual, one.others, one.chained
       end
       one.uses = one.uses or other.uses
     end
@@ -226,25 +226,53 @@ function M.summary(verdicts)
   return findings, rest[1] and table.concat(rest, "\n") or nil
 end
 
+--- The frontends whose own rules ask a list. nil: backends ask it as well, or nothing does.
+---@param found haplua.rules.Configuration
+---@param list haplua.rules.List
+---@return table<string, true>? names, string[] rest  those that do not
+local function users_of(found, list)
+  local names, rest = {}, {}
+  for _, section in ipairs(found.sections) do
+    local is_frontend, uses = section.kind == "frontend" or section.kind == "listen", false
+    for _, line in ipairs(section.lines) do
+      uses = uses or list.places[("%s:%d"):format(line.file, line.line)] ~= nil
+    end
+    if uses and not is_frontend then
+      return nil, {}
+    elseif is_frontend then
+      names[section.name], rest[#rest + 1] = uses or nil, not uses and section.name or nil
+    end
+  end
+  if not next(names) then
+    return nil, {}
+  end
+  return names, rest
+end
+
 --- Judge each frontend of the HAProxy that a target reaches.
 ---@param target haplua.Target
 ---@param pid integer|string  of its process, as `show info` has it
 ---@param ref string  the switch's list
 ---@param text string?  its line in `show acl`
----@param seen haplua.ListSeen?  look also for requests that get round a scope
+---@param how {seen: haplua.ListSeen?, users: boolean?}?  seen: look also for requests that get round a scope; users: only
+--- frontends whose own rules ask the list, where HAProxy tells which these are
 ---@return haplua.FrontendVerdict[]? verdicts, string? problem  nil: why nothing can be said
-function M.judge(target, pid, ref, text, seen)
+---@return string[]? rest  the frontends that were not judged
+function M.judge(target, pid, ref, text, how)
   local list = list_of(ref, text)
   local found, problem, read = read_all(target, pid, list)
   if not found then
     return nil, problem
   end
-  local asked = { list = list, method = "GET", read = read }
-  local verdicts = judge_all(found, asked)
-  if seen then
-    add_detours(found, asked, verdicts, seen)
+  local asked, rest = { list = list, method = "GET", read = read }, nil
+  if how and how.users then
+    asked.only, rest = users_of(found, list)
   end
-  return verdicts
+  local verdicts = judge_all(found, asked)
+  if how and how.seen then
+    add_detours(found, asked, verdicts, how.seen)
+  end
+  return verdicts, nil, rest
 end
 
 return M

@@ -5,6 +5,7 @@
 -- backend and its age, but neither path nor host.
 
 local core = require("haplua.core")
+local coverage = require("haplua.plan.coverage")
 local errors = require("haplua.error")
 local task = require("haplua.task")
 
@@ -48,12 +49,21 @@ function M.all(target)
   return found
 end
 
+--- The client's address, without the port. HAProxy shows that of IPv4 at a socket for both as one of IPv6.
+local function address_of(session)
+  local address = session.source:match("^(.*):%d+$") or session.source
+  return address:match("^::ffff:(%d+%.%d+%.%d+%.%d+)$") or address
+end
+
 --- The backends whose servers still get requests of a frontend that the list matches: the maintenance page's, and those
 -- of exceptions. nil: not known.
 ---@param verdict haplua.rules.Verdict
 local function stays_of(verdict)
-  local names = not verdict.chained and verdict.outcomes and {} or nil
-  for _, outcome in ipairs(names and verdict.outcomes or {}) do
+  local names, outcomes = {}, { verdict.usual, table.unpack(verdict.others or {}) }
+  if not verdict.usual or verdict.chained then
+    return nil
+  end
+  for _, outcome in ipairs(outcomes) do
     if outcome.kind == "computed" or outcome.kind == "unread" then
       return nil
     elseif outcome.kind == "backend" then
@@ -63,22 +73,40 @@ local function stays_of(verdict)
   return names
 end
 
+--- Has the rule that closes more conditions than the list, and the list of clients that pass?
+---@param verdict haplua.rules.Verdict
+---@param has_bypass boolean
+local function has_conditions(verdict, has_bypass)
+  local rule = verdict.usual.decided_by or verdict.usual.line
+  local terms, depth, first = 0, 0, false
+  for _, word in ipairs(rule and rule.words or {}) do
+    if word == "{" or word == "!{" or first and depth == 0 and word ~= "or" and word ~= "||" and word ~= "!" then
+      terms = terms + (depth == 0 and 1 or 0)
+    end
+    depth = depth + ((word == "{" or word == "!{") and 1 or word == "}" and -1 or 0)
+    first = first or word == "if" or word == "unless"
+  end
+  return terms > (has_bypass and 2 or 1)
+end
+
 ---@class haplua.GoingOn  what of the sessions at servers a maintenance covers, as far as HAProxy tells
 ---@field sessions haplua.Session[]
 ---@field passing integer  those of clients that may pass, which are not among them
+---@field conditions string[]  frontends whose rule lets more clients pass than those
 ---@field unknown string[]  frontends of which it is not known whose requests go on to servers
 
 --- The sessions at servers that get no new requests of the frontends that a list closes.
 ---@param target haplua.Target
 ---@param verdicts haplua.rules.Verdict[]
----@param may_pass fun(address: string): boolean
+---@param networks string[]?  whose clients may pass; nil: the switch has no list of them
 ---@return haplua.GoingOn
-function M.going_on(target, verdicts, may_pass)
-  local stays, found = {}, { sessions = {}, passing = 0, unknown = {} }
+function M.going_on(target, verdicts, networks)
+  local stays, found = {}, { sessions = {}, passing = 0, unknown = {}, conditions = {} }
   for _, verdict in ipairs(verdicts) do
     local names = verdict.uses and stays_of(verdict)
     if names then
       stays[verdict.frontend] = names
+      found.conditions[#found.conditions + 1] = has_conditions(verdict, networks ~= nil) and verdict.frontend or nil
     elseif verdict.uses or verdict.state == "unknown" then
       found.unknown[#found.unknown + 1] = verdict.frontend
     end
@@ -86,7 +114,7 @@ function M.going_on(target, verdicts, may_pass)
   for _, session in ipairs(M.all(target)) do
     local kept = stays[session.frontend]
     if kept and not kept[session.backend] then
-      if may_pass((session.source:gsub(":%d+$", ""))) then
+      if coverage.is_in(address_of(session), networks or {}) then
         found.passing = found.passing + 1
       else
         table.insert(found.sessions, session)

@@ -188,14 +188,18 @@ end
 
 --- The last line of a section that begins with these words.
 ---@return haplua.rules.Line?
-function M.setting(lines, ...)
-  local wanted, found = table.concat({ ... }, " "), nil
-  for _, line in ipairs(lines) do
-    if table.concat(line.words, " ", 1, math.min(select("#", ...), #line.words)) == wanted then
-      found = line
+function M.setting(lines, first, ...)
+  local rest = { ... }
+  for i = #lines, 1, -1 do
+    local own = lines[i].words
+    local same = own[1] == first
+    for j = 1, same and #rest or 0 do
+      same = same and own[j + 1] == rest[j]
+    end
+    if same then
+      return lines[i]
     end
   end
-  return found
 end
 
 return M

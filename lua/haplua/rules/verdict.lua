@@ -23,11 +23,13 @@ local M = {}
 ---@field state "closed"|"open"|"unknown"|"off"
 ---@field why string
 ---@field uses boolean  does the list make a difference here?
----@field outcomes haplua.rules.Outcome[]?  those that a request may have that the list matches
+---@field usual haplua.rules.Outcome?  of a request that the list matches
+---@field others haplua.rules.Outcome[]?  those that it may have before
 ---@field chained table?  the frontend of this HAProxy that a server of it is
 ---@field exceptions string[]  rules that may take a request away from the maintenance, and when
 
 ---@class haplua.rules.Asked: haplua.rules.World  a request that is judged
+---@field only? table<string, true>  the frontends that are judged; nil: all
 ---@field read? fun(path: string): string?  the text of a file
 ---@field always_ask boolean?  `asked` is to say of each value whether the list matches it
 
@@ -344,13 +346,22 @@ function M.is_race(lines)
   return true
 end
 
---- Rules that may send a request elsewhere before the rule that usually decides.
-local function exceptions_of(outcomes, usual)
+--- The outcomes before the one that a request usually has.
+local function before(outcomes, usual)
   local found = {}
   for _, outcome in ipairs(outcomes) do
     if is_same(outcome, usual) then
       break
     end
+    found[#found + 1] = outcome
+  end
+  return found
+end
+
+--- Rules that may send a request elsewhere before the rule that usually decides.
+local function exceptions_of(outcomes)
+  local found = {}
+  for _, outcome in ipairs(outcomes) do
     local closes = is_closing(outcome)
     if closes == false or closes == nil and outcome.kind ~= "answer" then
       local rule = outcome.decided_by or outcome.line
@@ -363,10 +374,6 @@ end
 --- The servers of a backend close, where a rule that the list makes true has sent the request to them.
 local function is_sent_away(on)
   return on.kind == "backend" and on.decided_by ~= nil and on.decided_by.words[1] == "use_backend"
-end
-
-local function last(list)
-  return list[#list]
 end
 
 --- An outcome that may close where the list matches, and not where it does not match.
@@ -399,9 +406,9 @@ local function judge(found, section, asked)
   local on, chained = walk(found, section, asked, true, true)
   local off = walk(found, section, asked, false, true)
   local all, through = walk(found, section, asked, true, false)
-  verdict.outcomes, verdict.chained = all, chained or through
-  local usual, other = last(on), last(off)
-  verdict.uses = not is_same(usual, other)
+  verdict.chained = chained or through
+  local usual, other = on[#on], off[#off]
+  verdict.uses, verdict.usual, verdict.others = not is_same(usual, other), usual, before(all, usual)
   for _, outcome in ipairs(all) do
     if outcome.kind == "unread" then
       return say("unknown", outcome.text)
@@ -427,7 +434,7 @@ local function judge(found, section, asked)
     end
     return say("open", verdict.uses and usual.text or usual.text .. "; no rule that the list makes true comes before")
   end
-  verdict.exceptions = exceptions_of(all, usual)
+  verdict.exceptions = exceptions_of(verdict.others)
   return say("closed", usual.text)
 end
 
@@ -438,7 +445,7 @@ end
 function M.judge(found, asked)
   local verdicts = {}
   for _, section in ipairs(found.sections) do
-    if section.kind == "frontend" or section.kind == "listen" then
+    if (section.kind == "frontend" or section.kind == "listen") and (not asked.only or asked.only[section.name]) then
       verdicts[#verdicts + 1] = judge(found, section, asked)
     end
   end

@@ -148,7 +148,7 @@ local function ask_visitor(request)
   for name, value in pairs(headers or {}) do
     lines[#lines + 1] = ("%s: %s\r\n"):format(name, value)
   end
-  return { head = table.concat(lines), seconds = 0, source = "127.0.0.1" }
+  return { head = table.concat(lines), seconds = 0, source = (request.source or "host!127.0.0.1"):sub(6) }
 end
 
 --- Replace Lua's functions for time, environment and output. Called once, before the first file is loaded.

@@ -106,10 +106,10 @@ local function ask(probe, within, wanted)
   if ok then
     visit.status, visit.version, visit.seconds = answer.status, answer.version, answer.seconds
     visit.seen, visit.source = M.read(probe, answer), answer.source or probe.source
-  elseif not errors.is(answer) or answer.kind ~= "unreachable" and answer.kind ~= "timeout" and answer.kind ~= "protocol" then
+  elseif errors.is(answer) and (answer.kind == "interrupted" or answer.kind == "memory") then
     error(answer, 0)
   else
-    visit.error = answer
+    visit.error = errors.is(answer) and answer or errors.new({ kind = "refused", message = tostring(answer) })
   end
   visit.wanted = wanted(visit.source)
   if visit.wanted and visit.seen then
@@ -123,12 +123,13 @@ end
 ---@param probe haplua.Probe
 ---@param wanted fun(source: string?): "closed"|"open"|nil
 ---@param once boolean?  do not ask again where there is an answer
----@return haplua.Visit  raises `refused` where there is no libcurl
+---@return haplua.Visit
 function M.visit(probe, wanted, once)
   local latest = task.now() + (probe.within or WITHIN)
   while true do
     local visit = ask(probe, math.max(latest - task.now(), 0.001), wanted)
-    if visit.ok or visit.seen and (once or not visit.wanted) or task.now() + PAUSE >= latest then
+    local is_last = visit.ok or visit.seen and (once or not visit.wanted) or visit.error and visit.error.kind == "refused"
+    if is_last or task.now() + PAUSE >= latest then
       return visit
     end
     task.sleep(PAUSE)
