@@ -268,23 +268,10 @@ format-check:
 
 .PHONY: install uninstall clean help
 install: all ## install into DESTDIR PREFIX
-	$(Q)install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/haplua
-	$(Q)install -D -m 644 $(CURL) $(DESTDIR)$(PREFIX)/lib/haplua/curl.so
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/scripts $(DESTDIR)$(PREFIX)/share/man/man1
-	$(Q)install -m 644 scripts/*.lua $(DESTDIR)$(PREFIX)/share/haplua/scripts
-	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)sed 's:/usr/local:$(PREFIX):' packaging/haplua-keep.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
-	$(Q)install -d $(DESTDIR)$(PREFIX)/share/haplua/page
-	$(Q)install -m 644 docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map \
-		$(DESTDIR)$(PREFIX)/share/haplua/page
-	$(Q)install -m 644 docs/haplua.1 $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
-	$(Q)cp -r lua docs/types $(DESTDIR)$(PREFIX)/share/haplua
+	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh install $(BIN) $(CURL)
 
-uninstall: ## remove what install put there
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/share/haplua $(DESTDIR)$(PREFIX)/lib/haplua
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/haplua-keep.service
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/haplua $(DESTDIR)$(PREFIX)/share/man/man1/haplua.1
+uninstall: ## remove what install put there, unless somebody has changed it
+	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh uninstall
 
 clean: ## remove what was built
 	$(Q)rm -rf $(B) $(BIN) $(CURL)

@@ -2,6 +2,7 @@
  *
  * main.c - the command line: options, help, version. */
 #include "run/policy.h"
+#include "base/typo.h"
 #include "protocol/address.h"
 
 #include <errno.h>
@@ -30,11 +31,13 @@ static const char help[] =
 	"       haplua [options] NAME [argument...]\n"
 	"       haplua [options] -e CODE [argument...]\n"
 	"       haplua [options]\n"
-	"       haplua test [FILE|FOLDER]...\n"
+	"       haplua list | help NAME | new NAME | test [FILE|FOLDER]...\n"
 	"\n"
 	"Run a maintenance policy for HAProxy: a Lua 5.4 script that talks to the admin\n"
-	"socket. NAME is NAME.lua in ./scripts or among the installed scripts; '-' as\n"
-	"SCRIPT is standard input; without a script there is a prompt.\n"
+	"socket. NAME is NAME.lua in ./policies, ~/.config/haplua/policies,\n"
+	"/etc/haplua/policies or haplua's own policies; '-' as SCRIPT is standard "
+	"input;\n"
+	"without a script there is a prompt.\n"
 	"\n"
 	"  -s, --socket ADDRESS   HAProxy's admin socket: /path, unix@/path,\n"
 	"                         ipv4@host:port, ipv6@[host]:port or host:port; repeat\n"
@@ -64,7 +67,11 @@ static const char help[] =
 	"  haplua maint on        send the whole site to its maintenance page\n"
 	"  haplua maint --help    what a policy can do\n"
 	"\n"
-	"haplua(1) and docs/scripting.md say more.\n";
+	"  haplua list            the policies that there are\n"
+	"  haplua help drain      what a policy does, and its options\n"
+	"  haplua new NAME        write a policy of your own to start from\n"
+	"\n"
+	"haplua(1) says more.\n";
 
 static int usage(const char *problem, const char *what)
 {
@@ -121,6 +128,9 @@ static int add_only(struct permit *p, const char *ref)
 	p->n_only++;
 	return -1;
 }
+
+/* '+': the first word that is no option ends them; ':': refuse() says what is wrong. */
+#define SHORTS "+:s:t:ne:vVh"
 
 enum { OPT_VIA = 256, OPT_READ_ONLY, OPT_ONLY, OPT_MAX_REPLY };
 
@@ -186,11 +196,51 @@ static int take(struct options *o, int option)
 	case 'h':
 		fputs(help, stdout);
 		return EXIT_DONE;
-	default:
-		fputs("Try 'haplua --help'.\n", stderr);
-		return EXIT_USAGE;
 	}
 	return -1;
+}
+
+/* Say what is wrong with an option that getopt_long() refuses, or that has no value
+ * (':'). `word` is the last one that it has read. */
+static int refuse(int option, const char *word)
+{
+	char letter[2] = {(char)optopt, '\0'};
+
+	if (option == ':')
+		return usage("a value is missing behind ", word);
+	if (strncmp(word, "--", 2) != 0 || (optopt && !strchr(word, '=')))
+		return usage("no such option: -", letter);
+	if (optopt)
+		return usage("this option takes no value: ", word);
+	const char *near = typo_nearest(word + 2, longs, sizeof *longs);
+
+	if (near)
+		fprintf(stderr, "haplua: did you mean --%s?\n", near);
+	return usage("no such option: ", word);
+}
+
+/* The built-in command that runs in the place of a script, the prompt where there is
+ * none, or NULL. */
+static const char *builtin(const struct options *o)
+{
+	static const struct {
+		const char *name, *module;
+	} builtins[] = {
+		{"help", "haplua.host.help"},
+		{"list", "haplua.host.list"},
+		{"new", "haplua.host.new"},
+		{"test", "haplua.test.main"},
+		{NULL, NULL},
+	};
+
+	if (o->chunk)
+		return NULL;
+	if (!o->script)
+		return "haplua.host.prompt";
+	for (size_t i = 0; builtins[i].name; i++)
+		if (strcmp(o->script, builtins[i].name) == 0)
+			return builtins[i].module;
+	return NULL;
 }
 
 /* Where a standard stream is closed, the next socket would get its descriptor. Open a
@@ -209,26 +259,28 @@ int main(int argc, char **argv)
 	int option, status;
 
 	hold_standard_streams();
-	while ((option = getopt_long(argc, argv, "+s:t:ne:vVh", longs, NULL)) != -1) {
-		status = take(&o, option);
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, SHORTS, longs, NULL)) != -1) {
+		status = option == '?' || option == ':' ? refuse(option, argv[optind - 1])
+							: take(&o, option);
 		if (status >= 0)
 			return status;
 	}
-	o.test = !o.chunk && optind < argc && strcmp(argv[optind], "test") == 0;
-	if (o.test && (o.n_sockets > 0 || *o.route || o.dry_run))
-		return usage(
-			"-s, --via and -n are of no use to `haplua test`, which acts "
-			"on fake HAProxys only",
-			NULL);
+	if (!o.chunk && optind < argc)
+		o.script = argv[optind++];
+	if (o.script && optind == argc && strcmp(o.script, "help") == 0)
+		return take(&o, 'h');
+	o.builtin = builtin(&o);
+	o.test = o.builtin && strcmp(o.builtin, "haplua.test.main") == 0;
+	if (o.builtin && o.script && (o.n_sockets > 0 || *o.route || o.dry_run))
+		return usage("-s, --via and -n are of no use to haplua ", o.script);
 	if (o.n_sockets == 0) {
 		const char *preset = getenv("HAPLUA_SOCKET");
 
 		sockets[o.n_sockets++] =
 			!o.test && preset && *preset ? preset : DEFAULT_SOCKET;
 	}
-	if (!o.chunk && optind < argc)
-		o.script = argv[optind++];
-	else if (!o.chunk && !isatty(STDIN_FILENO))
+	if (!o.chunk && !o.script && !isatty(STDIN_FILENO))
 		return usage("no script given ('-' reads it from standard input)", NULL);
 	o.args = argv + optind;
 	o.n_args = argc - optind;

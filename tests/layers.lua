@@ -35,7 +35,7 @@ local system = {
 -- "public" is lua/haplua itself: what a script may require.
 local lua = {
   ["scripts"] = "public root",
-  ["lua/haplua/host"] = "public root C",
+  ["lua/haplua/host"] = "public test root C",
   -- doctor prints of an error what the host would print
   ["lua/haplua/cmd"] = "public host keep rehearse apply haproxy store plan visit window time base root C",
   ["lua/haplua/keep"] = "public apply haproxy store plan window time root C",

@@ -82,6 +82,12 @@ function file.link(path) end
 ---@return true?, string? message, string? code
 function file.folder(path, options) end
 
+--- Does the path exist, and may nobody but root and the user of this process write to it? One of the two owns it, and
+--- the link, where it is one. A group may write only if it is the private one of the owner or of the user.
+---@param path string
+---@return boolean
+function file.is_ours(path) end
+
 --- The names in a folder, in no order.
 ---@param path string
 ---@return string[]? names, string? message, string? code

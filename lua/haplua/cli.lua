@@ -340,8 +340,15 @@ function M.parse(spec, words)
   return M.parse_known(spec, words)
 end
 
+-- What parse() was given, while declaration() runs a function: false until then; else nil.
+local declared
+
 --- As parse(), for haplua's own declarations, which are not checked at each start.
 function M.parse_known(spec, words)
+  if declared ~= nil then
+    declared = spec
+    error("declared", 0)
+  end
   local found = M.parse_plain(spec, words) or M.parse_with_argparse(spec, words)
   local after = after_of(spec, found)
   if after and #found[after] == 0 then
@@ -352,6 +359,36 @@ function M.parse_known(spec, words)
     parser_of(spec):error(problem)
   end
   return found
+end
+
+--- Run a function up to its first call of parse() or main(), for `haplua help`.
+---@param script function
+---@return haplua.cli.Spec?  what it has given to parse(); nil: it has not called it
+function M.declaration(script)
+  declared = false
+  pcall(script)
+  local spec = declared or nil
+  declared = nil
+  return spec
+end
+
+--- The text that --help prints.
+---@param spec haplua.cli.Spec
+---@param name string?  for the help of this command
+---@return string? text, string? problem  there is no such command
+function M.help(spec, name)
+  local parser, names = parser_of(spec), {}
+  for i, one in ipairs(name and spec.commands or {}) do
+    if one[1] == name then
+      return parser._commands[i]:get_help()
+    end
+    names[i] = one[1]
+  end
+  if name then
+    local near = require("haplua.error").nearest(name, names)
+    return nil, ("no command '%s'%s"):format(name, near and ("; did you mean '%s'?"):format(near) or "")
+  end
+  return parser:get_help()
 end
 
 --- Read the script's arguments with lua-argparse alone, for the test.

@@ -6,7 +6,6 @@
 #include "base/typo.h"
 #include "luakit/error.h"
 #include "luakit/types.h"
-#include "os/file.h"
 #include "run/modules.h"
 
 #include <lauxlib.h>
@@ -26,13 +25,6 @@ static int search_compiled(lua_State *L)
 		return lua_error(L);
 	lua_pushliteral(L, "compiled in");
 	return 2;
-}
-
-/* is_ours(path) -> file_is_ours() */
-static int is_ours(lua_State *L)
-{
-	lua_pushboolean(L, file_is_ours(luaL_checkstring(L, 1)));
-	return 1;
 }
 
 static int module_names(lua_State *L)
@@ -76,8 +68,7 @@ void script_setup(lua_State *L)
 	lua_call(L, 1, 1);
 	lua_pushcfunction(L, search_compiled);
 	lua_pushcfunction(L, module_names);
-	lua_pushcfunction(L, is_ours);
-	lua_call(L, 3, 1);
+	lua_call(L, 2, 1);
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, GLOBALS);
@@ -95,15 +86,6 @@ static void call_globals(lua_State *L, const char *function, int n)
 	lua_replace(L, -2);
 	lua_insert(L, -n - 1);
 	lua_call(L, n, 1);
-}
-
-/* The compiled module that runs in the place of a script: the prompt or `haplua test`; or
- * NULL. */
-static const char *builtin(const struct options *options)
-{
-	return options->test                         ? "haplua.test.main"
-	       : !options->chunk && !options->script ? "haplua.host.prompt"
-						     : NULL;
 }
 
 static void push_arg(lua_State *L, const struct options *options)
@@ -126,7 +108,7 @@ void script_file(lua_State *L, const char *path)
 int script_load(lua_State *L, const struct options *options, const char *socket)
 {
 	push_arg(L, options);
-	lua_pushstring(L, builtin(options));
+	lua_pushstring(L, options->builtin);
 	lua_pushstring(L, options->chunk);
 	lua_pushstring(L, options->n_sockets > 1 ? socket : NULL); /* marks its lines */
 	lua_pushboolean(L, socket == options->sockets[0]);

@@ -111,6 +111,7 @@ int virtual_start(lua_State *L)
 	r->options.sockets = r->sockets;
 	r->options.script = script;
 	r->options.chunk = NULL;
+	r->options.builtin = NULL;
 	r->options.test = false;
 	if (r->args && r->sockets && open_kept(&r->out) && open_kept(&r->err))
 		r->policy = policy_new(host_of(L), &r->options, r->out.file, r->err.file);

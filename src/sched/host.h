@@ -26,10 +26,11 @@ struct options {
 	size_t max_reply;  /* --max-reply, bytes; 0: the default */
 	struct permit permit;
 	bool dry_run, trace;
-	const char *chunk;  /* -e code, or NULL */
-	const char *script; /* path, bare name, or "-"; NULL: -e, or the prompt */
-	bool test;          /* the script is the built-in `test` */
-	char **args;        /* for the script */
+	const char *chunk;   /* -e code, or NULL */
+	const char *script;  /* path, bare name, or "-"; NULL: -e, or the prompt */
+	const char *builtin; /* module that runs in the place of a script, or NULL */
+	bool test;           /* it is that of `haplua test` */
+	char **args;         /* for the script */
 	int n_args;
 };
 

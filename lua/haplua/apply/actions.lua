@@ -45,7 +45,7 @@ local function check_times(c, request)
       "give --wait to stay and end it, or keep a journal and run `haplua keep`")
   elseif not c.store:kept(c.name) then
     errors.refuse(("nobody would %s this maintenance: no resident policy keeps %s"):format(what, c.name),
-      "give --wait to stay and end it; or run `haplua keep` (docs/maintenance.md: as a service), which --start-keep does")
+      "give --wait to stay and end it; or run `haplua keep` as a service (see `haplua help keep`), which --start-keep does")
   end
 end
 

@@ -228,7 +228,7 @@ end
 function checks.bypass(e)
   local state = e.state
   if not state.bypass then
-    e:note("HAProxy has no list of clients that pass", "docs/haproxy.cfg shows one")
+    e:note("HAProxy has no list of clients that pass", "the sample haproxy.cfg in share/haplua/page shows one")
     return
   end
   e:ok(("%s: %s"):format(state.bypass, enumerate(state.passing, state.bits)))
@@ -268,7 +268,7 @@ function checks.journal(e)
   if journal:kept(c.name) then
     e:ok("a resident policy ends what has expired")
   else
-    e:note("no resident policy runs: --for and --until need --wait", "run `haplua keep` as a service (docs/maintenance.md)")
+    e:note("no resident policy runs: --for and --until need --wait", "run `haplua keep` as a service (see `haplua help keep`)")
   end
 end
 
@@ -279,7 +279,7 @@ local function check_no_file(e)
     e:ok("a reload empties the list; the resident policy puts it back")
   else
     e:warn("a reload empties the list, and so ends the maintenance",
-      "declare the ACL with `-f FILE`, or run `haplua keep` as a service (docs/maintenance.md)")
+      "declare the ACL with `-f FILE`, or run `haplua keep` as a service (see `haplua help keep`)")
   end
 end
 

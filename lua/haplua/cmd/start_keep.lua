@@ -13,7 +13,7 @@ local SYSTEMD = "/run/systemd/system"
 -- Seconds for which the service may take to hold the target.
 local WITHIN = 10
 
-local ADVICE = "cp packaging/haplua-keep.service /etc/systemd/system/, then: systemctl enable --now haplua-keep\n"
+local ADVICE = "`haplua help keep` says how to install the service\n"
   .. "or run `haplua keep` in another terminal, or give --wait to stay and end it"
 
 --- The unit's file, where systemctl knows one.

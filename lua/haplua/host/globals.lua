@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 --- The globals of scripts, and the places where scripts and modules are looked for. src/run/script.c loads this module
--- before any script, with three functions: the searcher of the modules that are compiled in, one that lists their names,
--- and one that tells whether only root and the user of this process may write to a file.
+-- before any script, with two functions: the searcher of the modules that are compiled in, and one that lists their names.
 
-local search_compiled, module_names, is_ours = ...
+local search_compiled, module_names = ...
 local error, getinfo, load, loadfile, rawset, require = error, debug.getinfo, load, loadfile, rawset, require
 local dump, package, searchers = string.dump, package, package.searchers
 
@@ -107,31 +106,26 @@ local function is_readable(path)
   return file ~= nil
 end
 
---- The path of the script that the user named. A path has a '/' or ends in ".lua". A name is looked up in ./scripts, if
--- nobody else may write to the folder and the file: whoever may write to the folder that one happens to be in must not
--- choose what a name means. Then among the scripts of this program: in its source tree, or where `make install` has put
--- them.
-local function find(script)
+--- The path of the script that the user named. A path has a '/' or ends in ".lua". A name is looked up in the folders of
+-- haplua.host.places. Raises a text where there is no such script.
+---@param script string
+---@return string
+function M.find(script)
   if script:find("/", 1, true) or script:find(".%.lua$") then
     return script
   end
-  local here = ("./scripts/%s.lua"):format(script)
-  if is_ours("./scripts") and is_readable(here) and is_ours(here) then
-    return here
-  end
-  local program = require("haplua.file").link("/proc/self/exe") or ""
-  for _, folder in ipairs({ "scripts", "../share/haplua/scripts" }) do
-    local path = ("%s%s/%s.lua"):format(program:match("^.*/") or "", folder, script)
-    if is_readable(path) then
+  local places = require("haplua.host.places")
+  for _, place in ipairs(places.all()) do
+    local path = ("%s/%s.lua"):format(place.path, script)
+    if (not place.own or places.counts(path)) and is_readable(path) then
       return path
     end
   end
-  error(("no script '%s': looked for %s.lua in ./scripts and among the installed scripts (a path has a '/' or ends in "
-    .. ".lua; ./scripts counts if only you or root may write it)"):format(script, script), 0)
+  error(require("haplua.host.policies").not_found(script), 0)
 end
 
 local function load_file(script, globals)
-  local path = find(script)
+  local path = M.find(script)
   local file, problem = io.open(path)
   if not file then
     error("cannot read " .. problem, 0)

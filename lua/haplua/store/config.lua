@@ -65,7 +65,7 @@ local STEPS = 100000
 local KILOBYTES = 16384
 
 local function complain(path, form, ...)
-  errors.refuse(("%s: %s"):format(path, form:format(...)), "docs/maintenance.md lists what may stand in this file")
+  errors.refuse(("%s: %s"):format(path, form:format(...)), "haplua(1) lists what may stand in this file")
 end
 
 -- What the fields may be.

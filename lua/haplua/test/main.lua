@@ -6,33 +6,6 @@ local world = require("haplua.test.world")
 local spec = require("haplua.test.spec")
 local run = require("run")
 
--- Real time that one test may take: the default, and the highest value of --seconds.
-local SECONDS, SECONDS_MAX = 30, 86400
-
---- Read the value of --seconds. It must be a plain decimal: "1e9" or "0x10" is probably a mistake.
----@return number?, string?
-local function seconds(text)
-  local number = text:find("^%d*%.?%d*$") and tonumber(text)
-  if number and number > 0 and number <= SECONDS_MAX then
-    return number
-  end
-  return nil, ("seconds expected, more than 0 and at most %d, not '%s'"):format(SECONDS_MAX, text)
-end
-
-local declaration = {
-  name = "test",
-  help = "Run tests of policies against fake HAProxys, on a clock of their own. docs/testing.md says how to write them.",
-  args = "file",
-  options = {
-    { "--name", value = "TEXT", help = "run only tests with TEXT in their name" },
-    { "--tap", help = "print TAP" },
-    {
-      "--seconds", value = "SECONDS", default = tostring(SECONDS), convert = seconds,
-      help = ("real time that one test may take (default %d)"):format(SECONDS),
-    },
-  },
-}
-
 --- The *_test.lua files below a folder, in order; or the file that `path` names.
 ---@return string[]? files, string? problem
 local function find(path)
@@ -179,7 +152,7 @@ end
 ---@param ... string  the words after `haplua test`
 ---@return integer status
 return function(...)
-  local args = require("haplua.cli").parse(declaration, { ... })
+  local args = require("haplua.cli").parse(require("haplua.test.declaration"), { ... })
   local files = gather(#args.file > 0 and args.file or { "." })
   if not files then
     return 2

@@ -258,6 +258,13 @@ static int lfile_folder(lua_State *L)
 	return done(L, file_create(path, S_IFDIR, push_mode(L, 2, 0750)), path);
 }
 
+/* is_ours(path) -> file_is_ours() */
+static int lfile_is_ours(lua_State *L)
+{
+	lua_pushboolean(L, file_is_ours(args_path(L, 1)));
+	return 1;
+}
+
 /* list(path) -> the names in a folder, in no order | nil, message, code */
 static int lfile_list(lua_State *L)
 {
@@ -277,17 +284,10 @@ static int lfile_list(lua_State *L)
 }
 
 static const luaL_Reg library[] = {
-	{"replace", lfile_replace},
-	{"read", lfile_read},
-	{"lock", lfile_lock},
-	{"locked", lfile_locked},
-	{"info", lfile_info},
-	{"real", lfile_real},
-	{"link", lfile_link},
-	{"folder", lfile_folder},
-	{"list", lfile_list},
-	{"id", lfile_id},
-	{NULL, NULL},
+	{"replace", lfile_replace}, {"read", lfile_read},     {"lock", lfile_lock},
+	{"locked", lfile_locked},   {"info", lfile_info},     {"real", lfile_real},
+	{"link", lfile_link},       {"folder", lfile_folder}, {"list", lfile_list},
+	{"is_ours", lfile_is_ours}, {"id", lfile_id},         {NULL, NULL},
 };
 
 static const luaL_Reg lock_methods[] = {{"release", lock_close},

@@ -1,0 +1,95 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# install.sh - install haplua below $DESTDIR$PREFIX, or remove what was installed there.
+# Usage: DESTDIR= PREFIX=/usr/local install.sh install PROGRAM MODULE | uninstall, in the top folder.
+# $PREFIX/share/haplua/installed lists each file with its sum, and each folder that was made. `uninstall` removes these
+# files, unless somebody has changed them, and the folders once they are empty.
+set -eu
+
+root=${DESTDIR:-}/
+prefix=${PREFIX#/}
+list=$prefix/share/haplua/installed
+new=$(mktemp)
+trap 'rm -f "$new"' EXIT
+
+# Make a folder, and list it if it was not there.
+folder() {
+	[ -d "$root$1" ] && return
+	case $1 in */*) folder "${1%/*}" ;; esac
+	mkdir -p "$root$1"
+	chmod 755 "$root$1"
+	echo "folder  $1" >>"$new"
+}
+
+# put MODE FILE PATH: install a file under a path below $DESTDIR.
+put() {
+	folder "${3%/*}"
+	install -m "$1" "$2" "$root$3"
+	(cd "$root" && sha256sum "./$3") >>"$new"
+}
+
+# put_all MODE FOLDER FILE...
+put_all() {
+	mode=$1 to=$2
+	shift 2
+	for file; do put "$mode" "$file" "$to/${file##*/}"; done
+}
+
+# Remove what the list names. `keep PATH` is called for a file that somebody has changed.
+remove() {
+	[ -f "$root$list" ] || return 0
+	grep -v '^folder  ' "$root$list" | while read -r sum path; do
+		if [ ! -f "$root$path" ]; then
+			continue
+		elif [ "$(sha256sum <"$root$path")" = "$sum  -" ]; then
+			rm -f "$root$path"
+		else
+			keep "$root${path#./}"
+		fi
+	done
+	sed -n 's/^folder  //p' "$root$list" >"$new"
+	rm -f "$root$list"
+	sort -r "$new" | while read -r path; do
+		rmdir "$root$path" 2>/dev/null || echo "folder  $path"
+	done >"$new.kept"
+	sort "$new.kept" >"$new"
+	rm -f "$new.kept"
+}
+
+case $1 in
+uninstall)
+	if [ ! -f "$root$list" ]; then
+		echo "install.sh: $root$list is not there: nothing was installed by this version of haplua" >&2
+		exit 1
+	fi
+	keep() { echo "kept, because it was changed: $1" >&2; }
+	remove
+	;;
+install)
+	keep() {
+		echo "it was changed, and is kept as $1.changed" >&2
+		mv "$1" "$1.changed"
+	}
+	share=$prefix/share/haplua
+	remove
+	put 755 "$2" "$prefix/bin/haplua"
+	put 644 "$3" "$prefix/lib/haplua/curl.so"
+	put_all 644 "$share/scripts" scripts/*.lua
+	put_all 644 "$share/page" docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map
+	put_all 644 "$share/types" docs/types/*.lua
+	put_all 644 "$prefix/share/doc/haplua" README.md CHANGELOG.md LICENSE docs/*.md docs/*.svg docs/*.png
+	for file in $(find lua -name '*.lua'); do put 644 "$file" "$share/$file"; done
+	put_all 644 "$prefix/share/man/man1" docs/haplua.1
+	unit=$(mktemp)
+	sed "s:/usr/local:/$prefix:" packaging/haplua-keep.service >"$unit"
+	put 644 "$unit" "$prefix/lib/systemd/system/haplua-keep.service"
+	rm -f "$unit"
+	cp "$new" "$root$list"
+	chmod 644 "$root$list"
+	;;
+*)
+	echo "usage: install.sh install PROGRAM MODULE | uninstall" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,239 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Policies found by name: where haplua looks, `list`, `help`, `new`, misspelt names, and what `make install` installs.
+
+local support = require("support")
+local haplua = support.haplua
+
+local PLAIN = 'require("haplua.cli").parse({ name = "x", help = "Do it.", options = { { "--much", help = "more" } } }, arg)\n'
+
+--- A folder with two policies of its own, and a home with others.
+local function own_policies()
+  local folder = support.folder()
+  run({ "mkdir", "-p", folder.path .. "/policies", folder.path .. "/home/.config/haplua/policies" })
+  folder.write("policies/mine.lua", "#!/usr/bin/env haplua\n-- SPDX-License-Identifier: MIT\n--\n-- Do this\n"
+    .. "-- and that. Then more.\n\nprint('mine', arg[0])\n")
+  folder.write("policies/drain.lua", "-- Another drain: of my own.\n" .. PLAIN .. "print('my drain')")
+  folder.write("home/.config/haplua/policies/mine.lua", "-- Of my home.\nprint('of my home')")
+  folder.write("home/.config/haplua/policies/athome.lua", "-- \27[31mRed\n\nprint('at home')")
+  folder.write("policies/mine_test.lua", "")
+
+  function folder.haplua(words)
+    words.cwd = words.cwd or folder.path
+    words.env = { HOME = folder.path .. "/home", XDG_CONFIG_HOME = false }
+    return haplua(words)
+  end
+  return folder
+end
+
+describe("a name", function()
+  it("leads to ./policies, then to those of the user, then to those of the program", function()
+    local folder <close> = own_policies()
+    assert.equal("mine\tmine\n", folder.haplua({ "mine" }).out)
+    assert.equal("my drain\n", folder.haplua({ "drain" }).out)
+    assert.equal("at home\n", folder.haplua({ "athome" }).out)
+    assert.equal("of my home\n", folder.haplua({ "mine", cwd = "/" }).out)
+    assert.matches("^Usage: watch", folder.haplua({ "watch", "--help" }).out)
+    local elsewhere = support.haplua({
+      "mine", cwd = "/", env = { HOME = "/nonexistent", XDG_CONFIG_HOME = folder.path .. "/home/.config" },
+    })
+    assert.equal("of my home\n", elsewhere.out)
+  end)
+
+  it("that is misspelt is answered with the nearest", function()
+    local folder <close> = own_policies()
+    for word, near in pairs({ mien = "mine", driain = "drain", mant = "maint", lst = "list", athoem = "athome" }) do
+      local ran = folder.haplua({ word })
+      assert.same({ 2, "", ("haplua: no policy '%s'; did you mean '%s'?\n"):format(word, near) },
+        { ran.status, ran.out, ran.err })
+    end
+    assert.matches("no policy 'elephants'; 'haplua list' shows", folder.haplua({ "elephants" }).err)
+  end)
+
+  it("does not lead to what others may write, and says so", function()
+    local folder <close> = own_policies()
+    run({ "chmod", "o+w", folder.path .. "/policies/mine.lua", folder.path .. "/home/.config/haplua/policies" })
+    local ran = folder.haplua({ "mine" })
+    assert.equal(2, ran.status)
+    assert.matches("^haplua: %./policies/mine%.lua does not count: others than you and root may write to it", ran.err)
+    ran = folder.haplua({ "list" })
+    assert.matches("\n%./policies/mine%.lua does not count", "\n" .. ran.err)
+    assert.is_nil(ran.out:find("mine", 1, true))
+    assert.is_nil(ran.out:find("athome", 1, true))
+  end)
+end)
+
+describe("an option of haplua", function()
+  it("that is misspelt is answered with the nearest", function()
+    local function err(...)
+      local ran = haplua({ ... })
+      assert.equal(2, ran.status)
+      return ran.err
+    end
+    assert.matches("^haplua: did you mean %-%-dry%-run%?\nhaplua: no such option: %-%-dry%-urn\n", err("--dry-urn"))
+    assert.matches("^haplua: no such option: %-%-elephants\n", err("--elephants"))
+    assert.matches("^haplua: no such option: %-Z\n", err("-nZv"))
+    assert.matches("^haplua: this option takes no value: %-%-trace=1\n", err("--trace=1"))
+    assert.matches("^haplua: a value is missing behind %-s\n", err("-s"))
+    assert.matches("^haplua: a value is missing behind %-%-only\n", err("--only"))
+  end)
+end)
+
+describe("haplua list", function()
+  it("shows each policy with a line of its header, and where it lies; own ones first", function()
+    local folder <close> = own_policies()
+    local ran = folder.haplua({ "list" })
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    local rows = {}
+    for line in ran.out:gmatch("[^\n]+") do
+      rows[#rows + 1] = line:gsub("   +", " | "):gsub("  ", " | ")
+    end
+    assert.equal("drain | Another drain | ./policies", rows[1])
+    assert.equal("mine | Do this and that | ./policies", rows[2])
+    assert.equal("athome | \\x1b[31mRed | ~/.config/haplua/policies", rows[3])
+    assert.matches("^mine | .* | ~/%.config/haplua/policies %(hidden: run it by its path%)$", rows[4])
+    assert.matches("^drain | Take a server out of service .* | haplua %(hidden", rows[5])
+    assert.matches("\nwindow +Maintenance by time windows +haplua\n$", ran.out)
+    assert.is_nil(ran.out:find("_test", 1, true))
+  end)
+
+  it("prints the names alone", function()
+    local folder <close> = own_policies()
+    local ran = folder.haplua({ "list", "--names" })
+    assert.matches("^drain\nmine\nathome\nduring\nkeep\n", ran.out)
+  end)
+end)
+
+describe("haplua help", function()
+  it("shows a policy's header and options", function()
+    local folder <close> = own_policies()
+    local out = support.good(folder.haplua({ "help", "drain" }))
+    assert.matches("^%./policies/drain%.lua\n\nAnother drain: of my own%.\n\nUsage: x %[%-h%] %[%-%-much%]\n", out)
+    out = support.good(folder.haplua({ "help", "mine" }))
+    assert.matches("Do this\nand that%. Then more%.\n\nIt does not read its arguments with haplua%.cli", out)
+    assert.is_nil(out:find("mine\t", 1, true))
+  end)
+
+  it("shows the options of a command, and those of the program's own commands", function()
+    assert.matches("Usage: maint on .*%-%-path PREFIX", support.good(haplua({ "help", "maint", "on" })))
+    assert.matches("Usage: haplua list", support.good(haplua({ "help", "list" })))
+    assert.matches("%-%-tap", support.good(haplua({ "help", "test" })))
+    assert.matches("^Usage: haplua %[options%]", support.good(haplua({ "help" })))
+    local ran = haplua({ "help", "maint", "onn" })
+    assert.same({ 2, "haplua help: maint: no command 'onn'; did you mean 'on'?\n" }, { ran.status, ran.err })
+    assert.matches("no policy 'driain'; did you mean 'drain'", haplua({ "help", "driain" }).err)
+  end)
+
+  it("has each policy of the program say its options", function()
+    for name in support.good(haplua({ "list", "--names", cwd = "/" })):gmatch("%S+") do
+      assert.is_nil(support.good(haplua({ "help", name, cwd = "/" })):find("not known", 1, true), name)
+    end
+  end)
+
+  it("runs nothing of a policy that could change something", function()
+    local folder <close> = own_policies()
+    local file = folder.path .. "/touched"
+    folder.write("policies/rash.lua", ("-- Rash.\n" .. [[
+      local f = %q
+      for _ in ipairs(haproxy) do end
+      task.now = 1
+      if arg[1] then os.remove(f) end
+      pcall(function() io.open(f, "w"):close() end)
+      pcall(function() os.execute("touch " .. f) end)
+      pcall(function() run{ "touch", f } end)
+      pcall(function() require("haplua.file").replace(f, "") end)
+      pcall(function() load("io.open(f, 'w')")() end)
+      pcall(function() require("io").open(f, "w") end)
+      acl_add("#9999", "/")
+    ]]):format(file) .. PLAIN)
+    assert.matches("Rash%..*not known", support.good(folder.haplua({ "help", "rash" })))
+    assert.is_nil(io.open(file))
+  end)
+end)
+
+describe("haplua new", function()
+  it("writes a policy with its test, which passes at once", function()
+    local folder <close> = support.folder()
+    assert.matches("wrote policies/lunch%.lua", support.good(haplua({ "new", "lunch", cwd = folder.path })))
+    local ran = haplua({ "test", cwd = folder.path })
+    assert.matches("2 passed, 0 failed", ran.out .. ran.err)
+    assert.matches("^lunch  .* %./policies\n", support.good(haplua({ "list", cwd = folder.path })))
+    assert.matches("%-%-path PREFIX", support.good(haplua({ "help", "lunch", cwd = folder.path })))
+    ran = haplua({ "new", "lunch", cwd = folder.path })
+    assert.same({ 1, "haplua new: there is a policy lunch already: ./policies/lunch.lua\n" }, { ran.status, ran.err })
+  end)
+
+  it("overwrites nothing, and takes no name that leads elsewhere", function()
+    local folder <close> = support.folder()
+    run({ "mkdir", folder.path .. "/policies" })
+    local test = folder.write("policies/lunch_test.lua", "mine")
+    for name, problem in pairs({
+      lunch = "policies/lunch_test%.lua: it is there already", drain = "there is a policy drain already",
+      list = "'list' is a command of haplua", ["../x"] = "a name has letters", ["a b"] = "a name has letters",
+      x_test = "does not end in _test",
+    }) do
+      local ran = haplua({ "new", name, cwd = folder.path })
+      assert.equal(1, ran.status)
+      assert.matches(problem, ran.err)
+    end
+    assert.equal("mine", io.open(test):read("a"))
+    run({ "chmod", "o+w", folder.path .. "/policies" })
+    assert.matches("others than you and root may write", haplua({ "new", "other", cwd = folder.path }).err)
+  end)
+end)
+
+describe("make install", function()
+  local function install(folder, words)
+    return run({
+      "sh", "packaging/install.sh", env = { DESTDIR = folder.path, PREFIX = "/usr/local" }, stdout = "capture",
+      stderr = "capture", table.unpack(words),
+    })
+  end
+
+  --- All that lies below a folder, in order.
+  local function below(folder)
+    local _, out = run({ "find", folder.path, "-mindepth", "1", stdout = "capture" })
+    local paths = {}
+    for path in out:gmatch("[^\n]+") do
+      paths[#paths + 1] = path:sub(#folder.path + 2)
+    end
+    table.sort(paths)
+    return paths
+  end
+
+  it("installs a haplua that finds its policies, and uninstall removes just that", function()
+    local folder <close> = support.folder()
+    run({ "mkdir", "-p", folder.path .. "/usr/local/bin", folder.path .. "/etc/haplua/policies" })
+    folder.write("etc/haplua/policies/mine.lua", "")
+    folder.write("usr/local/bin/other", "")
+    local before = below(folder)
+    local program = support.program()[1]
+    assert.equal(0, (install(folder, { "install", program })))
+    local status, out = run({
+      folder.path .. "/usr/local/bin/haplua", "help", "drain", cwd = "/", stdout = "capture",
+    })
+    assert.equal(0, status)
+    assert.matches("/usr/local/bin/%.%./share/haplua/scripts/drain%.lua\n", out)
+    assert.equal(0, (install(folder, { "install", program })), "again, over the first")
+    assert.equal(0, (install(folder, { "uninstall" })))
+    assert.same(before, below(folder))
+    assert.equal(1, (install(folder, { "uninstall" })))
+  end)
+
+  it("keeps what somebody has put there or changed", function()
+    local folder <close> = support.folder()
+    install(folder, { "install", support.program()[1] })
+    local scripts = "usr/local/share/haplua/scripts/"
+    folder.write(scripts .. "own.lua", "")
+    folder.write(scripts .. "drain.lua", "-- changed")
+    local _, _, err = install(folder, { "install", support.program()[1] })
+    assert.matches("kept as .*/drain%.lua%.changed\n", err)
+    folder.write(scripts .. "watch.lua", "-- changed")
+    _, _, err = install(folder, { "uninstall" })
+    assert.matches("kept, because it was changed: .*/watch%.lua\n", err)
+    local left = below(folder)
+    assert.same({ scripts .. "drain.lua.changed", scripts .. "own.lua", scripts .. "watch.lua" },
+      table.move(left, #left - 2, #left, 1, {}))
+    assert.equal(8, #left)
+  end)
+end)
