@@ -26,6 +26,7 @@ local M = {}
 ---@field version string  "1.0", "1.1", "2"
 ---@field source string  the visitor's address
 ---@field wants "closed"|"as before"|"list"  list: closed where the list matches
+---@field named boolean?  somebody named it
 ---@field extra boolean?  chosen for a rule of the configuration: an answer that is not wanted is an exception
 
 ---@class haplua.rehearse.Asked
@@ -297,7 +298,7 @@ function List:name(section, bind, url)
     for _, version in ipairs(versions_of(asked, bind)) do
       for _, one in ipairs(hosts) do
         self:add(section.name, bind, { host = one, path = path:sub(1, 1) == "/" and path or "/" .. path, source = source,
-          version = version })
+          version = version, named = true })
       end
     end
   end
