@@ -9,6 +9,7 @@ local enter = require("haplua.rehearse.enter")
 local errors = require("haplua.error")
 local failure = require("haplua.rehearse.failure")
 local haproxy = require("haproxy")
+local judge = require("haplua.rehearse.judge")
 local json = require("haplua.json")
 local launch = require("haplua.rehearse.launch")
 local lists = require("haplua.rehearse.lists")
@@ -153,13 +154,14 @@ end
 
 -- The whole.
 
---- Where the questions with patterns of a person's own are: the list knows.
+--- Which questions are in a scope of a person's own patterns: HAProxy knows, though `get acl` leaves out converters.
 local function settle_wants(target, all, switch)
   local main = switch.after[1]
   lists.put(target, main)
   for _, question in ipairs(all) do
     if question.wants == "list" then
-      local values, found = { question.path, question.host .. question.path, question.host }, false
+      local values = { question.path, question.host .. question.path, question.host }
+      local found = not judge.same(question.off, question.after)
       for _, value in ipairs(main.kind == "acl" and values or {}) do
         found = found or target:acl_get(main.ref, value) ~= nil
       end
@@ -209,6 +211,7 @@ local function run(order)
       failure.raise("denied", "HAProxy's container cannot be entered: " .. problem, "use sudo")
     end
   end
+  cage.part(start.root)
   local ok, problem = namespace.folder(start.folder)
   local environment = setmetatable({}, { __index = function(_, name)
     return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil

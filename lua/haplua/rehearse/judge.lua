@@ -22,7 +22,10 @@ local M = {}
 ---@field why string?
 ---@field as_wanted boolean?  nil: it cannot be told
 
-local function same(a, b)
+--- Did two requests end the same way?
+---@param a haplua.rehearse.Answer
+---@param b haplua.rehearse.Answer
+function M.same(a, b)
   return a.backend == b.backend and a.status == b.status and a.by_server == b.by_server and a.location == b.location
 end
 
@@ -49,7 +52,7 @@ end
 --- Has the maintenance taken a request that it shall take?
 ---@return string state, string? why
 local function closing(off, after)
-  if same(off, after) then
+  if M.same(off, after) then
     if is_redirect(after) and not after.by_server then
       return "redirected"
     elseif not after.by_server and after.status and after.status >= 400 or not after.backend and not after.status then
@@ -73,12 +76,12 @@ function M.judge(told, nature)
     told.state, told.why = closing(off, after)
     told.as_wanted = told.state == "closed" or told.state == "redirected"
   else
-    told.state = same(before, after) and "as before" or "changed"
+    told.state = M.same(before, after) and "as before" or "changed"
     told.as_wanted = told.state == "as before"
   end
   if after.problem and off.problem then
     told.state, told.why, told.as_wanted = "unknown", after.problem, nil
-  elseif nature and told.state ~= "redirected" and (told.state ~= "as before" or not same(off, after)) then
+  elseif nature and told.state ~= "redirected" and (told.state ~= "as before" or not M.same(off, after)) then
     told.state, told.why, told.as_wanted = "unknown", nature, nil
   elseif told.state == "unknown" then
     told.as_wanted = nil
