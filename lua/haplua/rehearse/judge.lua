@@ -59,9 +59,13 @@ local function closing(off, after)
       return "unknown", "the answer is the same where nothing is closed"
     end
     return "open"
+  end
+  local was_closed = not off.by_server and (off.status or 500) >= 400
+  if was_closed and after.by_server then
+    return "unknown", "the list opens what is closed without it"
   elseif after.backend ~= off.backend and after.by_server or not after.status or after.status >= 400 then
     return "closed"
-  elseif (off.status or 500) >= 400 then
+  elseif was_closed then
     return "open", "the list opens what is closed without it"
   end
   return "unknown", ("the list makes a difference, but the answer is %d, which is no error"):format(after.status)

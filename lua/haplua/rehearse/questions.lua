@@ -27,6 +27,7 @@ local M = {}
 ---@field source string  the visitor's address
 ---@field wants "closed"|"as before"|"list"  list: closed where the list matches
 ---@field named boolean?  somebody named it
+---@field from boolean?  the visitor's address matters
 ---@field extra boolean?  chosen for a rule of the configuration: an answer that is not wanted is an exception
 
 ---@class haplua.rehearse.Asked
@@ -213,6 +214,7 @@ function List:add(frontend, bind, fields)
   for name, value in pairs(fields) do
     question[name] = value
   end
+  question.from = question.from or is_given(self.asked.sources) or nil
   question.wants = question.wants or self:wanted(question.host, question.path)
   local key = table.concat({ frontend, bind.ip, bind.port, question.method, question.version, question.source, question.host,
     question.path, question.target or "" }, "\0")
@@ -278,7 +280,7 @@ function List:choose_more(name, bind, source, host, path, rule_paths)
   for _, network in ipairs(asked.bypass) do
     local address = address_in(network)
     if address and (address:find(":", 1, true) ~= nil) == bind.is_v6 then
-      self:add(name, bind, { host = host, path = path, source = address, wants = "as before", passes = true })
+      self:add(name, bind, { host = host, path = path, source = address, wants = "as before", from = true })
     end
   end
 end
