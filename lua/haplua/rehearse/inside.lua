@@ -114,6 +114,18 @@ local function changes(parts, refs)
   return name ~= nil and refs[name]
 end
 
+--- Do rules of a frontend look at HTTP?
+local function has_http_rules(lines)
+  for _, line in ipairs(lines) do
+    local text = table.concat(line.words, " ")
+    if text:find("%f[%w_]path") or text:find("%f[%w_]url") or text:find("%f[%w_]base") or text:find("hdr", 1, true)
+      or text:find("%f[%w_]method") or text:find("METH_", 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Of which frontends nothing can be known by asking, and why.
 ---@return table<string, string> natures, boolean anew  anew: visitors change a list of the switch
 local function natures_of(found, switch)
@@ -130,7 +142,7 @@ local function natures_of(found, switch)
           table.concat(line.words, " "))
       end
     end
-    if verdict.is_race(lines) then
+    if verdict.is_race(lines) and has_http_rules(lines) then
       natures[section.name] = "mode tcp: rules on HTTP are asked before the request is there"
     end
   end

@@ -12,6 +12,7 @@ local M = {}
 ---@field is_v6 boolean
 ---@field tls boolean  its visitors speak TLS, also where HAProxy passes it on
 ---@field is_any boolean  it names no address of its own
+---@field is_passed_on boolean  TLS is the servers' matter
 ---@field text string  as the configuration has it
 
 ---@class haplua.rehearse.Question
@@ -92,6 +93,7 @@ function M.binds(lines, environment)
       if ip and port and not has(parts, "accept-proxy") then
         found[#found + 1] = {
           ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, tls = has(parts, "ssl") or asks_sni, text = text,
+          is_passed_on = asks_sni and not has(parts, "ssl"),
           is_any = ip == "",
         }
       else
@@ -229,7 +231,7 @@ local function versions_of(asked, bind)
   if is_given(asked.versions) then
     return asked.versions
   end
-  return bind.tls and { "1.1", "2" } or { "1.1" }
+  return bind.tls and not bind.is_passed_on and { "1.1", "2" } or { "1.1" }
 end
 
 local function sources_of(asked, bind)
@@ -266,7 +268,7 @@ function List:choose_more(name, bind, source, host, path, rule_paths)
   for _, other in ipairs(rule_paths) do
     self:add(name, bind, { host = host, path = other, source = source, extra = true })
   end
-  if not is_given(scope.paths) and not is_given(scope.patterns) then
+  if not is_given(scope.paths) and not is_given(scope.patterns) and not bind.is_passed_on then
     self:add(name, bind, { host = host, method = "OPTIONS", target = "*", source = source, extra = true })
   end
   for _, other in ipairs({ "/", OTHER_PATH }) do
