@@ -311,4 +311,31 @@ describe("the verdict on a frontend", function()
     end
     assert.is_true(unknown * 5 < #names - RANDOM, unknown .. " are unknown")
   end)
+
+  it("is what a rehearsal says, where that is not 'unknown'", function()
+    local verdicts, unknown = judge("/x"), 0
+    local answer = s:maint("rehearse", "--acl", s.dir .. "/m.acl", "--json", "^/x", "/x")
+    assert.is_true(answer.status == 1, answer.err)
+    local seen = {}
+    for _, one in ipairs(require("haplua.json").decode(answer.out).frontends) do
+      local name = names[tonumber(one.name:match("^f(%d+)$"))]
+      local case, told = cases[name], one.questions[1]
+      if name then
+        seen[name] = true
+        local about = ("%s: %s, %s\n%s"):format(name, one.state, answer.out and told.why or "", case[1])
+        if told.state == "closed" or told.state == "open" then
+          assert.equal(visit(name, "/x"), told.state, about)
+          assert.is_true(verdicts[name].state == told.state or verdicts[name].state == "unknown",
+            about .. "\nby the rules: " .. verdicts[name].state)
+        else
+          unknown = unknown + (name:find("^random") and 0 or 1)
+        end
+      end
+    end
+    for _, name in ipairs(names) do
+      assert.is_true(seen[name], name .. " was not asked")
+    end
+    if os.getenv("FIGURES") then io.stderr:write(("%d of %d cases not known\n"):format(unknown, #names - RANDOM)) end
+    assert.is_true(unknown * 5 < #names - RANDOM, unknown .. " are unknown")
+  end)
 end)

@@ -196,15 +196,23 @@ local function make_read_only()
   end
 end
 
---- Close the cage round this process: it has mounts of its own now.
+--- Have mounts apart from those of others, all of them read only.
+---@param root string?  the folder that becomes the root
+function M.part(root)
+  must(namespace.unshare({ "mount" }))
+  must(namespace.mount("none", "/", "", { "recursive", "private" }))
+  make_read_only()
+  if root then
+    must(namespace.root(root))
+  end
+end
+
+--- Close the cage round this process, after part().
 ---@param wanted {seen: string[], written: string[], sockets: string[]}  seen: files and folders that shall be there;
 --- written: folders into which HAProxy's configuration writes; sockets: those that processes have
 ---@return haplua.rehearse.Cage  raises `denied`
 function M.close(wanted)
   local self = setmetatable({ made = {} }, Cage)
-  must(namespace.unshare({ "mount" }))
-  must(namespace.mount("none", "/", "", { "recursive", "private" }))
-  make_read_only()
   local seen, written = reals(wanted.seen), reals(wanted.written)
   local temporary = reals(SHORT_LIVED)
   for _, folder in ipairs(sorted(temporary)) do

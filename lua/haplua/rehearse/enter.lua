@@ -8,13 +8,12 @@ local M = {}
 
 --- The words that start haplua once more, to run a function of a module.
 ---@param module string
+---@param file string  HAProxy's configuration: for people who look at the processes
 ---@param ... string  options of haplua
 ---@return string[]
-function M.words(module, ...)
+function M.words(module, file, ...)
   local words = { "/proc/self/exe", ... }
-  words[#words + 1] = "-e"
-  words[#words + 1] = ("return require(%q).main()"):format(module)
-  return words
+  return table.move({ "-e", ("return require(%q).main()"):format(module), file }, 1, 3, #words + 1, words)
 end
 
 --- End with the parent, and read what it wants. Raises where the parent has ended already.
@@ -57,13 +56,14 @@ end
 function M.main()
   local text = M.begin()
   local json = require("haplua.json")
-  local problem = leave(json.decode(text).is_user)
+  local order = json.decode(text)
+  local problem = leave(order.is_user)
   if problem then
     print(json.encode({ error = { kind = "denied", message = "no namespaces: " .. problem, phase = "rehearsal",
       advice = require("haplua.rehearse.failure").RIGHTS } }))
     return 0
   end
-  local words = M.words("haplua.rehearse.inside", "-s", require("haplua.rehearse.launch").SOCKET)
+  local words = M.words("haplua.rehearse.inside", order.start.files[1], "-s", require("haplua.rehearse.launch").SOCKET)
   words.stdin, words.stdout = text, "capture"
   local status, out = require("run")(words)
   io.write(out)

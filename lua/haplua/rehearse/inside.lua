@@ -9,6 +9,7 @@ local enter = require("haplua.rehearse.enter")
 local errors = require("haplua.error")
 local failure = require("haplua.rehearse.failure")
 local haproxy = require("haproxy")
+local judge = require("haplua.rehearse.judge")
 local json = require("haplua.json")
 local launch = require("haplua.rehearse.launch")
 local lists = require("haplua.rehearse.lists")
@@ -94,10 +95,11 @@ local function ask(target, question, chained)
   return answer
 end
 
---- Ask all questions while the lists hold something. Rules of HAProxy may change them meanwhile.
-local function ask_all(target, contents, all, phase, chained)
-  for _, question in ipairs(all) do
-    for _, content in ipairs(contents) do
+--- Ask all questions while the lists hold something.
+---@param anew boolean  visitors change the lists
+local function ask_all(target, contents, all, phase, chained, anew)
+  for i, question in ipairs(all) do
+    for _, content in ipairs((i == 1 or anew) and contents or {}) do
       lists.put(target, content)
     end
     question[phase] = ask(target, question, chained)
@@ -112,9 +114,22 @@ local function changes(parts, refs)
   return name ~= nil and refs[name]
 end
 
+--- Do rules of a frontend look at HTTP?
+local function has_http_rules(lines)
+  for _, line in ipairs(lines) do
+    local text = table.concat(line.words, " ")
+    if text:find("%f[%w_]path") or text:find("%f[%w_]url") or text:find("%f[%w_]base") or text:find("hdr", 1, true)
+      or text:find("%f[%w_]method") or text:find("METH_", 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Of which frontends nothing can be known by asking, and why.
+---@return table<string, string> natures, boolean anew  anew: visitors change a list of the switch
 local function natures_of(found, switch)
-  local refs, natures = {}, {}
+  local refs, natures, anew = {}, {}, false
   for _, content in ipairs(switch.after) do
     refs[content.ref] = true
   end
@@ -122,15 +137,16 @@ local function natures_of(found, switch)
     local lines = (section.kind == "frontend" or section.kind == "listen") and configuration.lines(section) or {}
     for _, line in ipairs(lines) do
       if changes(line.words, refs) then
+        anew = true
         natures[section.name] = ("visitors change the list: %s:%d: %s"):format(line.file, line.line,
           table.concat(line.words, " "))
       end
     end
-    if verdict.is_race(lines) then
+    if verdict.is_race(lines) and has_http_rules(lines) then
       natures[section.name] = "mode tcp: rules on HTTP are asked before the request is there"
     end
   end
-  return natures
+  return natures, anew
 end
 
 --- Notes on what the questions have left out.
@@ -150,13 +166,14 @@ end
 
 -- The whole.
 
---- Where the questions with patterns of a person's own are: the list knows.
+--- Which questions are in a scope of a person's own patterns: HAProxy knows, though `get acl` leaves out converters.
 local function settle_wants(target, all, switch)
   local main = switch.after[1]
   lists.put(target, main)
   for _, question in ipairs(all) do
     if question.wants == "list" then
-      local values, found = { question.path, question.host .. question.path, question.host }, false
+      local values = { question.path, question.host .. question.path, question.host }
+      local found = not judge.same(question.off, question.after)
       for _, value in ipairs(main.kind == "acl" and values or {}) do
         found = found or target:acl_get(main.ref, value) ~= nil
       end
@@ -173,29 +190,26 @@ local function rehearse(order, found, servers)
   local target, start = haproxy.target(), order.start
   local notes = order.notes
   launch.freeze(target)
-  for _, content in ipairs(order.lists) do
-    local ok, problem = pcall(lists.put, target, content)
-    if not ok then
-      notes[#notes + 1] = ("%s does not hold what it holds now: %s"):format(content.ref, tostring(problem))
-    end
-  end
+  local unlike = lists.put_all(target, order.lists)
+  table.move(unlike, 1, #unlike, #notes + 1, notes)
   local switch = order.switch or lists.switch(order.request)
   local asked = order.asked
   asked.scope, asked.bypass, asked.sample = switch.scope, switch.bypass, switch.sample
   local all, more = questions.of(found, asked, start.environment or {})
   table.move(more, 1, #more, #notes + 1, notes)
   more_notes(found, order, notes)
-  ask_all(target, switch.off, all, "off", servers.chained)
+  local natures, anew = natures_of(found, switch)
+  ask_all(target, switch.off, all, "off", servers.chained, anew)
   if switch.is_on then
-    ask_all(target, switch.before, all, "before", servers.chained)
+    ask_all(target, switch.before, all, "before", servers.chained, anew)
   else
     for _, question in ipairs(all) do
       question.before = question.off
     end
   end
-  ask_all(target, switch.after, all, "after", servers.chained)
+  ask_all(target, switch.after, all, "after", servers.chained, anew)
   settle_wants(target, all, switch)
-  return { questions = all, natures = natures_of(found, switch), notes = notes, scope = switch.scope,
+  return { questions = all, natures = natures, notes = notes, scope = switch.scope,
     version = target:info().Version }
 end
 
@@ -209,6 +223,7 @@ local function run(order)
       failure.raise("denied", "HAProxy's container cannot be entered: " .. problem, "use sudo")
     end
   end
+  cage.part(start.root)
   local ok, problem = namespace.folder(start.folder)
   local environment = setmetatable({}, { __index = function(_, name)
     return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil

@@ -22,7 +22,10 @@ local M = {}
 ---@field why string?
 ---@field as_wanted boolean?  nil: it cannot be told
 
-local function same(a, b)
+--- Did two requests end the same way?
+---@param a haplua.rehearse.Answer
+---@param b haplua.rehearse.Answer
+function M.same(a, b)
   return a.backend == b.backend and a.status == b.status and a.by_server == b.by_server and a.location == b.location
 end
 
@@ -49,16 +52,20 @@ end
 --- Has the maintenance taken a request that it shall take?
 ---@return string state, string? why
 local function closing(off, after)
-  if same(off, after) then
+  if M.same(off, after) then
     if is_redirect(after) and not after.by_server then
       return "redirected"
     elseif not after.by_server and after.status and after.status >= 400 or not after.backend and not after.status then
       return "unknown", "the answer is the same where nothing is closed"
     end
     return "open"
+  end
+  local was_closed = not off.by_server and (off.status or 500) >= 400
+  if was_closed and after.by_server then
+    return "unknown", "the list opens what is closed without it"
   elseif after.backend ~= off.backend and after.by_server or not after.status or after.status >= 400 then
     return "closed"
-  elseif (off.status or 500) >= 400 then
+  elseif was_closed then
     return "open", "the list opens what is closed without it"
   end
   return "unknown", ("the list makes a difference, but the answer is %d, which is no error"):format(after.status)
@@ -73,12 +80,12 @@ function M.judge(told, nature)
     told.state, told.why = closing(off, after)
     told.as_wanted = told.state == "closed" or told.state == "redirected"
   else
-    told.state = same(before, after) and "as before" or "changed"
+    told.state = M.same(before, after) and "as before" or "changed"
     told.as_wanted = told.state == "as before"
   end
   if after.problem and off.problem then
     told.state, told.why, told.as_wanted = "unknown", after.problem, nil
-  elseif nature and told.state ~= "redirected" and (told.state ~= "as before" or not same(off, after)) then
+  elseif nature and told.state ~= "redirected" and (told.state ~= "as before" or not M.same(off, after)) then
     told.state, told.why, told.as_wanted = "unknown", nature, nil
   elseif told.state == "unknown" then
     told.as_wanted = nil

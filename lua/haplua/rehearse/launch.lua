@@ -115,7 +115,7 @@ function M.adapted(text, is_user)
   local left_out, is_global = {}, false
   local changed = (text .. "\n"):gsub("([^\n]*)\n", function(line)
     local word = line:match("^%s*([%w-]+)")
-    if word and (line:find("^%S") or word == "global" or word == "defaults") and word ~= "bind" then
+    if configuration.KINDS[word] then
       is_global = word == "global"
     end
     if is_global and (LEFT_OUT[word] or is_user and OF_ROOT[word]) then

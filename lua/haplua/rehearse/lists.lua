@@ -5,8 +5,10 @@
 local actions = require("haplua.apply.actions")
 local change = require("haplua.apply.change")
 local context = require("haplua.apply.context")
+local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local plans = require("haplua.apply.plan")
+local reply = require("haplua.reply")
 local scope = require("haplua.plan.scope")
 
 local M = {}
@@ -30,27 +32,51 @@ local MOST <const> = 100000
 ---@field bypass string[]  networks that shall pass
 ---@field name string
 
---- What the lists of a running HAProxy hold.
+--- What the lists of an HAProxy hold.
 ---@param target haplua.Target
 ---@return haplua.rehearse.Content[] contents, string[] notes
 function M.all(target)
-  local found, notes = {}, {}
+  local found, commands, notes = {}, {}, {}
   for _, kind in ipairs({ "acl", "map" }) do
     for _, one in ipairs(target[kind .. "_list"](target)) do
       local ref = one.file or "#" .. one.id
       if (one.entry_cnt or 0) > MOST then
         notes[#notes + 1] = ("%s has %d entries: it is rehearsed with those of its file"):format(ref, one.entry_cnt)
       else
-        local entries, content = target[kind .. "_list"](target, ref), { kind = kind, ref = ref }
-        content.keys, content.values = entries, kind == "map" and {} or nil
-        for i, entry in ipairs(kind == "map" and entries or {}) do
-          content.keys[i], content.values[i] = entry.key, entry.value
-        end
-        found[#found + 1] = content
+        found[#found + 1] = { kind = kind, ref = ref }
+        commands[#found] = { "show", kind, ref }
       end
     end
   end
+  for i, text in ipairs(#found > 0 and target:batch(commands) or {}) do
+    local keys, _, values = reply.entries(text, found[i].kind == "map")
+    found[i].keys, found[i].values = keys, found[i].kind == "map" and values or nil
+  end
   return found, notes
+end
+
+local function same(a, b)
+  return lists.same(a.keys, b.keys) and (not a.values or lists.same_entries(a.keys, a.values, b.keys, b.values))
+end
+
+--- Make the lists of an HAProxy hold what those of another one hold.
+---@param target haplua.Target
+---@param contents haplua.rehearse.Content[]
+---@return string[] notes
+function M.put_all(target, contents)
+  local notes, there = {}, {}
+  for _, content in ipairs(#contents > 0 and M.all(target) or {}) do
+    there[content.kind .. content.ref] = content
+  end
+  for _, content in ipairs(contents) do
+    local own = there[content.kind .. content.ref]
+    local ok, problem = own ~= nil, "there is no such list"
+    if own and not same(own, content) then
+      ok, problem = pcall(M.put, target, content)
+    end
+    notes[#notes + 1] = not ok and ("%s does not hold what it holds now: %s"):format(content.ref, tostring(problem)) or nil
+  end
+  return notes
 end
 
 --- Make a list hold a content.

@@ -12,6 +12,7 @@ local M = {}
 ---@field is_v6 boolean
 ---@field tls boolean  its visitors speak TLS, also where HAProxy passes it on
 ---@field is_any boolean  it names no address of its own
+---@field is_passed_on boolean  TLS is the servers' matter
 ---@field text string  as the configuration has it
 
 ---@class haplua.rehearse.Question
@@ -26,6 +27,8 @@ local M = {}
 ---@field version string  "1.0", "1.1", "2"
 ---@field source string  the visitor's address
 ---@field wants "closed"|"as before"|"list"  list: closed where the list matches
+---@field named boolean?  somebody named it
+---@field from boolean?  the visitor's address matters
 ---@field extra boolean?  chosen for a rule of the configuration: an answer that is not wanted is an exception
 
 ---@class haplua.rehearse.Asked
@@ -90,6 +93,7 @@ function M.binds(lines, environment)
       if ip and port and not has(parts, "accept-proxy") then
         found[#found + 1] = {
           ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, tls = has(parts, "ssl") or asks_sni, text = text,
+          is_passed_on = asks_sni and not has(parts, "ssl"),
           is_any = ip == "",
         }
       else
@@ -212,6 +216,7 @@ function List:add(frontend, bind, fields)
   for name, value in pairs(fields) do
     question[name] = value
   end
+  question.from = question.from or is_given(self.asked.sources) or nil
   question.wants = question.wants or self:wanted(question.host, question.path)
   local key = table.concat({ frontend, bind.ip, bind.port, question.method, question.version, question.source, question.host,
     question.path, question.target or "" }, "\0")
@@ -226,7 +231,7 @@ local function versions_of(asked, bind)
   if is_given(asked.versions) then
     return asked.versions
   end
-  return bind.tls and { "1.1", "2" } or { "1.1" }
+  return bind.tls and not bind.is_passed_on and { "1.1", "2" } or { "1.1" }
 end
 
 local function sources_of(asked, bind)
@@ -263,7 +268,7 @@ function List:choose_more(name, bind, source, host, path, rule_paths)
   for _, other in ipairs(rule_paths) do
     self:add(name, bind, { host = host, path = other, source = source, extra = true })
   end
-  if not is_given(scope.paths) and not is_given(scope.patterns) then
+  if not is_given(scope.paths) and not is_given(scope.patterns) and not bind.is_passed_on then
     self:add(name, bind, { host = host, method = "OPTIONS", target = "*", source = source, extra = true })
   end
   for _, other in ipairs({ "/", OTHER_PATH }) do
@@ -277,7 +282,7 @@ function List:choose_more(name, bind, source, host, path, rule_paths)
   for _, network in ipairs(asked.bypass) do
     local address = address_in(network)
     if address and (address:find(":", 1, true) ~= nil) == bind.is_v6 then
-      self:add(name, bind, { host = host, path = path, source = address, wants = "as before", passes = true })
+      self:add(name, bind, { host = host, path = path, source = address, wants = "as before", from = true })
     end
   end
 end
@@ -297,7 +302,7 @@ function List:name(section, bind, url)
     for _, version in ipairs(versions_of(asked, bind)) do
       for _, one in ipairs(hosts) do
         self:add(section.name, bind, { host = one, path = path:sub(1, 1) == "/" and path or "/" .. path, source = source,
-          version = version })
+          version = version, named = true })
       end
     end
   end

@@ -69,7 +69,7 @@ local function with_integers(value)
   for key, item in pairs(type(value) == "table" and value or {}) do
     value[key] = with_integers(item)
   end
-  return math.tointeger(value) or value
+  return type(value) == "number" and math.tointeger(value) or value
 end
 
 --- Rehearse a maintenance.
@@ -79,7 +79,7 @@ end
 function M.run(request, options)
   local task = require("haplua.task")
   local began, order = task.now(), order_of(request, options)
-  local words = enter.words("haplua.rehearse.enter")
+  local words = enter.words("haplua.rehearse.enter", order.start.files[1])
   words.stdin, words.stdout, words.stderr = json.encode(order), "capture", "capture"
   local status, out, err = task.deadline(WITHIN, require("run"), words)
   local ok, outcome = pcall(json.decode, out)

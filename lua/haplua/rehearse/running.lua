@@ -15,6 +15,7 @@ local M = {}
 ---@field folder string  in which relative names begin
 ---@field environment table<string, string>?  of the running process; nil: as this one's
 ---@field mounts string?  "/proc/PID/ns/mnt" of a process with mounts of its own, such as a container's
+---@field root string?  the process has another root: what chroot(2) made it
 ---@field pid integer?  of the running process
 
 -- Options of HAProxy with a value that a rehearsal keeps; the value may be any text.
@@ -80,12 +81,58 @@ local function environment_of(folder)
   return found
 end
 
+--- The name of a path for a process with another root.
+local function inside(root, path)
+  return root and path:sub(1, #root) == root and (path:sub(#root + 1) .. "/"):gsub("(.)/$", "%1") or path
+end
+
+--- The sockets with a path that processes of a network listen at, or receive datagrams.
+---@param pid string|integer  a process of that network
+---@return string[]
+function M.sockets(pid)
+  local found = {}
+  local f <close> = io.open(("/proc/%s/net/unix"):format(pid))
+  for line in f and f:lines() or function() end do
+    local path = line:match("^%x+: %x+ %x+ %x+ %x+ %x+ +%d+ (/.*)$")
+    found[#found + 1] = path and path:gsub("%.%d+%.tmp$", "") -- HAProxy's sockets get their names after this
+  end
+  return found
+end
+
+--- Does a process have the socket with this identity, under whatever name?
+local function has_socket(folder, id)
+  for _, path in ipairs(M.sockets(folder:match("%d+$"))) do
+    if file.id(folder .. "/root" .. path) == id then
+      return true
+    end
+  end
+  return false
+end
+
+--- The folder in /proc of a process that has another number in its container: that of its master.
+---@param pid integer  its number there
+local function find_in_container(target, pid)
+  local id, path = nil, tostring(target:address()):gsub("^unix@", "")
+  for _, name in ipairs(file.list("/proc") or {}) do
+    local folder = "/proc/" .. name
+    local status = name:find("^%d+$") and file.read(folder .. "/status") or ""
+    if status:find("^Name:%s+haproxy") and tonumber(status:match("\nNSpid:[^\n]*%s(%d+)\n")) == pid then
+      local parent = "/proc/" .. (status:match("\nPPid:%s+(%d+)") or "")
+      parent = (file.read(parent .. "/status") or ""):find("^Name:%s+haproxy") and parent or folder
+      id = id or file.id(path)
+      if id and has_socket(parent, id) then
+        return parent
+      end
+    end
+  end
+end
+
 --- How the HAProxy was started that a target reaches.
 ---@param target haplua.Target
 ---@return haplua.rehearse.Start  raises `file` where this machine or this user cannot tell
 function M.of_target(target)
   local pid = target:info().Pid
-  local folder = process.folder(target, pid)
+  local folder = process.folder(target, pid) or process.is_local(target) and find_in_container(target, pid)
   if not folder then
     raise(("no process %s of HAProxy is on this machine"):format(pid), NAMED)
   end
@@ -98,10 +145,12 @@ function M.of_target(target)
   elseif #files == 0 then
     raise(("the command line of %s names no configuration"):format(folder), NAMED)
   end
-  local mounts = file.link(folder .. "/ns/mnt")
+  local mounts, root = file.link(folder .. "/ns/mnt"), file.link(folder .. "/root")
+  -- the root of a process without a master may be that of `chroot`, where no configuration is
+  root = root and root ~= "/" and file.info(process.inside(folder, files[1])) and root or nil
   return {
-    program = program:gsub(" %(deleted%)$", ""), files = files, words = kept, folder = cwd,
-    environment = environment_of(folder), pid = math.tointeger(tonumber(folder:match("%d+$"))),
+    root = root, program = inside(root, program):gsub(" %(deleted%)$", ""), files = files, words = kept,
+    folder = inside(root, cwd), environment = environment_of(folder), pid = math.tointeger(tonumber(folder:match("%d+$"))),
     mounts = mounts and mounts ~= file.link("/proc/self/ns/mnt") and folder .. "/ns/mnt" or nil,
   }
 end
@@ -134,18 +183,6 @@ function M.named(program, files)
     end
   end
   return { program = path, files = files, words = {}, folder = assert(file.real(".")) }
-end
-
---- The sockets with a path that processes of a network listen at, or receive datagrams.
----@param pid string|integer  a process of that network
----@return string[]
-function M.sockets(pid)
-  local found = {}
-  local f <close> = io.open(("/proc/%s/net/unix"):format(pid))
-  for line in f and f:lines() or function() end do
-    found[#found + 1] = line:match("^%x+: %x+ %x+ %x+ %x+ %x+ +%d+ (/.*)$")
-  end
-  return found
 end
 
 --- The addresses of this machine.

@@ -28,6 +28,7 @@ local M = {}
 
 -- Words at the beginning of a line that begin a section.
 local KINDS <const> = {}
+M.KINDS = KINDS
 for kind in ([[global defaults frontend listen backend peers resolvers userlist mailers cache program ring http-errors
   fcgi-app log-forward crt-list crt-store traces acme log-profile]]):gmatch("%S+") do
   KINDS[kind] = true
