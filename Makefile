@@ -268,7 +268,7 @@ format-check:
 
 .PHONY: install uninstall clean help
 install: all ## install into DESTDIR PREFIX
-	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh install $(BIN) $(CURL)
+	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh install $(BIN)
 
 uninstall: ## remove what install put there, unless somebody has changed it
 	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh uninstall

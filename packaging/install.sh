@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # install.sh - install haplua below $DESTDIR$PREFIX, or remove what was installed there.
-# Usage: DESTDIR= PREFIX=/usr/local install.sh install PROGRAM MODULE | uninstall, in the top folder.
+# Usage: DESTDIR= PREFIX=/usr/local install.sh install PROGRAM | uninstall, in the top folder.
 # $PREFIX/share/haplua/installed lists each file with its sum, and each folder that was made. `uninstall` removes these
 # files, unless somebody has changed them, and the folders once they are empty.
 set -eu
@@ -74,7 +74,7 @@ install)
 	share=$prefix/share/haplua
 	remove
 	put 755 "$2" "$prefix/bin/haplua"
-	put 644 "$3" "$prefix/lib/haplua/curl.so"
+	put 644 "$2-curl.so" "$prefix/lib/haplua/curl.so"
 	put_all 644 "$share/scripts" scripts/*.lua
 	put_all 644 "$share/page" docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map
 	put_all 644 "$share/types" docs/types/*.lua
@@ -89,7 +89,7 @@ install)
 	chmod 644 "$root$list"
 	;;
 *)
-	echo "usage: install.sh install PROGRAM MODULE | uninstall" >&2
+	echo "usage: install.sh install PROGRAM | uninstall" >&2
 	exit 2
 	;;
 esac
