@@ -168,6 +168,14 @@ describe("visitors of a site", function()
     assert.matches("the maintenance stays in force", ran.out)
     ran = s:maint("--switch", "other", "status", "--visitors")
     assert.equal(1, ran.status)
+    -- on a terminal that is the default
+    for option, shown in pairs({ ["--yes"] = true, ["--no-check"] = false }) do
+      s:maint("--switch", "other", "off")
+      local words = support.program("-s", s.socket, "scripts/maint.lua", "--switch", "other", "on", option)
+      local code, out = run({ "script", "-qec", table.concat(words, " "), "/dev/null", stdin = "", stdout = "capture",
+        env = { HAPLUA_CONFIG = s.config, HAPLUA_JOURNAL = s.journal } })
+      assert.same({ shown and 1 or 0, shown }, { code, out:find("no visitor sees it", 1, true) ~= nil })
+    end
     ran = s:maint("on", "--check", "--no-probe")
     assert.equal(0, ran.status)
     assert.matches("some requests do not get the maintenance: .*use_backend health", ran.out)
