@@ -445,6 +445,24 @@ describe("the journal of several processes", function()
     assert.equal("0 100", ("%d %d"):format(#j:ended("/s", "#1", 9), #j:current("/s")))
   end)
 
+  it("is read where a killed process has left it half made", function()
+    local made, copy = folder.path .. "/making.db", folder.path .. "/killed.db"
+    local db = require("haplua.sqlite").open(made, { mode = "0640" })
+    db:run("PRAGMA cache_size = 1")
+    db:run("BEGIN IMMEDIATE")
+    db:run("CREATE TABLE t (a)")
+    for _ = 1, 20 do -- more than the cache holds: SQLite writes into the file
+      db:run("INSERT INTO t VALUES (zeroblob(4000))")
+    end
+    run({ "cp", made, copy })
+    run({ "cp", made .. "-journal", copy .. "-journal" })
+    db:close()
+    local j, why = sqlite.open(copy, { readonly = true })
+    assert.is_nil(j)
+    assert.equal("there is none", why)
+    sqlite.open(copy):close()
+  end)
+
   it("says what is wrong with a file that is no journal", function()
     local bad = folder.write("bad.db", ("this is no database\n"):rep(100))
     local ok, problem = pcall(sqlite.open, bad)

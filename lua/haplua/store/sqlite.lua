@@ -5,10 +5,11 @@
 -- finish() records its outcome. A change without an outcome, whose lock no process holds, was broken off.
 -- haplua.store.memory has the same functions.
 
+local complain = require("haplua.store.trouble").complain
 local core = require("haplua.core")
 local edits = require("haplua.store.edits")
-local history = require("haplua.store.history")
 local errors = require("haplua.error")
+local history = require("haplua.store.history")
 local file = require("haplua.file")
 local locks = require("haplua.store.locks")
 local rows = require("haplua.store.rows")
@@ -42,24 +43,6 @@ local VERSION <const> = 3
 ---@field days number?  the age in days at which history is removed
 local Store = {}
 Store.__index = Store
-
-local advice = {
-  FULL = "the disk is full: make room, or give --no-journal to do without",
-  READONLY = "this user may not write it: use sudo, or give --no-journal to do without",
-  CANTOPEN = "this user may not open it: use sudo, or give --no-journal to do without",
-  BUSY = "another program holds it: `fuser` tells which",
-  CORRUPT = "move it away: a new one is begun",
-  NOTADB = "--journal, $HAPLUA_JOURNAL or the configuration names a file that is something else",
-}
-
-local function complain(path, message, code)
-  error(errors.new({
-    kind = "journal",
-    message = ("the journal %s: %s"):format(path, message),
-    code = code,
-    advice = not message:find("too many open files") and advice[tostring(code):match("^[A-Z]+")] or nil,
-  }), 0)
-end
 
 --- Call `attempt` again while SQLite says that another process is writing.
 local function while_busy(attempt)
@@ -147,8 +130,20 @@ local function shared_one(path)
   end
 end
 
+--- Have SQLite take back what a killed process has left half done. A reader cannot.
+local function recover(path)
+  local db = sqlite.open(path, { mode = "0640" })
+  if db then
+    db:run("PRAGMA user_version")
+    db:close()
+  end
+end
+
 --- Bring the journal to this version, or have a reader see it so. Returns false where there is nothing to read.
 local function adapt(self, readonly)
+  if readonly and not pcall(version_of, self) then
+    recover(self.path)
+  end
   local version = version_of(self)
   if version > VERSION then
     complain(self.path, "was written by a later haplua")
