@@ -7,7 +7,7 @@
 local namespace = {}
 
 --- Have some of what processes share apart from now on. "pid" is for children.
----@param kinds ("user"|"mount"|"net"|"pid"|"ipc")[]
+---@param kinds ("user"|"mount"|"net"|"pid"|"ipc"|"uts")[]
 ---@return true?, string? message, string? code
 function namespace.unshare(kinds) end
 

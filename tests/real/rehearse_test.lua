@@ -39,6 +39,7 @@ local SWITCH <const> = LIST .. "use_backend maint if m\ndefault_backend app\n"
 -- name -> a fault in the frontend, and what the rehearsal says of it
 local faults = {
   ["a rule before"] = { "use_backend app if { path_beg / }\n" .. SWITCH, "NOT closed", "/: backend app" },
+  ["no list"] = { "default_backend app", "Unknown ACL identifier", "/: backend app" },
   ["no rule"] = { LIST .. "default_backend app", "NOT closed", "/: backend app" },
   ["return below"] = { SWITCH .. "http-request return status 200 content-type text/plain string x", "200 without a backend" },
   ["a rewrite"] = { "acl m path -i -m reg -f DIR/m.acl\nhttp-request set-path /elsewhere\n" .. SWITCH:gsub("^[^\n]*\n", ""),
@@ -174,6 +175,25 @@ describe("a rehearsal", function()
     assert.matches("nowhere", ran.err, 1, true)
     ran = rehearse(frontend(SWITCH), "--haproxy", "/nonexistent/haproxy")
     assert.equal(3, ran.status, ran.out)
+  end)
+
+  it("lets Lua of the configuration write into folders in memory alone", function()
+    if not can_part then
+      return pending("this user cannot have namespaces")
+    end
+    folder.write("writes.lua", (([[
+    for _, path in ipairs({ "DIR/written", "/proc/self/comm", "/etc/haplua-test", "/haplua-test" }) do
+      local f = io.open(path, "a")
+      print(path .. (f and " can be written" or " is read only"))
+    end]]):gsub("DIR", folder.path)))
+    local text = frontend("use_backend nowhere\n" .. SWITCH):gsub("global\n", "global\nlua-load DIR/writes.lua\n", 1)
+    local ran = rehearse(text)
+    assert.equal(3, ran.status, ran.out)
+    for path, what in ran.err:gmatch("\n%s+(/%S+) ([^\n]+)") do
+      assert.equal(path == folder.path .. "/written" and "can be written" or "is read only", what, path)
+    end
+    assert.matches("  /haplua-test is read only", ran.err, 1, true)
+    assert.is_nil(require("haplua.file").info(folder.path .. "/written"))
   end)
 
   it("works for an ordinary user, and does without another one's rights", function()

@@ -59,9 +59,8 @@ local function taken(before, now, chained)
       through[#through + 1] = name
     end
   end
-  if not last then
-    last = table.remove(through)
-  end
+  table.sort(through)
+  last = last or table.remove(through)
   return last, #through > 0 and through or nil
 end
 
@@ -169,20 +168,32 @@ end
 --- Which questions are in a scope of a person's own patterns: HAProxy knows, though `get acl` leaves out converters.
 local function settle_wants(target, all, switch)
   local main = switch.after[1]
-  lists.put(target, main)
+  if main then
+    lists.put(target, main)
+  end
   for _, question in ipairs(all) do
     if question.wants == "list" then
       local values = { question.path, question.host .. question.path, question.host }
       local found = not judge.same(question.off, question.after)
-      for _, value in ipairs(main.kind == "acl" and values or {}) do
+      for _, value in ipairs(main and main.kind == "acl" and values or {}) do
         found = found or target:acl_get(main.ref, value) ~= nil
       end
-      for _, value in ipairs(main.kind == "map" and values or {}) do
+      for _, value in ipairs(main and main.kind == "map" and values or {}) do
         found = found or target:map_get(main.ref, value) ~= nil
       end
-      question.wants = found and "closed" or "as before"
+      question.wants = (found or not main) and "closed" or "as before"
     end
   end
+end
+
+--- What the maintenance does to the lists of HAProxy. Where there is no such list, the questions are asked all the same.
+local function switch_of(request, notes)
+  local ok, found = pcall(lists.switch, request)
+  if not ok and errors.is(found) and found.kind == "refused" and tostring(found.reply):find("Unknown", 1, true) then
+    notes[#notes + 1] = ("`maint on` is refused, and no request is closed: %s"):format(tostring(found))
+    return lists.nothing(request)
+  end
+  return ok and found or error(found, 0)
 end
 
 --- Rehearse in a cage that is closed.
@@ -192,7 +203,7 @@ local function rehearse(order, found, servers)
   launch.freeze(target)
   local unlike = lists.put_all(target, order.lists)
   table.move(unlike, 1, #unlike, #notes + 1, notes)
-  local switch = order.switch or lists.switch(order.request)
+  local switch = order.switch or switch_of(order.request, notes)
   local asked = order.asked
   asked.scope, asked.bypass, asked.sample = switch.scope, switch.bypass, switch.sample
   local all, more = questions.of(found, asked, start.environment or {})
@@ -236,7 +247,9 @@ local function run(order)
   named[#named + 1] = start.program
   table.move(order.sockets, 1, #order.sockets, #named + 1, named)
   local own = cage.close({ seen = named, written = written, sockets = named })
-  M.prepare_network(order)
+  cage.show_processes(function()
+    M.prepare_network(order)
+  end)
   local servers = launch.servers(found, environment, order.addresses)
   local hosts = launch.hosts(servers)
   if hosts and require("haplua.file").info("/etc/hosts") then

@@ -131,6 +131,13 @@ local function sample_of(asked, view)
   return nil
 end
 
+--- What a maintenance does where HAProxy has no such list: nothing.
+---@param request haplua.Request
+---@return haplua.rehearse.Switch
+function M.nothing(request)
+  return { name = "", scope = scope_of(request), bypass = request.bypass or {}, is_on = false, off = {}, before = {}, after = {} }
+end
+
 --- What `maint on` would do to the lists of a switch. Asks HAProxy, and changes nothing.
 ---@param request haplua.Request
 ---@return haplua.rehearse.Switch  raises what `maint on` would raise

@@ -36,8 +36,13 @@ static const struct word {
 	unsigned long bit;
 } kinds[] =
 	{
-		{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"net", CLONE_NEWNET},
-		{"pid", CLONE_NEWPID},   {"ipc", CLONE_NEWIPC},  {NULL, 0},
+		{"user", CLONE_NEWUSER},
+		{"mount", CLONE_NEWNS},
+		{"net", CLONE_NEWNET},
+		{"pid", CLONE_NEWPID},
+		{"ipc", CLONE_NEWIPC},
+		{"uts", CLONE_NEWUTS},
+		{NULL, 0},
 },
   ways[] = {
 	  {"bind", MS_BIND},         {"recursive", MS_REC},
