@@ -271,6 +271,10 @@ backend maint
         }))
       end,
     })
+    local master = haproxy.connect(s.master, { via = "@master" })
+    running.eventually("the master has started", function()
+      return pcall(master.send, master, "show proc")
+    end)
   end)
 
   teardown(function()
@@ -279,11 +283,11 @@ backend maint
 
   --- All files of the site, with sizes and times.
   local function listing()
-    local _, text = run({ "find", s.dir, "-printf", "%p %s %T@ %i %m\n", stdout = "capture" })
+    local _, text = run({ "find", s.dir, "-printf", "%p %s %T@ %i %m\n", stdout = "capture", stderr = "null" })
     local lines = {}
     for line in text:gmatch("[^\n]+") do
       local name = line:match("^%S+"):sub(#s.dir + 1)
-      if name ~= "" and name ~= "/master.sock" and not name:find("^/running%d") then
+      if name ~= "" and not name:find("^/master.sock") and not name:find("^/running%d") then
         lines[#lines + 1] = line
       end
     end

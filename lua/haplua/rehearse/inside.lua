@@ -197,16 +197,15 @@ local function switch_of(request, notes)
 end
 
 --- Rehearse in a cage that is closed.
-local function rehearse(order, found, servers)
-  local target, start = haproxy.target(), order.start
-  local notes = order.notes
+local function rehearse(order, found, servers, environment)
+  local target, notes = haproxy.target(), order.notes
   launch.freeze(target)
   local unlike = lists.put_all(target, order.lists)
   table.move(unlike, 1, #unlike, #notes + 1, notes)
   local switch = order.switch or switch_of(order.request, notes)
   local asked = order.asked
   asked.scope, asked.bypass, asked.sample = switch.scope, switch.bypass, switch.sample
-  local all, more = questions.of(found, asked, start.environment or {})
+  local all, more = questions.of(found, asked, environment)
   table.move(more, 1, #more, #notes + 1, notes)
   more_notes(found, order, notes)
   local natures, anew = natures_of(found, switch)
@@ -224,10 +223,21 @@ local function rehearse(order, found, servers)
     version = target:info().Version }
 end
 
---- Leave for the mounts of HAProxy, close the cage, and start HAProxy in it.
----@param order haplua.rehearse.Order
-local function run(order)
-  local start = order.start
+--- Make all addresses this process's.
+local function own_network(notes)
+  local ok, ipv6 = namespace.loopback()
+  if not ok then
+    failure.raise("denied", ipv6)
+  end
+  local f = io.open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w")
+  if not ipv6 or not f or not f:write("1") or not f:close() then
+    notes[#notes + 1] = "IPv6 addresses other than ::1 are not there"
+  end
+end
+
+--- Go to HAProxy's own root and folder, where all files can only be read.
+---@param start haplua.rehearse.Start
+local function go_there(start)
   if start.mounts then
     local ok, problem = namespace.join(start.mounts)
     if not ok then
@@ -236,21 +246,16 @@ local function run(order)
   end
   cage.part(start.root)
   local ok, problem = namespace.folder(start.folder)
-  local environment = setmetatable({}, { __index = function(_, name)
-    return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil
-  end })
   if not ok then
     failure.raise("file", problem)
   end
-  local found, files = launch.read(start.files, environment)
-  local written, named = launch.places(files, start.folder)
-  named[#named + 1] = start.program
-  table.move(order.sockets, 1, #order.sockets, #named + 1, named)
-  local own = cage.close({ seen = named, written = written, sockets = named })
-  cage.show_processes(function()
-    M.prepare_network(order)
-  end)
-  local servers = launch.servers(found, environment, order.addresses)
+end
+
+--- Have HAProxy see its files as a rehearsal needs them.
+---@param own haplua.rehearse.Cage
+---@param files haplua.rehearse.File[]
+---@param servers haplua.rehearse.Servers
+local function adapt(own, order, files, servers)
   local hosts = launch.hosts(servers)
   if hosts and require("haplua.file").info("/etc/hosts") then
     own:replace("/etc/hosts", "hosts", hosts)
@@ -267,22 +272,30 @@ local function run(order)
   if order.request then
     order.request.config = order.configuration and own:write("config.lua", order.configuration) or "none"
   end
-  local process = launch.start(start, own:write("haplua.cfg", launch.sections(servers)), haproxy.target())
-  local asked, outcome = pcall(rehearse, order, found, servers)
-  process:cancel()
-  return asked and outcome or error(outcome, 0)
 end
 
---- Make all addresses this process's.
-function M.prepare_network(order)
-  local ok, ipv6 = namespace.loopback()
-  if not ok then
-    failure.raise("denied", ipv6)
-  end
-  local f = io.open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w")
-  if not ipv6 or not f or not f:write("1") or not f:close() then
-    order.notes[#order.notes + 1] = "IPv6 addresses other than ::1 are not there"
-  end
+--- Close the cage, start HAProxy in it, and rehearse.
+---@param order haplua.rehearse.Order
+local function run(order)
+  local start = order.start
+  go_there(start)
+  local environment = setmetatable({}, { __index = function(_, name)
+    return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil
+  end })
+  local found, files = launch.read(start.files, environment)
+  local written, named = launch.places(files, start.folder)
+  named[#named + 1] = start.program
+  table.move(order.sockets, 1, #order.sockets, #named + 1, named)
+  local own = cage.close({ seen = named, written = written, sockets = named })
+  cage.show_processes(function()
+    own_network(order.notes)
+  end)
+  local servers = launch.servers(found, environment, order.addresses)
+  adapt(own, order, files, servers)
+  local process = launch.start(start, own:write("haplua.cfg", launch.sections(servers)), haproxy.target())
+  local asked, outcome = pcall(rehearse, order, found, servers, environment)
+  process:cancel()
+  return asked and outcome or error(outcome, 0)
 end
 
 --- Run the program of the second process.
