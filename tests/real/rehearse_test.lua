@@ -196,6 +196,17 @@ describe("a rehearsal", function()
     assert.is_nil(require("haplua.file").info(folder.path .. "/written"))
   end)
 
+  it("takes the addresses of a new network alone", function()
+    if not can_part then
+      return pending("this user cannot have namespaces")
+    end
+    local words = { "unshare", support.is_root() and "-n" or "-Urn", table.unpack(support.program("-e",
+      'local n = require("haplua.namespace") print(n.loopback()) print(select(3, n.loopback()))')) }
+    words.stdout = "capture"
+    local _, out = run(words)
+    assert.matches("^true\t%a+\nEBUSY\n$", out)
+  end)
+
   it("works for an ordinary user, and does without another one's rights", function()
     local function as_user(words)
       -- a shell between: setpriv itself finds its program with root's rights
