@@ -53,6 +53,8 @@ local faults = {
   ["a computed name"] = { "use_backend %[str(app)]\n" .. SWITCH, "NOT closed", "/: backend app" },
   ["a response"] = { LIST .. "http-response deny if m\ndefault_backend app", "FAIL" },
   ["a second frontend"] = { SWITCH .. "frontend other\nbind 127.0.0.1:8081\ndefault_backend app", "frontend other: NOT closed" },
+  ["a cache before the rule"] = { "http-request cache-use c\nhttp-response cache-store c\n" .. SWITCH
+    .. "cache c\ntotal-max-size 1\nmax-age 60", "it comes from HAProxy's cache" },
   ["a page that says 200"] = { LIST .. "http-request return status 200 content-type text/plain string sorry if m\n"
     .. "default_backend app", "not known", "which is no error" },
   ["a redirect"] = { LIST .. "http-request redirect location /sorry if m\ndefault_backend app", "not known", "302 to /sorry" },
@@ -62,6 +64,9 @@ local faults = {
 -- name -> a frontend where all is as wanted
 local right = {
   plain = { SWITCH },
+  ["a limit of requests"] = { "stick-table type ip size 1k expire 1m store http_req_rate(1m)\nhttp-request track-sc0 src\n"
+    .. "http-request deny deny_status 429 if { sc_http_req_rate(0) gt 1 }\n" .. SWITCH },
+  ["an interface"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8082 interface eth77\n" .. SWITCH },
   ["monitor-uri"] = { SWITCH .. "monitor-uri /health", "some requests do not get", "/health: 200" },
   ["to https first"] = { "http-request redirect scheme https unless { ssl_fc }\n" .. SWITCH, "redirected before" },
   ["another site"] = { SWITCH .. "frontend metrics\nbind 127.0.0.1:8404\ndefault_backend other", "not a part of this" },

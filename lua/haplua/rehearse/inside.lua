@@ -94,14 +94,32 @@ local function ask(target, question, chained)
   return answer
 end
 
+--- The commands that empty the stick tables: each question is asked as if it were the first of its visitor.
+---@return string[][]
+local function forgetting(target)
+  local commands = {}
+  for name in target:send("show table"):gmatch("# table: ([^,\n]+)") do
+    commands[#commands + 1] = { "clear", "table", name }
+  end
+  return commands
+end
+
+---@class haplua.rehearse.Way  how all questions of a rehearsal are asked
+---@field chained table<string, boolean>  backends whose server is a frontend
+---@field anew boolean  visitors change the lists
+---@field forget string[][]  from forgetting()
+
 --- Ask all questions while the lists hold something.
----@param anew boolean  visitors change the lists
-local function ask_all(target, contents, all, phase, chained, anew)
+---@param way haplua.rehearse.Way
+local function ask_all(target, contents, all, phase, way)
   for i, question in ipairs(all) do
-    for _, content in ipairs((i == 1 or anew) and contents or {}) do
+    for _, content in ipairs((i == 1 or way.anew) and contents or {}) do
       lists.put(target, content)
     end
-    question[phase] = ask(target, question, chained)
+    if #way.forget > 0 then
+      target:batch(way.forget)
+    end
+    question[phase] = ask(target, question, way.chained)
   end
 end
 
@@ -209,15 +227,16 @@ local function rehearse(order, found, servers, environment)
   table.move(more, 1, #more, #notes + 1, notes)
   more_notes(found, order, notes)
   local natures, anew = natures_of(found, switch)
-  ask_all(target, switch.off, all, "off", servers.chained, anew)
+  local way = { chained = servers.chained, anew = anew, forget = forgetting(target) }
+  ask_all(target, switch.off, all, "off", way)
   if switch.is_on then
-    ask_all(target, switch.before, all, "before", servers.chained, anew)
+    ask_all(target, switch.before, all, "before", way)
   else
     for _, question in ipairs(all) do
       question.before = question.off
     end
   end
-  ask_all(target, switch.after, all, "after", servers.chained, anew)
+  ask_all(target, switch.after, all, "after", way)
   settle_wants(target, all, switch)
   return { questions = all, natures = natures, notes = notes, scope = switch.scope,
     version = target:info().Version }

@@ -60,6 +60,9 @@ local function closing(off, after)
     end
     return "open"
   end
+  if after.by_server and not after.backend then
+    return "open", "it comes from HAProxy's cache"
+  end
   local was_closed = not off.by_server and (off.status or 500) >= 400
   if was_closed and after.by_server then
     return "unknown", "the list opens what is closed without it"

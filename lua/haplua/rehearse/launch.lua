@@ -121,7 +121,10 @@ function M.adapted(text, is_user)
     if is_global and (LEFT_OUT[word] or is_user and OF_ROOT[word]) then
       left_out[#left_out + 1] = word ~= "master-worker" and word ~= "daemon" and word or nil
       return "\n"
-    elseif is_user and (word == "stats" or word == "bind") then
+    elseif word == "bind" or word == "server" or word == "source" or word == "default-server" then
+      line = line:gsub("(%s)interface%s+%S+", "%1"):gsub("(%s)namespace%s+%S+", "%1")
+    end
+    if is_user and (word == "stats" or word == "bind") then
       for _, owner in ipairs({ "user", "group", "uid", "gid" }) do
         line = line:gsub("(%s)" .. owner .. "%s+%S+", "%1")
       end
@@ -241,7 +244,8 @@ function M.sections(servers)
       for place in pairs(servers[kind]) do
         lines[#lines + 1] = "    bind " .. place .. (kind == "proxied" and " accept-proxy" or "")
       end
-      lines[#lines + 1] = ("    http-request return status 200 content-type text/plain string haplua hdr %s 1"):format(M.MARK)
+      lines[#lines + 1] = ("    http-request return status 200 content-type text/plain string haplua hdr %s 1 "
+        .. "hdr Cache-Control max-age=600"):format(M.MARK) -- a cache of HAProxy may keep it
     end
   end
   return table.concat(lines, "\n") .. "\n"

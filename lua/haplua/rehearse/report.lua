@@ -29,7 +29,7 @@ local function outcome(told)
   local where = judge.where(told.after)
   if told.state == "changed" then
     return ("%s, and before: %s"):format(where, judge.where(told.before))
-  elseif told.state == "open" then
+  elseif told.state == "open" and not told.why then
     return where .. ", with the maintenance as without it"
   end
   return told.why and ("%s (%s)"):format(where, told.why) or where
