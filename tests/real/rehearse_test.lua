@@ -359,6 +359,19 @@ backend maint
     pcall(logger.wait, logger)
   end)
 
+  it("knows the maintenances that are in force", function()
+    if not can_part then
+      return pending("this user cannot have namespaces")
+    end
+    s:maint("on", "--no-journal")
+    local ran = s:maint("rehearse", "--no-journal", "--path", "/shop", "--replace", "/shop", "/other")
+    assert.equal(0, ran.status, ran.out .. ran.err)
+    ran = s:maint("rehearse", "--no-journal", "--path", "/shop", "--json", "/shop", "/other")
+    assert.equal(0, ran.status, ran.out .. ran.err)
+    assert.equal("maint", json.decode(ran.out).frontends[1].questions[2].after.backend)
+    s:maint("off", "--no-journal")
+  end)
+
   it("is used by doctor", function()
     if not can_part then
       return pending("this user cannot have namespaces")

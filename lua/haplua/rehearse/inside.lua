@@ -172,7 +172,8 @@ local function more_notes(found, order, notes)
     local by_source = false
     for _, line in ipairs((section.kind == "frontend" or section.kind == "listen") and configuration.lines(section) or {}) do
       local text = table.concat(line.words, " ") .. " "
-      by_source = by_source or text:find("[%s{]src%s") ~= nil or text:find("%sLOCALHOST%s") ~= nil
+      by_source = by_source or text:find("^acl %S+ src[%s,]") ~= nil or text:find("{ src[%s,]") ~= nil
+        or text:find("%sLOCALHOST%s") ~= nil
     end
     if by_source and #order.asked.sources == 0 then
       notes[#notes + 1] = ("frontend %s has rules on the visitor's address: --source ADDRESS asks from others")
@@ -184,7 +185,7 @@ end
 -- The whole.
 
 --- Which questions are in a scope of a person's own patterns: HAProxy knows, though `get acl` leaves out converters.
-local function settle_wants(target, all, switch)
+local function settle_wants(target, all, switch, order)
   local main = switch.after[1]
   if main then
     lists.put(target, main)
@@ -199,7 +200,7 @@ local function settle_wants(target, all, switch)
       for _, value in ipairs(main and main.kind == "map" and values or {}) do
         found = found or target:map_get(main.ref, value) ~= nil
       end
-      question.wants = (found or not main) and "closed" or "as before"
+      question.wants = (found or not main) and "closed" or order.asked.replace and "open" or "as before"
     end
   end
 end
@@ -237,7 +238,7 @@ local function rehearse(order, found, servers, environment)
     end
   end
   ask_all(target, switch.after, all, "after", way)
-  settle_wants(target, all, switch)
+  settle_wants(target, all, switch, order)
   return { questions = all, natures = natures, notes = notes, scope = switch.scope,
     version = target:info().Version }
 end

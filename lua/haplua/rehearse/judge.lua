@@ -82,6 +82,9 @@ function M.judge(told, nature)
   if told.wants == "closed" then
     told.state, told.why = closing(off, after)
     told.as_wanted = told.state == "closed" or told.state == "redirected"
+  elseif told.wants == "open" then
+    told.state = M.same(off, after) and "open" or "closed"
+    told.as_wanted = told.state == "open"
   else
     told.state = M.same(before, after) and "as before" or "changed"
     told.as_wanted = told.state == "as before"
@@ -133,7 +136,7 @@ end
 local function closed_backends(questions)
   local found, any = {}, false
   for _, told in ipairs(questions) do
-    if told.state == "closed" then
+    if told.state == "closed" and told.wants == "closed" then
       any = true
       found[told.off.backend or ""] = true
     end

@@ -152,7 +152,8 @@ function M.switch(request)
     scope = asked, bypass = bypass, reason = request.reason, origin = "on", begins = now,
     ends = request.ends and request.ends > now and request.ends or nil,
   })
-  local decision = actions.beginning(c, look, m, request.replace)
+  local current = maintenance.after(look.current, look.edits) -- those by hand among them
+  local decision = actions.beginning(c, { current = current, now = now }, m, request.replace)
   local edits = table.move(decision.edits, 1, #decision.edits, #look.edits + 1, look.edits)
   local expiring = maintenance.expiring(maintenance.after(look.current, edits), now)
   local plan = plans.of(c, look, "on", table.move(expiring, 1, #expiring, #edits + 1, edits), m)

@@ -12,6 +12,7 @@ local M = {}
 ---@field is_v6 boolean
 ---@field tls boolean  its visitors speak TLS, also where HAProxy passes it on
 ---@field is_any boolean  it names no address of its own
+---@field is_h2 boolean  it takes HTTP/2 alone
 ---@field is_passed_on boolean  TLS is the servers' matter
 ---@field text string  as the configuration has it
 
@@ -26,7 +27,7 @@ local M = {}
 ---@field target string?  the request-target, where it is not the path
 ---@field version string  "1.0", "1.1", "2"
 ---@field source string  the visitor's address
----@field wants "closed"|"as before"|"list"  list: closed where the list matches
+---@field wants "closed"|"open"|"as before"|"list"  open: all other maintenances end; list: closed where the list matches
 ---@field named boolean?  somebody named it
 ---@field from boolean?  the visitor's address matters
 ---@field extra boolean?  chosen for a rule of the configuration: an answer that is not wanted is an exception
@@ -38,6 +39,7 @@ local M = {}
 ---@field hosts string[]
 ---@field sources string[]
 ---@field versions string[]
+---@field replace boolean?  all other maintenances end
 ---@field sample {host: string?, path: string?}?  a request that patterns of a person's own match
 
 -- Where a bind names no address of its own, visitors ask these; and visitors come from these unless others are named.
@@ -93,7 +95,7 @@ function M.binds(lines, environment)
       if ip and port and not has(parts, "accept-proxy") then
         found[#found + 1] = {
           ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, tls = has(parts, "ssl") or asks_sni, text = text,
-          is_passed_on = asks_sni and not has(parts, "ssl"),
+          is_h2 = select(2, has(parts, "proto")) == "h2", is_passed_on = asks_sni and not has(parts, "ssl"),
           is_any = ip == "",
         }
       else
@@ -108,7 +110,7 @@ end
 local function chosen(binds)
   local found, there = {}, {}
   for _, bind in ipairs(binds) do
-    local sort = bind.tls and "tls" or "plain"
+    local sort = (bind.tls and "tls" or "plain") .. (bind.is_h2 and "2" or "")
     if not there[sort] then
       there[sort] = true
       found[#found + 1] = bind
@@ -191,6 +193,16 @@ local function address_in(network)
   return (ip:gsub("%.0$", ".1"))
 end
 
+--- The versions of HTTP that visitors of a bind use.
+local function versions_of(asked, bind)
+  if is_given(asked.versions) then
+    return asked.versions
+  elseif bind.is_h2 then
+    return { "2" }
+  end
+  return bind.tls and not bind.is_passed_on and { "1.1", "2" } or { "1.1" }
+end
+
 ---@class haplua.rehearse.List  questions in the making
 ---@field questions haplua.rehearse.Question[]
 ---@field asked haplua.rehearse.Asked
@@ -204,13 +216,14 @@ function List:wanted(host, path)
   if inside == nil then
     return "list"
   end
-  return inside and "closed" or "as before"
+  return inside and "closed" or self.asked.replace and "open" or "as before"
 end
 
 ---@param fields table  what differs from a plain GET of a visitor
 function List:add(frontend, bind, fields)
   local question = {
-    frontend = frontend, ip = bind.ip, port = bind.port, tls = bind.tls, method = "GET", version = "1.1",
+    frontend = frontend, ip = bind.ip, port = bind.port, tls = bind.tls, method = "GET",
+    version = versions_of(self.asked, bind)[1],
     source = VISITOR[bind.is_v6], host = HOST, path = "/",
   }
   for name, value in pairs(fields) do
@@ -224,14 +237,6 @@ function List:add(frontend, bind, fields)
     self.there[key] = true
     self.questions[#self.questions + 1] = question
   end
-end
-
---- The versions of HTTP that visitors of a bind use.
-local function versions_of(asked, bind)
-  if is_given(asked.versions) then
-    return asked.versions
-  end
-  return bind.tls and not bind.is_passed_on and { "1.1", "2" } or { "1.1" }
 end
 
 local function sources_of(asked, bind)
@@ -282,7 +287,8 @@ function List:choose_more(name, bind, source, host, path, rule_paths)
   for _, network in ipairs(asked.bypass) do
     local address = address_in(network)
     if address and (address:find(":", 1, true) ~= nil) == bind.is_v6 then
-      self:add(name, bind, { host = host, path = path, source = address, wants = "as before", from = true })
+      self:add(name, bind, { host = host, path = path, source = address, from = true,
+        wants = asked.replace and "open" or "as before" })
     end
   end
 end
@@ -321,8 +327,8 @@ function M.of(found, asked, environment)
       local lines = configuration.lines(section)
       local binds, others = M.binds(lines, environment)
       local off = configuration.setting(lines, "disabled")
-      if #binds == 0 and #others > 0 and not off then
-        notes[#notes + 1] = ("frontend %s: it was not asked: %s"):format(section.name, table.concat(others, ", "))
+      if #others > 0 and not off then
+        notes[#notes + 1] = ("frontend %s was not asked at %s"):format(section.name, table.concat(others, ", "))
       end
       for _, bind in ipairs(off and {} or is_given(asked.urls) and binds or chosen(binds)) do
         for _, url in ipairs(asked.urls) do

@@ -40,7 +40,7 @@ local function order_of(request, options)
   local order = {
     asked = {
       urls = options.urls or {}, hosts = options.hosts or {}, sources = options.sources or {},
-      versions = options.versions or {}, bypass = {},
+      versions = options.versions or {}, bypass = {}, replace = request.replace,
     },
     is_user = require("haplua.process").person().uid ~= 0, addresses = running.addresses(), lists = {}, notes = {},
   }
