@@ -67,6 +67,9 @@ local right = {
   ["a limit of requests"] = { "stick-table type ip size 1k expire 1m store http_req_rate(1m)\nhttp-request track-sc0 src\n"
     .. "http-request deny deny_status 429 if { sc_http_req_rate(0) gt 1 }\n" .. SWITCH },
   ["an interface"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8082 interface eth77\n" .. SWITCH },
+  ["behind a proxy"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8082 accept-proxy\n" .. SWITCH
+    .. "frontend third\nbind 127.0.0.1:8083\ntcp-request connection expect-proxy layer4\n" .. SWITCH,
+    "frontend third: closed" },
   ["monitor-uri"] = { SWITCH .. "monitor-uri /health", "some requests do not get", "/health: 200" },
   ["to https first"] = { "http-request redirect scheme https unless { ssl_fc }\n" .. SWITCH, "redirected before" },
   ["another site"] = { SWITCH .. "frontend metrics\nbind 127.0.0.1:8404\ndefault_backend other", "not a part of this" },

@@ -76,7 +76,7 @@ local function ask(target, question, chained)
   local ok, got = pcall(visitor.ask, {
     url = ("%s://%s%s%s"):format(scheme, question.host, port, question.path), address = ("%s:%d"):format(ip, question.port),
     source = question.source, method = question.method, target = question.target, version = question.version,
-    insecure = true, within = WITHIN,
+    insecure = true, proxied = question.proxied, within = WITHIN,
   })
   local answer = {}
   answer.backend, answer.through = taken(before, counters(target), chained)

@@ -12,6 +12,7 @@ local M = {}
 ---@field is_v6 boolean
 ---@field tls boolean  its visitors speak TLS, also where HAProxy passes it on
 ---@field is_any boolean  it names no address of its own
+---@field proxied boolean  visitors come through a proxy that speaks PROXY's protocol
 ---@field is_h2 boolean  it takes HTTP/2 alone
 ---@field is_passed_on boolean  TLS is the servers' matter
 ---@field text string  as the configuration has it
@@ -21,6 +22,7 @@ local M = {}
 ---@field ip string  where it is asked
 ---@field port integer
 ---@field tls boolean
+---@field proxied boolean
 ---@field host string
 ---@field path string
 ---@field method string
@@ -84,22 +86,23 @@ end
 ---@param environment table<string, string>
 ---@return haplua.rehearse.Bind[] binds, string[] others  others: those that no visitor is sent to here
 function M.binds(lines, environment)
-  local found, others, asks_sni = {}, {}, false
+  local found, others, asks_sni, proxied = {}, {}, false, false
   for _, line in ipairs(lines) do
+    proxied = proxied or line.words[3] == "expect-proxy" and #line.words == 4
     asks_sni = asks_sni or table.concat(line.words, " "):find("req[_.]ssl_") ~= nil
   end
   for _, line in ipairs(lines) do
     local parts = line.words
     for text in (parts[1] == "bind" and parts[2] or ""):gmatch("[^,]+") do
       local ip, port, is_v6 = M.address(text, environment)
-      if ip and port and not has(parts, "accept-proxy") then
+      if ip and port then
         found[#found + 1] = {
-          ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, tls = has(parts, "ssl") or asks_sni, text = text,
-          is_h2 = select(2, has(parts, "proto")) == "h2", is_passed_on = asks_sni and not has(parts, "ssl"),
-          is_any = ip == "",
+          ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, is_any = ip == "", text = text,
+          tls = has(parts, "ssl") or asks_sni, is_passed_on = asks_sni and not has(parts, "ssl"),
+          is_h2 = select(2, has(parts, "proto")) == "h2", proxied = has(parts, "accept-proxy") or proxied,
         }
       else
-        others[#others + 1] = text .. (has(parts, "accept-proxy") and " accept-proxy" or "")
+        others[#others + 1] = text
       end
     end
   end
@@ -110,7 +113,7 @@ end
 local function chosen(binds)
   local found, there = {}, {}
   for _, bind in ipairs(binds) do
-    local sort = (bind.tls and "tls" or "plain") .. (bind.is_h2 and "2" or "")
+    local sort = (bind.tls and "tls" or "plain") .. (bind.is_h2 and "2" or "") .. (bind.proxied and "p" or "")
     if not there[sort] then
       there[sort] = true
       found[#found + 1] = bind
@@ -222,7 +225,7 @@ end
 ---@param fields table  what differs from a plain GET of a visitor
 function List:add(frontend, bind, fields)
   local question = {
-    frontend = frontend, ip = bind.ip, port = bind.port, tls = bind.tls, method = "GET",
+    frontend = frontend, ip = bind.ip, port = bind.port, tls = bind.tls, proxied = bind.proxied, method = "GET",
     version = versions_of(self.asked, bind)[1],
     source = VISITOR[bind.is_v6], host = HOST, path = "/",
   }
