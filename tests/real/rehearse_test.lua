@@ -39,6 +39,9 @@ local SWITCH <const> = LIST .. "use_backend maint if m\ndefault_backend app\n"
 -- name -> a fault in the frontend, and what the rehearsal says of it
 local faults = {
   ["a rule before"] = { "use_backend app if { path_beg / }\n" .. SWITCH, "NOT closed", "/: backend app" },
+  ["a second frontend that asks for a name"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8081\n"
+    .. "http-request auth unless { http_auth(u) }\ndefault_backend app\nuserlist u\nuser a insecure-password b",
+    "the answer is the same where nothing is closed" },
   ["no list"] = { "default_backend app", "Unknown ACL identifier", "/: backend app" },
   ["no rule"] = { LIST .. "default_backend app", "NOT closed", "/: backend app" },
   ["return below"] = { SWITCH .. "http-request return status 200 content-type text/plain string x", "200 without a backend" },
@@ -70,6 +73,7 @@ local right = {
   ["behind a proxy"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8082 accept-proxy\n" .. SWITCH
     .. "frontend third\nbind 127.0.0.1:8083\ntcp-request connection expect-proxy layer4\n" .. SWITCH,
     "frontend third: closed" },
+  ["statistics"] = { SWITCH .. "listen metrics\nbind 127.0.0.1:8404\nstats enable\nstats uri /stats", "not a part of this" },
   ["monitor-uri"] = { SWITCH .. "monitor-uri /health", "some requests do not get", "/health: 200" },
   ["to https first"] = { "http-request redirect scheme https unless { ssl_fc }\n" .. SWITCH, "redirected before" },
   ["another site"] = { SWITCH .. "frontend metrics\nbind 127.0.0.1:8404\ndefault_backend other", "not a part of this" },

@@ -166,6 +166,24 @@ local function natures_of(found, switch)
   return natures, anew
 end
 
+--- The backends that the rules of each frontend name; "*": one has a computed name.
+---@return table<string, string[]>
+local function named_backends(found)
+  local names = {}
+  for _, section in ipairs(found.sections) do
+    local is_listen = section.kind == "listen"
+    local list = { is_listen and section.name or nil }
+    for _, line in ipairs((is_listen or section.kind == "frontend") and configuration.lines(section) or {}) do
+      if line.words[1] == "use_backend" or line.words[1] == "default_backend" then
+        local name = line.words[2] or ""
+        list[#list + 1] = name:find("%", 1, true) and "*" or name
+      end
+    end
+    names[section.name] = (is_listen or section.kind == "frontend") and list or names[section.name]
+  end
+  return names
+end
+
 --- Notes on what the questions have left out.
 local function more_notes(found, order, notes)
   for _, section in ipairs(found.sections) do
@@ -239,7 +257,7 @@ local function rehearse(order, found, servers, environment)
   end
   ask_all(target, switch.after, all, "after", way)
   settle_wants(target, all, switch, order)
-  return { questions = all, natures = natures, notes = notes, scope = switch.scope,
+  return { questions = all, natures = natures, backends = named_backends(found), notes = notes, scope = switch.scope,
     version = target:info().Version }
 end
 

@@ -145,9 +145,15 @@ local function closed_backends(questions)
 end
 
 --- Is a frontend one of another site: nothing of it is closed, and none of its visitors reaches what is closed elsewhere?
-local function is_apart(questions, closed)
+---@param backends string[]  that its rules name; "*": a computed name
+local function is_apart(questions, closed, backends)
+  local by_rules = true
+  for _, name in ipairs(backends) do
+    by_rules = by_rules and name ~= "*" and not closed[name]
+  end
   for _, told in ipairs(questions) do
-    if told.state == "closed" or told.state == "unknown" or told.named or closed[told.off.backend or ""] then
+    local is_error = told.state == "unknown" and M.same(told.off, told.after) and by_rules
+    if told.state == "closed" or told.state == "unknown" and not is_error or told.named or closed[told.off.backend or ""] then
       return false
     end
   end
@@ -157,8 +163,9 @@ end
 --- Judge all questions.
 ---@param questions haplua.rehearse.Told[]
 ---@param natures table<string, string>  of frontends of which nothing can be known by asking, why
+---@param backends table<string, string[]>  that the rules of each frontend name; "*": a computed name
 ---@return haplua.rehearse.Frontend[] frontends, boolean? as_wanted  nil: some cannot be told
-function M.all(questions, natures)
+function M.all(questions, natures, backends)
   local frontends, by_name, as_wanted = {}, {}, true
   for _, told in ipairs(questions) do
     M.judge(told, natures[told.frontend])
@@ -172,7 +179,8 @@ function M.all(questions, natures)
   for _, frontend in ipairs(frontends) do
     frontend.state, frontend.why = state_of(frontend.questions)
     frontend.as_wanted = all_as_wanted(frontend.questions)
-    if frontend.state == "open" and any and is_apart(frontend.questions, closed) then
+    if (frontend.state == "open" or frontend.state == "unknown") and any
+      and is_apart(frontend.questions, closed, backends[frontend.name] or {}) then
       frontend.state, frontend.as_wanted = "apart", true
     end
     if frontend.as_wanted == false then

@@ -89,7 +89,7 @@ function M.run(request, options)
     error(errors.new(outcome.error), 0)
   end
   outcome = with_integers(outcome)
-  local frontends, as_wanted = judge.all(outcome.questions, outcome.natures)
+  local frontends, as_wanted = judge.all(outcome.questions, outcome.natures, outcome.backends)
   return {
     frontends = frontends, as_wanted = as_wanted, notes = outcome.notes, version = outcome.version,
     program = order.start.program, scope = outcome.scope, seconds = task.now() - began,
