@@ -69,12 +69,11 @@ end
 ---@param chained table<string, boolean>
 ---@return haplua.rehearse.Answer
 local function ask(target, question, chained)
-  local scheme, default = question.tls and "https" or "http", question.tls and 443 or 80
-  local port = question.port ~= default and not question.host:find(":%d+$") and ":" .. question.port or ""
   local ip = question.ip:find(":", 1, true) and "[" .. question.ip .. "]" or question.ip
-  local before = counters(target)
+  local name, before = question.host:gsub(":%d*$", ""), counters(target)
   local ok, got = pcall(visitor.ask, {
-    url = ("%s://%s%s%s"):format(scheme, question.host, port, question.path), address = ("%s:%d"):format(ip, question.port),
+    url = ("%s://%s:%d%s"):format(question.tls and "https" or "http", name, question.port, question.path),
+    address = ("%s:%d"):format(ip, question.port), host = question.host,
     source = question.source, method = question.method, target = question.target, version = question.version,
     insecure = true, proxied = question.proxied, within = WITHIN,
   })

@@ -23,7 +23,7 @@ local M = {}
 ---@field port integer
 ---@field tls boolean
 ---@field proxied boolean
----@field host string
+---@field host string  as the header has it: without a port, unless a URL names one
 ---@field path string
 ---@field method string
 ---@field target string?  the request-target, where it is not the path
@@ -38,7 +38,6 @@ local M = {}
 ---@field scope haplua.Scope
 ---@field bypass string[]  networks
 ---@field urls string[]
----@field hosts string[]
 ---@field sources string[]
 ---@field versions string[]
 ---@field replace boolean?  all other maintenances end
@@ -254,7 +253,7 @@ end
 function List:choose(section, bind, lines)
   local asked, scope, name = self.asked, self.asked.scope, section.name
   local rule_hosts, rule_paths = named(lines)
-  local hosts = is_given(asked.hosts) and asked.hosts or is_given(scope.hosts) and scope.hosts
+  local hosts = is_given(scope.hosts) and scope.hosts
     or asked.sample and asked.sample.host and { asked.sample.host } or { HOST, table.unpack(rule_hosts) }
   local paths = is_given(scope.paths) and scope.paths or { asked.sample and asked.sample.path or "/" }
   for _, source in ipairs(sources_of(asked, bind)) do
@@ -262,7 +261,7 @@ function List:choose(section, bind, lines)
       for i, host in ipairs(hosts) do
         for _, path in ipairs(paths) do
           self:add(name, bind, { host = host, path = path, source = source, version = version,
-            extra = i > 1 and not is_given(asked.hosts) and not is_given(scope.hosts) or nil })
+            extra = i > 1 and not is_given(scope.hosts) or nil })
         end
       end
     end
@@ -306,7 +305,7 @@ function List:name(section, bind, url)
     return false
   end
   path = path or url
-  local hosts = host ~= "" and { host } or is_given(asked.hosts) and asked.hosts or { HOST }
+  local hosts = host ~= "" and { authority } or { HOST }
   for _, source in ipairs(sources_of(asked, bind)) do
     for _, version in ipairs(versions_of(asked, bind)) do
       for _, one in ipairs(hosts) do

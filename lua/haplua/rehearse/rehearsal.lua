@@ -21,7 +21,6 @@ local WITHIN <const> = 300
 ---@field program string?
 ---@field files string[]  none: those of the HAProxy that runs
 ---@field urls string[]?
----@field hosts string[]?
 ---@field sources string[]?
 ---@field versions string[]?
 
@@ -39,7 +38,7 @@ local WITHIN <const> = 300
 local function order_of(request, options)
   local order = {
     asked = {
-      urls = options.urls or {}, hosts = options.hosts or {}, sources = options.sources or {},
+      urls = options.urls or {}, sources = options.sources or {},
       versions = options.versions or {}, bypass = {}, replace = request.replace,
     },
     is_user = require("haplua.process").person().uid ~= 0, addresses = running.addresses(), lists = {}, notes = {},
