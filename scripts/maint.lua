@@ -8,6 +8,7 @@
 --   haplua maint on '^/shop' '^/pay'                 what these patterns match
 --   haplua maint off
 --   haplua maint status                              the current state: since when, by whom, why
+--   haplua maint rehearse --path /shop               what visitors would get, tried on another HAProxy
 --   haplua maint during --path /shop -- ./migrate.sh --all
 --
 -- README.md shows the ACL that HAProxy needs for it, docs/maintenance.md the rest.

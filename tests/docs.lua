@@ -11,7 +11,7 @@ local program = assert(arg[1], "usage: lua5.4 tests/docs.lua HAPLUA")
 local foreign_paths = { ["scripts/sundays.lua"] = true, ["scripts/NAME.lua"] = true }
 local foreign_options = {}
 for option in ([[
-  --rm --now              docker, systemctl
+  --rm --now --privileged docker, systemctl
   --all                   the command in an example
   --step --kinds --slow    tests/fault/run.lua
 ]]):gmatch("%-%-[%w-]+") do

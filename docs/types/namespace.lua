@@ -7,7 +7,7 @@
 local namespace = {}
 
 --- Have some of what processes share apart from now on. "pid" is for children.
----@param kinds ("user"|"mount"|"net"|"pid"|"ipc")[]
+---@param kinds ("user"|"mount"|"net"|"pid"|"ipc"|"uts")[]
 ---@return true?, string? message, string? code
 function namespace.unshare(kinds) end
 
@@ -45,7 +45,7 @@ function namespace.folder(path) end
 ---@return true?, string? message, string? code
 function namespace.end_with_parent() end
 
---- In a network of its own, every address becomes one of this process's.
+--- In a new network, every address becomes one of this process's. "EBUSY": the network is not new.
 ---@return true?, boolean|string ipv6  true: also every IPv6 address; after a failure the message
 ---@return string? code
 function namespace.loopback() end

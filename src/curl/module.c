@@ -28,18 +28,17 @@ enum {
 	SLOT_CONNECT,
 	SLOT_INSECURE,
 	SLOT_FOLLOW,
+	SLOT_PROXIED,
 	SLOT_WITHIN,
 	SLOT_BOX
 };
 
 static const struct args_option known[] = {
-	{"url", ARGS_STRING},       {"method", ARGS_STRING},
-	{"target", ARGS_STRING},    {"source", ARGS_STRING},
-	{"ca", ARGS_STRING},        {"cert", ARGS_STRING},
-	{"key", ARGS_STRING},       {"version", ARGS_STRING},
-	{"headers", ARGS_TABLE},    {"connect", ARGS_STRING},
-	{"insecure", ARGS_BOOLEAN}, {"follow", ARGS_BOOLEAN},
-	{"within", ARGS_NUMBER},    {NULL, 0},
+	{"url", ARGS_STRING},      {"method", ARGS_STRING},    {"target", ARGS_STRING},
+	{"source", ARGS_STRING},   {"ca", ARGS_STRING},        {"cert", ARGS_STRING},
+	{"key", ARGS_STRING},      {"version", ARGS_STRING},   {"headers", ARGS_TABLE},
+	{"connect", ARGS_STRING},  {"insecure", ARGS_BOOLEAN}, {"follow", ARGS_BOOLEAN},
+	{"proxied", ARGS_BOOLEAN}, {"within", ARGS_NUMBER},    {NULL, 0},
 };
 
 struct lask {
@@ -219,6 +218,8 @@ static CURLcode set_options(lua_State *L, struct transfer *t)
 	curl_easy_setopt(t->easy, CURLOPT_NOBODY, (long)is_head);
 	curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION,
 			 (long)lua_toboolean(L, SLOT_FOLLOW));
+	curl_easy_setopt(t->easy, CURLOPT_HAPROXYPROTOCOL,
+			 (long)lua_toboolean(L, SLOT_PROXIED));
 	if (lua_toboolean(L, SLOT_INSECURE)) {
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 0L);

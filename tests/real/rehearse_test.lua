@@ -39,6 +39,10 @@ local SWITCH <const> = LIST .. "use_backend maint if m\ndefault_backend app\n"
 -- name -> a fault in the frontend, and what the rehearsal says of it
 local faults = {
   ["a rule before"] = { "use_backend app if { path_beg / }\n" .. SWITCH, "NOT closed", "/: backend app" },
+  ["a second frontend that asks for a name"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8081\n"
+    .. "http-request auth unless { http_auth(u) }\ndefault_backend app\nuserlist u\nuser a insecure-password b",
+    "the answer is the same where nothing is closed" },
+  ["no list"] = { "default_backend app", "Unknown ACL identifier", "/: backend app" },
   ["no rule"] = { LIST .. "default_backend app", "NOT closed", "/: backend app" },
   ["return below"] = { SWITCH .. "http-request return status 200 content-type text/plain string x", "200 without a backend" },
   ["a rewrite"] = { "acl m path -i -m reg -f DIR/m.acl\nhttp-request set-path /elsewhere\n" .. SWITCH:gsub("^[^\n]*\n", ""),
@@ -52,6 +56,8 @@ local faults = {
   ["a computed name"] = { "use_backend %[str(app)]\n" .. SWITCH, "NOT closed", "/: backend app" },
   ["a response"] = { LIST .. "http-response deny if m\ndefault_backend app", "FAIL" },
   ["a second frontend"] = { SWITCH .. "frontend other\nbind 127.0.0.1:8081\ndefault_backend app", "frontend other: NOT closed" },
+  ["a cache before the rule"] = { "http-request cache-use c\nhttp-response cache-store c\n" .. SWITCH
+    .. "cache c\ntotal-max-size 1\nmax-age 60", "it comes from HAProxy's cache" },
   ["a page that says 200"] = { LIST .. "http-request return status 200 content-type text/plain string sorry if m\n"
     .. "default_backend app", "not known", "which is no error" },
   ["a redirect"] = { LIST .. "http-request redirect location /sorry if m\ndefault_backend app", "not known", "302 to /sorry" },
@@ -61,6 +67,13 @@ local faults = {
 -- name -> a frontend where all is as wanted
 local right = {
   plain = { SWITCH },
+  ["a limit of requests"] = { "stick-table type ip size 1k expire 1m store http_req_rate(1m)\nhttp-request track-sc0 src\n"
+    .. "http-request deny deny_status 429 if { sc_http_req_rate(0) gt 1 }\n" .. SWITCH },
+  ["an interface"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8082 interface eth77\n" .. SWITCH },
+  ["behind a proxy"] = { SWITCH .. "frontend second\nbind 127.0.0.1:8082 accept-proxy\n" .. SWITCH
+    .. "frontend third\nbind 127.0.0.1:8083\ntcp-request connection expect-proxy layer4\n" .. SWITCH,
+    "frontend third: closed" },
+  ["statistics"] = { SWITCH .. "listen metrics\nbind 127.0.0.1:8404\nstats enable\nstats uri /stats", "not a part of this" },
   ["monitor-uri"] = { SWITCH .. "monitor-uri /health", "some requests do not get", "/health: 200" },
   ["to https first"] = { "http-request redirect scheme https unless { ssl_fc }\n" .. SWITCH, "redirected before" },
   ["another site"] = { SWITCH .. "frontend metrics\nbind 127.0.0.1:8404\ndefault_backend other", "not a part of this" },
@@ -176,6 +189,36 @@ describe("a rehearsal", function()
     assert.equal(3, ran.status, ran.out)
   end)
 
+  it("lets Lua of the configuration write into folders in memory alone", function()
+    if not can_part then
+      return pending("this user cannot have namespaces")
+    end
+    folder.write("writes.lua", (([[
+    for _, path in ipairs({ "DIR/written", "/proc/self/comm", "/etc/haplua-test", "/haplua-test" }) do
+      local f = io.open(path, "a")
+      print(path .. (f and " can be written" or " is read only"))
+    end]]):gsub("DIR", folder.path)))
+    local text = frontend("use_backend nowhere\n" .. SWITCH):gsub("global\n", "global\nlua-load DIR/writes.lua\n", 1)
+    local ran = rehearse(text)
+    assert.equal(3, ran.status, ran.out)
+    for path, what in ran.err:gmatch("\n%s+(/%S+) ([^\n]+)") do
+      assert.equal(path == folder.path .. "/written" and "can be written" or "is read only", what, path)
+    end
+    assert.matches("  /haplua-test is read only", ran.err, 1, true)
+    assert.is_nil(require("haplua.file").info(folder.path .. "/written"))
+  end)
+
+  it("takes the addresses of a new network alone", function()
+    if not can_part then
+      return pending("this user cannot have namespaces")
+    end
+    local words = { "unshare", support.is_root() and "-n" or "-Urn", table.unpack(support.program("-e",
+      'local n = require("haplua.namespace") print(n.loopback()) print(select(3, n.loopback()))')) }
+    words.stdout = "capture"
+    local _, out = run(words)
+    assert.matches("^true\t%a+\nEBUSY\n$", out)
+  end)
+
   it("works for an ordinary user, and does without another one's rights", function()
     local function as_user(words)
       -- a shell between: setpriv itself finds its program with root's rights
@@ -251,6 +294,10 @@ backend maint
         }))
       end,
     })
+    local master = haproxy.connect(s.master, { via = "@master" })
+    running.eventually("the master has started", function()
+      return pcall(master.send, master, "show proc")
+    end)
   end)
 
   teardown(function()
@@ -259,11 +306,11 @@ backend maint
 
   --- All files of the site, with sizes and times.
   local function listing()
-    local _, text = run({ "find", s.dir, "-printf", "%p %s %T@ %i %m\n", stdout = "capture" })
+    local _, text = run({ "find", s.dir, "-printf", "%p %s %T@ %i %m\n", stdout = "capture", stderr = "null" })
     local lines = {}
     for line in text:gmatch("[^\n]+") do
       local name = line:match("^%S+"):sub(#s.dir + 1)
-      if name ~= "" and name ~= "/master.sock" and not name:find("^/running%d") then
+      if name ~= "" and not name:find("^/master.sock") and not name:find("^/running%d") then
         lines[#lines + 1] = line
       end
     end
@@ -317,6 +364,19 @@ backend maint
     end)
     logger:cancel()
     pcall(logger.wait, logger)
+  end)
+
+  it("knows the maintenances that are in force", function()
+    if not can_part then
+      return pending("this user cannot have namespaces")
+    end
+    s:maint("on", "--no-journal")
+    local ran = s:maint("rehearse", "--no-journal", "--path", "/shop", "--replace", "/shop", "/other")
+    assert.equal(0, ran.status, ran.out .. ran.err)
+    ran = s:maint("rehearse", "--no-journal", "--path", "/shop", "--json", "/shop", "/other")
+    assert.equal(0, ran.status, ran.out .. ran.err)
+    assert.equal("maint", json.decode(ran.out).frontends[1].questions[2].after.backend)
+    s:maint("off", "--no-journal")
   end)
 
   it("is used by doctor", function()

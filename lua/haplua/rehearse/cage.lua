@@ -10,7 +10,10 @@ local namespace = require("haplua.namespace")
 local M = {}
 
 -- Folders of files that live no longer than a boot: here only what the configuration names is seen of them.
-local SHORT_LIVED <const> = { "/run", "/var/run", "/tmp", "/var/tmp", "/dev/shm" }
+local SHORT_LIVED <const> = { "/run", "/var/run", "/tmp", "/var/tmp" }
+
+-- The devices that are seen. To write to a device needs no right to write to its file system.
+local DEVICES <const> = { null = "device", zero = "device", full = "device", random = "device", urandom = "device" }
 
 -- A folder with so many entries, at most, is seen whole when its place in memory is made.
 local ENTRIES <const> = 500
@@ -173,6 +176,9 @@ function Cage:create(name)
   end
 end
 
+-- Flags of a mount that stay: who is not root of the system may not take them away.
+local FLAGS <const> = { nosuid = true, nodev = true, noexec = true, noatime = true, nodiratime = true, relatime = true }
+
 --- Every mount can be read only. Linux before 5.12 knows no way to say so of all at once.
 local function make_read_only()
   if namespace.read_only("/") then
@@ -182,9 +188,7 @@ local function make_read_only()
     local path, options = line:match("^%d+ %d+ %S+ %S+ (%S+) (%S+)")
     local flags = { "remount", "bind", "read-only" }
     for option in options:gmatch("[^,]+") do
-      if option ~= "rw" and option ~= "ro" then
-        flags[#flags + 1] = option
-      end
+      flags[#flags + 1] = FLAGS[option] and option or nil
     end
     path = path:gsub("\\(%d%d%d)", function(digits)
       return string.char(tonumber(digits, 8))
@@ -214,16 +218,14 @@ end
 function M.close(wanted)
   local self = setmetatable({ made = {} }, Cage)
   local seen, written = reals(wanted.seen), reals(wanted.written)
+  self:empty("/dev", DEVICES)
+  self.base = "/dev/haplua-rehearsal"
+  file.folder("/dev/shm", { mode = "1777" })
   local temporary = reals(SHORT_LIVED)
   for _, folder in ipairs(sorted(temporary)) do
     if not self:is_inside(folder) then
-      local names = below(folder, seen)
-      self:empty(folder, names)
-      self.base = self.base or folder .. "/haplua-rehearsal"
+      self:empty(folder, below(folder, seen))
     end
-  end
-  if not self.base then
-    must(nil, "there is none of the folders /run, /tmp, /var/tmp and /dev/shm")
   end
   file.folder(self.base, { mode = "0755" })
   for _, name in ipairs(wanted.written) do
@@ -236,8 +238,15 @@ function M.close(wanted)
   end
   self:hide_sockets(wanted.sockets)
   self:hide_sockets(sockets_in(seen))
-  namespace.mount("proc", "/proc", "proc", { "nosuid", "nodev", "noexec" })
   return self
+end
+
+--- Show the processes of the rehearsal in /proc, which cannot be written to after `prepare`.
+---@param prepare function
+function M.show_processes(prepare)
+  namespace.mount("proc", "/proc", "proc", { "nosuid", "nodev", "noexec" })
+  prepare()
+  must(namespace.mount("", "/proc", "", { "remount", "bind", "read-only", "nosuid", "nodev", "noexec" }))
 end
 
 --- Write a file of haplua's.

@@ -47,7 +47,7 @@ local function leave(is_user)
       return "the system gives no user namespace"
     end
   end
-  ok, problem = namespace.unshare({ "net", "ipc", "pid" })
+  ok, problem = namespace.unshare({ "net", "ipc", "uts", "pid" })
   return not ok and problem or nil
 end
 

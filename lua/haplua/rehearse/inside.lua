@@ -59,9 +59,8 @@ local function taken(before, now, chained)
       through[#through + 1] = name
     end
   end
-  if not last then
-    last = table.remove(through)
-  end
+  table.sort(through)
+  last = last or table.remove(through)
   return last, #through > 0 and through or nil
 end
 
@@ -70,14 +69,13 @@ end
 ---@param chained table<string, boolean>
 ---@return haplua.rehearse.Answer
 local function ask(target, question, chained)
-  local scheme, default = question.tls and "https" or "http", question.tls and 443 or 80
-  local port = question.port ~= default and not question.host:find(":%d+$") and ":" .. question.port or ""
   local ip = question.ip:find(":", 1, true) and "[" .. question.ip .. "]" or question.ip
-  local before = counters(target)
+  local name, before = question.host:gsub(":%d*$", ""), counters(target)
   local ok, got = pcall(visitor.ask, {
-    url = ("%s://%s%s%s"):format(scheme, question.host, port, question.path), address = ("%s:%d"):format(ip, question.port),
+    url = ("%s://%s:%d%s"):format(question.tls and "https" or "http", name, question.port, question.path),
+    address = ("%s:%d"):format(ip, question.port), host = question.host,
     source = question.source, method = question.method, target = question.target, version = question.version,
-    insecure = true, within = WITHIN,
+    insecure = true, proxied = question.proxied, within = WITHIN,
   })
   local answer = {}
   answer.backend, answer.through = taken(before, counters(target), chained)
@@ -95,14 +93,32 @@ local function ask(target, question, chained)
   return answer
 end
 
+--- The commands that empty the stick tables: each question is asked as if it were the first of its visitor.
+---@return string[][]
+local function forgetting(target)
+  local commands = {}
+  for name in target:send("show table"):gmatch("# table: ([^,\n]+)") do
+    commands[#commands + 1] = { "clear", "table", name }
+  end
+  return commands
+end
+
+---@class haplua.rehearse.Way  how all questions of a rehearsal are asked
+---@field chained table<string, boolean>  backends whose server is a frontend
+---@field anew boolean  visitors change the lists
+---@field forget string[][]  from forgetting()
+
 --- Ask all questions while the lists hold something.
----@param anew boolean  visitors change the lists
-local function ask_all(target, contents, all, phase, chained, anew)
+---@param way haplua.rehearse.Way
+local function ask_all(target, contents, all, phase, way)
   for i, question in ipairs(all) do
-    for _, content in ipairs((i == 1 or anew) and contents or {}) do
+    for _, content in ipairs((i == 1 or way.anew) and contents or {}) do
       lists.put(target, content)
     end
-    question[phase] = ask(target, question, chained)
+    if #way.forget > 0 then
+      target:batch(way.forget)
+    end
+    question[phase] = ask(target, question, way.chained)
   end
 end
 
@@ -149,13 +165,32 @@ local function natures_of(found, switch)
   return natures, anew
 end
 
+--- The backends that the rules of each frontend name; "*": one has a computed name.
+---@return table<string, string[]>
+local function named_backends(found)
+  local names = {}
+  for _, section in ipairs(found.sections) do
+    local is_listen = section.kind == "listen"
+    local list = { is_listen and section.name or nil }
+    for _, line in ipairs((is_listen or section.kind == "frontend") and configuration.lines(section) or {}) do
+      if line.words[1] == "use_backend" or line.words[1] == "default_backend" then
+        local name = line.words[2] or ""
+        list[#list + 1] = name:find("%", 1, true) and "*" or name
+      end
+    end
+    names[section.name] = (is_listen or section.kind == "frontend") and list or names[section.name]
+  end
+  return names
+end
+
 --- Notes on what the questions have left out.
 local function more_notes(found, order, notes)
   for _, section in ipairs(found.sections) do
     local by_source = false
     for _, line in ipairs((section.kind == "frontend" or section.kind == "listen") and configuration.lines(section) or {}) do
       local text = table.concat(line.words, " ") .. " "
-      by_source = by_source or text:find("[%s{]src%s") ~= nil or text:find("%sLOCALHOST%s") ~= nil
+      by_source = by_source or text:find("^acl %S+ src[%s,]") ~= nil or text:find("{ src[%s,]") ~= nil
+        or text:find("%sLOCALHOST%s") ~= nil
     end
     if by_source and #order.asked.sources == 0 then
       notes[#notes + 1] = ("frontend %s has rules on the visitor's address: --source ADDRESS asks from others")
@@ -167,56 +202,79 @@ end
 -- The whole.
 
 --- Which questions are in a scope of a person's own patterns: HAProxy knows, though `get acl` leaves out converters.
-local function settle_wants(target, all, switch)
+local function settle_wants(target, all, switch, order)
   local main = switch.after[1]
-  lists.put(target, main)
+  if main then
+    lists.put(target, main)
+  end
   for _, question in ipairs(all) do
     if question.wants == "list" then
       local values = { question.path, question.host .. question.path, question.host }
       local found = not judge.same(question.off, question.after)
-      for _, value in ipairs(main.kind == "acl" and values or {}) do
+      for _, value in ipairs(main and main.kind == "acl" and values or {}) do
         found = found or target:acl_get(main.ref, value) ~= nil
       end
-      for _, value in ipairs(main.kind == "map" and values or {}) do
+      for _, value in ipairs(main and main.kind == "map" and values or {}) do
         found = found or target:map_get(main.ref, value) ~= nil
       end
-      question.wants = found and "closed" or "as before"
+      question.wants = (found or not main) and "closed" or order.asked.replace and "open" or "as before"
     end
   end
 end
 
+--- What the maintenance does to the lists of HAProxy. Where there is no such list, the questions are asked all the same.
+local function switch_of(request, notes)
+  local ok, found = pcall(lists.switch, request)
+  if not ok and errors.is(found) and found.kind == "refused" and tostring(found.reply):find("Unknown", 1, true) then
+    notes[#notes + 1] = ("`maint on` is refused, and no request is closed: %s"):format(tostring(found))
+    return lists.nothing(request)
+  end
+  return ok and found or error(found, 0)
+end
+
 --- Rehearse in a cage that is closed.
-local function rehearse(order, found, servers)
-  local target, start = haproxy.target(), order.start
-  local notes = order.notes
+local function rehearse(order, found, servers, environment)
+  local target, notes = haproxy.target(), order.notes
   launch.freeze(target)
   local unlike = lists.put_all(target, order.lists)
   table.move(unlike, 1, #unlike, #notes + 1, notes)
-  local switch = order.switch or lists.switch(order.request)
+  local switch = order.switch or switch_of(order.request, notes)
   local asked = order.asked
   asked.scope, asked.bypass, asked.sample = switch.scope, switch.bypass, switch.sample
-  local all, more = questions.of(found, asked, start.environment or {})
+  local all, more = questions.of(found, asked, environment)
   table.move(more, 1, #more, #notes + 1, notes)
   more_notes(found, order, notes)
   local natures, anew = natures_of(found, switch)
-  ask_all(target, switch.off, all, "off", servers.chained, anew)
+  local way = { chained = servers.chained, anew = anew, forget = forgetting(target) }
+  ask_all(target, switch.off, all, "off", way)
   if switch.is_on then
-    ask_all(target, switch.before, all, "before", servers.chained, anew)
+    ask_all(target, switch.before, all, "before", way)
   else
     for _, question in ipairs(all) do
       question.before = question.off
     end
   end
-  ask_all(target, switch.after, all, "after", servers.chained, anew)
-  settle_wants(target, all, switch)
-  return { questions = all, natures = natures, notes = notes, scope = switch.scope,
+  ask_all(target, switch.after, all, "after", way)
+  settle_wants(target, all, switch, order)
+  return { questions = all, natures = natures, backends = named_backends(found), notes = notes, scope = switch.scope,
     version = target:info().Version }
 end
 
---- Leave for the mounts of HAProxy, close the cage, and start HAProxy in it.
----@param order haplua.rehearse.Order
-local function run(order)
-  local start = order.start
+--- Make all addresses this process's.
+local function own_network(notes)
+  local ok, ipv6 = namespace.loopback()
+  if not ok then
+    failure.raise("denied", ipv6)
+  end
+  local f = io.open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w")
+  if not ipv6 or not f or not f:write("1") or not f:close() then
+    notes[#notes + 1] = "IPv6 addresses other than ::1 are not there"
+  end
+end
+
+--- Go to HAProxy's own root and folder, where all files can only be read.
+---@param start haplua.rehearse.Start
+local function go_there(start)
   if start.mounts then
     local ok, problem = namespace.join(start.mounts)
     if not ok then
@@ -225,19 +283,16 @@ local function run(order)
   end
   cage.part(start.root)
   local ok, problem = namespace.folder(start.folder)
-  local environment = setmetatable({}, { __index = function(_, name)
-    return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil
-  end })
   if not ok then
     failure.raise("file", problem)
   end
-  local found, files = launch.read(start.files, environment)
-  local written, named = launch.places(files, start.folder)
-  named[#named + 1] = start.program
-  table.move(order.sockets, 1, #order.sockets, #named + 1, named)
-  local own = cage.close({ seen = named, written = written, sockets = named })
-  M.prepare_network(order)
-  local servers = launch.servers(found, environment, order.addresses)
+end
+
+--- Have HAProxy see its files as a rehearsal needs them.
+---@param own haplua.rehearse.Cage
+---@param files haplua.rehearse.File[]
+---@param servers haplua.rehearse.Servers
+local function adapt(own, order, files, servers)
   local hosts = launch.hosts(servers)
   if hosts and require("haplua.file").info("/etc/hosts") then
     own:replace("/etc/hosts", "hosts", hosts)
@@ -254,22 +309,30 @@ local function run(order)
   if order.request then
     order.request.config = order.configuration and own:write("config.lua", order.configuration) or "none"
   end
-  local process = launch.start(start, own:write("haplua.cfg", launch.sections(servers)), haproxy.target())
-  local asked, outcome = pcall(rehearse, order, found, servers)
-  process:cancel()
-  return asked and outcome or error(outcome, 0)
 end
 
---- Make all addresses this process's.
-function M.prepare_network(order)
-  local ok, ipv6 = namespace.loopback()
-  if not ok then
-    failure.raise("denied", ipv6)
-  end
-  local f = io.open("/proc/sys/net/ipv6/ip_nonlocal_bind", "w")
-  if not ipv6 or not f or not f:write("1") or not f:close() then
-    order.notes[#order.notes + 1] = "IPv6 addresses other than ::1 are not there"
-  end
+--- Close the cage, start HAProxy in it, and rehearse.
+---@param order haplua.rehearse.Order
+local function run(order)
+  local start = order.start
+  go_there(start)
+  local environment = setmetatable({}, { __index = function(_, name)
+    return (start.environment or {})[name] or not start.environment and os.getenv(name) or nil
+  end })
+  local found, files = launch.read(start.files, environment)
+  local written, named = launch.places(files, start.folder)
+  named[#named + 1] = start.program
+  table.move(order.sockets, 1, #order.sockets, #named + 1, named)
+  local own = cage.close({ seen = named, written = written, sockets = named })
+  cage.show_processes(function()
+    own_network(order.notes)
+  end)
+  local servers = launch.servers(found, environment, order.addresses)
+  adapt(own, order, files, servers)
+  local process = launch.start(start, own:write("haplua.cfg", launch.sections(servers)), haproxy.target())
+  local asked, outcome = pcall(rehearse, order, found, servers, environment)
+  process:cancel()
+  return asked and outcome or error(outcome, 0)
 end
 
 --- Run the program of the second process.

@@ -60,6 +60,9 @@ local function closing(off, after)
     end
     return "open"
   end
+  if after.by_server and not after.backend then
+    return "open", "it comes from HAProxy's cache"
+  end
   local was_closed = not off.by_server and (off.status or 500) >= 400
   if was_closed and after.by_server then
     return "unknown", "the list opens what is closed without it"
@@ -79,6 +82,9 @@ function M.judge(told, nature)
   if told.wants == "closed" then
     told.state, told.why = closing(off, after)
     told.as_wanted = told.state == "closed" or told.state == "redirected"
+  elseif told.wants == "open" then
+    told.state = M.same(off, after) and "open" or "closed"
+    told.as_wanted = told.state == "open"
   else
     told.state = M.same(before, after) and "as before" or "changed"
     told.as_wanted = told.state == "as before"
@@ -130,7 +136,7 @@ end
 local function closed_backends(questions)
   local found, any = {}, false
   for _, told in ipairs(questions) do
-    if told.state == "closed" then
+    if told.state == "closed" and told.wants == "closed" then
       any = true
       found[told.off.backend or ""] = true
     end
@@ -139,9 +145,15 @@ local function closed_backends(questions)
 end
 
 --- Is a frontend one of another site: nothing of it is closed, and none of its visitors reaches what is closed elsewhere?
-local function is_apart(questions, closed)
+---@param backends string[]  that its rules name; "*": a computed name
+local function is_apart(questions, closed, backends)
+  local by_rules = true
+  for _, name in ipairs(backends) do
+    by_rules = by_rules and name ~= "*" and not closed[name]
+  end
   for _, told in ipairs(questions) do
-    if told.state == "closed" or told.state == "unknown" or told.named or closed[told.off.backend or ""] then
+    local is_error = told.state == "unknown" and M.same(told.off, told.after) and by_rules
+    if told.state == "closed" or told.state == "unknown" and not is_error or told.named or closed[told.off.backend or ""] then
       return false
     end
   end
@@ -151,8 +163,9 @@ end
 --- Judge all questions.
 ---@param questions haplua.rehearse.Told[]
 ---@param natures table<string, string>  of frontends of which nothing can be known by asking, why
+---@param backends table<string, string[]>  that the rules of each frontend name; "*": a computed name
 ---@return haplua.rehearse.Frontend[] frontends, boolean? as_wanted  nil: some cannot be told
-function M.all(questions, natures)
+function M.all(questions, natures, backends)
   local frontends, by_name, as_wanted = {}, {}, true
   for _, told in ipairs(questions) do
     M.judge(told, natures[told.frontend])
@@ -166,7 +179,8 @@ function M.all(questions, natures)
   for _, frontend in ipairs(frontends) do
     frontend.state, frontend.why = state_of(frontend.questions)
     frontend.as_wanted = all_as_wanted(frontend.questions)
-    if frontend.state == "open" and any and is_apart(frontend.questions, closed) then
+    if (frontend.state == "open" or frontend.state == "unknown") and any
+      and is_apart(frontend.questions, closed, backends[frontend.name] or {}) then
       frontend.state, frontend.as_wanted = "apart", true
     end
     if frontend.as_wanted == false then

@@ -22,6 +22,9 @@ local NAMED <const> = "198.18.%d.%d"
 
 local PREFIX <const> = "haplua-rehearsal-"
 
+-- In place of `maxconn`: the system may allow the running process more files than this one.
+local CONNECTIONS <const> = "200"
+
 -- So long a start may take.
 local START_SECONDS <const> = 30
 
@@ -99,8 +102,9 @@ function M.places(files, folder)
   return written, named
 end
 
--- Lines of `global` that a rehearsal leaves out: with several processes each has lists of its own, and there is no master.
-local LEFT_OUT <const> = { nbproc = true, ["master-worker"] = true, daemon = true }
+-- Lines of `global` that a rehearsal leaves out: with several processes each has lists of its own; there is no master; the
+-- system may allow this process less than the running one.
+local LEFT_OUT <const> = { nbproc = true, ["master-worker"] = true, daemon = true, ["ulimit-n"] = true, maxconn = true }
 
 -- Lines that it leaves out for a user without rights, who cannot become another.
 local OF_ROOT <const> = {
@@ -119,9 +123,12 @@ function M.adapted(text, is_user)
       is_global = word == "global"
     end
     if is_global and (LEFT_OUT[word] or is_user and OF_ROOT[word]) then
-      left_out[#left_out + 1] = word ~= "master-worker" and word ~= "daemon" and word or nil
+      left_out[#left_out + 1] = OF_ROOT[word] and word or word == "nbproc" and word or nil
       return "\n"
-    elseif is_user and (word == "stats" or word == "bind") then
+    elseif word == "bind" or word == "server" or word == "source" or word == "default-server" then
+      line = line:gsub("(%s)interface%s+%S+", "%1"):gsub("(%s)namespace%s+%S+", "%1")
+    end
+    if is_user and (word == "stats" or word == "bind") then
       for _, owner in ipairs({ "user", "group", "uid", "gid" }) do
         line = line:gsub("(%s)" .. owner .. "%s+%S+", "%1")
       end
@@ -241,7 +248,8 @@ function M.sections(servers)
       for place in pairs(servers[kind]) do
         lines[#lines + 1] = "    bind " .. place .. (kind == "proxied" and " accept-proxy" or "")
       end
-      lines[#lines + 1] = ("    http-request return status 200 content-type text/plain string haplua hdr %s 1"):format(M.MARK)
+      lines[#lines + 1] = ("    http-request return status 200 content-type text/plain string haplua hdr %s 1 "
+        .. "hdr Cache-Control max-age=600"):format(M.MARK) -- a cache of HAProxy may keep it
     end
   end
   return table.concat(lines, "\n") .. "\n"
@@ -295,7 +303,7 @@ function M.start(start, own, target)
   local function note(line)
     log[#log + 1] = line
   end
-  local words = { start.program, "-db", "-dr", "-dV", table.unpack(start.words) }
+  local words = { start.program, "-db", "-dr", "-dV", "-n", CONNECTIONS, table.unpack(start.words) }
   -- haplua's file is the last one: `defaults` of the others stay as they are
   for _, name in ipairs(table.move({ own }, 1, 1, #start.files + 1, table.move(start.files, 1, #start.files, 1, {}))) do
     table.move({ "-f", name }, 1, 2, #words + 1, words)

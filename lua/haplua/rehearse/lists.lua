@@ -131,6 +131,13 @@ local function sample_of(asked, view)
   return nil
 end
 
+--- What a maintenance does where HAProxy has no such list: nothing.
+---@param request haplua.Request
+---@return haplua.rehearse.Switch
+function M.nothing(request)
+  return { name = "", scope = scope_of(request), bypass = request.bypass or {}, is_on = false, off = {}, before = {}, after = {} }
+end
+
 --- What `maint on` would do to the lists of a switch. Asks HAProxy, and changes nothing.
 ---@param request haplua.Request
 ---@return haplua.rehearse.Switch  raises what `maint on` would raise
@@ -145,7 +152,8 @@ function M.switch(request)
     scope = asked, bypass = bypass, reason = request.reason, origin = "on", begins = now,
     ends = request.ends and request.ends > now and request.ends or nil,
   })
-  local decision = actions.beginning(c, look, m, request.replace)
+  local current = maintenance.after(look.current, look.edits) -- those by hand among them
+  local decision = actions.beginning(c, { current = current, now = now }, m, request.replace)
   local edits = table.move(decision.edits, 1, #decision.edits, #look.edits + 1, look.edits)
   local expiring = maintenance.expiring(maintenance.after(look.current, edits), now)
   local plan = plans.of(c, look, "on", table.move(expiring, 1, #expiring, #edits + 1, edits), m)

@@ -12,6 +12,8 @@ local M = {}
 ---@field is_v6 boolean
 ---@field tls boolean  its visitors speak TLS, also where HAProxy passes it on
 ---@field is_any boolean  it names no address of its own
+---@field proxied boolean  visitors come through a proxy that speaks PROXY's protocol
+---@field is_h2 boolean  it takes HTTP/2 alone
 ---@field is_passed_on boolean  TLS is the servers' matter
 ---@field text string  as the configuration has it
 
@@ -20,13 +22,14 @@ local M = {}
 ---@field ip string  where it is asked
 ---@field port integer
 ---@field tls boolean
----@field host string
+---@field proxied boolean
+---@field host string  as the header has it: without a port, unless a URL names one
 ---@field path string
 ---@field method string
 ---@field target string?  the request-target, where it is not the path
 ---@field version string  "1.0", "1.1", "2"
 ---@field source string  the visitor's address
----@field wants "closed"|"as before"|"list"  list: closed where the list matches
+---@field wants "closed"|"open"|"as before"|"list"  open: all other maintenances end; list: closed where the list matches
 ---@field named boolean?  somebody named it
 ---@field from boolean?  the visitor's address matters
 ---@field extra boolean?  chosen for a rule of the configuration: an answer that is not wanted is an exception
@@ -35,9 +38,9 @@ local M = {}
 ---@field scope haplua.Scope
 ---@field bypass string[]  networks
 ---@field urls string[]
----@field hosts string[]
 ---@field sources string[]
 ---@field versions string[]
+---@field replace boolean?  all other maintenances end
 ---@field sample {host: string?, path: string?}?  a request that patterns of a person's own match
 
 -- Where a bind names no address of its own, visitors ask these; and visitors come from these unless others are named.
@@ -82,22 +85,23 @@ end
 ---@param environment table<string, string>
 ---@return haplua.rehearse.Bind[] binds, string[] others  others: those that no visitor is sent to here
 function M.binds(lines, environment)
-  local found, others, asks_sni = {}, {}, false
+  local found, others, asks_sni, proxied = {}, {}, false, false
   for _, line in ipairs(lines) do
+    proxied = proxied or line.words[3] == "expect-proxy" and #line.words == 4
     asks_sni = asks_sni or table.concat(line.words, " "):find("req[_.]ssl_") ~= nil
   end
   for _, line in ipairs(lines) do
     local parts = line.words
     for text in (parts[1] == "bind" and parts[2] or ""):gmatch("[^,]+") do
       local ip, port, is_v6 = M.address(text, environment)
-      if ip and port and not has(parts, "accept-proxy") then
+      if ip and port then
         found[#found + 1] = {
-          ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, tls = has(parts, "ssl") or asks_sni, text = text,
-          is_passed_on = asks_sni and not has(parts, "ssl"),
-          is_any = ip == "",
+          ip = ip == "" and ANY[is_v6] or ip, port = port, is_v6 = is_v6, is_any = ip == "", text = text,
+          tls = has(parts, "ssl") or asks_sni, is_passed_on = asks_sni and not has(parts, "ssl"),
+          is_h2 = select(2, has(parts, "proto")) == "h2", proxied = has(parts, "accept-proxy") or proxied,
         }
       else
-        others[#others + 1] = text .. (has(parts, "accept-proxy") and " accept-proxy" or "")
+        others[#others + 1] = text
       end
     end
   end
@@ -108,7 +112,7 @@ end
 local function chosen(binds)
   local found, there = {}, {}
   for _, bind in ipairs(binds) do
-    local sort = bind.tls and "tls" or "plain"
+    local sort = (bind.tls and "tls" or "plain") .. (bind.is_h2 and "2" or "") .. (bind.proxied and "p" or "")
     if not there[sort] then
       there[sort] = true
       found[#found + 1] = bind
@@ -191,6 +195,16 @@ local function address_in(network)
   return (ip:gsub("%.0$", ".1"))
 end
 
+--- The versions of HTTP that visitors of a bind use.
+local function versions_of(asked, bind)
+  if is_given(asked.versions) then
+    return asked.versions
+  elseif bind.is_h2 then
+    return { "2" }
+  end
+  return bind.tls and not bind.is_passed_on and { "1.1", "2" } or { "1.1" }
+end
+
 ---@class haplua.rehearse.List  questions in the making
 ---@field questions haplua.rehearse.Question[]
 ---@field asked haplua.rehearse.Asked
@@ -204,13 +218,14 @@ function List:wanted(host, path)
   if inside == nil then
     return "list"
   end
-  return inside and "closed" or "as before"
+  return inside and "closed" or self.asked.replace and "open" or "as before"
 end
 
 ---@param fields table  what differs from a plain GET of a visitor
 function List:add(frontend, bind, fields)
   local question = {
-    frontend = frontend, ip = bind.ip, port = bind.port, tls = bind.tls, method = "GET", version = "1.1",
+    frontend = frontend, ip = bind.ip, port = bind.port, tls = bind.tls, proxied = bind.proxied, method = "GET",
+    version = versions_of(self.asked, bind)[1],
     source = VISITOR[bind.is_v6], host = HOST, path = "/",
   }
   for name, value in pairs(fields) do
@@ -226,14 +241,6 @@ function List:add(frontend, bind, fields)
   end
 end
 
---- The versions of HTTP that visitors of a bind use.
-local function versions_of(asked, bind)
-  if is_given(asked.versions) then
-    return asked.versions
-  end
-  return bind.tls and not bind.is_passed_on and { "1.1", "2" } or { "1.1" }
-end
-
 local function sources_of(asked, bind)
   local found = {}
   for _, source in ipairs(asked.sources) do
@@ -246,7 +253,7 @@ end
 function List:choose(section, bind, lines)
   local asked, scope, name = self.asked, self.asked.scope, section.name
   local rule_hosts, rule_paths = named(lines)
-  local hosts = is_given(asked.hosts) and asked.hosts or is_given(scope.hosts) and scope.hosts
+  local hosts = is_given(scope.hosts) and scope.hosts
     or asked.sample and asked.sample.host and { asked.sample.host } or { HOST, table.unpack(rule_hosts) }
   local paths = is_given(scope.paths) and scope.paths or { asked.sample and asked.sample.path or "/" }
   for _, source in ipairs(sources_of(asked, bind)) do
@@ -254,7 +261,7 @@ function List:choose(section, bind, lines)
       for i, host in ipairs(hosts) do
         for _, path in ipairs(paths) do
           self:add(name, bind, { host = host, path = path, source = source, version = version,
-            extra = i > 1 and not is_given(asked.hosts) and not is_given(scope.hosts) or nil })
+            extra = i > 1 and not is_given(scope.hosts) or nil })
         end
       end
     end
@@ -282,7 +289,8 @@ function List:choose_more(name, bind, source, host, path, rule_paths)
   for _, network in ipairs(asked.bypass) do
     local address = address_in(network)
     if address and (address:find(":", 1, true) ~= nil) == bind.is_v6 then
-      self:add(name, bind, { host = host, path = path, source = address, wants = "as before", from = true })
+      self:add(name, bind, { host = host, path = path, source = address, from = true,
+        wants = asked.replace and "open" or "as before" })
     end
   end
 end
@@ -297,7 +305,7 @@ function List:name(section, bind, url)
     return false
   end
   path = path or url
-  local hosts = host ~= "" and { host } or is_given(asked.hosts) and asked.hosts or { HOST }
+  local hosts = host ~= "" and { authority } or { HOST }
   for _, source in ipairs(sources_of(asked, bind)) do
     for _, version in ipairs(versions_of(asked, bind)) do
       for _, one in ipairs(hosts) do
@@ -321,8 +329,8 @@ function M.of(found, asked, environment)
       local lines = configuration.lines(section)
       local binds, others = M.binds(lines, environment)
       local off = configuration.setting(lines, "disabled")
-      if #binds == 0 and #others > 0 and not off then
-        notes[#notes + 1] = ("frontend %s: it was not asked: %s"):format(section.name, table.concat(others, ", "))
+      if #others > 0 and not off then
+        notes[#notes + 1] = ("frontend %s was not asked at %s"):format(section.name, table.concat(others, ", "))
       end
       for _, bind in ipairs(off and {} or is_given(asked.urls) and binds or chosen(binds)) do
         for _, url in ipairs(asked.urls) do

@@ -21,7 +21,6 @@ local WITHIN <const> = 300
 ---@field program string?
 ---@field files string[]  none: those of the HAProxy that runs
 ---@field urls string[]?
----@field hosts string[]?
 ---@field sources string[]?
 ---@field versions string[]?
 
@@ -39,8 +38,8 @@ local WITHIN <const> = 300
 local function order_of(request, options)
   local order = {
     asked = {
-      urls = options.urls or {}, hosts = options.hosts or {}, sources = options.sources or {},
-      versions = options.versions or {}, bypass = {},
+      urls = options.urls or {}, sources = options.sources or {},
+      versions = options.versions or {}, bypass = {}, replace = request.replace,
     },
     is_user = require("haplua.process").person().uid ~= 0, addresses = running.addresses(), lists = {}, notes = {},
   }
@@ -89,7 +88,7 @@ function M.run(request, options)
     error(errors.new(outcome.error), 0)
   end
   outcome = with_integers(outcome)
-  local frontends, as_wanted = judge.all(outcome.questions, outcome.natures)
+  local frontends, as_wanted = judge.all(outcome.questions, outcome.natures, outcome.backends)
   return {
     frontends = frontends, as_wanted = as_wanted, notes = outcome.notes, version = outcome.version,
     program = order.start.program, scope = outcome.scope, seconds = task.now() - began,

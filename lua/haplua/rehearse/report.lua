@@ -15,7 +15,7 @@ local MOST <const> = 6
 ---@return string
 function M.question(told)
   local default = told.tls and 443 or 80
-  local port = told.port ~= default and ":" .. told.port or ""
+  local port = told.port ~= default and not told.host:find(":%d+$") and ":" .. told.port or ""
   local extra = {}
   extra[1] = told.version ~= "1.1" and "HTTP/" .. told.version or nil
   extra[#extra + 1] = told.from and "from " .. told.source or nil
@@ -29,7 +29,7 @@ local function outcome(told)
   local where = judge.where(told.after)
   if told.state == "changed" then
     return ("%s, and before: %s"):format(where, judge.where(told.before))
-  elseif told.state == "open" then
+  elseif told.state == "open" and not told.why then
     return where .. ", with the maintenance as without it"
   end
   return told.why and ("%s (%s)"):format(where, told.why) or where

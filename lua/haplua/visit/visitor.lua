@@ -60,6 +60,7 @@ M.kinds = {
   cert = line("a path"),
   key = line("a path"),
   follow = "boolean",
+  proxied = "boolean",
   within = options.where("seconds over 0", function(value)
     return type(value) == "number" and value > 0 and value - value == 0
   end),
@@ -171,6 +172,7 @@ end
 ---@field cert? string  a file with the client's certificate (PEM)
 ---@field key? string  and its key, where that is in another file
 ---@field follow? boolean  go after redirects, 10 at most; default false
+---@field proxied? boolean  begin with a line of PROXY's protocol (version 1), as a proxy before HAProxy does
 ---@field within? number  seconds for all of it; default 5
 
 ---@class haplua.visit.Response
@@ -194,7 +196,8 @@ function M.ask(given)
     url = url, connect = connect_to(address), source = given.source and "host!" .. given.source,
     method = given.method ~= "GET" and given.method or nil, target = given.target,
     headers = header_lines(given.headers, given.host), version = given.version, insecure = given.insecure,
-    ca = given.ca, cert = given.cert, key = given.key, follow = given.follow, within = within,
+    ca = given.ca, cert = given.cert, key = given.key, follow = given.follow, proxied = given.proxied,
+    within = within,
   }
   if outcome.kind then
     raise(given, outcome, within)

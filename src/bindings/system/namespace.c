@@ -36,8 +36,13 @@ static const struct word {
 	unsigned long bit;
 } kinds[] =
 	{
-		{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"net", CLONE_NEWNET},
-		{"pid", CLONE_NEWPID},   {"ipc", CLONE_NEWIPC},  {NULL, 0},
+		{"user", CLONE_NEWUSER},
+		{"mount", CLONE_NEWNS},
+		{"net", CLONE_NEWNET},
+		{"pid", CLONE_NEWPID},
+		{"ipc", CLONE_NEWIPC},
+		{"uts", CLONE_NEWUTS},
+		{NULL, 0},
 },
   ways[] = {
 	  {"bind", MS_BIND},         {"recursive", MS_REC},
@@ -147,17 +152,25 @@ static int lnamespace_end_with_parent(lua_State *L)
 
 /* The network. */
 
-/* Bring an interface up. 0, or -1 and errno. */
-static int set_up(const char *name)
+/* Bring the loopback interface up. It is down in a new network alone: EBUSY elsewhere, so
+ * that the addresses of a network with others are never taken. 0, or -1 and errno. */
+static int set_up(void)
 {
-	struct ifreq request = {.ifr_flags = IFF_UP};
+	struct ifreq request = {.ifr_name = "lo"};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
-	memcpy(request.ifr_name, name, strlen(name) + 1);
-	int failed = ioctl(fd, SIOCSIFFLAGS, &request), problem = errno;
+	int failed = ioctl(fd, SIOCGIFFLAGS, &request), problem = errno;
 
+	if (failed == 0 && (request.ifr_flags & IFF_UP)) {
+		failed = -1;
+		problem = EBUSY;
+	} else if (failed == 0) {
+		request.ifr_flags = IFF_UP;
+		failed = ioctl(fd, SIOCSIFFLAGS, &request);
+		problem = errno;
+	}
 	close(fd);
 	errno = problem;
 	return failed;
@@ -203,11 +216,11 @@ static int own_all(unsigned char family, int index)
 	return problem ? -1 : 0;
 }
 
-/* loopback() -> true, whether IPv6 is there as well: in a network of its own, every
- * address becomes one of this process's. */
+/* loopback() -> true, whether IPv6 is there as well: in a new network, every address
+ * becomes one of this process's. "EBUSY": the network is not new. */
 static int lnamespace_loopback(lua_State *L)
 {
-	if (set_up("lo") < 0 || own_all(AF_INET, (int)if_nametoindex("lo")) < 0)
+	if (set_up() < 0 || own_all(AF_INET, (int)if_nametoindex("lo")) < 0)
 		return args_failure(L, -errno, "the loopback interface");
 	lua_pushboolean(L, true);
 	lua_pushboolean(L, own_all(AF_INET6, (int)if_nametoindex("lo")) == 0);
