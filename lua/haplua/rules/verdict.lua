@@ -33,6 +33,25 @@ local function place_of(line)
   return ("%s:%d"):format(line.file, line.line)
 end
 
+--- Settings that decide about requests.
+local SETTINGS <const> = { mode = true, default_backend = true, ["monitor-uri"] = true, stats = true, errorfile = true,
+  errorfiles = true, ["http-error"] = true, disabled = true, enabled = true, server = true, ["server-template"] = true,
+  dispatch = true, bind = true }
+
+--- What of a section was not read, although it may decide about requests. nil: nothing.
+---@return string? text  for people
+local function unread_in(section, lines)
+  local unread = configuration.unread(lines)
+  if unread then
+    return ("%s: '%s' is not read"):format(place_of(unread), unread.words[1])
+  end
+  local doubtful = section.doubtful and section
+  for _, line in ipairs(lines) do
+    doubtful = doubtful or line.doubtful and SETTINGS[line.words[1]] and line
+  end
+  return doubtful and ("%s: the .if around it was not evaluated"):format(place_of(doubtful)) or nil
+end
+
 --- The place of `if` or `unless` in a rule.
 local function condition_at(parts)
   for i, word in ipairs(parts) do
@@ -59,7 +78,8 @@ local function acls_of(lines)
     local name = line.words[1] == "acl" and line.words[2]
     if name then
       acls[name] = acls[name] or {}
-      table.insert(acls[name], { words = table.move(line.words, 3, #line.words, 1, {}), place = place_of(line) })
+      table.insert(acls[name], { words = table.move(line.words, 3, #line.words, 1, {}), place = place_of(line),
+        doubtful = line.doubtful })
     end
   end
   return acls
@@ -87,7 +107,7 @@ end
 function Walk:truth(acls, line)
   local parts = line.words
   local truth = condition.holds(self.world, acls, parts, condition_at(parts), place_of(line), self.usual)
-  if truth and line.doubtful and not self.usual then
+  if truth and line.doubtful then
     return nil
   end
   return truth
@@ -121,7 +141,7 @@ end
 
 --- Go through the rules of a kind: "http-request" or "tcp-request content". True: the request has ended.
 function Walk:rules(lines, acls, kind, level)
-  self.doubt = nil
+  self.doubt, self.world.early = nil, kind == "tcp-request"
   for _, line in ipairs(lines) do
     local parts = line.words
     if parts[1] == kind and (not level or parts[2] == level) then
@@ -143,7 +163,7 @@ function Walk:rules(lines, acls, kind, level)
       end
     end
   end
-  self.doubt = nil
+  self.doubt, self.world.early = nil, false
   return false
 end
 
@@ -151,7 +171,9 @@ end
 function Walk:own_uri(lines, ...)
   local line = configuration.setting(lines, ...)
   local uri = line and line.words[select("#", ...) + 1]
-  if uri and not line.no and self.world.path then
+  if uri and not line.no and self.world.path == nil and self.world.rewritten then
+    return self:ends(nil, answer(line, 200, ("%s takes %s"):format(table.concat({ ... }, " "), uri)))
+  elseif uri and not line.no and self.world.path then
     local path = self.world.path
     local is_it = path == uri or (...) == "stats" and path:sub(1, #uri) == uri and path:find("^[/;?]", #uri + 1) ~= nil
     return self:ends(is_it, answer(line, 200, ("%s takes %s"):format(table.concat({ ... }, " "), uri)))
@@ -215,6 +237,10 @@ function Walk:backend(name, line)
   for _, section in ipairs(self.configuration.sections) do
     if (section.kind == "backend" or section.kind == "listen") and section.name == name then
       local lines = configuration.lines(section)
+      local unread = unread_in(section, lines)
+      if unread then
+        self:ends(nil, { kind = "unread", line = line, text = unread })
+      end
       return self:own_rules(lines, acls_of(lines)) or self:servers(section, lines, line)
     end
   end
@@ -245,8 +271,11 @@ function Walk:go(line, truth)
     return self:ends(truth, { kind = "computed", line = line,
       text = ("%s: the name of the backend, %s, is computed for each request"):format(place_of(line), name) })
   end
-  local inside = setmetatable({ outcomes = {}, world = setmetatable({ vars = setmetatable({}, { __index = self.world.vars }) },
-    { __index = self.world }) }, { __index = self })
+  local world = { vars = setmetatable({}, { __index = self.world.vars }) }
+  for key, value in pairs(self.world) do
+    world[key] = world[key] or value
+  end
+  local inside = setmetatable({ outcomes = {}, world = world }, { __index = self })
   Walk.backend(inside, name, line)
   self.chained = self.chained or rawget(inside, "chained")
   for _, outcome in ipairs(inside.outcomes) do
@@ -296,9 +325,10 @@ end
 
 --- The outcomes of a request at a frontend.
 local function walk(found, section, asked, holds, usual)
+  local lines = configuration.lines(section)
   local world = { list = asked.list, holds = holds, asked = asked.asked, path = asked.path, host = asked.host,
     method = asked.method, target = asked.target, rewritten = asked.always_ask,
-    tls = has_tls(configuration.lines(section)), vars = {} }
+    tls = has_tls(lines), vars = {}, read = asked.read, has_agent = configuration.has_agent(lines) }
   local self = setmetatable({ world = world, configuration = found, usual = usual, outcomes = {}, read = asked.read }, Walk)
   self:frontend(section)
   return self.outcomes, self.chained
@@ -356,6 +386,15 @@ local function exceptions_of(outcomes, usual)
   return found
 end
 
+--- An outcome that a rule may bring about whose condition was not read, and that is not the usual one.
+local function unread_of(outcomes, usual, closing)
+  for _, outcome in ipairs(outcomes) do
+    if outcome.possible and not is_same(outcome, usual) and is_closing(outcome) ~= closing then
+      return outcome
+    end
+  end
+end
+
 --- The servers of a backend close, where a rule that the list makes true has sent the request to them.
 local function is_sent_away(on)
   return on.kind == "backend" and on.decided_by ~= nil and on.decided_by.words[1] == "use_backend"
@@ -389,7 +428,10 @@ local function judge(found, section, asked)
     verdict.state, verdict.why = state, why
     return verdict
   end
-  if configuration.setting(lines, "disabled") then
+  local not_read = unread_in(section, lines)
+  if not_read then
+    return say("unknown", not_read)
+  elseif configuration.setting(lines, "disabled") then
     return say("off", "the frontend is disabled")
   end
   local on, chained = walk(found, section, asked, true, true)
@@ -414,6 +456,10 @@ local function judge(found, section, asked)
     closing = true
   elseif closing == nil then
     return say("unknown", usual.text)
+  end
+  local unread = unread_of(on, usual, closing)
+  if unread then
+    return say("unknown", unread.text .. ", where its condition holds, which was not read")
   end
   if not closing then
     local possible = may_close(all, walk(found, section, asked, false, false))
