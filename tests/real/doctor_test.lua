@@ -114,7 +114,8 @@ frontend second
     })
     local found, status = examine(s, "--acl", s.dir .. "/list.acl")
     assert.matches("frontend second: closed: .*http%-request deny answers 403", found["ok rules"])
-    assert.matches("frontend frontend%-http: open", found["note rules"])
+    assert.matches("frontend frontend%-http: open.*so visitors reach backend app here, which frontend second closes",
+      found["warn rules"])
     assert.equal(1, status)
   end)
 

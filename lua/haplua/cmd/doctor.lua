@@ -174,6 +174,18 @@ local function say_detours(e, verdict)
   end
 end
 
+--- A backend that an open frontend has in common with those that close theirs.
+---@param one haplua.rules.Verdict
+---@param guarded table<string, string>  the frontend that closes a backend
+---@return string?
+local function shared_backend(one, guarded)
+  local shared
+  for backend in pairs(one.backends) do
+    shared = guarded[backend] and (not shared or backend < shared) and backend or shared
+  end
+  return shared
+end
+
 --- What each frontend does with the requests that the list matches, by HAProxy's configuration.
 function checks.rules(e)
   local text = e.state.state.list and e.state.state.list.text
@@ -182,15 +194,22 @@ function checks.rules(e)
   if not verdicts then
     return e:note(("%s, so the rules were not checked"):format(problem))
   end
-  local closed, unknown, rest = false, false, {}
+  local closed, unknown, rest, guarded = false, false, {}, {}
   for _, one in ipairs(verdicts) do
-    closed = closed or one.state == "closed" and one.uses
-    unknown = unknown or one.state == "unknown" and one.uses
+    local closes = one.state == "closed" and one.uses
+    closed, unknown = closed or closes, unknown or one.state == "unknown" and one.uses
+    for backend in pairs(closes and one.backends or {}) do
+      guarded[backend] = one.frontend
+    end
   end
   for _, one in ipairs(verdicts) do
     local about = ("frontend %s: %s: %s"):format(one.frontend, one.state == "unknown" and "not known" or one.state, one.why)
     if one.state == "closed" and one.uses then
       e:ok(about)
+    elseif closed and one.state == "open" and shared_backend(one, guarded) then
+      local backend = shared_backend(one, guarded)
+      e:warn(("%s\nso visitors reach backend %s here, which frontend %s closes"):format(about, backend, guarded[backend]),
+        "give this frontend the same lines")
     elseif closed or one.state == "off" then
       e:note(about)
     elseif unknown then

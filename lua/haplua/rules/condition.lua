@@ -174,6 +174,9 @@ end
 ---@param place string  "FILE:LINE"
 ---@return boolean? truth, haplua.rules.Value value
 local function truth_of(world, parts, place)
+  if not parts[1] then
+    return nil, value_of.UNKNOWN
+  end
   local criterion = parse(parts)
   local value = value_of.of(world, criterion.expression)
   local method = criterion.method

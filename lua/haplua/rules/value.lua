@@ -141,7 +141,7 @@ function fetches.base(world)
   if world.path and world.host == nil then
     return { varies = true, partial = true }
   elseif world.host == nil or world.path == nil or is_changed(world, "host") then
-    return path_of(world, nil)
+    return world.rewritten and UNKNOWN or VARIES
   end
   return known((world.host or "") .. (world.path or ""))
 end
@@ -317,7 +317,8 @@ end
 ---@return haplua.rules.Value
 function M.of(world, expression)
   local parts = split(expression)
-  local fetch = fetches[parts[1].name]
+  local name = parts[1].name
+  local fetch = fetches[name] or name:find("^sc%d?_") and fetches.src or name:find("^src_") and fetches.src
   local value = fetch and fetch(world, parts[1].arguments) or UNKNOWN
   for i = 2, #parts do
     value = convert(world, value, parts[i].name, parts[i].arguments)

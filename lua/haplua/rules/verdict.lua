@@ -23,6 +23,7 @@ local M = {}
 ---@field state "closed"|"open"|"unknown"|"off"
 ---@field why string
 ---@field uses boolean  does the list make a difference here?
+---@field backends table<string, true>  whose servers may get requests here that the list does not match
 ---@field exceptions string[]  rules that may take a request away from the maintenance, and when
 
 ---@class haplua.rules.Asked: haplua.rules.World  a request that is judged
@@ -153,6 +154,9 @@ function Walk:rules(lines, acls, kind, level)
         end
         self.doubt = truth == nil and line or self.doubt
       else
+        if self.doubt and truth then
+          truth = nil -- a rule before it may have ended these rules
+        end
         local final = final_of(line, action)
         if final and self:ends(truth, final) then
           return true
@@ -423,7 +427,8 @@ end
 --- Judge one frontend.
 local function judge(found, section, asked)
   local lines = configuration.lines(section)
-  local verdict = { frontend = section.name, file = section.file, line = section.line, exceptions = {}, uses = false }
+  local verdict = { frontend = section.name, file = section.file, line = section.line, exceptions = {}, uses = false,
+    backends = {} }
   local function say(state, why)
     verdict.state, verdict.why = state, why
     return verdict
@@ -439,6 +444,10 @@ local function judge(found, section, asked)
   local all = walk(found, section, asked, true, false)
   local usual, other = last(on), last(off)
   verdict.uses = not is_same(usual, other)
+  local all_off = walk(found, section, asked, false, false)
+  for _, outcome in ipairs(all_off) do
+    verdict.backends[outcome.backend or ""] = outcome.backend and true
+  end
   for _, outcome in ipairs(all) do
     if outcome.kind == "unread" then
       return say("unknown", outcome.text)
@@ -462,7 +471,7 @@ local function judge(found, section, asked)
     return say("unknown", unread.text .. ", where its condition holds, which was not read")
   end
   if not closing then
-    local possible = may_close(all, walk(found, section, asked, false, false))
+    local possible = may_close(all, all_off)
     if possible then
       return say("unknown", possible.text .. ", but only where the rest of its condition holds")
     end
