@@ -98,15 +98,11 @@ end
 ---@field id string?  "#9999", of -u
 ---@field has_file boolean
 
---- All ACLs that the configuration declares.
----@param target haplua.Target
----@param pid integer|string
----@param text string  of `show acl`
----@return haplua.rules.Declared[]? acls, string? problem
-function M.acls(target, pid, text)
-  local found, problem = read_all(target, pid, list_of("", text))
-  local acls = found and {}
-  for _, section in ipairs(found and found.sections or {}) do
+--- The ACLs that a configuration declares.
+---@return haplua.rules.Declared[]
+local function acls_in(found)
+  local acls = {}
+  for _, section in ipairs(found.sections) do
     for _, line in ipairs(section.lines) do
       local name = line.words[1] == "acl" and line.words[3] and line.words[2]
       local criterion = name and condition.parse(table.move(line.words, 3, #line.words, 1, {}))
@@ -114,7 +110,35 @@ function M.acls(target, pid, text)
         id = criterion.id and "#" .. criterion.id, has_file = criterion.files[1] ~= nil } or nil
     end
   end
-  return acls, problem
+  return acls
+end
+
+--- All ACLs that the configuration declares.
+---@param target haplua.Target
+---@param pid integer|string
+---@param text string?  of `show acl`
+---@return haplua.rules.Declared[]? acls, string? problem
+function M.acls(target, pid, text)
+  local found, problem = read_all(target, pid, list_of("", text))
+  return found and acls_in(found), problem
+end
+
+--- The name of the first of these ACLs that stands in one of these places.
+local function name_at(acls, places)
+  for _, one in ipairs(acls) do
+    if places[("%s:%d"):format(one.file, one.line)] then
+      return one.name
+    end
+  end
+end
+
+--- The name that the configuration gives to the ACL of a list.
+---@param target haplua.Target
+---@param pid integer|string
+---@param text string?  the list's line in `show acl`
+---@return string?
+function M.acl_name(target, pid, text)
+  return name_at(M.acls(target, pid, text) or {}, list_of("", text).places)
 end
 
 --- The backends whose clients a cookie, or a table, sends to a server also while that is under maintenance.
@@ -149,14 +173,11 @@ end
 function M.numbered(target, pid, id, text)
   local list = list_of("#" .. id, text)
   local found = read_all(target, pid, list)
-  local numbered = found and { fixed = false }
+  local numbered = found and { fixed = false, name = name_at(acls_in(found), list.places) }
   for _, section in ipairs(found and found.sections or {}) do
     for _, line in ipairs(section.lines) do
       for i = 1, #line.words - 1 do
         numbered.fixed = numbered.fixed or line.words[i] == "-u" and tonumber(line.words[i + 1]) == tonumber(id)
-      end
-      if line.words[1] == "acl" and list.places[("%s:%d"):format(line.file, line.line)] then
-        numbered.name = line.words[2]
       end
     end
   end

@@ -30,6 +30,8 @@ local M = {}
 ---@field read? fun(path: string): string?  the text of a file
 ---@field always_ask boolean?  `asked` is to say of each value whether the list matches it
 
+local NONE <const> = {}
+
 local function place_of(line)
   return ("%s:%d"):format(line.file, line.line)
 end
@@ -404,10 +406,6 @@ local function is_sent_away(on)
   return on.kind == "backend" and on.decided_by ~= nil and on.decided_by.words[1] == "use_backend"
 end
 
-local function last(list)
-  return list[#list]
-end
-
 --- An outcome that may close where the list matches, and not where it does not match.
 ---@param on haplua.rules.Outcome[]
 ---@param off haplua.rules.Outcome[]
@@ -442,11 +440,13 @@ local function judge(found, section, asked)
   local on, chained = walk(found, section, asked, true, true)
   local off = walk(found, section, asked, false, true)
   local all = walk(found, section, asked, true, false)
-  local usual, other = last(on), last(off)
+  local usual, other = on[#on], off[#off]
   verdict.uses = not is_same(usual, other)
   local all_off = walk(found, section, asked, false, false)
   for _, outcome in ipairs(all_off) do
-    verdict.backends[outcome.backend or ""] = outcome.backend and true
+    local default = outcome.kind == "computed" and configuration.setting(lines, "default_backend") or NONE
+    local backend = outcome.backend or (default.words or NONE)[2] -- where a computed name is none
+    verdict.backends[backend or ""] = backend and true
   end
   for _, outcome in ipairs(all) do
     if outcome.kind == "unread" then
