@@ -110,7 +110,7 @@ function M.hold(name, given)
     force = "boolean", keep_up = options.share, reason = "text", origin = "text", run = "table", journal = "text",
   })
   local servers, server = require("haplua.apply.servers"), name:match("/(.*)$")
-  local c = given.run and given.run.c or servers.open({ journal = given.journal, servers = { name } })
+  local c = given.run and given.run.c or servers.open({ journal = given.journal, servers = { name }, state = "drain" })
   local all = servers.read(c)
   local row = all.rows[name]
   if not row then

@@ -114,8 +114,27 @@ frontend second
     })
     local found, status = examine(s, "--acl", s.dir .. "/list.acl")
     assert.matches("frontend second: closed: .*http%-request deny answers 403", found["ok rules"])
-    assert.matches("frontend frontend%-http: open", found["note rules"])
+    assert.matches("frontend frontend%-http: open.*so visitors reach backend app here, which frontend second closes",
+      found["warn rules"])
     assert.equal(1, status)
+  end)
+
+  it("names what was asked for where --only refuses it, and a map that is taken for an ACL", function()
+    local s <close> = site.start({
+      frontend = "acl mapped path,map(DIR/values.map) -m found", files = { ["values.map"] = "/k v\n" },
+    })
+    for text, words in pairs({
+      ["'add acl #9999'"] = { "scripts/maint.lua", "on" },
+      ["'set server app/app state maint'"] = { "scripts/maint.lua", "on", "--server", "app/app", "--force" },
+      ["'set server app/app state drain'"] = { "scripts/drain.lua", "app/app", "--force" },
+    }) do
+      local ran = s:haplua({ "--only", "#9998", table.unpack(words) })
+      assert.equal(1, ran.status)
+      assert.matches(text, ran.err, 1, true)
+    end
+    local ran = s:maint("--acl", s.dir .. "/values.map", "on")
+    assert.matches("is a map of HAProxy, and no ACL", ran.err, 1, true)
+    assert.matches("a switch { map = FILE }", ran.err, 1, true)
   end)
 
   it("warns of clients that reach a server under maintenance", function()

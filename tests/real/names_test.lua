@@ -39,7 +39,7 @@ describe("an ACL by its name", function()
     assert.equal("application", s:sees("/shop"))
     good(s:haplua({ "scripts/maint.lua", "on", env = { HAPLUA_ACL = "maintenance" } }))
     assert.equal("page", s:sees("/"))
-    refused(s:haplua({ "--only", "#1", "scripts/maint.lua", "--acl", "maintenance", "off" }), "clear acl #9999")
+    refused(s:haplua({ "--only", "#1", "scripts/maint.lua", "--acl", "maintenance", "off" }), "add acl #9999")
     good(s:haplua({ "--only", "#9999", "scripts/maint.lua", "--acl", "maintenance", "off" }))
   end)
 

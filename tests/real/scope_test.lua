@@ -29,6 +29,39 @@ describe("a scope", function()
     assert.equal("open", visit(("http://127.0.0.1:%d/y"):format(s.port), "-H", "Host: shop.example.com"))
   end)
 
+  it("of a host is written in small letters, for an ACL that tells letters apart", function()
+    local s <close> = site.start({ acl = "req.hdr(host),lower -m reg -u 9999" })
+    s.config = s.folder.write("config.lua",
+      [[return { switches = { site = { acl = "#9999", fetch = "hdr(host)" } } }]])
+    good(s:maint("--no-journal", "on", "--host", "Shop.Example.COM"))
+    local url = ("http://127.0.0.1:%d/"):format(s.port)
+    for _, host in ipairs({ "shop.example.com", "SHOP.example.com" }) do
+      assert.equal("closed", visit(url, "-H", "Host: " .. host))
+    end
+  end)
+
+  it("is refused where haplua's configuration has another fetch than HAProxy", function()
+    local s <close> = site.start()
+    for fetch, text in pairs({ ["hdr(host)"] = "fetch = \"hdr(host)\"", url = "fetch = \"url\"" }) do
+      s.config = s.folder.write("config.lua", ([[return { switches = { site = { acl = "#9999", fetch = %q } } }]]):format(fetch))
+      local ran = s:maint("--no-journal", "on", "--host", "a.example")
+      assert.equal(1, ran.status)
+      assert.matches("#9999 looks at 'path', as HAProxy shows", ran.err, 1, true)
+      assert.matches(text, ran.err, 1, true)
+      assert.same({}, s.target:acl_list("#9999"))
+    end
+    s.config = s.folder.write("config.lua", [[return { switches = { site = { acl = "#9999", fetch = "path" } } }]])
+    good(s:maint("--no-journal", "on", "--path", "/x"))
+  end)
+
+  it("with capitals closes nothing where the list sees small letters, and doctor says so", function()
+    local s <close> = site.start({ acl = "path,lower -m beg -u 9999" })
+    assert.matches("warn  rules          frontend frontend-http: a maintenance of /Shop closes nothing", s:maint("doctor").out,
+      1, true)
+    local other <close> = site.start({ acl = "path,lower -i -m beg -u 9999" })
+    assert.not_matches("/Shop closes nothing", other:maint("doctor").out, 1, true)
+  end)
+
   it("of a path holds for an ACL on the URL, with and without a scheme", function()
     local h2 = site.free_port()
     local s <close> = site.start({

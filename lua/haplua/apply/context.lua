@@ -68,10 +68,10 @@ function Context.__index(c, key)
 end
 
 --- Raise `denied` where --read-only or --only holds back what the request is to change.
-local function check_permitted(target, chosen, servers)
-  core.permit(target, chosen.acl ~= "servers" and { "clear", "acl", chosen.acl } or nil)
+local function check_permitted(target, chosen, servers, state)
+  core.permit(target, chosen.acl ~= "servers" and { "add", chosen.kind, chosen.acl } or nil)
   for _, name in ipairs(servers or {}) do
-    core.permit(target, { "set", "server", name, "state", "ready" })
+    core.permit(target, { "set", "server", name, "state", state or "ready" })
   end
 end
 
@@ -127,7 +127,7 @@ function M.open(request, readonly)
   local target = haproxy.target()
   local chosen = choose(target, found, request)
   if not readonly then
-    check_permitted(target, chosen, request.servers)
+    check_permitted(target, chosen, request.servers, request.state)
   end
   local journal, problem = open_journal(found, request.journal, readonly or haproxy.dry_run())
   return setmetatable({

@@ -34,19 +34,23 @@ end
 function M.begin(request, how)
   how = how or {}
   actions.check_reason(request.reason)
-  local c = how.context or servers.open(request)
+  local state = request.drain and "drain" or "maint"
+  local c = how.context or servers.open(maintenance.with(request, { state = state }))
   if not how.pid then
     actions.check_times(c, request)
   end
   local steps = servers.change(c, request.servers, function(look)
     local m = servers.entity(c, look.name, {
-      scope = plans.scope(look.name, request.drain and "drain" or "maint"), reason = request.reason,
+      scope = plans.scope(look.name, state), reason = request.reason,
       origin = how.origin or "on", pid = how.pid, occurrence = how.occurrence, begins = request.begins or look.now,
       ends = request.ends,
     })
     return actions.beginning(c, look, m, request.replace,
       not how.pid and not request.begins and find_same(c, look, m))
-  end, nil, { action = "on", force = request.force, keep_up = request.keep_up, made = how.made, together = not how.context })
+  end, nil, {
+    action = "on", state = state, force = request.force, keep_up = request.keep_up, made = how.made,
+    together = not how.context,
+  })
   return results.of(c, steps)
 end
 

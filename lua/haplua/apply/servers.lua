@@ -97,7 +97,8 @@ function M.open(request, readonly)
     names = M.names(c, M.read(c), names)
   end
   return context.open(
-    { config = request.config, journal = request.journal, file = request.file, acl = "servers", servers = names }, readonly)
+    { config = request.config, journal = request.journal, file = request.file, acl = "servers", servers = names,
+      state = request.state }, readonly)
 end
 
 --- A new maintenance of a server.
@@ -347,6 +348,7 @@ end
 ---@field keep_up integer|string|nil  so many servers of a backend must go on to take requests, or a share: "50%"; nil: 1
 ---@field made fun(step: haplua.ServerStep)?  called when a server is changed
 ---@field action string?  the log's word
+---@field state string?  that the servers shall have, for the error where --only refuses it
 ---@field together boolean?  with several targets: wait until all of them are judged
 
 --- Change servers under the locks of their backends. All are judged before the first is changed. In a dry run nothing
@@ -361,7 +363,7 @@ function M.change(c, words, decide, decided, how)
   local dry = haproxy.dry_run()
   local names = M.names(c, M.read(c), words)
   for _, name in ipairs(names) do
-    core.permit(c.target, { "set", "server", name, "state", "ready" })
+    core.permit(c.target, { "set", "server", name, "state", how.state or "ready" })
   end
   local _ <close> = not dry and lock(c, names) or nil
   local all, steps, known = M.read_for(c, names), {}, false

@@ -141,18 +141,6 @@ function checks.effect(e)
     enumerate(state.patterns), probe, found and "matches" or "does not match"))
 end
 
---- The name that HAProxy's configuration gives to the ACL, for advice.
-local function acl_name(text)
-  local path, line = (text or ""):match("file '([^']*)' line (%d+)")
-  local n = 0
-  for one in ((path and file.read(path, 16 << 20) or "") .. "\n"):gmatch("([^\n]*)\n") do
-    n = n + 1
-    if n == tonumber(line) then
-      return one:match("^%s*acl%s+(%S+)")
-    end
-  end
-end
-
 -- What gets round a scope, by what it names.
 local DETOURS <const> = {
   { "paths", "a maintenance of /shop does not close what an application may take for it" },
@@ -162,6 +150,10 @@ local DETOURS <const> = {
 
 --- Requests that get round a scope, though an application may take them for those that it closes.
 local function say_detours(e, verdict)
+  if (verdict.detours or {}).paths and not verdict.detours.letters then
+    e:warn(("frontend %s: a maintenance of /Shop closes nothing: the list sees paths in small letters, and its patterns keep "
+      .. "their capitals"):format(verdict.frontend), "declare the list with -i before -f")
+  end
   for _, row in ipairs(DETOURS) do
     local detours = (verdict.detours or {})[row[1]]
     if detours and #detours.open > 0 then
@@ -186,7 +178,7 @@ function checks.rules(e)
   end
   local findings, nobody = frontends.summary(verdicts)
   for _, finding in ipairs(findings) do
-    e[finding.unknown and e.request.rehearse and "note" or finding.state](e, finding.text)
+    e[finding.unknown and e.request.rehearse and "note" or finding.state](e, finding.text, finding.advice)
   end
   for _, one in ipairs(verdicts) do
     say_detours(e, one)
@@ -194,7 +186,8 @@ function checks.rules(e)
   if nobody then
     e:fail("no visitor would see the maintenance\n" .. nobody,
       e.c.switch.kind == "map" and "write into the frontend, before other use_backend rules\n" .. lines.of_map(e.c.switch)
-      or ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(acl_name(text) or "NAME"))
+      or ("add to the frontend, before other use_backend rules: use_backend maintenance if %s"):format(
+        require("haplua.haproxy.frontends").acl_name(e.c.target, e.state.worker, text) or "NAME"))
   end
 end
 

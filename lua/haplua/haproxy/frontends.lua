@@ -98,15 +98,11 @@ end
 ---@field id string?  "#9999", of -u
 ---@field has_file boolean
 
---- All ACLs that the configuration declares.
----@param target haplua.Target
----@param pid integer|string
----@param text string  of `show acl`
----@return haplua.rules.Declared[]? acls, string? problem
-function M.acls(target, pid, text)
-  local found, problem = read_all(target, pid, list_of("", text))
-  local acls = found and {}
-  for _, section in ipairs(found and found.sections or {}) do
+--- The ACLs that a configuration declares.
+---@return haplua.rules.Declared[]
+local function acls_in(found)
+  local acls = {}
+  for _, section in ipairs(found.sections) do
     for _, line in ipairs(section.lines) do
       local name = line.words[1] == "acl" and line.words[3] and line.words[2]
       local criterion = name and condition.parse(table.move(line.words, 3, #line.words, 1, {}))
@@ -114,7 +110,35 @@ function M.acls(target, pid, text)
         id = criterion.id and "#" .. criterion.id, has_file = criterion.files[1] ~= nil } or nil
     end
   end
-  return acls, problem
+  return acls
+end
+
+--- All ACLs that the configuration declares.
+---@param target haplua.Target
+---@param pid integer|string
+---@param text string?  of `show acl`
+---@return haplua.rules.Declared[]? acls, string? problem
+function M.acls(target, pid, text)
+  local found, problem = read_all(target, pid, list_of("", text))
+  return found and acls_in(found), problem
+end
+
+--- The name of the first of these ACLs that stands in one of these places.
+local function name_at(acls, places)
+  for _, one in ipairs(acls) do
+    if places[("%s:%d"):format(one.file, one.line)] then
+      return one.name
+    end
+  end
+end
+
+--- The name that the configuration gives to the ACL of a list.
+---@param target haplua.Target
+---@param pid integer|string
+---@param text string?  the list's line in `show acl`
+---@return string?
+function M.acl_name(target, pid, text)
+  return name_at(M.acls(target, pid, text) or {}, list_of("", text).places)
 end
 
 --- The backends whose clients a cookie, or a table, sends to a server also while that is under maintenance.
@@ -149,14 +173,11 @@ end
 function M.numbered(target, pid, id, text)
   local list = list_of("#" .. id, text)
   local found = read_all(target, pid, list)
-  local numbered = found and { fixed = false }
+  local numbered = found and { fixed = false, name = name_at(acls_in(found), list.places) }
   for _, section in ipairs(found and found.sections or {}) do
     for _, line in ipairs(section.lines) do
       for i = 1, #line.words - 1 do
         numbered.fixed = numbered.fixed or line.words[i] == "-u" and tonumber(line.words[i + 1]) == tonumber(id)
-      end
-      if line.words[1] == "acl" and list.places[("%s:%d"):format(line.file, line.line)] then
-        numbered.name = line.words[2]
       end
     end
   end
@@ -192,35 +213,54 @@ end
 ---@field detours table<string, haplua.rules.Detours>?  round scopes of "paths", of "hosts", and of the whole "site"
 ---@field declaration {name: string, line: string, odd: string, numbered: boolean}?  of the list, where it is an ACL
 
+--- A backend that an open frontend has in common with those that close theirs.
+---@param one haplua.rules.Verdict
+---@param guarded table<string, string>  the frontend that closes a backend
+---@return string?
+local function shared_backend(one, guarded)
+  local shared
+  for backend in pairs(one.backends) do
+    shared = guarded[backend] and (not shared or backend < shared) and backend or shared
+  end
+  return shared
+end
+
 ---@class haplua.rules.Finding
 ---@field state "ok"|"note"|"warn"
 ---@field text string
 ---@field unknown boolean?  what the frontend does is not known
+---@field advice string?
 
 --- What verdicts come to: a line for each frontend, the worse the fewer others close.
 ---@param verdicts haplua.rules.Verdict[]
 ---@return haplua.rules.Finding[] findings, string? nobody  lines on the frontends, where none may close
 function M.summary(verdicts)
-  local closed, unknown, findings, rest = false, false, {}, {}
+  local closed, unknown, findings, rest, guarded = false, false, {}, {}, {}
   for _, one in ipairs(verdicts) do
-    closed = closed or one.state == "closed" and one.uses
-    unknown = unknown or one.state == "unknown" and one.uses
+    local closes = one.state == "closed" and one.uses
+    closed, unknown = closed or closes, unknown or one.state == "unknown" and one.uses
+    for backend in pairs(closes and one.backends or {}) do
+      guarded[backend] = one.frontend
+    end
+  end
+  local function find(state, text, advice, is_unknown)
+    findings[#findings + 1] = { state = state, text = text, advice = advice, unknown = is_unknown or nil }
   end
   for _, one in ipairs(verdicts) do
-    local is_closed = one.state == "closed" and one.uses
     local text = ("frontend %s: %s: %s"):format(one.frontend, one.state == "unknown" and "not known" or one.state, one.why)
-    if is_closed or closed or one.state == "off" or unknown then
-      findings[#findings + 1] = {
-        state = is_closed and "ok" or (closed or one.state == "off") and "note" or "warn", text = text,
-        unknown = one.state == "unknown" or nil,
-      }
+    local shared = closed and one.state == "open" and shared_backend(one, guarded)
+    if one.state == "closed" and one.uses then
+      find("ok", text)
+    elseif shared then
+      find("warn", ("%s\nso visitors reach backend %s here, which frontend %s closes"):format(text, shared, guarded[shared]),
+        "give this frontend the same lines")
+    elseif closed or one.state == "off" or unknown then
+      find((closed or one.state == "off") and "note" or "warn", text, nil, one.state == "unknown")
     else
       rest[#rest + 1] = text
     end
     for _, exception in ipairs(one.uses and one.exceptions or {}) do
-      findings[#findings + 1] = {
-        state = "note", text = ("frontend %s: some requests do not get the maintenance: %s"):format(one.frontend, exception),
-      }
+      find("note", ("frontend %s: some requests do not get the maintenance: %s"):format(one.frontend, exception))
     end
   end
   return findings, rest[1] and table.concat(rest, "\n") or nil

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
---- Lines of HAProxy's configuration that haplua advises. tests/real/ gives them to HAProxy.
+--- Lines of HAProxy's configuration that haplua advises. tests/real/advice_test.lua gives them to HAProxy.
 
 local detours = require("haplua.rules.detours")
 

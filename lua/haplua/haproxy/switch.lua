@@ -202,7 +202,7 @@ function M.look(target, switch)
     values = values,
     declared = found and switch.acl:find("^#%d%d?$") and found.text or nil,
     method = (is_map and "map_" or "") .. (state.tests[1] and state.tests[1].type or "unknown"),
-    kind = scope.kind(switch.fetch or expression(all, found)),
+    kind = scope.agreed_kind(switch.kind == "acl" and switch.acl, switch.fetch, expression(all, found)),
     bypass = bypass,
     passing = passing and networks,
     bits = passing and bits or nil,
@@ -372,7 +372,7 @@ function M.check_permitted(target, switch, live, wanted)
   for _, step in ipairs(core.restricted() and steps.of(switch, live, wanted) or {}) do
     local is_same = lists.same(step.keys, step.old_keys) and lists.same(step.values or {}, step.old_values or {})
     if step.main or not is_same or file_to_write(target, switch, step) then
-      core.permit(target, { "clear", step.kind, step.ref })
+      core.permit(target, { "add", step.kind, step.ref })
     end
   end
 end

@@ -196,7 +196,8 @@ local function no_such_list(failure, kind)
     _, maps = lists_of(failure, "map")
   end
   if maps[wanted] then
-    return lines(wanted .. " is a map of HAProxy, and no ACL", "maps are changed with map_set() and map_add()")
+    return lines(wanted .. " is a map of HAProxy, and no ACL", "maps are changed with map_set() and map_add(); "
+      .. "maint takes it where haplua's configuration has a switch { map = FILE }")
   end
   return lines(
     #found > 0 and "there are these:" or ("HAProxy has no %s at all"):format(kind),

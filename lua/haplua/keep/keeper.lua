@@ -405,7 +405,7 @@ local function check_permitted(request, given)
   local found = config.read(request.config)
   for _, plan in ipairs(core.restricted() and planner.plans(given, found) or {}) do
     local acl = context.resolve(target, found, plan.request)
-    core.permit(target, { "clear", "acl", config.switch(found, plan.request.switch, acl).acl })
+    core.permit(target, { "add", "acl", config.switch(found, plan.request.switch, acl).acl })
   end
 end
 

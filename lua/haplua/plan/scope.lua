@@ -45,6 +45,20 @@ function M.kind(expression)
   return kind
 end
 
+--- The kind of a list, by haplua's configuration, or by HAProxy's word.
+---@param acl string|false  an ACL's reference: of a map HAProxy does not tell
+---@param fetch string?  of haplua's configuration
+---@param shown string?  by HAProxy
+---@return string?  raises `refused` where they contradict
+function M.agreed_kind(acl, fetch, shown)
+  local own, seen = M.kind(fetch), M.kind(shown)
+  if acl and fetch and seen and own ~= seen then
+    refuse(("%s looks at '%s', as HAProxy shows, and the configuration of haplua says fetch = \"%s\""):format(acl, shown, fetch),
+      "take `fetch` out of it, or declare the ACL with that fetch")
+  end
+  return own or seen
+end
+
 -- By match method: the patterns that match every request, and a value that they must then match. The other methods
 -- (str, end, dom, ...) have no such patterns.
 local everything = {
@@ -110,7 +124,8 @@ end
 -- What may follow a host's name in the header: the dot of DNS, and a port, in whatever form a client writes it.
 local AFTER_HOST <const> = "\\.?(:[^/]*)?"
 
--- By kind and method: what an ACL can tell apart, and its pattern of a host (nil: any) and a path (nil: any). `-m dom` is
+-- By kind and method: what an ACL can tell apart, and its pattern of a host (nil: any), in small letters as clients send it,
+-- and a path (nil: any). `-m dom` is
 -- none of them, since it takes each host below the one that is meant.
 local builders = {
   path = {
@@ -122,15 +137,15 @@ local builders = {
       paths = true,
       hosts = true,
       build = function(host, path)
-        return quote(path or "/", host and quote(host, "^") .. AFTER_HOST or "^[^/]*")
+        return quote(path or "/", host and quote(host:lower(), "^") .. AFTER_HOST or "^[^/]*")
       end,
     },
   },
   url = { reg = { paths = true, build = function(_, path) return quote(path, "^([a-z]+://[^/]*)?") end } },
-  host = { reg = { hosts = true, build = function(host) return quote(host, "^") .. AFTER_HOST .. "$" end } },
+  host = { reg = { hosts = true, build = function(host) return quote(host:lower(), "^") .. AFTER_HOST .. "$" end } },
   name = {
-    reg = { hosts = true, build = function(host) return quote(host, "^") .. "\\.?$" end },
-    str = { hosts = true, build = function(host) return host end },
+    reg = { hosts = true, build = function(host) return quote(host:lower(), "^") .. "\\.?$" end },
+    str = { hosts = true, build = function(host) return host:lower() end },
   },
 }
 
@@ -288,7 +303,7 @@ end
 function M.probe(scope, kind, method)
   local host, path = (scope.hosts or NONE)[1], (scope.paths or NONE)[1]
   if host or path then
-    return (host or kind == "base" and "host.example" or "") .. (path or kind == "base" and "/" or ""), false
+    return (host and host:lower() or kind == "base" and "host.example" or "") .. (path or kind == "base" and "/" or ""), false
   elseif scope.patterns and scope.patterns[1] then
     return sample(scope.patterns[1], method_of(method)), false
   end

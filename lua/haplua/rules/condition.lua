@@ -78,20 +78,43 @@ local function any_of(list, truth_of)
   return any
 end
 
---- Does one of the patterns that stand in the line itself match?
-local function match_patterns(criterion, value)
+--- Does one of these patterns match?
+---@param patterns string[]
+local function match_patterns(criterion, value, patterns)
   local method, text = criterion.method, value.text
-  if #criterion.patterns == 0 and not criterion.files[1] then
+  if #patterns == 0 and not criterion.files[1] then
     if text and (method == nil or method == "bool") then
       return matches.bool(text)
     end
     return nil
   end
-  return any_of(criterion.patterns, function(pattern)
+  return any_of(patterns, function(pattern)
     if text and (method or not value.number) then
       return M.match(method or "str", text, pattern, criterion.insensitive)
     end
   end)
+end
+
+--- Does one of a criterion's patterns match, those of its files among them?
+local function match_all(world, criterion, value)
+  local truth = match_patterns(criterion, value, criterion.patterns)
+  if not value.text and criterion.files[1] then
+    return nil
+  end
+  for _, name in ipairs(not truth and criterion.files or {}) do
+    local is_changed = (world.changed or {})[name]
+    local text, patterns = not is_changed and world.read and world.read(name) or nil, {}
+    for line in (text or ""):gmatch("[^\n]+") do
+      line = line:match("^%s*(.-)%s*$")
+      patterns[#patterns + 1] = line ~= "" and line:sub(1, 1) ~= "#" and line or nil
+    end
+    local in_file = match_patterns(criterion, value, patterns)
+    truth = in_file or truth
+    if not text or in_file == nil then
+      truth = truth or nil
+    end
+  end
+  return truth
 end
 
 --- The words of a criterion, sorted: what it fetches, flags, files and patterns.
@@ -135,36 +158,60 @@ local function uses(criterion, list, place)
   return list.id ~= nil and criterion.id == list.id or (list.places or {})[place] == true
 end
 
+--- Can it be told which paths a criterion matches?
+local function is_read(world, criterion)
+  for _, name in ipairs(criterion.files) do
+    if (world.changed or {})[name] or not (world.read and world.read(name)) then
+      return false
+    end
+  end
+  return matches[criterion.method or "str"] ~= nil
+end
+
 --- The truth of a criterion: the words after `acl NAME`, or those between braces.
 ---@param world haplua.rules.World
 ---@param parts string[]
 ---@param place string  "FILE:LINE"
----@return boolean?
-local function criterion_holds(world, parts, place)
+---@return boolean? truth, haplua.rules.Value value
+local function truth_of(world, parts, place)
+  if not parts[1] then
+    return nil, value_of.UNKNOWN
+  end
   local criterion = parse(parts)
   local value = value_of.of(world, criterion.expression)
   local method = criterion.method
   if method == "found" then
-    return value.found
+    return value.found, value
   elseif uses(criterion, world.list, place) then
     if method == "bool" or method == "len" or method == "int" then
-      return nil
+      return nil, value_of.UNKNOWN
     end
     local fold = criterion.insensitive and (criterion.folds or not criterion.files[1])
     local truth = value_of.ask_list(world, value, method or "str", fold)
-    local others = #criterion.patterns > 0 and match_patterns(criterion, value)
+    local others = #criterion.patterns > 0 and match_patterns(criterion, value, criterion.patterns)
     if truth or others then
-      return true
+      return true, value
     elseif truth == nil then
-      return nil
+      return nil, value_of.UNKNOWN
     end
-    return others
+    return others, value
   elseif value.found == false then
-    return false
-  elseif #criterion.files > 0 then
-    return match_patterns(criterion, value) or nil
+    return false, value
+  elseif value.partial and method ~= "beg" and method ~= "str" and method or value.is_path and not is_read(world, criterion) then
+    value = value_of.UNKNOWN
   end
-  return match_patterns(criterion, value)
+  return match_all(world, criterion, value), value
+end
+
+--- The truth of a criterion, for a usual visitor where that is asked for.
+---@param usual boolean?  what is not known because each visitor has another one counts as false
+---@return boolean?
+local function criterion_holds(world, parts, place, usual)
+  local truth, value = truth_of(world, parts, place)
+  if truth == nil and usual and value.varies then
+    return false
+  end
+  return truth
 end
 
 -- Conditions.
@@ -181,16 +228,19 @@ local predefined <const> = {
 M.uses, M.parse = uses, parse
 
 ---@class haplua.rules.Acls  a section's ACLs: name -> definitions, which count as one or the other
----@alias haplua.rules.Definition {words: string[], place: string}
+---@alias haplua.rules.Definition {words: string[], place: string, doubtful: boolean?}
 
 --- The truth of an ACL of a section.
-local function acl_holds(world, acls, name)
+local function acl_holds(world, acls, name, usual)
   local definitions = acls[name]
   if not definitions then
-    return predefined[name] and criterion_holds(world, predefined[name], "")
+    return predefined[name] and criterion_holds(world, predefined[name], "", usual)
   end
   return any_of(definitions, function(definition)
-    return criterion_holds(world, definition.words, definition.place)
+    if definition.doubtful then
+      return nil
+    end
+    return criterion_holds(world, definition.words, definition.place, usual)
   end)
 end
 
@@ -246,12 +296,9 @@ function M.holds(world, acls, parts, first, place, usual)
   local function term_fails(term)
     local truth
     if term.words then
-      truth = term.words[1] and criterion_holds(world, term.words, place)
+      truth = term.words[1] and criterion_holds(world, term.words, place, usual)
     else
-      truth = acl_holds(world, acls, term.name)
-    end
-    if truth == nil and usual then
-      truth = false
+      truth = acl_holds(world, acls, term.name, usual)
     end
     if term.negated then
       return truth

@@ -19,6 +19,7 @@ local M = {}
 ---@field file string
 ---@field line integer
 ---@field lines haplua.rules.Line[]  those of its own
+---@field doubtful boolean?  it begins in an .if that was not evaluated
 ---@field defaults haplua.rules.Section?  whose lines come before its own
 
 ---@class haplua.rules.Configuration
@@ -88,7 +89,7 @@ Reader.__index = Reader
 
 function Reader:begin(line)
   local kind, name = line.words[1], line.words[2] or ""
-  local section = { kind = kind, name = name, file = line.file, line = line.line, lines = {} }
+  local section = { kind = kind, name = name, file = line.file, line = line.line, lines = {}, doubtful = line.doubtful }
   if kind == "defaults" then
     self.latest_defaults = section
     self.defaults[name] = name ~= "" and section or nil
@@ -185,6 +186,46 @@ function M.lines(section)
   end
   add(section)
   return found
+end
+
+-- Keywords of frontends, backends and their defaults that decide nothing about a request, or are read.
+local KNOWN <const> = {}
+for word in ([[acl backlog balance bind bind-process capture clitcpka-cnt clitcpka-idle clitcpka-intvl compression cookie
+  crt declare default-server default_backend description disabled dispatch email-alert enabled errorfile errorfiles
+  errorloc errorloc302 errorloc303 filter force-be-switch force-persist fullconn grace guid hash-balance-factor
+  hash-key hash-preserve-affinity hash-type http-after-response http-check http-error http-request http-response
+  http-reuse http-send-name-header id ignore-persist load-server-state-from-file log log-format log-format-sd log-steps
+  log-tag max-keep-alive-queue max-session-srv-conns maxconn mode monitor monitor-uri option persist quic-initial
+  rate-limit redirect retries retry-on server server-state-file-name server-template source srvtcpka-cnt srvtcpka-idle
+  srvtcpka-intvl stats stick stick-table tcp-check tcp-request tcp-response tcpka timeout transparent tune.
+  unique-id-format unique-id-header use-fcgi-app use-server use_backend error-log-format]]):gmatch("%S+") do
+  KNOWN[word] = true
+end
+
+-- Filters that neither answer nor set variables.
+local PLAIN_FILTERS <const> = { compression = true, trace = true, cache = true, ["bwlim-in"] = true, ["bwlim-out"] = true }
+
+--- The first line of a section whose keyword is not known here: it may decide about requests.
+---@param lines haplua.rules.Line[]
+---@return haplua.rules.Line?
+function M.unread(lines)
+  for _, line in ipairs(lines) do
+    if not KNOWN[line.words[1]] or line.words[1] == "use-fcgi-app" then
+      return line
+    end
+  end
+end
+
+--- Does a filter of a section set variables?
+---@param lines haplua.rules.Line[]
+---@return boolean
+function M.has_agent(lines)
+  for _, line in ipairs(lines) do
+    if line.words[1] == "filter" and not PLAIN_FILTERS[line.words[2]] then
+      return true
+    end
+  end
+  return false
 end
 
 --- The last line of a section that begins with these words.

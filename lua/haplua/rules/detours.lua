@@ -40,6 +40,7 @@ M.probes = {
       { text = "HTTP/1.0 without Host", host = false },
     },
   },
+  letters = { scope = { paths = { "/Shop" } }, same = { path = "/Shop", host = "www.example.com" }, forms = {} },
   hosts = {
     scope = { hosts = { "shop.example.com" } },
     same = { path = "/", host = "shop.example.com" },

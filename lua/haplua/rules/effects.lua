@@ -47,6 +47,25 @@ local function rewrite(world, parts, action, truth)
   world.path, world.target, world.rewritten = truth and path or nil, nil, true
 end
 
+-- What else actions change, by the names of haplua.rules.value. "header" stands for the one that the rule names.
+local CHANGES <const> = {
+  ["add-header"] = "header", ["set-header"] = "header", ["del-header"] = "header", ["replace-header"] = "header",
+  ["replace-value"] = "header", ["set-src"] = "src", ["set-src-port"] = "src", ["set-dst"] = "dst", ["set-dst-port"] = "dst",
+  ["set-query"] = "query", ["replace-query"] = "query", ["set-uri"] = "query", ["replace-uri"] = "query",
+  ["set-pathq"] = "query", ["replace-pathq"] = "query",
+}
+
+--- Note that a rule may have changed something.
+local function note_change(world, name, truth)
+  if truth ~= false and name then
+    local changed = { [name] = true }
+    for other in pairs(world.changed or {}) do
+      changed[other] = true
+    end
+    world.changed = changed
+  end
+end
+
 --- Run a rule that does not end the request.
 ---@param world haplua.rules.World
 ---@param line haplua.rules.Line
@@ -54,7 +73,8 @@ end
 ---@param truth boolean?  does the rule's condition hold?
 ---@return boolean unread  it does something that is not read
 function M.run(world, line, action, truth)
-  local parts = line.words
+  local parts, change = line.words, CHANGES[action]
+  note_change(world, change == "header" and (parts[3] or ""):lower() or change, truth)
   local variable, format = action:match("^set%-var%(([^,%)]*).*%)$"), nil
   if not variable then
     variable = action:match("^set%-var%-fmt%(([^,%)]*).*%)$")
@@ -65,13 +85,14 @@ function M.run(world, line, action, truth)
     local at = line.words[1] == "tcp-request" and 4 or 3
     set_variable(world, variable, truth, format and { found = true } or values.of(world, parts[at] or ""))
   elseif action:find("^unset%-var%(") then
-    set_variable(world, action:match("%((.*)%)"), truth, { found = false })
+    set_variable(world, action:match("%((.*)%)") or "", truth, { found = false })
   elseif REWRITES[action] then
     rewrite(world, parts, action, truth)
   elseif action == "set-method" then
-    world.method = nil
+    world.method = truth == false and world.method or nil
   elseif list_action and list_action:find("%-acl$") or list_action and list_action:find("%-map$") then
     local list = world.list
+    note_change(world, file, truth)
     return truth ~= false and (file == list.file or list.is_file ~= nil and list.is_file(file))
   else
     return truth ~= false and not HARMLESS[action] and not action:find("^track%-sc") and not action:find("^sc%-")

@@ -11,19 +11,27 @@ local M = {}
 ---@field found boolean?  nil: not known
 ---@field text string?  nil: not known
 ---@field number boolean?  it is matched as a number, unless a method is given
+---@field is_path boolean?  it varies as a path does
+---@field partial boolean?  the end of its text is known, which is the path
+---@field varies boolean?  of what is not known: each visitor has another one. A visitor is usual for whom it is none of
+--- those that the configuration looks for
 
 ---@class haplua.rules.World  what is supposed of a request, and of the list
 ---@field list haplua.rules.List
 ---@field holds boolean  does the list match the request?
 ---@field asked? fun(text: string, method: string?, insensitive: boolean?): boolean?  does the list match this value? For
 --- values that are not the request's own
+---@field read? fun(path: string): string?  the text of a file
 ---@field path string|false|nil  nil: not known; false: it has none, as that of `OPTIONS *`
 ---@field target string?  what the request asks for, where that is more or less than a path
 ---@field host string|false|nil  false: it names none
 ---@field method string?
+---@field early boolean?  rules of `tcp-request` are asked
 ---@field tls boolean  does it come by TLS?
 ---@field rewritten boolean?  a rule has changed the path, or `asked` is to say of each value
+---@field changed table<string, boolean>?  what else rules have changed: headers by their names, "src", "dst", "query"
 ---@field vars table<string, haplua.rules.Value>
+---@field has_agent boolean?  a filter, such as that of SPOE, sets variables
 
 ---@class haplua.rules.List  the list of a switch
 ---@field file string?
@@ -32,12 +40,13 @@ local M = {}
 ---@field is_file? fun(name: string): boolean  does a name in the configuration mean the list's file?
 
 local UNKNOWN <const>, NOTHING <const>, FOUND <const> = {}, { found = false }, { found = true }
+local VARIES <const> = { varies = true }
 
 --- The value of a text.
 ---@param text string|false|nil  nil: not known; false: there is none
 ---@return haplua.rules.Value
 local function known(text)
-  return text and { found = true, text = text } or text == false and NOTHING or UNKNOWN
+  return text and { found = true, text = text } or text == false and NOTHING or VARIES
 end
 
 M.UNKNOWN = UNKNOWN
@@ -112,23 +121,41 @@ end
 
 local fetches = {}
 
+--- Has a rule changed something of this name?
+local function is_changed(world, name)
+  return (world.changed or {})[name] == true
+end
+
+local ANY_PATH <const> = { varies = true, is_path = true }
+
+--- The value of a path. What a rule has made of it in a way that was not read is no visitor's own.
+local function path_of(world, text)
+  return text == nil and (world.rewritten and UNKNOWN or ANY_PATH) or known(text)
+end
+
 function fetches.path(world)
-  return known(world.path)
+  return path_of(world, world.path)
 end
 
 function fetches.base(world)
-  if world.host == nil or world.path == nil then
-    return UNKNOWN
+  if world.path and world.host == nil then
+    return { varies = true, partial = true }
+  elseif world.host == nil or world.path == nil or is_changed(world, "host") then
+    return world.rewritten and UNKNOWN or VARIES
   end
   return known((world.host or "") .. (world.path or ""))
 end
 
 function fetches.url(world)
-  return known(world.target or world.path)
+  if is_changed(world, "query") then
+    return UNKNOWN
+  end
+  return path_of(world, world.target or world.path)
 end
 
 function fetches.method(world)
-  return known(world.method)
+  -- HAProxy 2.2 has no method yet when it asks `tcp-request` rules
+  return world.method and not world.early and known(world.method) or UNKNOWN
 end
 
 --- The value of a fetch of numbers, or of truths.
@@ -141,7 +168,8 @@ function fetches.ssl_fc(world)
 end
 
 function fetches.var(world, arguments)
-  return world.vars[arguments[1]] or NOTHING
+  local name = arguments[1] or ""
+  return world.vars[name] or name:find("^proc%.") and UNKNOWN or world.has_agent and VARIES or NOTHING
 end
 
 function fetches.str(_, arguments)
@@ -165,10 +193,32 @@ function fetches.int(_, arguments)
   return number(arguments[1] or "")
 end
 
-fetches["req.hdr"] = function(world, arguments)
-  return (arguments[1] or ""):lower() == "host" and known(world.host) or UNKNOWN
+-- What each visitor has of his own, by what a rule may change of it. The name of a header stands in the argument.
+local OWN <const> = {
+  header = [[req.hdr hdr req.fhdr fhdr req.hdr_cnt req.hdr_ip req.hdr_val req.fhdr_cnt hdr_cnt hdr_ip hdr_val req.cook cook
+    req.cook_cnt req.cook_val cook_val cook_cnt http_auth http_auth_group]],
+  src = "src src_port src_is_local",
+  dst = "dst dst_port dst_is_local",
+  query = "urlp url_param urlp_val query url_ip url_port",
+  body = "req.body req.body_len req.body_param",
+  connection = [[ssl_fc_sni ssl_c_used ssl_c_verify ssl_c_s_dn ssl_fc_has_sni ssl_fc_alpn ssl_fc_protocol req.ssl_sni
+    req.ssl_ver req.ssl_hello_type req.ssl_alpn req.ver fc_http_major]],
+}
+
+for what, names in pairs(OWN) do
+  for name in names:gmatch("%S+") do
+    local header = name:find("cook", 1, true) and "cookie" or name:find("auth", 1, true) and "authorization"
+    fetches[name] = function(world, arguments)
+      local changed = what == "header" and (header or (arguments[1] or ""):lower()) or what
+      if is_changed(world, changed) then
+        return UNKNOWN
+      elseif changed == "host" and (name == "hdr" or name == "req.hdr") then
+        return world.host ~= nil and known(world.host) or { found = true, varies = true }
+      end
+      return VARIES
+    end
+  end
 end
-fetches.hdr = fetches["req.hdr"]
 
 -- Converters of texts. nil: not known.
 
@@ -246,13 +296,17 @@ local function convert(world, value, name, arguments)
     if truth == nil then
       return arguments[2] and FOUND or UNKNOWN
     end
-    return truth and FOUND or arguments[2] and known(arguments[2]) or NOTHING
+    return truth and { found = true, varies = true } or arguments[2] and known(arguments[2]) or NOTHING
   elseif name:find("^map") then
-    return arguments[2] and FOUND or UNKNOWN
+    local varies = value.varies and not value.is_path -- the map's file is not read
+    return arguments[2] and { found = true, varies = varies } or varies and VARIES or UNKNOWN
   elseif value.found == false then
     return NOTHING
   elseif value.text and converters[name] then
-    return known(converters[name](value.text, arguments) or nil)
+    local text = converters[name](value.text, arguments)
+    return text and known(text) or UNKNOWN
+  elseif value.varies and not value.text and not (value.is_path and not converters[name]) then
+    return value.is_path and value or VARIES
   end
   return UNKNOWN
 end
@@ -263,7 +317,8 @@ end
 ---@return haplua.rules.Value
 function M.of(world, expression)
   local parts = split(expression)
-  local fetch = fetches[parts[1].name]
+  local name = parts[1].name
+  local fetch = fetches[name] or name:find("^sc%d?_") and fetches.src or name:find("^src_") and fetches.src
   local value = fetch and fetch(world, parts[1].arguments) or UNKNOWN
   for i = 2, #parts do
     value = convert(world, value, parts[i].name, parts[i].arguments)

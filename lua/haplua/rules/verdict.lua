@@ -6,15 +6,9 @@
 local condition = require("haplua.rules.condition")
 local configuration = require("haplua.rules.configuration")
 local effects = require("haplua.rules.effects")
+local judging = require("haplua.rules.outcome")
 
 local M = {}
-
----@class haplua.rules.Outcome  what happens to a request
----@field kind "answer"|"dropped"|"backend"|"computed"|"nowhere"|"unread"
----@field status integer?  of an answer by HAProxy itself
----@field backend string?  whose servers get the request
----@field line haplua.rules.Line?  the rule that decides
----@field text string  for people
 
 ---@class haplua.rules.Verdict
 ---@field frontend string
@@ -26,6 +20,7 @@ local M = {}
 ---@field usual haplua.rules.Outcome?  of a request that the list matches
 ---@field others haplua.rules.Outcome[]?  those that it may have before
 ---@field chained table?  the frontend of this HAProxy that a server of it is
+---@field backends table<string, true>  whose servers may get requests here that the list does not match
 ---@field exceptions string[]  rules that may take a request away from the maintenance, and when
 
 ---@class haplua.rules.Asked: haplua.rules.World  a request that is judged
@@ -33,8 +28,29 @@ local M = {}
 ---@field read? fun(path: string): string?  the text of a file
 ---@field always_ask boolean?  `asked` is to say of each value whether the list matches it
 
+local NONE <const> = {}
+
 local function place_of(line)
   return ("%s:%d"):format(line.file, line.line)
+end
+
+--- Settings that decide about requests.
+local SETTINGS <const> = { mode = true, default_backend = true, ["monitor-uri"] = true, stats = true, errorfile = true,
+  errorfiles = true, ["http-error"] = true, disabled = true, enabled = true, server = true, ["server-template"] = true,
+  dispatch = true, bind = true }
+
+--- What of a section was not read, although it may decide about requests. nil: nothing.
+---@return string? text  for people
+local function unread_in(section, lines)
+  local unread = configuration.unread(lines)
+  if unread then
+    return ("%s: '%s' is not read"):format(place_of(unread), unread.words[1])
+  end
+  local doubtful = section.doubtful and section
+  for _, line in ipairs(lines) do
+    doubtful = doubtful or line.doubtful and SETTINGS[line.words[1]] and line
+  end
+  return doubtful and ("%s: the .if around it was not evaluated"):format(place_of(doubtful)) or nil
 end
 
 --- The place of `if` or `unless` in a rule.
@@ -63,7 +79,8 @@ local function acls_of(lines)
     local name = line.words[1] == "acl" and line.words[2]
     if name then
       acls[name] = acls[name] or {}
-      table.insert(acls[name], { words = table.move(line.words, 3, #line.words, 1, {}), place = place_of(line) })
+      table.insert(acls[name], { words = table.move(line.words, 3, #line.words, 1, {}), place = place_of(line),
+        doubtful = line.doubtful })
     end
   end
   return acls
@@ -91,7 +108,7 @@ end
 function Walk:truth(acls, line)
   local parts = line.words
   local truth = condition.holds(self.world, acls, parts, condition_at(parts), place_of(line), self.usual)
-  if truth and line.doubtful and not self.usual then
+  if truth and line.doubtful then
     return nil
   end
   return truth
@@ -125,7 +142,7 @@ end
 
 --- Go through the rules of a kind: "http-request" or "tcp-request content". True: the request has ended.
 function Walk:rules(lines, acls, kind, level)
-  self.doubt = nil
+  self.doubt, self.world.early = nil, kind == "tcp-request"
   for _, line in ipairs(lines) do
     local parts = line.words
     if parts[1] == kind and (not level or parts[2] == level) then
@@ -137,6 +154,9 @@ function Walk:rules(lines, acls, kind, level)
         end
         self.doubt = truth == nil and line or self.doubt
       else
+        if self.doubt and truth then
+          truth = nil -- a rule before it may have ended these rules
+        end
         local final = final_of(line, action)
         if final and self:ends(truth, final) then
           return true
@@ -147,7 +167,7 @@ function Walk:rules(lines, acls, kind, level)
       end
     end
   end
-  self.doubt = nil
+  self.doubt, self.world.early = nil, false
   return false
 end
 
@@ -155,7 +175,9 @@ end
 function Walk:own_uri(lines, ...)
   local line = configuration.setting(lines, ...)
   local uri = line and line.words[select("#", ...) + 1]
-  if uri and not line.no and self.world.path then
+  if uri and not line.no and self.world.path == nil and self.world.rewritten then
+    return self:ends(nil, answer(line, 200, ("%s takes %s"):format(table.concat({ ... }, " "), uri)))
+  elseif uri and not line.no and self.world.path then
     local path = self.world.path
     local is_it = path == uri or (...) == "stats" and path:sub(1, #uri) == uri and path:find("^[/;?]", #uri + 1) ~= nil
     return self:ends(is_it, answer(line, 200, ("%s takes %s"):format(table.concat({ ... }, " "), uri)))
@@ -219,6 +241,10 @@ function Walk:backend(name, line)
   for _, section in ipairs(self.configuration.sections) do
     if (section.kind == "backend" or section.kind == "listen") and section.name == name then
       local lines = configuration.lines(section)
+      local unread = unread_in(section, lines)
+      if unread then
+        self:ends(nil, { kind = "unread", line = line, text = unread })
+      end
       return self:own_rules(lines, acls_of(lines)) or self:servers(section, lines, line)
     end
   end
@@ -249,8 +275,11 @@ function Walk:go(line, truth)
     return self:ends(truth, { kind = "computed", line = line,
       text = ("%s: the name of the backend, %s, is computed for each request"):format(place_of(line), name) })
   end
-  local inside = setmetatable({ outcomes = {}, world = setmetatable({ vars = setmetatable({}, { __index = self.world.vars }) },
-    { __index = self.world }) }, { __index = self })
+  local world = { vars = setmetatable({}, { __index = self.world.vars }) }
+  for key, value in pairs(self.world) do
+    world[key] = world[key] or value
+  end
+  local inside = setmetatable({ outcomes = {}, world = world }, { __index = self })
   Walk.backend(inside, name, line)
   self.chained = self.chained or rawget(inside, "chained")
   for _, outcome in ipairs(inside.outcomes) do
@@ -300,32 +329,13 @@ end
 
 --- The outcomes of a request at a frontend.
 local function walk(found, section, asked, holds, usual)
+  local lines = configuration.lines(section)
   local world = { list = asked.list, holds = holds, asked = asked.asked, path = asked.path, host = asked.host,
     method = asked.method, target = asked.target, rewritten = asked.always_ask,
-    tls = has_tls(configuration.lines(section)), vars = {} }
+    tls = has_tls(lines), vars = {}, read = asked.read, has_agent = configuration.has_agent(lines) }
   local self = setmetatable({ world = world, configuration = found, usual = usual, outcomes = {}, read = asked.read }, Walk)
   self:frontend(section)
   return self.outcomes, self.chained
-end
-
---- Does an outcome keep the application from the visitor? nil: not known.
-local function is_closing(outcome)
-  if outcome.kind == "dropped" then
-    return true
-  elseif outcome.kind == "answer" then
-    local status = outcome.status
-    if status >= 300 and status < 400 then
-      return nil
-    end
-    return status >= 400
-  elseif outcome.kind == "backend" then
-    return false
-  end
-end
-
-local function is_same(a, b)
-  return a.kind == b.kind and a.status == b.status and a.backend == b.backend and a.line == b.line
-    and (a.decided_by or a.line) == (b.decided_by or b.line)
 end
 
 --- May HTTP rules of this frontend be asked before the request is there?
@@ -346,61 +356,31 @@ function M.is_race(lines)
   return true
 end
 
---- The outcomes before the one that a request usually has.
-local function before(outcomes, usual)
+--- The backends to which outcomes lead.
+---@return table<string, true>
+local function backends_of(outcomes, lines)
   local found = {}
   for _, outcome in ipairs(outcomes) do
-    if is_same(outcome, usual) then
-      break
-    end
-    found[#found + 1] = outcome
+    local default = outcome.kind == "computed" and configuration.setting(lines, "default_backend") or NONE
+    local backend = outcome.backend or (default.words or NONE)[2] -- where a computed name is none
+    found[backend or ""] = backend and true
   end
   return found
-end
-
---- Rules that may send a request elsewhere before the rule that usually decides.
-local function exceptions_of(outcomes)
-  local found = {}
-  for _, outcome in ipairs(outcomes) do
-    local closes = is_closing(outcome)
-    if closes == false or closes == nil and outcome.kind ~= "answer" then
-      local rule = outcome.decided_by or outcome.line
-      found[#found + 1] = rule and ("%s: %s"):format(place_of(rule), table.concat(rule.words, " ")) or outcome.text
-    end
-  end
-  return found
-end
-
---- The servers of a backend close, where a rule that the list makes true has sent the request to them.
-local function is_sent_away(on)
-  return on.kind == "backend" and on.decided_by ~= nil and on.decided_by.words[1] == "use_backend"
-end
-
---- An outcome that may close where the list matches, and not where it does not match.
----@param on haplua.rules.Outcome[]
----@param off haplua.rules.Outcome[]
----@return haplua.rules.Outcome?
-local function may_close(on, off)
-  for _, outcome in ipairs(on) do
-    local is_both = false
-    for _, other in ipairs(off) do
-      is_both = is_both or is_same(outcome, other)
-    end
-    if outcome.possible and not is_both and is_closing(outcome) then
-      return outcome
-    end
-  end
 end
 
 --- Judge one frontend.
 local function judge(found, section, asked)
   local lines = configuration.lines(section)
-  local verdict = { frontend = section.name, file = section.file, line = section.line, exceptions = {}, uses = false }
+  local verdict = { frontend = section.name, file = section.file, line = section.line, exceptions = {}, uses = false,
+    backends = {} }
   local function say(state, why)
     verdict.state, verdict.why = state, why
     return verdict
   end
-  if configuration.setting(lines, "disabled") then
+  local not_read = unread_in(section, lines)
+  if not_read then
+    return say("unknown", not_read)
+  elseif configuration.setting(lines, "disabled") then
     return say("off", "the frontend is disabled")
   end
   local on, chained = walk(found, section, asked, true, true)
@@ -408,7 +388,9 @@ local function judge(found, section, asked)
   local all, through = walk(found, section, asked, true, false)
   verdict.chained = chained or through
   local usual, other = on[#on], off[#off]
-  verdict.uses, verdict.usual, verdict.others = not is_same(usual, other), usual, before(all, usual)
+  verdict.uses, verdict.usual, verdict.others = not judging.is_same(usual, other), usual, judging.before(all, usual)
+  local all_off = walk(found, section, asked, false, false)
+  verdict.backends = backends_of(all_off, lines)
   for _, outcome in ipairs(all) do
     if outcome.kind == "unread" then
       return say("unknown", outcome.text)
@@ -421,20 +403,24 @@ local function judge(found, section, asked)
   elseif chained and verdict.uses then
     return say("unknown", ("its server is frontend %s of this HAProxy, which decides"):format(chained.name))
   end
-  local closing = is_closing(usual)
-  if verdict.uses and closing == false and is_sent_away(usual) and is_closing(other) ~= true then
+  local closing = judging.is_closing(usual)
+  if verdict.uses and closing == false and judging.is_sent_away(usual) and judging.is_closing(other) ~= true then
     closing = true
   elseif closing == nil then
     return say("unknown", usual.text)
   end
+  local unread = judging.unread_of(on, usual, closing)
+  if unread then
+    return say("unknown", unread.text .. ", where its condition holds, which was not read")
+  end
   if not closing then
-    local possible = may_close(all, walk(found, section, asked, false, false))
+    local possible = judging.may_close(all, all_off)
     if possible then
       return say("unknown", possible.text .. ", but only where the rest of its condition holds")
     end
     return say("open", verdict.uses and usual.text or usual.text .. "; no rule that the list makes true comes before")
   end
-  verdict.exceptions = exceptions_of(verdict.others)
+  verdict.exceptions = judging.exceptions_of(verdict.others)
   return say("closed", usual.text)
 end
 
