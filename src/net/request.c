@@ -158,9 +158,10 @@ static void on_rested(struct timer *t)
 	request_unref(r);
 }
 
-/* HAProxy sends the answers to many commands a few bytes at a time, and each wakes a
+/* HAProxy sends the answers to many changes a few bytes at a time, and each wakes a
  * process that waits for them, which holds up both. So after a small piece wait for the
- * end of the answer, and look only now and then whether there is more. */
+ * end of the answer, and look only now and then whether there is more. A request that
+ * only reads may have a long answer behind a small piece. */
 static void rest(struct request *r)
 {
 	struct target *t = r->target;
@@ -215,7 +216,7 @@ static void read_some(struct request *r, bool ended)
 		if (n > 0)
 			r->in.n += (size_t)n;
 	} while (n == room || (n > 0 && ended));
-	if (r->in.n > before && r->in.n - before < SMALL_PIECE)
+	if (!r->repeatable && r->in.n > before && r->in.n - before < SMALL_PIECE)
 		rest(r);
 	else if (r->rests)
 		stop_resting(r);
