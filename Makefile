@@ -165,12 +165,15 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inj
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## inject faults at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo bench bench-keep asan gc valgrind oom fuzz fuzz-corpus
+.PHONY: demo bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus
 demo: $(BIN) $(B)/app $(B)/packages-demo ## show maintenance on a private HAProxy: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
 bench: $(BIN) $(B)/packages-bench ## measure, and write the tables of docs/performance.md
 	$(Q)LUA=$(LUA) sh tests/bench/bench.sh $(B)
+
+bench-growth: $(BIN) $(B)/packages-bench ## measure how time and memory grow with the length of lists
+	$(Q)sh tests/bench/bench.sh $(B) growth
 
 bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## measure the resident policy: reloads, idle cost
 	$(Q)sh tests/bench/bench.sh $(B) keep

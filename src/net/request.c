@@ -13,6 +13,8 @@
 #define READ_MIN 4096
 /* How soon a fake transport is asked again: its time costs nothing, and asking does. */
 #define FAKE_RETRY_SECONDS 0.02
+#define SMALL_PIECE        1024
+#define REST_SECONDS       0.002
 
 struct request *request_ref(struct request *r)
 {
@@ -88,6 +90,7 @@ static void finish(struct request *r, int rc)
 	r->rc = rc;
 	clock_unset(t->clock, &r->deadline);
 	clock_unset(t->clock, &r->fake_retry);
+	clock_unset(t->clock, &r->rest);
 	connect_close(&r->connection);
 	if (t->trace && r->in.n > 0)
 		t->trace(t, TARGET_RECEIVED, buf_span(&r->in));
@@ -142,8 +145,51 @@ static size_t make_room(struct request *r)
 	return r->in.cap - r->in.n < left ? r->in.cap - r->in.n : left;
 }
 
-static void read_some(struct request *r)
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void read_some(struct request *r, bool ended);
+
+static void on_rested(struct timer *t)
 {
+	struct request *r = CONTAINER_OF(t, struct request, rest);
+
+	request_ref(r);
+	read_some(r, false);
+	request_unref(r);
+}
+
+/* HAProxy sends the answers to many changes a few bytes at a time, and each wakes a
+ * process that waits for them, which holds up both. So after a small piece wait for the
+ * end of the answer, and look only now and then whether there is more. A request that
+ * only reads may have a long answer behind a small piece. */
+static void rest(struct request *r)
+{
+	struct target *t = r->target;
+	int rc =
+		r->rests ? 0 : uv_poll_start(r->connection.poll, UV_DISCONNECT, on_ready);
+
+	r->rests = true;
+	if (rc == 0)
+		rc = clock_set(t->clock, &r->rest, clock_after(t->clock, REST_SECONDS),
+			       on_rested);
+	if (rc < 0)
+		finish(r, rc);
+}
+
+static void stop_resting(struct request *r)
+{
+	int rc = uv_poll_start(r->connection.poll, UV_READABLE | UV_DISCONNECT, on_ready);
+
+	r->rests = false;
+	clock_unset(r->target->clock, &r->rest);
+	if (rc < 0)
+		finish(r, rc);
+}
+
+/* `ended`: HAProxy has closed its end, so all of the answer is there. */
+static void read_some(struct request *r, bool ended)
+{
+	size_t before = r->in.n;
 	ssize_t n, room;
 
 	do {
@@ -169,12 +215,14 @@ static void read_some(struct request *r)
 		}
 		if (n > 0)
 			r->in.n += (size_t)n;
-	} while (n > 0);
+	} while (n == room || (n > 0 && ended));
+	if (!r->repeatable && r->in.n > before && r->in.n - before < SMALL_PIECE)
+		rest(r);
+	else if (r->rests)
+		stop_resting(r);
 	if (r->wake)
 		r->wake(r->owner);
 }
-
-static void on_ready(uv_poll_t *poll, int status, int events);
 
 /* Wait in this state for the socket to be readable or writable. */
 static void wait_for(struct request *r, enum request_state state, int events)
@@ -210,7 +258,7 @@ static void write_some(struct request *r)
 		shutdown(r->connection.fd, SHUT_WR);
 	if (r->target->trace)
 		r->target->trace(r->target, TARGET_SENT, buf_span(&r->out));
-	wait_for(r, REQUEST_READING, UV_READABLE);
+	wait_for(r, REQUEST_READING, UV_READABLE | UV_DISCONNECT);
 }
 
 static void on_connected(struct connection *c, int rc)
@@ -235,14 +283,13 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	struct connection *c = poll->data;
 	struct request *r = CONTAINER_OF(c, struct request, connection);
 
-	(void)events;
 	/* libuv says EBADF for whatever is wrong with a socket: the socket says it
 	 * better. */
 	request_ref(r);
 	if (r->state == REQUEST_WRITING)
 		write_some(r);
 	else if (r->state == REQUEST_READING)
-		read_some(r);
+		read_some(r, events & UV_DISCONNECT);
 	if (status < 0 && c->poll == poll)
 		finish(r, status);
 	request_unref(r);

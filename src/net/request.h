@@ -33,9 +33,11 @@ struct request {
 	size_t written;        /* bytes of `out` that the system has taken */
 	struct connection connection;
 	struct timer deadline;
-	struct timer fake_retry;       /* asks the fake transport again */
-	bool repeatable;               /* set before the start: sent twice is no harm */
-	bool put_off;                  /* the fake transport has put it off, once */
+	struct timer fake_retry; /* asks the fake transport again */
+	struct timer rest;       /* looks for more of an answer in small pieces */
+	bool rests;              /* waits for the end of the answer, or for `rest` */
+	bool repeatable;         /* set before the start: sent twice is no harm */
+	bool put_off;            /* the fake transport has put it off, once */
 	TAILQ_ENTRY(request) in_queue; /* the target's, or the fake transport's */
 	/* Called from the loop when bytes came or the request is done; NULL after
 	 * request_drop(). */

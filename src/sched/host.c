@@ -35,8 +35,8 @@ struct host *host_of(lua_State *L)
 }
 
 /* Does a tool watch the memory? Then each object has an allocation of its own, and at the
- * end all is given back. Else objects are small parts of large blocks; and at the end the
- * system takes memory and descriptors back faster than they are given back one by one. */
+ * end all is given back. Else objects are small parts of large blocks, and at the end the
+ * system takes the memory back faster than it is given back one by one. */
 static bool is_watched(void)
 {
 #ifdef HAP_DEBUG

@@ -62,8 +62,8 @@ int host_start(struct host *host, const struct options *options);
 /* Turn until no task is alive; signals interrupt the tasks. 0 or UV_*. */
 int host_loop(struct host *host);
 
-/* Close everything: the Lua state first, whose boxes close what they hold. All finalizers
- * run. The rest may be left to the end of the process, which must follow. */
+/* Close everything: the Lua state first, whose boxes close what they hold. Its memory may
+ * be left to the end of the process, which must follow. */
 void host_stop(struct host *host);
 
 /* The host of a Lua state. Does not raise. */

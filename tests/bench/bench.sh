@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# bench.sh BUILD [keep] - compare the times of ./haplua with those of small C programs, a shell script
-# with socat, Python, and Python's library haproxyadmin if that is installed. With `keep`, measure the
-# resident policy. `make bench` and `make bench-keep` call it.
+# bench.sh BUILD [keep|growth] - compare the times of ./haplua with those of small C programs, a shell
+# script with socat, Python, and what is installed of these: Python's library haproxyadmin, lua5.4 with
+# luasocket. With `keep`, measure the resident policy; with `growth`, how time and memory grow with the
+# length of lists. `make bench`, `bench-keep` and `bench-growth` call it.
 # It compiles into the folder BUILD. It writes the tables into docs/performance.md, each between two
 # marks, and the picture beside that page. HAPROXY names another HAProxy, PYTHON another Python. The
 # short rows run runs=50 times, the others in proportion.
@@ -63,23 +64,31 @@ turns()
 	echo $((runs * $1 / 100 > 3 ? runs * $1 / 100 : 3))
 }
 
-# Print the commands that replace the list $1 by $2 patterns, as lines for `bare`. They are as long as
-# haplua's lines.
+# Print the commands that replace the list $2 of the kind $1 by the lines of the file $3, as lines for
+# `bare`. They are as long as haplua's lines.
 commands()
 {
-	echo "prepare acl $1"
-	awk -v list="$1" -v count="$2" 'BEGIN {
-		for (i = 1; i <= count; i++) {
-			command = "add acl @0000000 " list " ^/bare/" i
+	echo "prepare $1 $2"
+	awk -v kind="$1" -v list="$2" '{
+			command = "add " kind " @0000000 " list " " $0
 			if (length(line) + length(command) >= 14900) {
 				print line
 				line = ""
 			}
 			line = line (line == "" ? "" : ";") command
 		}
-		print line
-	}'
-	echo "commit acl @0000000 $1"
+		END { print line }' "$3"
+	echo "commit $1 @0000000 $2"
+}
+
+# Write $2 entries of a list of the kind $1 into a file, and print its name. $3 is a part of each entry.
+entries()
+{
+	awk -v kind="$1" -v count="$2" -v part="$3" 'BEGIN {
+		for (i = 1; i <= count; i++)
+			print "^/" part "/" i (kind == "map" ? " backend" i : "")
+	}' >"$dir/$1-$2-$3"
+	echo "$dir/$1-$2-$3"
 }
 
 # Print a table: $1 turns, the title $2, the bar $3, the name $4 in the picture (empty: not in the
@@ -130,6 +139,10 @@ measure_start()
 	set -- "$@" -- 'haplua: `maint on --no-journal`' ./haplua -s "$sock" scripts/maint.lua on $quiet \
 		-- - "$build/bare" "$sock" 'clear acl #9999' \
 		-- '`maint on`, with the journal' ./haplua -s "$sock" scripts/maint.lua on
+	! "${LUA:-lua5.4}" -e 'require("socket.unix")' 2>/dev/null ||
+		set -- "$@" -- - "$build/bare" "$sock" 'clear acl #9999' \
+			-- 'lua5.4 with luasocket: looks, adds and proves' \
+			"${LUA:-lua5.4}" tests/bench/luasocket_client.lua "$sock"
 	table_with_haproxyadmin '`clear_acl`, then `add_acl`' "switch $sock" \
 		"$runs" "Start to exit" "2.0 for \`on\`; with the journal 4.0, and half of socat" \
 		"1 HAProxy switched" "$@" \
@@ -144,18 +157,102 @@ measure_start()
 		-- "\`$(basename "$python") -c ''\`" "$python" -c ''
 }
 
-# Measure in $1 turns how the list $2, of the kind $3, gets $4 patterns. $5 is that number for the title,
+# Measure in $1 turns how the ACL $2, of the kind $3, gets $4 patterns. $5 is that number for the title,
 # $6 the name in the picture.
 measure_replace()
 {
-	commands "$2" "$4" >"$dir/commands"
+	commands acl "$2" "$(entries acl "$4" bare)" >"$dir/commands"
 	table "$1" "\`acl_replace\` with $5 patterns, $3" 1.3 "$6" \
 		-- 'bare C: prepare, add, commit; no answer looked at' \
 		"$build/bare" "$sock" -f "$dir/commands" \
-		-- 'haplua: `haproxy.acl_replace`' ./haplua -s "$sock" tests/bench/replace.lua "$2" "$4" \
+		-- 'haplua: `haproxy.acl_replace`' \
+		./haplua -s "$sock" tests/bench/replace.lua acl "$2" "$(entries acl "$4" haplua)" \
 		-- 'socat: `clear`, then `add` by `add`, not in one step' \
 		sh -c "$socat_replace" sh "$sock" "$2" "$4" \
 		-- 'Python: prepare, add, commit' "$python" tests/bench/client.py replace "$sock" "$2" "$4"
+	rm "$dir/acl-$4"-*
+}
+
+# Measure in $1 turns how a map gets $2 entries. $3 is that number for the title.
+measure_map()
+{
+	commands map "$dir/small.map" "$(entries map "$2" bare)" >"$dir/commands"
+	table "$1" "\`map_replace\` with $3 entries" "" "" \
+		-- 'bare C: prepare, add, commit, as commands; no answer looked at' \
+		"$build/bare" "$sock" -f "$dir/commands" \
+		-- 'haplua: `haproxy.map_replace`' ./haplua -s "$sock" tests/bench/replace.lua map \
+		"$dir/small.map" "$(entries map "$2" haplua)"
+	"$build/bare" "$sock" "clear map $dir/small.map"
+	rm "$dir/map-$2"-*
+}
+
+measure_stat()
+{
+	socket=$dir/servers20000.sock
+	table "$1" '`stat()` with 20,000 servers' "a quarter of Python's csv" "" \
+		-- 'bare C: `show stat` read into nothing' "$build/bare" "$socket" "show stat" \
+		-- 'haplua: `stat()`' ./haplua -s "$socket" -e "assert(#haproxy.stat() > 20000)" \
+		-- 'haplua: two fields of each row' ./haplua -s "$socket" -e '
+			local n = 0
+			for _, row in ipairs(haproxy.stat()) do
+				n = n + (row.svname and row.status and 1 or 0)
+			end
+			assert(n > 20000)' \
+		-- "Python's csv: a dictionary for each" "$python" tests/bench/client.py stat "$socket"
+}
+
+# Measure in $1 turns `sessions()` while a HAProxy has $2 sessions, $3 in the title. Each takes two
+# descriptors: where there are too few, nothing is measured.
+measure_sessions()
+{
+	[ "$(ulimit -n)" -ge $(($2 * 2 + 500)) ] || return 0
+	start_haproxy held "maxconn $(($2 + 100))" <<-END
+		listen held
+		    mode tcp
+		    bind unix@$dir/held-http.sock
+		    tcp-request inspect-delay 1h
+		    tcp-request content accept if { req.len gt 100 }
+		    server none 127.0.0.1:1
+	END
+	await_haproxy held
+	"$python" tests/bench/client.py hold "$dir/held-http.sock" "$2" >"$dir/holding" &
+	echo $! >"$dir/holding.pid"
+	until grep -q ready "$dir/holding"; do
+		kill -0 "$(cat "$dir/holding.pid")"
+		sleep 0.05
+	done
+	table "$1" "\`sessions()\` with $3 sessions" 2.0 "" \
+		-- 'bare C: `show sess` read into nothing' "$build/bare" "$dir/held.sock" "show sess" \
+		-- 'haplua: `sessions()`' ./haplua -s "$dir/held.sock" -e "assert(#haproxy.sessions() >= $2)"
+	kill "$(cat "$dir/holding.pid")"
+}
+
+# Measure commands that read the journal, with ten changes and with a million.
+measure_log()
+{
+	for _ in 1 2 3 4 5; do
+		for word in on off; do
+			./haplua -s "$sock" scripts/maint.lua --journal "$dir/log-10.db" $word >/dev/null
+		done
+	done
+	./haplua tests/bench/grow.lua "$dir/log-10.db" "$dir/log-1000000.db" 1000000
+	set --
+	for word in log doctor; do
+		for n in 10 1000000; do
+			set -- "$@" -- "haplua: \`maint $word\`, $n changes" \
+				sh -c './haplua "$@" || [ $? = 1 ]' sh -s "$sock" scripts/maint.lua \
+				--journal "$dir/log-$n.db" $word
+		done
+	done
+	table "$runs" "A long journal" "as with ten" "" "$@"
+	rm "$dir"/log-*
+}
+
+measure_test()
+{
+	table "$(turns 6)" '`haplua test`, 1,000 tests of `maint on`' "0.7 s" "" \
+		-- 'haplua: without a journal' ./haplua test tests/bench/many_test.lua --name 'without a' \
+		-- 'haplua: each with a journal' ./haplua test tests/bench/many_test.lua --name 'with a'
 }
 
 # Measure `maint on` for the switch $1 of `few`, which has no maintenance, and for $2 of `many`, which has 1,000.
@@ -255,13 +352,58 @@ report()
 	measure_replace "$(turns 30)" '#8001' 'strings (`-m str`)' 10000 10,000 "10,000 patterns replaced"
 	measure_replace "$(turns 30)" '#9999' 'regular expressions (`-m reg`)' 10000 10,000 ""
 	measure_replace "$(turns 20)" '#8001' 'strings (`-m str`)' 100000 100,000 "100,000 patterns replaced"
+	measure_replace "$(turns 6)" '#8001' 'strings (`-m str`)' 1000000 1,000,000 ""
+	measure_map "$(turns 20)" 10000 10,000
+	measure_map "$(turns 12)" 100000 100,000
 	"$build/bare" "$sock" 'clear acl #8001' 'clear acl #9999'
 	measure_many '#9999' '#9999' 'a list without a file'
 	measure_many "$dir/few.acl" "$dir/many.acl" 'a list with a file'
 	measure_servers "$(turns 60)" 1000 1,000
 	measure_servers "$(turns 30)" 20000 20,000
+	measure_stat "$(turns 20)"
+	measure_sessions "$(turns 20)" 9700 9,700
+	measure_log
+	measure_test
 	measure_fleet "$(turns 30)" 20
 	measure_fleet "$(turns 30)" 100
+	measure_fleet "$(turns 15)" 200
+}
+
+# Print a row of a table for $1 entries: for each of the words for `pairs` its median and its memory, in $2
+# turns.
+growth_row()
+{
+	n=$1 turns=$2
+	shift 2
+	"$build/pairs" "$turns" "$@" | awk -F ' *[|] *' -v n="$n" '
+		{ row = row " | " $3 " | " $6 }
+		END { print "| " n row " |" }'
+}
+
+# Print a table: how the list $2 of the kind $1 is replaced by so many entries as each of the other
+# arguments says.
+growth()
+{
+	kind=$1 list=$2
+	shift 2
+	printf '\n| `%s_replace`: entries | bare C | memory | haplua | memory |\n' "$kind"
+	echo "| ---: | ---: | ---: | ---: | ---: |"
+	for n; do
+		echo "$kind $n" >&2
+		commands "$kind" "$list" "$(entries "$kind" "$n" bare)" >"$dir/commands"
+		growth_row "$n" $((n > 100000 ? 3 : 7)) -- bare "$build/bare" "$sock" -f "$dir/commands" \
+			-- haplua ./haplua -s "$sock" tests/bench/replace.lua "$kind" "$list" \
+			"$(entries "$kind" "$n" haplua)"
+		rm "$dir/$kind-$n"-*
+	done
+	"$build/bare" "$sock" "clear $kind $list"
+}
+
+report_growth()
+{
+	where bench-growth
+	growth acl '#8001' 1000 3000 10000 30000 100000 300000 1000000
+	growth map "$dir/small.map" 1000 3000 10000 30000 100000
 }
 
 # Put the file $2 between the two marks $1 of the page.
@@ -292,11 +434,13 @@ fi
 
 maintenance_lists='acl maintenance path -i -u 9999 -m reg
 	    use_backend maintenance if maintenance'
+: >"$dir/small.map"
 start_haproxy small <<-END
 	frontend frontend-http
 	    bind unix@$dir/http.sock
 	    acl strings path -u 8001 -m str
 	    use_backend maintenance if strings
+	    http-request set-var(txn.mapped) path,map_str($dir/small.map)
 	    $maintenance_lists
 	backend maintenance
 	    server maintenance-nginx 127.0.0.1:1
@@ -322,7 +466,7 @@ for n in 1000 20000; do
 		    server-template server 1-$n 127.0.0.1:1
 	END
 done
-for i in $(seq 100); do
+[ "${2:-}" = growth ] || for i in $(seq 200); do
 	start_haproxy "fleet$i" "nbthread 1" <<-END
 		frontend frontend-http
 		    bind unix@$dir/fleet$i-http.sock
@@ -336,6 +480,13 @@ for config in "$dir"/*.cfg; do
 done
 sock=$dir/small.sock
 quiet=--no-journal
+if [ "${2:-}" = growth ]; then
+	report_growth >"$dir/report"
+	publish growth "$dir/report"
+	./haplua tests/bench/growth.lua <"$page" >"$dir/plot"
+	cat "$dir/plot" >docs/growth.svg
+	exit
+fi
 report >"$dir/report"
 publish bench "$dir/report"
 ./haplua tests/bench/plot.lua <"$page" >"$dir/plot"

@@ -6,8 +6,11 @@
 #	client.py switch SOCKET...           clear the ACL #9999 and add ^.*$, one after the other
 #	client.py replace SOCKET REF COUNT   prepare, add and commit that many patterns
 #	client.py servers SOCKET             `show servers state` as a list of dictionaries
+#	client.py stat SOCKET                `show stat` as a list of dictionaries, by the module csv
+#	client.py hold SOCKET COUNT          hold COUNT connections until it is ended
 import socket
 import sys
+import time
 
 
 def ask(path, line):
@@ -39,11 +42,32 @@ def servers(path):
     return [dict(zip(names, line.split())) for line in lines[2:] if line]
 
 
+def stat(path):
+    import csv  # here: the other commands start faster without it
+    import io
+    return list(csv.DictReader(io.StringIO(ask(path, "show stat").removeprefix("# "))))
+
+
+def hold(path, count):
+    held = []
+    for _ in range(count):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        while s.connect_ex(path) != 0:
+            time.sleep(0.001)
+        held.append(s)
+    print("ready", flush=True)
+    time.sleep(3600)
+
+
 if sys.argv[1] == "switch":
     for where in sys.argv[2:]:
         ask(where, "clear acl #9999")
         ask(where, "add acl #9999 ^.*$")
 elif sys.argv[1] == "replace":
     replace(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+elif sys.argv[1] == "stat":
+    assert len(stat(sys.argv[2])) >= 1000
+elif sys.argv[1] == "hold":
+    hold(sys.argv[2], int(sys.argv[3]))
 else:
     assert len(servers(sys.argv[2])) >= 1000
