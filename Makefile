@@ -39,7 +39,7 @@ PURE    := base/buf base/err base/typo os/clock \
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/os/*.h src/protocol/*.h)
-HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
+HELPERS := $(B)/fake $(B)/typist $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 PRELOADED := $(B)/disk.so $(B)/order.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
 SOURCES := $(shell find src tests -name '*.[ch]')
@@ -90,6 +90,7 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/packag
 		$(PURE:%=src/%.c) $(ALL_LIBS)
 
 $(B)/fake: tests/fake.c | $(B)/packages-check
+$(B)/typist: tests/typist.c | $(B)/packages-check
 $(B)/app: tests/real/app.c | $(B)/packages-build
 $(B)/ask: tests/real/ask.c | $(B)/packages-build
 $(B)/killer: tests/real/killer.c | $(B)/packages-build
@@ -120,7 +121,7 @@ built: $(BIN) $(UNITS) $(HELPERS) $(PRELOADED) ## build what the tests run
 check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets; JOBS
 	$(Q)printf '%s\n' $(UNITS) | xargs -P $(or $(JOBS),1) -I TEST sh -c '$(RUNNER) ./TEST || exit 255'
 
-check-lua: $(BIN) $(B)/fake $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
+check-lua: $(BIN) $(B)/fake $(B)/typist $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUN_TESTS) $(or $(LUA_TESTS),tests/lua)
 
 check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY); JOBS

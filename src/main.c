@@ -280,5 +280,10 @@ int main(int argc, char **argv)
 		return usage("no script given ('-' reads it from standard input)", NULL);
 	o.args = argv + optind;
 	o.n_args = argc - optind;
+	if (o.builtin && !o.script) { /* one prompt for all targets */
+		o.args = (char **)sockets;
+		o.n_args = o.n_sockets;
+		o.n_sockets = 1;
+	}
 	return policy_run(&o);
 }

@@ -3,7 +3,23 @@
 -- Policies found by name: where haplua looks, `list`, `help`, `new`, misspelt names, and what `make install` installs.
 
 local support = require("support")
-local haplua = support.haplua
+
+-- An installed haplua, in a folder of its own.
+local installed, program
+
+setup(function()
+  installed = support.folder()
+  program = support.install(installed.path)
+end)
+
+teardown(function()
+  getmetatable(installed).__close()
+end)
+
+local function haplua(words)
+  words.program = program
+  return support.haplua(words)
+end
 
 local PLAIN = 'require("haplua.cli").parse({ name = "x", help = "Do it.", options = { { "--much", help = "more" } } }, arg)\n'
 
@@ -34,7 +50,7 @@ describe("a name", function()
     assert.equal("at home\n", folder.haplua({ "athome" }).out)
     assert.equal("of my home\n", folder.haplua({ "mine", cwd = "/" }).out)
     assert.matches("^Usage: watch", folder.haplua({ "watch", "--help" }).out)
-    local elsewhere = support.haplua({
+    local elsewhere = haplua({
       "mine", cwd = "/", env = { HOME = "/nonexistent", XDG_CONFIG_HOME = folder.path .. "/home/.config" },
     })
     assert.equal("of my home\n", elsewhere.out)
@@ -207,14 +223,14 @@ describe("make install", function()
     folder.write("etc/haplua/policies/mine.lua", "")
     folder.write("usr/local/bin/other", "")
     local before = below(folder)
-    local program = support.program()[1]
-    assert.equal(0, (install(folder, { "install", program })))
+    local built = support.program()[1]
+    assert.equal(0, (install(folder, { "install", built })))
     local status, out = run({
       folder.path .. "/usr/local/bin/haplua", "help", "drain", cwd = "/", stdout = "capture",
     })
     assert.equal(0, status)
     assert.matches("/usr/local/bin/%.%./share/haplua/scripts/drain%.lua\n", out)
-    assert.equal(0, (install(folder, { "install", program })), "again, over the first")
+    assert.equal(0, (install(folder, { "install", built })), "again, over the first")
     assert.equal(0, (install(folder, { "uninstall" })))
     assert.same(before, below(folder))
     assert.equal(1, (install(folder, { "uninstall" })))
