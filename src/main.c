@@ -222,6 +222,7 @@ static const char *builtin(const struct options *o)
 	static const struct {
 		const char *name, *module;
 	} builtins[] = {
+		{"complete", "haplua.cmd.complete"}, /* for the shells */
 		{"help", "haplua.host.help"},
 		{"list", "haplua.host.list"},
 		{"new", "haplua.host.new"},

@@ -236,6 +236,25 @@ describe("make install", function()
     assert.equal(1, (install(folder, { "uninstall" })))
   end)
 
+  it("installs a manual page for each policy, which has all of its options, and completions", function()
+    for name in support.good(haplua({ "list", "--names", cwd = "/" })):gmatch("%S+") do
+      local page = io.open(("%s/usr/share/man/man1/haplua-%s.1"):format(installed.path, name)):read("a")
+      local help = support.good(haplua({ "help", name, cwd = "/" }))
+      for command in (help:match("\nCommands:\n(.*)") or ""):gmatch("\n? +(%l+)  +[^\n]+") do
+        assert.is_truthy(page:find("\n.SS " .. command .. "\n", 1, true), name .. " " .. command)
+        help = help .. support.good(haplua({ "help", name, command, cwd = "/" }))
+      end
+      for option in help:gmatch("\n   (%-%-[%w-]+)") do
+        assert.is_truthy(page:find("\n\\fB" .. option:gsub("%-", "\\-") .. "\\fR", 1, true), name .. " " .. option)
+      end
+    end
+    for _, path in ipairs({
+      "bash-completion/completions/haplua", "zsh/site-functions/_haplua", "fish/vendor_completions.d/haplua.fish",
+    }) do
+      assert.is_truthy(io.open(("%s/usr/share/%s"):format(installed.path, path)), path)
+    end
+  end)
+
   it("keeps what somebody has put there or changed", function()
     local folder <close> = support.folder()
     install(folder, { "install", support.program()[1] })

@@ -61,7 +61,7 @@ function M.all()
       else
         policies[#policies + 1] = {
           name = name, path = path, folder = shown(place), own = place.own,
-          hidden = found[name] ~= nil or M.builtins[name] ~= nil,
+          hidden = found[name] ~= nil or M.builtins[name] ~= nil or name == "complete",
         }
         found[name] = true
       end
