@@ -19,7 +19,8 @@ local M = {}
 
 -- Each module whose functions are explained, its file, and the name of its table in the file.
 M.MODULES = {
-  { "haproxy", "types/haproxy.lua", "haproxy" }, { "task", "types/task.lua", "task" }, { "run", "types/run.lua", "run" },
+  { "haproxy", "types/haproxy.lua", "haproxy" }, { "task", "types/task.lua", "task" },
+  { "task", "lua/task.lua", "M" }, { "run", "types/run.lua", "run" },
   { "haplua.maintenance", "lua/haplua/maintenance.lua", "M" }, { "haplua.server", "lua/haplua/server.lua", "M" },
   { "haplua.window", "lua/haplua/window.lua", "M" }, { "haplua.calendar", "lua/haplua/calendar.lua", "M" },
   { "haplua.zone", "lua/haplua/zone.lua", "M" }, { "haplua.cli", "lua/haplua/cli.lua", "M" },
@@ -58,14 +59,17 @@ end
 --- Take one line of a comment into what is known of the function or class that follows.
 local function take(entry, classes, line)
   local tag, rest = line:match("^%-%-%-@(%a+)%s*(.*)$")
-  if not tag then
+  if not tag and line:find("^%-%-%-?  ") and #entry.params > 0 then -- goes on with the last argument
+    local last = entry.params[#entry.params]
+    last.text = last.text .. " " .. line:match("^%-%-%-? +(.*)$")
+  elseif not tag then
     entry.text[#entry.text + 1] = line:match("^%-%-%-? ?(.*)$")
   elseif tag == "param" or tag == "field" then
-    local name, after = rest:match("^(%S+)%s*(.*)$")
+    local name, optional, after = rest:match("^([^%s?]+)(%??)%s*(.*)$")
     local kind, text = split_type(after or "")
     local list = tag == "param" and entry.params or entry.class and entry.class.fields
     if list then
-      list[#list + 1] = { name = name, type = kind, text = text }
+      list[#list + 1] = { name = name, type = kind .. (optional or ""), text = text }
     end
   elseif tag == "return" then
     entry.returns[#entry.returns + 1] = rest

@@ -121,6 +121,9 @@ local function explain(subject)
   local name = type(subject) == "string" and subject or name_of(subject)
   local known = name and resolve(name, found)
   local functions = name and functions_of(name, found) or ""
+  if functions ~= "" and not found[name] then
+    return functions
+  end
   if functions ~= "" then
     return (known and full(found[known], classes) .. "\n\n" or "") .. functions
   elseif known then
