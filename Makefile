@@ -237,17 +237,24 @@ fuzz-corpus: $(FUZZERS) ## add inputs that reach more code to tests/fuzz/corpus,
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
-.PHONY: lint format format-check docs
+.PHONY: lint format format-check docs check-docs
 lint: $(BIN) format-check ## check style, layers and docs
 	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)./$(BIN) tests/kinds.lua check
+	$(Q)./$(BIN) tests/api.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
 
-docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors
+check-docs: $(BIN) ## check that docs/ is what the sources say, and that arguments of public functions are explained
+	$(Q)$(LUA) tests/docs.lua ./$(BIN)
+	$(Q)./$(BIN) tests/kinds.lua check
+	$(Q)./$(BIN) tests/api.lua check
+
+docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors, the functions
 	$(Q)./$(BIN) tests/kinds.lua make
+	$(Q)./$(BIN) tests/api.lua make
 
 format: ## format the C files with clang-format
 	$(Q)clang-format -i $(SOURCES)

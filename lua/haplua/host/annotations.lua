@@ -56,23 +56,24 @@ local function split_type(text)
   return text:sub(1, at - 1), (text:sub(at):gsub("^%s+", ""))
 end
 
---- Take one line of a comment into what is known of the function or class that follows.
+--- Take one line of a comment into what is known of the function or class that follows. A line without a tag belongs to
+-- the tag before it, or, where there is none, to the text.
 local function take(entry, classes, line)
   local tag, rest = line:match("^%-%-%-@(%a+)%s*(.*)$")
-  if not tag and line:find("^%-%-%-?  ") and #entry.params > 0 then -- goes on with the last argument
-    local last = entry.params[#entry.params]
-    last.text = last.text .. " " .. line:match("^%-%-%-? +(.*)$")
-  elseif not tag then
-    entry.text[#entry.text + 1] = line:match("^%-%-%-? ?(.*)$")
+  if not tag then
+    local list, key = entry.last or entry.text, entry.key or #entry.text + 1
+    list[key] = (list[key] and list[key] .. " " or "") .. line:match("^%-%-%-? ?(.*)$"):gsub("^ +", entry.last and "" or "%0")
   elseif tag == "param" or tag == "field" then
     local name, optional, after = rest:match("^([^%s?]+)(%??)%s*(.*)$")
     local kind, text = split_type(after or "")
     local list = tag == "param" and entry.params or entry.class and entry.class.fields
     if list then
       list[#list + 1] = { name = name, type = kind .. (optional or ""), text = text }
+      entry.last, entry.key = list[#list], "text"
     end
   elseif tag == "return" then
     entry.returns[#entry.returns + 1] = rest
+    entry.last, entry.key = entry.returns, #entry.returns
   elseif tag == "class" then
     local name, parent = rest:match("^([%w_.]+):?%s*([%w_.]*)")
     entry.class = { parent = parent ~= "" and parent or nil, fields = {} }
