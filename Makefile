@@ -40,7 +40,7 @@ PURE    := base/buf base/err base/typo os/clock \
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/os/*.h src/protocol/*.h)
-HELPERS := $(B)/fake $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
+HELPERS := $(B)/fake $(B)/typist $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 PRELOADED := $(B)/disk.so $(B)/order.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
 SOURCES := $(shell find src tests -name '*.[ch]')
@@ -100,6 +100,7 @@ $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/packag
 		$(PURE:%=src/%.c) $(ALL_LIBS)
 
 $(B)/fake: tests/fake.c | $(B)/packages-check
+$(B)/typist: tests/typist.c | $(B)/packages-check
 $(B)/app: tests/real/app.c | $(B)/packages-build
 $(B)/ask: tests/real/ask.c | $(B)/packages-build
 $(B)/killer: tests/real/killer.c | $(B)/packages-build
@@ -130,7 +131,7 @@ built: $(BIN) $(UNITS) $(HELPERS) $(PRELOADED) ## build what the tests run
 check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets; JOBS
 	$(Q)printf '%s\n' $(UNITS) | xargs -P $(or $(JOBS),1) -I TEST sh -c '$(RUNNER) ./TEST || exit 255'
 
-check-lua: $(BIN) $(B)/fake $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
+check-lua: $(BIN) $(B)/fake $(B)/typist $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUN_TESTS) $(or $(LUA_TESTS),tests/lua)
 
 check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY); JOBS
@@ -251,17 +252,24 @@ fuzz-corpus: $(FUZZERS) ## add inputs that reach more code to tests/fuzz/corpus,
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
-.PHONY: lint format format-check docs
+.PHONY: lint format format-check docs check-docs
 lint: $(BIN) format-check ## check style, layers and docs
 	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)./$(BIN) tests/kinds.lua check
+	$(Q)./$(BIN) tests/api.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
 
-docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors
+check-docs: $(BIN) ## check that docs/ is what the sources say, and that arguments of public functions are explained
+	$(Q)$(LUA) tests/docs.lua ./$(BIN)
+	$(Q)./$(BIN) tests/kinds.lua check
+	$(Q)./$(BIN) tests/api.lua check
+
+docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors, the functions
 	$(Q)./$(BIN) tests/kinds.lua make
+	$(Q)./$(BIN) tests/api.lua make
 
 format: ## format the C files with clang-format
 	$(Q)clang-format -i $(SOURCES)

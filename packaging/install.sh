@@ -80,7 +80,14 @@ install)
 	put_all 644 "$share/types" docs/types/*.lua
 	put_all 644 "$prefix/share/doc/haplua" README.md CHANGELOG.md LICENSE docs/*.md docs/*.svg docs/*.png
 	for file in $(find lua -name '*.lua'); do put 644 "$file" "$share/$file"; done
-	put_all 644 "$prefix/share/man/man1" docs/haplua.1
+	put 644 packaging/completion/haplua.bash "$prefix/share/bash-completion/completions/haplua"
+	put 644 packaging/completion/_haplua "$prefix/share/zsh/site-functions/_haplua"
+	put 644 packaging/completion/haplua.fish "$prefix/share/fish/vendor_completions.d/haplua.fish"
+	case $2 in */*) program=$2 ;; *) program=./$2 ;; esac
+	pages=$(mktemp -d)
+	"$program" packaging/man.lua "$pages"
+	put_all 644 "$prefix/share/man/man1" docs/haplua.1 "$pages"/*.1
+	rm -rf "$pages"
 	unit=$(mktemp)
 	sed "s:/usr/local:/$prefix:" packaging/haplua-keep.service >"$unit"
 	put 644 "$unit" "$prefix/lib/systemd/system/haplua-keep.service"

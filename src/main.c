@@ -226,6 +226,7 @@ static const char *builtin(const struct options *o)
 	static const struct {
 		const char *name, *module;
 	} builtins[] = {
+		{"complete", "haplua.cmd.complete"}, /* for the shells */
 		{"help", "haplua.host.help"},
 		{"list", "haplua.host.list"},
 		{"new", "haplua.host.new"},
@@ -284,5 +285,10 @@ int main(int argc, char **argv)
 		return usage("no script given ('-' reads it from standard input)", NULL);
 	o.args = argv + optind;
 	o.n_args = argc - optind;
+	if (o.builtin && !o.script) { /* one prompt for all targets */
+		o.args = (char **)sockets;
+		o.n_args = o.n_sockets;
+		o.n_sockets = 1;
+	}
 	return policy_run(&o);
 }

@@ -165,6 +165,8 @@ local function check_lists(pages)
   for policy in policies() do
     if not pages["docs/haplua.1"]:find("\n.It Cm " .. policy .. "\n", 1, true) then
       complain("docs/haplua.1 does not list the policy %s", policy)
+    elseif not pages["docs/haplua.1"]:find("\n.Xr haplua-" .. policy .. " 1 ,\n", 1, true) then
+      complain("docs/haplua.1 does not name the page haplua-%s", policy)
     elseif policy ~= "maint" and not pages["README.md"]:find(("(scripts/%s.lua)"):format(policy), 1, true) then
       complain("README.md does not list the policy %s", policy)
     end

@@ -7,31 +7,32 @@
 local haproxy = {}
 
 --- One command. Costs one request.
----@param command haplua.Command
+---@param command haplua.Command  a text, which is sent as it stands, or words, which are escaped
 ---@param payload? string  lines
----@param _ nil
+---@param _ nil  nothing
 ---@param timeout? number  seconds, instead of the target's
 ---@return string text  the reply, without severity and closing lines
 function haproxy.send(command, payload, _, timeout) end
 
 --- Several commands, on as few requests as may be. Raises at the first refusal; its `done` tells how many were accepted.
----@param commands haplua.Command[]
----@param _ nil
----@param __ nil
----@param timeout? number
+---@param commands haplua.Command[]  each a text or a list of words
+---@param _ nil  nothing
+---@param __ nil  nothing
+---@param timeout? number  seconds, instead of the target's
 ---@return string[] texts
 function haproxy.batch(commands, _, __, timeout) end
 
 --- The words of `head` with one value behind them, for each value.
----@param head (string|number)[]
----@param values (string|number)[]
+---@param head (string|number)[]  the words at the beginning of each command
+---@param values (string|number)[]  one for each command
 ---@param tails? (string|number)[]  one more word behind each value
----@param timeout? number
+---@param timeout? number  seconds, instead of the target's
 ---@param last? haplua.Command  a command to close with
 ---@return integer count, string? text  how many were sent; the reply to `last`
 function haproxy.each(head, values, tails, timeout, last) end
 
----@return string address, string? route
+--- Where the script's target is.
+---@return string address, string? route  "@1": the process behind a master CLI
 function haproxy.address() end
 
 --- Add patterns to an ACL. When HAProxy refuses one, those before it are in place: the error's
@@ -42,75 +43,93 @@ function haproxy.address() end
 function haproxy.acl_add(ref, ...) end
 
 --- Remove every pattern, in one step where HAProxy has transactions (2.4).
----@param ref string
+---@param ref string  "#9999", or the file name given with -f
 ---@return integer removed
 function haproxy.acl_clear(ref) end
 
 --- Ask HAProxy whether a value matches. Without a value: the patterns.
----@param ref string
+---@param ref string  "#9999", or the file name given with -f
 ---@param value? string  a path, an address, ...: what the ACL's fetch would give
 ---@return {pattern: string, type: string, case: string, index: string}|string[]|nil match  nil: nothing matches
 function haproxy.acl_get(ref, value) end
 
---- The same, with one row for each match method that uses the ACL, also for those that do not
--- match: this is how HAProxy tells an ACL's type.
+--- Ask HAProxy whether a value matches, by each match method that uses the ACL. Rows of methods that do not match are
+-- there, too: so HAProxy tells an ACL's type.
+---@param ref string  "#9999", or the file name given with -f
+---@param value string  a path, an address, ...: what the ACL's fetch would give
 ---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
 function haproxy.acl_test(ref, value) end
 
 --- The patterns of an ACL, in HAProxy's order. Without a reference: the ACLs that there are.
----@param ref? string
+---@param ref? string  "#9999", or the file name given with -f
 ---@return string[]|haplua.List[]
 function haproxy.acl_list(ref) end
 
---- Remove patterns, each with all its duplicates. One that is not there is refused.
+--- Remove patterns, each with all its duplicates. Raises `refused` for one that is not there; those before it are removed.
+---@param ref string  "#9999", or the file name given with -f
+---@param ... string|string[]  patterns
 ---@return integer removed
 function haproxy.acl_del(ref, ...) end
 
 --- Replace the content of an ACL in one step: no request sees it empty, half-filled, or with
 -- a pattern missing that is in both the old and the new content. HAProxy 2.2 has no such step;
 -- there what is new is added before what is old is removed. Sends no change when nothing changes.
----@param ref string
----@param patterns string[]
+---@param ref string  "#9999", or the file name given with -f
+---@param patterns string[]  all that it shall hold
 ---@return integer added, integer removed
 function haproxy.acl_replace(ref, patterns) end
 
 --- The entries of a map, in HAProxy's order. Without a reference: the maps that there are.
+---@param ref? string  the file name given with map()
 ---@return {key: string, value: string}[]|haplua.List[]
 function haproxy.map_list(ref) end
 
---- Look a key up as HAProxy would.
+--- Look a key up as HAProxy would. Nothing where no entry matches.
+---@param ref string  the file name given with map()
+---@param key string  what the map's fetch would give
 ---@return string? value, {key: string, type: string, case: string, index: string}? match
 function haproxy.map_get(ref, key) end
 
 --- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.
+---@param ref string  the file name given with map()
+---@param key string|haplua.Entries  or all entries, without a value
+---@param value? string  with no line end
 ---@return integer added
 function haproxy.map_add(ref, key, value) end
 
---- Change the value of a key, wherever it stands. A key that is not there is refused.
+--- Change the value of a key, wherever it stands. Raises `refused` for a key that is not there.
+---@param ref string  the file name given with map()
+---@param key string|haplua.Entries  or all entries, without a value
+---@param value? string  with no line end
 ---@return integer changed
 function haproxy.map_set(ref, key, value) end
 
---- Remove keys, each with all its duplicates. One that is not there is refused.
+--- Remove keys, each with all its duplicates. Raises `refused` for one that is not there; those before it are removed.
+---@param ref string  the file name given with map()
+---@param ... string|string[]  keys
 ---@return integer removed
 function haproxy.map_del(ref, ...) end
 
+--- Remove every entry, in one step where HAProxy has transactions (2.4).
+---@param ref string  the file name given with map()
 ---@return integer removed
 function haproxy.map_clear(ref) end
 
 --- Replace the content of a map in one step; see acl_replace().
----@param entries haplua.Entries
+---@param ref string  the file name given with map()
+---@param entries haplua.Entries  all that it shall hold; of a list the order counts
 ---@return integer added, integer removed
 function haproxy.map_replace(ref, entries) end
 
 --- `show servers state`: a row for each server, fields named as HAProxy names them, numbers as integers, and
 -- `admin` ("ready", "drain", "maint") and `operational` ("stopped", "starting", "running", "stopping")
 -- in words. A field is read when it is looked at; pairs() reads them all.
----@param backend? string
+---@param backend? string  only its servers; HAProxy refuses one that it does not have
 ---@return table[] rows
 function haproxy.servers(backend) end
 
 --- `show servers conn`: connections per server.
----@param backend? string
+---@param backend? string  only its servers; HAProxy refuses one that it does not have
 ---@return table[] rows  fields named as HAProxy names them
 function haproxy.servers_conn(backend) end
 
@@ -138,18 +157,20 @@ function haproxy.sessions() end
 function haproxy.version() end
 
 --- Can this HAProxy do that?
----@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"
+---@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"  what it can do
 ---@return boolean
 function haproxy.has(feature) end
 
---- Raise: HAProxy's answer is not to be trusted.
+--- Raise `protocol`: HAProxy's answer is not one that the command has.
+---@param command string  what was sent
+---@param found string  what is wrong with the answer
 function haproxy.mistrust(command, found) end
 
 --- Another target, with all of the above as methods. Opens nothing by itself: each request has its
 -- own connection.
 ---@param address string  in HAProxy's syntax
----@param options? {via: string?, timeout: number?, max_reply: integer?}
----  via: the process behind a master CLI, "@1"; max_reply: bytes, over which an answer is refused
+---@param options? {via: string?, timeout: number?, max_reply: integer?}  via: the process behind a master CLI, "@1";
+---  timeout: seconds of one command (5); max_reply: bytes, over which an answer is refused
 ---@return haplua.Target
 function haproxy.connect(address, options) end
 

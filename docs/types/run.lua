@@ -11,8 +11,8 @@
 ---@field env table<string, string|number|false>?  changes; false unsets
 ---@field cwd string?
 
---- Run a program, without a shell, and wait for its end.
----@param options haplua.Run
+--- Run a program, without a shell, and wait for its end. Raises a text where it cannot be started.
+---@param options haplua.Run  the program and its arguments as a list, with options beside them
 ---@return integer status, string? out, string? err  128 + n for signal n
 local function run(options) end
 

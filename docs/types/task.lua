@@ -21,24 +21,25 @@ function Task:cancel() end
 function Task:done() end
 
 --- Run a function beside the caller. It begins when the caller waits next.
----@param fn function
----@param ... any
+---@param fn function  what the task runs
+---@param ... any  its arguments
 ---@return haplua.Task
 function task.spawn(fn, ...) end
 
+--- Sleep while the other tasks run. Raises `interrupted` after a signal or a cancel, `timeout` after a deadline.
 ---@param seconds number  0 lets the other tasks run once
 function task.sleep(seconds) end
 
 --- Sleep until the wall clock shows an instant. False: the clock was set, or the machine was suspended, and it
--- does not; noticed within a second.
+--- does not; noticed within a second.
 ---@param instant number  seconds since 1970 UTC
 ---@return boolean reached
 function task.sleep_until(instant) end
 
 --- Raises `timeout` in `fn` when the time is over; its cleanups may wait for 5 seconds more.
----@param seconds number
----@param fn function
----@param ... any
+---@param seconds number  from now on
+---@param fn function  what is to end by then
+---@param ... any  its arguments
 ---@return any ...  what fn returns
 function task.deadline(seconds, fn, ...) end
 

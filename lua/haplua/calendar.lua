@@ -347,7 +347,7 @@ local function files_of(path)
 end
 
 --- The windows of an .ics file, or of all .ics files of a folder.
----@param path string
+---@param path string  of the file or the folder
 ---@param given {match: string?, lenient: boolean?}?  as of parse()
 ---@return haplua.calendar.Source  for window.new(); raises `refused`
 function M.read(path, given)
@@ -373,7 +373,7 @@ function M.is_path(text)
 end
 
 --- A text that differs after the file, or a file of the folder, was changed, added or removed.
----@param path string
+---@param path string  of the file or the folder
 ---@return string? stamp  nil: there is no such file
 function M.stamp(path)
   options.argument("calendar.stamp", "path", path, "text")

@@ -65,6 +65,7 @@ local function field(option)
 end
 
 --- A `convert` for a number of seconds, 0 or more.
+---@param text string  as it was given
 ---@return number? seconds, string? problem
 function M.seconds(text)
   local n = tonumber(text)
@@ -75,6 +76,7 @@ function M.seconds(text)
 end
 
 --- A `convert` for an integer from 1 on.
+---@param text string  as it was given
 ---@return integer? count, string? problem
 function M.count(text)
   local n = text:find("^%d+$") and #text < 10 and math.tointeger(tonumber(text))
@@ -96,6 +98,7 @@ function M.share(text)
 end
 
 --- A `convert` for names with commas between them.
+---@param text string  as it was given
 ---@return string[]? names, string? problem
 function M.names(text)
   local names = {}

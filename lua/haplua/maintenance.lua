@@ -144,7 +144,7 @@ end
 --- Keep a maintenance in force while a function runs, however that ends. Where ending it fails, the error has a function
 -- `again` that tries once more.
 ---@param asked haplua.Request
----@param fn fun(result: haplua.Result): ...
+---@param fn fun(result: haplua.Result): ...  what to do meanwhile
 ---@param done? fun(result: haplua.Result)  called once it is ended, unless somebody else has done so
 ---@return ...  what fn returns
 function M.during(asked, fn, done)

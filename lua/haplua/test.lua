@@ -48,7 +48,7 @@ function M.clock(given)
 end
 
 --- Set the wall clock forward or, with a negative number, back, and let everything happen that is due then.
----@param seconds number|string
+---@param seconds number|string  or "1h30m"; of a number, the sign counts
 function M.jump(seconds)
   virtual.clock(task.time() + duration(seconds, "test.jump", "seconds"))
   virtual.settle()
@@ -71,8 +71,8 @@ function M.advance(seconds)
 end
 
 --- Let time pass until a function returns something true, or until the wall clock shows an instant.
----@param goal string|number|fun(): any
----@param limit number|string|nil  for a function: how long to wait for it; a day unless given
+---@param goal string|number|fun(): any  a function, or an instant: seconds since 1970, or "2026-01-04T02:00:00Z"
+---@param limit number|string|nil  for a function: so many seconds, or "1h30m"; a day unless given
 ---@return any found  what the function returned; raises if the time has come, or the function has not succeeded
 function M.until_(goal, limit)
   if type(goal) ~= "function" then
@@ -240,7 +240,7 @@ end
 -- runs while the test waits or lets time pass. start{"scripts/maint.lua", "on", on = {fake, other}} starts it for
 -- several fakes. A script that cannot be started has ended with status 2.
 ---@param script string|table  a path, or a name as on the command line
----@param ... string|number
+---@param ... string|number  its arguments
 ---@return haplua.test.Run
 function M.start(script, ...)
   local name, args, on = words_of(script, ...)
@@ -265,7 +265,7 @@ end
 
 --- Start a script and wait for its end.
 ---@param script string|table  as for start()
----@param ... string|number
+---@param ... string|number  its arguments
 ---@return haplua.test.Result
 function M.run(script, ...)
   return M.start(script, ...):wait()

@@ -179,7 +179,7 @@ function M.parse(text)
 end
 
 --- The windows of an Alertmanager configuration's time intervals.
----@param path string
+---@param path string  of the configuration
 ---@param given {match: string?}?  `match`: only those with this text in their name, in upper or lower case
 ---@return haplua.window.Spec[]  for new(); raises `refused`, with file and line
 function M.intervals(path, given)

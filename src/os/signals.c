@@ -104,6 +104,11 @@ int signals_caught(void)
 	return state.signo;
 }
 
+void signals_forget(void)
+{
+	state.signo = state.typed = state.reported = 0;
+}
+
 bool signals_typed(void)
 {
 	return state.typed;

@@ -31,6 +31,9 @@ void signals_stop(void);
 /* The signal that was caught, or 0. */
 int signals_caught(void);
 
+/* The signal that was caught has had its effect: the next one counts as the first. */
+void signals_forget(void);
+
 /* Was it typed at the terminal? Then every process of the foreground group has it. */
 bool signals_typed(void);
 

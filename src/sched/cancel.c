@@ -7,6 +7,7 @@
 #include "os/signals.h"
 
 #include <lauxlib.h>
+#include <signal.h>
 
 /* The causes that are in force in a task are its active_error and its raised deadlines.
  */
@@ -147,6 +148,29 @@ void cancel_task(struct task *t)
 	if (t->active_error != HAP_EINTERRUPTED)
 		t->pending_error = HAP_EINTERRUPTED;
 	task_wake(t);
+}
+
+void cancel_interrupt(struct task *t)
+{
+	if (t->active_error != HAP_EINTERRUPTED)
+		t->pending_error = HAP_EINTERRUPTED;
+	task_wake(t);
+}
+
+bool cancel_forgive(lua_State *L, struct task *t)
+{
+	if (t->cancelled || signals_caught() != SIGINT ||
+	    (t->active_error != HAP_EINTERRUPTED && !t->pending_error))
+		return false;
+	luaL_checkstack(L, 2, NULL);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, t->anchor);
+	lua_pushnil(L);
+	lua_setiuservalue(L, -2, BOX_INTERRUPTED);
+	lua_pop(L, 1);
+	cancel_forget(t);
+	cancel_arm_grace(t);
+	signals_forget();
+	return true;
 }
 
 int cancel_self(lua_State *L)

@@ -28,6 +28,14 @@ void cancel_task(struct task *t);
  * own. Does not raise. */
 void cancel_all(struct scheduler *s, int rc);
 
+/* Have `t` raise `interrupted`, as a signal does, but not its children. */
+void cancel_interrupt(struct task *t);
+
+/* `t`, the running task, goes on after an `interrupted` that it has caught and SIGINT has
+ * caused: the next one raises again, and a signal counts as the first. Returns whether
+ * SIGINT was the cause. [-0, +0] */
+bool cancel_forgive(lua_State *L, struct task *t);
+
 /* Cancel the running task and raise at once. */
 int cancel_self(lua_State *L);
 

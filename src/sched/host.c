@@ -76,8 +76,10 @@ static void on_signal(void *owner, int signo)
 {
 	struct host *host = owner;
 
-	(void)signo;
-	cancel_all(&host->scheduler, HAP_EINTERRUPTED);
+	if (signo == SIGINT && host->session)
+		cancel_interrupt(host->session);
+	else
+		cancel_all(&host->scheduler, HAP_EINTERRUPTED);
 }
 
 /* libuv runs its timers before it sleeps: those may have woken a task. */

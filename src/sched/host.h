@@ -52,7 +52,9 @@ struct host {
 	lua_State *L;                  /* owned */
 	const struct options *options; /* borrowed */
 	bool would_change;             /* a dry run held something back */
-	const struct host_test *test;  /* borrowed from the registry; NULL: no test */
+	struct task *session; /* borrowed: the prompt's task, which SIGINT does not end;
+			       * or NULL */
+	const struct host_test *test; /* borrowed from the registry; NULL: no test */
 };
 
 /* Make loop, clock, Lua state and scheduler. 0, UV_* or HAP_ENOMEM; after a failure

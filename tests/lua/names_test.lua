@@ -3,7 +3,23 @@
 -- Policies found by name: where haplua looks, `list`, `help`, `new`, misspelt names, and what `make install` installs.
 
 local support = require("support")
-local haplua = support.haplua
+
+-- An installed haplua, in a folder of its own.
+local installed, program
+
+setup(function()
+  installed = support.folder()
+  program = support.install(installed.path)
+end)
+
+teardown(function()
+  getmetatable(installed).__close()
+end)
+
+local function haplua(words)
+  words.program = program
+  return support.haplua(words)
+end
 
 local PLAIN = 'require("haplua.cli").parse({ name = "x", help = "Do it.", options = { { "--much", help = "more" } } }, arg)\n'
 
@@ -34,7 +50,7 @@ describe("a name", function()
     assert.equal("at home\n", folder.haplua({ "athome" }).out)
     assert.equal("of my home\n", folder.haplua({ "mine", cwd = "/" }).out)
     assert.matches("^Usage: watch", folder.haplua({ "watch", "--help" }).out)
-    local elsewhere = support.haplua({
+    local elsewhere = haplua({
       "mine", cwd = "/", env = { HOME = "/nonexistent", XDG_CONFIG_HOME = folder.path .. "/home/.config" },
     })
     assert.equal("of my home\n", elsewhere.out)
@@ -133,21 +149,19 @@ describe("haplua help", function()
   it("runs nothing of a policy that could change something", function()
     local folder <close> = own_policies()
     local file = folder.path .. "/touched"
-    folder.write("policies/rash.lua", ("-- Rash.\n" .. [[
-      local f = %q
-      for _ in ipairs(haproxy) do end
-      task.now = 1
-      if arg[1] then os.remove(f) end
-      pcall(function() io.open(f, "w"):close() end)
-      pcall(function() os.execute("touch " .. f) end)
-      pcall(function() run{ "touch", f } end)
-      pcall(function() require("haplua.file").replace(f, "") end)
-      pcall(function() load("io.open(f, 'w')")() end)
-      pcall(function() require("io").open(f, "w") end)
-      acl_add("#9999", "/")
-    ]]):format(file) .. PLAIN)
-    assert.matches("Rash%..*not known", support.good(folder.haplua({ "help", "rash" })))
-    assert.is_nil(io.open(file))
+    for _, line in ipairs({
+      'io.open(f, "w"):close()', 'os.execute("touch " .. f)', 'run{ "touch", f }', 'require("haplua.file").replace(f, "")',
+      'load("io.open(f, [[w]])")()', 'require("io").open(f, "w")', 'pcall(io.open, f, "w")', 'acl_add("#9999", "/")',
+      '_G.io.open(f, "w")', 'require("haplua.cli").main("complete", "--", "main")',
+      'for _ in ipairs(haproxy) do end task.now = 1', 'string.format, table.concat = nil, nil',
+      '(getmetatable("").__index.format or print)("x") local io = _ENV.io io.open(f, "w")',
+    }) do
+      folder.write("policies/rash.lua", ("-- Rash.\nlocal f = %q\n%s\n"):format(file, line) .. PLAIN)
+      local out = support.good(folder.haplua({ "help", "rash" }))
+      assert.matches("Rash%.", out)
+      assert.is_nil(out:find("maint\t", 1, true), out)
+      assert.is_nil(io.open(file), line)
+    end
   end)
 end)
 
@@ -207,17 +221,36 @@ describe("make install", function()
     folder.write("etc/haplua/policies/mine.lua", "")
     folder.write("usr/local/bin/other", "")
     local before = below(folder)
-    local program = support.program()[1]
-    assert.equal(0, (install(folder, { "install", program })))
+    local built = support.program()[1]
+    assert.equal(0, (install(folder, { "install", built })))
     local status, out = run({
       folder.path .. "/usr/local/bin/haplua", "help", "drain", cwd = "/", stdout = "capture",
     })
     assert.equal(0, status)
     assert.matches("/usr/local/bin/%.%./share/haplua/scripts/drain%.lua\n", out)
-    assert.equal(0, (install(folder, { "install", program })), "again, over the first")
+    assert.equal(0, (install(folder, { "install", built })), "again, over the first")
     assert.equal(0, (install(folder, { "uninstall" })))
     assert.same(before, below(folder))
     assert.equal(1, (install(folder, { "uninstall" })))
+  end)
+
+  it("installs a manual page for each policy, which has all of its options, and completions", function()
+    for name in support.good(haplua({ "list", "--names", cwd = "/" })):gmatch("%S+") do
+      local page = io.open(("%s/usr/share/man/man1/haplua-%s.1"):format(installed.path, name)):read("a")
+      local help = support.good(haplua({ "help", name, cwd = "/" }))
+      for command in (help:match("\nCommands:\n(.*)") or ""):gmatch("\n? +(%l+)  +[^\n]+") do
+        assert.is_truthy(page:find("\n.SS " .. command .. "\n", 1, true), name .. " " .. command)
+        help = help .. support.good(haplua({ "help", name, command, cwd = "/" }))
+      end
+      for option in help:gmatch("\n   (%-%-[%w-]+)") do
+        assert.is_truthy(page:find("\n\\fB" .. option:gsub("%-", "\\-") .. "\\fR", 1, true), name .. " " .. option)
+      end
+    end
+    for _, path in ipairs({
+      "bash-completion/completions/haplua", "zsh/site-functions/_haplua", "fish/vendor_completions.d/haplua.fish",
+    }) do
+      assert.is_truthy(io.open(("%s/usr/share/%s"):format(installed.path, path)), path)
+    end
   end)
 
   it("keeps what somebody has put there or changed", function()

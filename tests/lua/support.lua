@@ -193,10 +193,23 @@ local function environment(changes)
   return env
 end
 
---- Run haplua: M.haplua{arguments..., stdin=, env=, cwd=, stdout=}.
+--- Install haplua below a folder: one that finds its policies and its annotations, which a program in build/ does not.
+---@param folder string
+---@return string program
+function M.install(folder)
+  local status, _, err = run({
+    "sh", "packaging/install.sh", "install", program()[1], env = { DESTDIR = folder, PREFIX = "/usr" }, stderr = "capture",
+  })
+  if status ~= 0 then
+    error(err, 2)
+  end
+  return folder .. "/usr/bin/haplua"
+end
+
+--- Run haplua: M.haplua{arguments..., stdin=, env=, cwd=, stdout=, program=}.
 ---@return {status: integer, out: string, err: string}
 function M.haplua(options)
-  local words = program()
+  local words = options.program and { options.program } or program()
   for _, word in ipairs(options) do
     words[#words + 1] = word
   end

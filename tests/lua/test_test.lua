@@ -626,8 +626,12 @@ describe("haplua.test", function()
       it("refuses", function()
         local fake = test.haproxy({ acls = { ["#1"] = { match = "reg" } }, servers = { "app/a1" } })
         local server = fake:server("app/a1")
-        assert.has_error(function() fake.dealy = 5 end, "a fake HAProxy has no field 'dealy'")
-        assert.has_error(function() server.sesions = 5 end, "a server of the fake HAProxy has no field 'sesions'")
+        assert.has_error(function() fake.dealy = 5 end, "a fake HAProxy has no field 'dealy'; did you mean 'delay'?")
+        assert.has_error(function() server.sesions = 5 end,
+          "a server of the fake HAProxy has no field 'sesions'; did you mean 'sessions'?")
+        assert.has_error(function() server.hrsp_5x = 5 end,
+          "a server of the fake HAProxy has no field 'hrsp_5x'; did you mean 'hrsp_5xx'?")
+        assert.has_error(function() server.rate = "5" end, "rate of a server: a number, 0 or more, expected")
         assert.error_matches(function() fake:down("ECONREFUSED") end, "the code must be", 1, true)
         assert.error_matches(function() fake:set_acl("#1", "^/x") end, "patterns must be a list of texts", 1, true)
         assert.has_error(function() fake:set_acl("#1", { "(" }) end,

@@ -78,7 +78,7 @@ end
 local function problem_of(name)
   if not name:find("^%a[%w_-]*$") or name:find("_test$") then
     return ("'%s': a name has letters, digits, _ and -, begins with a letter, and does not end in _test"):format(name)
-  elseif policies.builtins[name] then
+  elseif policies.builtins[name] or name == "complete" then
     return ("'%s' is a command of haplua"):format(name)
   end
   for _, policy in ipairs((policies.all())) do

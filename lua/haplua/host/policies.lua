@@ -61,7 +61,7 @@ function M.all()
       else
         policies[#policies + 1] = {
           name = name, path = path, folder = shown(place), own = place.own,
-          hidden = found[name] ~= nil or M.builtins[name] ~= nil,
+          hidden = found[name] ~= nil or M.builtins[name] ~= nil or name == "complete",
         }
         found[name] = true
       end
@@ -142,13 +142,36 @@ getmetatable(stub).__index = function(_, key)
 end
 getmetatable(stub).__newindex = function() end
 
+-- The parts of haplua that cli.main() may run for a declaration: each begins with its command line.
+local mains <const> = { keep = true, maint = true, window = true }
+
+--- haplua.cli, as a policy gets it that runs up to cli.parse() only.
+local function confined_cli()
+  local cli = require("haplua.cli")
+  return {
+    parse = cli.parse, seconds = cli.seconds, count = cli.count, names = cli.names,
+    main = function(name)
+      return mains[name] and cli.main(name, {}, print)
+    end,
+  }
+end
+
+--- A library whose functions a policy may replace for itself alone.
+local function copy(library)
+  local all = {}
+  for name, value in pairs(library) do
+    all[name] = value
+  end
+  return all
+end
+
 --- The globals of a policy that runs up to cli.parse() only: what could act is a stub.
 local function confined()
   local env = {
-    arg = {}, print = function() end, string = string, table = table, math = math, utf8 = utf8,
+    arg = {}, print = function() end, string = copy(string), table = copy(table), math = copy(math), utf8 = copy(utf8),
     os = setmetatable({ getenv = os.getenv, time = os.time, date = os.date, clock = os.clock }, getmetatable(stub)),
     require = function(name)
-      return name == "haplua.cli" and require(name) or stub
+      return name == "haplua.cli" and confined_cli() or stub
     end,
   }
   for _, name in ipairs({ "assert", "error", "ipairs", "next", "pairs", "select", "tonumber", "tostring", "type" }) do

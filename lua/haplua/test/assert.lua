@@ -46,10 +46,19 @@ local function has_tostring(value)
   return type(value) == "string" or type((debug.getmetatable(value) or {}).__tostring) == "function"
 end
 
+--- Two values that should be the same, and their difference line by line where they have several.
+---@param place string?  where they differ
+---@return string expected, string actual
+local function both(expected, actual, place)
+  local left, right = show.pair(expected, actual)
+  local lines = require("haplua.test.diff").text(expected, actual)
+  return left, right .. (place or "") .. (lines and "\n- expected, + got:\n" .. lines or "")
+end
+
 function assertions.equal(args)
   check(args.n >= 2, "equal", "two values expected")
   return args[1] == args[2], function()
-    return show.pair(args[1], args[2])
+    return both(args[1], args[2])
   end, nil, args[3]
 end
 
@@ -103,8 +112,7 @@ function assertions.same(args)
   check(args.n >= 2, "same", "two values expected")
   local same, keys = compare(args[1], args[2])
   return same, function()
-    local expected, actual = show.pair(args[1], args[2])
-    return expected, actual .. (keys and keys[1] ~= nil and "\n      at: " .. show.path(keys) or "")
+    return both(args[1], args[2], keys and keys[1] ~= nil and "\n      at: " .. show.path(keys) or "")
   end, nil, args[3]
 end
 

@@ -22,6 +22,7 @@ return {
   options = {
     { "--name", value = "TEXT", help = "run only tests with TEXT in their name" },
     { "--tap", help = "print TAP" },
+    { "--watch", help = "run the tests again whenever a Lua file changes" },
     {
       "--seconds", value = "SECONDS", default = tostring(SECONDS), convert = seconds,
       help = ("real time that one test may take (default %d)"):format(SECONDS),

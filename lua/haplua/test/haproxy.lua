@@ -27,7 +27,7 @@ Fake.__index = Fake
 --- A misspelt field would have no effect.
 function Fake.__newindex(fake, name, value)
   if Fake[name] == nil and name ~= "missing" and name ~= "severity" then
-    error(("a fake HAProxy has no field '%s'"):format(tostring(name)), 2)
+    servers.no_field("a fake HAProxy", name, { "missing" }, Fake, fake)
   end
   rawset(fake, name, value)
 end

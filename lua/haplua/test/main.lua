@@ -153,6 +153,13 @@ end
 ---@return integer status
 return function(...)
   local args = require("haplua.cli").parse(require("haplua.test.declaration"), { ... })
+  if args.watch then
+    local words = {}
+    for _, word in ipairs({ ... }) do
+      words[#words + 1] = word ~= "--watch" and word or nil
+    end
+    return require("haplua.test.watch")(words, args.file)
+  end
   local files = gather(#args.file > 0 and args.file or { "." })
   if not files then
     return 2

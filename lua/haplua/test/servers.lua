@@ -39,10 +39,47 @@ local declaration = options.record({
   addr = "text", port = "integer", weight = "integer", disabled = "boolean", check = "boolean",
 })
 
+-- The columns of `show stat` that a test may set on a server, as fields of these names: counters since the start, rates
+-- per second, and times in milliseconds. They are 0 until a test sets them. Those of a backend are the sums, and of times
+-- the mean of its servers that have one.
+local counters, times = {}, {}
+for name in ("stot bin bout dreq dresp ereq econ eresp wretr wredis lbtot rate rate_max hrsp_1xx hrsp_2xx hrsp_3xx "
+  .. "hrsp_4xx hrsp_5xx hrsp_other req_tot cli_abrt srv_abrt chkfail chkdown downtime connect reuse"):gmatch("%S+") do
+  counters[name] = true
+end
+for name in ("qtime ctime rtime ttime qtime_max ctime_max rtime_max ttime_max"):gmatch("%S+") do
+  times[name] = true
+end
+
+--- Raise, two levels above the caller: an object has no field of this name. Of the names that it has, the nearest is
+-- named.
+---@param what string  the object
+---@param name any
+---@param ... table  lists of names, and tables whose keys are names
+function M.no_field(what, name, ...)
+  local names = {}
+  for _, set in ipairs({ ... }) do
+    for key, value in pairs(set) do
+      names[#names + 1] = type(key) == "string" and key:find("^%l") and key or type(key) == "number" and value or nil
+    end
+  end
+  table.sort(names)
+  local near = type(name) == "string" and require("haplua.error").nearest(name, names)
+  error(("%s has no field '%s'%s"):format(what, tostring(name), near and ("; did you mean '%s'?"):format(near) or ""), 3)
+end
+
 -- A misspelt field of a server would have no effect.
 local Server = {
-  __newindex = function(_, name)
-    error(("a server of the fake HAProxy has no field '%s'"):format(tostring(name)), 2)
+  __index = function(_, name)
+    return (counters[name] or times[name]) and 0 or nil
+  end,
+  __newindex = function(server, name, value)
+    if not counters[name] and not times[name] then
+      M.no_field("a server of the fake HAProxy", name, counters, times, server)
+    elseif type(value) ~= "number" or value ~= value or value < 0 then
+      error(("%s of a server: a number, 0 or more, expected"):format(name), 2)
+    end
+    rawset(server, name, math.floor(value))
   end,
 }
 
@@ -204,14 +241,32 @@ local function status_of(s)
   return s.check and "UP" or "no check"
 end
 
+--- Set the columns of counters and times from those of servers: of one, or of all in a backend.
+local function add_counters(fields, servers)
+  for name in pairs(counters) do
+    fields[name] = 0
+    for _, s in ipairs(servers) do
+      fields[name] = fields[name] + s[name]
+    end
+  end
+  for name in pairs(times) do
+    local sum, n = 0, 0
+    for _, s in ipairs(servers) do
+      sum, n = sum + s[name], n + (s[name] > 0 and 1 or 0)
+    end
+    fields[name] = sum // math.max(1, n)
+  end
+  return fields
+end
+
 local function server_fields(fake, s)
-  return {
-    pxname = s.backend, svname = s.name, qcur = s.queued, qmax = 0, scur = s.sessions, smax = s.sessions, stot = 0, bin = 0,
-    bout = 0, status = status_of(s), weight = s.weight, act = 1, bck = 0,
-    lastchg = math.max(0, math.floor(fake.now() - s.changed)), pid = 1, iid = s.backend_id, sid = s.id, lbtot = 0, type = 2,
-    rate = 0, check_status = s.check and (s.up and "L4OK" or "L4CON") or nil, lastsess = -1,
+  return add_counters({
+    pxname = s.backend, svname = s.name, qcur = s.queued, qmax = 0, scur = s.sessions, smax = s.sessions,
+    status = status_of(s), weight = s.weight, act = 1, bck = 0,
+    lastchg = math.max(0, math.floor(fake.now() - s.changed)), pid = 1, iid = s.backend_id, sid = s.id, type = 2,
+    check_status = s.check and (s.up and "L4OK" or "L4CON") or nil, lastsess = -1,
     addr = ("%s:%d"):format(s.addr, s.port), mode = "http", used_conn_cur = s.sessions, idle_conn_cur = 0,
-  }
+  }, { s })
 end
 
 function M.show_stat(fake)
@@ -221,15 +276,14 @@ function M.show_stat(fake)
       pid = 1, iid = i + 1, sid = 0, type = 0, mode = "http" })
   end
   for _, backend in ipairs(fake.backends) do
-    local total, any = 0, false
-    for _, s in ipairs(each_of(fake, backend.name) or {}) do
+    local total, all = 0, each_of(fake, backend.name) or {}
+    for _, s in ipairs(all) do
       out[#out + 1] = csv(server_fields(fake, s))
-      any = true
       total = total + ((is_stopped(s) or s.admin & DRAIN ~= 0) and 0 or s.weight)
     end
-    out[#out + 1] = csv({ pxname = backend.name, svname = "BACKEND", qcur = 0, scur = 0, smax = 0, stot = 0,
-      status = any and total == 0 and "DOWN" or "UP", weight = total, pid = 1, iid = backend.id, sid = 0, type = 1,
-      mode = "http", algo = "roundrobin" })
+    out[#out + 1] = csv(add_counters({ pxname = backend.name, svname = "BACKEND", qcur = 0, scur = 0, smax = 0,
+      status = all[1] and total == 0 and "DOWN" or "UP", weight = total, pid = 1, iid = backend.id, sid = 0, type = 1,
+      mode = "http", algo = "roundrobin" }, all))
   end
   return table.concat(out)
 end

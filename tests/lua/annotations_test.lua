@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+
+-- How the annotations of functions are read, for `help` at the prompt and for docs/api.md.
+
+local annotations = require("haplua.host.annotations")
+
+--- What a file's text declares.
+local function parse(text)
+  local found, classes = {}, {}
+  annotations.parse(text, "M", "haplua.x", found, classes)
+  return found, classes
+end
+
+describe("annotations", function()
+  it("have a text, arguments and results, each of several lines", function()
+    local found = parse([[
+local M = {}
+
+--- Do this,
+-- and that.
+---@param one string  the first
+--- of two
+---@param two? {a: integer, b: "x y"|nil}  options
+---@param ... any
+---@return integer count  so many
+--- as there are
+---@return string? problem
+function M.go(one, two, ...)
+  -- a comment within
+end]])
+    assert.same({
+      name = "haplua.x.go", signature = "haplua.x.go(one, two, ...)", text = { "Do this,", "and that." },
+      params = {
+        { name = "one", type = "string", text = "the first of two" },
+        { name = "two", type = '{a: integer, b: "x y"|nil}?', text = "options" },
+        { name = "...", type = "any", text = "" },
+      },
+      returns = { "integer count  so many as there are", "string? problem" },
+    }, { name = found["haplua.x.go"].name, signature = found["haplua.x.go"].signature, text = found["haplua.x.go"].text,
+      params = found["haplua.x.go"].params, returns = found["haplua.x.go"].returns })
+  end)
+
+  it("are those of the line before the function only, and of public functions only", function()
+    local found = parse("--- Of nothing.\n\nfunction M.a() end\n--- Inner.\nlocal function b() end\n"
+      .. "--- A method.\nfunction Thing:c(x) end\nfunction M.d(text) -- no comment\nend\n")
+    assert.same({}, found["haplua.x.a"].text)
+    assert.is_nil(found["haplua.x.b"])
+    assert.same({ "A method." }, found["Thing:c"].text)
+    assert.equal("haplua.x.d(text)", found["haplua.x.d"].signature)
+  end)
+
+  it("of a class have its fields and its parent", function()
+    local _, classes = parse("---@class haplua.B: haplua.A  about\n---@field n number?  seconds\n---@field f fun(a: b): c\n\n")
+    assert.same({
+      ["haplua.B"] = { parent = "haplua.A", fields = {
+        { name = "n", type = "number?", text = "seconds" }, { name = "f", type = "fun(a: b): c", text = "" },
+      } },
+    }, classes)
+  end)
+end)
