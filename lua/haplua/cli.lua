@@ -87,6 +87,7 @@ function M.count(text)
 end
 
 --- A `convert` for a number from 0 on, or a share such as 50%.
+---@param text string  as it was given
 ---@return integer|string|nil share, string? problem
 function M.share(text)
   local percent = text:find("^%d%d?%d?%%$") and tonumber(text:sub(1, -2))
