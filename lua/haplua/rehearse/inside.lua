@@ -324,6 +324,7 @@ local function run(order)
   named[#named + 1] = start.program
   table.move(order.sockets, 1, #order.sockets, #named + 1, named)
   local own = cage.close({ seen = named, written = written, sockets = named })
+  own:create(start.folder)
   cage.show_processes(function()
     own_network(order.notes)
   end)
