@@ -286,7 +286,7 @@ end
 --- What else there is to know: of the plan, and of other processes that answer visitors.
 local function notes_of(c, state, plan)
   local notes = table.move(plan.notes or {}, 1, #(plan.notes or {}), 1, {})
-  for _, one in ipairs(require("haplua.haproxy.processes").others(c.target, state.worker)) do
+  for _, one in ipairs(require("haplua.haproxy.processes").others(c.target, state.worker, true)) do
     notes[#notes + 1] = one.text
   end
   return notes[1] and notes or nil

@@ -52,15 +52,21 @@ end
 
 --- Look at the other processes.
 ---@param pid integer|string  of the process behind the socket
+---@param quick boolean?  only at those of the same master
 ---@return table<string, {listens: boolean, connections: integer}>?  by PID. nil: this user may not look
-local function look(pid)
+local function look(pid, quick)
   local own = process.sockets(pid)
   if not own then
     return nil
   end
   local at, found, parent = addresses_of(pid, own), {}, process.parent(pid)
   local master, network = process.is_haproxy(parent) and parent or nil, file.link(("/proc/%s/ns/net"):format(pid))
-  for _, name in ipairs(file.list("/proc") or {}) do
+  local names = not quick and file.list("/proc") or {}
+  local children = quick and master and file.read(("/proc/%s/task/%s/children"):format(master, master)) or ""
+  for name in children:gmatch("%d+") do
+    names[#names + 1] = name
+  end
+  for _, name in ipairs(names) do
     if name:find("^%d+$") and name ~= tostring(pid) and name ~= master and process.is_haproxy(name)
       and file.link(("/proc/%s/ns/net"):format(name)) == network then
       found[name] = answers(name, at, master)
@@ -75,14 +81,15 @@ local AGAIN <const> = 1
 --- What to say of other processes that answer visitors of the same ports.
 ---@param target haplua.Target
 ---@param pid integer|string  as `show info` has it
+---@param quick boolean?  only of those that the same master has started: the others take a look at all processes
 ---@return {text: string, advice: string, serious: boolean}[]  serious: it takes new connections
-function M.others(target, pid)
+function M.others(target, pid, quick)
   local here = process.is_local(target) and process.behind(target, pid)
-  local found, said = here and look(here) or {}, {}
+  local found, said = here and look(here, quick) or {}, {}
   if here and next(found) then
     require("haplua.task").sleep(AGAIN)
     local before = found
-    found = look(here) or {}
+    found = look(here, quick) or {}
     for name, one in pairs(found) do
       found[name] = before[name] and one or nil
     end

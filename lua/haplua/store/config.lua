@@ -121,7 +121,7 @@ end
 ---@param ref string?
 ---@return boolean
 function M.is_name(ref)
-  return ref ~= nil and ref ~= "servers" and not ref:find("^[#/]")
+  return ref ~= nil and ref ~= "servers" and not ref:find("^[#/]") and not ref:find("^%d+$")
 end
 
 ---@return haplua.Switch
