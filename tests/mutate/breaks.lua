@@ -257,6 +257,6 @@ return {
     old = "last = first + rule.count - n - 1", new = "last = first + rule.count - n",
     tests = { "lua/window_test.lua", "lua/calendar_test.lua" } },
   { file = "lua/haplua/base/options.lua", what = "a list with a hole is a list",
-    old = "    if value[i] == nil then\n      return false", new = "    if value[i] == nil then\n      return true",
+    old = "  if n ~= #value then\n    return false", new = "  if n ~= #value then\n    return true",
     tests = { "lua/options_test.lua", "lua/arguments_test.lua" } },
 }
