@@ -20,7 +20,7 @@ describe("scope", function()
       ["capture.req.uri"] = "url", ["url_beg"] = "url", ["base"] = "base", ["base_reg"] = "base", ["base,lower"] = "base",
       ["hdr(host)"] = "host", ["req.hdr(Host)"] = "host", ["hdr_dom(host)"] = "host",
       ["req.hdr(host,1),field(1,:),lower"] = "name", ["hdr(host),host_only"] = "name", ["src"] = "address",
-      ["ssl_fc_sni"] = "name",
+      ["ssl_fc_sni"] = "name", ["req.ssl_sni"] = "name", ["req.ssl_sni,lower"] = "name", ["req_ssl_sni"] = "name",
     }) do
       assert.equal(kind, scope.kind(expression), expression)
     end

@@ -444,6 +444,61 @@ backend idle
     end
   end)
 
+  it("does not count on a server that its check has taken out, and stays whatever the check says", function()
+    local port = site.free_port()
+    local checked <close> = site.start({ more = ([[
+frontend health
+    bind 127.0.0.1:%d
+    acl gone hdr(host) -u 5001
+    acl broken hdr(host) -u 5002
+    http-request return status 404 if gone
+    http-request return status 500 if broken
+    http-request return status 200
+backend pool
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr host a1
+    http-check disable-on-404
+    server a1 127.0.0.1:1 check inter 100ms fall 1 rise 1 port %d
+    server a2 127.0.0.1:2 track other/a2
+backend other
+    option httpchk
+    http-check send meth GET uri / ver HTTP/1.1 hdr host a2
+    http-check disable-on-404
+    server a2 127.0.0.1:2 check inter 100ms fall 1 rise 1 port %d]]):format(port, port, port) })
+    checked.journal, checked.config = s.journal, s.config
+    local function status_of(name)
+      for _, row in ipairs(checked.target:stat("pool")) do
+        if row.svname == name then
+          return tostring(row.status)
+        end
+      end
+    end
+    local function wait_for(name, pattern)
+      eventually(("%s is %s"):format(name, pattern), function()
+        return status_of(name):find(pattern) ~= nil
+      end)
+    end
+    wait_for("a2", "^UP")
+    -- a check that answers 404 keeps new sessions away, as a drained server does
+    checked.target:acl_add("#5001", "a2")
+    wait_for("a2", "NOLB")
+    local ran = checked:maint("on", "--server", "pool/a1")
+    assert.equal(1, ran.status)
+    assert.matches("pool/a1 is the last server of its backend that takes requests", ran.err, 1, true)
+    checked.target:acl_clear("#5001")
+    wait_for("a2", "^UP")
+    good(checked:maint("on", "--server", "pool/a1", "--drain"))
+    for _ = 1, 2 do -- a check that flaps
+      checked.target:acl_add("#5002", "a1")
+      wait_for("a1", "DOWN")
+      checked.target:acl_clear("#5002")
+      wait_for("a1", "DRAIN")
+      assert.equal("drain", checked.target:servers("pool")[1].admin)
+    end
+    good(checked:maint("off", "--server", "pool/a1"))
+    wait_for("a1", "^UP")
+  end)
+
   it("adds up in any order, with hands in between", function()
     good(s:haplua({ "-e", ([[
       math.randomseed(SEED)

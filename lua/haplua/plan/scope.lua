@@ -25,8 +25,8 @@ local NONE <const> = {}
 -- where the client sends them, as all do over HTTP/2. A `host` may have a port, as the header has; a `name` has none.
 local kinds = {
   path = "path", pathq = "path", url = "url", ["capture.req.uri"] = "url",
-  base = "base", hdr = "host", ["req.hdr"] = "host", ["req.fhdr"] = "host", ["ssl_fc_sni"] = "name",
-  src = "address",
+  base = "base", hdr = "host", ["req.hdr"] = "host", ["req.fhdr"] = "host", ssl_fc_sni = "name", ["req.ssl_sni"] = "name",
+  req_ssl_sni = "name", src = "address",
 }
 
 --- The kind of an ACL, from HAProxy's words for its expression ("path_beg", "hdr(host)") or those of haplua's
