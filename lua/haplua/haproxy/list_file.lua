@@ -29,7 +29,8 @@ local function fail(path, message, code, advice)
     code = code,
     advice = advice or (code == "EACCES" or code == "EPERM" or code == "EROFS")
       and "this user cannot write the file, and without it the next reload undoes the change:\n"
-      .. "use sudo, or give --no-file (`file = false` in the configuration) to leave the file as it is" or nil,
+      .. "use sudo; mount another volume where the folder is read-only, as a ConfigMap is; or give --no-file (`file = false`\n"
+      .. "in the configuration) to leave the file as it is" or nil,
   }), 0)
 end
 
@@ -148,14 +149,24 @@ function M.check(path, folder, how)
   end
 end
 
---- Raise for an entry that a file cannot hold, since HAProxy would read it as another one.
-local function check_entries(path, keys, values)
+--- The text of entries. Raises for one that a file cannot hold, since HAProxy would read it as another one.
+local function text_of(path, keys, values)
+  local lines = values and {} or keys
+  for i = 1, values and #keys or 0 do
+    lines[i] = keys[i] .. " " .. values[i]
+  end
+  local text = table.concat(lines, "\n") .. (lines[1] and "\n" or "")
+  local _, n = text:gsub("\n", "")
+  if not values and n == #keys and not text:find("\r", 1, true) and not ("\n" .. text):find("\n[ \t#]") then
+    return text -- the usual one: no entry is looked at alone
+  end
   for i, key in ipairs(keys) do
     local value = values and values[i] or ""
     if key:find("^[ \t#]") or key:find("[\r\n]") or values and key:find("%s") or value:find("^[ \t]") or value:find("[\r\n]") then
       fail(path, ("a file of patterns cannot hold '%s'"):format(require("haplua.error").visible(key .. " " .. value)))
     end
   end
+  return text
 end
 
 --- Does the file hold these entries? The order of an ACL's does not count. Returns nil where there is no file.
@@ -183,13 +194,7 @@ function M.write(path, kind, keys, values, how)
     end
     return nil
   end
-  check_entries(path, keys, values)
-  local lines = {}
-  for i, key in ipairs(keys) do
-    lines[i] = values and key .. " " .. values[i] or key
-  end
-  lines[#lines + 1] = ""
-  M.restore(path, head(text) .. table.concat(lines, "\n"), how)
+  M.restore(path, head(text) .. text_of(path, keys, values), how)
   return text or false
 end
 
