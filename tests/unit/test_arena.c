@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_arena.c - objects keep their bytes, and none lies in another. */
+/* link: --wrap=malloc --wrap=realloc */
+#define UNIT_OOM
 #include "unit.h"
 #include "base/arena.h"
 
@@ -68,8 +70,11 @@ static void what_was_freed_is_used_again(void **state)
 	assert_ptr_not_equal(arena_resize(&a, NULL, 0, 49), p);
 	assert_ptr_equal(arena_resize(&a, NULL, 0, 40), p);
 	assert_null(arena_resize(&a, NULL, 0, 0));
-	assert_null(arena_resize(&a, NULL, 0, SIZE_MAX / 2));
-	assert_null(arena_resize(&a, p, 40, SIZE_MAX / 2));
+	oom_at = 1;
+	assert_null(arena_resize(&a, NULL, 0, 100000));
+	oom_at = 1;
+	assert_null(arena_resize(&a, p, 40, 100000));
+	oom_at = 0;
 	assert_ptr_equal(arena_resize(&a, p, 40, 48), p);
 }
 

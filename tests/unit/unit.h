@@ -43,7 +43,8 @@ static inline char *exact_copy(struct span s)
 }
 
 #ifdef UNIT_OOM
-/* The call of realloc() that fails: 1 is the next one, 2 the one after it; 0: none. */
+/* The call of malloc() or realloc() that fails: 1 is the next one, 2 the one after it; 0:
+ * none. */
 static size_t oom_at;
 
 void *__real_malloc(size_t n);
@@ -51,9 +52,10 @@ void *__wrap_malloc(size_t n);
 void *__real_realloc(void *p, size_t n);
 void *__wrap_realloc(void *p, size_t n);
 
-/* The linker wraps malloc(), too; only the tests call it. */
 void *__wrap_malloc(size_t n)
 {
+	if (oom_at > 0 && --oom_at == 0)
+		return NULL;
 	return __real_malloc(n);
 }
 
