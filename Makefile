@@ -48,9 +48,11 @@ SOURCES := $(shell find src tests -name '*.[ch]')
 .PHONY: all
 all: $(BIN) ## build ./haplua and its module ./haplua-curl.so
 
+# The program finds its policies and its documents beside itself: another folder for built files gets links to them.
 $(BIN): $(OBJECTS) src/curl/exports | $(CURL)
 	@echo "LINK $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(ALL_LIBS)
+	$(Q)[ $(@D) = . ] || for part in scripts lua docs; do ln -sfn "$(CURDIR)/$$part" $(@D)/$$part; done
 
 # The functions of haplua, Lua and libuv that it calls are the program's. nodelete: its callbacks are still called, and
 # threads of libcurl may still run, when Lua lets go of its modules.

@@ -152,6 +152,13 @@ static int grow_heap(lua_State *L)
 	return 0;
 }
 
+/* Call a function without arguments and results. false: out of memory. */
+static bool call(lua_State *L, lua_CFunction function)
+{
+	lua_pushcfunction(L, function);
+	return lua_pcall(L, 0, 0, 0) == LUA_OK;
+}
+
 /* With the loop open: make everything else. */
 static int start(struct host *host)
 {
@@ -168,11 +175,9 @@ static int start(struct host *host)
 	if (rc < 0)
 		return rc;
 	lua_atpanic(host->L, panic);
-	lua_pushcfunction(host->L, add_oldest_finalizer);
-	if (!is_watched() && lua_pcall(host->L, 0, 0, 0) != LUA_OK)
+	if (!is_watched() && !call(host->L, add_oldest_finalizer))
 		return HAP_ENOMEM;
-	lua_pushcfunction(host->L, grow_heap);
-	if (lua_pcall(host->L, 0, 0, 0) != LUA_OK)
+	if (!call(host->L, grow_heap))
 		return HAP_ENOMEM;
 	scheduler_init(&host->scheduler, host->L, &host->clock);
 	return 0;
