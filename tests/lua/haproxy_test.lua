@@ -309,16 +309,19 @@ describe("the current target", function()
   it("may be changed by a finalizer while it is asked for", function()
     local ran = support.haplua({ "-s", "/x", "-e", [[
       local core = require("haplua.core")
-      local n = 0
+      local n, over = 0, false
       collectgarbage("incremental", 100, 1000, 1)
       for i = 1, 5000 do
         core.use(core.open("/a" .. i))
         setmetatable({}, { __gc = function()
           n = n + 1
-          core.use(core.open("/b" .. i))
+          if not over then -- Lua finalizes nothing that a finalizer makes at the end
+            core.use(core.open("/b" .. i))
+          end
         end })
         assert(tostring(core.current()):find("^/[ab]%d+$"))
       end
+      over = true
       print(n > 1000)
     ]] })
     assert.same({ 0, "true\n", "" }, { ran.status, ran.out, ran.err })
