@@ -27,8 +27,10 @@ static void *take(struct arena *a, size_t size)
 
 		if (!block)
 			return NULL;
-		a->next = block; /* what is left of the old one is lost */
-		a->left = BLOCK;
+		memcpy(block, &a->blocks, sizeof a->blocks);
+		a->blocks = block;
+		a->next = block + ARENA_STEP; /* what is left of the old one is lost */
+		a->left = BLOCK - ARENA_STEP;
 	}
 	p = a->next;
 	a->next += bytes;

@@ -14,8 +14,9 @@ enum { ARENA_SMALL = 256, ARENA_STEP = 16 };
 /* {0} at first. */
 struct arena {
 	void *free[ARENA_SMALL / ARENA_STEP]; /* lists, by size */
-	char *next;  /* of the current block: not given out yet */
-	size_t left; /* bytes from there on */
+	void *blocks; /* a list: tools that look for leaks find the memory by it */
+	char *next;   /* of the current block: not given out yet */
+	size_t left;  /* bytes from there on */
 };
 
 /* Make an object of `old` bytes one of `size` bytes, which may move; NULL and 0 are no
