@@ -285,12 +285,13 @@ frontend www
     default_backend app
 backend app
     server a 127.0.0.1:APP check
-    server b localhost:80 check disabled
+    server b LOCAL:80 check disabled
 backend maint
     server m 127.0.0.1:PAGE
 ]]):gsub("%f[%w][A-Z]+%f[%W]", {
           DIR = one.dir, SOCKET = one.socket, PORT = one.port, PEER = site.free_port(), APP = one.app_port, PAGE = one.page_port,
           NAME = running.content("/proc/sys/kernel/hostname"):match("%S+"),
+          LOCAL = support.has_localhost() and "localhost" or "127.0.0.1",
         }))
       end,
     })

@@ -204,7 +204,12 @@ end
 ---@param root string?  the folder that becomes the root
 function M.part(root)
   must(namespace.unshare({ "mount" }))
-  must(namespace.mount("none", "/", "", { "recursive", "private" }))
+  local ok, message, code = namespace.mount("none", "/", "", { "recursive", "private" })
+  if code == "EINVAL" then -- what is mounted here could not be kept from others
+    failure.raise("denied", "the root of this process is not a mount, as in a chroot",
+      "run haplua outside of the chroot, or in a container")
+  end
+  must(ok, message)
   make_read_only()
   if root then
     must(namespace.root(root))
