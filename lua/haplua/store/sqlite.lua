@@ -141,10 +141,13 @@ end
 
 --- Bring the journal to this version, or have a reader see it so. Returns false where there is nothing to read.
 local function adapt(self, readonly)
-  if readonly and not pcall(version_of, self) then
+  local ok, version = pcall(version_of, self)
+  if not ok and readonly and errors.is(version) and tostring(version.code):find("^READONLY") then
     recover(self.path)
+    version = version_of(self)
+  elseif not ok then
+    error(version, 0)
   end
-  local version = version_of(self)
   if version > VERSION then
     complain(self.path, "was written by a later haplua")
   elseif version < VERSION and not readonly then
