@@ -16,6 +16,18 @@ function M.set(list, set)
   return set
 end
 
+--- The items of a set, or the keys of a table, in order.
+---@param set table
+---@return any[]
+function M.keys(set)
+  local list = {}
+  for item in pairs(set) do
+    list[#list + 1] = item
+  end
+  table.sort(list)
+  return list
+end
+
 --- The items of a list that a set has not, in their order.
 ---@param list string[]
 ---@param set table<string, true>

@@ -6,6 +6,7 @@
 
 local core = require("haplua.core")
 local file = require("haplua.file")
+local lists = require("haplua.base.lists")
 local policies = require("haplua.host.policies")
 local haproxy = require("haproxy")
 local task = require("haplua.task")
@@ -37,8 +38,8 @@ function values.backend(c)
 end
 
 function values.list(c)
-  for _, lists in ipairs({ haproxy.acl_list(), haproxy.map_list() }) do
-    for _, list in ipairs(lists) do
+  for _, all in ipairs({ haproxy.acl_list(), haproxy.map_list() }) do
+    for _, list in ipairs(all) do
       c.add(list.file or "#" .. tostring(list.id):gsub("^#", ""))
     end
   end
@@ -120,12 +121,6 @@ local function find(list, name)
   end
 end
 
---- Options in one list.
-local function joined(a, b)
-  local list = table.move(a or {}, 1, #(a or {}), 1, {})
-  return table.move(b or {}, 1, #(b or {}), #list + 1, list)
-end
-
 --- Complete the last of the words behind a script, by its declaration.
 ---@param c haplua.Completion
 ---@param spec haplua.cli.Spec
@@ -143,7 +138,7 @@ local function complete_spec(c, spec, words)
       open = option and option.value and not word:find("=") and option or nil
     elseif not scope then
       scope = find(spec.commands, word)
-      list = scope and joined(spec.options, scope.options) or list
+      list = scope and lists.joined(spec.options or {}, scope.options or {}) or list
     else
       taken = true
     end

@@ -5,6 +5,7 @@
 
 local failure = require("haplua.rehearse.failure")
 local file = require("haplua.file")
+local lists = require("haplua.base.lists")
 local namespace = require("haplua.namespace")
 
 local M = {}
@@ -156,15 +157,6 @@ local function reals(names)
   return found
 end
 
-local function sorted(set)
-  local list = {}
-  for name in pairs(set) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
-end
-
 --- Create a folder that is missing in one that is in memory: services make those of /run at each start.
 function Cage:create(name)
   local there = name
@@ -227,7 +219,7 @@ function M.close(wanted)
   self.base = "/dev/haplua-rehearsal"
   file.folder("/dev/shm", { mode = "1777" })
   local temporary = reals(SHORT_LIVED)
-  for _, folder in ipairs(sorted(temporary)) do
+  for _, folder in ipairs(lists.keys(temporary)) do
     if not self:is_inside(folder) then
       self:empty(folder, below(folder, seen))
     end
@@ -236,7 +228,7 @@ function M.close(wanted)
   for _, name in ipairs(wanted.written) do
     self:create(name)
   end
-  for _, folder in ipairs(sorted(written)) do
+  for _, folder in ipairs(lists.keys(written)) do
     if not self.made[folder] and (file.info(folder) or {}).type == "folder" then
       self:empty(folder, entries_of(folder) or below(folder, seen))
     end

@@ -293,12 +293,7 @@ end
 ---@param config haplua.Config
 ---@return string[]
 function M.names(config)
-  local list = {}
-  for name in pairs(config.switches) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
+  return require("haplua.base.lists").keys(config.switches)
 end
 
 --- Find a switch: by its name, by its ACL or $HAPLUA_ACL, else the default or the only one. An ACL that is not declared

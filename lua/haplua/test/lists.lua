@@ -3,6 +3,7 @@
 --- The ACLs and maps of the fake HAProxy, and the commands that read and change them.
 -- A command is a function (fake, kind, words, payload) that returns a reply's body and its severity.
 
+local keys_of = require("haplua.base.lists").keys
 local match = require("haplua.test.match")
 local options = require("haplua.base.options")
 
@@ -142,21 +143,12 @@ local function make(fake, kind, ref, declared)
   }
 end
 
-local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
 --- Make the lists that a fake's options declare.
 ---@return haplua.test.List[]  in the order of their numbers
 function M.make(fake, acls, maps)
   local lists, taken, free = {}, {}, 0
   local function declare(kind, declared)
-    for _, ref in ipairs(sorted_keys(declared)) do
+    for _, ref in ipairs(keys_of(declared)) do
       local list = make(fake, kind, ref, declared[ref])
       lists[#lists + 1] = list
       taken[list.id or false] = true

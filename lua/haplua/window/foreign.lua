@@ -4,6 +4,7 @@
 -- makes windows of their lists of minutes, hours and days, and of those of Alertmanager.
 
 local civil = require("haplua.time.civil")
+local keys_of = require("haplua.base.lists").keys
 local reader = require("haplua.time.reader")
 local words = require("haplua.window.words")
 
@@ -41,18 +42,6 @@ local function nth_of(dates, weekdays)
     return week and (last == -1 and { -1 } or last % 7 == 0 and last > 0 and { last // 7 }) or nil
   end
   return first > 0 and dates or #dates == 1 and first == -1 and dates or nil
-end
-
---- The keys of a table in order.
----@param set table<integer, true>
----@return integer[]
-function M.sorted(set)
-  local list = {}
-  for n in pairs(set) do
-    list[#list + 1] = n
-  end
-  table.sort(list)
-  return list
 end
 
 --- The window that opens at these times. It has no `wall` and no `elapsed` yet.
@@ -134,7 +123,7 @@ local function list_of(r, field, to, back)
       set[back and -n or n] = true
     end
   until not take(r, "(),")
-  return M.sorted(set)
+  return keys_of(set)
 end
 
 local function length_of(r, spec)
@@ -171,7 +160,7 @@ local function cron(r)
     weekdays[(day + 6) % 7 + 1] = true
   end
   local spec = M.of_fields({ seconds = { 0 }, minutes = lists[1], hours = lists[2], dates = lists[3], months = lists[4],
-    weekdays = lists[5] and M.sorted(weekdays) })
+    weekdays = lists[5] and keys_of(weekdays) })
   spec.zone = zone
   return length_of(r, spec)
 end
@@ -203,7 +192,7 @@ end
 local function systemd_fields(r)
   local fields = { seconds = { 0 }, minutes = { 0 }, hours = { 0 } }
   if see(r, "%a") then
-    fields.weekdays = M.sorted(words.week_days(r))
+    fields.weekdays = keys_of(words.week_days(r))
     skip(r)
   end
   if see(r, "[%d*][%d*,./]*[-~]") then

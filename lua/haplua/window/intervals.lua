@@ -7,6 +7,7 @@
 local civil = require("haplua.time.civil")
 local errors = require("haplua.error")
 local foreign = require("haplua.window.foreign")
+local keys_of = require("haplua.base.lists").keys
 local reader = require("haplua.time.reader")
 local spec = require("haplua.window.spec")
 
@@ -131,7 +132,7 @@ local function windows_of(book, interval, found)
   local lists = {}
   book.line = interval.line
   for name in pairs(fields) do
-    lists[name] = interval[name] and foreign.sorted(interval[name])
+    lists[name] = interval[name] and keys_of(interval[name])
     if lists[name] and not lists[name][1] or interval.times and not interval.times[1] then
       refuse(book, "%s: nothing stands there", lists[name] and name or "times")
     end
