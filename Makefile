@@ -260,6 +260,7 @@ lint: $(BIN) format-check ## check style, layers and docs
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
+	$(Q)$(LUA) tests/mutate/mutate.lua --check
 	$(Q)./$(BIN) tests/kinds.lua check
 	$(Q)./$(BIN) tests/api.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
