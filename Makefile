@@ -225,6 +225,10 @@ laws: $(BIN) ## play random histories of maintenances against a model of a page;
 mutate: ## break the code in one place after the other, and see whether a test notices; MUTATE='words'
 	$(Q)$(LUA) tests/mutate/mutate.lua $(MUTATE)
 
+.PHONY: prove
+prove: ## run every suite, for many hours, and write docs/proof.md; STEPS='names'
+	$(Q)$(LUA) tests/prove.lua $(STEPS)
+
 # These objects count the lines that run; B/coverage/*.gcov show the counts.
 COVERAGE := -O0 -g --coverage -fprofile-update=atomic
 COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \
