@@ -119,9 +119,9 @@ describe("a change of a server", function()
       end
       return { "Pid: 1\nUptime_sec: 5\nVersion: 2.6.12\n", ([[
 1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_agent_state
-3 app 1 a1 192.0.2.1 2 %d 7 10 0
-3 app 2 a2 192.0.2.2 2 0 7 10 0
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_agent_state srv_port
+3 app 1 a1 192.0.2.1 2 %d 7 10 0 80
+3 app 2 a2 192.0.2.2 2 0 7 10 0 80
 ]]):format(bits[row.admin]) }
     end
   end

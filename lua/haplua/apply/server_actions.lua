@@ -236,7 +236,7 @@ local function story(step)
     end
   end
   if step.handled then
-    add("by hand", "somebody has set it to %s by hand, and it is kept so", look.row.admin)
+    add("by hand", "somebody has set it to %s by hand, and it is kept so", plans.by_hand(look))
   elseif #lines == 0 and look.latest and not look.latest.outcome then
     add("keep", "'%s' by process %d was broken off", look.latest.action, look.latest.pid)
   elseif #lines == 0 and look.left[1] and not look.same_process then
@@ -244,7 +244,7 @@ local function story(step)
   elseif #lines == 0 and look.left[1] == look.row.admin or not look.left[1] then
     add("begin", "a maintenance has begun")
   elseif #lines == 0 then
-    add("keep", "somebody had set it to %s by hand", look.row.admin)
+    add("keep", "somebody had set it to %s by hand", plans.by_hand(look))
   end
   lines[#lines] = ("%s; it is %s"):format(lines[#lines], step.plan.state)
   return action, lines
