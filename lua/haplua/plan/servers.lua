@@ -270,7 +270,8 @@ function M.plan(look, by_hand, edits)
   plan_fields(look, plan)
   -- a new process has lost a weight that was set before
   local is_new = not look.same_process or not look.latest.outcome
-  if is_new and not M.holds(in_force, "weight") and row.weight == row.initial and base.initial == row.initial and base.weight ~= row.weight then
+  if is_new and not M.holds(in_force, "weight") and row.weight == row.initial and base.initial == row.initial
+    and base.weight ~= row.weight then
     plan.weight = base.weight
   end
   return plan
@@ -295,7 +296,8 @@ end
 ---@return boolean
 function M.is_in_step(look, plan)
   local latest = look.latest
-  return plan.state == look.row.admin and not plan.weight and not plan.address and plan.agent == nil and (not latest or latest.outcome ~= nil)
+  return plan.state == look.row.admin and not plan.weight and not plan.address and plan.agent == nil
+    and (not latest or latest.outcome ~= nil)
     and lists.same(latest and latest.patterns or {}, plan.patterns)
 end
 
