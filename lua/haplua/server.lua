@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
---- One server taken out of service for a while, and put back however the work on it ends:
+--- Servers taken out of service, or given another weight, for a while:
 --
---   local a1 <close> = server.hold("app/a1")
---   a1:drain(60)
---   ...
---   a1:keep("maint")  -- without this line the server goes back to its state before
+--   local new <close> = server.hold("app/new")            -- one, put back however the work on it ends
+--   for s in server.each("app") do s:drain(60) ... end    -- one after the other
+--   server.group("blue"):drain(300)                       -- all of a backend
+--
+-- Each is under a maintenance of its own, which `maint status` shows and `maint off` ends, also where haplua was killed.
 
-local haproxy = require("haproxy")
 local options = require("haplua.base.options")
 
 local M = {}
@@ -19,11 +19,21 @@ local kinds = require("haplua.haproxy.server").options
 ---@field keep_up integer|string|nil  so many servers of its backend must go on to take requests, or a share such as
 --- "50%"; nil: 1
 ---@field reason string?  of the maintenance
+---@field ends number?  seconds since 1970: haplua keep ends it then, also where this process was killed
 ---@field origin string?  of the maintenance: "hold", "drain"
----@field run haplua.ServerRun?  the maintenance is one of this run
 ---@field journal string?  its file, as in haplua.Place
 
---- Prepare to put a server under maintenance, which ends when the variable is closed. Changes nothing yet.
+---@class haplua.EachOptions
+---@field name string?  of the work, for `resume` and `maint status`: "each"
+---@field resume boolean?  go on where the latest work of this name on the backend has stopped
+---@field only string[]?  names of servers, without the backend's; nil: all that are ready
+---@field force boolean?  as in haplua.HoldOptions
+---@field keep_up integer|string|nil  likewise
+---@field reason string?  likewise
+---@field journal string?  likewise
+
+--- Prepare to hold a server, until the variable is closed: then its state, weight and address are as before. Changes
+-- nothing yet.
 ---@param name string  "backend/server"
 ---@param given? haplua.HoldOptions
 ---@return haplua.Held  raises `refused` where too few servers of its backend would take requests, unless forced
@@ -31,37 +41,40 @@ function M.hold(name, given)
   given = given or {}
   options.argument("server.hold", "name", name, kinds.server)
   options.check("server.hold", given, {
-    force = "boolean", keep_up = options.share, reason = "text", origin = "text", run = "table", journal = "text",
+    force = "boolean", keep_up = options.share, reason = "text", ends = "number", origin = "text", journal = "text",
   })
-  local servers, server = require("haplua.apply.servers"), name:match("/(.*)$")
-  local c = given.run and given.run.c or servers.open({ journal = given.journal, servers = { name }, state = "drain" })
-  local all = servers.read(c)
-  local row = all.rows[name]
-  if not row then
-    haproxy.servers(name:match("^(.*)/")) -- HAProxy's own word where the backend is missing
-    require("haplua.hold.wait").refuse(name, "does not exist")
-  end
-  if not given.force then
-    servers.check_others(c, all, name, given.keep_up)
-  end
-  local mine = given.run and given.run.held[server]
-  return require("haplua.hold.held").new({
-    name = name, before = row.admin, kept = mine ~= nil, given = given, mine = mine, c = c,
-  })
+  return require("haplua.hold.held").new(name, given)
 end
 
---- Begin to work on the servers of a backend that are ready, or go on with the latest run of this name. Closing it prints
--- what was done.
----@param name string  such as "rolling"
+--- Iterate over the servers of a backend that are ready, one after the other, each held. A server that the body has drained
+-- stays drained until its ready(); at the next server ready() is called where the body has not called it or keep(). However
+-- the loop ends (break, return, an error, Ctrl-C): a server that was idle, and so may be at work, stays drained; one that
+-- was not goes back to what it was. At the end a line says which servers are done.
 ---@param backend string
----@param given? {resume: boolean?, only: string[]?, journal: string?}  only: names of servers
----@return haplua.ServerRun  raises `refused` where there is none to go on with
-function M.run(name, backend, given)
+---@param given? haplua.EachOptions
+---@return fun(): haplua.Held?  raises `refused` where too few servers would take requests, unless forced; and where there is
+--- no work to resume
+function M.each(backend, given)
   given = given or {}
-  options.argument("server.run", "name", name, "word")
-  options.argument("server.run", "backend", backend, "word")
-  options.check("server.run", given, { resume = "boolean", only = options.list("word"), journal = "text" })
-  return require("haplua.hold.run").begin(name, backend, given)
+  options.argument("server.each", "backend", backend, "word")
+  options.check("server.each", given, {
+    name = "text", resume = "boolean", only = options.list("word"), force = "boolean", keep_up = options.share,
+    reason = "text", journal = "text",
+  })
+  return require("haplua.hold.run").each(backend, given)
+end
+
+--- The servers of a backend, to be drained and put into service together.
+---@param backend string
+---@param given? haplua.GroupOptions
+---@return haplua.Group  raises `refused` for a name in `only` that the backend does not have
+function M.group(backend, given)
+  given = given or {}
+  options.argument("server.group", "backend", backend, "word")
+  options.check("server.group", given, {
+    only = options.list("word"), force = "boolean", keep_up = options.share, reason = "text", journal = "text",
+  })
+  return require("haplua.hold.group").of(backend, given)
 end
 
 return M

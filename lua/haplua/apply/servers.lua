@@ -353,6 +353,7 @@ end
 ---@class haplua.ServerChange
 ---@field force boolean?  also the last server of a backend that takes requests
 ---@field keep_up integer|string|nil  so many servers of a backend must go on to take requests, or a share: "50%"; nil: 1
+---@field guard boolean?  judge a change as a beginning: enough servers must be left
 ---@field made fun(step: haplua.ServerStep)?  called when a server is changed
 ---@field action string?  the log's word
 ---@field state string?  that the servers shall have, for the error where --only refuses it
@@ -385,7 +386,7 @@ function M.change(c, words, decide, decided, how)
   if decided then
     decided()
   end
-  if how.action == "on" and not how.force then
+  if (how.action == "on" or how.guard) and not how.force then
     guard(c, all, steps, how.keep_up)
   end
   if c.no_journal and how.action == "on" and not dry and not c.warned then

@@ -67,29 +67,15 @@ local function go_on(run, name, prefix, rows)
   return done
 end
 
---- Refuse names that are not those of servers.
-local function check_only(backend, only, rows)
-  local there, wanted = {}, {}
-  for _, row in ipairs(rows) do
-    there[tostring(row.srv_name)] = true
-  end
-  for _, name in ipairs(only or {}) do
-    wanted[name] = there[name] or refuse(backend .. "/" .. name, "does not exist")
-  end
-  return only and wanted or there
-end
-
---- As haplua.server.run(), which documents it.
+--- Begin to work on the servers of a backend that are ready, or go on with the latest run of this name. Closing it prints
+-- what was done.
 ---@param name string  such as "rolling"
 ---@param backend string
----@param given? {resume: boolean?, only: string[]?, journal: string?}  only: names of servers
+---@param given {resume: boolean?, only: string[]?, journal: string?}  only: names of servers
 ---@return haplua.ServerRun  raises `refused` where there is none to go on with
 function M.begin(name, backend, given)
-  local prefix, rows = ("%s %s "):format(name, backend), haproxy.servers(backend)
-  local wanted, names = check_only(backend, given.only, rows), {}
-  for server in pairs(wanted) do
-    names[#names + 1] = ("%s/%s"):format(backend, server)
-  end
+  local prefix, names, rows = ("%s %s "):format(name, backend), wait.names(backend, given.only)
+  local wanted = require("haplua.base.lists").set(names)
   local run = setmetatable({
     c = require("haplua.apply.servers").open({ journal = given.journal, servers = names }), backend = backend, held = {},
     finished = {}, waiting = {}, skipped = {}, origin = prefix .. require("haplua.time.instant").text(task.time()),
@@ -99,7 +85,7 @@ function M.begin(name, backend, given)
     local server = tostring(row.srv_name)
     local is_ready = row.admin == "ready" or run.held[server] ~= nil
     local list = done[server] and run.finished or is_ready and run.waiting or run.skipped
-    if wanted[server] then
+    if wanted[("%s/%s"):format(backend, server)] then
       list[#list + 1] = server
     end
   end
@@ -142,6 +128,46 @@ function Run:__close()
     #self.finished + #self.waiting + (self.current and 1 or 0), part(": %s", self.finished),
     part("; stopped at %s", { self.current }), part("; not begun: %s", self.waiting),
     part("; out of service, and left alone: %s", self.skipped)))
+end
+
+-- The same work as a loop.
+
+--- End the loop's current server: put it back and wait for it, unless the body has done so, or has kept it.
+---@param held haplua.Held
+local function finish(run, held)
+  if held.mine and not held.stays then
+    held:ready()
+  end
+  run:done(held)
+end
+
+--- As haplua.server.each(), which documents it.
+---@return fun(): haplua.Held?, nil, nil, table
+function M.each(backend, given)
+  local run = M.begin(given.name or "each", backend, given)
+  local rows, held = run:each(), nil
+  local function next_one()
+    if held then
+      finish(run, held)
+    end
+    held = nil
+    local row = rows()
+    if row then
+      held = require("haplua.hold.held").new(("%s/%s"):format(backend, row.srv_name), {
+        force = given.force, keep_up = given.keep_up, reason = given.reason, run = run,
+      })
+      held.of_loop = true
+    end
+    return held
+  end
+  return next_one, nil, nil, setmetatable({}, { __close = function()
+    local _ <close> = run
+    if held and held.is_done then
+      run:done(held)
+    elseif held then
+      held:__close()
+    end
+  end })
 end
 
 return M

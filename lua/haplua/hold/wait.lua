@@ -5,10 +5,23 @@
 local haproxy = require("haproxy")
 local task = require("task")
 
+local options = require("haplua.base.options")
+
 local M = {}
+
+--- An argument that is a number of seconds.
+M.seconds = options.where("seconds, 0 or more", function(value)
+  return options.fits("number", value) and value >= 0
+end)
+
+-- Seconds in which sessions that were cut end.
+M.CUT_SECONDS = 5
 
 --- How often to look while waiting, in seconds.
 local LOOK = 0.2
+
+-- Seconds for which a server is to be up, and for which it is waited for, unless others are given.
+M.SETTLE, M.WITHIN = 3, 60
 
 --- Raise `refused` about a server.
 ---@param name string  "backend/server"
@@ -27,6 +40,27 @@ function M.find(name, show, field)
     end
   end
   M.refuse(name, "is gone")
+end
+
+--- The names of a backend's servers, in HAProxy's order: "backend/server". Raises `refused` for a server that it does not
+-- have, and HAProxy's own error for a backend that does not exist.
+---@param backend string
+---@param only string[]?  these alone, without the backend's name
+---@return string[] names, haplua.Server[] rows  of all servers
+function M.names(backend, only)
+  local rows, wanted, names = haproxy.servers(backend), {}, {}
+  for _, name in ipairs(only or {}) do
+    wanted[name] = true
+  end
+  for _, row in ipairs(rows) do
+    local name = tostring(row.srv_name)
+    names[#names + 1] = (not only or wanted[name]) and ("%s/%s"):format(backend, name) or nil
+    wanted[name] = nil
+  end
+  if next(wanted) then
+    M.refuse(("%s/%s"):format(backend, next(wanted)), "does not exist")
+  end
+  return names, rows
 end
 
 --- Wait until a server's row of `show stat` has passed a test for `hold` seconds on end. A dry run does not wait.
