@@ -84,10 +84,10 @@ end
 
 --- Give these servers no new sessions, and wait until they have none. They stay drained until ready(), or until somebody
 -- ends their maintenances (`maint status` shows them). Where one is not idle in time, or the wait is interrupted, all go
--- back to their states from before.
+-- back to their states from before. Raises `refused` for that; and, unless it is forced, where the backend still gets
+-- requests (that is looked at for 5 seconds at most), or too few servers would be left of those that `only` leaves out.
 ---@param timeout number  seconds
----@param given? haplua.DrainOptions  raises `refused`: they are not idle by then; or the backend still gets requests, or too
---- few servers would be left, and neither is forced
+---@param given? haplua.DrainOptions
 function Group:drain(timeout, given)
   given = given or {}
   options.argument("group:drain", "timeout", timeout, seconds)
@@ -137,6 +137,8 @@ local function left(group)
 end
 
 --- Put these servers into service: end what drain() has begun, and wait until all have been up for some seconds on end.
+-- Raises `refused` where they are not by then, where another maintenance holds one, and, unless it is forced, where one was
+-- set by hand or by HAProxy's configuration.
 ---@param given? {settle: number?, within: number?}  `settle`: seconds (3), longer than their checks need to notice a
 --- failure; `within`: seconds (60)
 function Group:ready(given)

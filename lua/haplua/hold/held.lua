@@ -103,9 +103,10 @@ end
 ---@field cut boolean?  end the sessions that are left after `timeout` seconds, in place of giving up
 
 --- Give the server no new sessions, and wait until it has none and none waits for it. Clients whose cookie names
--- the server still reach it and keep it busy.
----@param timeout number  seconds; then `refused` is raised, and the server stays drained until it is closed
----@param given? haplua.DrainOptions  raises `refused` where it is not idle by then, or somebody puts it back meanwhile
+-- the server still reach it and keep it busy. Raises `refused` where it is not idle by then, and the server stays drained
+-- until it is closed; and where somebody puts it back meanwhile.
+---@param timeout number  seconds
+---@param given? haplua.DrainOptions
 function Held:drain(timeout, given)
   given = given or {}
   options.argument("held:drain", "timeout", timeout, seconds)
@@ -227,10 +228,10 @@ local function weight_of(held, value)
   return weight
 end
 
---- Give the server a weight, until the variable is closed. It is a part of its maintenance. Of several weights that it is
--- given by several maintenances the smallest counts.
+--- Give the server a weight, until the variable is closed. It is a part of the server's maintenance. Of several weights that it is
+-- given by several maintenances the smallest counts. Raises `refused` for a share that comes to less than 1.
 ---@param value integer|string  0 to 256, or a share of the configuration's weight such as "5%"
----@return integer weight  raises `refused` for a share that is less than 1
+---@return integer weight
 function Held:weight(value)
   options.argument("held:weight", "value", value, kinds.weight)
   local weight = weight_of(self, value)
@@ -243,7 +244,7 @@ function Held:weight(value)
   return weight
 end
 
---- Have HAProxy connect to another address, until the variable is closed. It is a part of its maintenance.
+--- Have HAProxy connect to another address, until the variable is closed. It is a part of the server's maintenance.
 ---@param address string  IPv4 or IPv6
 ---@param port integer?  as it is unless given
 function Held:move(address, port)
@@ -266,7 +267,7 @@ end
 function Held:errors(over)
   if over ~= nil then
     options.argument("held:errors", "over", over, seconds)
-  elseif not self.looked then
+  elseif not self.looked and not haproxy.dry_run() then
     options.misuse("held:errors", "since when? Give seconds, or call weight() before")
   end
   if haproxy.dry_run() then
