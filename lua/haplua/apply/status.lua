@@ -36,7 +36,8 @@ local M = {}
 ---@field version string  HAProxy's
 ---@field maintenances haplua.Maintenance[]  in force, or past their end and not yet ended
 ---@field planned haplua.Maintenance[]
----@field servers {server: string, state: string?, before: string, weight: integer}[]?  those that have maintenances
+---@field servers {server: string, state: string?, before: string, weight: integer, weight_now: integer?}[]?
+--- those that have maintenances; weight_now: where it is another
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
 ---@field notes string[]?  what a switch that is a map cannot hold as it is wanted
