@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
 -- run.lua - run the commands of a document, and compare what they print with what the document says.
--- Usage: sh tests/documents/part.sh haplua tests/documents/run.lua [--bare] [--write] DOCUMENT...
+-- Usage: sh tests/documents/part.sh haplua tests/documents/run.lua [--bare=FOLDER] [--write] [--list] DOCUMENT...
 -- --write puts what a command prints into the document, where the two differ: look at it before you commit it.
--- tests/documents/reader.lua has the marks of a document. All documents use one place, one after the other. Status: 0 if
+-- --list prints the commands for a bare machine, and runs nothing; --bare names the folder that holds what they printed,
+-- in files 1, 2, and so on (tests/documents/bare.sh). tests/documents/reader.lua has the marks of a document. All documents use one place, one after the other. Status: 0 if
 -- all is as the documents say.
 
 package.path = arg[0]:match("^(.*)/") .. "/?.lua;" .. package.path
@@ -16,15 +17,15 @@ local MOST_LEFT_OUT <const> = 6
 
 local options, documents = {}, {}
 for _, word in ipairs(arg) do
-  local option = word:match("^%-%-(%l+)$")
+  local option, value = word:match("^%-%-(%l+)=?(.*)$")
   if option then
-    options[option] = true
+    options[option] = value
   else
     documents[#documents + 1] = word
   end
 end
 
-local failures, count, left_out, differing = 0, 0, {}, {}
+local failures, count, bare, left_out, differing = 0, 0, 0, {}, {}
 
 --- Run one command. Returns the lines that it printed; of one that stays, those before it was interrupted.
 local function play(text, steps)
@@ -63,6 +64,16 @@ local function fail(document, command, printed)
     table.concat(command.expected, "\n    "), table.concat(printed, "\n    ")))
 end
 
+--- What the next command for a bare machine has printed there.
+local function recorded()
+  bare = bare + 1
+  local lines = {}
+  for line in place.read(("%s/%d"):format(options.bare, bare)):gmatch("[^\n]*") do
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
 local function run_block(document, block)
   local steps = {}
   for _, mark in ipairs(block.marks) do
@@ -73,7 +84,7 @@ local function run_block(document, block)
     end
   end
   for _, command in ipairs(reader.commands(block)) do
-    local printed = play(command.text, steps)
+    local printed = reader.mark(block, "bare") and recorded() or play(command.text, steps)
     while command.expected[#command.expected] == "" do
       table.remove(command.expected)
     end
@@ -133,6 +144,16 @@ end
 local all = {}
 for i, document in ipairs(documents) do
   all[i] = reader.blocks(place.read(document))
+end
+if options.list then
+  for _, blocks in ipairs(all) do
+    for _, block in ipairs(blocks) do
+      for _, command in ipairs(reader.mark(block, "bare") and reader.commands(block) or {}) do
+        print(command.text)
+      end
+    end
+  end
+  return
 end
 place.start(reader.blocks(place.read("README.md")))
 for i, document in ipairs(documents) do
