@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
 -- run.lua - run the commands of a document, and compare what they print with what the document says.
--- Usage: sh tests/documents/part.sh haplua tests/documents/run.lua [--bare=FOLDER] [--write] [--list] DOCUMENT...
+-- Usage: sh tests/documents/part.sh haplua tests/documents/run.lua [--bare=FOLDER] [--write] [--list] DOCUMENT
 -- --write puts what a command prints into the document, where the two differ: look at it before you commit it.
 -- --list prints the commands for a bare machine, and runs nothing; --bare names the folder that holds what they printed,
--- in files 1, 2, and so on (tests/documents/bare.sh). tests/documents/reader.lua has the marks of a document. All documents use one place, one after the other. Status: 0 if
--- all is as the documents say.
+-- in files 1, 2, and so on (tests/documents/bare.sh). tests/documents/reader.lua has the marks of a document.
+-- Status: 0 if all is as the document says.
 
 package.path = arg[0]:match("^(.*)/") .. "/?.lua;" .. package.path
 
@@ -15,13 +15,13 @@ local reader = require("reader")
 local COMMAND_SECONDS <const> = tonumber(os.getenv("COMMAND_SECONDS")) or 120
 local MOST_LEFT_OUT <const> = 6
 
-local options, documents = {}, {}
+local options, document = {}, nil
 for _, word in ipairs(arg) do
   local option, value = word:match("^%-%-(%l+)=?(.*)$")
   if option then
     options[option] = value
   else
-    documents[#documents + 1] = word
+    document = word
   end
 end
 
@@ -58,7 +58,7 @@ local function play(text, steps)
   return { table.unpack(lines, 1, there) }
 end
 
-local function fail(document, command, printed)
+local function fail(command, printed)
   failures = failures + 1
   print(("not ok: %s:%d: $ %s\n  the document says:\n    %s\n  printed:\n    %s"):format(document, command.line, command.text,
     table.concat(command.expected, "\n    "), table.concat(printed, "\n    ")))
@@ -74,7 +74,7 @@ local function recorded()
   return lines
 end
 
-local function run_block(document, block)
+local function run_block(block)
   local steps = {}
   for _, mark in ipairs(block.marks) do
     if mark.kind == "before" then
@@ -93,14 +93,14 @@ local function run_block(document, block)
     end
     count = count + 1
     if not reader.agrees(command.expected, printed, reader.mark(block, "any order") ~= nil) then
-      fail(document, command, printed)
+      fail(command, printed)
       differing[#differing + 1] = { command = command, printed = printed }
     end
   end
 end
 
 --- Put what was printed into the document.
-local function rewrite(document)
+local function rewrite()
   local lines = {}
   for line in place.read(document):gmatch("([^\n]*)\n") do
     lines[#lines + 1] = line
@@ -121,8 +121,7 @@ local function rewrite(document)
   place.write(document, table.concat(lines, "\n") .. "\n")
 end
 
-local function run_document(document, blocks)
-  differing = {}
+local function run_document(blocks)
   for _, block in ipairs(blocks) do
     local file = reader.mark(block, "file")
     local why = reader.mark(block, "not run") or not options.bare and reader.mark(block, "bare")
@@ -133,32 +132,25 @@ local function run_document(document, blocks)
         left_out[#left_out + 1] = ("%s:%d: $ %s (%s)"):format(document, command.line, command.text, why)
       end
     else
-      run_block(document, block)
+      run_block(block)
     end
   end
   if options.write and #differing > 0 then
-    rewrite(document)
+    rewrite()
   end
 end
 
-local all = {}
-for i, document in ipairs(documents) do
-  all[i] = reader.blocks(place.read(document))
-end
+local blocks = reader.blocks(place.read(document))
 if options.list then
-  for _, blocks in ipairs(all) do
-    for _, block in ipairs(blocks) do
-      for _, command in ipairs(reader.mark(block, "bare") and reader.commands(block) or {}) do
-        print(command.text)
-      end
+  for _, block in ipairs(blocks) do
+    for _, command in ipairs(reader.mark(block, "bare") and reader.commands(block) or {}) do
+      print(command.text)
     end
   end
   return
 end
 place.start(reader.blocks(place.read("README.md")))
-for i, document in ipairs(documents) do
-  run_document(document, all[i])
-end
+run_document(blocks)
 print(("%d commands run, %d not as the document says, %d left out"):format(count, failures, #left_out))
 for _, line in ipairs(left_out) do
   print("  left out: " .. line)
