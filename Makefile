@@ -121,7 +121,7 @@ $(PRELOADED):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page
+.PHONY: check check-unit check-lua check-real check-documents check-bare check-kill check-versions check-stalls check-windows check-windows-briefly check-page
 check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
 
 # JOBS=2 runs the files of tests two at a time, each in a process of its own.
@@ -138,6 +138,12 @@ check-lua: $(BIN) $(B)/fake $(B)/typist $(B)/names.so ## test the host and the l
 
 check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY); JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUN_TESTS) $(or $(TESTS),tests/real)
+
+check-documents: $(BIN) $(B)/app $(B)/packages-real ## run the commands of README.md and docs/tutorial.md
+	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/documents_test.lua
+
+check-bare: $(BIN) ## run them on a bare Debian 12 and 13, from the clone on; as root, with debootstrap: some 10 min
+	$(Q)sh tests/documents/bare.sh ./$(BIN) $(B)/bare $(SUITES)
 
 check-kill: $(BIN) $(B)/app $(B)/killer $(B)/packages-real ## kill haplua at every system call of a change
 	$(Q)BUILD=$(B) TEST_SECONDS=1800 ./$(BIN) tests/lua/run.lua tests/real/kill_test.lua
@@ -274,9 +280,10 @@ check-docs: $(BIN) ## check that docs/ is what the sources say, and that argumen
 	$(Q)./$(BIN) tests/kinds.lua check
 	$(Q)./$(BIN) tests/api.lua check
 
-docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors, the functions
+docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors, the functions, the picture
 	$(Q)./$(BIN) tests/kinds.lua make
 	$(Q)./$(BIN) tests/api.lua make
+	$(Q)./$(BIN) tests/documents/picture.lua README.md >$(B)/picture && cp $(B)/picture docs/first-use.svg
 
 format: ## format the C files with clang-format
 	$(Q)clang-format -i $(SOURCES)

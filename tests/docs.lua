@@ -12,7 +12,7 @@ local foreign_paths = { ["scripts/sundays.lua"] = true, ["scripts/NAME.lua"] = t
 local foreign_options = {}
 for option in ([[
   --rm --now --privileged docker, systemctl
-  --all                   the command in an example
+  --all --at-least         the command, the policy in an example
   --step --kinds --slow    tests/fault/run.lua
 ]]):gmatch("%-%-[%w-]+") do
   foreign_options[option] = true

@@ -8,7 +8,7 @@ set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libcurl4-openssl-dev"
 check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libpcre2-8-0 tzdata"
-real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux procps"
+real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux bsdutils iproute2 procps"
 browser="$real chromium chromium-driver fonts-dejavu-core"
 demo="haproxy nginx-light curl"
 bench="haproxy socat python3"

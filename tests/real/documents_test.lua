@@ -1,0 +1,48 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The commands of the documents do what the documents say. tests/documents/ has the reader, and the machine on which it
+-- runs them.
+
+local support = require("support")
+
+-- document -> at least so many commands of it are run
+local documents = { ["README.md"] = 20, ["docs/tutorial.md"] = 10 }
+
+--- Run the commands of a document. Skips the test where this user cannot have namespaces.
+local function play(path)
+  local words = { "sh", "tests/documents/part.sh", table.unpack(support.program("tests/documents/run.lua", path)) }
+  words.stdout, words.stderr = "capture", "capture"
+  local status, out, err = run(words)
+  if status == 77 then
+    pending("this user cannot have namespaces")
+  end
+  return status, out .. err
+end
+
+describe("the commands of", function()
+  for path, least in pairs(documents) do
+    it(path .. " print what it says", function()
+      local status, text = play(path)
+      assert(status == 0, text)
+      local count = tonumber(text:match("(%d+) commands run"))
+      assert(count >= least, text)
+    end)
+  end
+
+  it("README.md are in its picture", function()
+    local words = support.program("tests/documents/picture.lua", "README.md")
+    words.stdout = "capture"
+    local status, picture = run(words)
+    assert.equal(0, status)
+    local file <close> = assert(io.open("docs/first-use.svg"))
+    assert.equal(file:read("a"), picture)
+  end)
+
+  it("a document that says something else fail", function()
+    local folder <close> = support.folder()
+    local status, text = play(folder.write("x.md", "# x\n\n    $ echo one\n    two\n    $ echo 3\n    3\n"))
+    assert.equal(1, status)
+    assert.matches("x.md:3: %$ echo one", text)
+    assert.matches("2 commands run, 1 not as the document says", text)
+  end)
+end)
