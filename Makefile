@@ -127,16 +127,31 @@ $(PRELOADED):
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
 .PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page
-check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
+check: built ## all tests except the slow ones, two files at a time; JOBS
+	$(Q)MAKE='$(MAKE)' JOBS=$(or $(JOBS),2) sh tests/check.sh $(B) \
+		lint check-unit check-lua check-windows-briefly check-real check-faults
 
-# JOBS=2 runs the files of tests two at a time, each in a process of its own.
-RUN_TESTS = $(if $(JOBS),sh tests/parallel.sh $(JOBS) '$(RUNNER) ./$(BIN) tests/lua/run.lua',$(RUNNER) ./$(BIN) tests/lua/run.lua)
+# Each file of tests runs in a process of its own, JOBS at a time.
+RUN_EACH  = sh tests/parallel.sh $(or $(JOBS),1)
+RUN_TESTS = $(RUN_EACH) '$(RUNNER) ./$(BIN) tests/lua/run.lua'
+
+# What the tests in a folder need.
+NEEDS_unit    = $(T:tests/unit/%.c=$(B)/%)
+NEEDS_lua     = $(BIN) $(B)/fake $(B)/typist $(B)/names.so
+NEEDS_real    = $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes
+NEEDS_browser = $(BIN) $(B)/app
+.PHONY: test
+test: $(sort $(foreach folder,unit lua real browser,$(if $(findstring tests/$(folder)/,$(T)),$(NEEDS_$(folder))))) ## run one file of tests: T=tests/lua/x_test.lua; one test: NAME='words of its name'
+	$(if $(T),,$(error make test needs T=FILE, such as T=tests/lua/task_test.lua))
+	$(Q)$(if $(filter tests/unit/%,$(T)),for test in $(NEEDS_unit); do ./$$test || exit 1; done, \
+		BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) NAME='$(subst ','\'',$(NAME))' \
+		$(RUNNER) ./$(BIN) tests/lua/run.lua --verbose $(T))
 
 .PHONY: built
 built: $(BIN) $(UNITS) $(HELPERS) $(PRELOADED) ## build what the tests run
 
 check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets; JOBS
-	$(Q)printf '%s\n' $(UNITS) | xargs -P $(or $(JOBS),1) -I TEST sh -c '$(RUNNER) ./TEST || exit 255'
+	$(Q)$(RUN_EACH) '$(RUNNER)' $(UNITS)
 
 check-lua: $(BIN) $(B)/fake $(B)/typist $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUN_TESTS) $(or $(LUA_TESTS),tests/lua)
