@@ -1,30 +1,26 @@
-# haplua - GNU make. `make help` lists the targets. tests/packages.sh installs the packages that a target needs
-# through apt-get.
+# haplua - GNU make. `make help` lists the targets. tests/packages.sh looks for what a target needs; on Debian it
+# installs what is missing, as root, and elsewhere it says what to install.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+VERSION := $(shell sh packaging/version.sh)
 SECONDS ?= 60
 
-CC     ?= cc
-LUA    ?= lua5.4
-CFLAGS ?= -O2 -g
+CC       ?= cc
+LUA      := $(or $(shell LUA='$(LUA)' sh tests/lua.sh),lua5.4)
+CFLAGS   ?= -O2 -g
+CPPFLAGS ?=
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(if $(CI),-Werror)
-PKGS   := lua5.4 libuv sqlite3
 DEFS   := -DHAPLUA_VERSION='"$(VERSION)"'
 
 # B is the folder for built files. Each kind of build has a folder of its own.
 B   ?= build
 BIN ?= haplua
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
-	$(shell pkg-config --cflags $(PKGS))
-# Lua, libuv and SQLite are linked from the distribution's static archives, as its own lua5.4 links Lua: to find and
-# bind two more shared libraries takes a seventh of a start (docs/performance.md). All of Lua's interface is exported
-# for C modules. SHARED=1 links the shared libraries instead.
-PARTS = -Wl,--dynamic-list=src/curl/exports $(if $(SHARED),$(shell pkg-config --libs $(PKGS)),-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -l:libsqlite3.a -lpthread -ldl)
-# `now` binds all names at the start, which is safer, and faster than one by one. The last two options reduce the
-# pages of memory that a start touches: SQLite's tables are full of addresses.
-ALL_LIBS = -Wl,-z,relro,-z,now,-z,pack-relative-relocs,-z,noseparate-code $(LDFLAGS) $(PARTS) -lm
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP @$(B)/headers
+# B/libraries has the arguments that link Lua, libuv and SQLite: packaging/libraries.sh finds them. All of Lua's interface
+# is exported for C modules. SHARED=1 links the shared libraries. `now` binds all names at the start, which is safer, and
+# faster than one by one. WITH is for this program alone, not for its module.
+ALL_LIBS = -Wl,-z,relro,-z,now $(LDFLAGS) $(WITH) -Wl,--dynamic-list=src/curl/exports @$(B)/libraries
 
 Q := $(if $(V),,@)
 
@@ -49,21 +45,30 @@ SOURCES := $(shell find src tests -name '*.[ch]')
 all: $(BIN) ## build ./haplua and its module ./haplua-curl.so
 
 # The program finds its policies and its documents beside itself: another folder for built files gets links to them.
-$(BIN): $(OBJECTS) src/curl/exports | $(CURL)
+$(BIN): $(OBJECTS) src/curl/exports $(B)/libraries | $(CURL)
 	@echo "LINK $@"
-	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(ALL_LIBS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(OBJECTS) $(ALL_LIBS)
 	$(Q)[ $(@D) = . ] || for part in scripts lua docs; do ln -sfn "$(CURDIR)/$$part" $(@D)/$$part; done
 
 # The functions of haplua, Lua and libuv that it calls are the program's. nodelete: its callbacks are still called, and
 # threads of libcurl may still run, when Lua lets go of its modules.
 $(CURL): $(CURL_OBJECTS)
 	@echo "LINK $@"
-	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(shell pkg-config --libs libcurl)
+	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(LDFLAGS) $$(pkg-config --libs libcurl)
 
 $(CURL_OBJECTS): ALL_CFLAGS += -fPIC -fvisibility=hidden
 $(B)/curl/module.o: $(B)/version
 
-$(B)/%.o: src/%.c | $(B)/packages-build
+# Where the programs or flags have changed, the libraries are looked for again.
+$(B)/flags: always
+	$(Q)mkdir -p $(B) && echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHARED)' | cmp -s - $@ \
+		|| echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHARED)' >$@
+$(B)/libraries: packaging/libraries.sh $(B)/flags $(B)/packages-build
+	$(Q)CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' SHARED='$(SHARED)' \
+		sh packaging/libraries.sh $(B)
+$(B)/headers: $(B)/libraries ;
+
+$(B)/%.o: src/%.c | $(B)/headers
 	@echo "CC   $<"
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -78,7 +83,7 @@ $(B)/modules.c: src/run/modules.lua $(MODULES) | $(B)/packages-build
 	$(Q)$(LUA) src/run/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \
 		argparse > $@.tmp && mv $@.tmp $@
 
-$(B)/modules.o: $(B)/modules.c
+$(B)/modules.o: $(B)/modules.c | $(B)/headers
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -91,12 +96,12 @@ $(B)/libhaplua.a: $(filter-out $(B)/main.o,$(OBJECTS))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # A comment `link: --wrap=...` in a test program names the linker options that it needs.
-$(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a | $(B)/packages-check
+$(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a $(B)/libraries | $(B)/packages-check
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
 
-$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/packages-fuzz
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/libraries $(B)/packages-fuzz
 	@echo "CC   $<"
 	$(Q)clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -Itests -o $@ $< \
 		$(PURE:%=src/%.c) $(ALL_LIBS)
@@ -110,7 +115,7 @@ $(B)/writes: tests/real/writes.c | $(B)/packages-build
 $(B)/proxy: tests/fault/proxy.c | $(B)/packages-build
 $(HELPERS):
 	@echo "CC   $<"
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) -o $@ $<
 
 $(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
 $(B)/order.so: tests/real/order.c | $(B)/packages-build
@@ -119,19 +124,34 @@ $(B)/stall.so: tests/stall.c | $(B)/packages-build
 $(B)/names.so: tests/names.c | $(B)/packages-build
 $(PRELOADED):
 	@echo "CC   $<"
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
 .PHONY: check check-unit check-lua check-real check-documents check-bare check-kill check-versions check-stalls check-windows check-windows-briefly check-page
-check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
+check: built ## all tests except the slow ones, two files at a time; JOBS
+	$(Q)MAKE='$(MAKE)' JOBS=$(or $(JOBS),2) sh tests/check.sh $(B) \
+		lint check-unit check-lua check-windows-briefly check-real check-faults
 
-# JOBS=2 runs the files of tests two at a time, each in a process of its own.
-RUN_TESTS = $(if $(JOBS),sh tests/parallel.sh $(JOBS) '$(RUNNER) ./$(BIN) tests/lua/run.lua',$(RUNNER) ./$(BIN) tests/lua/run.lua)
+# Each file of tests runs in a process of its own, JOBS at a time.
+RUN_EACH  = sh tests/parallel.sh $(or $(JOBS),1)
+RUN_TESTS = $(RUN_EACH) '$(RUNNER) ./$(BIN) tests/lua/run.lua'
+
+# What the tests in a folder need.
+NEEDS_unit    = $(T:tests/unit/%.c=$(B)/%)
+NEEDS_lua     = $(BIN) $(B)/fake $(B)/typist $(B)/names.so
+NEEDS_real    = $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes
+NEEDS_browser = $(BIN) $(B)/app
+.PHONY: test
+test: $(sort $(foreach folder,unit lua real browser,$(if $(findstring tests/$(folder)/,$(T)),$(NEEDS_$(folder))))) ## run one file of tests: T=tests/lua/x_test.lua; one test: NAME='words of its name'
+	$(if $(T),,$(error make test needs T=FILE, such as T=tests/lua/task_test.lua))
+	$(Q)$(if $(filter tests/unit/%,$(T)),for test in $(NEEDS_unit); do ./$$test || exit 1; done, \
+		BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) NAME='$(subst ','\'',$(NAME))' \
+		$(RUNNER) ./$(BIN) tests/lua/run.lua --verbose $(T))
 
 .PHONY: built
 built: $(BIN) $(UNITS) $(HELPERS) $(PRELOADED) ## build what the tests run
 
 check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets; JOBS
-	$(Q)printf '%s\n' $(UNITS) | xargs -P $(or $(JOBS),1) -I TEST sh -c '$(RUNNER) ./TEST || exit 255'
+	$(Q)$(RUN_EACH) '$(RUNNER)' $(UNITS)
 
 check-lua: $(BIN) $(B)/fake $(B)/typist $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUN_TESTS) $(or $(LUA_TESTS),tests/lua)
@@ -238,7 +258,7 @@ prove: ## run every suite, for many hours, and write docs/proof.md; STEPS='names
 # These objects count the lines that run; B/coverage/*.gcov show the counts.
 COVERAGE := -O0 -g --coverage -fprofile-update=atomic
 COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \
-	LDFLAGS='-Wl,--wrap=raise tests/coverage.c'
+	WITH='-Wl,--wrap=raise tests/coverage.c'
 .PHONY: coverage
 coverage: ## show the lines of src/ that tests run; for the codecs, unit tests alone; REAL=1
 	$(Q)find $(B)/coverage -name "*.gcda" -delete 2>/dev/null || true
@@ -266,7 +286,7 @@ fuzz-corpus: $(FUZZERS) ## add inputs that reach more code to tests/fuzz/corpus,
 
 .PHONY: lint format format-check docs check-docs
 lint: $(BIN) format-check ## check style, layers and docs
-	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
+	$(Q)echo 'for i = 1, #arg do assert(loadfile(arg[i])) end' | $(LUA) - $(MODULES) scripts/*.lua
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
