@@ -13,6 +13,8 @@ local foreign_options = {}
 for option in ([[
   --rm --now --privileged docker, systemctl
   --all                   the command in an example
+  --max-time --data-binary curl
+  --component              a hook in an example
   --step --kinds --slow    tests/fault/run.lua
 ]]):gmatch("%-%-[%w-]+") do
   foreign_options[option] = true
