@@ -13,6 +13,8 @@ local foreign_options = {}
 for option in ([[
   --rm --now --privileged docker, systemctl
   --all --at-least         the command, the policy in an example
+  --max-time --data-binary curl
+  --component              a hook in an example
   --step --kinds --slow    tests/fault/run.lua
 ]]):gmatch("%-%-[%w-]+") do
   foreign_options[option] = true

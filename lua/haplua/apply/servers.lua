@@ -295,10 +295,12 @@ end
 function M.record(c, all, step, action, made)
   local plan, about = step.plan, step.about
   local first = plan.in_force[1]
-  change.write(c.store, context.sign(c, {
+  local latest = step.look.latest
+  change.write(c, context.sign(c, {
     acl = plans.object(step.look.name), switch = step.look.name, action = action,
     patterns = plan.patterns, ours = plan.ours, settled = plan.settled, since = first and first.begins,
     ends = about and about.ends, reason = about and about.reason,
+    in_force = plan.in_force, previous = latest and (latest.ended or latest.time),
   }), step.edits, all.process, function()
     carry_out(c, step)
     return step

@@ -408,12 +408,15 @@ end
 --- Record a change that was done, without edits. This does not wait for the disk.
 ---@param wish haplua.Wish
 ---@param live haplua.switch.State
+---@return integer id
 function Store:note(wish, live)
   self:synchronous("NORMAL")
   local _ <close> = begin_transaction(self)
-  self:finish({ id = insert_change(self, wish, wish.maintenances) }, live)
+  local id = insert_change(self, wish, wish.maintenances)
+  self:finish({ id = id }, live)
   touch(self, wish)
   self:run("COMMIT")
+  return id
 end
 
 --- Record that a change is done. This does not wait for the disk: after a loss of power the change counts as broken off.
