@@ -27,22 +27,26 @@ Q := $(if $(V),,@)
 # What is in src/curl becomes a module that the program loads when it is first used (docs/architecture.md).
 CURL    := $(BIN)-curl.so
 CURL_OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/curl/*.c))
-OBJECTS := $(filter-out $(CURL_OBJECTS),$(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c'))) $(B)/modules.o
+# What is in src/etcd becomes another one, for which protobuf-c is needed.
+FLEET   := $(BIN)-fleet.so
+ETCD_OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/etcd/*.c)) $(B)/etcd/messages.pb-c.o
+FLEET_OBJECTS := $(ETCD_OBJECTS) $(B)/curl/multi.o $(B)/curl/failure.o
+OBJECTS := $(filter-out $(CURL_OBJECTS) $(ETCD_OBJECTS),$(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c'))) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # The modules without sockets and without Lua, which fuzzers link.
-PURE    := base/buf base/err base/typo os/clock \
+PURE    := base/buf base/err base/typo os/clock etcd/grpc \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/os/*.h src/protocol/*.h)
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/etcd/*.h src/os/*.h src/protocol/*.h)
 HELPERS := $(B)/fake $(B)/typist $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 PRELOADED := $(B)/disk.so $(B)/order.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
 SOURCES := $(shell find src tests -name '*.[ch]')
 
 .PHONY: all
-all: $(BIN) ## build ./haplua and its module ./haplua-curl.so
+all: $(BIN) $(if $(shell pkg-config --exists libprotobuf-c && command -v protoc-c),$(FLEET)) ## build ./haplua and its modules: ./haplua-curl.so, and where protobuf-c is there ./haplua-fleet.so
 
 # The program finds its policies and its documents beside itself: another folder for built files gets links to them.
 $(BIN): $(OBJECTS) src/curl/exports $(B)/libraries | $(CURL)
@@ -56,8 +60,23 @@ $(CURL): $(CURL_OBJECTS)
 	@echo "LINK $@"
 	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(LDFLAGS) $$(pkg-config --libs libcurl)
 
-$(CURL_OBJECTS): ALL_CFLAGS += -fPIC -fvisibility=hidden
-$(B)/curl/module.o: $(B)/version
+.PHONY: fleet
+fleet: $(FLEET) ## build ./haplua-fleet.so, the module that speaks with etcd
+$(FLEET): $(FLEET_OBJECTS)
+	@echo "LINK $@"
+	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(shell pkg-config --libs libcurl libprotobuf-c)
+
+$(B)/etcd/messages.pb-c.c: src/etcd/messages.proto | $(B)/packages-fleet
+	@echo "PROTO $<"
+	$(Q)mkdir -p $(@D) && protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
+$(B)/etcd/messages.pb-c.o: $(B)/etcd/messages.pb-c.c
+	@echo "CC   $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+$(ETCD_OBJECTS): ALL_CFLAGS += -I$(B)
+$(filter-out %/grpc.o,$(ETCD_OBJECTS)): | $(B)/etcd/messages.pb-c.c
+
+$(CURL_OBJECTS) $(ETCD_OBJECTS): ALL_CFLAGS += -fPIC -fvisibility=hidden
+$(B)/curl/module.o $(B)/etcd/module.o: $(B)/version
 
 # Where the programs or flags have changed, the libraries are looked for again.
 $(B)/flags: always
@@ -98,8 +117,10 @@ $(B)/libhaplua.a: $(filter-out $(B)/main.o,$(OBJECTS))
 # A comment `link: --wrap=...` in a test program names the linker options that it needs.
 $(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a $(B)/libraries | $(B)/packages-check
 	@echo "CC   $<"
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(filter %.o,$^) $(B)/libhaplua.a \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
+
+$(B)/test_grpc: $(B)/etcd/grpc.o
 
 $(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/libraries $(B)/packages-fuzz
 	@echo "CC   $<"
@@ -194,7 +215,7 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inj
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## inject faults at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus
+.PHONY: demo bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus fuzz-fleet
 demo: $(BIN) $(B)/app $(B)/packages-demo ## show maintenance on a private HAProxy: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
@@ -280,6 +301,15 @@ fuzz: $(FUZZERS) $(BIN) ## run every fuzzer: SECONDS=60 for each codec and for H
 	$(Q)ulimit -v 4000000; timeout -s KILL $$(($(SECONDS) * 10 + 300)) \
 		./$(BIN) tests/fuzz/lua_fuzz.lua $$(($(SECONDS) / 5 + 1))
 
+MESSAGE_SOURCES := src/etcd/message.c $(B)/etcd/messages.pb-c.c $(wildcard src/luakit/*.c) $(patsubst %,src/base/%.c,buf err typo)
+$(B)/fuzz_message: tests/fleet/fuzz_message.c $(MESSAGE_SOURCES) | $(B)/packages-fuzz
+	@echo "CC   $<"
+	$(Q)clang $(ALL_CFLAGS) -I$(B) -O1 -fsanitize=fuzzer,address,undefined -Itests -o $@ $< \
+		$(MESSAGE_SOURCES) $(B)/libhaplua.a $(ALL_LIBS) $(shell pkg-config --libs libprotobuf-c)
+
+fuzz-fleet: $(B)/fuzz_message ## run the fuzzer of etcd's messages: SECONDS=60
+	$(Q)mkdir -p $(B)/corpus-message; $< -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-message
+
 fuzz-corpus: $(FUZZERS) ## add inputs that reach more code to tests/fuzz/corpus, each at most 300 bytes
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
@@ -319,9 +349,9 @@ uninstall: ## remove what install put there, unless somebody has changed it
 	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh uninstall
 
 clean: ## remove what was built
-	$(Q)rm -rf $(B) $(BIN) $(CURL)
+	$(Q)rm -rf $(B) $(BIN) $(CURL) $(FLEET)
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
 
--include $(OBJECTS:.o=.d) $(CURL_OBJECTS:.o=.d) $(UNITS:=.d)
+-include $(OBJECTS:.o=.d) $(CURL_OBJECTS:.o=.d) $(ETCD_OBJECTS:.o=.d) $(UNITS:=.d)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - look for what one or several steps need, and install what is missing.
-# Usage: packages.sh build|check|real|browser|demo|bench|window|fuzz...
+# Usage: packages.sh build|fleet|check|real|browser|demo|bench|window|fuzz...
 # A step names Debian's packages, and a row of `table` says what of a package is needed: a program, a header, a library.
 # That is looked for, whoever put it there. If something is missing: as root, and where there is apt-get, it installs
 # Debian's packages. Elsewhere it prints their names in the user's distribution, and its status is 1. With HAPLUA_INSTALL=no
@@ -10,6 +10,7 @@
 set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libcurl4-openssl-dev"
+fleet="libprotobuf-c-dev protobuf-c-compiler"
 check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libpcre2-8-0 tzdata"
 real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux bsdutils iproute2 procps"
 browser="$real chromium chromium-driver fonts-dejavu-core"
@@ -32,6 +33,8 @@ libsqlite3-dev       headers sqlite3         sqlite-devel       sqlite-dev      
 libcurl4-openssl-dev headers libcurl         libcurl-devel      curl-dev         curl
 lua-argparse         lua argparse            lua-argparse       lua-argparse     lua-argparse
 lua-cjson            lua cjson               lua-cjson          lua5.4-cjson     lua-cjson
+libprotobuf-c-dev    headers libprotobuf-c   protobuf-c-devel   protobuf-c-dev   protobuf-c
+protobuf-c-compiler  program protoc-c        protobuf-c-compiler protobuf-c-compiler protobuf-c
 libcmocka-dev        header cmocka.h         libcmocka-devel    cmocka-dev       cmocka
 lua-busted           lua busted.runner       lua-busted         lua5.4-busted    lua-busted
 lua-check            program luacheck        lua-check          lua-check        luacheck
@@ -42,6 +45,8 @@ libpcre2-8-0         library libpcre2-8.so*  pcre2              pcre2           
 tzdata               file /usr/share/zoneinfo/Europe/Berlin tzdata tzdata        tzdata
 nginx-light          program nginx           nginx              nginx            nginx
 util-linux           program unshare         util-linux         util-linux       util-linux
+bsdutils             program script          util-linux         util-linux       util-linux
+iproute2             program ip              iproute            iproute2         iproute2
 chromium-driver      program chromedriver    chromedriver       chromium-chromedriver chromium
 fonts-dejavu-core    file /usr/share/fonts/*/*/DejaVuSans.ttf dejavu-sans-fonts font-dejavu ttf-dejavu
 python3              program python3         python3            python3          python
@@ -97,6 +102,7 @@ packages=
 for step in "$@"; do
 	case $step in
 	build) packages="$packages $build" ;;
+	fleet) packages="$packages $fleet" ;;
 	check) packages="$packages $check" ;;
 	real) packages="$packages $real" ;;
 	browser) packages="$packages $browser" ;;
