@@ -270,7 +270,9 @@ Client.__index = Client
 ---@return haplua.test.etcd.Client
 function Etcd:connect(options)
   return setmetatable({
-    etcd = self, user = (options.cert or "root"):match("([^/]-)%.?[^./]*$"), endpoints = options.endpoints or self.endpoints,
+    etcd = self,
+    user = (options.cert or "root"):match("[^/]*$"):gsub("%.%w+$", ""),
+    endpoints = options.endpoints or self.endpoints,
     timeout = options.timeout or 5, at = 1,
   }, Client)
 end

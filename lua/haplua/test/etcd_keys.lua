@@ -7,6 +7,9 @@ local errors = require("haplua.error")
 
 local M = {}
 
+-- --max-txn-ops
+local MOST <const> = 128
+
 ---@class haplua.test.etcd.KeyValue
 ---@field key string
 ---@field value string
@@ -202,6 +205,9 @@ end
 --- Refuse what etcd refuses of the operations of a transaction before it looks at the conditions.
 local function check_ops(self, ops)
   local put_keys = {}
+  if #ops > MOST then
+    refuse(3, "too many operations in txn request")
+  end
   for _, op in ipairs(ops) do
     if op[1] == "put" then
       if put_keys[op.key] then
@@ -230,6 +236,7 @@ end
 function Keys:txn(txn)
   check_ops(self, txn.success or {})
   check_ops(self, txn.failure or {})
+  check_ops(self, txn.compare or {})
   local succeeded = true
   for _, compare in ipairs(txn.compare or {}) do
     succeeded = succeeded and holds(self, compare)
