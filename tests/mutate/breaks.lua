@@ -161,7 +161,7 @@ return {
   { file = "lua/haplua/haproxy/switch.lua", what = "what failed half-way is not undone",
     old = "    roll_back(undo, problem, began, live)\n", new = "",
     tests = { "lua/policies_test.lua" } },
-  { file = "lua/haplua/server.lua", what = "a drain ignores the queue",
+  { file = "lua/haplua/hold/wait.lua", what = "a drain ignores the queue",
     old = "return row.scur + waiting == 0,", new = "return row.scur == 0,",
     tests = { "lua/server_test.lua", "real/server_policies_test.lua" } },
 
@@ -200,7 +200,7 @@ return {
     tests = { "lua/server_test.lua" } },
   { file = "lua/haplua/apply/servers.lua", what = "nobody looks whether a backend has a server left",
     old = "if left and left < step.need then", new = "if false then", tests = { "lua/server_test.lua" } },
-  { file = "lua/haplua/server.lua", what = "work begins on a server that somebody has put back",
+  { file = "lua/haplua/hold/held.lua", what = "work begins on a server that somebody has put back",
     old = "  return result and result.servers[1]\n    or refuse(",
     new = "  return result and result.servers[1] or {}\n    or refuse(",
     tests = { "lua/server_test.lua" } },
