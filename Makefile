@@ -121,7 +121,7 @@ $(PRELOADED):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page
+.PHONY: check check-unit check-lua check-real check-kill check-versions check-stalls check-windows check-windows-briefly check-page check-metrics
 check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
 
 # JOBS=2 runs the files of tests two at a time, each in a process of its own.
@@ -159,6 +159,9 @@ check-windows-briefly:
 
 check-page: $(BIN) $(B)/app $(B)/packages-browser ## test the maintenance page in headless Chromium
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/browser
+
+check-metrics: $(BIN) $(B)/app $(B)/packages-metrics ## test keep's metrics and the alerts with promtool; no daemon is started
+	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/metrics_test.lua
 
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua

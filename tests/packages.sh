@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - install the missing Debian packages of one or several steps.
-# Usage: packages.sh build|check|real|browser|demo|bench|window|fuzz...
+# Usage: packages.sh build|check|real|browser|demo|bench|metrics|window|fuzz...
 # It needs root only if a package is missing. Without root or apt-get it prints what to install.
 set -eu
 
@@ -12,6 +12,7 @@ real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux procps"
 browser="$real chromium chromium-driver fonts-dejavu-core"
 demo="haproxy nginx-light curl"
 bench="haproxy socat python3"
+metrics="$real prometheus"
 window="python3 python3-dateutil tzdata"
 fuzz="clang libclang-rt-dev haproxy"
 
@@ -24,6 +25,7 @@ for step in "$@"; do
 	browser) packages="$packages $browser" ;;
 	demo) packages="$packages $demo" ;;
 	bench) packages="$packages $bench" ;;
+	metrics) packages="$packages $metrics" ;;
 	window) packages="$packages $window" ;;
 	fuzz) packages="$packages $fuzz" ;;
 	*) echo "packages.sh: unknown step '$step'" >&2; exit 2 ;;

@@ -318,6 +318,8 @@ static int set_up(lua_State *L)
 	lua_setfield(L, -2, "barrier");
 	lua_pushcfunction(L, several);
 	lua_setfield(L, -2, "several");
+	lua_pushstring(L, p->options->version);
+	lua_setfield(L, -2, "version");
 	luaL_requiref(L, "haplua.task", luaopen_haplua_task,
 		      0); /* boxes need their types */
 	if (p->options->test)
