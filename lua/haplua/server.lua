@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors HAProxy, journal
 --
 --- One server taken out of service for a while, and put back however the work on it ends:
 --
