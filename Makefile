@@ -147,7 +147,7 @@ $(PRELOADED):
 	@echo "CC   $<"
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
-.PHONY: check check-unit check-lua check-real check-documents check-bare check-kill check-versions check-stalls check-windows check-windows-briefly check-page
+.PHONY: check check-unit check-lua check-real check-documents check-bare check-kill check-versions check-stalls check-windows check-windows-briefly check-page check-metrics
 check: built ## all tests except the slow ones, two files at a time; JOBS
 	$(Q)MAKE='$(MAKE)' JOBS=$(or $(JOBS),2) sh tests/check.sh $(B) \
 		lint check-unit check-lua check-windows-briefly check-real check-faults
@@ -206,6 +206,9 @@ check-windows-briefly:
 
 check-page: $(BIN) $(B)/app $(B)/packages-browser ## test the maintenance page in headless Chromium
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/browser
+
+check-metrics: $(BIN) $(B)/app $(B)/packages-metrics ## test keep's metrics and the alerts with promtool; no daemon is started
+	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/metrics_test.lua
 
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua

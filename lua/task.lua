@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors interrupted, timeout  or what a function raised
 --
 --- The module `task`: the functions of src/bindings/task.c, and task.all.
 

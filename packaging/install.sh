@@ -78,6 +78,7 @@ install)
 	put_all 644 "$share/scripts" scripts/*.lua
 	put_all 644 "$share/page" docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map
 	put_all 644 "$share/types" docs/types/*.lua
+	put 644 packaging/prometheus-rules.yml "$share/prometheus-rules.yml"
 	put_all 644 "$prefix/share/doc/haplua" README.md CHANGELOG.md LICENSE docs/*.md docs/*.svg docs/*.png
 	for file in $(find lua -name '*.lua'); do put 644 "$file" "$share/$file"; done
 	put 644 packaging/completion/haplua.bash "$prefix/share/bash-completion/completions/haplua"

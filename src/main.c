@@ -256,7 +256,7 @@ static void hold_standard_streams(void)
 int main(int argc, char **argv)
 {
 	static const char *sockets[SOCKETS_MAX];
-	struct options o = {.sockets = sockets, .route = ""};
+	struct options o = {.sockets = sockets, .route = "", .version = haplua_version};
 	int option, status;
 
 	hold_standard_streams();

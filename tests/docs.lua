@@ -14,6 +14,7 @@ for option in ([[
   --rm --now --privileged docker, systemctl
   --all --at-least         the command, the policy in an example
   --max-time --data-binary curl
+  --collector              node_exporter
   --component              a hook in an example
   --step --kinds --slow    tests/fault/run.lua
 ]]):gmatch("%-%-[%w-]+") do

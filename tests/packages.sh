@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - look for what one or several steps need, and install what is missing.
-# Usage: packages.sh build|fleet|check|real|browser|demo|bench|window|fuzz...
+# Usage: packages.sh build|fleet|check|real|browser|demo|bench|metrics|window|fuzz...
 # A step names Debian's packages, and a row of `table` says what of a package is needed: a program, a header, a library.
 # That is looked for, whoever put it there. If something is missing: as root, and where there is apt-get, it installs
 # Debian's packages. Elsewhere it prints their names in the user's distribution, and its status is 1. With HAPLUA_INSTALL=no
@@ -16,6 +16,7 @@ real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux bsdutils 
 browser="$real chromium chromium-driver fonts-dejavu-core"
 demo="haproxy nginx-light curl"
 bench="haproxy socat python3"
+metrics="$real prometheus"
 window="python3 python3-dateutil tzdata"
 fuzz="clang libclang-rt-dev haproxy"
 
@@ -47,6 +48,7 @@ nginx-light          program nginx           nginx              nginx           
 util-linux           program unshare         util-linux         util-linux       util-linux
 bsdutils             program script          util-linux         util-linux       util-linux
 iproute2             program ip              iproute            iproute2         iproute2
+prometheus           program promtool        golang-github-prometheus prometheus  prometheus
 chromium-driver      program chromedriver    chromedriver       chromium-chromedriver chromium
 fonts-dejavu-core    file /usr/share/fonts/*/*/DejaVuSans.ttf dejavu-sans-fonts font-dejavu ttf-dejavu
 python3              program python3         python3            python3          python
@@ -108,6 +110,7 @@ for step in "$@"; do
 	browser) packages="$packages $browser" ;;
 	demo) packages="$packages $demo" ;;
 	bench) packages="$packages $bench" ;;
+	metrics) packages="$packages $metrics" ;;
 	window) packages="$packages $window" ;;
 	fuzz) packages="$packages $fuzz" ;;
 	*) echo "packages.sh: unknown step '$step'" >&2; exit 2 ;;

@@ -3,6 +3,8 @@
 --
 -- The C part of targets (src/bindings/haproxy/core.c, src/bindings/haproxy/call.c). Policies use the module haproxy.
 
+---@class haplua.core
+---@field version string?  of haplua; nil under `haplua test`
 local core = {}
 
 --- An HAProxy process. lua/haproxy.lua adds its other methods.

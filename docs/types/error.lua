@@ -1,5 +1,6 @@
 ---@meta haplua.error
 -- SPDX-License-Identifier: MIT
+---@errors none
 --
 -- Error objects (src/luakit/error.c).
 
@@ -35,35 +36,38 @@ M.kinds = {}
 ---@field column integer?  refused: the column of a text that cannot be read, from 1
 ---@field line integer?  refused: the line of a file that cannot be read
 
----@param value any
+--- Is a value an error object?
+---@param value any  what pcall() has returned, for example
 ---@return boolean
 function M.is(value) end
 
 --- Make a table an error object: this very table. Raises where the kind is not one of M.kinds, or a field is
 --- unknown or of another type than above.
----@param fields haplua.Error
+---@param fields haplua.Error  `kind` and `message`, and others
 ---@return haplua.Error
 function M.new(fields) end
 
 --- Raise an error object.
----@param kind haplua.Kind
----@param message string
+---@param kind haplua.Kind  one of M.kinds
+---@param message string  a sentence
 ---@param advice string?  what to do next
+---@error none  but that of the kind
 function M.raise(kind, message, advice) end
 
 --- Raise an error object of the kind `refused`.
----@param message string
+---@param message string  a sentence
 ---@param advice string?  what to do next
+---@error refused
 function M.refuse(message, advice) end
 
 --- The candidate nearest to a mistyped word; the first of several that are equally near.
----@param word string
----@param candidates string[]
+---@param word string  what was typed
+---@param candidates string[]  what may be meant
 ---@return string?  nil: none is near
 function M.nearest(word, candidates) end
 
 --- Text with control bytes made visible, for a terminal.
----@param text string
+---@param text string  any bytes
 ---@return string
 function M.visible(text) end
 

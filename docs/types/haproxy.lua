@@ -1,5 +1,6 @@
 ---@meta haproxy
 -- SPDX-License-Identifier: MIT
+---@errors HAProxy
 --
 -- The module haproxy as a script calls it: the methods of Target, on the current target.
 
@@ -33,6 +34,7 @@ function haproxy.each(head, values, tails, timeout, last) end
 
 --- Where the script's target is.
 ---@return string address, string? route  "@1": the process behind a master CLI
+---@error none
 function haproxy.address() end
 
 --- Add patterns to an ACL. When HAProxy refuses one, those before it are in place: the error's
@@ -164,6 +166,7 @@ function haproxy.has(feature) end
 --- Raise `protocol`: HAProxy's answer is not one that the command has.
 ---@param command string  what was sent
 ---@param found string  what is wrong with the answer
+---@error protocol
 function haproxy.mistrust(command, found) end
 
 --- Another target, with all of the above as methods. Opens nothing by itself: each request has its
@@ -172,17 +175,21 @@ function haproxy.mistrust(command, found) end
 ---@param options? {via: string?, timeout: number?, max_reply: integer?}  via: the process behind a master CLI, "@1";
 ---  timeout: seconds of one command (5); max_reply: bytes, over which an answer is refused
 ---@return haplua.Target
+---@error none
 function haproxy.connect(address, options) end
 
 --- The script's target: where the functions of this module go.
 ---@return haplua.Target
+---@error none
 function haproxy.target() end
 
 --- Is this a dry run? Then nothing that changes HAProxy is sent, and it answers as if it were.
 ---@return boolean
+---@error none
 function haproxy.dry_run() end
 
 --- Wait until every run has come to its barrier; raises `interrupted` when one has ended before.
+---@error interrupted
 function haproxy.barrier() end
 
 return haproxy

@@ -1,5 +1,6 @@
 ---@meta run
 -- SPDX-License-Identifier: MIT
+---@errors interrupted, timeout
 --
 -- Child processes (src/bindings/system/run.c).
 

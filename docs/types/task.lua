@@ -1,5 +1,6 @@
 ---@meta haplua.task
 -- SPDX-License-Identifier: MIT
+---@errors none
 --
 -- Tasks (src/bindings/task.c). The module task is this table, with task.all from lua/task.lua.
 
@@ -11,6 +12,7 @@ local Task = {}
 
 --- What its function returned; raises what it raised.
 ---@return any ...
+---@error interrupted, timeout  or what the function of the task raised
 function Task:wait() end
 
 --- Have its waits raise `interrupted`. Does not wait for its end.
@@ -28,12 +30,14 @@ function task.spawn(fn, ...) end
 
 --- Sleep while the other tasks run. Raises `interrupted` after a signal or a cancel, `timeout` after a deadline.
 ---@param seconds number  0 lets the other tasks run once
+---@error interrupted, timeout
 function task.sleep(seconds) end
 
 --- Sleep until the wall clock shows an instant. False: the clock was set, or the machine was suspended, and it
 --- does not; noticed within a second.
 ---@param instant number  seconds since 1970 UTC
 ---@return boolean reached
+---@error interrupted, timeout
 function task.sleep_until(instant) end
 
 --- Raises `timeout` in `fn` when the time is over; its cleanups may wait for 5 seconds more.
@@ -41,6 +45,7 @@ function task.sleep_until(instant) end
 ---@param fn function  what is to end by then
 ---@param ... any  its arguments
 ---@return any ...  what fn returns
+---@error timeout  or what `fn` raises
 function task.deadline(seconds, fn, ...) end
 
 --- Monotonic seconds, of no particular beginning.

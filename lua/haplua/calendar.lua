@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors none
 --
 --- Windows from calendar files: the events of .ics files as a source for haplua.window.
 
@@ -317,6 +318,7 @@ end
 ---@param given {match: string?, name: string?, lenient: boolean?}?  `match`: only events with this text in their
 --- summary, in upper or lower case; `name`: the file's, for errors; `lenient`: leave out events that cannot be read
 ---@return haplua.calendar.Source  for window.new(); raises `refused`
+---@error refused  with `line`
 function M.parse(text, given)
   options.argument("calendar.parse", "text", text, "text")
   given = given or {}
@@ -350,6 +352,7 @@ end
 ---@param path string  of the file or the folder
 ---@param given {match: string?, lenient: boolean?}?  as of parse()
 ---@return haplua.calendar.Source  for window.new(); raises `refused`
+---@error refused  with `line`
 function M.read(path, given)
   options.argument("calendar.read", "path", path, "text")
   given = given or {}

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors none
 --
 --- A script's command line: commands, options and arguments from one declaration.
 -- This module reads plain command lines itself. It loads lua-argparse, which is larger than most scripts, for what it
@@ -405,6 +406,7 @@ end
 ---@param words string[]  usually `arg`
 ---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer? status
+---@error HAProxy, journal, file, ambiguous  as what the command does
 function M.main(name, words, print)
   return require("haplua.cmd." .. name)(words, print)
 end

@@ -1,30 +1,24 @@
 -- SPDX-License-Identifier: MIT
+---@errors none
 --
 --- JSON for programs that read a policy's output, through lua-cjson. An empty table is [] here; lua-cjson writes {}.
 
+local as_utf8 = require("haplua.base.utf8")
 local cjson = require("cjson")
 
-local M = { null = cjson.null, decode = cjson.decode }
+local M = { null = cjson.null }
+
+--- The value of a JSON text, by lua-cjson, which raises a text where it is none. M.null stands for null.
+---@param text string  JSON
+---@return any
+function M.decode(text)
+  return cjson.decode(text)
+end
 
 local DEPTH_MAX <const> = 100
 
 local function misuse(text)
   require("haplua.base.options").misuse("json.encode", text)
-end
-
---- A text as UTF-8: U+FFFD stands for each byte that is none. JSON holds nothing else.
----@param text string
----@return string
-local function as_utf8(text)
-  local parts, at = {}, 1
-  while true do
-    local good, bad = utf8.len(text, at)
-    if good then
-      return #parts == 0 and text or table.concat(parts) .. text:sub(at)
-    end
-    parts[#parts + 1] = text:sub(at, bad - 1) .. "\u{FFFD}"
-    at = bad + 1
-  end
 end
 
 local encode

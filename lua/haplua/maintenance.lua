@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors HAProxy, journal, file
 --
 --- Maintenances of a site: begin one, change it, end it, keep it on while a function runs, show them.
 -- HAProxy's configuration sends to a maintenance backend what an ACL matches. A maintenance closes a scope. Several may be
@@ -122,6 +123,8 @@ end
 --- End maintenances. Raises `ambiguous`, and changes nothing, where there are several and the options do not say which.
 ---@param asked haplua.EndRequest
 ---@return haplua.Result
+---@error HAProxy, journal, file
+---@error ambiguous  several are in force, and nothing says which one is meant
 function M.off(asked)
   options.check("maintenance.off", asked, end_request)
   if asked.servers or are_of_servers(asked, asked.ids) then
@@ -133,6 +136,8 @@ end
 --- Change a maintenance in one step: each of scope, bypass, reason, beginning and end that is given.
 ---@param asked haplua.ChangeRequest
 ---@return haplua.Result
+---@error HAProxy, journal, file
+---@error ambiguous  several are in force, and there is no `id`
 function M.change(asked)
   options.check("maintenance.change", asked, change_request)
   if are_of_servers(asked, { asked.id }) then
@@ -147,6 +152,7 @@ end
 ---@param fn fun(result: haplua.Result): ...  what to do meanwhile
 ---@param done? fun(result: haplua.Result)  called once it is ended, unless somebody else has done so
 ---@return ...  what fn returns
+---@error HAProxy, journal, file  and what `fn` raises
 function M.during(asked, fn, done)
   options.check("maintenance.during", asked, request)
   if asked.servers then
@@ -170,6 +176,7 @@ end
 -- thing that does not fit.
 ---@param asked haplua.Place  with `servers`: of these servers alone; with `visitors = true`: what visitors get as well
 ---@return haplua.Status
+---@error HAProxy, journal
 function M.status(asked)
   options.check("maintenance.status", asked, status_request)
   local ok, found = pcall(status, asked)

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors HAProxy, journal
 --
 --- Servers taken out of service, or given another weight, for a while:
 --

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors none
 --
 --- For test files of `haplua test`: fake HAProxys, scripts that run on them, and a clock that the test sets.
 -- docs/testing.md describes it.

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors refused, interrupted, timeout  the last two where the call waits
 --
 --- Time windows: from "Sun 02:00-04:00" and a zone to the instants at which it opens and closes, and maintenance by them.
 -- docs/windows.md says how a window is written, and what it means where clocks change.

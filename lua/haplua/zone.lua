@@ -1,7 +1,23 @@
 -- SPDX-License-Identifier: MIT
+---@errors refused
 --
---- Time zones for scripts: load(name) and here(). haplua.time.zone describes the zone objects that they return.
+--- Time zones for scripts. haplua.time.zone describes the zone objects.
 
 local zones = require("haplua.time.zone")
 
-return { load = zones.load, here = zones.here }
+local M = {}
+
+--- The zone of this name. UTC needs no zone data.
+---@param name string  "Europe/Paris"
+---@return haplua.Zone
+function M.load(name)
+  return zones.load(name)
+end
+
+--- The machine's zone: that of $TZ; without it of /etc/localtime, of /etc/timezone, or UTC.
+---@return haplua.Zone
+function M.here()
+  return zones.here()
+end
+
+return M

@@ -375,6 +375,8 @@ static int set_up(lua_State *L)
 	lua_setfield(L, -2, "several");
 	lua_pushcfunction(L, options);
 	lua_setfield(L, -2, "options");
+	lua_pushstring(L, p->options->version);
+	lua_setfield(L, -2, "version");
 	luaL_requiref(L, "haplua.task", luaopen_haplua_task,
 		      0); /* boxes need their types */
 	if (p->options->test)

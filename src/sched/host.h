@@ -30,6 +30,7 @@ struct options {
 	const char *script;  /* path, bare name, or "-"; NULL: -e, or the prompt */
 	const char *builtin; /* module that runs in the place of a script, or NULL */
 	bool test;           /* it is that of `haplua test` */
+	const char *version; /* of haplua, or NULL */
 	char **args;         /* for the script */
 	int n_args;
 };

@@ -49,6 +49,40 @@ end]])
     assert.equal("haplua.x.d(text)", found["haplua.x.d"].signature)
   end)
 
+  it("name the errors, or have those of their file", function()
+    local found = parse("-- SPDX\n---@errors HAProxy, journal\n--\n--- A module.\n\n--- One.\nfunction M.a() end\n"
+      .. "--- Two.\n---@error refused  where it\n--- is wrong\n---@error journal\nfunction M.b() end\n")
+    assert.same({ "HAProxy, journal" }, found["haplua.x.a"].errors)
+    assert.same({ "refused  where it is wrong", "journal" }, found["haplua.x.b"].errors)
+    assert.same({ "One." }, found["haplua.x.a"].text)
+    assert.same({}, parse("--- One.\nfunction M.a() end\n")["haplua.x.a"].errors)
+  end)
+
+  it("of the module haproxy say which functions ask HAProxy", function()
+    local nowhere = haproxy.connect("/nowhere/haproxy.sock", { timeout = 0.05 })
+    local arguments = {
+      send = { "show info" }, batch = { { "show info" } }, each = { { "add", "acl", "#1" }, { "x" } }, acl_add = { "#1", "x" },
+      acl_replace = { "#1", { "x" } }, map_replace = { "/m", { x = "y" } }, map_add = { "/m", "x", "y" },
+      map_set = { "/m", "x", "y" }, server_set = { { server = "a/b", weight = 1 } }, has = { "transactions" },
+      connect = { "/x" }, acl_test = { "#1", "x" }, acl_get = { "#1", "x" }, map_get = { "/m", "x" }, acl_del = { "#1", "x" },
+      map_del = { "/m", "x" }, acl_clear = { "#1" }, map_clear = { "/m" },
+    }
+    local asked = 0
+    for name, entry in pairs(annotations.all()) do
+      local short = name:match("^haproxy%.(.*)$")
+      if short and short ~= "mistrust" and short ~= "barrier" then
+        local given = arguments[short] or {}
+        local ok, problem = pcall(nowhere[short] or haproxy[short], table.unpack(nowhere[short] and { nowhere,
+          table.unpack(given) } or given))
+        local kind = not ok and (type(problem) == "table" and problem.kind or problem) or "none"
+        kind = kind == "timeout" and "unreachable" or kind -- it was tried until the time was over
+        assert.same({ name, entry.errors[1] == "HAProxy" and "unreachable" or "none" }, { name, kind })
+        asked = asked + (ok and 0 or 1)
+      end
+    end
+    assert.is_true(asked > 20)
+  end)
+
   it("of a class have its fields and its parent", function()
     local _, classes = parse("---@class haplua.B: haplua.A  about\n---@field n number?  seconds\n---@field f fun(a: b): c\n\n")
     assert.same({

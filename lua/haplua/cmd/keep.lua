@@ -7,7 +7,9 @@ local options = require("haplua.cmd.maint_options")
 local spec = {
   name = "keep",
   help = "Hold HAProxy to what the journal wants.",
-  options = options.files,
+  options = options.join(options.files, {
+    { "--metrics", value = "FILE", help = "write what it knows for Prometheus, for node_exporter's textfile collector" },
+  }),
   check = options.check,
 }
 
@@ -15,5 +17,8 @@ local spec = {
 ---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer status
 return function(words, print)
-  return require("haplua.keep.keeper").run(options.request(require("haplua.cli").parse(spec, words)), print)
+  local args = require("haplua.cli").parse(spec, words)
+  local request = options.request(args)
+  request.metrics = args.metrics
+  return require("haplua.keep.keeper").run(request, print)
 end

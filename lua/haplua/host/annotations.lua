@@ -12,6 +12,9 @@ local M = {}
 ---@field text string[]  lines
 ---@field params {name: string, type: string, text: string}[]
 ---@field returns string[]  "integer added"
+---@field errors string[]  "refused, journal  why": kinds of error objects that it raises, by `---@error`, else by the
+--- `---@errors` at the head of its file. "none": it raises none; "HAProxy": what each request may raise
+---@field file string  where it is declared
 
 ---@class haplua.ClassAnnotation
 ---@field parent string?
@@ -20,13 +23,13 @@ local M = {}
 -- Each module whose functions are explained, its file, and the name of its table in the file.
 M.MODULES = {
   { "haproxy", "types/haproxy.lua", "haproxy" }, { "task", "types/task.lua", "task" },
-  { "task", "lua/task.lua", "M" }, { "run", "types/run.lua", "run" },
+  { "task", "lua/task.lua", "task" }, { "run", "types/run.lua", "run" },
   { "haplua.maintenance", "lua/haplua/maintenance.lua", "M" }, { "haplua.server", "lua/haplua/server.lua", "M" },
   { "haplua.server", "lua/haplua/hold/held.lua", "no table" }, { "haplua.server", "lua/haplua/hold/group.lua", "no table" },
   { "haplua.window", "lua/haplua/window.lua", "M" }, { "haplua.window", "lua/haplua/window/window.lua", "no table" },
   { "haplua.calendar", "lua/haplua/calendar.lua", "M" },
   { "haplua.zone", "lua/haplua/zone.lua", "M" }, { "haplua.cli", "lua/haplua/cli.lua", "M" },
-  { "haplua.json", "lua/haplua/json.lua", "M" }, { "haplua.error", "types/error.lua", "errors" },
+  { "haplua.json", "lua/haplua/json.lua", "M" }, { "haplua.error", "types/error.lua", "M" },
   { "haplua.test", "lua/haplua/test.lua", "M" },
 }
 
@@ -73,9 +76,10 @@ local function take(entry, classes, line)
       list[#list + 1] = { name = name, type = kind .. (optional or ""), text = text }
       entry.last, entry.key = list[#list], "text"
     end
-  elseif tag == "return" then
-    entry.returns[#entry.returns + 1] = rest
-    entry.last, entry.key = entry.returns, #entry.returns
+  elseif tag == "return" or tag == "error" then
+    local list = entry[tag .. "s"]
+    list[#list + 1] = rest
+    entry.last, entry.key = list, #list
   elseif tag == "class" then
     local name, parent = rest:match("^([%w_.]+):?%s*([%w_.]*)")
     entry.class = { parent = parent ~= "" and parent or nil, fields = {} }
@@ -84,7 +88,7 @@ local function take(entry, classes, line)
 end
 
 local function new_entry()
-  return { text = {}, params = {}, returns = {} }
+  return { text = {}, params = {}, returns = {}, errors = {} }
 end
 
 --- The functions and classes that a file declares.
@@ -93,17 +97,22 @@ end
 ---@param module string  the name that stands for it in the results
 ---@param found table<string, haplua.Annotation>
 ---@param classes table<string, haplua.ClassAnnotation>
-function M.parse(text, owner, module, found, classes)
-  local entry = new_entry()
+---@param file_name string?
+function M.parse(text, owner, module, found, classes, file_name)
+  local entry, errors = new_entry(), nil
   for line in (text .. "\n"):gmatch("([^\n]*)\n") do
     local name, arguments = line:match("^l?o?c?a?l? ?function ([%w_.:]+)(%b())")
-    if line:find("^%-%-") then
+    errors = line:match("^%-%-%-@errors%s+(.*)$") or errors
+    if line:find("^%-%-%-@errors%s") then
+      entry = new_entry()
+    elseif line:find("^%-%-") then
       take(entry, classes, line)
     else
       local own = name and name:match("^" .. owner .. "[.:]?(.*)$")
       if name and (own or name:find("^%u%w*:")) then
         name = own and (own == "" and module or module .. "." .. own) or name
-        entry.name, entry.signature = name, name .. arguments
+        entry.name, entry.signature, entry.file = name, name .. arguments, file_name
+        entry.errors[1] = entry.errors[1] or errors
         found[name] = entry
       end
       entry = new_entry()
@@ -119,7 +128,7 @@ function M.all()
   if not found then
     found, classes = {}, {}
     for _, module in ipairs(M.MODULES) do
-      M.parse(read(module[2]) or "", module[3], module[1], found, classes)
+      M.parse(read(module[2]) or "", module[3], module[1], found, classes, module[2])
     end
   end
   return found, classes

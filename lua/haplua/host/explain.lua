@@ -72,6 +72,9 @@ local function full(entry, classes)
   for _, text in ipairs(entry.returns) do
     lines[#lines + 1] = "  returns " .. text
   end
+  for _, text in ipairs(entry.errors) do
+    lines[#lines + 1] = text ~= "none" and "  raises " .. text or nil
+  end
   return (table.concat(lines, "\n"):gsub(" +%f[\n\0]", ""))
 end
 

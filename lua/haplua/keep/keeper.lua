@@ -62,6 +62,10 @@ local LONGEST = 86400
 ---@field written integer?  the store's version at the last look
 ---@field status string?  as systemd knows it
 ---@field notified number?  when systemd's watchdog was notified last, on task.now()
+---@field down boolean  HAProxy did not answer when it was asked last
+---@field began number  when it began, seconds since 1970
+---@field hooks table<string, integer>?  the failures of hooks at the last look, by their names
+---@field metrics table?  of haplua.keep.metrics; nil: no metrics are written
 ---@field files_at number  when to look at calendars and the configuration, on task.now()
 local Keeper = {}
 Keeper.__index = Keeper
@@ -87,10 +91,11 @@ function Keeper:complain(about, text)
 end
 
 --- Raise again what is no failure of HAProxy, the store or a file.
-local function tolerate(problem)
+function Keeper:tolerate(problem)
   if not errors.is(problem) or problem.kind == "interrupted" then
     error(problem, 0)
   end
+  self.down = self.down or problem.kind == "unreachable" or problem.kind == "timeout"
   return tostring(problem)
 end
 
@@ -218,7 +223,7 @@ function Keeper:look()
       end
     end
     if not looked then
-      self:complain(kept, tolerate(acted))
+      self:complain(kept, self:tolerate(acted))
     end
   end
 end
@@ -268,7 +273,8 @@ function Keeper:plan()
   if task.now() >= self.files_at then
     self.files_at = task.now() + FILES
     local ok, problem = pcall(self.read_configuration, self)
-    self:complain(self.c, not ok and tolerate(problem) or nil)
+    self:complain(self.c, not ok and self:tolerate(problem) or nil)
+    require("haplua.keep.hook_log").step(self)
     if self.source ~= self.planned then
       self:cancel_orphans()
       self.planned = self.source
@@ -290,7 +296,7 @@ function Keeper:plan()
     if at and at <= task.time() then
       one.planner:check(warn)
     end
-    self:complain(one, not ok and tolerate(changed) or nil)
+    self:complain(one, not ok and self:tolerate(changed) or nil)
   end
 end
 
@@ -307,11 +313,15 @@ function Keeper:round()
       end)
     end
   end)
-  self:complain(self, not ok and tolerate(problem) or nil)
+  self:complain(self, not ok and self:tolerate(problem) or nil)
   if not self.watch then
     self:sum_up()
   end
   systemd.status(self)
+  local path = self.metrics and (self.request.metrics or self.found and self.found.metrics)
+  if path then
+    require("haplua.keep.metrics").step(self, path, ok and not self.trouble)
+  end
 end
 
 --- Sum up what is left to do on the switches. A hundred of them are not gone through each second.
@@ -403,8 +413,8 @@ local function new(request, given, print, warning)
   local c = context.open(maintenance.with(request, { switch = false, acl = "servers" }))
   return setmetatable({
     request = request, given = given, c = c, print = print, warning = warning, switches = {}, acls = {},
-    others = {}, due = math.huge, on = false, unseen = false, planners = {}, reload = reload.open(), guards = false,
-    files_at = -math.huge,
+    others = {}, due = math.huge, on = false, unseen = false, down = false, began = task.time(), planners = {},
+    reload = reload.open(), guards = false, files_at = -math.huge,
   }, Keeper)
 end
 
@@ -427,13 +437,16 @@ function M.run(request, print)
     errors.refuse(("another process keeps %s already"):format(c.name),
       "one is enough; `systemctl status haplua-keep` may show it")
   end
-  self.guards = true
+  self.guards, self.metrics = true, {}
   self:read_configuration()
   self:round()
   process.notify("READY=1")
   self:say("kept to %s", c.store.path)
   local _, problem = pcall(self.loop, self)
   process.notify("STOPPING=1")
+  if self.metrics.path then
+    require("haplua.keep.metrics").close(self)
+  end
   if not errors.is(problem) or not problem.signal then
     error(problem, 0)
   end

@@ -46,6 +46,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field by_hand "keep"|"undo"|nil  for every switch that does not say, also one that is not declared
 ---@field windows haplua.ConfiguredWindow[]  for `window run` without windows
 ---@field hooks haplua.Hook[]?  those of every switch
+---@field metrics string?  the file for Prometheus that `keep` writes
 
 ---@class haplua.ConfiguredWindow
 ---@field window string[]
@@ -87,7 +88,7 @@ end)
 
 local fields = {
   journal = text, journal_days = days, switches = "table", default = text, by_hand = by_hand, windows = options.list("table"),
-  hooks = "table",
+  hooks = "table", metrics = text,
 }
 
 local window_fields = {
@@ -254,7 +255,7 @@ function M.parse(path, source)
   check(path, "the configuration", found, fields)
   local config = {
     path = path, journal = found.journal, journal_days = found.journal_days, default = found.default,
-    by_hand = found.by_hand, switches = {},
+    by_hand = found.by_hand, switches = {}, metrics = found.metrics,
     hooks = found.hooks and read_hooks(path, "", found.hooks),
   }
   read_switches(path, config, found.switches)
