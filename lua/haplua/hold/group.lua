@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors HAProxy, journal
 --
 --- The servers of a backend taken out of service and put into service together.
 

@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors HAProxy, journal
 --
 --- A server that is held: its maintenance, which ends when the variable is closed.
 

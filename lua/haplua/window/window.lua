@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: MIT
+---@errors refused, interrupted, timeout  the last two where the call waits
 --
 --- Time windows: from "Sun 02:00-04:00" and a zone to the instants at which it opens and closes.
 -- docs/windows.md says what a window means where clocks change. Only each() and occurrence:wait() use the clock of
