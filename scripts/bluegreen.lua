@@ -2,7 +2,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Send all traffic from one backend to another in one step: the new one's servers are put into service and waited for
--- before, and the old one's are drained afterwards. The backend is the value of a key in a map, for which HAProxy's configuration has
+-- before, and the old one's are drained afterwards. The backend is the value of a key in a map, for which HAProxy's
+-- configuration has
 --
 --   use_backend %[str(app),map(/etc/haproxy/live.map)]
 --
