@@ -5,9 +5,13 @@
 -- has none, then put it in maintenance. When that takes too long, or haplua is interrupted, the
 -- server goes back to its state before. With --cut the sessions that are left are ended then.
 --
---   haplua drain app/a1
 --   haplua drain app/a1 --wait 600 --reason 'new kernel'
---   haplua drain app/a1 --undo
+--
+--   $ haplua drain app/a1
+--   app/a1 is in maintenance, idle after 1.0 s
+--   $ haplua drain app/a1 --undo
+--   app/a1 is ready
+--     ended: m1  app/a1 maint, since 2026-01-01 00:00:00 +0000, by root@web1
 
 local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")

@@ -2,13 +2,18 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Hold HAProxy to what the journal wants: put maintenance back after a reload, end it at its end, complete a change that
--- was broken off. It runs until a signal stops it.
+-- was broken off. It runs until a signal stops it. Once a second it compares HAProxy's lists and servers with what the
+-- maintenances in force ask for; what differs is changed, and told.
 --
---   haplua keep
 --   haplua -s /run/haproxy/admin.sock -s /run/haproxy2/admin.sock keep
+--
+--   $ haplua keep
+--   /run/haproxy/admin.sock: kept to /var/lib/haplua/journal.db
 --
 -- As a service, where `make install` or a package has installed the unit haplua-keep:
 --
 --   systemctl enable --now haplua-keep
+--
+-- A script does the same for its own windows by window.hold() (scripts/lunch.lua).
 
 return require("haplua.cli").main("keep", arg, print)

@@ -8,6 +8,15 @@
 --
 --   haplua rolling app -- sh -c 'ssh "$SERVER" systemctl restart app'
 --   haplua rolling app --resume -- sh -c 'ssh "$SERVER" systemctl restart app'
+--
+--   $ haplua rolling app --only-servers a1,a2 -- sleep 0
+--   app/a1: drain
+--   app/a1: idle, and drained until the command has done its work
+--   app/a1: up
+--   app/a2: drain
+--   app/a2: idle, and drained until the command has done its work
+--   app/a2: up
+--   app: 2 of 2 servers done: a1 a2
 
 local cli = require("haplua.cli")
 local server = require("haplua.server")

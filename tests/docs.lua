@@ -129,7 +129,7 @@ local function add_options(known, text)
 end
 
 local function policies()
-  return output_of("ls scripts"):gmatch("([%w_]+)%.lua")
+  return output_of("ls scripts"):gmatch("([%w_-]+)%.lua")
 end
 
 --- The options that haplua, `haplua test`, the policies and their commands print with --help.

@@ -401,6 +401,39 @@ function M.parse_with_argparse(spec, words)
   return parse(spec, words, read_with_argparse)
 end
 
+-- The options of `maint`, for scripts that have a maintenance.
+
+local function maintenance_options()
+  return require("haplua.cmd." .. "maint_options")
+end
+
+--- The options of `maint` about a maintenance, for the declaration of a script that has one.
+---@param ... "place"|"files"|"scope"|"probe"  which: the switch, journal and configuration; these two alone; what is closed,
+--- for whom it is not, and why; what is asked as a visitor afterwards
+---@return haplua.cli.Option[]  for `options`; the script may add its own
+function M.maintenance_options(...)
+  local module, list = maintenance_options(), {}
+  for _, name in ipairs({ ... }) do
+    options.argument("cli.maintenance_options", "a name", name, options.one_of("place", "files", "scope", "probe"))
+    list = module.join(list, module[name])
+  end
+  return list
+end
+
+--- Say what is wrong with such options: a `check` for a declaration.
+---@param found table  from parse()
+---@return string?
+function M.check_maintenance(found)
+  return maintenance_options().check(found)
+end
+
+--- The options of haplua.maintenance that such options name. An argument field `pattern` of the declaration is taken, too.
+---@param found table  from parse()
+---@return haplua.Request
+function M.maintenance_request(found)
+  return maintenance_options().request(found)
+end
+
 --- Run a command line of haplua's own, from the script of its name: cli.main("maint", arg, print).
 ---@param name string  of a file in lua/haplua/cmd
 ---@param words string[]  usually `arg`

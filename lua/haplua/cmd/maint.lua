@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
---- The command line of scripts/maint.lua, and of scripts/during.lua.
+--- The command line of scripts/maint.lua.
 
 local cli = require("haplua.cli")
 local maintenance = require("haplua.maintenance")
@@ -255,7 +255,7 @@ local first
 --- The target whose HAProxy holds something else; nil: none that was looked at before.
 local function differs_from(status)
   first = first or { target = status.target, holds = holding(status) }
-  return first.holds ~= holding(status) and first.target or nil
+  return first.target ~= status.target and first.holds ~= holding(status) and first.target or nil
 end
 
 function commands.status(args, request, print)

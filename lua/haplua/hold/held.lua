@@ -229,7 +229,7 @@ local function weight_of(held, value)
   return weight
 end
 
---- Give the server a weight, until the variable is closed. It is a part of the server's maintenance. Of several weights that it is
+--- Give the server a weight, until the variable is closed. The weight is a part of its maintenance. Of several weights that it is
 -- given by several maintenances the smallest counts. Raises `refused` for a share that comes to less than 1.
 ---@param value integer|string  0 to 256, or a share of the configuration's weight such as "5%"
 ---@return integer weight
@@ -304,9 +304,9 @@ function Held:__close()
     return
   end
   local one = finish(self, "left")
-  local what = one and one.state .. (one.weight and ", with weight " .. one.weight or "")
+  local more = one and (one.weight and ", with weight " .. one.weight or "")
     .. (one.address and ", at " .. one.address:gsub(" ", ":") or "")
-  io.stderr:write(what and ("%s is %s again\n"):format(self.name, what)
+  io.stderr:write(one and ("%s is %s again%s\n"):format(self.name, one.state, more)
     or ("%s: somebody has ended its maintenance meanwhile\n"):format(self.name))
 end
 

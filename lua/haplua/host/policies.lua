@@ -149,7 +149,8 @@ local mains <const> = { keep = true, maint = true, window = true }
 local function confined_cli()
   local cli = require("haplua.cli")
   return {
-    parse = cli.parse, seconds = cli.seconds, count = cli.count, names = cli.names,
+    parse = cli.parse, seconds = cli.seconds, count = cli.count, names = cli.names, share = cli.share,
+    maintenance_options = cli.maintenance_options, check_maintenance = cli.check_maintenance,
     main = function(name)
       return mains[name] and cli.main(name, {}, print)
     end,
