@@ -1,69 +1,93 @@
-# haplua - GNU make. `make help` lists the targets. tests/packages.sh installs the packages that a target needs
-# through apt-get.
+# haplua - GNU make. `make help` lists the targets. tests/packages.sh looks for what a target needs; on Debian it
+# installs what is missing, as root, and elsewhere it says what to install.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+VERSION := $(shell sh packaging/version.sh)
 SECONDS ?= 60
 
-CC     ?= cc
-LUA    ?= lua5.4
-CFLAGS ?= -O2 -g
+CC       ?= cc
+LUA      := $(or $(shell LUA='$(LUA)' sh tests/lua.sh),lua5.4)
+CFLAGS   ?= -O2 -g
+CPPFLAGS ?=
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes $(if $(CI),-Werror)
-PKGS   := lua5.4 libuv sqlite3
 DEFS   := -DHAPLUA_VERSION='"$(VERSION)"'
 
 # B is the folder for built files. Each kind of build has a folder of its own.
 B   ?= build
 BIN ?= haplua
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP \
-	$(shell pkg-config --cflags $(PKGS))
-# Lua, libuv and SQLite are linked from the distribution's static archives, as its own lua5.4 links Lua: to find and
-# bind two more shared libraries takes a seventh of a start (docs/performance.md). All of Lua's interface is exported
-# for C modules. SHARED=1 links the shared libraries instead.
-PARTS = -Wl,--dynamic-list=src/curl/exports $(if $(SHARED),$(shell pkg-config --libs $(PKGS)),-Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:libuv_a.a -l:libsqlite3.a -lpthread -ldl)
-# `now` binds all names at the start, which is safer, and faster than one by one. The last two options reduce the
-# pages of memory that a start touches: SQLite's tables are full of addresses.
-ALL_LIBS = -Wl,-z,relro,-z,now,-z,pack-relative-relocs,-z,noseparate-code $(LDFLAGS) $(PARTS) -lm
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) $(DEFS) -Isrc -MMD -MP @$(B)/headers
+# B/libraries has the arguments that link Lua, libuv and SQLite: packaging/libraries.sh finds them. All of Lua's interface
+# is exported for C modules. SHARED=1 links the shared libraries. `now` binds all names at the start, which is safer, and
+# faster than one by one. WITH is for this program alone, not for its module.
+ALL_LIBS = -Wl,-z,relro,-z,now $(LDFLAGS) $(WITH) -Wl,--dynamic-list=src/curl/exports @$(B)/libraries
 
 Q := $(if $(V),,@)
 
 # What is in src/curl becomes a module that the program loads when it is first used (docs/architecture.md).
 CURL    := $(BIN)-curl.so
 CURL_OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/curl/*.c))
-OBJECTS := $(filter-out $(CURL_OBJECTS),$(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c'))) $(B)/modules.o
+# What is in src/etcd becomes another one, for which protobuf-c is needed.
+FLEET   := $(BIN)-fleet.so
+ETCD_OBJECTS := $(patsubst src/%.c,$(B)/%.o,$(wildcard src/etcd/*.c)) $(B)/etcd/messages.pb-c.o
+FLEET_OBJECTS := $(ETCD_OBJECTS) $(B)/curl/multi.o $(B)/curl/failure.o
+OBJECTS := $(filter-out $(CURL_OBJECTS) $(ETCD_OBJECTS),$(patsubst src/%.c,$(B)/%.o,$(shell find src -name '*.c'))) $(B)/modules.o
 MODULES := $(shell find lua -name '*.lua')
 module   = $(subst /,.,$(patsubst lua/%.lua,%,$(1)))
 # The modules without sockets and without Lua, which fuzzers link.
-PURE    := base/buf base/err base/typo os/clock \
+PURE    := base/buf base/err base/typo os/clock etcd/grpc \
 	$(patsubst src/%.c,%,$(wildcard src/protocol/*.c))
 UNITS   := $(patsubst tests/unit/%.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/os/*.h src/protocol/*.h)
+FUZZ_HEADERS := $(wildcard tests/*.h tests/fuzz/*.h src/base/*.h src/etcd/*.h src/os/*.h src/protocol/*.h)
 HELPERS := $(B)/fake $(B)/typist $(B)/app $(B)/ask $(B)/killer $(B)/writes $(B)/proxy
 PRELOADED := $(B)/disk.so $(B)/order.so $(B)/shift.so $(B)/stall.so $(B)/names.so
 UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*_test.lua))
 SOURCES := $(shell find src tests -name '*.[ch]')
 
 .PHONY: all
-all: $(BIN) ## build ./haplua and its module ./haplua-curl.so
+all: $(BIN) $(if $(shell pkg-config --exists libprotobuf-c && command -v protoc-c),$(FLEET)) ## build ./haplua and its modules: ./haplua-curl.so, and where protobuf-c is there ./haplua-fleet.so
 
 # The program finds its policies and its documents beside itself: another folder for built files gets links to them.
-$(BIN): $(OBJECTS) src/curl/exports | $(CURL)
+$(BIN): $(OBJECTS) src/curl/exports $(B)/libraries | $(CURL)
 	@echo "LINK $@"
-	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(ALL_LIBS)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(OBJECTS) $(ALL_LIBS)
 	$(Q)[ $(@D) = . ] || for part in scripts lua docs; do ln -sfn "$(CURDIR)/$$part" $(@D)/$$part; done
 
 # The functions of haplua, Lua and libuv that it calls are the program's. nodelete: its callbacks are still called, and
 # threads of libcurl may still run, when Lua lets go of its modules.
 $(CURL): $(CURL_OBJECTS)
 	@echo "LINK $@"
-	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(shell pkg-config --libs libcurl)
+	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(LDFLAGS) $$(pkg-config --libs libcurl)
 
-$(CURL_OBJECTS): ALL_CFLAGS += -fPIC -fvisibility=hidden
-$(B)/curl/module.o: $(B)/version
+.PHONY: fleet
+fleet: $(FLEET) ## build ./haplua-fleet.so, the module that speaks with etcd
+$(FLEET): $(FLEET_OBJECTS)
+	@echo "LINK $@"
+	$(Q)$(CC) $(CFLAGS) -shared -o $@ $^ -Wl,-z,relro,-z,now,-z,nodelete $(shell pkg-config --libs libcurl libprotobuf-c)
 
-$(B)/%.o: src/%.c | $(B)/packages-build
+$(B)/etcd/messages.pb-c.c: src/etcd/messages.proto | $(B)/packages-fleet
+	@echo "PROTO $<"
+	$(Q)mkdir -p $(@D) && protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
+$(B)/etcd/messages.pb-c.o: $(B)/etcd/messages.pb-c.c
+	@echo "CC   $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+$(ETCD_OBJECTS): ALL_CFLAGS += -I$(B)
+$(filter-out %/grpc.o,$(ETCD_OBJECTS)): | $(B)/etcd/messages.pb-c.c
+
+$(CURL_OBJECTS) $(ETCD_OBJECTS): ALL_CFLAGS += -fPIC -fvisibility=hidden
+$(B)/curl/module.o $(B)/etcd/module.o: $(B)/version
+
+# Where the programs or flags have changed, the libraries are looked for again.
+$(B)/flags: always
+	$(Q)mkdir -p $(B) && echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHARED)' | cmp -s - $@ \
+		|| echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHARED)' >$@
+$(B)/libraries: packaging/libraries.sh $(B)/flags $(B)/packages-build
+	$(Q)CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' SHARED='$(SHARED)' \
+		sh packaging/libraries.sh $(B)
+$(B)/headers: $(B)/libraries ;
+
+$(B)/%.o: src/%.c | $(B)/headers
 	@echo "CC   $<"
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -78,7 +102,7 @@ $(B)/modules.c: src/run/modules.lua $(MODULES) | $(B)/packages-build
 	$(Q)$(LUA) src/run/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \
 		argparse > $@.tmp && mv $@.tmp $@
 
-$(B)/modules.o: $(B)/modules.c
+$(B)/modules.o: $(B)/modules.c | $(B)/headers
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -91,12 +115,14 @@ $(B)/libhaplua.a: $(filter-out $(B)/main.o,$(OBJECTS))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # A comment `link: --wrap=...` in a test program names the linker options that it needs.
-$(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a | $(B)/packages-check
+$(B)/test_%: tests/unit/test_%.c $(B)/libhaplua.a $(B)/libraries | $(B)/packages-check
 	@echo "CC   $<"
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(B)/libhaplua.a \
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests -Itests/unit -o $@ $< $(filter %.o,$^) $(B)/libhaplua.a \
 		$$(sed -n "s:^/. link. \(.*\) ./$$:\1:p" $< | sed "s/--/-Wl,--/g") -lcmocka $(ALL_LIBS)
 
-$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/packages-fuzz
+$(B)/test_grpc: $(B)/etcd/grpc.o
+
+$(B)/fuzz_%: tests/fuzz/fuzz_%.c $(PURE:%=src/%.c) $(FUZZ_HEADERS) | $(B)/libraries $(B)/packages-fuzz
 	@echo "CC   $<"
 	$(Q)clang $(ALL_CFLAGS) -O1 -fsanitize=fuzzer,address,undefined -Itests -o $@ $< \
 		$(PURE:%=src/%.c) $(ALL_LIBS)
@@ -110,7 +136,7 @@ $(B)/writes: tests/real/writes.c | $(B)/packages-build
 $(B)/proxy: tests/fault/proxy.c | $(B)/packages-build
 $(HELPERS):
 	@echo "CC   $<"
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -o $@ $<
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) -o $@ $<
 
 $(B)/disk.so: tests/fault/disk.c | $(B)/packages-build
 $(B)/order.so: tests/real/order.c | $(B)/packages-build
@@ -119,19 +145,34 @@ $(B)/stall.so: tests/stall.c | $(B)/packages-build
 $(B)/names.so: tests/names.c | $(B)/packages-build
 $(PRELOADED):
 	@echo "CC   $<"
-	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(CPPFLAGS) $(CFLAGS) $(WARN) -shared -fPIC -o $@ $<
 
 .PHONY: check check-unit check-lua check-real check-documents check-bare check-kill check-versions check-stalls check-windows check-windows-briefly check-page
-check: check-unit check-lua check-windows-briefly check-real check-faults lint ## all tests except the slow ones
+check: built ## all tests except the slow ones, two files at a time; JOBS
+	$(Q)MAKE='$(MAKE)' JOBS=$(or $(JOBS),2) sh tests/check.sh $(B) \
+		lint check-unit check-lua check-windows-briefly check-real check-faults
 
-# JOBS=2 runs the files of tests two at a time, each in a process of its own.
-RUN_TESTS = $(if $(JOBS),sh tests/parallel.sh $(JOBS) '$(RUNNER) ./$(BIN) tests/lua/run.lua',$(RUNNER) ./$(BIN) tests/lua/run.lua)
+# Each file of tests runs in a process of its own, JOBS at a time.
+RUN_EACH  = sh tests/parallel.sh $(or $(JOBS),1)
+RUN_TESTS = $(RUN_EACH) '$(RUNNER) ./$(BIN) tests/lua/run.lua'
+
+# What the tests in a folder need.
+NEEDS_unit    = $(T:tests/unit/%.c=$(B)/%)
+NEEDS_lua     = $(BIN) $(B)/fake $(B)/typist $(B)/names.so
+NEEDS_real    = $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes
+NEEDS_browser = $(BIN) $(B)/app
+.PHONY: test
+test: $(sort $(foreach folder,unit lua real browser,$(if $(findstring tests/$(folder)/,$(T)),$(NEEDS_$(folder))))) ## run one file of tests: T=tests/lua/x_test.lua; one test: NAME='words of its name'
+	$(if $(T),,$(error make test needs T=FILE, such as T=tests/lua/task_test.lua))
+	$(Q)$(if $(filter tests/unit/%,$(T)),for test in $(NEEDS_unit); do ./$$test || exit 1; done, \
+		BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) NAME='$(subst ','\'',$(NAME))' \
+		$(RUNNER) ./$(BIN) tests/lua/run.lua --verbose $(T))
 
 .PHONY: built
 built: $(BIN) $(UNITS) $(HELPERS) $(PRELOADED) ## build what the tests run
 
 check-unit: $(UNITS) ## unit tests in C: codecs, clock, tasks, requests over real sockets; JOBS
-	$(Q)printf '%s\n' $(UNITS) | xargs -P $(or $(JOBS),1) -I TEST sh -c '$(RUNNER) ./TEST || exit 255'
+	$(Q)$(RUN_EACH) '$(RUNNER)' $(UNITS)
 
 check-lua: $(BIN) $(B)/fake $(B)/typist $(B)/names.so ## test the host and the library against a scripted HAProxy; JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(TEST_SECONDS) $(RUN_TESTS) $(or $(LUA_TESTS),tests/lua)
@@ -174,7 +215,7 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inj
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## inject faults at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus
+.PHONY: demo bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus fuzz-fleet
 demo: $(BIN) $(B)/app $(B)/packages-demo ## show maintenance on a private HAProxy: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
@@ -231,10 +272,14 @@ laws: $(BIN) ## play random histories of maintenances against a model of a page;
 mutate: ## break the code in one place after the other, and see whether a test notices; MUTATE='words'
 	$(Q)$(LUA) tests/mutate/mutate.lua $(MUTATE)
 
+.PHONY: prove
+prove: ## run every suite, for many hours, and write docs/proof.md; STEPS='names'
+	$(Q)$(LUA) tests/prove.lua $(STEPS)
+
 # These objects count the lines that run; B/coverage/*.gcov show the counts.
 COVERAGE := -O0 -g --coverage -fprofile-update=atomic
 COVERED  = $(MAKE) B=$(B)/coverage BIN=$(B)/coverage/haplua CC=gcc CFLAGS='$(COVERAGE)' \
-	LDFLAGS='-Wl,--wrap=raise tests/coverage.c'
+	WITH='-Wl,--wrap=raise tests/coverage.c'
 .PHONY: coverage
 coverage: ## show the lines of src/ that tests run; for the codecs, unit tests alone; REAL=1
 	$(Q)find $(B)/coverage -name "*.gcda" -delete 2>/dev/null || true
@@ -256,16 +301,26 @@ fuzz: $(FUZZERS) $(BIN) ## run every fuzzer: SECONDS=60 for each codec and for H
 	$(Q)ulimit -v 4000000; timeout -s KILL $$(($(SECONDS) * 10 + 300)) \
 		./$(BIN) tests/fuzz/lua_fuzz.lua $$(($(SECONDS) / 5 + 1))
 
+MESSAGE_SOURCES := src/etcd/message.c $(B)/etcd/messages.pb-c.c $(wildcard src/luakit/*.c) $(patsubst %,src/base/%.c,buf err typo)
+$(B)/fuzz_message: tests/fleet/fuzz_message.c $(MESSAGE_SOURCES) | $(B)/packages-fuzz
+	@echo "CC   $<"
+	$(Q)clang $(ALL_CFLAGS) -I$(B) -O1 -fsanitize=fuzzer,address,undefined -Itests -o $@ $< \
+		$(MESSAGE_SOURCES) $(B)/libhaplua.a $(ALL_LIBS) $(shell pkg-config --libs libprotobuf-c)
+
+fuzz-fleet: $(B)/fuzz_message ## run the fuzzer of etcd's messages: SECONDS=60
+	$(Q)mkdir -p $(B)/corpus-message; $< -max_total_time=$(SECONDS) -print_final_stats=1 $(B)/corpus-message
+
 fuzz-corpus: $(FUZZERS) ## add inputs that reach more code to tests/fuzz/corpus, each at most 300 bytes
 	$(Q)for f in $(FUZZERS); do mkdir -p $(B)/corpus-$${f##*_}; \
 		./$$f -set_cover_merge=1 -max_len=300 tests/fuzz/corpus/$${f##*fuzz_} $(B)/corpus-$${f##*_} 2>/dev/null || exit 1; done
 
 .PHONY: lint format format-check docs check-docs
 lint: $(BIN) format-check ## check style, layers and docs
-	$(Q)for f in $(MODULES) scripts/*.lua; do luac5.4 -p $$f || exit 1; done
+	$(Q)echo 'for i = 1, #arg do assert(loadfile(arg[i])) end' | $(LUA) - $(MODULES) scripts/*.lua
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
+	$(Q)$(LUA) tests/mutate/mutate.lua --check
 	$(Q)./$(BIN) tests/kinds.lua check
 	$(Q)./$(BIN) tests/api.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
@@ -294,9 +349,9 @@ uninstall: ## remove what install put there, unless somebody has changed it
 	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh uninstall
 
 clean: ## remove what was built
-	$(Q)rm -rf $(B) $(BIN) $(CURL)
+	$(Q)rm -rf $(B) $(BIN) $(CURL) $(FLEET)
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/\$$\$$/$$/' | expand -t 16
 
--include $(OBJECTS:.o=.d) $(CURL_OBJECTS:.o=.d) $(UNITS:=.d)
+-include $(OBJECTS:.o=.d) $(CURL_OBJECTS:.o=.d) $(ETCD_OBJECTS:.o=.d) $(UNITS:=.d)

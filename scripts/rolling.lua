@@ -34,30 +34,19 @@ local args = cli.parse({
   after = "command",
 }, arg)
 
-local work <close> = server.run("rolling", args.backend, {
-  resume = args.resume, only = args.only_servers, journal = args.journal,
-})
-
-for row in work:each() do
-  local name = args.backend .. "/" .. row.srv_name
-  local held <close> = server.hold(name, {
-    force = args.force, keep_up = args.keep_up, reason = args.reason, run = work,
-  })
-  print(name .. ": drain")
-  held:drain(args.wait, { quiet = args.quiet, cut = args.cut })
-  held:keep()
-  print(name .. ": idle, and drained until the command has done its work")
-  local address = ("%s:%d"):format(row.srv_addr, row.srv_port)
-  local status = haproxy.dry_run() and 0
-    or run({ env = { SERVER = row.srv_name, ADDRESS = address }, table.unpack(args.command) })
+for s in server.each(args.backend, {
+  name = "rolling", resume = args.resume, only = args.only_servers, force = args.force, keep_up = args.keep_up,
+  reason = args.reason, journal = args.journal,
+}) do
+  print(s.name .. ": drain")
+  s:drain(args.wait, { quiet = args.quiet, cut = args.cut })
+  print(s.name .. ": idle, and drained until the command has done its work")
+  local env = { SERVER = s.server, ADDRESS = ("%s:%d"):format(s.address, s.port) }
+  local status = haproxy.dry_run() and 0 or run({ env = env, table.unpack(args.command) })
   if status ~= 0 then
-    print(("%s: the command failed (%d), and the server stays drained"):format(name, status))
+    print(("%s: the command failed (%d), and the server stays drained"):format(s.name, status))
     return status
   end
-  local state = held:set("ready")
-  if state == "ready" then
-    held:wait_up(args.settle, args.wait)
-  end
-  print(("%s: %s"):format(name, state == "ready" and "up" or state .. ": it was so before, or another maintenance holds it"))
-  work:done(held)
+  local state = s:ready({ settle = args.settle, within = args.wait })
+  print(("%s: %s"):format(s.name, state == "ready" and "up" or state .. ": it was so before, or another maintenance holds it"))
 end

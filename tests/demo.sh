@@ -10,6 +10,8 @@ PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C no_proxy=127.0.0.1 HAPLUA_CONFIG=none
 # shellcheck source=tests/processes.sh
 . tests/processes.sh
+# The reader has seen enough: `make demo | head`.
+trap 'exit 0' PIPE
 
 if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
 	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
@@ -19,7 +21,7 @@ fi
 
 say()
 {
-	printf '\n%s\n' "$*"
+	printf '\n%s\n' "$*" 2>"$dir/null"
 }
 
 fail()
@@ -126,7 +128,7 @@ try()
 {
 	wanted=$1
 	shift
-	printf '  %s$ %s%s\n' "$bold" "$*" "$plain"
+	printf '  %s$ %s%s\n' "$bold" "$*" "$plain" 2>"$dir/null"
 	eval "$*" >"$dir/out" 2>&1
 	status=$?
 	sed 's/^/  /' "$dir/out"

@@ -12,6 +12,7 @@ local c = {
   ["src/bindings/haproxy"] = "sched net protocol luakit base",
   ["src/bindings/system"] = "sched os luakit base",
   ["src/curl"] = "sched os luakit base", -- a module of its own
+  ["src/etcd"] = "curl sched os luakit base", -- another one
   ["src/sched"] = "net protocol os luakit base",
   ["src/net"] = "protocol os base",
   ["src/luakit"] = "base",
@@ -22,11 +23,12 @@ local c = {
 
 -- Which folders may include which system headers.
 local system = {
-  { "^l%a+%.h$", "src/run src/bindings src/bindings/haproxy src/bindings/system src/curl src/sched src/luakit", "Lua",
+  { "^l%a+%.h$", "src/run src/bindings src/bindings/haproxy src/bindings/system src/curl src/etcd src/sched src/luakit", "Lua",
     only = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true } },
   { "^uv%.h$", "src/run src/bindings/system src/curl src/sched src/net src/luakit src/os src/base src", "libuv" },
-  { "^sys/", "src/run src/bindings/system src/curl src/sched src/net src/luakit src/os src", "the system" },
+  { "^sys/", "src/run src/bindings/system src/curl src/etcd src/sched src/net src/luakit src/os src", "the system" },
   { "^curl/", "src/curl", "libcurl" },
+  { "^protobuf%-c/", "src/etcd", "protobuf-c" },
   { "^unistd%.h$", "src/run src/bindings/system src/sched src/net src/os src", "the system" },
   { "^time%.h$", "src/run src/bindings/system src/sched src/net src/os src", "time" },
 }
@@ -37,18 +39,22 @@ local lua = {
   ["scripts"] = "public root",
   ["lua/haplua/host"] = "public test root C",
   -- doctor prints of an error what the host would print
-  ["lua/haplua/cmd"] = "public host keep rehearse apply haproxy store plan visit window time base root C",
-  ["lua/haplua/keep"] = "public apply haproxy store plan window time root C",
+  ["lua/haplua/cmd"] = "public host view keep rehearse apply hooks haproxy store plan visit window time base root C",
+  ["lua/haplua/view"] = "apply plan base root C",
+  ["lua/haplua/keep"] = "public apply hooks haproxy store plan window time root C",
+  ["lua/haplua/hold"] = "apply haproxy plan time base root C",
   ["lua/haplua/test"] = "public haproxy base root C",
-  ["lua/haplua"] = "apply haproxy store plan visit window ical time base root C test",
+  ["lua/haplua"] = "keep hold apply haproxy store plan visit window ical time base root C test",
   ["lua/haplua/rehearse"] = "public visit apply haproxy store plan rules base root C",
-  ["lua/haplua/apply"] = "haproxy store plan visit time base root C",
+  ["lua/haplua/apply"] = "haproxy store plan visit hooks time base root C",
+  ["lua/haplua/hooks"] = "public store plan time base C",
   ["lua/haplua/store"] = "plan visit time base C",
   ["lua/haplua/window"] = "ical time base C",
   ["lua/haplua/ical"] = "time base C",
   ["lua"] = "haproxy base C",
   ["lua/haplua/haproxy"] = "plan rules base C",
   ["lua/haplua/visit"] = "base C",
+  ["lua/haplua/etcd"] = "base C",
   ["lua/haplua/plan"] = "base C",
   ["lua/haplua/rules"] = "base C",
   ["lua/haplua/time"] = "base C",

@@ -9,14 +9,14 @@ dir=
 # Make the folder $dir. $1 is a part of its name.
 make_folder()
 {
-	dir=$(mktemp -d "/tmp/haplua-$1.XXXXXX") || exit 1
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/haplua-$1.XXXXXX") || exit 1
 }
 
 # Runs at every exit and signal.
 clean()
 {
 	status=$?
-	trap '' INT TERM HUP
+	trap '' INT TERM HUP PIPE
 	if [ -n "$dir" ]; then
 		jobs -p >"$dir/jobs"
 		while read -r pid; do
@@ -31,3 +31,5 @@ trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
+# Its reader has gone: `make demo | head`. Without a trap the shell would end at once, and leave its servers.
+trap 'exit 141' PIPE

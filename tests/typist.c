@@ -6,11 +6,15 @@
  *
  *     see=TEXT    wait until the program has printed TEXT, after what was seen before
  *     type=TEXT   type it
+ *     size=WxH    give the terminal so many columns and lines
+ *     signal=N    send the program a signal
+ *     mode=raw    wait until keys come one by one; mode=cooked: line by line
+ *     stopped     wait until the program is stopped, as by Ctrl-Z
  *
  * In a TEXT, ^X is a control character: ^M is Enter, ^I is TAB, ^J begins a line; ^^ is
  * '^'. Prints what the program prints, and ends with its exit status, or with 99 if a
- * TEXT does not come in time (a minute, or $TYPIST_SECONDS). The terminal is a dumb one
- * of 24 lines. */
+ * TEXT does not come in time (a minute, or $TYPIST_SECONDS). The terminal has 24
+ * lines; it is a dumb one, or $TYPIST_TERM. */
 #include <errno.h>
 #include <poll.h>
 #include <pty.h>
@@ -19,13 +23,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 static char output[1 << 20];
 static size_t size, seen;
 static int terminal;
+static pid_t child;
 static time_t end;
 
 static time_t now(void)
@@ -89,13 +97,79 @@ static void type(const char *text)
 		perror("typist");
 }
 
+static bool set_size(const char *text)
+{
+	struct winsize window = {0};
+
+	if (sscanf(text, "%hux%hu", &window.ws_col, &window.ws_row) != 2)
+		return false;
+	return ioctl(terminal, TIOCSWINSZ, &window) == 0;
+}
+
+/* A moment between two looks. False: the time is over. */
+static bool pause_a_moment(void)
+{
+	struct timespec moment = {.tv_nsec = 10000000};
+
+	nanosleep(&moment, NULL);
+	return now() < end;
+}
+
+static bool has_mode(const char *name)
+{
+	bool cooked = strcmp(name, "cooked") == 0;
+	struct termios t;
+
+	do {
+		if (tcgetattr(terminal, &t) == 0 && !(t.c_lflag & ICANON) == !cooked)
+			return true;
+	} while (pause_a_moment());
+	return false;
+}
+
+static bool is_stopped(void)
+{
+	int status;
+
+	do {
+		if (waitpid(child, &status, WUNTRACED | WNOHANG) == child &&
+		    WIFSTOPPED(status))
+			return true;
+	} while (pause_a_moment());
+	return false;
+}
+
+/* The text behind the name of a step, or NULL: it is another step. */
+static char *rest(char *step, const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(step, name, n) == 0 ? step + n : NULL;
+}
+
+static bool do_step(char *step)
+{
+	char *text;
+
+	if ((text = rest(step, "type="))) {
+		type(decode(text));
+		return true;
+	}
+	if ((text = rest(step, "see=")))
+		return see(decode(text));
+	if ((text = rest(step, "size=")))
+		return set_size(text);
+	if ((text = rest(step, "signal=")))
+		return kill(child, atoi(text)) == 0;
+	if ((text = rest(step, "mode=")))
+		return has_mode(text);
+	return strcmp(step, "stopped") == 0 && is_stopped();
+}
+
 static bool follow(char **steps, int n)
 {
 	for (int i = 0; i < n; i++) {
-		if (strncmp(steps[i], "type=", 5) == 0) {
-			type(decode(steps[i] + 5));
-		} else if (strncmp(steps[i], "see=", 4) != 0 ||
-			   !see(decode(steps[i] + 4))) {
+		if (!do_step(steps[i])) {
 			fprintf(stderr, "typist: not seen: %s\n", steps[i]);
 			return false;
 		}
@@ -117,14 +191,18 @@ int main(int argc, char **argv)
 		fputs("usage: typist STEP... -- PROGRAM [ARGUMENT...]\n", stderr);
 		return 2;
 	}
-	pid_t child = forkpty(&terminal, NULL, NULL, &window);
+	child = forkpty(&terminal, NULL, NULL, &window);
 
 	if (child < 0) {
 		perror("typist");
 		return 2;
 	}
 	if (child == 0) {
-		setenv("TERM", "dumb", 1);
+		const char *kind = getenv("TYPIST_TERM");
+		struct rlimit no_core = {0};
+
+		setrlimit(RLIMIT_CORE, &no_core); /* of signals that a test sends */
+		setenv("TERM", kind ? kind : "dumb", 1);
 		execv(argv[n + 1], argv + n + 1);
 		perror(argv[n + 1]);
 		_exit(127);

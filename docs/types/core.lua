@@ -94,6 +94,11 @@ function core.restricted() end
 ---@return boolean
 function core.several() end
 
+--- The options of this run of haplua that confine its requests, as words for another start: --via, -n, --read-only, --only
+-- and -t. Those that were not given are left out.
+---@return string[]
+function core.options() end
+
 --- Print the line of a dry run for a change that it does not send.
 ---@param target haplua.Target
 ---@param text string

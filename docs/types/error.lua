@@ -5,7 +5,7 @@
 
 local M = {}
 
----@alias haplua.Kind "refused"|"denied"|"protocol"|"unreachable"|"timeout"|"interrupted"|"memory"|"file"|"journal"|"ambiguous"
+---@alias haplua.Kind "refused"|"denied"|"protocol"|"unreachable"|"timeout"|"interrupted"|"memory"|"file"|"journal"|"ambiguous"|"doubt"
 
 --- A kind of error, as src/base/err.c registers it.
 ---@class haplua.KindEntry

@@ -28,6 +28,13 @@ function process.person() end
 ---@return boolean
 function process.alive(pid) end
 
+--- Start a program that outlives this process, in a session of its own; nobody waits for it. Its folder is "/", it has no
+--- open file but its standard input, and its output is thrown away. That it cannot be started, nobody learns.
+---@param words string[]  the program's path, and its arguments; none of them empty
+---@param input string  its standard input
+---@return true?, string? message, string? code  nil: the system has no room for another process
+function process.detach(words, input) end
+
 --- Send to the service manager: "READY=1", "STATUS=...", "WATCHDOG=1"; several lines are one message.
 --- Never waits: "EAGAIN" when its queue is full.
 ---@param text string

@@ -10,6 +10,8 @@
 ---@field stderr "inherit"|"null"|"capture"|fun(line: string)|nil
 ---@field env table<string, string|number|false>?  changes; false unsets
 ---@field cwd string?
+---@field group boolean?  a session of its own: no signal of the terminal reaches it, and where the call ends early the
+--- signal reaches all that the program has started
 
 --- Run a program, without a shell, and wait for its end. Raises a text where it cannot be started.
 ---@param options haplua.Run  the program and its arguments as a list, with options beside them

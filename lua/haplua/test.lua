@@ -134,6 +134,24 @@ function M.visitor(get)
   world.now.visitor = get
 end
 
+local endpoints = options.list(options.where("a URL with a port", function(value)
+  return type(value) == "string" and value:find("^https?://[^/]+:%d+$") ~= nil
+end))
+
+--- Make a fake etcd, which the clients of these endpoints reach.
+---@param given {endpoints: string[]?, delay: number?}?  one member at https://etcd1:2379 unless given; a call takes
+--- `delay` seconds, 0.005 unless given
+---@return haplua.test.Etcd
+function M.etcd(given)
+  given = given == nil and {} or given
+  options.check("test.etcd", given, { endpoints = endpoints, delay = "number" })
+  local etcd = require("haplua.test.etcd").new({ endpoints = given.endpoints, delay = given.delay or 0.005 })
+  for _, endpoint in ipairs(etcd.endpoints) do
+    world.now.etcds[endpoint] = etcd
+  end
+  return etcd
+end
+
 -- Scripts.
 
 ---@class haplua.test.Result

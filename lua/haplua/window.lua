@@ -1,173 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
---- Time windows: from "Sun 02:00-04:00" and a zone to the instants at which it opens and closes.
--- docs/windows.md says what a window means where clocks change. Only each() and occurrence:wait() use the clock of
--- this machine.
+--- Time windows: from "Sun 02:00-04:00" and a zone to the instants at which it opens and closes, and maintenance by them.
+-- docs/windows.md says how a window is written, and what it means where clocks change.
 
 local options = require("haplua.base.options")
-local combine = require("haplua.window.combine")
-local search_limit = require("haplua.time.search_limit")
-local sources = require("haplua.window.source")
+local windows = require("haplua.window.window")
 local windowspec = require("haplua.window.spec")
-local zones = require("haplua.time.zone")
 
 local M = {}
-
----@class haplua.Window
----@field zone haplua.Zone
----@field sources haplua.window.Source[]
----@field except (haplua.window.Days|haplua.window.Source)[]  days on which nothing starts; a calendar's whole-day events
----@field holes haplua.Window?  while it is open, this window is closed
-local Window = {}
-Window.__index = Window
-
----@class haplua.window.Occurrence
----@field opens number  seconds since 1970; -math.huge where no beginning was found
----@field closes number  math.huge where no end was found
----@field names string[]  the windows that it belongs to, in their canonical form
----@field zone haplua.Zone
-local Occurrence = {}
-Occurrence.__index = Occurrence
-
-local spec_kind = options.where('a text such as "Sun 02:00-04:00", or what window.parse() or haplua.calendar returns',
-  function(value)
-    return type(value) == "string" or type(value) == "table" and (value.kind or value.starting) ~= nil
-  end)
-local specs_kind = options.any(spec_kind, options.list(spec_kind))
-local option_kinds = {
-  tz = options.any("text", options.where("a zone", function(value)
-    return type(value) == "table" and value.first ~= nil
-  end)),
-  except = specs_kind,
-}
-
---- Iterate over the occurrences in order, from the one that is open at `from`, if one is. It computes; it does not wait.
----@param from number  an instant, in seconds since 1970
----@return fun(): haplua.window.Occurrence?  nil: there are no more. Raises `refused` where the search takes too long;
---- occurrences() does so, too
-function Window:occurrences(from)
-  options.argument("window", "the instant", from, "number")
-  local instant, back = math.floor(from), sources.SLACK // 8
-  local occurrences, opens, closes, names
-  search_limit.begin()
-  repeat
-    back = math.min(back * 8, combine.ENDLESS)
-    -- an occurrence that opens after this instant was found with its whole length
-    local known = instant - back
-    occurrences = combine.from(self, known)
-    repeat
-      opens, closes, names = occurrences()
-    until not opens or closes > from
-  until not opens or opens > known or back == combine.ENDLESS
-  if opens and opens <= instant - back then
-    opens = -math.huge
-  end
-  local zone, found = self.zone, opens ~= nil
-  return function()
-    if not found then
-      search_limit.begin()
-      opens, closes, names = occurrences()
-    end
-    found = false
-    return opens and setmetatable({ opens = opens, closes = closes, names = names, zone = zone }, Occurrence)
-  end
-end
-
---- The occurrences in order, each for itself also where they touch or overlap, from those that are open at `from`.
----@param from number  seconds since 1970
----@return fun(): haplua.window.Occurrence?  raises `refused` where the search takes too long
-function Window:separate(from)
-  options.argument("window", "the instant", from, "number")
-  search_limit.begin()
-  local occurrences, zone = combine.separate(self, math.floor(from)), self.zone
-  return function()
-    local opens, closes, names = occurrences()
-    search_limit.begin()
-    return opens and setmetatable({ opens = opens, closes = closes, names = names, zone = zone }, Occurrence)
-  end
-end
-
---- The occurrence that is open at an instant.
----@param instant number  seconds since 1970
----@return haplua.window.Occurrence?  nil: the window is closed. Raises `refused` where the search takes too long
-function Window:open_at(instant)
-  local occurrence = self:occurrences(instant)()
-  return occurrence and occurrence.opens <= instant and occurrence or nil
-end
-
--- The host sleeps until this instant at most.
-local FAR <const> = 8e9
--- Seconds. A clock that is set back by less, to before the opening, does not close a window.
-local BACK <const> = 60
-
---- Wait for its end, by the wall clock. Raises what ends a task early, as each wait does.
----@return boolean over  false: the clock was set back to more than a minute before its beginning
-function Occurrence:wait()
-  local task = require("haplua.task")
-  while true do
-    local now = task.time()
-    if now >= self.closes then
-      return true
-    elseif now < self.opens - BACK then
-      return false
-    end
-    task.sleep_until(math.min(self.closes, FAR))
-  end
-end
-
---- Iterate over the occurrences, and wait for each until it opens. The loop's body may call occurrence:wait() to wait
--- for the end; where it returns earlier, the iterator waits for the next occurrence.
----@param specs string|haplua.Window|haplua.window.Spec|haplua.window.Source|(string|haplua.window.Spec|haplua.window.Source)[]
---- as of new(), or a Window
----@param given {tz: string|haplua.Zone?, except: string|haplua.window.Spec|(string|haplua.window.Spec)[]?}?  as of new();
---- none for a Window
----@return fun(): haplua.window.Occurrence?  nil: there are no more. Raises `refused` as new() and occurrences() do
-function M.each(specs, given)
-  local is_window = getmetatable(specs) == Window
-  if is_window and given ~= nil then
-    options.misuse("window.each", "a window that is made already takes no options")
-  end
-  local window = is_window and specs or M.new(specs, given)
-  local task = require("haplua.task")
-  local last
-
-  local function due(now)
-    for occurrence in window:occurrences(now) do
-      if occurrence.opens ~= last then
-        return occurrence
-      end
-    end
-  end
-
-  return function()
-    while true do
-      local now = task.time()
-      if last and now < last - BACK then
-        last = nil
-      end
-      local occurrence = due(now)
-      if not occurrence or occurrence.opens <= now then
-        last = occurrence and occurrence.opens
-        return occurrence
-      end
-      -- when the clock is set meanwhile, another one may be due
-      task.sleep_until(math.min(occurrence.opens, FAR))
-    end
-  end
-end
-
---- The first occurrence that opens after an instant.
----@param after number  seconds since 1970
----@return haplua.window.Occurrence?  nil: there is none. Raises `refused` where the search takes too long
-function Window:next(after)
-  for occurrence in self:occurrences(after) do
-    if occurrence.opens > after then
-      return occurrence
-    end
-  end
-end
-
--- Making windows.
 
 --- Read one window. tostring() of it is its canonical form; windows with the same form are equal.
 ---@param text string  as people write it, or cron, systemd or RDS (docs/windows.md)
@@ -189,32 +29,6 @@ function M.intervals(path, given)
   return require("haplua.window.intervals").parse(text or require("haplua.error").refuse(problem), path, given and given.match)
 end
 
---- One or several as a list.
-local function list_of(specs)
-  return options.fits(spec_kind, specs) and { specs } or specs
-end
-
-local function set_exceptions(window, except)
-  local holes = {}
-  for _, item in ipairs(list_of(except)) do
-    local calendar = require("haplua.calendar")
-    if type(item) == "string" and calendar.is_path(item) then
-      item = calendar.read(item)
-    end
-    local days = type(item) == "string" and windowspec.days(item)
-    if type(item) == "table" and item.split then
-      window.except[#window.except + 1], holes[#holes + 1] = item.split()
-    elseif days then
-      window.except[#window.except + 1] = days
-    else
-      holes[#holes + 1] = item
-    end
-  end
-  if #holes > 0 then
-    window.holes = M.new(holes, { tz = window.zone })
-  end
-end
-
 --- A window of one or several specs in a zone. It is open when one of them is. A spec with a zone of its own opens by
 -- that one's clocks.
 ---@param specs string|haplua.window.Spec|haplua.window.Source|(string|haplua.window.Spec|haplua.window.Source)[]
@@ -225,28 +39,99 @@ end
 ---@return haplua.Window  raises `refused` for a text that is no window, an unknown zone, and a single window that never
 --- opens
 function M.new(specs, given)
-  options.argument("window.new", "specs", specs, specs_kind)
-  options.check("window.new", given or {}, option_kinds)
-  local tz, except = given and given.tz, given and given.except
-  local zone = type(tz) == "string" and zones.load(tz) or tz or zones.here()
-  local window = setmetatable({ zone = zone, sources = {}, except = {} }, Window)
-  for i, spec in ipairs(list_of(specs)) do
-    spec = type(spec) == "string" and windowspec.parse(spec) or spec
-    if spec.kind == "once" then
-      local opens, closes = sources.once(spec, zone)
-      if closes <= opens then
-        require("haplua.error").refuse(("window '%s' never opens: the clocks of %s jump over it"):format(spec, zone))
-      end
+  windows.check(specs, given)
+  if given and given.except then
+    local calendar, except = require("haplua.calendar"), {}
+    for i, item in ipairs(windows.list_of(given.except)) do
+      except[i] = type(item) == "string" and calendar.is_path(item) and calendar.read(item) or item
     end
-    window.sources[i] = spec.starting and spec or sources.of(spec)
+    given = { tz = given.tz, except = except }
   end
-  if #window.sources == 0 then
-    options.misuse("window.new", 'at least one window is expected, such as "Sun 02:00-04:00"')
+  return windows.new(specs, given)
+end
+
+--- Iterate over the occurrences, and wait for each until it opens. The loop's body may call occurrence:wait() to wait
+-- for the end; where it returns earlier, the iterator waits for the next occurrence.
+---@param specs string|haplua.Window|haplua.window.Spec|haplua.window.Source|(string|haplua.window.Spec|haplua.window.Source)[]
+--- as of new(), or a Window
+---@param given {tz: string|haplua.Zone?, except: string|haplua.window.Spec|(string|haplua.window.Spec)[]?}?  as of new();
+--- none for a Window
+---@return fun(): haplua.window.Occurrence?  nil: there are no more. Raises `refused` as new() and occurrences() do
+function M.each(specs, given)
+  local is_window = windows.is_window(specs)
+  if is_window and given ~= nil then
+    options.misuse("window.each", "a window that is made already takes no options")
   end
-  if except then
-    set_exceptions(window, except)
+  return windows.each(is_window and specs or M.new(specs, given))
+end
+
+---@class haplua.WindowHoldOptions: haplua.Place  with no patterns, paths and hosts: the whole site
+---@field tz string?  the zone of the windows: "Europe/Paris"; default: the machine's
+---@field except string|string[]|nil  as of new(): days, windows, and .ics files
+---@field match string?  of calendars: only events with this text in their summary
+---@field lenient boolean?  of calendars: leave out events that cannot be read, and name them on standard error
+---@field lead number?  seconds before an opening at which to check that it can open (600)
+---@field patterns string[]?  in the ACL's own match method
+---@field paths string[]?  prefixes: "/shop" is /shop, /shop/cart and /shopping
+---@field hosts string[]?  names; with paths: these paths of these hosts
+---@field bypass string[]?  networks whose clients pass
+---@field reason string?  for the journal and the visitors
+
+local text = options.where("a text that is not empty", function(value)
+  return type(value) == "string" and value ~= ""
+end)
+local texts = options.any(text, options.list(text))
+local hold_options = {
+  tz = text, except = texts, match = text, lenient = "boolean", lead = options.where("seconds, 0 or more", function(value)
+    return options.fits("number", value) and value >= 0
+  end),
+  patterns = options.list(text), paths = options.list(text), hosts = options.list(text), bypass = options.list(text),
+  reason = text, switch = text, acl = text, config = text,
+  journal = options.any(text, options.one_of(false)), file = "boolean",
+}
+
+local function list_of(value)
+  return type(value) == "string" and { value } or value or {}
+end
+
+--- The plan for hold(), for haplua.keep.
+---@return haplua.WindowPlan
+local function plan_of(specs, given)
+  local plan = {
+    specs = {}, calendars = {}, match = given.match, tz = given.tz, except = list_of(given.except), lenient = given.lenient,
+    lead = given.lead or 600, request = {
+      switch = given.switch, acl = given.acl, config = given.config, journal = given.journal, file = given.file ~= false,
+      patterns = given.patterns, paths = given.paths, hosts = given.hosts, bypass = given.bypass, reason = given.reason,
+    },
+  }
+  for _, one in ipairs(list_of(specs)) do
+    table.insert(require("haplua.calendar").is_path(one) and plan.calendars or plan.specs, one)
   end
-  return window
+  return plan
+end
+
+--- Stay, and keep a part of a site under maintenance while a window is open. Each occurrence is a maintenance of its own.
+-- HAProxy may be away, be reloaded or replaced meanwhile: what is due is done as soon as it answers again. Where no `haplua
+-- keep` runs, this call does its work, too. At a signal the occurrence that is open is ended. A process that was killed
+-- leaves it in force; the next call with these windows goes on with it. Prints what happens. Returns when no window opens
+-- any more. Raises `refused` for a text that is no window, and in a dry run; and what ends the task.
+---@param specs string|string[]  windows ("Sun 02:00-04:00"), and .ics files or folders of them; none (`{}`): the windows of
+--- the configuration
+---@param given? haplua.WindowHoldOptions
+function M.hold(specs, given)
+  given = given or {}
+  options.argument("window.hold", "specs", specs, texts)
+  options.check("window.hold", given, hold_options)
+  local plan = plan_of(specs, given)
+  local source, place = require("haplua.store.config").source(given.config)
+  local read = require("haplua.keep.planner").read(plan, source, place, function(form, ...)
+    io.stderr:write("window: ", form:format(...), "\n")
+  end)
+  if #read.planners == 0 then
+    require("haplua.error").refuse("which window?",
+      "'Sun 02:00-04:00' is one; `windows` in the configuration may name several, each with its scope")
+  end
+  require("haplua.keep.keeper").run_windows(plan, read, print)
 end
 
 return M

@@ -43,6 +43,11 @@ const struct error_kind error_kinds[ERROR_KINDS + 1] = {
 	 "Several maintenances are there, and the call does not say which it means. "
 	 "Nothing was changed.",
 	 EXIT_USAGE},
+	{"doubt",
+	 "A change of a fleet's store was sent, and nobody knows whether it was made: "
+	 "the "
+	 "connection ended, or the time, before the answer.",
+	 EXIT_UNREACHABLE},
 	{NULL, NULL, 0},
 };
 

@@ -69,7 +69,7 @@ struct error_kind {
 	int exit;            /* status of a script that such an error ends */
 };
 
-enum { ERROR_KINDS = 10 };
+enum { ERROR_KINDS = 11 };
 
 /* Every kind that the host and its library raise; NULL as the name ends the list. */
 extern const struct error_kind error_kinds[ERROR_KINDS + 1];

@@ -4,6 +4,7 @@
  * ask(options), for lua/haplua/visit/visitor.lua. It calls functions of the program
  * (exports), and so belongs to the version that it was built with. */
 #include "base/err.h"
+#include "curl/failure.h"
 #include "curl/transfer.h"
 #include "luakit/args.h"
 #include "luakit/error.h"
@@ -50,11 +51,11 @@ struct lask {
 
 static int loop_close(lua_State *L)
 {
-	struct transfers **ts = luaL_checkudata(L, 1, LOOP_BOX);
+	struct multi **m = luaL_checkudata(L, 1, LOOP_BOX);
 
-	if (*ts)
-		transfers_unref(*ts);
-	*ts = NULL;
+	if (*m)
+		multi_unref(*m);
+	*m = NULL;
 	return 0;
 }
 
@@ -78,56 +79,6 @@ static void on_over(struct timer *timer)
 	task_wake(ask->t->owner);
 }
 
-/* What libcurl's codes are for haplua.error; those that are not here are "protocol". */
-static const struct {
-	CURLcode rc;
-	const char *kind, *phase;
-	const char *tls; /* what of TLS: "certificate", "handshake", "files"; or NULL */
-} meanings[] = {
-	{CURLE_COULDNT_RESOLVE_HOST, "unreachable", "resolve", NULL},
-	{CURLE_COULDNT_CONNECT, "unreachable", "connect", NULL},
-	{CURLE_INTERFACE_FAILED, "unreachable", "connect", NULL},
-	{CURLE_OPERATION_TIMEDOUT, "timeout", NULL, NULL},
-	{CURLE_SEND_ERROR, "unreachable", "write", NULL},
-	{CURLE_RECV_ERROR, "unreachable", "read", NULL},
-	{CURLE_GOT_NOTHING, "unreachable", "read", NULL},
-	{CURLE_PARTIAL_FILE, "unreachable", "read", NULL},
-	{CURLE_PEER_FAILED_VERIFICATION, "unreachable", "connect", "certificate"},
-	{CURLE_SSL_CONNECT_ERROR, "unreachable", "connect", "handshake"},
-	{CURLE_SSL_CACERT_BADFILE, "unreachable", "connect", "files"},
-	{CURLE_SSL_CERTPROBLEM, "unreachable", "connect", "files"},
-	{CURLE_SSL_ISSUER_ERROR, "unreachable", "connect", "certificate"},
-	{CURLE_SSL_CIPHER, "unreachable", "connect", "handshake"},
-	{CURLE_OUT_OF_MEMORY, "memory", NULL, NULL},
-	{CURLE_URL_MALFORMAT, "url", NULL, NULL},
-	{CURLE_TOO_MANY_REDIRECTS, "protocol", "read", NULL},
-};
-
-/* Set the fields that say how a transfer failed. [-0, +0] */
-static void set_failure(lua_State *L, const struct transfer *t, CURLcode rc)
-{
-	const char *kind = "protocol", *phase = transfer_phase(t), *tls = NULL;
-	long os_error = 0;
-
-	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
-		if (meanings[i].rc == rc) {
-			kind = meanings[i].kind;
-			phase = meanings[i].phase ? meanings[i].phase : phase;
-			tls = meanings[i].tls;
-		}
-	if (rc == CURLE_URL_MALFORMAT && t->head.n > 0) /* of a redirect */
-		kind = "protocol";
-	types_set_text(L, "kind", kind);
-	types_set_text(L, "phase", phase);
-	types_set_text(L, "message", *t->text ? t->text : curl_easy_strerror(rc));
-	types_set_text(L, "tls", tls);
-	curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
-	if (rc != CURLE_COULDNT_CONNECT || os_error == 0)
-		return;
-	types_set_text(L, "code", err_name(-(int)os_error));
-	types_set_text(L, "message", err_text(-(int)os_error));
-}
-
 /* Push how the transfer ended: head=, seconds=, source=, or kind=, phase=, message=,
  * tls=, code=. No script has the box, so no finalizer closes it meanwhile. [-0, +1] */
 static int push_outcome(lua_State *L, const struct lask *ask)
@@ -139,7 +90,9 @@ static int push_outcome(lua_State *L, const struct lask *ask)
 
 	lua_createtable(L, 0, 4);
 	if (rc != CURLE_OK) {
-		set_failure(L, t, rc);
+		failure_set(L, t->easy, rc, t->text);
+		if (rc == CURLE_URL_MALFORMAT && t->head.n > 0) /* of a redirect */
+			types_set_text(L, "kind", "protocol");
 		return 1;
 	}
 	lua_pushlstring(L, t->head.p ? t->head.p : "", t->head.n);
@@ -242,15 +195,15 @@ static CURLcode set_options(lua_State *L, struct transfer *t)
 static struct lask *push_ask(lua_State *L)
 {
 	struct lask *ask = types_push(L, ASK_BOX, sizeof *ask, 0);
-	struct transfers **ts = lua_touserdata(L, lua_upvalueindex(1));
+	struct multi **m = lua_touserdata(L, lua_upvalueindex(1));
 
 	lua_toclose(L, SLOT_BOX);
 	ask->clock = &host_of(L)->clock;
 	/* The first call makes it. */
-	int rc = *ts ? 0 : transfers_new(ts, &host_of(L)->loop);
+	int rc = *m ? 0 : multi_new(m, &host_of(L)->loop, false);
 
 	if (rc == 0)
-		rc = transfer_new(&ask->t, *ts);
+		rc = transfer_new(&ask->t, *m);
 	if (rc < 0)
 		error_raise(L, rc, NULL);
 	return ask;
@@ -295,7 +248,7 @@ __attribute__((visibility("default"))) int luaopen_haplua_curl(lua_State *L)
 	types_box(L, LOOP_BOX, loop_close);
 	types_box(L, ASK_BOX, ask_close);
 	lua_newtable(L);
-	types_push(L, LOOP_BOX, sizeof(struct transfers *), 0);
+	types_push(L, LOOP_BOX, sizeof(struct multi *), 0);
 	lua_pushcclosure(L, ask, 1);
 	lua_setfield(L, -2, "ask");
 	lua_pushstring(L, curl_version());

@@ -14,6 +14,7 @@ int luaopen_haplua_reply(lua_State *L);     /* haproxy/reply.c: replies as table
 int luaopen_haplua_task(lua_State *L);      /* task.c */
 int luaopen_haplua_run(lua_State *L);       /* system/run.c: child processes */
 int luaopen_haplua_terminal(lua_State *L);  /* system/terminal.c: the prompt's lines */
+int luaopen_haplua_screen(lua_State *L);    /* system/screen.c: a view on the terminal */
 int luaopen_haplua_file(lua_State *L);      /* system/file.c */
 int luaopen_haplua_namespace(lua_State *L); /* system/namespace.c: a rehearsal's own */
 int luaopen_haplua_process(lua_State *L);   /* system/process.c */

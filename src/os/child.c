@@ -152,6 +152,7 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 		.cwd = options->cwd,
 		.stdio = io,
 		.stdio_count = 3,
+		.flags = options->group ? UV_PROCESS_DETACHED : 0,
 		.exit_cb = on_exited,
 	};
 	struct child *c = calloc(1, sizeof *c);
@@ -159,6 +160,7 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 	if (!c)
 		return HAP_ENOMEM;
 	c->refs = 1;
+	c->group = options->group;
 	c->process.data = c;
 	int rc = open_streams(c, loop, options, io);
 
@@ -186,7 +188,7 @@ bool child_ended(const struct child *c)
 void child_kill(struct child *c, int signo)
 {
 	if (!c->exited && uv_is_active((uv_handle_t *)&c->process))
-		uv_process_kill(&c->process, signo);
+		uv_kill(c->group ? -c->process.pid : c->process.pid, signo);
 }
 
 void child_drop(struct child *c)

@@ -22,6 +22,7 @@ struct child_options {
 			    * borrowed until child_drop() */
 	bool has_input;    /* false: standard input is inherited */
 	enum child_stream out, err;
+	bool group; /* in a session of its own: signals reach all that it has started */
 };
 
 struct child {
@@ -32,7 +33,8 @@ struct child {
 	uv_write_t write;
 	struct buf got[3]; /* owned: what was captured; [0] is not used */
 	int rc;            /* 0, or why the output could not be read to its end */
-	bool exited;       /* `status` and `signal` are set */
+	bool group;
+	bool exited; /* `status` and `signal` are set */
 	int64_t status;
 	int signal;
 	void (*wake)(void *owner); /* called from the loop when bytes came or the process
@@ -47,7 +49,7 @@ int child_start(struct child **out, uv_loop_t *loop, const struct child_options 
 /* Has the child exited, and is all its output read? */
 bool child_ended(const struct child *c);
 
-/* Send a signal, unless the child has exited. */
+/* Send a signal, unless the child has exited; with `group`, to its process group. */
 void child_kill(struct child *c, int signo);
 
 /* Let go of the caller's reference. Closes the pipes, and kills a child that still runs

@@ -16,6 +16,7 @@ enum { SIGNALS = sizeof caught_signals / sizeof *caught_signals };
 static struct {
 	uv_async_t async;
 	struct signals_user user;
+	void (*before_end)(void);
 	struct sigaction before[SIGNALS], before_alarm;
 	volatile sig_atomic_t signo, typed, reported;
 	volatile sig_atomic_t alarm; /* it may ring yet */
@@ -36,6 +37,8 @@ static void on_caught(int signo, siginfo_t *info, void *context)
 	if (state.signo && now - state.since < DUPLICATE_MS)
 		return;
 	if (state.signo) { /* the second: end by it, without cleanups */
+		if (state.before_end)
+			state.before_end();
 		signal(signo, SIG_DFL);
 		raise(signo);
 	}
@@ -97,6 +100,11 @@ void signals_stop(void)
 		sigaction(caught_signals[i], &state.before[i], NULL);
 	sigaction(SIGALRM, &state.before_alarm, NULL);
 	uv_close((uv_handle_t *)&state.async, NULL);
+}
+
+void signals_before_end(void (*call)(void))
+{
+	state.before_end = call;
 }
 
 int signals_caught(void)

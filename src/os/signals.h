@@ -37,6 +37,10 @@ void signals_forget(void);
 /* Was it typed at the terminal? Then every process of the foreground group has it. */
 bool signals_typed(void);
 
+/* Have a function called in the handler of the signal that ends the process without
+ * cleanups; NULL: none. It may do only what signal-safety(7) allows. */
+void signals_before_end(void (*call)(void));
+
 /* Call `on_signal` now where the loop has not done so: for whoever keeps the loop from
  * turning. */
 void signals_flush(void);

@@ -45,6 +45,24 @@ struct policy {
 /* Stack of the root task. */
 enum { SLOT_RUN = 1, SLOT_SCRIPT, SLOT_ERROR, SLOT_TRACE, SLOT_ADVICE };
 
+/* Once `haplua test` has ended, no run that it started goes on. A signal in the middle of
+ * a start can leave a run that no test stops; on the virtual clock it would never end. */
+static void abandon_others(struct policy *p)
+{
+	struct task *root, *next;
+
+	for (int i = 0; i < p->n; i++)
+		if (!p->runs[i].ended)
+			return;
+	for (root = LIST_FIRST(&p->host->scheduler.roots); root; root = next) {
+		const struct run *run = root->owner;
+
+		next = LIST_NEXT(root, siblings);
+		if (run->policy != p)
+			scheduler_abandon(root);
+	}
+}
+
 /* A run has ended: who waits at the barrier must know. */
 static void end_run(struct run *run)
 {
@@ -56,6 +74,8 @@ static void end_run(struct run *run)
 	for (int i = 0; i < p->n; i++)
 		if (p->runs[i].waiting)
 			task_wake(p->runs[i].waiting);
+	if (p->options->test)
+		abandon_others(p);
 }
 
 static int report_k(lua_State *L, int status, lua_KContext context)
@@ -223,6 +243,41 @@ static int several(lua_State *L)
 	return 1;
 }
 
+static void add_word(lua_State *L, const char *word)
+{
+	lua_pushstring(L, word);
+	lua_rawseti(L, 1, (lua_Integer)lua_rawlen(L, 1) + 1);
+}
+
+/* options(), in haplua.core -> the words of the options that confine the requests of this
+ * run, for another start of haplua. */
+static int options(lua_State *L)
+{
+	const struct options *o = run_of(L)->policy->options;
+
+	lua_settop(L, 0);
+	lua_newtable(L);
+	if (*o->route) {
+		add_word(L, "--via");
+		add_word(L, o->route);
+	}
+	if (o->dry_run)
+		add_word(L, "-n");
+	if (o->permit.read_only)
+		add_word(L, "--read-only");
+	for (int i = 0; i < o->permit.n_only; i++) {
+		add_word(L, "--only");
+		add_word(L, o->permit.only[i].text);
+	}
+	if (o->timeout > 0) {
+		lua_pushfstring(L, "%f", (lua_Number)o->timeout);
+		add_word(L, "-t");
+		add_word(L, lua_tostring(L, 2));
+	}
+	lua_settop(L, 1);
+	return 1;
+}
+
 /* Setting up, in a protected call. */
 
 /* Start a run: pushes the box of its root task. [-0, +1] */
@@ -318,6 +373,8 @@ static int set_up(lua_State *L)
 	lua_setfield(L, -2, "barrier");
 	lua_pushcfunction(L, several);
 	lua_setfield(L, -2, "several");
+	lua_pushcfunction(L, options);
+	lua_setfield(L, -2, "options");
 	luaL_requiref(L, "haplua.task", luaopen_haplua_task,
 		      0); /* boxes need their types */
 	if (p->options->test)

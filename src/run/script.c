@@ -47,6 +47,7 @@ static const luaL_Reg preloaded[] = {
 	{"haplua.process", luaopen_haplua_process},
 	{"haplua.regex", luaopen_haplua_regex},
 	{"haplua.reply", luaopen_haplua_reply},
+	{"haplua.screen", luaopen_haplua_screen},
 	{"haplua.sqlite", luaopen_haplua_sqlite},
 	{"haplua.task", luaopen_haplua_task},
 	{"haplua.terminal", luaopen_haplua_terminal},

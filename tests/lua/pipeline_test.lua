@@ -125,6 +125,24 @@ describe("a reply", function()
   end)
 end)
 
+describe("a refusal", function()
+  it("keeps back what was not sent yet", function()
+    local values = {}
+    for i = 1, 2000 do
+      values[i] = ("/%04d"):format(i)
+    end
+    local fake <close> = support.fake({ "read", say("\n[3]: 'acl' is invalid\n\n" .. ("\n"):rep(1999)), "next", "read",
+      say(("\n"):rep(2001)) })
+    local err = failure(function()
+      return haproxy.connect(fake.address):each({ "add", "acl", "#1" }, values)
+    end)
+    assert.equal("refused", err.kind)
+    assert.equal(1, err.index)
+    task.sleep(0.2) -- a second line would arrive meanwhile
+    assert.equal(1, #fake.log)
+  end)
+end)
+
 describe("texts of others", function()
   local commands = { { "show", "acl", "#1" }, { "get", "acl", "#1", "/" } }
   local shown, got = "0x1 a\n", "type=reg, case=sensitive, match=no\n"

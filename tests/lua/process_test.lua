@@ -158,4 +158,33 @@ describe("process", function()
       "print(require('haplua.process').watchdog())")
     assert.same({ status = 0, out = "5.0\n", err = "" }, r)
   end)
+
+  it("detach starts a program that outlives its starter, apart from it", function()
+    local folder <close> = support.folder()
+    local out = folder.path .. "/out"
+    local program = folder.write("program", [[#!/bin/sh
+      { cat /proc/$$/stat; echo "$PWD $1"; grep -E 'Sig(Blk|Ign)' /proc/$$/status; ls -l /proc/$$/fd; wc -c; } >"$2.new"
+      mv "$2.new" "$2"
+    ]], "755")
+    -- it holds no pipe of its starter: this call ends although the program may not have
+    local ran = support.haplua({ "-e", ([[
+      local opened = io.open(%q, "w")
+      assert(require("haplua.process").detach({ %q, "a b", %q }, ("x"):rep(300000)))
+      print(tostring(opened):sub(1, 4))
+    ]]):format(folder.path .. "/marker", program, out) })
+    assert.same({ status = 0, out = "file\n", err = "" }, ran)
+    while not file.info(out) do
+      task.sleep(0.005)
+    end
+    local text = file.read(out)
+    local stat <const> = "^%d+ %(.-%) %a %d+ %d+ (%d+)" -- the session
+    assert.not_equal(file.read("/proc/self/stat"):match(stat), assert(text:match(stat)))
+    assert.matches("\n/ a b\nSigBlk:%s0+\nSigIgn:%s0+\n", text)
+    assert.matches("\n300000\n$", text)
+    assert.is_nil(text:find("marker", 1, true))
+    assert.is_false((pcall(process.detach, {}, "")))
+    assert.is_false((pcall(process.detach, { "a\0b" }, "")))
+    assert.is_false((pcall(process.detach, "/bin/true", "")))
+    assert.is_true(process.detach({ folder.path .. "/nowhere" }, ""))
+  end)
 end)

@@ -2,10 +2,12 @@
 --
 -- run.lua - run tests with busted inside haplua; this folder's unless others are named.
 -- Usage: haplua tests/lua/run.lua [busted's options, as --name=value] [file or folder...]
+-- $NAME selects the tests whose names have these words; then it is an error if there is none.
 -- Each test runs in a task of its own and under a deadline. So calls wait as in any script, and a test
 -- fails if it, or a task that it has started, does not end.
 
 local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 300
+local NAME = os.getenv("NAME") ~= "" and os.getenv("NAME") or nil
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. here .. "/../conformance/?.lua;"
@@ -87,6 +89,10 @@ local function lines(options)
     end
     print(("lua: %d passed, %d failed, %d broken, %d skipped"):format(
       handler.successesCount, handler.failuresCount, handler.errorsCount, handler.pendingsCount))
+    if NAME and handler.successesCount + handler.failuresCount + handler.errorsCount + handler.pendingsCount == 0 then
+      print(("no test has %q in its name"):format(NAME))
+      os.exit(1)
+    end
     return nil, true
   end)
   return handler
@@ -101,6 +107,9 @@ local function command_line()
   end
   if not named then
     words[#words + 1] = here
+  end
+  if NAME then
+    words[#words + 1] = "--filter=" .. NAME:gsub("%p", "%%%0")
   end
   words[0] = arg[0]
   return words

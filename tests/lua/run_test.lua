@@ -64,6 +64,21 @@ describe("run", function()
     assert.equal(folder.path .. "\n", out)
   end)
 
+  it("ends all that a program of a group has started", function()
+    local grandchild
+    local t = task.spawn(run, { "sh", "-c", "sleep 10000 & echo $!; wait", group = true, stdout = function(line)
+      grandchild = math.tointeger(line)
+    end })
+    while not grandchild do
+      task.sleep(0.005)
+    end
+    t:cancel()
+    pcall(t.wait, t)
+    while require("haplua.process").alive(grandchild) do
+      task.sleep(0.005)
+    end
+  end)
+
   it("streams lines to a function while the child goes on", function()
     local lines, folder <close> = {}, support.folder()
     local gate = folder.path .. "/gate"

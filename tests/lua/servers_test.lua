@@ -8,10 +8,11 @@ local support = require("support")
 
 local RANK = { ready = 0, drain = 1, maint = 2 }
 local STATES = { "ready", "drain", "maint" }
+local ADDRESS = "192.0.2.1 80"
 
 --- A server of one HAProxy, its maintenances, and its latest change.
 local function world(admin, weight)
-  local w = { now = 1, admin = admin, weight = weight, initial = 100, all = {}, process = 1 }
+  local w = { now = 1, admin = admin, weight = weight, initial = 100, address = ADDRESS, all = {}, process = 1 }
 
   function w.look()
     local current = {}
@@ -20,7 +21,8 @@ local function world(admin, weight)
     end
     local latest = w.latest
     return {
-      name = "app/a1", now = w.now, row = { admin = w.admin, weight = w.weight, initial = w.initial }, current = current,
+      name = "app/a1", now = w.now, current = current,
+      row = { admin = w.admin, weight = w.weight, initial = w.initial, address = w.address },
       latest = latest, by_hand = "keep",
       same_process = latest ~= nil and (not latest.process or latest.process == w.process),
       left = plans.left(latest),
@@ -52,7 +54,7 @@ local function world(admin, weight)
     if cut == "before HAProxy" then
       return plan
     end
-    w.admin, w.weight = plan.state, plan.weight or w.weight
+    w.admin, w.weight, w.address = plan.state, plan.weight or w.weight, plan.address or w.address
     if cut == "before the outcome" then
       return plan
     end
@@ -92,7 +94,7 @@ describe("the plan for a server", function()
         return maintenance.in_force(w.look().current, w.now)
       end
       for _ = 1, random(12) do
-        local what, before = random(9), w.admin
+        local what, before = random(10), w.admin
         local cut = random(6) == 1 and cuts[random(2)] or nil
         local list, broken = in_force(), w.latest and not w.latest.outcome
         if what <= 3 then
@@ -102,7 +104,15 @@ describe("the plan for a server", function()
             return { { add = { scope = plans.scope("app/a1", state), origin = "on", begins = w.now } } }
           end, cut)
           check(broken or RANK[w.admin] >= RANK[before], "on opened")
-        elseif what <= 6 and #list > 0 then
+        elseif what <= 4 then
+          local scope = plans.scope("app/a1", STATES[random(3)], random(3) > 1 and random(256) or nil,
+            random(3) == 1 and "192.0.2.9 " .. random(9) or nil)
+          trail[#trail + 1] = ("hold %s %s %s%s"):format(scope.state, scope.weight, scope.address, cut and " cut " .. cut or "")
+          w.change(function()
+            return { { add = { scope = scope, origin = "hold", begins = w.now } } }
+          end, cut)
+          check(broken or RANK[w.admin] >= RANK[before], "on opened")
+        elseif what <= 7 and #list > 0 then
           local m = list[random(#list)]
           trail[#trail + 1] = ("off %s%s"):format(m.scope.state, cut and " cut " .. cut or "")
           w.change(function(current)
@@ -114,7 +124,7 @@ describe("the plan for a server", function()
             return {}
           end, cut)
           check(RANK[w.admin] <= RANK[before] or #in_force() > 0, "off closed")
-        elseif what == 7 then
+        elseif what == 8 then
           w.admin = STATES[random(3)]
           trail[#trail + 1] = "hand " .. w.admin
           if #list == 0 and not (w.latest and not w.latest.outcome) then
@@ -122,8 +132,8 @@ describe("the plan for a server", function()
           else
             touched = true
           end
-        elseif what == 8 then
-          w.process, w.admin, w.weight = w.process + 1, "ready", w.initial
+        elseif what == 9 then
+          w.process, w.admin, w.weight, w.address = w.process + 1, "ready", w.initial, ADDRESS
           trail[#trail + 1] = "reload"
           touched = true
           weight = #list == 0 and not (w.latest and not w.latest.outcome) and w.weight or weight
@@ -131,7 +141,7 @@ describe("the plan for a server", function()
           trail[#trail + 1] = "keep"
           w.keep()
         end
-        if w.latest and w.latest.outcome and what ~= 7 and what ~= 8 then
+        if w.latest and w.latest.outcome and what ~= 8 and what ~= 9 then
           local strictest = plans.strictest("ready", in_force())
           check(RANK[w.admin] >= RANK[strictest], "opened though one is in force")
         end
@@ -148,8 +158,52 @@ describe("the plan for a server", function()
       check(#in_force() == 0, "one is left")
       check(touched or w.admin == base, "not the state from before")
       check(w.weight == weight, "not the weight from before")
+      check(w.address == ADDRESS, "not the address from before")
       check(#w.latest.ours == 0, "something is remembered")
     end
+  end)
+
+  it("gives back a weight and an address, and the smallest weight counts", function()
+    local w = world("ready", 37)
+    local function hold(weight, address)
+      return function()
+        return { { add = { scope = plans.scope("app/a1", "ready", weight, address), origin = "hold", begins = w.now } } }
+      end
+    end
+    local function finish(id)
+      w.change(function(current)
+        for _, m in ipairs(current) do
+          if m.id == id then
+            return { maintenance.ending(m, w.now, "off") }
+          end
+        end
+      end)
+    end
+    w.change(hold(20, "192.0.2.9 81"))
+    w.change(hold(10))
+    assert.same({ 10, "192.0.2.9 81" }, { w.weight, w.address })
+    finish(2)
+    assert.same({ 20, "192.0.2.9 81" }, { w.weight, w.address })
+    w.process, w.weight, w.address = 2, w.initial, ADDRESS -- a reload
+    w.keep()
+    assert.same({ 20, "192.0.2.9 81" }, { w.weight, w.address })
+    finish(1)
+    assert.same({ "ready", 37, ADDRESS }, { w.admin, w.weight, w.address })
+  end)
+
+  it("leaves a weight alone that a hand has set meanwhile", function()
+    local w = world("ready", 37)
+    w.change(function()
+      return { { add = { scope = plans.scope("app/a1", "drain", 5), origin = "hold", begins = w.now } } }
+    end)
+    w.weight = 8
+    assert.equal("weight 8", plans.by_hand(w.look()))
+    w.keep()
+    assert.same({ "drain", 8 }, { w.admin, w.weight })
+    w.change(function(current)
+      return { maintenance.ending(current[1], w.now, "off") }
+    end)
+    assert.same({ "ready", 8 }, { w.admin, w.weight })
   end)
 
   it("takes no change that was broken off for a hand", function()

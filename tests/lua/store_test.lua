@@ -2,6 +2,7 @@
 
 -- The stores of maintenances and changes: what both do, and what the journal alone does, which several processes share.
 
+local etcd = require("haplua.store.etcd")
 local memory = require("haplua.store.memory")
 local sqlite = require("haplua.store.sqlite")
 local support = require("support")
@@ -50,6 +51,11 @@ local stores = {
   end },
   { name = "the store in memory", open = function()
     return memory.open()
+  end },
+  { name = "the store of a fleet", open = function()
+    local client = require("haplua.test.etcd").new():connect({})
+    etcd.init(client, "shop")
+    return etcd.open(client, "shop")
   end },
 }
 

@@ -175,6 +175,21 @@ describe("a parent", function()
     assert.matches("broken", failure(task.sleep, 3600))
   end)
 
+  it("hears of a failure when the child's waiter, which another has cancelled, gives up after the parent has looked", function()
+    local c
+    local w = task.spawn(function()
+      pcall(c.wait, c)
+      pcall(task.sleep, 3600) -- for as long as a cancelled task may
+    end)
+    task.spawn(function() end) -- its end wakes the parent, before the waiter is cancelled
+    c = task.spawn(function()
+      w:cancel()
+      error("broken", 0)
+    end)
+    assert.equal("broken", failure(task.sleep, 3600))
+    assert.is_false(w:done()) -- whose end would wake the parent
+  end)
+
   it("hears of every child that fails, also when the collector has taken the handles", function()
     -- The second used to be lost; the first was read from a coroutine that nothing kept.
     for i = 1, 3 do

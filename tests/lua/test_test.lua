@@ -277,6 +277,20 @@ describe("haplua test", function()
       assert.are.equal(1, run({ "test", "-e", made }), made)
     end
   end)
+
+  it("ends, also where a signal came before the test had hold of the run that it had just started", function()
+    local result = run_test([[
+      it("starts", function()
+        local f <close> = assert(io.open(test.folder() .. "/endless.lua", "w"))
+        f:write("while true do pcall(task.sleep, 1) end")
+        f:close()
+        require("haplua.virtual").start(test.folder() .. "/endless.lua", {}, { "/a.sock" })
+        test.advance(10)
+      end)
+    ]])
+    assert.are.equal(0, result.status)
+    assert.matches("1 passed, 0 failed", result.out, 1, true)
+  end)
 end)
 
 describe("time under haplua test", function()

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 --- mutate.lua - break the code in one place after the other, and see whether a test notices.
--- Usage: lua5.4 tests/mutate/mutate.lua [WORD...], in the top folder; with words only the breaks that have one of them in
--- their file, what they say, or their tests. Works on a copy of the tree. The breaks are in breaks.lua.
+-- Usage: lua5.4 tests/mutate/mutate.lua [--check] [WORD...], in the top folder; with words only the breaks that have one of
+-- them in their file, what they say, or their tests. Works on a copy of the tree. The breaks are in breaks.lua. With
+-- --check it only looks whether each break has its place in the code, and its tests are there.
 --
 -- A break is noticed when one of its tests fails, or does not end in time. Reported are those that none notices, those
 -- whose text is no longer in the code or does not compile, and tests that fail without a break. Status 1 when there are
@@ -126,6 +127,26 @@ local function try_tests(wanted)
   return fails, n
 end
 
+--- Does each break have its place, and are its tests there? Takes no copy, and runs nothing.
+local function check()
+  local bad = 0
+  local function complain(one, problem)
+    bad = bad + 1
+    say("breaks.lua: %s: %s: %s", one.file, one.what, problem)
+  end
+  for _, one in ipairs(breaks) do
+    if not (io.open(one.file) and broken(read(one.file), one)) then
+      complain(one, "`old` does not stand in this file exactly once")
+    end
+    for _, test in ipairs(one.tests) do
+      if not io.open(test:find("^test_") and ("tests/unit/%s.c"):format(test) or "tests/" .. test) then
+        complain(one, "there is no test " .. test)
+      end
+    end
+  end
+  return bad == 0
+end
+
 local function main()
   assert(os.execute(("mkdir -m 700 %s && git ls-files -co --exclude-standard | tar -cf - -T - | tar -xf - -C %s"):format(
     quote(scratch), quote(scratch))), "the tree cannot be copied")
@@ -146,6 +167,10 @@ local function main()
   end
   say("mutate: %d breaks, %d of them or their tests are bad", #wanted, bad)
   return bad == 0
+end
+
+if arg[1] == "--check" then
+  os.exit(check())
 end
 
 local ok, result = pcall(main)

@@ -83,4 +83,23 @@ function M.start(s, ...)
   return running
 end
 
+--- scripts/keep.lua with the site's journal and configuration, running until the end of the block.
+function M.keep(s, ...)
+  local r = M.start(s, "-s", s.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config, ...)
+  M.eventually("it keeps", function()
+    if r:done() then
+      error(r:err(), 0)
+    end
+    return r:out():find("kept to", 1, true)
+  end)
+  return setmetatable({ r = r }, {
+    __index = r,
+    __close = function()
+      r:signal("TERM")
+      local ended = r:wait()
+      assert(ended.status == 143, ended.err)
+    end,
+  })
+end
+
 return M

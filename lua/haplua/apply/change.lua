@@ -137,15 +137,28 @@ local function warn(form, ...)
   io.stderr:write("haplua: ", form:format(...), "\n")
 end
 
---- Write a change and its edits down, carry it out, and write the outcome down. The lock of what it changes is held.
----@param store haplua.Store
----@param plan haplua.Wish
+-- The words of the log for what keep does by itself. It tries again and again, so hooks get what succeeds alone.
+local BY_ITSELF <const> = { keep = true, begin = true, expire = true, ["by hand"] = true }
+
+--- Start the hooks of a change.
+local function start_hooks(c, plan, edits, state, begun, outcome)
+  local hooks = c.switch.hooks
+  if hooks and (outcome == "done" or not BY_ITSELF[plan.action]) then
+    require("haplua.hooks.start").start(hooks, c, plan, edits, state, begun and begun.id, outcome, time())
+  end
+end
+
+--- Write a change and its edits down, carry it out, and write the outcome down. Then its hooks are started. The lock of
+--- what it changes is held.
+---@param c haplua.Context
+---@param plan haplua.Wish  with `in_force` and `previous`, for hooks
 ---@param edits haplua.Edit[]
 ---@param state haplua.switch.State|{worker: integer, started: integer, asked: string?}  the HAProxy process
 ---@param carry_out fun(): any
 ---@param made? fun(result: any)
 ---@return any  what carry_out returns
-function M.write(store, plan, edits, state, carry_out, made)
+function M.write(c, plan, edits, state, carry_out, made)
+  local store = c.store
   local begun = store:begin(plan, edits)
   local ok, result = pcall(carry_out)
   if not ok then
@@ -153,6 +166,7 @@ function M.write(store, plan, edits, state, carry_out, made)
     if not recorded then
       warn("%s", tostring(problem))
     end
+    start_hooks(c, plan, edits, state, begun, tostring(result))
     error(result, 0)
   end
   if made then
@@ -161,11 +175,22 @@ function M.write(store, plan, edits, state, carry_out, made)
   local recorded, problem = pcall(store.finish, store, begun, state, plan.settled)
   if not recorded and is_error(problem) and problem.kind == "interrupted" then
     pcall(store.finish, store, begun, state, plan.settled)
+    start_hooks(c, plan, edits, state, begun, "done")
     error(problem, 0)
   elseif not recorded then
     warn("the change is done, but the journal does not have its outcome: %s", tostring(problem))
   end
+  start_hooks(c, plan, edits, state, begun, "done")
   return result
+end
+
+--- Record a change that was done without edits: what a reload or a hand had undone is back.
+---@param c haplua.Context
+---@param state haplua.switch.State
+---@param plan haplua.Plan
+function M.note(c, state, plan)
+  plan.ours = plan.settled or plan.ours
+  start_hooks(c, plan, {}, state, { id = c.store:note(context.sign(c, plan), state) }, "done")
 end
 
 --- Write the plan and its edits down, and carry it out. The switch's lock is held.
@@ -177,7 +202,7 @@ end
 ---@return haplua.Result
 function M.record(c, state, plan, edits, made)
   switch.check_permitted(c.target, c.switch, state, plan)
-  return M.write(c.store, context.sign(c, plan), edits, state, function()
+  return M.write(c, context.sign(c, plan), edits, state, function()
     return M.carry_out(c, state, plan)
   end, made)
 end

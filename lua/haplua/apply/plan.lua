@@ -24,6 +24,7 @@ local M = {}
 ---@field view haplua.View
 ---@field journal boolean  the store is a journal
 ---@field in_force haplua.Maintenance[]  afterwards
+---@field previous number?  when the latest change was made
 ---@field untold {of: haplua.Maintenance, problem: any}[]  scopes that the ACL cannot tell apart, and so are not closed
 ---@field about haplua.Maintenance?  the one that the change is about
 ---@field together boolean?  with several targets: all change, or none
@@ -110,6 +111,7 @@ function M.of(c, look, action, edits, about)
   local plan = context.place(c, {
     action = action, ends = about and about.ends, reason = about and about.reason, journal = c.journal,
     in_force = in_force, about = about, declared = look.state.declared, view = look.view,
+    previous = look.latest and (look.latest.ended or look.latest.time),
   })
   if look.state.values then
     plan_maps(plan, look, look.state.bypass and ours_of(c, look) or {})

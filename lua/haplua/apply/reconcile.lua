@@ -3,7 +3,6 @@
 --- Bring a switch together: what the store says is in force, HAProxy's lists, and their files.
 
 local change = require("haplua.apply.change")
-local context = require("haplua.apply.context")
 local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
 local moment = require("haplua.time.instant")
@@ -138,8 +137,7 @@ function M.reconcile(c)
     change.record(c, look.state, plan, edits)
   else -- what the store has already: were this process killed now, the next one would know the patterns
     change.carry_out(c, look.state, plan)
-    plan.ours = plan.settled or plan.ours
-    store:note(context.sign(c, plan), look.state)
+    change.note(c, look.state, plan)
   end
   return found
 end

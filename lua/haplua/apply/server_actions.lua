@@ -17,6 +17,7 @@ local M = {}
 ---@field pid integer?  the process that ends the maintenance
 ---@field occurrence string?
 ---@field context haplua.Context?
+---@field scope haplua.Scope?  in place of the request's, for one server
 
 --- The maintenance of the same person, origin and state that is in force; nil: none is.
 local function find_same(c, look, m)
@@ -34,14 +35,14 @@ end
 function M.begin(request, how)
   how = how or {}
   actions.check_reason(request.reason)
-  local state = request.drain and "drain" or "maint"
+  local state = how.scope and how.scope.state or request.drain and "drain" or "maint"
   local c = how.context or servers.open(maintenance.with(request, { state = state }))
   if not how.pid then
     actions.check_times(c, request)
   end
   local steps = servers.change(c, request.servers, function(look)
     local m = servers.entity(c, look.name, {
-      scope = plans.scope(look.name, state), reason = request.reason,
+      scope = how.scope or plans.scope(look.name, state), reason = request.reason,
       origin = how.origin or "on", pid = how.pid, occurrence = how.occurrence, begins = request.begins or look.now,
       ends = request.ends,
     })
@@ -236,7 +237,7 @@ local function story(step)
     end
   end
   if step.handled then
-    add("by hand", "somebody has set it to %s by hand, and it is kept so", look.row.admin)
+    add("by hand", "somebody has set it to %s by hand, and it is kept so", plans.by_hand(look))
   elseif #lines == 0 and look.latest and not look.latest.outcome then
     add("keep", "'%s' by process %d was broken off", look.latest.action, look.latest.pid)
   elseif #lines == 0 and look.left[1] and not look.same_process then
@@ -244,7 +245,7 @@ local function story(step)
   elseif #lines == 0 and look.left[1] == look.row.admin or not look.left[1] then
     add("begin", "a maintenance has begun")
   elseif #lines == 0 then
-    add("keep", "somebody had set it to %s by hand", look.row.admin)
+    add("keep", "somebody had set it to %s by hand", plans.by_hand(look))
   end
   lines[#lines] = ("%s; it is %s"):format(lines[#lines], step.plan.state)
   return action, lines

@@ -17,6 +17,8 @@ local M = {}
 ---@field server string
 ---@field state haplua.ServerState  now
 ---@field before haplua.ServerState  what it goes back to
+---@field weight integer?  it was given this weight
+---@field address string?  it was given this address and port
 ---@field changed boolean  HAProxy was changed
 ---@field about haplua.Maintenance?
 ---@field refreshed boolean?
@@ -40,7 +42,9 @@ local function headline(one)
   elseif not one.changed then
     return ("%s was %s already%s"):format(one.server, one.state, name)
   end
-  return ("%s %s %s%s"):format(one.server, haproxy.dry_run() and "would be" or "is", one.state, name)
+  return ("%s %s %s%s%s%s"):format(one.server, haproxy.dry_run() and "would be" or "is", one.state,
+    one.weight and ", with weight " .. one.weight or "",
+    one.address and ", at " .. one.address:gsub(" ", ":") or "", name)
 end
 
 local function text_of(one)
@@ -87,7 +91,8 @@ function M.of(c, steps)
     list[i] = {
       server = look.name, state = plan.state, before = plan.base.admin, changed = step.changed or false,
       about = step.about, refreshed = step.refreshed, ended = step.ended, in_force = plan.in_force,
-      held = look.held or nil, agent = plan.agent, by_hand = (step.handled or is_kept) and look.row.admin or nil,
+      held = look.held or nil, agent = plan.agent, by_hand = (step.handled or is_kept) and plans.by_hand(look) or nil,
+      weight = plan.weight, address = plan.address,
     }
   end
   return setmetatable({ target = tostring(c.target), servers = list }, Result)
@@ -111,7 +116,7 @@ function M.portable(result, portable)
   for i, one in ipairs(result.servers) do
     list[i] = {
       server = one.server, state = one.state, before = one.before, changed = one.changed, held = one.held, agent = one.agent,
-      by_hand = one.by_hand,
+      by_hand = one.by_hand, weight = one.weight, address = one.address,
       maintenance = one.about and portable(one.about), refreshed = one.refreshed, ended = each(one.ended, portable),
       in_force = each(one.in_force, portable),
     }
@@ -134,10 +139,14 @@ local function disagree(c, look, plan, edits, add)
       maintenance.who(latest), moment.text(latest.time), latest.pid)
   elseif #edits > 0 then
     add("by hand", "haplua keep, maint on or maint off keeps it so", "%s should be %s: somebody has set it to %s",
-      look.name, look.left[1], look.row.admin)
+      look.name, table.concat(look.left, ", "), plans.by_hand(look))
   elseif plan.state ~= look.row.admin then
     add(look.same_process and "due" or "forgotten", "maint on puts it back; haplua keep does so by itself",
       "%s should be %s, and is %s", look.name, plan.state, look.row.admin)
+  elseif plan.weight or plan.address then
+    add(look.same_process and "due" or "forgotten", "maint on puts it back; haplua keep does so by itself",
+      "%s should have %s, and has %s", look.name, plan.weight and "weight " .. plan.weight or "address " .. plan.address,
+      plan.weight and look.row.weight or look.row.address)
   end
   for _, m in ipairs(look.current) do
     if m.ends and m.ends <= look.now then
@@ -177,7 +186,8 @@ function M.add_to(c, status, words)
       local plan = plans.plan(look, edits, edits)
       there[name] = true
       table.insert(status.servers, { server = name, state = not look.gone and look.row.admin or nil,
-        before = plan.base.admin, weight = plan.base.weight })
+        before = plan.base.admin, weight = plan.base.weight,
+        weight_now = look.row.weight ~= plan.base.weight and look.row.weight or nil })
       disagree(c, look, plan, edits, function(kind, advice, form, ...)
         table.insert(status.disagreements, { kind = kind, text = form:format(...), advice = advice })
       end)
@@ -192,7 +202,9 @@ end
 function M.lines(status)
   local lines = { status.acl and "" }
   for _, one in ipairs(status.servers or {}) do
-    lines[#lines + 1] = ("%s is %s (before: %s)"):format(one.server, one.state or "gone", one.before)
+    local now = one.weight_now and ", weight " .. one.weight_now or ""
+    lines[#lines + 1] = ("%s is %s%s (before: %s%s)"):format(one.server, one.state or "gone", now, one.before,
+      one.weight_now and ", weight " .. one.weight or "")
   end
   return #lines == 0 and "no server is under maintenance" or table.concat(lines, "\n")
 end

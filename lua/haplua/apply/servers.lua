@@ -123,7 +123,7 @@ function M.look(c, all, name)
     name = name, now = time(), current = c.store:current(c.name, object), latest = latest, left = left, gone = not row,
     held = row ~= nil and server.is_held(row),
     row = row and { admin = server.forced(row), weight = row.srv_uweight, initial = row.srv_iweight,
-      agent = server.has_agent(row) }
+      agent = server.has_agent(row), address = server.address(row) }
       or { admin = left[1] or "ready", weight = 1, initial = 1 },
     same_process = latest ~= nil and (not latest.worker or switch.is_same_process(all.process, latest)),
     by_hand = c.switch.by_hand,
@@ -205,9 +205,11 @@ local function out_with(c, steps)
   for _, step in ipairs(steps) do
     local about = not step.ended and step.about or { begins = math.huge }
     local last = about.ends or math.max(about.begins, step.look.now)
-    out[step.look.name] = step.plan.state ~= "ready" or about.begins < math.huge and about.begins > step.look.now or nil
+    out[step.look.name] = step.plan.state ~= "ready" or step.plan.weight == 0
+      or about.begins < math.huge and about.begins > step.look.now or nil
     for _, m in ipairs(others) do
-      if m.begins <= last and (m.ends or math.huge) > about.begins then
+      local takes = m.scope.state == "ready" and m.scope.weight ~= 0
+      if not takes and m.begins <= last and (m.ends or math.huge) > about.begins then
         out[m.scope.server] = true
       end
     end
@@ -261,11 +263,13 @@ end
 local function carry_out(c, step)
   local look, plan = step.look, step.plan
   local state = plan.state ~= look.row.admin and plan.state or nil
-  if look.gone or not state and not plan.weight and plan.agent == nil then
+  if look.gone or not state and not plan.weight and not plan.address and plan.agent == nil then
     return
   end
   local ok, problem = pcall(function()
-    local rows = server.force(c.target, look.name, { state = state, weight = plan.weight, agent = plan.agent })
+    local rows = server.force(c.target, look.name, {
+      state = state, weight = plan.weight, address = plan.address, agent = plan.agent,
+    })
     local left = rows and step.out and count_serving(rows, look.name:match("^[^/]*"), step.out)
     if left and left < step.need then
       refuse_few(c, look.name, left, step.need, step.keep_up)
@@ -273,7 +277,10 @@ local function carry_out(c, step)
   end)
   if not ok then
     if not errors.is(problem) or problem.kind ~= "unreachable" then
-      pcall(server.force, c.target, look.name, { state = look.row.admin, agent = look.row.agent or nil })
+      pcall(server.force, c.target, look.name, {
+        state = look.row.admin, agent = look.row.agent or nil, weight = plan.weight and look.row.weight,
+        address = plan.address and look.row.address,
+      })
     end
     error(problem, 0)
   end
@@ -288,10 +295,12 @@ end
 function M.record(c, all, step, action, made)
   local plan, about = step.plan, step.about
   local first = plan.in_force[1]
-  change.write(c.store, context.sign(c, {
+  local latest = step.look.latest
+  change.write(c, context.sign(c, {
     acl = plans.object(step.look.name), switch = step.look.name, action = action,
     patterns = plan.patterns, ours = plan.ours, settled = plan.settled, since = first and first.begins,
     ends = about and about.ends, reason = about and about.reason,
+    in_force = plan.in_force, previous = latest and (latest.ended or latest.time),
   }), step.edits, all.process, function()
     carry_out(c, step)
     return step
@@ -346,6 +355,7 @@ end
 ---@class haplua.ServerChange
 ---@field force boolean?  also the last server of a backend that takes requests
 ---@field keep_up integer|string|nil  so many servers of a backend must go on to take requests, or a share: "50%"; nil: 1
+---@field guard boolean?  judge a change as a beginning: enough servers must be left
 ---@field made fun(step: haplua.ServerStep)?  called when a server is changed
 ---@field action string?  the log's word
 ---@field state string?  that the servers shall have, for the error where --only refuses it
@@ -378,7 +388,7 @@ function M.change(c, words, decide, decided, how)
   if decided then
     decided()
   end
-  if how.action == "on" and not how.force then
+  if (how.action == "on" or how.guard) and not how.force then
     guard(c, all, steps, how.keep_up)
   end
   if c.no_journal and how.action == "on" and not dry and not c.warned then

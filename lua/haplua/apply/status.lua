@@ -36,7 +36,8 @@ local M = {}
 ---@field version string  HAProxy's
 ---@field maintenances haplua.Maintenance[]  in force, or past their end and not yet ended
 ---@field planned haplua.Maintenance[]
----@field servers {server: string, state: string?, before: string, weight: integer}[]?  those that have maintenances
+---@field servers {server: string, state: string?, before: string, weight: integer, weight_now: integer?}[]?
+--- those that have maintenances; weight_now: where it is another
 ---@field told {since: integer?, ends: integer?, reason: string?}?  what visitors see, where the journal has no record
 ---@field disagreements haplua.Disagreement[]
 ---@field notes string[]?  what a switch that is a map cannot hold as it is wanted
@@ -220,49 +221,18 @@ end
 
 -- For JSON.
 
-local function copy_of(fields)
-  return maintenance.with(fields, {})
-end
-
---- A maintenance or a change for JSON: times as text, and `ends` under the name `until`.
----@param entry haplua.Maintenance|haplua.Change
----@return table
-function M.portable_entry(entry)
-  local copy = copy_of(entry)
-  for _, name in ipairs({ "time", "since", "begins", "ended", "started" }) do
-    copy[name] = entry[name] and moment.iso(entry[name])
-  end
-  copy["until"], copy.ends = entry.ends and moment.iso(entry.ends), nil
-  copy.asked = nil
-  copy.id = entry.scope and entry.id and maintenance.name(entry) or entry.id
-  if not entry.user and entry.begins then -- of no journal: it is this process's
-    local person = require("haplua.process").person()
-    copy.user, copy.host, copy.login = person.user, person.host, person.login
-  end
-  return copy
-end
-
----@param list table[]
-local function portable_list(list)
-  local copies = {}
-  for i, entry in ipairs(list) do
-    copies[i] = M.portable_entry(entry)
-  end
-  return copies
-end
-
 --- The status for JSON.
 ---@param status haplua.Status
 ---@return table
 function M.portable(status)
-  local copy = copy_of(status)
-  copy.maintenances, copy.planned = portable_list(status.maintenances), portable_list(status.planned)
+  local events, copy = require("haplua.hooks.event"), maintenance.with(status, {})
+  copy.maintenances, copy.planned = events.entries(status.maintenances), events.entries(status.planned)
   if status.visitors then
     copy.visitors = maintenance.with(status.visitors, {
       probes = require("haplua.apply.visitors").portable(status.visitors.probes),
     })
   end
-  copy.told = status.told and M.portable_entry(status.told)
+  copy.told = status.told and events.entry(status.told)
   return copy
 end
 
@@ -270,14 +240,15 @@ end
 ---@param result haplua.Result
 ---@return table
 function M.portable_result(result)
+  local events = require("haplua.hooks.event")
   if result.servers then
-    return require("haplua.apply.server_result").portable(result, M.portable_entry)
+    return require("haplua.apply.server_result").portable(result, events.entry)
   end
   return {
     target = result.target, switch = result.switch, acl = result.acl, on = #result.patterns > 0,
     patterns = result.patterns, added = result.added, removed = result.removed, confirmed = result.confirmed,
-    maintenance = result.about and M.portable_entry(result.about), refreshed = result.refreshed,
-    ended = portable_list(result.ended or {}), in_force = portable_list(result.in_force), passing = result.passing,
+    maintenance = result.about and events.entry(result.about), refreshed = result.refreshed,
+    ended = events.entries(result.ended or {}), in_force = events.entries(result.in_force), passing = result.passing,
     effect = result.effect,
     probes = result.probes and require("haplua.apply.visitors").portable(result.probes),
   }

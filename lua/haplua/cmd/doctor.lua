@@ -305,6 +305,27 @@ function checks.file(e)
   end
 end
 
+--- The hooks: may they run, and how did they end?
+function checks.hooks(e)
+  local hooks, record = e.c.switch.hooks, require("haplua.hooks.record")
+  local problem = hooks and require("haplua.hooks.start").refusal(hooks.path)
+  if problem then
+    return e:fail("no hook is run: " .. problem, "chown root " .. hooks.path .. " && chmod go-w " .. hooks.path)
+  end
+  local all = hooks and e.store and record.read(record.folder(e.store.path)) or {}
+  for _, hook in ipairs(hooks or {}) do
+    local refusal, name = record.refusal(hook), record.name(hook)
+    local one = all[name]
+    if refusal then
+      e:fail(("%s is not run: %s"):format(name, refusal), "a program of root's, in a folder of root's, mode 755")
+    elseif one and one.failing then
+      e:warn(("%s failed at %s: %s (%d of %d runs failed)"):format(name, one.failed, one.problem, one.failures, one.runs))
+    else
+      e:ok(("%s: %d runs, %d failed"):format(name, one and one.runs or 0, one and one.failures or 0))
+    end
+  end
+end
+
 --- This machine's clock, against the start of HAProxy.
 function checks.clock(e)
   local now = task.time()
@@ -319,7 +340,7 @@ function checks.clock(e)
 end
 
 local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "rehearsal", "servers",
-  "bypass", "journal", "file", "clock" }
+  "bypass", "journal", "file", "hooks", "clock" }
 
 -- The checks without which no other is possible.
 local NEEDED = { HAProxy = true, configuration = true, ACL = true }

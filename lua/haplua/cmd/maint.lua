@@ -303,7 +303,7 @@ function commands.log(args, request, print)
     or (args.acl or args.switch) and c.switch.acl, args.last)
   if args.json then
     for i, entry in ipairs(all) do
-      all[i] = status.portable_entry(entry)
+      all[i] = require("haplua.hooks.event").entry(entry)
     end
     print(require("haplua.json").encode(all))
   else

@@ -142,11 +142,20 @@ end
 ---@class haplua.ServerWish
 ---@field state "ready"|"drain"|"maint"|nil  nil: as it is
 ---@field weight integer?
+---@field address string?  "192.0.2.1 8080"
 ---@field agent boolean?  shall its agent check run?
+
+--- A server's address and port, as maintenances have them.
+---@param row haplua.Server
+---@return string?  nil: it has none
+function M.address(row)
+  return row.srv_addr and row.srv_port and ("%s %s"):format(row.srv_addr, row.srv_port) or nil
+end
 
 --- The commands for a wish. While an agent check is to be off, it is off before the state is set.
 local function wish_commands(name, wish)
-  local commands = server_commands({ server = name, state = wish.state, weight = wish.weight })
+  local addr, port = (wish.address or ""):match("^(%S+) (%d+)$")
+  local commands = server_commands({ server = name, state = wish.state, weight = wish.weight, addr = addr, port = port })
   if wish.agent ~= nil then
     table.insert(commands, wish.agent and #commands + 1 or 1, { wish.agent and "enable" or "disable", "agent", name })
   end
@@ -162,10 +171,19 @@ function M.force(target, name, wish)
   if core.dry_run() then
     return nil
   end
-  local row, rows = server_row(target, name:match("^(.*)/(.*)$"))
-  local now, now_weight = row and M.forced(row) or "gone", row and row.srv_uweight
+  local backend, server = name:match("^(.*)/(.*)$")
+  local row, rows = server_row(target, backend, server)
+  for _ = 1, wish.address and row and LOOKS or 0 do
+    if M.address(row) ~= wish.address then
+      require("haplua.task").sleep(0.01)
+      row, rows = server_row(target, backend, server)
+    end
+  end
+  local now, now_weight, now_address = row and M.forced(row) or "gone", row and row.srv_uweight, row and M.address(row)
   if now ~= (wish.state or now) or now_weight ~= (wish.weight or now_weight) then
     target:mistrust("set server " .. name, ("the server is %s, with weight %s, afterwards"):format(now, now_weight))
+  elseif now_address ~= (wish.address or now_address) then
+    target:mistrust("set server " .. name, ("the server's address is %s afterwards"):format(now_address))
   elseif wish.agent ~= nil and M.has_agent(row) ~= wish.agent then
     target:mistrust("disable agent " .. name, ("its agent check is %s afterwards"):format(wish.agent and "off" or "on"))
   end

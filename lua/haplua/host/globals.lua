@@ -141,7 +141,7 @@ end
 ---@return function
 function M.file(globals, script)
   local main, problem = load_file(script, finish(globals))
-  return main or error(problem, 0)
+  return main and require("haplua.host.defer").add(globals, main) or error(problem, 0)
 end
 
 -- The compiled script, where it runs for several targets: all run the same text, also from standard input.
@@ -181,7 +181,7 @@ function M.load(arg, builtin, chunk, target, is_first)
     main, problem = load_file(arg[0], globals)
   end
   compiled = compiled or main and target and dump(main)
-  return main or error(problem, 0)
+  return main and require("haplua.host.defer").add(globals, main) or error(problem, 0)
 end
 
 --- "; did you mean 'NAME'?" for the public module that is nearest, or "".

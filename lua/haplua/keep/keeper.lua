@@ -15,6 +15,7 @@ local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
 local reload = require("haplua.keep.reload")
 local switch = require("haplua.haproxy.switch")
+local systemd = require("haplua.keep.systemd")
 local task = require("haplua.task")
 
 local M = {}
@@ -295,25 +296,6 @@ end
 
 -- The loop.
 
---- Send systemd the line that `systemctl status` shows, when it is another.
-function Keeper:notify_status()
-  local trouble = self.complaint or self.c.complaint or self.trouble
-  local text = trouble and "in trouble: " .. trouble:match("^[^\n]*") or "keeps " .. self.c.name
-  if text ~= self.status then
-    process.notify("STATUS=" .. text)
-    self.status = text
-  end
-end
-
---- Notify systemd's watchdog, twice in its period.
-function Keeper:notify_watchdog()
-  local every = process.watchdog()
-  if every and task.now() - (self.notified or -math.huge) >= math.max(0, every / 2 - INTERVAL) then
-    process.notify("WATCHDOG=1")
-    self.notified = task.now()
-  end
-end
-
 --- Plan and look once. What fails is reported, and tried again at the next round.
 function Keeper:round()
   local ok, problem = pcall(function()
@@ -329,7 +311,7 @@ function Keeper:round()
   if not self.watch then
     self:sum_up()
   end
-  self:notify_status()
+  systemd.status(self)
 end
 
 --- Sum up what is left to do on the switches. A hundred of them are not gone through each second.
@@ -390,7 +372,7 @@ function Keeper:loop()
     end
     check_place(self.c.store)
     self:round()
-    self:notify_watchdog()
+    systemd.watchdog(self, INTERVAL)
   end
 end
 

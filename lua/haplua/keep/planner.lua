@@ -10,7 +10,7 @@ local errors = require("haplua.error")
 local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
 local task = require("haplua.task")
-local window = require("haplua.window")
+local window = require("haplua.window.window")
 
 local M = {}
 

@@ -19,7 +19,9 @@ local NONE <const> = {}
 ---@field paths string[]?  prefixes: "/shop" is /shop, /shop/cart and /shopping
 ---@field hosts string[]?  names; with paths: these paths of these hosts
 ---@field server string?  "backend/server", in place of these three
----@field state "drain"|"maint"|nil  of a server
+---@field state "ready"|"drain"|"maint"|nil  of a server; "ready": a weight or an address alone
+---@field weight integer?  of a server
+---@field address string?  of a server: "192.0.2.7 8080"
 
 -- The kind of value that a fetch gives. `base` is the host and the path. `url` has the scheme and the host before the path
 -- where the client sends them, as all do over HTTP/2. A `host` may have a port, as the header has; a `name` has none.
@@ -211,7 +213,10 @@ end
 ---@return string
 function M.text(scope)
   if scope.server then
-    return errors.visible(scope.server .. " " .. scope.state)
+    local words = { scope.server, (scope.state ~= "ready" or not (scope.weight or scope.address)) and scope.state or nil }
+    words[#words + 1] = scope.weight and "weight " .. scope.weight
+    words[#words + 1] = scope.address and "address " .. scope.address:gsub(" ", ":")
+    return errors.visible(table.concat(words, " "))
   end
   local words = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})
   local hosts, paths = scope.hosts or {}, scope.paths or {}

@@ -2,10 +2,11 @@
 --
 --- Maintenances of servers: what state a server shall have.
 -- A server is an object of the store, as an ACL is: where a switch has "#9999", it has "server app/a1". The scope of its
--- maintenance is a server and a state: "maint" or "drain". In a change of it, `patterns` is the state that haplua gave the
--- server (none: no maintenance holds it), and `ours` is what it goes back to: its state and weights before the first of
--- the maintenances that hold it, with the word "agent" where an agent check ran. While the change is under way, the
--- states follow that the server may have been left in.
+-- maintenance is a server and a state: "maint", "drain", or "ready" with a weight or an address. In a change of it,
+-- `patterns` is what haplua gave the server: its state, "weight N" and "address A P" (nothing: no maintenance holds it).
+-- `ours` is what it goes back to: its state and weights before the first of the maintenances that hold it, with the word
+-- "agent" where an agent check ran, and its address. While the change is under way, that follows which the server may
+-- have been left in.
 
 local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
@@ -19,6 +20,7 @@ local M = {}
 ---@field weight integer
 ---@field initial integer  the weight of HAProxy's configuration
 ---@field agent boolean?  an agent check runs
+---@field address string?  "192.0.2.1 8080"
 
 ---@class haplua.ServerLook  what HAProxy and the store say of a server
 ---@field name string  "backend/server"
@@ -28,7 +30,7 @@ local M = {}
 ---@field held boolean?  HAProxy itself keeps it from taking requests
 ---@field current haplua.Maintenance[]  not ended
 ---@field latest haplua.Change?
----@field left string[]  from left(): the states in which haplua may have left it
+---@field left string[]  from left(): what haplua may have given it, the state first
 ---@field same_process boolean  HAProxy's process is that of the latest change
 ---@field by_hand "keep"|"undo"
 ---@field entity fun(fields: table): haplua.Maintenance
@@ -36,6 +38,7 @@ local M = {}
 ---@class haplua.ServerPlan
 ---@field state haplua.ServerState
 ---@field weight integer?  nil: it stays as it is
+---@field address string?  likewise
 ---@field agent boolean?  shall its agent check run? nil: it stays as it is
 ---@field base haplua.Base
 ---@field in_force haplua.Maintenance[]
@@ -69,17 +72,21 @@ function M.backend(name)
 end
 
 ---@param name string
----@param state "drain"|"maint"
+---@param state haplua.ServerState
+---@param weight integer?
+---@param address string?  "192.0.2.1 8080"
 ---@return haplua.Scope
-function M.scope(name, state)
-  return { server = name, state = state }
+function M.scope(name, state, weight, address)
+  return { server = name, state = state, weight = weight, address = address }
 end
 
---- The states in which haplua may have left a server: one, or several where it is not known how far changes came.
+--- What haplua may have given a server: its state, "weight N" and "address A P"; of each several where it is not known how
+-- far changes came.
 ---@param latest haplua.Change?
----@return haplua.ServerState[]
+---@return string[]
 function M.left(latest)
-  local left = { latest and latest.patterns[1] }
+  local patterns = latest and latest.patterns or {}
+  local left = table.move(patterns, 1, #patterns, 1, {})
   if latest and not latest.outcome then
     table.move(latest.ours or {}, 4, #(latest.ours or {}), #left + 1, left)
   end
@@ -110,8 +117,62 @@ local function hand(look)
   return now > left and "higher" or now < left and look.same_process and "lower" or nil
 end
 
---- The edits that make the store say what a hand did. A state that is less strict than that of a maintenance ends it. A
--- stricter one becomes a maintenance "by hand", where others hold the server.
+local FIELDS <const> = { "weight", "address" }
+
+--- Is a server's weight or address one that haplua has given it?  nil: haplua has given it none.
+---@param field "weight"|"address"
+---@return boolean?
+local function is_ours(look, field)
+  local given
+  for _, text in ipairs(look.left) do
+    local value = text:match("^" .. field .. " (.*)$")
+    if value then
+      given = given or value == tostring(look.row[field])
+    end
+  end
+  return given
+end
+
+--- What of a server is not as haplua left it, in words: "drain", "weight 7".
+---@param look haplua.ServerLook
+---@return string
+function M.by_hand(look)
+  local words = { look.row.admin ~= look.left[1] and look.row.admin or nil }
+  for _, field in ipairs(FIELDS) do
+    words[#words + 1] = is_ours(look, field) == false and ("%s %s"):format(field, look.row[field]) or nil
+  end
+  return words[1] and table.concat(words, ", ") or look.row.admin
+end
+
+--- Take a weight and an address that a hand has changed out of the maintenances that hold them.
+---@param edits haplua.Edit[]  those of the state; it gets the others
+local function add_fields_by_hand(look, in_force, edits)
+  local latest = look.latest
+  if not latest or not latest.outcome or look.by_hand == "undo" or not look.same_process then
+    return
+  end
+  local ended = {}
+  for _, edit in ipairs(edits) do
+    ended[edit.of or edit] = true
+  end
+  for _, m in ipairs(in_force) do
+    local scope = { server = m.scope.server, state = m.scope.state }
+    local changed = false
+    for _, field in ipairs(FIELDS) do
+      local by_hand = m.scope[field] and is_ours(look, field) == false
+      scope[field] = not by_hand and m.scope[field] or nil
+      changed = changed or by_hand
+    end
+    if changed and not ended[m] then
+      local is_left = scope.state ~= "ready" or scope.weight or scope.address
+      edits[#edits + 1] = is_left and { of = m, set = { scope = scope } }
+        or maintenance.ending(m, look.now, "by hand", "somebody at HAProxy's socket")
+    end
+  end
+end
+
+--- The edits that make the store say what a hand did. A state that is less strict than that of a maintenance ends it, and
+-- so does another weight or address. A stricter state becomes a maintenance "by hand", where others hold the server.
 ---@param look haplua.ServerLook
 ---@return haplua.Edit[]
 function M.edits_by_hand(look)
@@ -126,11 +187,13 @@ function M.edits_by_hand(look)
   elseif way == "higher" and #in_force > 0 then
     edits[1] = { add = look.entity({ scope = M.scope(look.name, look.row.admin), origin = "by hand", begins = look.now }) }
   end
+  add_fields_by_hand(look, in_force, edits)
   return edits
 end
 
 local function lines_of(base)
-  return { base.admin .. (base.agent and " agent" or ""), tostring(base.weight), tostring(base.initial) }
+  return { base.admin .. (base.agent and " agent" or "") .. (base.address and " at " .. base.address or ""),
+    tostring(base.weight), tostring(base.initial) }
 end
 
 --- What the server goes back to.
@@ -144,15 +207,39 @@ local function base_of(look, edits)
   end
   local base = {
     admin = ours[1]:match("^%l+"), agent = ours[1]:find(" agent", 1, true) ~= nil,
-    weight = math.tointeger(ours[2]), initial = math.tointeger(ours[3]),
+    weight = math.tointeger(ours[2]), initial = math.tointeger(ours[3]), address = ours[1]:match(" at (.*)$"),
   }
   if hand(look) == "lower" then
-    if #maintenance.in_force(maintenance.after(look.current, edits), look.now) == 0 then
-      return { admin = row.admin, weight = row.weight, initial = row.initial, agent = base.agent }
+    local in_force = maintenance.in_force(maintenance.after(look.current, edits), look.now)
+    if #in_force == 0 then
+      return { admin = row.admin, weight = is_ours(look, "weight") and base.weight or row.weight, initial = row.initial,
+        agent = base.agent, address = is_ours(look, "address") and base.address or row.address }
     end
-    base.admin = rank[row.admin] < rank[base.admin] and row.admin or base.admin
+    -- those that are left may give it a weight alone: then the hand's state is its own
+    local is_own = rank[M.strictest("ready", in_force)] < rank[row.admin]
+    base.admin = (is_own or rank[row.admin] < rank[base.admin]) and row.admin or base.admin
   end
   return base
+end
+
+--- Plan the weight and the address: those of maintenances in force, of several weights the smallest; else those from
+-- before, where the server has what haplua gave it.
+---@param plan haplua.ServerPlan
+local function plan_fields(look, plan)
+  local row, base = look.row, plan.base
+  for _, field in ipairs(FIELDS) do
+    local wanted
+    for _, m in ipairs(plan.in_force) do
+      local value = m.scope[field]
+      wanted = value and wanted and field == "weight" and math.min(value, wanted) or value or wanted
+    end
+    if wanted then
+      plan.patterns[#plan.patterns + 1] = ("%s %s"):format(field, wanted)
+    elseif is_ours(look, field) then
+      wanted = base[field]
+    end
+    plan[field] = wanted ~= row[field] and wanted or nil
+  end
 end
 
 --- The state that a server shall have after edits. A server that no maintenance holds any more goes back to what it was,
@@ -180,12 +267,27 @@ function M.plan(look, by_hand, edits)
       plan.state = state == row.admin and base.admin or plan.state
     end
   end
-  -- haplua sets no weight of its own, but a new process has lost one that was set before
+  plan_fields(look, plan)
+  -- a new process has lost a weight that was set before
   local is_new = not look.same_process or not look.latest.outcome
-  if is_new and row.weight == row.initial and base.initial == row.initial and base.weight ~= row.weight then
+  if is_new and not M.holds(in_force, "weight") and row.weight == row.initial and base.initial == row.initial
+    and base.weight ~= row.weight then
     plan.weight = base.weight
   end
   return plan
+end
+
+--- Does one of these maintenances give their server a weight, or an address?
+---@param in_force haplua.Maintenance[]
+---@param field "weight"|"address"
+---@return boolean
+function M.holds(in_force, field)
+  for _, m in ipairs(in_force) do
+    if m.scope[field] then
+      return true
+    end
+  end
+  return false
 end
 
 --- Is the server as planned, and does the latest change say so?
@@ -194,7 +296,8 @@ end
 ---@return boolean
 function M.is_in_step(look, plan)
   local latest = look.latest
-  return plan.state == look.row.admin and not plan.weight and plan.agent == nil and (not latest or latest.outcome ~= nil)
+  return plan.state == look.row.admin and not plan.weight and not plan.address and plan.agent == nil
+    and (not latest or latest.outcome ~= nil)
     and lists.same(latest and latest.patterns or {}, plan.patterns)
 end
 

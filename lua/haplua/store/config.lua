@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --
---- The configuration file: the switches of an HAProxy, the windows of `window run`, and the place of the journal.
+--- The configuration file: the switches of an HAProxy, the windows of `window run`, the place of the journal, hooks.
 -- It is Lua that returns a table, and runs without functions:
 --
 --   return {
@@ -34,6 +34,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field allow string[]  the networks that pass when `on` names none
 ---@field file boolean|"in place"  keep the lists' files in step; "in place": write into them, do not replace them
 ---@field probes haplua.Probe[]?  asked as a visitor after each change
+---@field hooks haplua.Hook[]?  programs that get each change; of servers and undeclared ACLs those of the configuration
 ---@field by_hand "keep"|"undo"  what the resident policy does with a change made by hand
 
 ---@class haplua.Config
@@ -44,6 +45,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field default string?
 ---@field by_hand "keep"|"undo"|nil  for every switch that does not say, also one that is not declared
 ---@field windows haplua.ConfiguredWindow[]  for `window run` without windows
+---@field hooks haplua.Hook[]?  those of every switch
 
 ---@class haplua.ConfiguredWindow
 ---@field window string[]
@@ -85,6 +87,7 @@ end)
 
 local fields = {
   journal = text, journal_days = days, switches = "table", default = text, by_hand = by_hand, windows = options.list("table"),
+  hooks = "table",
 }
 
 local window_fields = {
@@ -99,6 +102,7 @@ end)
 
 local switch_fields = {
   acl = text, map = text, bypass = text, info = text, fetch = fetch, allow = texts, by_hand = by_hand, probe = "table",
+  hooks = "table",
   file = options.any("boolean", options.one_of("in place")),
 }
 
@@ -137,6 +141,8 @@ local function new_switch(name, declared, config)
     file = declared.file == nil or declared.file,
     by_hand = declared.by_hand or config.by_hand or "keep",
     probes = declared.probe and require("haplua.visit.probe").list(declared.probe),
+    hooks = declared.hooks and require("haplua.store.hooks").list(declared.hooks, config.path, config.hooks)
+      or config.hooks,
   }
 end
 
@@ -196,6 +202,14 @@ local function read_windows(path, config, found)
   return windows
 end
 
+--- The hooks of a declaration.
+---@param where string  for messages: "" or "switch 'site': "
+local function read_hooks(path, where, declared)
+  local hooks = require("haplua.store.hooks")
+  local problem = hooks.problem(declared)
+  return problem and complain(path, "%s%s", where, problem) or hooks.list(declared, path)
+end
+
 local function read_switches(path, config, found)
   local used = {}
   for name, declared in pairs(found or {}) do
@@ -223,6 +237,9 @@ local function read_switches(path, config, found)
     if problem then
       complain(path, "%s: %s", where, problem)
     end
+    if declared.hooks then
+      read_hooks(path, where .. ": ", declared.hooks)
+    end
     used[list] = name
     config.switches[name] = new_switch(name, declared, config)
   end
@@ -238,6 +255,7 @@ function M.parse(path, source)
   local config = {
     path = path, journal = found.journal, journal_days = found.journal_days, default = found.default,
     by_hand = found.by_hand, switches = {},
+    hooks = found.hooks and read_hooks(path, "", found.hooks),
   }
   read_switches(path, config, found.switches)
   if config.default and not config.switches[config.default] then

@@ -143,7 +143,9 @@ function Store:finish(begun, live, ours)
 end
 
 function Store:note(wish, live)
-  self:finish(self:begin(wish, {}), live)
+  local begun = self:begin(wish, {})
+  self:finish(begun, live)
+  return begun.id
 end
 
 function Store:undo(begun, outcome)

@@ -72,6 +72,23 @@ function M.changes(rows, patterns)
   return rows
 end
 
+--- What a maintenance gives a server, as a text: "drain", "ready weight 13", "maint address 192.0.2.7 8080".
+---@param scope haplua.Scope
+---@return string?  nil: it is none of a server
+function M.state(scope)
+  return scope.state and scope.state .. (scope.weight and " weight " .. scope.weight or "")
+    .. (scope.address and " address " .. scope.address or "")
+end
+
+--- The scope of such a text.
+local function server_scope(server, text)
+  if not find(text, " ", 1, true) then
+    return { server = server, state = text }
+  end
+  return { server = server, state = text:match("^%S+"), weight = math.tointeger(text:match(" weight (%d+)")),
+    address = text:match(" address (.*)$") }
+end
+
 --- Make rows maintenances: these very tables.
 ---@param target string?  of all of them; nil: the rows have it
 ---@param acl string?  likewise
@@ -93,7 +110,7 @@ function M.maintenances(rows, target, acl)
       row.scope = { paths = split(paths) }
     else
       row.patterns, row.hosts = nil, nil
-      row.scope = server and { server = server, state = patterns }
+      row.scope = server and server_scope(server, patterns)
         or { patterns = patterns and split(patterns), paths = paths and split(paths), hosts = hosts and split(hosts) }
     end
   end
@@ -107,7 +124,7 @@ function M.columns(field, value)
     local function text(name)
       return M.lines(value[name]) or false
     end
-    return { patterns = value.state or text("patterns"), paths = text("paths"), hosts = text("hosts") }
+    return { patterns = M.state(value) or text("patterns"), paths = text("paths"), hosts = text("hosts") }
   elseif field == "bypass" and value then
     return { bypass = table.concat(value, "\n") }
   end

@@ -326,7 +326,7 @@ local function insert_maintenance(self, m)
   return self:run([[INSERT INTO maintenances (target, acl, switch, patterns, paths, hosts, bypass, reason, origin,
       occurrence, user, host, login, pid, begins, ends, ended, ended_by, why)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id]],
-    m.target, m.acl, m.switch, m.scope.state or lines(m.scope.patterns), lines(m.scope.paths), lines(m.scope.hosts),
+    m.target, m.acl, m.switch, rows.state(m.scope) or lines(m.scope.patterns), lines(m.scope.paths), lines(m.scope.hosts),
     m.bypass and table.concat(m.bypass, "\n"), m.reason, m.origin, m.occurrence, m.user, m.host, m.login, m.pid,
     m.begins, m.ends, m.ended, m.ended_by, m.why)[1].id
 end
@@ -408,12 +408,15 @@ end
 --- Record a change that was done, without edits. This does not wait for the disk.
 ---@param wish haplua.Wish
 ---@param live haplua.switch.State
+---@return integer id
 function Store:note(wish, live)
   self:synchronous("NORMAL")
   local _ <close> = begin_transaction(self)
-  self:finish({ id = insert_change(self, wish, wish.maintenances) }, live)
+  local id = insert_change(self, wish, wish.maintenances)
+  self:finish({ id = id }, live)
   touch(self, wish)
   self:run("COMMIT")
+  return id
 end
 
 --- Record that a change is done. This does not wait for the disk: after a loss of power the change counts as broken off.

@@ -18,7 +18,8 @@ M.BEGIN = 1767225600 -- 2026-01-01T00:00:00Z
 ---@field env table<string, string|false>
 ---@field folder string?
 ---@field visitor? fun(request: table): integer|nil, table?  what a visitor gets: status and headers
-local world = { fakes = {}, runs = {}, env = {} }
+---@field etcds table<string, haplua.test.Etcd>  by the endpoints of their members
+local world = { fakes = {}, runs = {}, env = {}, etcds = {} }
 
 M.now = world
 
@@ -151,6 +152,14 @@ local function ask_visitor(request)
   return { head = table.concat(lines), seconds = 0, source = (request.source or "host!127.0.0.1"):sub(6) }
 end
 
+--- In the place of haplua.etcd.client: a client of the fake etcd at these endpoints.
+---@param options {endpoints: string[]}
+local function connect_etcd(options)
+  local etcd = world.etcds[options.endpoints[1]]
+    or error(("there is no fake etcd at %s (test.etcd)"):format(options.endpoints[1]), 0)
+  return etcd:connect(options)
+end
+
 --- Replace Lua's functions for time, environment and output. Called once, before the first file is loaded.
 function M.install()
   os.getenv = getenv
@@ -175,15 +184,20 @@ function M.install()
   package.preload["haplua.visit.curl"] = function()
     return { ask = ask_visitor }
   end
+  package.preload["haplua.etcd.client"] = function()
+    return { connect = connect_etcd }
+  end
 end
 
 --- Begin a world for a test, or for a file. What the outer world has is there, too: the fakes and the environment
 -- that a file has made outside of its tests.
 ---@return fun() finish  ends the test's scripts, removes its folder, and returns to the outer world
 function M.begin()
-  local outer = { fakes = world.fakes, runs = world.runs, env = world.env, folder = world.folder, visitor = world.visitor }
+  local outer = { fakes = world.fakes, runs = world.runs, env = world.env, folder = world.folder, visitor = world.visitor,
+    etcds = world.etcds }
   world.fakes = setmetatable({}, { __index = outer.fakes })
   world.env = setmetatable({}, { __index = outer.env })
+  world.etcds = setmetatable({}, { __index = outer.etcds })
   world.runs, world.folder = {}, nil
   virtual.clock(M.BEGIN)
   return function()
@@ -192,7 +206,7 @@ function M.begin()
       pcall(world.runs[i].stop, world.runs[i])
     end
     world.fakes, world.runs, world.env, world.folder = outer.fakes, outer.runs, outer.env, outer.folder
-    world.visitor = outer.visitor
+    world.visitor, world.etcds = outer.visitor, outer.etcds
     if folder then
       remove(folder)
     end

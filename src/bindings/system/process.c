@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "luakit/args.h"
 #include "luakit/types.h"
+#include "os/detach.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -205,14 +206,38 @@ static int lprocess_person(lua_State *L)
 	return 1;
 }
 
+/* Other processes. */
+
+/* detach(words, input) -> true | nil, message, code: start a program that outlives this
+ * process (src/os/detach.h). words[1] is its path. */
+static int lprocess_detach(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	int n = args_length(L, 1, "words");
+	struct span input = args_text(L, 2);
+
+	luaL_argcheck(L, n > 0, 1, "a list with a path expected");
+	luaL_checkstack(L, n + LUA_MINSTACK, "too many words");
+	char **argv = lua_newuserdatauv(L, ((size_t)n + 1) * sizeof *argv, 0);
+
+	for (int i = 1; i <= n; i++) {
+		lua_geti(L, 1, i);
+		argv[i - 1] = (char *)args_path(L, lua_gettop(L));
+	}
+	argv[n] = NULL;
+	int rc = detach_start(argv, input);
+
+	if (rc < 0)
+		return args_failure(L, rc, argv[0]);
+	lua_pushboolean(L, true);
+	return 1;
+}
+
 static const luaL_Reg library[] = {
-	{"pid", lprocess_pid},
-	{"identity", lprocess_identity},
-	{"alive", lprocess_alive},
-	{"notify", lprocess_notify},
-	{"person", lprocess_person},
-	{"watchdog", lprocess_watchdog},
-	{NULL, NULL},
+	{"pid", lprocess_pid},           {"detach", lprocess_detach},
+	{"identity", lprocess_identity}, {"alive", lprocess_alive},
+	{"notify", lprocess_notify},     {"person", lprocess_person},
+	{"watchdog", lprocess_watchdog}, {NULL, NULL},
 };
 
 int luaopen_haplua_process(lua_State *L)

@@ -25,6 +25,7 @@ enum {
 	SLOT_STDERR,
 	SLOT_ENV,
 	SLOT_CWD,
+	SLOT_GROUP,
 	SLOT_BOX
 };
 
@@ -34,6 +35,7 @@ static const struct args_option known[] = {
 	{"stderr", ARGS_STRING | ARGS_FUNCTION},
 	{"env", ARGS_TABLE},
 	{"cwd", ARGS_STRING},
+	{"group", ARGS_BOOLEAN},
 	{NULL, 0},
 };
 
@@ -202,7 +204,8 @@ static int run_close_k(lua_State *L, int status, lua_KContext context)
 
 /* Where the call ends early, the child gets the signal that this process got, else
  * SIGTERM, and the task waits for its end. A signal typed at the terminal went to the
- * child, too. Where the task cannot wait, SIGKILL ends the child. */
+ * child, too, unless it has a group of its own. Where the task cannot wait, SIGKILL ends
+ * the child. */
 static int run_close(lua_State *L)
 {
 	struct lrun *r = luaL_checkudata(L, 1, RUN_BOX);
@@ -212,7 +215,7 @@ static int run_close(lua_State *L)
 		return 0;
 	if (r->child->exited || !task_can_wait(L))
 		return run_gc(L);
-	if (!(signo && signals_typed()))
+	if (r->child->group || !(signo && signals_typed()))
 		child_kill(r->child, signo ? signo : SIGTERM);
 	if (clock_set(r->clock, &r->kill, clock_after(r->clock, KILL_SECONDS), on_kill) <
 	    0)
@@ -293,8 +296,8 @@ static struct lrun *push_box(lua_State *L)
 	return r;
 }
 
-/* run{program, arguments..., stdin=, stdout=, stderr=, env=, cwd=} -> status, stdout,
- * stderr. No shell. `status` is 128 + n for a child that signal n ended. */
+/* run{program, arguments..., stdin=, stdout=, stderr=, env=, cwd=, group=} -> status,
+ * stdout, stderr. No shell. `status` is 128 + n for a child that signal n ended. */
 static int lrun_run(lua_State *L)
 {
 	struct child_options o = {0};
@@ -315,6 +318,7 @@ static int lrun_run(lua_State *L)
 	o.env = push_env(L);
 	lua_pushvalue(L, SLOT_CWD);
 	o.cwd = lua_isnil(L, -1) ? NULL : check_word(L, "cwd");
+	o.group = lua_toboolean(L, SLOT_GROUP);
 	o.has_input = !lua_isnil(L, SLOT_STDIN);
 	if (o.has_input)
 		o.input.p = lua_tolstring(L, SLOT_STDIN, &o.input.n);

@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: MIT
+--
+--- One call at one member of etcd, and what its end means: an answer, or a failure after which the call was surely not
+-- carried out, or may have been.
+
+local errors = require("haplua.error")
+local task = require("haplua.task")
+
+local M = {}
+
+-- Statuses of gRPC after which nobody knows whether the call was carried out: Canceled, Unknown, DeadlineExceeded,
+-- Internal, Unavailable, DataLoss.
+local unknown = { [1] = true, [2] = true, [4] = true, [13] = true, [14] = true, [15] = true }
+
+-- etcd's words where it refuses a call before it does anything of it, and another member, or this one a little later,
+-- may take it: without a leader; too many calls wait; the member has older rights than the call was checked against.
+local not_now = {
+  ["etcdserver: no leader"] = true,
+  ["etcdserver: too many requests"] = true,
+  ["etcdserver: revision of auth store is old"] = true,
+}
+
+---@class haplua.etcd.Failure
+---@field error haplua.Error
+---@field is_safe boolean  the call was surely not carried out
+---@field is_final boolean  another member would answer the same
+---@field is_silent boolean?  the member took it, and did not answer in time
+
+local function failed(endpoint, kind, message, fields)
+  fields = fields or {}
+  return {
+    error = errors.new{ kind = kind, message = message, target = endpoint, code = fields.code, phase = fields.phase,
+      advice = fields.advice },
+    is_safe = fields.is_safe or false, is_final = fields.is_final or false, is_silent = fields.is_silent,
+  }
+end
+
+local advices = {
+  certificate = "The member's certificate is checked against the name in its endpoint, and against the file of `ca`.",
+  handshake = "Is this the port for clients, with TLS? If it has none, write http:// in the endpoint. A member that asks for "
+    .. "certificates refuses a client without one, and one whose certificate has expired.",
+  files = "The files of `ca`, `cert` and `key` hold PEM, and this user reads them; a key has no pass phrase.",
+}
+
+--- What a status of gRPC other than 0 means.
+local function refused(endpoint, outcome)
+  local message = ("etcd: %s (%s)"):format(errors.visible(outcome.message), outcome.code)
+  local fields = { code = tostring(outcome.status) }
+  if not_now[outcome.message] then
+    fields.is_safe = true
+    return failed(endpoint, "unreachable", message, fields)
+  end
+  fields.is_final = not unknown[outcome.status]
+  fields.is_safe = fields.is_final
+  return failed(endpoint, "refused", message, fields)
+end
+
+--- What the end of a call without a whole answer means.
+---@param outcome table  of call:outcome()
+---@return haplua.etcd.Failure
+function M.failure(endpoint, outcome)
+  if outcome.status and outcome.status ~= 0 then
+    return refused(endpoint, outcome)
+  elseif outcome.kind then
+    local message = outcome.tls and "no TLS: " .. outcome.message or outcome.phase == "connect"
+      and "no connection: " .. outcome.message or outcome.message
+    local is_timeout = outcome.kind == "timeout" and not outcome.sent
+    return failed(endpoint, is_timeout and "unreachable" or outcome.kind, is_timeout and "no connection in time" or message, {
+      is_safe = not outcome.sent, phase = outcome.phase, code = outcome.code, advice = advices[outcome.tls],
+    })
+  elseif outcome.http and outcome.http > 0 and not outcome.grpc then
+    local message = ("it is no etcd, or its gRPC is elsewhere: HTTP status %d"):format(outcome.http)
+    return failed(endpoint, "protocol", message, { is_safe = outcome.http < 500 })
+  end
+  return failed(endpoint, "unreachable", "the member ended the call", { is_safe = not outcome.sent })
+end
+
+--- What it means that a call has not ended in time.
+---@return haplua.etcd.Failure
+function M.late(endpoint, outcome, seconds)
+  if not outcome.sent then
+    return failed(endpoint, "unreachable", ("no connection within %.1f s"):format(seconds), { is_safe = true })
+  end
+  return failed(endpoint, "timeout", ("no answer within %.1f s"):format(seconds), { is_silent = true })
+end
+
+--- Make a call that has one answer.
+---@param channel table  of src/etcd/module.c
+---@param name string
+---@param message table
+---@param plan table  the options of channel:call()
+---@return table? answer, haplua.etcd.Failure? failure
+function M.unary(channel, name, message, plan)
+  local latest = task.now() + plan.within
+  local call <close> = channel:call(name, message, plan)
+  local answer, why = call:next(plan.within)
+  if answer then -- it counts once status 0 has come behind it
+    local more
+    more, why = call:next(math.max(latest - task.now(), 0.001))
+    why = more and "end" or why
+    answer = not more and answer or nil
+  end
+  local outcome = call:outcome()
+  if why == "timeout" then
+    return nil, M.late(plan.endpoint, outcome, plan.within)
+  elseif answer and outcome.status == 0 and not outcome.kind then
+    return answer
+  end
+  return nil, M.failure(plan.endpoint, outcome)
+end
+
+return M

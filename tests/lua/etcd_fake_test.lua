@@ -1,0 +1,125 @@
+-- SPDX-License-Identifier: MIT
+
+-- The fake etcd of tests: the corpus that a real one is held to as well, and its faults.
+
+local corpus = dofile("tests/fleet/corpus.lua")
+local fake = require("haplua.test.etcd")
+local support = require("support")
+
+local THREE <const> = { "https://e1:2379", "https://e2:2379", "https://e3:2379" }
+
+local function put(client, key, value, more)
+  local op = { "put", key = key, value = value, lease = (more or {}).lease }
+  return client:txn({ success = { op } })
+end
+
+describe("the fake etcd", function()
+  it("answers as the corpus has it", function()
+    local f <close> = assert(io.open("tests/fleet/corpus/calls.txt"))
+    local client <close> = fake.new():connect({})
+    local differences, played = corpus.play(client, f:read("a"))
+    if os.getenv("CORPUS") then
+      local out <close> = assert(io.open(os.getenv("CORPUS"), "w"))
+      out:write(played)
+    end
+    assert.equal("", table.concat(differences, "\n"))
+  end)
+
+  it("goes on with one member away, and takes nothing with two", function()
+    local etcd = fake.new({ endpoints = THREE })
+    local client <close> = etcd:connect({ timeout = 1 })
+    put(client, "a", "1")
+    etcd:stop(THREE[2])
+    put(client, "a", "2")
+    etcd:stop(THREE[3])
+    local problem = support.failure(put, client, "a", "3")
+    assert.same({ "unreachable", true }, { problem.kind, problem.message:find("no leader", 1, true) ~= nil })
+    assert.equal("2", client:range({ key = "a", serializable = true }).kvs[1].value)
+    etcd:calm()
+    etcd.leader_at = 0 -- the election is over
+    assert.equal("2", client:range({ key = "a" }).kvs[1].value)
+  end)
+
+  it("has old reads and silent watches on a member that is alone", function()
+    local etcd = fake.new({ endpoints = THREE })
+    local minority <close> = etcd:connect({ endpoints = { THREE[3] }, timeout = 1 })
+    local client <close> = etcd:connect({})
+    put(client, "a", "1")
+    local watch <close> = minority:watch({ key = "a" })
+    etcd:isolate(THREE[3])
+    put(client, "a", "2")
+    assert.same({ "1", 2 }, { minority:range({ key = "a", serializable = true }).kvs[1].value,
+      minority:range({ key = "a", serializable = true }).revision })
+    assert.equal("unreachable", support.failure(minority.range, minority, { key = "a" }).kind)
+    assert.same({ n = 2, nil, "timeout" }, table.pack(watch:next(0.01)))
+    etcd:isolate(THREE[3], false)
+    assert.equal("2", watch:next(1).events[1].kv.value)
+  end)
+
+  it("ends the streams of a member that stops, and of a store that is restored", function()
+    local etcd = fake.new({ endpoints = THREE })
+    local client <close> = etcd:connect({})
+    local before = etcd.keys:snapshot()
+    local watch <close> = client:watch({ key = "a" })
+    etcd:stop(THREE[1])
+    assert.same({ n = 3, nil, "ended", "the member ended the stream" }, table.pack(watch:next(1)))
+    etcd.leader_at = 0
+    put(client, "a", "1")
+    local other <close> = client:watch({ key = "a" })
+    etcd:restore(before)
+    assert.equal("ended", select(2, other:next(1)))
+    assert.same({ 1, 0 }, { client:range({ key = "a" }).revision, client:range({ key = "a" }).count })
+  end)
+
+  it("sends late from a member that lags", function()
+    local etcd = fake.new()
+    local client <close> = etcd:connect({})
+    local watch <close> = client:watch({ key = "a" })
+    etcd:lag(THREE[1]:gsub("e1", "etcd1"))
+    put(client, "a", "1")
+    assert.equal("timeout", select(2, watch:next(0.01)))
+    assert.equal(0, client:range({ key = "a", serializable = true }).count)
+    etcd:calm()
+    assert.equal(2, watch:next(1).revision)
+  end)
+
+  it("leaves a write in doubt, done or not", function()
+    local etcd = fake.new()
+    local client <close> = etcd:connect({ timeout = 0.01 })
+    for value, outcome in pairs({ yes = "done", no = "lost" }) do
+      etcd:doubt(outcome)
+      assert.equal(1, support.failure(put, client, value, "1").in_doubt or 1)
+    end
+    assert.same({ 1, 0 }, { client:range({ key = "yes" }).count, client:range({ key = "no" }).count })
+  end)
+
+  it("refuses by a user's rights, and where there is no space", function()
+    local etcd = fake.new()
+    local node <close> = etcd:connect({ cert = "/etc/x/lb1.crt" })
+    local root <close> = etcd:connect({})
+    etcd:deny("lb1", "m/", "write")
+    assert.same({ "refused", "7" }, { support.failure(put, node, "m/a", "1").kind, support.failure(put, node, "m/a", "1").code })
+    put(root, "m/a", "1")
+    assert.equal(1, node:range({ key = "m/", prefix = true }).count)
+    etcd:deny("lb1", "m/", "read")
+    assert.equal("7", support.failure(node.range, node, { key = "m/a" }).code)
+    local watch <close> = node:watch({ key = "m/", prefix = true })
+    assert.equal("denied", select(2, watch:next(1)))
+    etcd:no_space()
+    assert.equal("8", support.failure(put, root, "m/a", "1").code)
+    assert.equal("8", support.failure(root.grant, root, 5).code)
+    root:txn({ success = { { "delete", key = "m/a" } } })
+    assert.same({ "NOSPACE" }, root:status()[1].alarms)
+  end)
+
+  it("deletes what is under a lease that is over, and wakes who watches", function()
+    local etcd = fake.new()
+    local client <close> = etcd:connect({})
+    local lease = client:grant(1)
+    put(client, "live", "", { lease = lease.id })
+    local watch <close> = client:watch({ key = "live" })
+    local found = watch:next(30)
+    assert.equal("delete", found.events[1].type)
+    assert.is_nil(client:keepalive(lease.id))
+  end)
+end)
