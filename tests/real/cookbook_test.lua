@@ -10,9 +10,12 @@ local reader = dofile("tests/documents/reader.lua")
 local FRONTEND <const> = [[
     acl blocked req.hdr(x-client) -u 9100 -m ip
     http-request deny if blocked
-    use_backend %[str(live),map(DIR/live.map,app)] if { path_beg /live }]]
+    use_backend %[str(live),map(DIR/live.map,blue)] if { path_beg /live }]]
 
 local MORE <const> = [[
+backend blue
+    server b1 127.0.0.1:1
+    http-request return status 200 hdr x-live blue
 backend green
     server g1 127.0.0.1:1 weight 100
     http-request return status 200 hdr x-live green
@@ -42,7 +45,7 @@ describe("on a real HAProxy, the recipe", function()
     end
     certificate(folder.path, "soon", 5)
     certificate(folder.path, "later", 400)
-    folder.write("live.map", "live app\n")
+    folder.write("live.map", "live blue\n")
     s = site.start({
       frontend = FRONTEND:gsub("DIR", folder.path),
       more = MORE:gsub("%f[%w][A-Z]+%f[%W]", { DIR = folder.path, TLS = site.free_port() }),
@@ -70,16 +73,17 @@ describe("on a real HAProxy, the recipe", function()
   end)
 
   it("green sends visitors to the other backend, and back", function()
+    s.journal = folder.path .. "/journal.db"
     local env = { LIVE_MAP = folder.path .. "/live.map" }
-    local function header()
-      return s:get("/live", "-D", "-").body:lower():match("x%-live: (%l+)")
+    local function now()
+      return s:get("/live", "-D", "-").body:lower():match("x%-live: (%l+)"), s.target:servers("blue")[1].admin
     end
-    assert.is_nil(header())
-    assert.matches("green in place of app", support.good(start("green", { env = env }, "green")))
-    assert.equal("green", header())
-    support.good(start("green", { env = env }, "app"))
-    assert.is_nil(header())
-    assert.equal(1, start("green", { env = env }, "blue").status)
+    assert.same({ "blue", "ready" }, { now() })
+    assert.matches("green in place of blue", support.good(start("green", { env = env }, "green")))
+    assert.same({ "green", "drain" }, { now() })
+    support.good(start("green", { env = env }, "blue"))
+    assert.same({ "blue", "ready" }, { now() })
+    assert.equal(1, start("green", { env = env }, "purple").status)
   end)
 
   it("block denies an address, and lets it in again when it is interrupted", function()
