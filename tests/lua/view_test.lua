@@ -154,7 +154,7 @@ describe("the live view draws", function()
 |  /run/haproxy/admin.sock  1 of 3 up  42…
 |▶ ▪ m12  /shop          10m00s left new …
 |  ▪ m13  app/a2 drain   no end      kern…
-|── drain app/a1  ────────────────────────
+|── drain app/a1 ─────────────────────────
 | $ haplua maint on --server app/a1
 |     --drain
 | would send to /run/haproxy/admin.sock:
@@ -338,8 +338,8 @@ describe("the text of the live view", function()
     assert.equal(1, text.width("e\u{301}"))
     assert.equal("日…", text.fit(theme(), "日本", 3))
     assert.equal("  a", text.fit(theme(), "a", 3, true))
-    assert.same({ "ab cd", "    ef gh", "ij" }, text.wrap("ab cd ef gh\nij", 9))
-    assert.same({ "abcdef", "    gh" }, text.wrap("abcdefgh", 6))
+    assert.same({ "ab cd ef", "    gh", "ij" }, text.wrap("ab cd ef gh\nij", 9))
+    assert.same({ "abcdefghi", "    jk" }, text.wrap("abcdefghijk", 9))
   end)
 
   it("has numbers and times of few cells", function()

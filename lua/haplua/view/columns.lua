@@ -43,8 +43,9 @@ local function state_cell(item, theme)
     end
     return ("%d of %d"):format(up, #one.servers), #one.servers > 0 and up == 0 and "bad" or "strong"
   end
-  local status = tostring(one.row.status) .. (one.row.bck == 1 and " backup" or "")
-  return clean(theme, status:gsub(" %(resolution%)", " dns"):gsub(" %(via.*", " via")), STATES[model.state(status)][3]
+  local status = tostring(one.row.status)
+  local shown = status:gsub(" %(resolution%)", " dns"):gsub(" %(via.*", " via")
+  return clean(theme, shown .. (one.row.bck == 1 and " backup" or "")), STATES[model.state(status)][3]
 end
 
 --- How full a server is: against its limit, else against the busiest server of its backend.

@@ -133,7 +133,7 @@ end
 --- The lines of a panel, at most `room` of them.
 local function panel_lines(panel, theme, width, room)
   local body, after = {}, {}
-  local rule = (theme.unicode and "─" or "-"):rep(2)
+  local rule = theme.unicode and "─" or "-"
   for _, said in ipairs(panel.lines) do
     for _, line in ipairs(text.wrap(clean(theme, said), width - 2)) do
       body[#body + 1] = line
@@ -142,21 +142,16 @@ local function panel_lines(panel, theme, width, room)
   if panel.input then
     after = text.wrap("> haplua " .. panel.input .. (theme.unicode and "▏" or "_"), width - 2)
   elseif panel.command then
-    body = table.move(body, 1, #body, 2, { "" })
     local command = text.wrap("$ haplua " .. clean(theme, panel.command), width - 2)
-    table.remove(body, 1)
-    table.move(body, 1, #body, #command + 1)
-    table.move(command, 1, #command, 1, body)
+    body = table.move(body, 1, #body, #command + 1, command)
   end
   after[#after + 1] = panel.question
   local space = math.max(1, room - 1 - #after)
   panel.top = math.max(1, math.min(panel.top, #body - space + 1))
   local hidden = #body - space
-  local head = (" %s %s "):format(clean(theme, panel.title), hidden > 0
-    and ("(%d-%d of %d, up and down)"):format(panel.top, panel.top + space - 1, #body) or "")
-  local lines = { paint(theme, "strong", fit(theme, rule .. head .. rule:rep(width), width)) }
-  lines[1] = paint(theme, "strong", fit(theme, rule .. head, math.min(width, text.width(rule .. head)))
-    .. (theme.unicode and "─" or "-"):rep(width - text.width(rule .. head)))
+  local head = ("%s %s%s "):format(rule:rep(2), clean(theme, panel.title), hidden > 0
+    and (" (%d-%d of %d, up and down)"):format(panel.top, panel.top + space - 1, #body) or "")
+  local lines = { paint(theme, "strong", fit(theme, head .. rule:rep(width - text.width(head)), width)) }
   for i = panel.top, math.min(#body, panel.top + space - 1) do
     lines[#lines + 1] = fit(theme, " " .. body[i], width)
   end
