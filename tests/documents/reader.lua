@@ -111,6 +111,7 @@ local volatile = {
   { "process %d+", "PROCESS" },
   { "replaced by %d+", "REPLACED" },
   { "HAProxy %d+%.%d+%.%d+[%w.+~-]*, /[%w/._-]+", "HAPROXY" },
+  { "(%S)   +", "%1  " }, -- the width of a column
 }
 
 local function steady(line)
@@ -130,7 +131,8 @@ local function in_order(lines)
   return ordered
 end
 
---- Is this what the document says? Times, numbers of processes, seconds and HAProxy's version count as equal.
+--- Is this what the document says? Times, numbers of processes, seconds, HAProxy's version and the width of
+-- columns count as equal.
 ---@param expected string[]
 ---@param printed string[]
 ---@param any_order boolean?  lines and ids may change places
