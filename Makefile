@@ -306,6 +306,16 @@ install: all ## install into DESTDIR PREFIX
 uninstall: ## remove what install put there, unless somebody has changed it
 	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh uninstall
 
+.PHONY: deb check-deb check-systemd
+deb: ## build Debian packages: B/deb
+	$(Q)sh packaging/deb.sh $(B)/deb
+
+check-deb: $(B)/packages-deb ## build, install, remove and purge the packages in bare Debians 12 and 13; needs root; RELEASES
+	$(Q)sh tests/deb_check.sh $(B)/bare $(RELEASES)
+
+check-systemd: deb $(B)/packages-systemd ## try the service under a real systemd, in a container; needs root
+	$(Q)sh tests/systemd/check.sh $(B)/bare $(B)/deb
+
 clean: ## remove what was built
 	$(Q)rm -rf $(B) $(BIN) $(CURL)
 

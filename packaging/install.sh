@@ -75,7 +75,7 @@ install)
 	remove
 	put 755 "$2" "$prefix/bin/haplua"
 	put 644 "$2-curl.so" "$prefix/lib/haplua/curl.so"
-	put_all 644 "$share/scripts" scripts/*.lua
+	put_all 755 "$share/scripts" scripts/*.lua
 	put_all 644 "$share/page" docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map
 	put_all 644 "$share/types" docs/types/*.lua
 	put_all 644 "$prefix/share/doc/haplua" README.md CHANGELOG.md LICENSE docs/*.md docs/*.svg docs/*.png

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - look for what one or several steps need, and install what is missing.
-# Usage: packages.sh build|check|real|browser|demo|bench|window|fuzz...
+# Usage: packages.sh build|check|real|browser|demo|bench|window|fuzz|deb|systemd...
 # A step names Debian's packages, and a row of `table` says what of a package is needed: a program, a header, a library.
 # That is looked for, whoever put it there. If something is missing: as root, and where there is apt-get, it installs
 # Debian's packages. Elsewhere it prints their names in the user's distribution, and its status is 1. With HAPLUA_INSTALL=no
@@ -17,6 +17,8 @@ demo="haproxy nginx-light curl"
 bench="haproxy socat python3"
 window="python3 python3-dateutil tzdata"
 fuzz="clang libclang-rt-dev haproxy"
+deb="debootstrap util-linux"
+systemd="$deb systemd-container"
 
 # Debian's package, what is looked for, the packages of Fedora, Alpine and Arch ("-": there is none). A package without a
 # row is that of a program, and has this name everywhere.
@@ -44,6 +46,7 @@ nginx-light          program nginx           nginx              nginx           
 util-linux           program unshare         util-linux         util-linux       util-linux
 chromium-driver      program chromedriver    chromedriver       chromium-chromedriver chromium
 fonts-dejavu-core    file /usr/share/fonts/*/*/DejaVuSans.ttf dejavu-sans-fonts font-dejavu ttf-dejavu
+systemd-container    program systemd-nspawn  systemd-container -               systemd
 python3              program python3         python3            python3          python
 python3-dateutil     python dateutil         python3-dateutil   py3-dateutil     python-dateutil
 libclang-rt-dev      library libclang_rt.fuzzer*.a compiler-rt  compiler-rt      compiler-rt
@@ -104,6 +107,8 @@ for step in "$@"; do
 	bench) packages="$packages $bench" ;;
 	window) packages="$packages $window" ;;
 	fuzz) packages="$packages $fuzz" ;;
+	deb) packages="$packages $deb" ;;
+	systemd) packages="$packages $systemd" ;;
 	*) echo "packages.sh: unknown step '$step'" >&2; exit 2 ;;
 	esac
 done
