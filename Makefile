@@ -279,6 +279,7 @@ lint: $(BIN) format-check ## check style, layers and docs
 	$(Q)echo 'for i = 1, #arg do assert(loadfile(arg[i])) end' | $(LUA) - $(MODULES) scripts/*.lua
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
+	$(Q)$(LUA) tests/manual.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)./$(BIN) tests/kinds.lua check
 	$(Q)./$(BIN) tests/api.lua check

@@ -57,15 +57,23 @@ paths() {
 		-o -path ./var/cache -o -path ./var/log -o -path ./tmp -o -path ./dev -o -path ./etc/ld.so.cache \) -prune -o -print | sort)
 }
 
+packages() {
+	within "$1" dpkg-query -W -f '${Package}\n' | sort
+}
+
 build() {
 	bare build
 	depends=$(sed -n '/^Build-Depends:/,/^[A-Z]/s/^ //p' packaging/debian/control | tr -d '\n')
 	quiet within build apt-get -qq -y --no-install-recommends satisfy "build-essential, lintian, ${depends%,}"
 	mkdir "$dir/build/src"
 	git ls-files -z | tar c --null --verbatim-files-from -T - | tar x -C "$dir/build/src"
-	holds "the packages are built without git, and without the network" within build unshare --net sh -c 'cd /src && sh packaging/deb.sh build/deb'
+	within build chown -R nobody /src
+	holds "the packages are built by a user, without git and the network" within build unshare --net \
+		setpriv --reuid=nobody --clear-groups env HOME=/tmp sh -c 'cd /src && sh packaging/deb.sh build/deb'
 	holds "lintian finds no error and no warning" within build sh -c "lintian --allow-root --fail-on error,warning --suppress-tags \
 		bogus-mail-host --display-level '>=warning' /src/build/deb/*.changes"
+	holds "where there are no archives, shared libraries are linked" within build sh -c 'cd /src && rm /usr/lib/*/lib*.a &&
+		make -j2 && ldd haplua | grep lua5.4 && ldd haplua | grep libuv && ldd haplua | grep sqlite3 && ./haplua list'
 	rm -rf "${folder:?}/$release"
 	cp -r "$dir/build/src/build/deb" "$folder/$release"
 	umount "$dir/build/proc"
@@ -79,6 +87,7 @@ not_enabled() {
 try() {
 	bare use
 	paths use >"$dir/before"
+	packages use >"$dir/packages"
 	cp -r "$folder/$release" "$dir/use/debs"
 	holds "they install" within use sh -c 'apt-get -y --no-install-recommends install /debs/haplua_*.deb /debs/haplua-curl_*.deb'
 	holds "haplua runs" within use sh -c '[ "$(haplua -V)" = "haplua 0.1" ]'
@@ -104,7 +113,9 @@ try() {
 	holds "they can be purged" within use sh -c 'apt-get -y purge haplua haplua-curl'
 	holds "own policies are kept" test -s "$dir/use/etc/haplua/policies/own.lua"
 	rm -r "$dir/use/etc/haplua"
-	holds "what they needed can be removed" within use sh -c 'apt-get -y autoremove --purge'
+	# autoremove would leave what another package recommends
+	new=$(packages use | comm -13 "$dir/packages" - | tr '\n' ' ')
+	holds "what they needed can be removed" within use sh -c "apt-get -y purge $new"
 	paths use >"$dir/after"
 	holds "nothing is left" diff "$dir/before" "$dir/after"
 	umount "$dir/use/proc"
