@@ -322,6 +322,7 @@ lint: $(BIN) format-check ## check style, layers and docs
 	$(Q)echo 'for i = 1, #arg do assert(loadfile(arg[i])) end' | $(LUA) - $(MODULES) scripts/*.lua
 	$(Q)$(LUA) tests/layers.lua
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
+	$(Q)$(LUA) tests/manual.lua ./$(BIN)
 	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)$(LUA) tests/mutate/mutate.lua --check
 	$(Q)./$(BIN) tests/kinds.lua check
@@ -350,6 +351,16 @@ install: all ## install into DESTDIR PREFIX
 
 uninstall: ## remove what install put there, unless somebody has changed it
 	$(Q)DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' sh packaging/install.sh uninstall
+
+.PHONY: deb check-deb check-systemd
+deb: ## build Debian packages: B/deb
+	$(Q)sh packaging/deb.sh $(B)/deb
+
+check-deb: $(B)/packages-deb ## build, install, remove and purge the packages in bare Debians 12 and 13; needs root; RELEASES
+	$(Q)sh tests/deb_check.sh $(B)/bare $(RELEASES)
+
+check-systemd: deb $(B)/packages-systemd ## try the service under a real systemd, in a container; needs root
+	$(Q)sh tests/systemd/check.sh $(B)/bare $(B)/deb
 
 clean: ## remove what was built
 	$(Q)rm -rf $(B) $(BIN) $(CURL) $(FLEET)

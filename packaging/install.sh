@@ -75,7 +75,8 @@ install)
 	remove
 	put 755 "$2" "$prefix/bin/haplua"
 	put 644 "$2-curl.so" "$prefix/lib/haplua/curl.so"
-	put_all 644 "$share/scripts" scripts/*.lua
+	[ ! -e "$2-fleet.so" ] || put 644 "$2-fleet.so" "$prefix/lib/haplua/fleet.so"
+	put_all 755 "$share/scripts" scripts/*.lua
 	put_all 644 "$share/page" docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map
 	put_all 644 "$share/types" docs/types/*.lua
 	put 644 packaging/prometheus-rules.yml "$share/prometheus-rules.yml"
@@ -87,7 +88,8 @@ install)
 	case $2 in */*) program=$2 ;; *) program=./$2 ;; esac
 	pages=$(mktemp -d)
 	"$program" packaging/man.lua "$pages"
-	put_all 644 "$prefix/share/man/man1" docs/haplua.1 "$pages"/*.1
+	sed "s:/usr/local/:/$prefix/:" docs/haplua.1 >"$pages/haplua.1"
+	put_all 644 "$prefix/share/man/man1" "$pages"/*.1
 	rm -rf "$pages"
 	unit=$(mktemp)
 	sed "s:/usr/local:/$prefix:" packaging/haplua-keep.service >"$unit"

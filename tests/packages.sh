@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - look for what one or several steps need, and install what is missing.
-# Usage: packages.sh build|fleet|check|real|browser|demo|bench|metrics|window|fuzz...
+# Usage: packages.sh build|fleet|check|real|browser|demo|bench|metrics|window|fuzz|deb|systemd...
 # A step names Debian's packages, and a row of `table` says what of a package is needed: a program, a header, a library.
 # That is looked for, whoever put it there. If something is missing: as root, and where there is apt-get, it installs
 # Debian's packages. Elsewhere it prints their names in the user's distribution, and its status is 1. With HAPLUA_INSTALL=no
@@ -19,6 +19,8 @@ bench="haproxy socat python3"
 metrics="$real prometheus"
 window="python3 python3-dateutil tzdata"
 fuzz="clang libclang-rt-dev haproxy"
+deb="debootstrap util-linux"
+systemd="$deb systemd-container"
 
 # Debian's package, what is looked for, the packages of Fedora, Alpine and Arch ("-": there is none). A package without a
 # row is that of a program, and has this name everywhere.
@@ -51,6 +53,7 @@ iproute2             program ip              iproute            iproute2        
 prometheus           program promtool        golang-github-prometheus prometheus  prometheus
 chromium-driver      program chromedriver    chromedriver       chromium-chromedriver chromium
 fonts-dejavu-core    file /usr/share/fonts/*/*/DejaVuSans.ttf dejavu-sans-fonts font-dejavu ttf-dejavu
+systemd-container    program systemd-nspawn  systemd-container -               systemd
 python3              program python3         python3            python3          python
 python3-dateutil     python dateutil         python3-dateutil   py3-dateutil     python-dateutil
 libclang-rt-dev      library libclang_rt.fuzzer*.a compiler-rt  compiler-rt      compiler-rt
@@ -113,6 +116,8 @@ for step in "$@"; do
 	metrics) packages="$packages $metrics" ;;
 	window) packages="$packages $window" ;;
 	fuzz) packages="$packages $fuzz" ;;
+	deb) packages="$packages $deb" ;;
+	systemd) packages="$packages $systemd" ;;
 	*) echo "packages.sh: unknown step '$step'" >&2; exit 2 ;;
 	esac
 done

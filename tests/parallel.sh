@@ -28,13 +28,13 @@ of=$(wc -l <"$dir/files")
 [ ! -t 1 ] || terminal=1
 
 # The counts of logs, in one line: "12 passed, 1 failed, 0 broken, 0 skipped".
-cat >"$dir/count.awk" <<'END'
+cat >"$dir/count.awk" <<'AWK'
 /^lua: [0-9]+ passed,/ { passed += $2; failed += $4; broken += $6; skipped += $8 }
 /^\[  PASSED  \]/ { passed += $4 }
 /^\[  FAILED  \] [0-9]+ test/ { failed += $4 }
 /^\[  SKIPPED \] [0-9]+ test/ { skipped += $4 }
 END { printf "%d passed, %d failed, %d broken, %d skipped\n", passed, failed, broken, skipped }
-END
+AWK
 
 # one FILE: run it, and report under a lock, so that reports are whole and numbered.
 cat >"$dir/one" <<'END'

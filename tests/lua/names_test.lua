@@ -246,6 +246,9 @@ describe("make install", function()
         assert.is_truthy(page:find("\n\\fB" .. option:gsub("%-", "\\-") .. "\\fR", 1, true), name .. " " .. option)
       end
     end
+    local page = io.open(installed.path .. "/usr/share/man/man1/haplua.1"):read("a")
+    assert.is_truthy(page:find("\n.It Pa /usr/share/haplua/scripts\n", 1, true))
+    assert.is_nil(page:find("/usr/local", 1, true), "the manual has the folders of this installation")
     for _, path in ipairs({
       "bash-completion/completions/haplua", "zsh/site-functions/_haplua", "fish/vendor_completions.d/haplua.fish",
     }) do

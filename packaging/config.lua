@@ -1,0 +1,33 @@
+-- /etc/haplua/config.lua - what haplua's commands about maintenance act on. haplua(1), "CONFIGURATION", has all fields.
+-- Without it, or as it stands here, they act on the ACL #9999.
+
+return {
+  -- switches = {
+  --   -- an ACL in a file: HAProxy reads it again at a reload
+  --   site = {
+  --     acl = "/etc/haproxy/maintenance.acl",
+  --     bypass = "/etc/haproxy/maintenance-bypass.acl",
+  --     info = "/etc/haproxy/maintenance.map",
+  --     -- the networks that pass where --bypass is not given
+  --     allow = { "192.0.2.0/24" },
+  --   },
+  --   -- an ACL by its number, without a file
+  --   shop = { acl = "#9001" },
+  --   -- a map
+  --   api = { map = "/etc/haproxy/api.map", bypass = "/etc/haproxy/api-bypass.map" },
+  -- },
+  --
+  -- -- the switch that is meant when none is named
+  -- default = "site",
+  --
+  -- -- what `haplua keep` does with a change that somebody made by hand: "keep" or "undo"
+  -- by_hand = "keep",
+  --
+  -- -- for so many days the journal remembers a change
+  -- journal_days = 400,
+  --
+  -- -- what `haplua keep` and `haplua window run` hold
+  -- windows = {
+  --   { window = "Sun 02:00-04:00", tz = "Europe/Berlin", switch = "site", reason = "backup" },
+  -- },
+}
