@@ -44,6 +44,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field default string?
 ---@field by_hand "keep"|"undo"|nil  for every switch that does not say, also one that is not declared
 ---@field windows haplua.ConfiguredWindow[]  for `window run` without windows
+---@field fleet haplua.FleetConfig?  the fleet whose node this machine is
 
 ---@class haplua.ConfiguredWindow
 ---@field window string[]
@@ -85,6 +86,7 @@ end)
 
 local fields = {
   journal = text, journal_days = days, switches = "table", default = text, by_hand = by_hand, windows = options.list("table"),
+  fleet = "table",
 }
 
 local window_fields = {
@@ -135,7 +137,8 @@ local function new_switch(name, declared, config)
     fetch = declared.fetch or declared.map and "base",
     allow = declared.allow or {},
     file = declared.file == nil or declared.file,
-    by_hand = declared.by_hand or config.by_hand or "keep",
+    -- what a hand changes on one node of a fleet is in no store of the fleet
+    by_hand = declared.by_hand or config.by_hand or config.fleet and "undo" or "keep",
     probes = declared.probe and require("haplua.visit.probe").list(declared.probe),
   }
 end
@@ -239,6 +242,10 @@ function M.parse(path, source)
     path = path, journal = found.journal, journal_days = found.journal_days, default = found.default,
     by_hand = found.by_hand, switches = {},
   }
+  if found.fleet then
+    local fleet, problem = require("haplua.store.fleet_config").of(found.fleet)
+    config.fleet = fleet or complain(path, "%s", problem)
+  end
   read_switches(path, config, found.switches)
   if config.default and not config.switches[config.default] then
     complain(path, "there is no switch '%s' to be the default", config.default)
