@@ -37,7 +37,8 @@ local lua = {
   ["scripts"] = "public root",
   ["lua/haplua/host"] = "public test root C",
   -- doctor prints of an error what the host would print
-  ["lua/haplua/cmd"] = "public host keep rehearse apply haproxy store plan visit window time base root C",
+  ["lua/haplua/fleet"] = "etcd apply haproxy store plan time base root C",
+  ["lua/haplua/cmd"] = "public host keep fleet rehearse apply haproxy store plan visit window time base root C",
   ["lua/haplua/keep"] = "public etcd apply haproxy store plan window time base root C",
   ["lua/haplua/test"] = "public haproxy base root C",
   ["lua/haplua"] = "apply haproxy store plan visit window ical time base root C test",

@@ -20,6 +20,7 @@ M.MEMBERS = { "https://e1:2379", "https://e2:2379", "https://e3:2379" }
 ---@field runs haplua.test.Run[]  of `haplua keep`
 ---@field configs string[]
 ---@field journals string[]
+---@field operator string  the configuration of an operator's machine
 local Fleet = {}
 Fleet.__index = Fleet
 
@@ -61,6 +62,10 @@ function M.new(n, options)
     configure(self, i, options and options.windows)
     self:start(i)
   end
+  self.operator = ("%s/operator%d.lua"):format(test.folder(), count)
+  local f <close> = assert(io.open(self.operator, "w"))
+  f:write(([[return { default = "site", switches = { site = { acl = "#9999" } }, fleet = { name = "shop",
+    etcd = { endpoints = { "%s" }, cert = "/x/operator.crt", key = "/x/k" } } }]]):format(table.concat(M.MEMBERS, '", "')))
   test.settle()
   return self
 end

@@ -19,7 +19,7 @@ describe("a fleet", function()
     local m = fleet:on({ paths = { "/a" } })
     test.advance(1)
     assert.same({ "^/a", "^/a", "^/a" }, fleet:lists())
-    for i, node in ipairs(nodes.read(fleet.store)) do
+    for i, node in ipairs(nodes.sorted((nodes.known(fleet.store)))) do
       local seen = node.seen.site
       assert.same({ "lb" .. i, "done", { m.id }, true }, { node.name, seen.outcome, seen.ids, node.live ~= nil })
     end
@@ -78,8 +78,8 @@ describe("a fleet", function()
     fleet.fakes[2]:set_acl("#9999", { "^/else" })
     test.advance(2)
     assert.same({ "^/a", "^/a", "^/a" }, fleet:lists())
-    local status = test.run({ "scripts/maint.lua", "--config", fleet.configs[3], "--journal", fleet.journals[3], "off", "--all",
-      on = { fleet.fakes[3] } })
+    local status = test.run({ "scripts/maint.lua", "--config", fleet.configs[3], "--journal", fleet.journals[3], "off", "--local",
+      "--all", on = { fleet.fakes[3] } })
     assert.equal(0, status.status)
     test.advance(70)
     assert.same({ "^/a", "^/a", "^/a" }, fleet:lists())
@@ -106,7 +106,7 @@ describe("a fleet", function()
     fleet:on({ paths = { "/x" }, acl = "shop", switch = "shop" })
     test.advance(1)
     assert.same({ "", "^/a", "^/c" }, fleet:lists())
-    local state = nodes.read(fleet.store)
+    local state = nodes.sorted((nodes.known(fleet.store)))
     assert.equal("this node has no switch of that name", state[1].seen.shop.outcome)
   end)
 

@@ -77,6 +77,14 @@ local function same(a, b)
   return true
 end
 
+--- Are two maintenances for the same nodes?
+---@param a {nodes: string[]?, labels: table?}
+---@param b {nodes: string[]?, labels: table?}
+---@return boolean
+function M.is_for_same(a, b)
+  return same(a.nodes, b.nodes) and same(a.labels, b.labels)
+end
+
 --- Those fields of a node's maintenance that are not as the fleet has them.
 local function differences(record, m)
   local set = not same(record.scope, m.scope) and { scope = record.scope } or {}

@@ -262,11 +262,19 @@ function M.env(name)
   return value ~= "" and value or nil
 end
 
+-- What peek() has read, for the next source().
+local peeked ---@type {path: string?, source: string?, place: string}?
+
 --- The text of the configuration: of the given file, else of $HAPLUA_CONFIG ("none": there is none), else of
 -- /etc/haplua/config.lua, which may be missing.
 ---@param path string?
 ---@return string? source, string path  nil: there is no configuration. Raises `refused`
 function M.source(path)
+  local known = peeked
+  peeked = nil
+  if known and known.path == path then
+    return known.source, known.place
+  end
   local chosen = path or M.env("HAPLUA_CONFIG")
   if chosen == "none" then
     return nil, chosen
@@ -279,6 +287,15 @@ function M.source(path)
     complain(chosen or M.PATH, "%s", problem:match(": (.*)$"))
   end
   return f:read("a") or complain(chosen or M.PATH, "cannot be read"), chosen or M.PATH
+end
+
+--- The text of the configuration, for a look at it before it is read: the next source() returns this text, and opens no file.
+---@param path string?
+---@return string? source, string place  raises `refused`
+function M.peek(path)
+  local source, place = M.source(path)
+  peeked = { path = path, source = source, place = place }
+  return source, place
 end
 
 --- Read a configuration from what source() returns.

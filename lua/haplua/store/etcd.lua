@@ -261,6 +261,13 @@ function Store:finish(begun, live, ours)
     started = live.started, asked = live.asked, ours = ours })
 end
 
+--- Record what has become of a change on the nodes.
+---@param begun table  from begin()
+---@param outcome string
+function Store:settle(begun, outcome)
+  amend(self, begun.wish.acl, begun.id, { outcome = outcome, ended = task.time() })
+end
+
 function Store:undo(begun, outcome)
   transaction.write(self, maintenance.who(begun.wish), function(draft)
     carry_out(self, draft, begun.undo)

@@ -51,29 +51,56 @@ function M.put_seen(store, node, switch, seen)
   put(store, head(store, node) .. "seen/" .. records.escape(switch), seen)
 end
 
---- All nodes, by name.
+--- Put one key below nd/ into what is known of the nodes.
 ---@param store haplua.EtcdStore
----@return haplua.fleet.NodeState[]
-function M.read(store)
-  local prefix, nodes, by_name = store.prefix .. "nd/", {}, {}
-  for _, kv in ipairs(store.client:range({ key = prefix, prefix = true }).kvs) do
-    local part, rest = kv.key:sub(#prefix + 1):match("^([^/]+)/(.+)$")
-    local ok, record = pcall(records.decode, kv.key, kv.value)
-    local name = part and records.unescape(part)
-    if ok and name then
-      local node = by_name[name] or { name = name, seen = {} }
-      if not by_name[name] then
-        by_name[name], nodes[#nodes + 1] = node, node
-      end
-      local switch = rest:match("^seen/(.+)$")
-      if switch then
-        node.seen[records.unescape(switch)] = record
-      elseif rest == "card" or rest == "live" then
-        node[rest] = record
-      end
-    end
+---@param known table<string, haplua.fleet.NodeState>  by name
+---@param key string
+---@param value string?  nil: the key is gone
+function M.take(store, known, key, value)
+  local prefix = store.prefix .. "nd/"
+  local part, rest = key:sub(#prefix + 1):match("^([^/]+)/(.+)$")
+  local ok, record
+  if part and value then
+    ok, record = pcall(records.decode, key, value)
   end
-  return nodes
+  local name = part and (ok or not value) and records.unescape(part)
+  if not name then
+    return
+  end
+  known[name] = known[name] or { name = name, seen = {} }
+  local node, switch = known[name], rest:match("^seen/(.+)$")
+  if switch then
+    node.seen[records.unescape(switch)] = record
+  elseif rest == "card" or rest == "live" then
+    node[rest] = record
+  end
+end
+
+--- All nodes.
+---@param store haplua.EtcdStore
+---@return table<string, haplua.fleet.NodeState> known  by name
+---@return integer revision  of the store
+function M.known(store)
+  local known = {}
+  local read = store.client:range({ key = store.prefix .. "nd/", prefix = true })
+  for _, kv in ipairs(read.kvs) do
+    M.take(store, known, kv.key, kv.value)
+  end
+  return known, read.revision
+end
+
+--- All nodes in the order of their names.
+---@param known table<string, haplua.fleet.NodeState>
+---@return haplua.fleet.NodeState[]
+function M.sorted(known)
+  local list = {}
+  for _, node in pairs(known) do
+    list[#list + 1] = node
+  end
+  table.sort(list, function(a, b)
+    return a.name < b.name
+  end)
+  return list
 end
 
 --- Stand for election: the node becomes the planner if there is none.

@@ -59,7 +59,7 @@ end
 
 -- Values. lua-cjson writes 14 digits of a number, and reads every number as a float.
 
-local INTEGERS <const> = { id = true, pid = true, worker = true, started = true, m = true, log = true, through = true,
+local INTEGERS <const> = { id = true, pid = true, worker = true, started = true, m = true, log = true, through = true, ids = true,
   format = true, reader = true, writer = true, revision = true }
 
 local function portable(value)
@@ -84,7 +84,7 @@ local function native(value, name)
     return tonumber(value.number)
   end
   for key, item in pairs(value) do
-    value[key] = native(item, key)
+    value[key] = native(item, type(key) == "number" and name or key)
   end
   return value
 end
