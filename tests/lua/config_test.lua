@@ -30,6 +30,25 @@ describe("the configuration", function()
     assert.equal("#7", config.switch(found, nil, "#7").name)
   end)
 
+  it("names a fleet, on whose switches a change by hand is undone", function()
+    local found = config.parse("conf", [[return { switches = { a = { acl = "#1" }, b = { acl = "#2", by_hand = "keep" } },
+      fleet = { name = "shop", labels = { dc = "fra" }, etcd = { endpoints = { "https://e1:2379" }, ca = "/c", cert = "/d",
+        key = "/e" } } }]])
+    assert.same({ name = "shop", labels = { dc = "fra" }, etcd = { endpoints = { "https://e1:2379" }, ca = "/c", cert = "/d",
+      key = "/e" } }, found.fleet)
+    assert.same({ "undo", "keep" }, { found.switches.a.by_hand, found.switches.b.by_hand })
+    for text, expected in pairs({
+      ["{}"] = "fleet: 'name' is missing", ["{ name = 'x' }"] = "fleet: 'etcd' is missing",
+      ["{ name = 'x', etcd = {} }"] = "fleet.etcd: 'endpoints' is missing",
+      ["{ name = 'x', etcd = { endpoints = { 'e1:2379' } } }"] = "a URL such as https://10.0.0.1:2379",
+      ["{ name = 'x', etcd = { endpoints = { 'https://e1:2379' }, cert = '/d' } }"] = "'cert' and 'key' go together",
+      ["{ name = 'x', nodes = {} }"] = "fleet: no option 'nodes'; did you mean 'node'?",
+      ["{ name = 'x', labels = { 'fra' } }"] = "'labels' must be a table of texts by name",
+    }) do
+      assert.is_truthy(problem("return { fleet = " .. text .. " }"):find(expected, 1, true), text)
+    end
+  end)
+
   it("says what is wrong, and where", function()
     for text, expected in pairs({
       ["return 1"] = "the configuration: a table of options is expected, not a number %(1%)",

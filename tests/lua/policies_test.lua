@@ -4,7 +4,9 @@
 
 local support = require("support")
 
-for _, name in ipairs({ "cookbook", "etcd", "headers", "map", "server", "switch", "visitors", "window" }) do
+for _, name in ipairs({
+  "cookbook", "etcd", "fleet", "fleet_laws", "fleet_maint", "headers", "map", "server", "switch", "visitors", "window",
+}) do
   it("tests/policies/" .. name .. "_test.lua passes", function()
     local ran = support.haplua({ "test", ("tests/policies/%s_test.lua"):format(name) })
     -- servers that were held say on standard error what they are again

@@ -68,10 +68,11 @@ describe("the store of a fleet", function()
 
   it("does not read what a later haplua wrote, or does not write it, as `meta` says", function()
     add(store)
-    put(client, "meta", { format = 2, reader = 1, writer = 2 })
+    local uid = store.uid
+    put(client, "meta", { format = 2, reader = 1, writer = 2, uid = uid })
     assert.equal(1, #store:current("shop"))
     assert.matches("only reads it", support.failure(add, store).message)
-    put(client, "meta", { format = 3, reader = 3, writer = 3 })
+    put(client, "meta", { format = 3, reader = 3, writer = 3, uid = uid })
     assert.matches("later haplua", support.failure(store.current, store, "shop").message)
     put(client, "meta", "nonsense")
     assert.equal("protocol", support.failure(store.current, store, "shop").kind)

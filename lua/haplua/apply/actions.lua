@@ -217,6 +217,7 @@ local function say_which(list, call)
 end
 
 M.check_bypass, M.check_reason, M.check_times, M.say_which = check_bypass, check_reason, check_times, say_which
+M.scope_of, M.find_same = scope_of, find_same
 
 --- Refuse the number of a maintenance that is over, of another HAProxy, or not there.
 ---@param of string  what has no such maintenance
@@ -252,7 +253,7 @@ end
 ---@param request haplua.Request
 ---@param which haplua.Selection
 ---@return haplua.Maintenance[]
-local function select(c, look, call, request, which)
+function M.select(c, look, call, request, which)
   local asked, found = scope_of(request), {}
   if which.ids and #which.ids > 0 then
     return by_id(c, look.current, which.ids)
@@ -280,7 +281,7 @@ end
 function M.off(request, which)
   local c = context.open(request)
   return M.visited(c, request, (change.change(c, "off", function(look)
-    local edits, chosen = {}, select(c, look, "off", request, which or {})
+    local edits, chosen = {}, M.select(c, look, "off", request, which or {})
     for i, m in ipairs(chosen) do
       edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
     end
@@ -305,6 +306,34 @@ function M.finish(c, id, why)
   end))
 end
 
+--- The decision to change a maintenance: those of its fields that the request names.
+---@param c haplua.Context
+---@param look {now: number}
+---@param m haplua.Maintenance
+---@param request haplua.Request
+---@param open_end boolean?  it shall have no end
+---@return haplua.Decision
+function M.changing(c, look, m, request, open_end)
+  local set = {
+    scope = scope_of(request), reason = request.reason, ends = request.ends, begins = request.begins,
+    bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
+  }
+  if open_end then
+    set.ends = false
+  elseif not next(set) then
+    errors.refuse("nothing is to be changed: no scope, reason, bypass, beginning or end is given")
+  end
+  local changed = maintenance.with(m, set)
+  M.check_order(changed)
+  if not m.occurrence then
+    return { edits = { { of = m, set = set } }, about = changed }
+  end
+  -- the planner would undo the change: the maintenance becomes this person's own
+  changed = context.sign(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
+  local ending = maintenance.ending(m, look.now, "change", context.who(c))
+  return { edits = { ending, { add = changed } }, about = changed }
+end
+
 --- Change a maintenance in one step: those of its fields that the request names.
 ---@param request haplua.Request
 ---@param which haplua.Selection?  one id; none: the only one
@@ -315,30 +344,14 @@ function M.change(request, which, open_end)
   local c = context.open(request)
   check_times(c, request)
   return M.visited(c, request, (change.change(c, "change", function(look)
-    local m = select(c, look, "change", request, which or {})[1]
+    local m = M.select(c, look, "change", request, which or {})[1]
     if not m then
       errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
     end
     check_bypass(c, look, request.bypass)
-    local set = {
-      scope = scope_of(request), reason = request.reason, ends = request.ends, begins = request.begins,
-      bypass = request.bypass and #request.bypass > 0 and request.bypass or nil,
-    }
-    if open_end then
-      set.ends = false
-    elseif not next(set) then
-      errors.refuse("nothing is to be changed: no scope, reason, bypass, beginning or end is given")
-    end
-    local changed = maintenance.with(m, set)
-    patterns_of(look, changed.scope)
-    M.check_order(changed)
-    if not m.occurrence then
-      return { edits = { { of = m, set = set } }, about = changed }
-    end
-    -- the planner would undo the change: the maintenance becomes this person's own
-    changed = context.sign(c, maintenance.with(changed, { id = false, occurrence = false, origin = "on" }))
-    local ending = maintenance.ending(m, look.now, "change", context.who(c))
-    return { edits = { ending, { add = changed } }, about = changed }
+    local decision = M.changing(c, look, m, request, open_end)
+    patterns_of(look, decision.about.scope)
+    return decision
   end)))
 end
 

@@ -148,7 +148,7 @@ end
 -- Printing.
 
 --- Rows as lines whose columns stand under each other.
-local function aligned(rows)
+function M.aligned(rows)
   local widths, lines = {}, {}
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
@@ -180,7 +180,7 @@ function M.table_of(list)
       m.origin == "by hand" and "-" or visible(who(m)), visible(m.origin), visible(m.reason or "-"),
     }
   end
-  return table.concat(aligned(rows), "\n")
+  return table.concat(M.aligned(rows), "\n")
 end
 
 function Status.__tostring(status)

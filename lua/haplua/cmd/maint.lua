@@ -23,12 +23,16 @@ local server = { "--server", value = "BACKEND/SERVER", repeats = true,
   help = "in place of a part of the site: this server; app/ is each server of app" }
 local drain = { "--drain", help = "of a server: no new sessions, in place of no sessions" }
 
+-- Those of a fleet that a change of what is there has.
+local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[5] }
+
 local spec = {
   name = "maint",
   help = "Send a site, or parts of it, to its maintenance page.",
   options = options.place,
   commands = {
-    { "on", args = "pattern", options = options.join(options.join(options.scope, options.probe), {
+    { "on", args = "pattern", options = options.join(options.join(options.join(options.scope, options.probe),
+      options.fleet), {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
       { "--start-keep", help = "start the service that begins and ends it, where none runs" },
       { "--check", help = "see in HAProxy's configuration whether visitors get it (the default on a terminal)" },
@@ -39,19 +43,22 @@ local spec = {
       { "--keep-up", value = "N", convert = cli.share, help = "of servers: so many must go on to take requests: 2, 50% (1)" },
       options.json }),
       help = "Begin a maintenance: of the scope given, or of the whole site." },
-    { "off", args = "which", options = options.join(options.join(options.found_by, options.probe), {
+    { "off", args = "which", options = options.join(options.join(options.join(options.found_by, options.probe),
+      reports), {
       { "--mine", help = "those that I have begun" }, { "--all", help = "all" }, yes, server, options.json }),
       help = "End a maintenance: the only one, those of the ids (m12) given, or those of just this scope." },
-    { "change", args = "which", options = options.join(options.join(options.scope, options.probe), { from, until_, for_,
+    { "change", args = "which", options = options.join(options.join(options.join(options.scope, options.probe), reports), {
+      from, until_, for_,
       { "--no-end", help = "it shall last until somebody ends it" }, yes, drain, options.json }),
       help = "Change a maintenance (m12, or the only one) in one step: what the options name." },
-    { "status", options = { options.json, server, options.probe[1], options.probe[2],
+    { "status", options = { options.json, server, options.probe[1], options.probe[2], options.fleet[1],
       { "--visitors", help = "ask the probes, and show what HAProxy's configuration makes of the list" },
       { "--planned", help = "show those that are to come, too" } },
       help = "Show the maintenances, what HAProxy holds, and what does not fit." },
-    { "during", args = "pattern", options = options.join(options.scope, options.probe), after = "words",
+    { "during", args = "pattern", after = "words",
+      options = options.join(options.join(options.scope, options.probe), options.fleet),
       help = "Keep a maintenance in force while a command runs, and return its exit status." },
-    { "log", options = { options.json, server, { "--last", value = "N", default = "20", convert = cli.count,
+    { "log", options = { options.json, server, options.fleet[1], { "--last", value = "N", default = "20", convert = cli.count,
       help = "so many changes (20)" } },
       help = "Show who changed what, when and why." },
     { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
@@ -323,10 +330,37 @@ function commands.doctor(args, request, print)
   return require("haplua.cmd.doctor")(request, args.json, print)
 end
 
+-- The longest maintenance that one node of a fleet may have for itself, in seconds.
+local ALONE <const> = 4 * 3600
+
+--- Refuse what the configuration does not go with: options of a fleet without one, and a long maintenance on one node.
+---@param found haplua.Config?  with a fleet
+local function check_fleet(args, request, found)
+  local errors = require("haplua.error")
+  if not found and (args.nodes or args.within or args.every_node or #(args.label or {}) > 0) then
+    errors.refuse("--nodes, --label, --within and --every-node are about a fleet, and the configuration names none")
+  elseif found and args.command == "on"
+    and not (request.ends and request.ends - (request.begins or require("haplua.task").time()) <= ALONE) then
+    errors.refuse("a maintenance on one node of a fleet alone is for emergencies: --for says how long, 4h at most")
+  end
+end
+
 ---@param words string[]
 ---@param print function  the script's own, which marks its lines where there are several targets
 ---@return integer? status
 return function(words, print)
   local args = cli.parse_known(spec, words)
-  return commands[args.command](args, request_of(args), print)
+  local request, found = request_of(args), options.fleet_of(args)
+  if found and not args["local"] then
+    if args.which then
+      read_which(args, request)
+    end
+    local status = require("haplua.cmd.fleet_maint")(args, request, print, found)
+    if status then
+      return status
+    end
+  elseif found or args.nodes or args.within or args.every_node or args.label then
+    check_fleet(args, request, found)
+  end
+  return commands[args.command](args, request, print)
 end

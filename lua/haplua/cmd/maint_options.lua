@@ -2,6 +2,8 @@
 --
 --- The options that the command lines about maintenance share, as haplua.cli takes them.
 
+local config = require("haplua.store.config")
+
 local M = {}
 
 --- Where switches are declared, and changes are recorded.
@@ -60,6 +62,20 @@ M.rehearsal = {
     help = "HAProxy's configuration, a file or a folder (that of the process that runs)" },
 }
 
+local function seconds(text)
+  local n = text:find("^%d+$") and #text < 7 and tonumber(text)
+  return n or nil, not n and ("a number of seconds expected, not '%s'"):format(text) or nil
+end
+
+--- On which nodes of a fleet, and how long reports are awaited.
+M.fleet = {
+  { "--local", help = "of a fleet's node: act on this node alone" },
+  { "--nodes", value = "NAMES", help = "of a fleet: for these nodes (lb1,lb2)" },
+  { "--label", value = "NAME=VALUE", repeats = true, help = "of a fleet: for the nodes with this label" },
+  { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: wait so long for its nodes (10)" },
+  { "--every-node", help = "of a fleet: exit status 5 also where a node is missing that is not live" },
+}
+
 M.json = { "--json", help = "Print JSON." }
 
 --- Two lists of options as one.
@@ -101,6 +117,15 @@ function M.check(args)
   end
   local probes = probes_of(args)
   return probes and require("haplua.visit.probe").problem(probes) or nil
+end
+
+--- The configuration, where it names a fleet. Its file is opened once, here or where the command reads it.
+---@param args table  from haplua.cli
+---@return haplua.Config?
+function M.fleet_of(args)
+  local source, place = config.peek(args.config)
+  local found = source and source:find("fleet", 1, true) and config.of(source, place)
+  return found and found.fleet and found or nil
 end
 
 --- The request that the options make, for haplua.maintenance.

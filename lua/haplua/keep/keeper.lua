@@ -61,6 +61,7 @@ local LONGEST = 86400
 ---@field guards boolean  this process holds the keeper's lock: it looks at HAProxy all the time
 ---@field written integer?  the store's version at the last look
 ---@field status string?  as systemd knows it
+---@field agent haplua.Agent?  of the fleet that the configuration names
 ---@field notified number?  when systemd's watchdog was notified last, on task.now()
 ---@field down boolean  HAProxy did not answer when it was asked last
 ---@field began number  when it began, seconds since 1970
@@ -247,6 +248,9 @@ function Keeper:read_configuration()
     planners[i] = { planner = one, c = context.of_switch(self.c, read.found, one.plan.request) }
   end
   self.found, self.source, self.planners, self.written, self.read = read.found, source, planners, nil, nil
+  if self.agent then -- the fleet has one planner
+    self.agent.planners, self.planners = planners, {}
+  end
   if not first then
     self:say("the configuration was read again")
   end
@@ -304,6 +308,7 @@ end
 
 --- Plan and look once. What fails is reported, and tried again at the next round.
 function Keeper:round()
+  local marks = self.agent and self.agent:marks()
   local ok, problem = pcall(function()
     self:plan()
     self:look()
@@ -314,6 +319,9 @@ function Keeper:round()
     end
   end)
   self:complain(self, not ok and self:tolerate(problem) or nil)
+  if self.agent and ok then
+    self.agent:report(marks, not self.watch)
+  end
   if not self.watch then
     self:sum_up()
   end
@@ -375,7 +383,9 @@ end
 --- Look and wait, until nothing is left to do; as a service, for ever.
 function Keeper:loop()
   while not self:is_over() do
-    if self.guards then
+    if self.agent then
+      self.agent:wait(self.reload.wait, self.reload, self:interval())
+    elseif self.guards then
       self.reload:wait(self:interval())
     else -- this wait ends when the clock is set
       task.sleep_until(task.time() + self:interval())
@@ -439,6 +449,8 @@ function M.run(request, print)
   end
   self.guards, self.metrics = true, {}
   self:read_configuration()
+  local agent <close> = self.found.fleet and require("haplua.keep.agent").open(self) or nil
+  self.agent = agent
   self:round()
   process.notify("READY=1")
   self:say("kept to %s", c.store.path)

@@ -10,7 +10,7 @@ local M = {}
 --- Send the line that `systemctl status` shows, when it is another.
 ---@param keeper haplua.Keeper
 function M.status(keeper)
-  local trouble = keeper.complaint or keeper.c.complaint or keeper.trouble
+  local trouble = keeper.complaint or keeper.c.complaint or keeper.trouble or keeper.agent and keeper.agent.complaint
   local text = trouble and "in trouble: " .. trouble:match("^[^\n]*") or "keeps " .. keeper.c.name
   if text ~= keeper.status then
     process.notify("STATUS=" .. text)

@@ -47,6 +47,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field windows haplua.ConfiguredWindow[]  for `window run` without windows
 ---@field hooks haplua.Hook[]?  those of every switch
 ---@field metrics string?  the file for Prometheus that `keep` writes
+---@field fleet haplua.FleetConfig?  the fleet whose node this machine is
 
 ---@class haplua.ConfiguredWindow
 ---@field window string[]
@@ -88,7 +89,7 @@ end)
 
 local fields = {
   journal = text, journal_days = days, switches = "table", default = text, by_hand = by_hand, windows = options.list("table"),
-  hooks = "table", metrics = text,
+  hooks = "table", metrics = text, fleet = "table",
 }
 
 local window_fields = {
@@ -140,7 +141,8 @@ local function new_switch(name, declared, config)
     fetch = declared.fetch or declared.map and "base",
     allow = declared.allow or {},
     file = declared.file == nil or declared.file,
-    by_hand = declared.by_hand or config.by_hand or "keep",
+    -- what a hand changes on one node of a fleet is in no store of the fleet
+    by_hand = declared.by_hand or config.by_hand or config.fleet and "undo" or "keep",
     probes = declared.probe and require("haplua.visit.probe").list(declared.probe),
     hooks = declared.hooks and require("haplua.store.hooks").list(declared.hooks, config.path, config.hooks)
       or config.hooks,
@@ -258,6 +260,10 @@ function M.parse(path, source)
     by_hand = found.by_hand, switches = {}, metrics = found.metrics,
     hooks = found.hooks and read_hooks(path, "", found.hooks),
   }
+  if found.fleet then
+    local fleet, problem = require("haplua.store.fleet_config").of(found.fleet)
+    config.fleet = fleet or complain(path, "%s", problem)
+  end
   read_switches(path, config, found.switches)
   if config.default and not config.switches[config.default] then
     complain(path, "there is no switch '%s' to be the default", config.default)
@@ -274,11 +280,19 @@ function M.env(name)
   return value ~= "" and value or nil
 end
 
+-- What peek() has read, for the next source().
+local peeked ---@type {path: string?, source: string?, place: string}?
+
 --- The text of the configuration: of the given file, else of $HAPLUA_CONFIG ("none": there is none), else of
 -- /etc/haplua/config.lua, which may be missing.
 ---@param path string?
 ---@return string? source, string path  nil: there is no configuration. Raises `refused`
 function M.source(path)
+  local known = peeked
+  peeked = nil
+  if known and known.path == path then
+    return known.source, known.place
+  end
   local chosen = path or M.env("HAPLUA_CONFIG")
   if chosen == "none" then
     return nil, chosen
@@ -291,6 +305,15 @@ function M.source(path)
     complain(chosen or M.PATH, "%s", problem:match(": (.*)$"))
   end
   return f:read("a") or complain(chosen or M.PATH, "cannot be read"), chosen or M.PATH
+end
+
+--- The text of the configuration, for a look at it before it is read: the next source() returns this text, and opens no file.
+---@param path string?
+---@return string? source, string place  raises `refused`
+function M.peek(path)
+  local source, place = M.source(path)
+  peeked = { path = path, source = source, place = place }
+  return source, place
 end
 
 --- Read a configuration from what source() returns.

@@ -21,6 +21,8 @@ local TAIL <const> = 256
 ---@field fleet string
 ---@field prefix string
 ---@field revision integer  of the latest read: no later one is older
+---@field uid string?  of the fleet, at the first read
+---@field fence {key: string, revision: integer}?  nothing is written once this key is another's (its create_revision)
 ---@field read_revisions table<haplua.Maintenance, integer>  the mod_revision of what was read, by what readers got
 local Store = {}
 Store.__index = Store
@@ -44,7 +46,9 @@ function Store.close() end
 ---@return boolean new  false: there is one of this name
 function M.init(client, fleet)
   local prefix = records.prefix(fleet)
-  local meta = records.encode({ format = records.FORMAT, reader = records.FORMAT, writer = records.FORMAT })
+  local meta = records.encode({
+    format = records.FORMAT, reader = records.FORMAT, writer = records.FORMAT, uid = records.token(),
+  })
   return client:txn({
     compare = { { key = prefix .. "meta", target = "create", result = "=", value = 0 } },
     success = { { "put", key = prefix .. "meta", value = meta },
@@ -58,6 +62,16 @@ end
 ---@return haplua.etcd.Snapshot  raises `refused` where there is no fleet, and where the read is older than one before
 function Store:snapshot()
   return transaction.read(self)
+end
+
+--- The maintenances as the nodes see them, ended or not.
+---@return haplua.fleet.Record[] records, haplua.etcd.Snapshot read
+function Store:records()
+  local found, snapshot = {}, self:snapshot()
+  for i, held in ipairs(snapshot.list) do
+    found[i] = records.of_fleet(held)
+  end
+  return found, snapshot
 end
 
 --- Those that a test accepts, as commands see them, by number.
@@ -245,6 +259,13 @@ end
 function Store:finish(begun, live, ours)
   amend(self, begun.acl or begun.wish.acl, begun.id, { outcome = "done", ended = task.time(), worker = live.worker,
     started = live.started, asked = live.asked, ours = ours })
+end
+
+--- Record what has become of a change on the nodes.
+---@param begun table  from begin()
+---@param outcome string
+function Store:settle(begun, outcome)
+  amend(self, begun.wish.acl, begun.id, { outcome = outcome, ended = task.time() })
 end
 
 function Store:undo(begun, outcome)

@@ -41,6 +41,13 @@ function M.unescape(part)
   end))
 end
 
+--- A text that nobody else has made.
+---@return string
+function M.token()
+  local f <close> = assert(io.open("/dev/urandom", "rb"))
+  return ("%016x"):format(("J"):unpack(f:read(8)))
+end
+
 --- The key of a maintenance or of a change, without the prefix. As texts they are in the order of their numbers.
 ---@param kind "m"|"log"
 ---@param acl string
@@ -52,7 +59,7 @@ end
 
 -- Values. lua-cjson writes 14 digits of a number, and reads every number as a float.
 
-local INTEGERS <const> = { id = true, pid = true, worker = true, started = true, m = true, log = true, through = true,
+local INTEGERS <const> = { id = true, pid = true, worker = true, started = true, m = true, log = true, through = true, ids = true,
   format = true, reader = true, writer = true, revision = true }
 
 local function portable(value)
@@ -77,7 +84,7 @@ local function native(value, name)
     return tonumber(value.number)
   end
   for key, item in pairs(value) do
-    value[key] = native(item, key)
+    value[key] = native(item, type(key) == "number" and name or key)
   end
   return value
 end
@@ -133,6 +140,15 @@ function M.maintenance(record)
       made[name] = record[name]
     end
   end
+  return made
+end
+
+--- A maintenance as the nodes see it.
+---@param held haplua.etcd.Held
+---@return haplua.fleet.Record
+function M.of_fleet(held)
+  local made = M.maintenance(held.record)
+  made.uid, made.revision = held.record.uid or "-", held.revision
   return made
 end
 

@@ -30,6 +30,7 @@ M.MOST = 100
 ---@field unread string[]  keys that hold no maintenance that this haplua understands
 ---@field ids {m: integer, log: integer}  the latest numbers
 ---@field ids_revision integer
+---@field uid string  of the fleet: of another one of this name it differs
 ---@field meta_revision integer
 ---@field writable boolean  this haplua is new enough to write
 
@@ -43,6 +44,7 @@ local function read_meta(store, kv, snapshot)
   if (meta.reader or math.huge) > records.FORMAT then
     errors.refuse(("the fleet '%s' was written by a later haplua"):format(store.fleet), "install that one on this machine")
   end
+  snapshot.uid = meta.uid or "-"
   snapshot.meta_revision, snapshot.writable = kv.mod_revision, (meta.writer or math.huge) <= records.FORMAT
 end
 
@@ -52,8 +54,7 @@ local function take(store, snapshot, kv)
   local ok, record = pcall(records.decode, kv.key, kv.value)
   if ok and name == "pruned" and math.type(record.through) == "integer" then
     snapshot.pruned[records.unescape(switch)] = record.through
-  elseif ok and name == ("%012d"):format(record.id or 0) and records.is_maintenance(record)
-    and records.escape(record.acl) == switch then
+  elseif ok and records.is_maintenance(record) and records.key("m", record.acl, record.id) == "m/" .. switch .. "/" .. name then
     local held = { key = kv.key, record = record, revision = kv.mod_revision }
     snapshot.list[#snapshot.list + 1] = held
     snapshot.by_id[record.id] = held
@@ -74,7 +75,11 @@ function M.read(store)
   local snapshot = { revision = answer.revision, list = {}, by_id = {}, pruned = {}, unread = {}, ids = { m = 0, log = 0 },
     ids_revision = 0 }
   read_meta(store, responses[1].kvs[1], snapshot)
-  if answer.revision < store.revision then
+  store.uid = store.uid or snapshot.uid
+  if store.uid ~= snapshot.uid then
+    errors.refuse(("the store has another fleet of the name '%s' than before"):format(store.fleet),
+      "nothing of it is applied here")
+  elseif answer.revision < store.revision then
     errors.refuse(("the store of the fleet '%s' is at revision %d, and was at %d: it seems to be restored from an older snapshot")
       :format(store.fleet, answer.revision, store.revision), "`haplua fleet status` shows what the nodes have")
   end
@@ -116,7 +121,7 @@ function Draft:add(m)
   local id = self.ids.m + 1
   self.ids.m = id
   local record = records.maintenance(m)
-  record.id, record.writer = id, self.writer
+  record.id, record.writer, record.uid = id, self.writer, records.token()
   self.changed[id] = record
   self.order[#self.order + 1] = id
   return id
@@ -189,6 +194,9 @@ local function transaction_of(draft, store)
     { key = prefix .. "meta", target = "mod", result = "=", value = snapshot.meta_revision },
     { key = prefix .. "ids", target = "mod", result = "=", value = snapshot.ids_revision },
   }
+  if store.fence then
+    compare[3] = { key = store.fence.key, target = "create", result = "=", value = store.fence.revision }
+  end
   for _, id in ipairs(draft.order) do
     local record, held = draft.changed[id], snapshot.by_id[id]
     local key = records.key("m", record.acl, id)
@@ -216,6 +224,14 @@ local function was_done(store, drafts)
   return false
 end
 
+--- Refuse to go on once the place that a write depends on is another's.
+local function check_fence(store)
+  local kv = store.fence and store.client:range({ key = store.fence.key }).kvs[1]
+  if store.fence and (not kv or kv.create_revision ~= store.fence.revision) then
+    errors.refuse("another node plans the windows of the fleet now")
+  end
+end
+
 local function pause(attempt)
   task.sleep(math.random() * 0.02 * attempt)
 end
@@ -237,7 +253,7 @@ function M.write(store, writer, make)
     end
     local draft = setmetatable({
       snapshot = snapshot, prefix = store.prefix, writer = writer, changed = {}, order = {}, puts = {},
-      ids = { m = snapshot.ids.m, log = snapshot.ids.log, token = ("%016x"):format(math.random(0)) },
+      ids = { m = snapshot.ids.m, log = snapshot.ids.log, token = records.token() },
     }, Draft)
     make(draft)
     local ok, answer = pcall(store.client.txn, store.client, transaction_of(draft, store))
@@ -249,6 +265,7 @@ function M.write(store, writer, make)
     elseif not ok then
       doubtful[#doubtful + 1], problem = draft, answer
     end
+    check_fence(store)
     pause(attempt)
   end
   error(problem or errors.new({ kind = "refused", message = "others change the fleet's maintenances all the time",

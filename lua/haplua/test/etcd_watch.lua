@@ -2,6 +2,7 @@
 --
 --- Watches of a fake etcd (haplua.test.etcd): what a client hears of them, and when they end.
 
+local signal = require("haplua.base.signal")
 local task = require("haplua.task")
 
 local M = {}
@@ -23,8 +24,7 @@ local SHORTEST <const> = 0.001
 ---@field private silence number
 ---@field private begun boolean?
 ---@field private without number?  since when the member has no leader, on task.now()
----@field private waiting haplua.Task?
----@field private woken boolean?
+---@field private news haplua.base.Signal  there has been a write or a fault
 ---@field private over string?  why there is nothing more
 local Watch = {}
 Watch.__index = Watch
@@ -39,7 +39,7 @@ function M.new(etcd, user, member, op)
   local watch = setmetatable({
     etcd = etcd, user = user, member = member, op = op, silence = op.silence or 13,
     from = (op.revision or 0) > 0 and op.revision or etcd.keys.revision + 1,
-    stream = { starts = member.starts, streams = etcd.streams },
+    news = signal.new(), stream = { starts = member.starts, streams = etcd.streams },
   }, Watch)
   table.insert(etcd.watches, watch)
   return watch
@@ -49,10 +49,7 @@ end
 ---@param etcd haplua.test.Etcd
 function M.wake(etcd)
   for _, watch in ipairs(etcd.watches) do
-    if watch.waiting then
-      watch.woken = true
-      watch.waiting:cancel()
-    end
+    watch.news:set()
   end
 end
 
@@ -101,17 +98,6 @@ local function take(watch)
   end
 end
 
---- Wait until a write or a fault wakes this watch, or until an instant of task.now(). A task waits, so that another one
---- can end the wait.
-local function wait(watch, at)
-  watch.woken, watch.waiting = false, task.spawn(task.sleep, math.max(SHORTEST, at - task.now()))
-  local ok, problem = pcall(watch.waiting.wait, watch.waiting)
-  watch.waiting = nil
-  if not ok and not watch.woken then
-    error(problem, 0)
-  end
-end
-
 --- As the watches of haplua.etcd.client.
 ---@param timeout number?  seconds
 function Watch:next(timeout)
@@ -130,7 +116,8 @@ function Watch:next(timeout)
     elseif task.now() >= latest then
       return nil, "timeout"
     end
-    wait(self, math.min(at, latest, etcd:next_expiry(), task.now() + LONGEST))
+    local stop = math.min(at, latest, etcd:next_expiry(), task.now() + LONGEST)
+    self.news:wait(task.sleep, math.max(SHORTEST, stop - task.now()))
   end
   return nil, "ended", self.over
 end

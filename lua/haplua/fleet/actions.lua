@@ -1,0 +1,305 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What people do with the maintenances of a fleet: begin one, change one, end some. Each is a write into the fleet's store,
+-- after which the nodes' reports are awaited. This machine's HAProxy is not asked; it need not have one.
+
+local actions = require("haplua.apply.actions")
+local config = require("haplua.store.config")
+local context = require("haplua.apply.context")
+local core = require("haplua.core")
+local errors = require("haplua.error")
+local etcd = require("haplua.store.etcd")
+local fleet = require("haplua.plan.fleet")
+local haproxy = require("haproxy")
+local maintenance = require("haplua.plan.maintenance")
+local nodes = require("haplua.store.etcd_nodes")
+local process = require("haplua.process")
+local servers = require("haplua.plan.servers")
+local task = require("haplua.task")
+
+local M = {}
+
+-- Seconds for which reports are awaited.
+M.WITHIN = 10
+
+---@class haplua.FleetContext: haplua.Context
+---@field fleet haplua.FleetConfig
+---@field client table  of haplua.etcd.client
+
+---@class haplua.FleetRequest: haplua.Request
+---@field nodes string[]?  it is for these nodes alone
+---@field labels table<string, string>?  it is for the nodes with these labels
+---@field within number?  seconds for which reports are awaited; 10
+
+---@class haplua.FleetNode  a node that a change is for
+---@field name string
+---@field state "done"|"failed"|"behind"|"dead"
+---@field text string?  failed: why
+
+---@class haplua.FleetResult
+---@field fleet string
+---@field action string
+---@field about haplua.Maintenance?
+---@field refreshed boolean?
+---@field ended haplua.Maintenance[]
+---@field in_force haplua.Maintenance[]  on the switch, afterwards
+---@field nodes haplua.FleetNode[]
+---@field within number
+
+--- The switch that a request means: it need not be declared on this machine.
+---@return string
+local function switch_of(found, request)
+  local names = config.names(found)
+  local only = found.default or #names == 1 and names[1]
+  if request.acl then
+    errors.refuse("a fleet's switch is named by --switch: each node has its own list for it",
+      "--local acts on this node alone, and takes --acl")
+  end
+  return request.switch or only or errors.refuse("which switch of the fleet? --switch names one")
+end
+
+--- The fleet, as the commands work on it. Sends nothing.
+---@param found haplua.Config  with a fleet
+---@param request haplua.Request
+---@return haplua.FleetContext
+function M.open(found, request)
+  local settings = found.fleet.etcd
+  local client = require("haplua.etcd.client").connect({
+    endpoints = settings.endpoints, ca = settings.ca, cert = settings.cert, key = settings.key, timeout = 5,
+  })
+  local name = request.servers and servers.object(request.servers[1]) or switch_of(found, request)
+  return {
+    fleet = found.fleet, name = found.fleet.name, client = client, store = etcd.open(client, found.fleet.name), journal = true,
+    switch = { name = request.servers and request.servers[1] or name, acl = name }, person = process.person(),
+  }
+end
+
+--- Refuse a change where this run may change nothing, or only a part.
+local function check_permitted()
+  core.permit(haproxy.target())
+  if core.restricted() then
+    errors.raise("denied", "--only is about one HAProxy: a fleet is not changed under it",
+      "etcd's rights say who may change what")
+  elseif haproxy.dry_run() then
+    errors.refuse("there is no dry run of a change of a fleet", "--local -n shows the commands on this node")
+  end
+end
+
+--- What the fleet's store has now.
+---@param all boolean?  of every switch
+local function look_of(c, all)
+  return { current = c.store:current(c.name, not all and c.switch.acl or nil), now = task.time() }
+end
+
+-- Reports.
+
+---@class haplua.fleet.Wait  what is waited for
+---@field records haplua.fleet.Record[]  that the change has touched
+---@field revisions table<string, integer>  by switch
+---@field known table<string, haplua.fleet.NodeState>
+
+--- Those that a change has touched, as the store has them now.
+local function touched(c, ids)
+  local wait, is_one = { records = {}, revisions = {} }, {}
+  for _, id in ipairs(ids) do
+    is_one[id] = true
+  end
+  for _, record in ipairs((c.store:records())) do
+    if is_one[record.id] then
+      table.insert(wait.records, record)
+      wait.revisions[record.acl] = math.max(wait.revisions[record.acl] or 0, record.revision)
+    end
+  end
+  return wait
+end
+
+--- What a node has made of a change.
+---@param wait haplua.fleet.Wait
+---@param node haplua.fleet.NodeState
+---@return haplua.FleetNode? state  nil: the change is not for it
+local function state_of(wait, node)
+  local labels, concerns = (node.card or {}).labels or {}, false
+  for _, record in ipairs(wait.records) do
+    concerns = concerns or fleet.is_for(record, { name = node.name, labels = labels })
+  end
+  if not concerns then
+    return nil
+  elseif not node.live then
+    return { name = node.name, state = "dead" }
+  end
+  for switch, revision in pairs(wait.revisions) do
+    local seen = node.seen[switch]
+    if not seen or seen.revision < revision then
+      return { name = node.name, state = "behind" }
+    elseif seen.outcome ~= "done" then
+      return { name = node.name, state = "failed", text = seen.outcome }
+    end
+  end
+  return { name = node.name, state = "done" }
+end
+
+--- The states of all nodes that a change is for.
+---@return haplua.FleetNode[] states, integer open  how many have not reported
+local function states_of(wait)
+  local states, open = {}, 0
+  for _, node in ipairs(nodes.sorted(wait.known)) do
+    local state = state_of(wait, node)
+    states[#states + 1] = state
+    open = open + (state and state.state == "behind" and 1 or 0)
+  end
+  return states, open
+end
+
+--- Show which nodes are missing.
+local function show_progress(progress, states)
+  local done, missing = 0, {}
+  for _, state in ipairs(states) do
+    done = done + (state.state == "done" and 1 or 0)
+    missing[#missing + 1] = state.state == "behind" and state.name or nil
+  end
+  progress(("%d of %d nodes have it; missing: %s"):format(done, #states, table.concat(missing, " ", 1, math.min(#missing, 6))))
+end
+
+--- Follow the nodes' reports until all have come, or the time is over. A store that goes away meanwhile ends the wait.
+---@param c haplua.FleetContext
+---@param ids integer[]  the maintenances that the change has touched
+---@param within number  seconds
+---@return haplua.FleetNode[]
+local function await(c, ids, within)
+  local latest, wait = task.now() + within, touched(c, ids)
+  local progress <close> = require("haplua.base.progress").begin()
+  while true do
+    local revision
+    wait.known, revision = nodes.known(c.store)
+    local states, open = states_of(wait)
+    if open == 0 or task.now() >= latest then
+      return states
+    end
+    local watch <close> = c.client:watch({ key = c.store.prefix .. "nd/", prefix = true, revision = revision + 1 })
+    repeat
+      show_progress(progress, states)
+      local found = watch:next(math.max(0, latest - task.now()))
+      for _, event in ipairs(found and found.events or {}) do
+        nodes.take(c.store, wait.known, event.kv.key, event.type == "put" and event.kv.value or nil)
+      end
+      states, open = states_of(wait)
+    until open == 0 or not found
+    if open == 0 then
+      return states
+    end
+  end
+end
+
+--- Write a decision, await the reports, and write down what came of it.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param decision haplua.Decision
+---@return haplua.FleetResult
+local function carry_out(c, request, action, decision)
+  local result = {
+    fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed, ended = decision.ended or {},
+    nodes = {}, within = request.within or M.WITHIN, in_force = {},
+  }
+  if #decision.edits > 0 then
+    local about = decision.about
+    local begun = c.store:begin(context.sign(c, {
+      action = action, patterns = {}, reason = about and about.reason, ends = about and about.ends,
+    }), decision.edits)
+    local ids = {}
+    for i, edit in ipairs(decision.edits) do
+      ids[i] = (edit.add or edit.of).id
+    end
+    local ok, states = pcall(await, c, ids, result.within)
+    if not ok then
+      io.stderr:write(("haplua: the fleet %s has the change; the nodes carry it out, and were not waited for\n"):format(c.name))
+      error(states, 0)
+    end
+    result.nodes = states
+    pcall(c.store.settle, c.store, begun, require("haplua.fleet.result").outcome(result))
+  end
+  result.in_force = maintenance.in_force(c.store:current(c.name, c.switch.acl), task.time())
+  return require("haplua.fleet.result").of(result)
+end
+
+-- Changes.
+
+--- Begin a maintenance, or refresh the one that the same person has for the same scope and nodes.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param how {origin: string?, pid: integer?}?
+---@return haplua.FleetResult
+function M.begin(c, request, how)
+  how = how or {}
+  check_permitted()
+  actions.check_reason(request.reason)
+  actions.check_order(request)
+  local look = look_of(c)
+  local m = context.sign(c, {
+    scope = request.servers and servers.scope(request.servers[1], request.drain and "drain" or "maint")
+      or actions.scope_of(request) or {},
+    bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, reason = request.reason,
+    origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now, ends = request.ends, nodes = request.nodes,
+    labels = request.labels,
+  })
+  local same = not how.pid and not request.begins and actions.find_same(c, look, m)
+  local is_same = same and fleet.is_for_same(same, m)
+  return carry_out(c, request, m.origin, actions.beginning(c, look, m, request.replace, is_same and same))
+end
+
+--- End maintenances: the only one, or those that are selected.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param which haplua.Selection
+---@return haplua.FleetResult
+function M.off(c, request, which)
+  check_permitted()
+  local look = look_of(c, which.ids ~= nil)
+  local edits, chosen = {}, actions.select(c, look, "off", request, which)
+  for i, m in ipairs(chosen) do
+    edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
+  end
+  return carry_out(c, request, "off", { edits = edits, ended = chosen })
+end
+
+--- Change a maintenance in one step.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param id integer?  nil: the only one
+---@param open_end boolean?
+---@return haplua.FleetResult
+function M.change(c, request, id, open_end)
+  check_permitted()
+  actions.check_reason(request.reason)
+  local look = look_of(c, id ~= nil)
+  local m = actions.select(c, look, "change", request, { ids = id and { id } })[1]
+    or errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
+  return carry_out(c, request, "change", actions.changing(c, look, m, request, open_end))
+end
+
+-- Looking.
+
+---@class haplua.FleetStatus
+---@field fleet string
+---@field revision integer
+---@field maintenances haplua.Maintenance[]  in force, or planned
+---@field nodes haplua.fleet.NodeState[]
+---@field revisions table<string, integer>  of the latest change of each switch
+---@field unread string[]
+
+--- What the fleet's store has, and what the nodes have reported.
+---@param c haplua.FleetContext
+---@return haplua.FleetStatus
+function M.status(c)
+  local records, read = c.store:records()
+  local found = { fleet = c.name, revision = read.revision, maintenances = {}, revisions = {}, unread = read.unread }
+  for _, record in ipairs(records) do
+    found.revisions[record.acl] = math.max(record.revision, found.revisions[record.acl] or 0)
+    if not record.ended and not (record.ends and record.ends <= task.time()) then
+      table.insert(found.maintenances, record)
+    end
+  end
+  found.nodes = nodes.sorted((nodes.known(c.store)))
+  return require("haplua.fleet.result").status(found)
+end
+
+return M

@@ -1,0 +1,202 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What a change of a fleet came to, and what its nodes are, for people and for JSON.
+
+local instant = require("haplua.time.instant")
+local maintenance = require("haplua.plan.maintenance")
+local results = require("haplua.apply.result")
+local scope = require("haplua.plan.scope")
+local status = require("haplua.apply.status")
+local task = require("haplua.task")
+local visible = require("haplua.error").visible
+
+local M = {}
+
+-- Seconds between a node's clock and this one's from which on a status says so.
+local SKEW <const> = 2
+
+local words = {
+  behind = "has not reported within %g s", dead = "is not live: it will do so when it is back", failed = "%s",
+}
+
+--- A line on a node that has not carried a change out.
+---@param node haplua.FleetNode
+local function line_of(node, within)
+  return results.line("%s  %s", node.name, words[node.state]:format(node.state == "failed" and node.text or within))
+end
+
+--- How many nodes are in each state.
+local function counts_of(list)
+  local counts = { done = 0, failed = 0, behind = 0, dead = 0 }
+  for _, node in ipairs(list) do
+    counts[node.state] = counts[node.state] + 1
+  end
+  return counts
+end
+
+--- The exit status: 5 where the fleet has the change, and not every node that lives has carried it out.
+---@param result haplua.FleetResult
+---@param all boolean?  nodes that do not live count as well
+---@return integer
+function M.exit_status(result, all)
+  local counts = counts_of(result.nodes)
+  local missing = counts.failed + counts.behind + (all and counts.dead or 0)
+  local is_nowhere = #result.nodes > 0 and counts.done == 0 or result.about and #result.nodes == 0
+  return (missing > 0 or is_nowhere) and 5 or 0
+end
+
+--- The outcome, for the history.
+---@param result haplua.FleetResult
+---@return string
+function M.outcome(result)
+  if M.exit_status(result) == 0 then
+    return "done"
+  end
+  local missing = {}
+  for _, node in ipairs(result.nodes) do
+    missing[#missing + 1] = node.state ~= "done" and node.name or nil
+  end
+  return ("not everywhere at first: %s"):format(missing[1] and table.concat(missing, " ") or "no node is there")
+end
+
+local Result = {}
+
+--- The first line of a result.
+local function headline(result)
+  local about, counts = result.about, counts_of(result.nodes)
+  local where = ("on %d of %d nodes of the fleet %s"):format(counts.done, #result.nodes - counts.dead, result.fleet)
+  if about and about.begins > task.time() then
+    return ("%s is planned: %s, from %s, %s"):format(maintenance.name(about), scope.text(about.scope),
+      instant.text(about.begins), where)
+  elseif about then
+    return ("%s is in force: %s, %s"):format(maintenance.name(about), scope.text(about.scope), where)
+  elseif #result.ended == 0 then
+    return ("no maintenance was in force in the fleet %s"):format(result.fleet)
+  end
+  local names = {}
+  for i, m in ipairs(result.ended) do
+    names[i] = maintenance.name(m)
+  end
+  return ("%s ended, %s"):format(table.concat(names, " "), where)
+end
+
+function Result.__tostring(result)
+  local text = visible(headline(result)) .. (result.about and results.why_and_until(result.about) or "")
+  for _, node in ipairs(result.nodes) do
+    text = text .. (node.state ~= "done" and line_of(node, result.within) or "")
+  end
+  for _, m in ipairs(result.in_force) do
+    if not result.about or m.id ~= result.about.id then
+      text = text .. results.line("%s: %s", result.about and "also in force" or "still in force", results.summary(m))
+    end
+  end
+  return text
+end
+
+--- Give a result its text.
+---@param result haplua.FleetResult
+---@return haplua.FleetResult  this very table
+function M.of(result)
+  return setmetatable(result, Result)
+end
+
+--- A result for JSON.
+---@param result haplua.FleetResult
+---@return table
+function M.portable(result)
+  local function list(all)
+    local made = {}
+    for i, m in ipairs(all) do
+      made[i] = status.portable_entry(m)
+    end
+    return made
+  end
+  return { fleet = result.fleet, action = result.action, maintenance = result.about and status.portable_entry(result.about),
+    ended = list(result.ended), in_force = list(result.in_force), nodes = result.nodes, within = result.within }
+end
+
+-- Status.
+
+local Status = {}
+
+--- What a node has made of the switches, in a few words.
+---@return string text, boolean is_well
+local function site_of(found, node)
+  local parts, is_well = {}, true
+  for switch, revision in pairs(found.revisions) do
+    local seen = node.seen[switch]
+    local names = {}
+    for i, id in ipairs(seen and seen.ids or {}) do
+      names[i] = "m" .. math.tointeger(id)
+    end
+    local text = not seen and "no report" or seen.outcome ~= "done" and seen.outcome:match("^[^\n]*")
+      or (names[1] and table.concat(names, " ") or "open") .. (seen.revision < revision and " (behind)" or "")
+    is_well = is_well and seen ~= nil and seen.outcome == "done" and seen.revision >= revision
+    parts[#parts + 1] = ("%s: %s"):format(switch, text)
+  end
+  table.sort(parts)
+  return table.concat(parts, ", "), is_well
+end
+
+--- A row for each node. That a clock is ahead shows in the node's latest report.
+local function rows_of(found)
+  local rows = { { "NODE", "LIVE", "MAINTENANCES" } }
+  for _, node in ipairs(found.nodes) do
+    local text = site_of(found, node)
+    local at = 0
+    for _, seen in pairs(node.seen) do
+      at = math.max(at, seen.at or 0)
+    end
+    rows[#rows + 1] = { visible(node.name), node.live and "yes" or at > 0 and "last word " .. instant.text(at) or "no",
+      visible(text) .. (at > task.time() + SKEW and ("  its clock is %s ahead"):format(instant.span(at - task.time())) or "") }
+  end
+  return rows
+end
+
+function Status.__tostring(found)
+  local text = #found.maintenances > 0 and status.table_of(found.maintenances) .. "\n" or ""
+  text = text .. ("the fleet %s has %d maintenance%s, %d nodes\n"):format(found.fleet, #found.maintenances,
+    #found.maintenances == 1 and "" or "s", #found.nodes) .. table.concat(status.aligned(rows_of(found)), "\n")
+  for _, key in ipairs(found.unread) do
+    text = text .. results.line("but a key of the store holds no maintenance: %s", key)
+  end
+  return text
+end
+
+--- Give a status its text.
+---@param found haplua.FleetStatus
+---@return haplua.FleetStatus  this very table
+function M.status(found)
+  return setmetatable(found, Status)
+end
+
+--- The exit status of `status`: 5 where a node that lives is not where the fleet is.
+---@param found haplua.FleetStatus
+---@return integer
+function M.status_code(found)
+  for _, node in ipairs(found.nodes) do
+    local _, is_well = site_of(found, node)
+    if node.live and not is_well then
+      return 5
+    end
+  end
+  return 0
+end
+
+--- A status for JSON.
+---@param found haplua.FleetStatus
+---@return table
+function M.portable_status(found)
+  local all, list = {}, {}
+  for i, m in ipairs(found.maintenances) do
+    all[i] = status.portable_entry(m)
+  end
+  for i, node in ipairs(found.nodes) do
+    local _, is_well = site_of(found, node)
+    list[i] = { name = node.name, live = node.live ~= nil, labels = (node.card or {}).labels, in_step = is_well,
+      seen = next(node.seen) and node.seen or nil }
+  end
+  return { fleet = found.fleet, maintenances = all, nodes = list }
+end
+
+return M

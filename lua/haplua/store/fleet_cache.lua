@@ -1,0 +1,82 @@
+-- SPDX-License-Identifier: MIT
+--
+--- What a node remembers of its fleet beside the maintenances, in its journal: how far it has read, so that no later read
+-- is older, whatever becomes of the process. The table is there once a fleet was configured; older versions of haplua
+-- pass over it.
+
+local M = {}
+
+---@class haplua.fleet.Cache
+---@field private store haplua.Store  of SQLite
+---@field private fleet string
+---@field uid string?  the fleet's
+---@field revision integer  of the latest change of a maintenance that was read
+---@field private known table<string, integer>  revisions of maintenances, by "ID UID"
+local Cache = {}
+Cache.__index = Cache
+
+--- Open the cache of a fleet.
+---@param store haplua.Store
+---@param fleet string
+---@return haplua.fleet.Cache
+function M.open(store, fleet)
+  store:run([[CREATE TABLE IF NOT EXISTS fleet (name TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL,
+    PRIMARY KEY (name, key)) WITHOUT ROWID]])
+  local self = setmetatable({ store = store, fleet = fleet, revision = 0, known = {} }, Cache)
+  for _, row in ipairs(store:run("SELECT key, revision FROM fleet WHERE name = ?", fleet)) do
+    local uid = row.key:match("^uid (.*)$")
+    if uid then
+      self.uid = uid
+    elseif row.key == "revision" then
+      self.revision = row.revision
+    else
+      self.known[row.key] = row.revision
+    end
+  end
+  return self
+end
+
+--- Write a row. This does not wait for the disk: a row that is lost is written again.
+local function write(self, key, revision)
+  self.store:synchronous("NORMAL")
+  self.store:run("INSERT INTO fleet VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET revision = excluded.revision", self.fleet,
+    key, revision)
+end
+
+--- Is a record older than what was read of it before?
+---@param record haplua.fleet.Record
+---@return boolean
+function Cache:is_older(record)
+  return record.revision < (self.known[("%d %s"):format(record.id, record.uid)] or 0)
+end
+
+--- Remember a read. Call this after what it says was written.
+---@param uid string  the fleet's
+---@param revision integer
+---@param records haplua.fleet.Record[]
+function Cache:remember(uid, revision, records)
+  if not self.uid then
+    self.uid = uid
+    write(self, "uid " .. uid, 0)
+  end
+  local known = {}
+  for _, record in ipairs(records) do
+    local key = ("%d %s"):format(record.id, record.uid)
+    known[key] = math.max(record.revision, self.known[key] or 0)
+    if known[key] ~= self.known[key] then
+      write(self, key, known[key])
+    end
+  end
+  for key in pairs(self.known) do
+    if not known[key] then
+      self.store:run("DELETE FROM fleet WHERE name = ? AND key = ?", self.fleet, key)
+    end
+  end
+  self.known = known
+  if revision ~= self.revision then
+    self.revision = revision
+    write(self, "revision", revision)
+  end
+end
+
+return M

@@ -1,0 +1,144 @@
+-- SPDX-License-Identifier: MIT
+
+-- `maint` on a fleet: what people see, and the exit status.
+
+local json = require("haplua.json")
+local test = require("haplua.test")
+package.path = "tests/fleet/?.lua;" .. package.path
+local fleets = require("fleets")
+
+describe("maint, of a fleet,", function()
+  local fleet
+
+  before_each(function()
+    fleet = fleets.new(3)
+    test.advance(2)
+  end)
+
+  --- Run `maint` on an operator's machine.
+  local function maint(...)
+    local words = { "scripts/maint.lua", "--config", fleet.operator, ... }
+    words.on = { fleet.fakes[1] }
+    return test.run(words)
+  end
+
+  local function good(result, status)
+    assert.same({ status or 0, "" }, { result.status, result.err }, result.out)
+    return result.out
+  end
+
+  it("begins and ends on all nodes, and says so", function()
+    assert.equal("m1 is in force: /shop, on 3 of 3 nodes of the fleet shop\n  reason: db\n",
+      good(maint("on", "--path", "/shop", "--reason", "db")))
+    assert.same({ "^/shop", "^/shop", "^/shop" }, fleet:lists())
+    assert.equal("m2 is in force: the whole site, on 3 of 3 nodes of the fleet shop\n", good(maint("on")):match("^[^\n]*\n"))
+    local which = maint("off")
+    assert.same({ 2, "" }, { which.status, which.out })
+    assert.contains("maint off takes ids", which.err)
+    assert.contains("m2 ended, on 3 of 3 nodes of the fleet shop\n  still in force: m1  /shop", good(maint("off", "m2")))
+    assert.equal("m1 ended, on 3 of 3 nodes of the fleet shop\n", good(maint("off")))
+    assert.same({ "", "", "" }, fleet:lists())
+    assert.equal("no maintenance was in force in the fleet shop\n", good(maint("off")))
+  end)
+
+  it("refreshes what the same person begins again, and changes", function()
+    good(maint("on", "--path", "/a"))
+    assert.contains("m1 is in force: /a", good(maint("on", "--path", "/a", "--for", "1h")))
+    assert.contains("m1 is in force: /b", good(maint("change", "m1", "--path", "/b")))
+    assert.same({ "^/b", "^/b", "^/b" }, fleet:lists())
+    local log = good(maint("log"))
+    assert.matches("change.*%[done%]\n$", log)
+    assert.contains("m1 is over", maint("off", "m1").status == 0 and maint("off", "m1").err)
+  end)
+
+  it("names the nodes that are not there, with exit status 5", function()
+    fleet.runs[2]:stop()
+    fleet.fakes[3].delay = 60
+    local result = maint("on", "--path", "/a", "--within", "3")
+    assert.equal(5, result.status)
+    assert.contains("m1 is in force: /a, on 1 of 3 nodes", result.out)
+    assert.contains("lb2  has not reported within 3 s", result.out) -- its lease is not over
+    assert.contains("lb3  has not reported within 3 s", result.out)
+    fleet.fakes[3].delay = 0
+    test.advance(60)
+    result = maint("on", "--path", "/b")
+    assert.equal(0, result.status, result.out)
+    assert.contains("m2 is in force: /b, on 2 of 2 nodes", result.out)
+    assert.contains("lb2  is not live", result.out)
+    assert.equal(5, maint("on", "--path", "/b", "--every-node").status)
+    local status = maint("status")
+    assert.equal(0, status.status, status.out)
+    assert.matches("lb2 +no +site: no report", status.out)
+    assert.matches("lb1 +yes +site: m1 m2", status.out)
+    local portable = json.decode(maint("status", "--json").out)
+    assert.same({ 2, 3 }, { #portable.maintenances, #portable.nodes })
+    assert.same({ true, false }, { portable.nodes[1].live, portable.nodes[2].live })
+  end)
+
+  it("is for the nodes that are named", function()
+    assert.contains("on 1 of 1 nodes", good(maint("on", "--path", "/a", "--nodes", "lb2")))
+    assert.contains("on 1 of 1 nodes", good(maint("on", "--path", "/b", "--label", "dc=par")))
+    assert.same({ "", "^/a", "^/b" }, fleet:lists())
+    local nowhere = maint("on", "--path", "/c", "--nodes", "lb9")
+    assert.equal(5, nowhere.status)
+    assert.contains("on 0 of 0 nodes", nowhere.out)
+  end)
+
+  it("says why a node cannot", function()
+    local result = maint("on", "--host", "a.example")
+    assert.equal(5, result.status)
+    assert.contains("lb1  m1 is not closed:", result.out)
+    assert.equal(5, maint("on", "--path", "/a", "--switch", "other").status)
+  end)
+
+  it("ends what `during` has begun, when its command ends", function()
+    local result = maint("during", "--path", "/a", "--", "true")
+    assert.equal(0, result.status, result.err)
+    assert.contains("m1 is in force", result.out)
+    assert.contains("m1 ended, on 3 of 3 nodes", result.out)
+    assert.same({ "", "", "" }, fleet:lists())
+  end)
+
+  it("refuses what is about one HAProxy, and acts on one node with --local", function()
+    for words, expected in pairs({
+      ["--cut"] = "--cut is about one HAProxy", ["--acl #1"] = "named by --switch", ["--label x"] = "NAME=VALUE",
+      ["--for 1h --wait"] = "leave --wait out",
+    }) do
+      local list = {}
+      for word in words:gmatch("%S+") do
+        list[#list + 1] = word
+      end
+      local result = maint("on", table.unpack(list))
+      assert.equal(1, result.status, words)
+      assert.contains(expected, result.err)
+    end
+    local function alone(...)
+      local words = { "scripts/maint.lua", "--config", fleet.configs[2], "on", "--local", "--path", "/e", ... }
+      words.on = { fleet.fakes[2] }
+      return test.run(words)
+    end
+    assert.contains("4h at most", alone().err)
+    assert.contains("4h at most", alone("--for", "5h").err)
+    assert.equal(0, alone("--for", "4h").status)
+    assert.same({ "", "^/e", "" }, fleet:lists())
+    good(maint("on", "--path", "/a"))
+    assert.same({ "^/a", "^/a ^/e", "^/a" }, fleet:lists())
+    test.advance("4h")
+    assert.same({ "^/a", "^/a", "^/a" }, fleet:lists())
+  end)
+
+  it("refuses with the store away, names the endpoints, and settles a doubt", function()
+    fleet.etcd:doubt("done")
+    assert.contains("m1 is in force", good(maint("on", "--path", "/a")))
+    fleet.etcd:doubt("lost")
+    assert.contains("m2 is in force", good(maint("on", "--path", "/b")))
+    assert.same({ "^/a ^/b", "^/a ^/b", "^/a ^/b" }, fleet:lists())
+    fleet.etcd:stop(fleets.MEMBERS[1])
+    assert.contains("m3 is in force", good(maint("on", "--path", "/c")))
+    fleet.etcd:stop(fleets.MEMBERS[2])
+    local result = maint("on", "--path", "/d")
+    assert.equal(3, result.status)
+    assert.contains("https://e1:2379: refused the connection; https://e2:2379", result.err)
+    assert.same({ "^/a ^/b ^/c", "^/a ^/b ^/c", "^/a ^/b ^/c" }, fleet:lists())
+  end)
+end)
