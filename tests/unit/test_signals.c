@@ -46,6 +46,11 @@ static int start(void **state)
 {
 	(void)state;
 	told = alarms = 0;
+	/* Those that were ignored when the program began would stay so: below nohup, and
+	 * in the background. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	if (uv_loop_init(&loop) < 0)
 		return -1;
 	uv_prepare_init(&loop, &awake);
