@@ -34,6 +34,9 @@ local args = cli.parse({
 
 local say = haproxy.dry_run() and function() end or print
 local new <close> = server.hold(args.server, { origin = "canary", reason = args.reason, journal = args.journal })
+if new.before ~= "ready" then
+  error(("%s is %s: it would get no traffic"):format(new.name, new.before), 0)
+end
 
 for _, percent in ipairs(args.steps) do
   new:weight(percent .. "%")
