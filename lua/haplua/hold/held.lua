@@ -305,7 +305,7 @@ function Held:__close()
   local one = finish(self, "left")
   local more = one and (one.weight and ", with weight " .. one.weight or "")
     .. (one.address and ", at " .. one.address or "")
-  io.stderr:write(one and ("%s is %s again%s\n"):format(self.name, one.state, more)
+  io.stderr:write(wait.prefix(), one and ("%s is %s again%s\n"):format(self.name, one.state, more)
     or ("%s: somebody has ended its maintenance meanwhile\n"):format(self.name))
 end
 

@@ -21,6 +21,7 @@ local M = {}
 M.MODULES = {
   { "haproxy", "types/haproxy.lua", "haproxy" }, { "task", "types/task.lua", "task" },
   { "task", "lua/task.lua", "M" }, { "run", "types/run.lua", "run" },
+  { "defer", "types/globals.lua", "defer" },
   { "haplua.maintenance", "lua/haplua/maintenance.lua", "M" }, { "haplua.server", "lua/haplua/server.lua", "M" },
   { "haplua.server", "lua/haplua/hold/held.lua", "no table" }, { "haplua.server", "lua/haplua/hold/group.lua", "no table" },
   { "haplua.window", "lua/haplua/window.lua", "M" }, { "haplua.window", "lua/haplua/window/window.lua", "no table" },
