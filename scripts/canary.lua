@@ -28,6 +28,11 @@ local args = cli.parse({
     { "--journal", value = "FILE", help = "the journal (default that of maint)" },
   },
   check = function(found)
+    for _, percent in ipairs(found.steps) do
+      if not percent:find("^%d+$") then
+        return ("--steps: '%s' is no number"):format(percent)
+      end
+    end
     return not found.server:find("^[^/]+/[^/]+$") and ("'%s' is not BACKEND/SERVER"):format(found.server) or nil
   end,
 }, arg)

@@ -118,6 +118,19 @@ describe("a weight", function()
     assert.equal(33, site:server("app/a1").weight)
   end)
 
+  it("that a hand changes is set again by keep, where the configuration says so", function()
+    assert(file.replace(folder .. "/undo.lua", ('return { journal = %q, by_hand = "undo" }'):format(folder .. "/undo.db")))
+    test.env({ HAPLUA_CONFIG = folder .. "/undo.lua" })
+    local keep = test.start("scripts/keep.lua")
+    local run = test.start(script('local held <close> = server.hold("app/a1") held:weight(5) task.sleep(1000)'))
+    test.advance(5)
+    haproxy.server_set({ server = "app/a1", weight = 33 })
+    test.advance(5)
+    assert.equal(5, site:server("app/a1").weight, keep:out() .. keep:err())
+    run:stop()
+    assert.equal(100, site:server("app/a1").weight)
+  end)
+
   it("that is kept stays, unless it is the one from before", function()
     do
       local held <close> = server.hold("app/a1")
@@ -379,6 +392,12 @@ describe("scripts/canary.lua", function()
     end
   end)
 
+  it("refuses a server that would have no traffic, and steps that are no numbers", function()
+    haproxy.server_set({ server = "app/a1", state = "drain" })
+    assert.contains("app/a1 is drain: it would get no traffic", canary():wait().err)
+    assert.same({ 2, 2 }, { canary("--steps", "5,all"):wait().status, test.run("scripts/canary.lua", "app").status })
+  end)
+
   it("gives the weight back at a signal, and after a step that was good", function()
     local run = canary()
     test.advance(30)
@@ -394,6 +413,10 @@ describe("scripts/scale-guard.lua", function()
   local function once(...)
     return test.run("scripts/scale-guard.lua", "app", "--once", ...).status
   end
+
+  it("refuses a backend that does not exist", function()
+    assert.contains("Can't find backend", test.run("scripts/scale-guard.lua", "nope").err)
+  end)
 
   it("says whether one server less would be too few", function()
     for need, expected in pairs({ ["2"] = 0, ["3"] = 1, ["50%"] = 0, ["100%"] = 1 }) do
