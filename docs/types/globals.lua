@@ -1,5 +1,6 @@
 ---@meta
 -- SPDX-License-Identifier: MIT
+---@errors none
 --
 -- What every script finds among its globals. A global that was never defined is an error to read.
 -- The coroutine functions are Lua's, but a call that waits works inside a script's own coroutines.
