@@ -7,7 +7,7 @@
 --   use_backend %[src,crc32(1),mod(100),map(/etc/haproxy/ab.map,app)]
 --
 -- The map is as before when the time is over, at Ctrl-C, and at any error. A reload ends the test as well: HAProxy then
--- reads the map's file, which stays as it is.
+-- reads the map's file, which stays as it is. The time is HAProxy's average of the latest 1,024 requests.
 --
 --   $ haplua ab app new --percent 10 --for 600
 --   new: 10 of 100 visitors

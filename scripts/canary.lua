@@ -28,12 +28,20 @@ local args = cli.parse({
     { "--journal", value = "FILE", help = "the journal (default that of maint)" },
   },
   check = function(found)
+    for _, percent in ipairs(found.steps) do
+      if not percent:find("^%d+$") then
+        return ("--steps: '%s' is no number"):format(percent)
+      end
+    end
     return not found.server:find("^[^/]+/[^/]+$") and ("'%s' is not BACKEND/SERVER"):format(found.server) or nil
   end,
 }, arg)
 
 local say = haproxy.dry_run() and function() end or print
 local new <close> = server.hold(args.server, { origin = "canary", reason = args.reason, journal = args.journal })
+if new.before ~= "ready" then
+  error(("%s is %s: it would get no traffic"):format(new.name, new.before), 0)
+end
 
 for _, percent in ipairs(args.steps) do
   new:weight(percent .. "%")

@@ -55,6 +55,7 @@ local function undo(before)
 end
 
 local before, enough = {}, nil
+servers(args.backend) -- raises where there is no such backend
 while true do
   local taking, n, all, need = look()
   if enough ~= (n >= need) then

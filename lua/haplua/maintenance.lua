@@ -32,6 +32,7 @@ local M = {}
 ---@field reason string?  one line, for the journal and the visitors
 ---@field begins number?  the beginning, in seconds since 1970, where it is to come; needs haplua keep
 ---@field ends number?  the end, in seconds since 1970; needs haplua keep, or `attended`
+---@field lasts number|string|nil  in place of `ends`: seconds from its beginning on, or a duration such as "1h30m"
 ---@field attended boolean?  this process ends the maintenance; during() does so anyway
 ---@field probe haplua.Probe|haplua.Probe[]|false|nil  asked as a visitor afterwards; default: the configuration's
 ---@field check boolean?  of on(): see in HAProxy's configuration whether visitors get it, and what connections go on
@@ -66,6 +67,15 @@ local instant = options.where("an instant in seconds since 1970", function(value
   return type(value) == "number" and value >= 0 and value < 253402300800 -- the year 10000
 end)
 
+local lasting = options.where("seconds above 0, or a duration such as '1h30m'", function(value)
+  return require("haplua.time.lasting").is(value)
+end)
+
+--- A request with an end in the place of `lasts`.
+local function resolved(call, asked)
+  return asked.lasts == nil and asked or require("haplua.time.lasting").resolve(call, asked)
+end
+
 local servers = options.list(options.where("a text such as 'backend/server', or 'backend/'", function(value)
   return type(value) == "string" and value:find("^[^/%c]+/[^/%c]*$") ~= nil
 end))
@@ -86,7 +96,7 @@ end
 local status_request = with_place({ servers = servers, visitors = "boolean", probe = probe })
 local request = with_place({
   patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
-  attended = "boolean", replace = "boolean", check = "boolean", cut = "boolean", probe = probe,
+  lasts = lasting, attended = "boolean", replace = "boolean", check = "boolean", cut = "boolean", probe = probe,
   servers = servers, drain = "boolean", force = "boolean", keep_up = options.share,
 })
 local id = options.where("the number of a maintenance", function(value)
@@ -98,7 +108,7 @@ local end_request = with_place({
 })
 local change_request = with_place({
   id = id, patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
-  open_end = "boolean", drain = "boolean", probe = probe,
+  lasts = lasting, open_end = "boolean", drain = "boolean", probe = probe,
 })
 
 --- Are these the numbers of maintenances of servers?
@@ -113,6 +123,7 @@ end
 ---@return haplua.Result
 function M.on(asked)
   options.check("maintenance.on", asked, request)
+  asked = resolved("maintenance.on", asked)
   local how = asked.attended and { pid = require("haplua.process").pid() } or nil
   if asked.servers then
     return require("haplua.apply.server_actions").begin(asked, how)
@@ -140,6 +151,7 @@ end
 ---@error ambiguous  several are in force, and there is no `id`
 function M.change(asked)
   options.check("maintenance.change", asked, change_request)
+  asked = resolved("maintenance.change", asked)
   if are_of_servers(asked, { asked.id }) then
     return require("haplua.apply.server_actions").change(asked)
   end
@@ -155,6 +167,7 @@ end
 ---@error HAProxy, journal, file  and what `fn` raises
 function M.during(asked, fn, done)
   options.check("maintenance.during", asked, request)
+  asked = resolved("maintenance.during", asked)
   if asked.servers then
     options.misuse("maintenance.during", "no option 'servers': server.hold() holds one while a block runs")
   end

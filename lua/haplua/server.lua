@@ -21,6 +21,7 @@ local kinds = require("haplua.haproxy.server").options
 --- "50%"; nil: 1
 ---@field reason string?  of the maintenance
 ---@field ends number?  seconds since 1970: haplua keep ends it then, also where this process was killed
+---@field lasts number|string|nil  in place of `ends`: seconds from now on, or a duration such as "1h30m"
 ---@field origin string?  of the maintenance: "hold", "drain"
 ---@field journal string?  its file, as in haplua.Place
 
@@ -43,7 +44,13 @@ function M.hold(name, given)
   options.argument("server.hold", "name", name, kinds.server)
   options.check("server.hold", given, {
     force = "boolean", keep_up = options.share, reason = "text", ends = "number", origin = "text", journal = "text",
+    lasts = options.where("seconds above 0, or a duration such as '1h30m'", function(value)
+      return require("haplua.time.lasting").is(value)
+    end),
   })
+  if given.lasts then
+    given = require("haplua.time.lasting").resolve("server.hold", given)
+  end
   return require("haplua.hold.held").new(name, given)
 end
 

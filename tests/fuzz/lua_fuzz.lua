@@ -131,8 +131,8 @@ local targets = {
 
   ["window.new"] = {
     modules = {
-      "haplua.window", "haplua.window.source", "haplua.window.combine", "haplua.time.sorted_merge", "haplua.time.zone",
-      "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil",
+      "haplua.window", "haplua.window.window", "haplua.window.source", "haplua.window.combine",
+      "haplua.time.sorted_merge", "haplua.time.zone", "haplua.ical.rule", "haplua.ical.recurrence", "haplua.time.civil",
     },
     words = {
       "Sun 02:00-04:00", "Mon..Fri 22:00 for 2h30m", "daily 00:00-24:00", "last Sun 02:00-04:00",

@@ -111,6 +111,21 @@ describe("the command line of a script", function()
     assert.are.same({ force = true, command = { "--acl", "x y", "", "--", "-h" } }, found)
   end)
 
+  it("gives a script the options of maint, and makes a request of them", function()
+    local spec = { name = "x", help = "x", options = cli.maintenance_options("place", "scope", "probe"), args = "pattern",
+      check = cli.check_maintenance }
+    local found = cli.parse(spec, { "--switch", "shop", "--path", "/a", "--path", "/b", "--reason", "x", "--no-journal", "^/c" })
+    assert.is_nil(spec.check(found))
+    local request = cli.maintenance_request(found)
+    assert.are.same({ "shop", { "/a", "/b" }, { "^/c" }, "x", false, true }, {
+      request.switch, request.paths, request.patterns, request.reason, request.journal, request.file,
+    })
+    assert.are.equal("--acl and --switch: a switch has its ACL", spec.check({ acl = "#1", switch = "shop" }))
+    local ok, problem = pcall(cli.maintenance_options, "scpoe")
+    assert.is_false(ok)
+    assert.matches("did you mean 'scope'", problem, 1, true)
+  end)
+
   it("converts defaults, too", function()
     assert.are.same({ command = "off", acl = "#9999", wait = 60, path = {} }, cli.parse(specs[1], { "off" }))
   end)

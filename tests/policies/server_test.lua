@@ -118,6 +118,19 @@ describe("a weight", function()
     assert.equal(33, site:server("app/a1").weight)
   end)
 
+  it("that a hand changes is set again by keep, where the configuration says so", function()
+    assert(file.replace(folder .. "/undo.lua", ('return { journal = %q, by_hand = "undo" }'):format(folder .. "/undo.db")))
+    test.env({ HAPLUA_CONFIG = folder .. "/undo.lua" })
+    local keep = test.start("scripts/keep.lua")
+    local run = test.start(script('local held <close> = server.hold("app/a1") held:weight(5) task.sleep(1000)'))
+    test.advance(5)
+    haproxy.server_set({ server = "app/a1", weight = 33 })
+    test.advance(5)
+    assert.equal(5, site:server("app/a1").weight, keep:out() .. keep:err())
+    run:stop()
+    assert.equal(100, site:server("app/a1").weight)
+  end)
+
   it("that is kept stays, unless it is the one from before", function()
     do
       local held <close> = server.hold("app/a1")
@@ -134,6 +147,48 @@ describe("a weight", function()
       held:keep()
     end
     assert.same({ 100, "no server is under maintenance\n" }, { site:server("app/a1").weight, status("app/a1") })
+  end)
+end)
+
+describe("the shortest form of each policy", function()
+  local function start(text)
+    return test.start(script('local maintenance, window = require("haplua.maintenance"), require("haplua.window")\n' .. text))
+  end
+
+  it("runs: a part of a site, a window", function()
+    local other = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    local keep = test.start("scripts/keep.lua")
+    test.advance(2)
+    local run = start('maintenance.on{ paths = { "/shop" }, reason = "new database", lasts = "30m" }')
+    test.advance(2)
+    assert.equal(0, run:wait().status, run:err())
+    assert.is_true(other:matches("#9999", "/shop"), keep:err())
+    test.advance("30m")
+    assert.is_false(other:matches("#9999", "/shop"))
+    keep:stop()
+    test.clock({ at = "2026-01-04T00:59:00Z" })
+    start('window.hold("Sun 02:00-04:00", { tz = "Europe/Paris", paths = { "/api" } })')
+    test.until_("2026-01-04T01:01:00Z")
+    assert.same({ true, false }, { other:matches("#9999", "/api"), other:matches("#9999", "/") })
+    assert.contains("'lasts' and 'ends': which?", start("maintenance.on{ lasts = 5, ends = 5e9 }"):wait().err)
+    assert.contains("option 'lasts' must be seconds above 0, or a duration", start('maintenance.on{ lasts = "5x" }'):wait().err)
+  end)
+
+  it("runs: a canary", function()
+    local run = start([[
+local new <close> = server.hold("app/a1")
+for _, percent in ipairs{ 5, 25, 50, 100 } do
+  new:weight(percent .. "%"); task.sleep(300)
+  if new:errors() > 0.01 then error("too many errors", 0) end
+end
+new:keep()]])
+    for _, weight in ipairs({ 5, 25, 50, 100 }) do
+      test.advance(150)
+      assert.equal(weight, site:server("app/a1").weight)
+      site:server("app/a1").hrsp_2xx = site:server("app/a1").hrsp_2xx + 5
+      test.advance(150)
+    end
+    assert.same({ 0, "" }, { run:wait().status, run:err() })
   end)
 end)
 
@@ -337,6 +392,12 @@ describe("scripts/canary.lua", function()
     end
   end)
 
+  it("refuses a server that would have no traffic, and steps that are no numbers", function()
+    haproxy.server_set({ server = "app/a1", state = "drain" })
+    assert.contains("app/a1 is drain: it would get no traffic", canary():wait().err)
+    assert.same({ 2, 2 }, { canary("--steps", "5,all"):wait().status, test.run("scripts/canary.lua", "app").status })
+  end)
+
   it("gives the weight back at a signal, and after a step that was good", function()
     local run = canary()
     test.advance(30)
@@ -352,6 +413,10 @@ describe("scripts/scale-guard.lua", function()
   local function once(...)
     return test.run("scripts/scale-guard.lua", "app", "--once", ...).status
   end
+
+  it("refuses a backend that does not exist", function()
+    assert.contains("Can't find backend", test.run("scripts/scale-guard.lua", "nope").err)
+  end)
 
   it("says whether one server less would be too few", function()
     for need, expected in pairs({ ["2"] = 0, ["3"] = 1, ["50%"] = 0, ["100%"] = 1 }) do

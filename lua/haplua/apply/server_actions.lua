@@ -189,7 +189,7 @@ function M.change(request)
   local decide, decided = selection(c, { ids = { request.id } }, "change", words, function(m)
     local set = {
       reason = request.reason, ends = request.ends or (request.open_end and false or nil), begins = request.begins,
-      scope = request.drain and plans.scope(m.scope.server, "drain") or nil,
+      scope = request.drain and maintenance.with(m.scope, { state = "drain" }) or nil,
     }
     local changed = maintenance.with(m, set)
     actions.check_order(changed)
@@ -247,7 +247,8 @@ local function story(step)
   elseif #lines == 0 then
     add("keep", "somebody had set it to %s by hand", plans.by_hand(look))
   end
-  lines[#lines] = ("%s; it is %s"):format(lines[#lines], step.plan.state)
+  lines[#lines] = ("%s; it is %s%s%s"):format(lines[#lines], step.plan.state,
+    step.plan.weight and ", with weight " .. step.plan.weight or "", step.plan.address and ", at " .. step.plan.address or "")
   return action, lines
 end
 

@@ -44,7 +44,7 @@ local function headline(one)
   end
   return ("%s %s %s%s%s%s"):format(one.server, haproxy.dry_run() and "would be" or "is", one.state,
     one.weight and ", with weight " .. one.weight or "",
-    one.address and ", at " .. one.address:gsub(" ", ":") or "", name)
+    one.address and ", at " .. one.address or "", name)
 end
 
 local function text_of(one)

@@ -94,6 +94,7 @@ end
 local kinds <const> = {
   ["BACKEND/SERVER"] = values.server, BACKEND = values.backend, REF = values.list, FILE = values.file, PATH = values.file,
   ["FILE.ics|DIR"] = values.file, which = values.id, file = values.file, files = values.file,
+  backends = values.backend,
 }
 
 --- Add the values of an option or an argument.

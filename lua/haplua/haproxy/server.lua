@@ -142,19 +142,27 @@ end
 ---@class haplua.ServerWish
 ---@field state "ready"|"drain"|"maint"|nil  nil: as it is
 ---@field weight integer?
----@field address string?  "192.0.2.1 8080"
+---@field address string?  "192.0.2.1:8080", "[2001:db8::1]:8080"
 ---@field agent boolean?  shall its agent check run?
+
+--- An address and a port as one text: "192.0.2.1:8080", "[2001:db8::1]:8080".
+---@param host string
+---@param port integer
+---@return string
+function M.join_address(host, port)
+  return (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
+end
 
 --- A server's address and port, as maintenances have them.
 ---@param row haplua.Server
 ---@return string?  nil: it has none
 function M.address(row)
-  return row.srv_addr and row.srv_port and ("%s %s"):format(row.srv_addr, row.srv_port) or nil
+  return row.srv_addr and row.srv_port and M.join_address(row.srv_addr, row.srv_port) or nil
 end
 
 --- The commands for a wish. While an agent check is to be off, it is off before the state is set.
 local function wish_commands(name, wish)
-  local addr, port = (wish.address or ""):match("^(%S+) (%d+)$")
+  local addr, port = (wish.address or ""):match("^%[?(.-)%]?:(%d+)$")
   local commands = server_commands({ server = name, state = wish.state, weight = wish.weight, addr = addr, port = port })
   if wish.agent ~= nil then
     table.insert(commands, wish.agent and #commands + 1 or 1, { wish.agent and "enable" or "disable", "agent", name })

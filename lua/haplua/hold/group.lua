@@ -100,7 +100,7 @@ function Group:drain(timeout, given)
   local _ <close> = setmetatable({}, { __close = function()
     if begun[1] then
       actions.finish(self.c, begun, "left")
-      io.stderr:write(("%s: its servers are as before again\n"):format(self.backend))
+      io.stderr:write(("%s%s: its servers are as before again\n"):format(wait.prefix(), self.backend))
     end
   end })
   actions.begin({ servers = self.names, drain = true, reason = own.reason, keep_up = own.keep_up,

@@ -256,7 +256,7 @@ function Held:move(address, port)
     haproxy.server_set({ server = self.name, addr = address, port = port })
   else
     local inet = require("haplua.inet")
-    begin(self, { address = ("%s %d"):format(inet.text(inet.bytes(address)), port) })
+    begin(self, { address = require("haplua.haproxy.server").join_address(inet.text(inet.bytes(address)), port) })
   end
 end
 
@@ -305,8 +305,8 @@ function Held:__close()
   end
   local one = finish(self, "left")
   local more = one and (one.weight and ", with weight " .. one.weight or "")
-    .. (one.address and ", at " .. one.address:gsub(" ", ":") or "")
-  io.stderr:write(one and ("%s is %s again%s\n"):format(self.name, one.state, more)
+    .. (one.address and ", at " .. one.address or "")
+  io.stderr:write(wait.prefix(), one and ("%s is %s again%s\n"):format(self.name, one.state, more)
     or ("%s: somebody has ended its maintenance meanwhile\n"):format(self.name))
 end
 

@@ -124,7 +124,7 @@ function Run:__close()
   local function part(form, list)
     return #list > 0 and form:format(table.concat(list, " ")) or ""
   end
-  print(("%s: %d of %d servers done%s%s%s%s"):format(self.backend, #self.finished,
+  print(("%s%s: %d of %d servers done%s%s%s%s"):format(wait.prefix(), self.backend, #self.finished,
     #self.finished + #self.waiting + (self.current and 1 or 0), part(": %s", self.finished),
     part("; stopped at %s", { self.current }), part("; not begun: %s", self.waiting),
     part("; out of service, and left alone: %s", self.skipped)))

@@ -23,6 +23,12 @@ local LOOK = 0.2
 -- Seconds for which a server is to be up, and for which it is waited for, unless others are given.
 M.SETTLE, M.WITHIN = 3, 60
 
+--- What begins a line about this target, where the script runs for several.
+---@return string
+function M.prefix()
+  return require("haplua.core").several() and tostring(haproxy.target()) .. ": " or ""
+end
+
 --- Raise `refused` about a server.
 ---@param name string  "backend/server"
 ---@param message string

@@ -1,57 +1,27 @@
 -- SPDX-License-Identifier: MIT
 --
---- The global `defer` of scripts: functions that are called at the script's end.
+--- What a script has deferred, called at its end. haplua.host.globals makes the list.
 
-local M = {}
+local function warn(problem)
+  io.stderr:write("haplua: a deferred function failed: ", tostring(problem), "\n")
+end
 
---- Call the functions, the latest first. They may wait, and may defer others.
----@param list table  its functions are removed
----@return any? problem  what the first of those that failed has raised
-local function call_all(list)
-  local problem
+--- Call the functions of a list, the latest first. They may wait, and may defer others. Raises what the first of them
+-- raises that fails, once all are called; where the script has failed itself, its own error is the one that is reported.
+---@param list {fn: function, n: integer}[]  with n arguments each; the entries are removed
+---@param problem any  what the script has raised; nil: it has not failed
+return function(list, problem)
+  local own
   while #list > 0 do
     local one = table.remove(list)
     local ok, raised = pcall(one.fn, table.unpack(one, 1, one.n))
-    if not ok and problem == nil then
-      problem = raised
+    if not ok and (own ~= nil or problem ~= nil) then
+      warn(raised)
     elseif not ok then
-      io.stderr:write("haplua: a deferred function failed: ", tostring(raised), "\n")
+      own = raised
     end
   end
-  return problem
-end
-
--- What a script returns passes through: its functions are called when it has ended.
-local Deferred = {
-  __close = function(list, problem)
-    local own = call_all(list)
-    if own ~= nil and problem == nil then
-      error(own, 0)
-    elseif own ~= nil then -- the script's own error is the one that is reported
-      io.stderr:write("haplua: a deferred function failed: ", tostring(own), "\n")
-    end
-  end,
-}
-
---- Give a script the global `defer`, and have what it defers called at its end.
----@param globals table  of the script
----@param main function  the script
----@return function  to call in the place of `main`
-function M.add(globals, main)
-  local list = setmetatable({}, Deferred)
-
-  function globals.defer(fn, ...)
-    local call = getmetatable(fn) and getmetatable(fn).__call
-    if type(fn) ~= "function" and not call then
-      error(("defer: a function is expected, not %s"):format(type(fn)), 2)
-    end
-    list[#list + 1] = { fn = fn, n = select("#", ...), ... }
-  end
-
-  return function(...)
-    local _ <close> = list
-    return main(...)
+  if own ~= nil then
+    error(own, 0)
   end
 end
-
-return M

@@ -6,6 +6,7 @@
 local search_compiled, module_names = ...
 local error, getinfo, load, loadfile, rawset, require = error, debug.getinfo, load, loadfile, rawset, require
 local dump, package, searchers = string.dump, package, package.searchers
+local select, setmetatable, type = select, setmetatable, type
 
 local M = {}
 
@@ -92,6 +93,32 @@ local function finish(globals)
   return setmetatable(globals, { __index = _G, __newindex = newindex })
 end
 
+-- What scripts have deferred. haplua.host.defer is loaded where there is something to call.
+local Deferred = {
+  __close = function(list, problem)
+    if #list > 0 then
+      require("haplua.host.defer")(list, problem)
+    end
+  end,
+}
+
+--- Give a script the global `defer`. Returns the script as a function that calls at its end what was deferred.
+local function with_defer(globals, main)
+  local list = setmetatable({}, Deferred)
+
+  function globals.defer(fn, ...)
+    if type(fn) ~= "function" then
+      error(("defer: a function is expected, not %s"):format(type(fn)), 2)
+    end
+    list[#list + 1] = { fn = fn, n = select("#", ...), ... }
+  end
+
+  return function(...)
+    local _ <close> = list
+    return main(...)
+  end
+end
+
 --- Have require() find the modules in the folder of a script, whose globals are strict, too.
 local function add_folder(script)
   local folder = script:match("^(.*)/") or "."
@@ -141,7 +168,7 @@ end
 ---@return function
 function M.file(globals, script)
   local main, problem = load_file(script, finish(globals))
-  return main and require("haplua.host.defer").add(globals, main) or error(problem, 0)
+  return main and with_defer(globals, main) or error(problem, 0)
 end
 
 -- The compiled script, where it runs for several targets: all run the same text, also from standard input.
@@ -181,7 +208,7 @@ function M.load(arg, builtin, chunk, target, is_first)
     main, problem = load_file(arg[0], globals)
   end
   compiled = compiled or main and target and dump(main)
-  return main and require("haplua.host.defer").add(globals, main) or error(problem, 0)
+  return main and with_defer(globals, main) or error(problem, 0)
 end
 
 --- "; did you mean 'NAME'?" for the public module that is nearest, or "".

@@ -21,7 +21,7 @@ local NONE <const> = {}
 ---@field server string?  "backend/server", in place of these three
 ---@field state "ready"|"drain"|"maint"|nil  of a server; "ready": a weight or an address alone
 ---@field weight integer?  of a server
----@field address string?  of a server: "192.0.2.7 8080"
+---@field address string?  of a server: "192.0.2.7:8080"
 
 -- The kind of value that a fetch gives. `base` is the host and the path. `url` has the scheme and the host before the path
 -- where the client sends them, as all do over HTTP/2. A `host` may have a port, as the header has; a `name` has none.
@@ -215,7 +215,7 @@ function M.text(scope)
   if scope.server then
     local words = { scope.server, (scope.state ~= "ready" or not (scope.weight or scope.address)) and scope.state or nil }
     words[#words + 1] = scope.weight and "weight " .. scope.weight
-    words[#words + 1] = scope.address and "address " .. scope.address:gsub(" ", ":")
+    words[#words + 1] = scope.address and "address " .. scope.address
     return errors.visible(table.concat(words, " "))
   end
   local words = table.move(scope.patterns or {}, 1, #(scope.patterns or {}), 1, {})

@@ -3,7 +3,7 @@
 --- Maintenances of servers: what state a server shall have.
 -- A server is an object of the store, as an ACL is: where a switch has "#9999", it has "server app/a1". The scope of its
 -- maintenance is a server and a state: "maint", "drain", or "ready" with a weight or an address. In a change of it,
--- `patterns` is what haplua gave the server: its state, "weight N" and "address A P" (nothing: no maintenance holds it).
+-- `patterns` is what haplua gave the server: its state, "weight N" and "address A:P" (nothing: no maintenance holds it).
 -- `ours` is what it goes back to: its state and weights before the first of the maintenances that hold it, with the word
 -- "agent" where an agent check ran, and its address. While the change is under way, that follows which the server may
 -- have been left in.
@@ -20,7 +20,7 @@ local M = {}
 ---@field weight integer
 ---@field initial integer  the weight of HAProxy's configuration
 ---@field agent boolean?  an agent check runs
----@field address string?  "192.0.2.1 8080"
+---@field address string?  "192.0.2.1:8080"
 
 ---@class haplua.ServerLook  what HAProxy and the store say of a server
 ---@field name string  "backend/server"
@@ -74,13 +74,13 @@ end
 ---@param name string
 ---@param state haplua.ServerState
 ---@param weight integer?
----@param address string?  "192.0.2.1 8080"
+---@param address string?  "192.0.2.1:8080"
 ---@return haplua.Scope
 function M.scope(name, state, weight, address)
   return { server = name, state = state, weight = weight, address = address }
 end
 
---- What haplua may have given a server: its state, "weight N" and "address A P"; of each several where it is not known how
+--- What haplua may have given a server: its state, "weight N" and "address A:P"; of each several where it is not known how
 -- far changes came.
 ---@param latest haplua.Change?
 ---@return string[]

@@ -72,7 +72,7 @@ function M.changes(rows, patterns)
   return rows
 end
 
---- What a maintenance gives a server, as a text: "drain", "ready weight 13", "maint address 192.0.2.7 8080".
+--- What a maintenance gives a server, as a text: "drain", "ready weight 13", "maint address 192.0.2.7:8080".
 ---@param scope haplua.Scope
 ---@return string?  nil: it is none of a server
 function M.state(scope)
