@@ -199,6 +199,13 @@ function M.read(path)
   return read(path)
 end
 
-M.write, M.home = write, HOME
+--- Write a file of the documents' machine, whose path is below the home.
+function M.put(path, text)
+  path = HOME .. "/" .. path
+  sh('mkdir -p "${1%/*}"', path)
+  write(path, text)
+end
+
+M.write = write
 
 return M
