@@ -57,7 +57,7 @@ local commands = {
 }
 
 local nginx = [[
-daemon off; master_process off; error_log stderr; pid /run/nginx.pid;
+user root root; daemon off; master_process off; error_log stderr; pid /run/nginx.pid;
 events { }
 http {
     access_log off;
