@@ -8,7 +8,7 @@
 local program = assert(arg[1], "usage: lua5.4 tests/docs.lua HAPLUA")
 
 -- Names that look like ours and are not: a policy of the reader, and options of other programs.
-local foreign_paths = { ["scripts/sundays.lua"] = true, ["scripts/NAME.lua"] = true }
+local foreign_paths = { ["scripts/NAME.lua"] = true }
 local foreign_options = {}
 for option in ([[
   --rm --now --privileged docker, systemctl

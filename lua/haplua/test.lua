@@ -294,8 +294,8 @@ local value_of_variable = options.where("a text, or false to unset it", function
   return type(value) == "string" or value == false
 end)
 
---- Set variables of the environment, as os.getenv() sees them. The environment of `haplua test` is inherited, but for
--- the variables whose names begin with HAPLUA_.
+--- Set variables of the environment, as os.getenv() and the programs of run() see them; run() looks for programs in $PATH.
+-- The environment of `haplua test` is inherited, but for the variables whose names begin with HAPLUA_.
 ---@param variables table<string, string|false>  false: unset
 function M.env(variables)
   options.argument("test.env", "variables", variables, "table")

@@ -6,6 +6,7 @@
 set -u
 user=
 [ "$(id -u)" = 0 ] || user=-Ur
-unshare $user -nmpiu --fork --kill-child --mount-proc true 2>/dev/null || exit 77
+unshare $user -nmpiu --fork --kill-child --mount-proc sh -c 'mount -t tmpfs tmpfs /run && ip link set lo up' 2>/dev/null ||
+	exit 77
 # shellcheck disable=SC2016 # the shell in the namespaces expands it; it is process 1 there
 exec unshare $user -nmpiu --fork --kill-child --mount-proc sh -c '"$@"; exit $?' sh "$@"

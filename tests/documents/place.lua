@@ -57,7 +57,7 @@ local commands = {
 }
 
 local nginx = [[
-daemon off; master_process off; error_log stderr; pid /run/nginx.pid;
+user root root; daemon off; master_process off; error_log stderr; pid /run/nginx.pid;
 events { }
 http {
     access_log off;
@@ -199,6 +199,13 @@ function M.read(path)
   return read(path)
 end
 
-M.write, M.home = write, HOME
+--- Write a file of the documents' machine, whose path is below the home.
+function M.put(path, text)
+  path = HOME .. "/" .. path
+  sh('mkdir -p "${1%/*}"', path)
+  write(path, text)
+end
+
+M.write = write
 
 return M

@@ -126,7 +126,7 @@ local function run_document(blocks)
     local file = reader.mark(block, "file")
     local why = reader.mark(block, "not run") or not options.bare and reader.mark(block, "bare")
     if file then
-      place.write(file:gsub("^[^/]", place.home .. "/%0"), table.concat(block.lines, "\n") .. "\n")
+      place.put(file, table.concat(block.lines, "\n") .. "\n")
     elseif why then
       for _, command in ipairs(reader.commands(block)) do
         left_out[#left_out + 1] = ("%s:%d: $ %s (%s)"):format(document, command.line, command.text, why)

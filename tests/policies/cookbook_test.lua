@@ -29,25 +29,23 @@ end
 
 local tried = {}
 
---- The path of a recipe, in the test's folder. `programs`: "ssh" -> the path of a program in its place.
-local function recipe(name, programs)
+--- The path of a recipe, in the test's folder. `text`: in the place of that of the page.
+local function recipe(name, text)
   tried[name] = true
-  local text = assert(recipes[name], name):gsub('"([^"\n]+)"', function(word)
-    return programs and programs[word] and ("%q"):format(programs[word]) or nil
-  end)
-  return write(("%s/%s.lua"):format(test.folder(), name), text)
+  return write(("%s/%s.lua"):format(test.folder(), name), text or assert(recipes[name], name))
 end
 
---- A program that prints nothing and writes its words into a file. `failing`: a pattern of the shell; a call whose words
--- match it fails. Returns its path, and a function that returns the words of all calls, a line for each.
-local function program(failing)
-  local path = test.folder() .. "/program"
+--- Put a program into $PATH that prints nothing and writes its words into a file. `failing`: a pattern of the shell; a
+-- call whose words match it fails. Returns a function that returns the words of all calls, a line for each; the path.
+local function program(name, failing)
+  local path = test.folder() .. "/" .. name
   write(path, ('#!/bin/sh\necho "$*" >>%s.called\ncase "$*" in %s) exit 3 ;; esac\n'):format(path, failing or "''"))
   run({ "chmod", "755", path })
-  return path, function()
+  test.env({ PATH = test.folder() .. ":" .. os.getenv("PATH") })
+  return function()
     local file <close> = io.open(path .. ".called")
     return file and file:read("a") or ""
-  end
+  end, path
 end
 
 local SERVERS <const> = {
@@ -75,8 +73,8 @@ end
 describe("recipes for servers", function()
   it("restart", function()
     local site = new_site()
-    local ssh, called = program()
-    local out = good(test.run(recipe("restart", { ssh = ssh })))
+    local called = program("ssh")
+    local out = good(test.run(recipe("restart")))
     assert.contains("app: 3 of 3 servers done: a1 a2 a3", out)
     local _, restarts = called():gsub("systemctl restart app", "")
     assert.equal(3, restarts)
@@ -85,8 +83,8 @@ describe("recipes for servers", function()
 
   it("restart stops at the first failure, and leaves the server drained", function()
     local site = new_site()
-    local ssh, called = program("*")
-    local result = test.run(recipe("restart", { ssh = ssh }))
+    local called = program("ssh", "*")
+    local result = test.run(recipe("restart"))
     assert.equal(1, result.status)
     assert.contains("app/a1: the restart failed", result.err)
     local _, restarts = called():gsub("systemctl restart app", "")
@@ -97,15 +95,16 @@ describe("recipes for servers", function()
 
   it("upgrade", function()
     local site = new_site()
-    local ssh, called = program()
-    assert.contains("app/a2 is upgraded", good(test.run(recipe("upgrade", { ssh = ssh }), "app/a2")))
+    local called = program("ssh")
+    assert.contains("app/a2 is upgraded", good(test.run(recipe("upgrade"), "app/a2")))
     assert.matches("apt%-get %-y upgrade\n.*systemctl restart app\n.*health", called())
     assert.equal(0, admin(site, "app/a2"))
   end)
 
   it("upgrade leaves the server out where the application does not answer", function()
     local site = new_site()
-    local result = test.run(recipe("upgrade", { ssh = program("*health*") }), "app/a2")
+    program("ssh", "*health*")
+    local result = test.run(recipe("upgrade"), "app/a2")
     assert.equal(1, result.status)
     assert.contains("the server stays in maintenance", result.err)
     assert.are_not.equal(0, admin(site, "app/a2"))
@@ -113,9 +112,9 @@ describe("recipes for servers", function()
 
   it("upgrade gives the server back where its sessions do not end", function()
     local site = new_site()
-    local ssh, called = program()
+    local called = program("ssh")
     site:server("app/a2").sessions = 7
-    local result = test.run(recipe("upgrade", { ssh = ssh }), "app/a2")
+    local result = test.run(recipe("upgrade"), "app/a2")
     assert.equal(1, result.status)
     assert.equal("", called())
     assert.equal(0, admin(site, "app/a2"))
@@ -195,8 +194,9 @@ end)
 describe("recipes for parts of the site", function()
   it("hosts", function()
     local site = test.haproxy({ acls = { ["#9999"] = { fetch = "base", match = "reg", insensitive = true } } })
-    local migrate, called = program()
-    assert.contains("c.example.com is migrated", good(test.run(recipe("hosts", { ["./migrate.sh"] = migrate }))))
+    local called, migrate = program("migrate.sh")
+    local text = recipes.hosts:gsub('"./migrate.sh"', ("%q"):format(migrate)) -- the folder in which it runs is another one
+    assert.contains("c.example.com is migrated", good(test.run(recipe("hosts", text))))
     assert.equal("a.example.com\nb.example.com\nc.example.com\n", called())
     assert.same({}, site:acl("#9999"))
     local changes = table.concat(site.log, "\n")
@@ -344,9 +344,9 @@ end)
 describe("recipes for watching", function()
   it("chat", function()
     local site = new_site()
-    local curl, called = program()
+    local called = program("curl")
     test.env({ WEBHOOK = "http://chat.example/hook" })
-    local policy = test.start(recipe("chat", { curl = curl }))
+    local policy = test.start(recipe("chat"))
     test.advance("1m")
     assert.equal("", called())
     site:server("app/a2").up = false

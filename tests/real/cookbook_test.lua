@@ -15,6 +15,7 @@ local FRONTEND <const> = [[
 local MORE <const> = [[
 backend blue
     server b1 127.0.0.1:1
+    server b2 127.0.0.1:1
     http-request return status 200 hdr x-live blue
 backend green
     server g1 127.0.0.1:1 weight 100
@@ -102,6 +103,16 @@ describe("on a real HAProxy, the recipe", function()
     policy:cancel()
     pcall(policy.wait, policy)
     assert.equal(200, status())
+  end)
+
+  it("restart runs nothing in a dry run, and would drain each server", function()
+    folder.write("ssh", "#!/bin/sh\necho called >" .. folder.path .. "/called\n", "0755")
+    local env = { PATH = folder.path .. ":" .. os.getenv("PATH") }
+    local result = start("restart", { "-n", env = env }, "blue")
+    assert.equal(4, result.status, result.err)
+    assert.matches("would send to [^\n]*: set server blue/b1 state drain", result.out)
+    assert.is_nil(io.open(folder.path .. "/called"))
+    assert.equal("ready", s.target:servers("blue")[1].admin)
   end)
 
   it("weights gives the servers their weights again after a reload", function()

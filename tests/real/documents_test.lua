@@ -6,7 +6,7 @@
 local support = require("support")
 
 -- document -> at least so many commands of it are run
-local documents = { ["README.md"] = 20, ["docs/tutorial.md"] = 10 }
+local documents = { ["README.md"] = 20, ["docs/tutorial.md"] = 10, ["docs/testing.md"] = 1 }
 
 --- Run the commands of a document. Skips the test where this user cannot have namespaces.
 local function play(path)

@@ -23,7 +23,7 @@ local world = { fakes = {}, runs = {}, env = {}, etcds = {} }
 
 M.now = world
 
-local real_getenv, real_time, real_date = os.getenv, os.time, os.date
+local real_getenv, real_time, real_date, real_run = os.getenv, os.time, os.date, require("run")
 
 --- The name of an address in `fakes`: "unix@/path" is the same as "/path".
 local function canonical(address)
@@ -160,9 +160,29 @@ local function connect_etcd(options)
   return etcd:connect(options)
 end
 
---- Replace Lua's functions for time, environment and output. Called once, before the first file is loaded.
+--- In the place of run(): a program has the variables that the test has set, PATH among them.
+local function run_in_environment(words, ...)
+  local is_plain = type(words) == "table" and (words.env == nil or type(words.env) == "table")
+  if not is_plain or not next(world.env) then
+    return real_run(words, ...)
+  end
+  local copy, env = {}, {}
+  for key, value in pairs(words) do
+    copy[key] = value
+  end
+  for _, variables in ipairs({ world.env, words.env }) do
+    for name, value in pairs(variables) do
+      env[name] = value
+    end
+  end
+  copy.env = env
+  return real_run(copy, ...)
+end
+
+--- Replace Lua's functions for time, environment and output, and run(). Called once, before the first file is loaded.
 function M.install()
   os.getenv = getenv
+  package.loaded.run = run_in_environment
   function os.time(t)
     return t and real_time(t) or math.floor(task.time())
   end
