@@ -34,11 +34,16 @@ libsqlite3-dev       headers sqlite3         sqlite-devel       sqlite-dev      
 libcurl4-openssl-dev headers libcurl         libcurl-devel      curl-dev         curl
 lua-argparse         lua argparse            lua-argparse       lua-argparse     lua-argparse
 lua-cjson            lua cjson               lua-cjson          lua5.4-cjson     lua-cjson
+libprotobuf-c-dev    headers libprotobuf-c   protobuf-c-devel protobuf-c-dev   protobuf-c
+protobuf-c-compiler  program protoc-c        protobuf-c-compiler protobuf-c-compiler protobuf-c
+prometheus           program promtool        golang-github-prometheus prometheus prometheus
 libcmocka-dev        header cmocka.h         libcmocka-devel    cmocka-dev       cmocka
 lua-busted           lua busted.runner       lua-busted         lua5.4-busted    lua-busted
 lua-check            program luacheck        lua-check          lua-check        luacheck
 clang-format         program clang-format    clang-tools-extra  clang-extra-tools clang
 libedit2             library libedit.so*     libedit            libedit          libedit
+bsdutils             program script          util-linux         util-linux-misc  util-linux
+iproute2             program ip              iproute            iproute2         iproute2
 procps               program ps              procps-ng          procps           procps-ng
 libpcre2-8-0         library libpcre2-8.so*  pcre2              pcre2            pcre2
 tzdata               file /usr/share/zoneinfo/Europe/Berlin tzdata tzdata        tzdata
