@@ -34,9 +34,6 @@ libsqlite3-dev       headers sqlite3         sqlite-devel       sqlite-dev      
 libcurl4-openssl-dev headers libcurl         libcurl-devel      curl-dev         curl
 lua-argparse         lua argparse            lua-argparse       lua-argparse     lua-argparse
 lua-cjson            lua cjson               lua-cjson          lua5.4-cjson     lua-cjson
-libprotobuf-c-dev    headers libprotobuf-c   protobuf-c-devel protobuf-c-dev   protobuf-c
-protobuf-c-compiler  program protoc-c        protobuf-c-compiler protobuf-c-compiler protobuf-c
-prometheus           program promtool        golang-github-prometheus prometheus prometheus
 libcmocka-dev        header cmocka.h         libcmocka-devel    cmocka-dev       cmocka
 lua-busted           lua busted.runner       lua-busted         lua5.4-busted    lua-busted
 lua-check            program luacheck        lua-check          lua-check        luacheck
@@ -54,6 +51,7 @@ fonts-dejavu-core    file /usr/share/fonts/*/*/DejaVuSans.ttf dejavu-sans-fonts 
 systemd-container    program systemd-nspawn  systemd-container -               systemd
 python3              program python3         python3            python3          python
 python3-dateutil     python dateutil         python3-dateutil   py3-dateutil     python-dateutil
+prometheus           program promtool        golang-github-prometheus prometheus prometheus
 libclang-rt-dev      library libclang_rt.fuzzer*.a compiler-rt  compiler-rt      compiler-rt
 '
 
