@@ -86,8 +86,10 @@ $(B)/libraries: packaging/libraries.sh $(B)/flags $(B)/packages-build
 	$(Q)CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' SHARED='$(SHARED)' \
 		sh packaging/libraries.sh $(B)
 $(B)/headers: $(B)/libraries ;
+$(OBJECTS) $(CURL_OBJECTS) $(FLEET_OBJECTS): | $(B)/headers
+$(B)/fuzz_message: | $(B)/libraries
 
-$(B)/%.o: src/%.c | $(B)/headers
+$(B)/%.o: src/%.c
 	@echo "CC   $<"
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -102,7 +104,7 @@ $(B)/modules.c: src/run/modules.lua $(MODULES) | $(B)/packages-build
 	$(Q)$(LUA) src/run/modules.lua $(foreach m,$(MODULES),$(call module,$(m))=$(m)) \
 		argparse > $@.tmp && mv $@.tmp $@
 
-$(B)/modules.o: $(B)/modules.c | $(B)/headers
+$(B)/modules.o: $(B)/modules.c
 	@echo "CC   $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 #
 # deb.sh - build Debian packages of these sources, in their top folder.
-# Usage: deb.sh FOLDER. Packages, .changes and .buildinfo are FOLDER's content afterwards, and $SHARED=1 links shared
-# libraries. FOLDER/log has what the build prints. It needs the packages build-essential and debhelper, and those of debian/control. The changelog has the names
-# of DEBFULLNAME and DEBEMAIL, else of the maintainer.
+# Usage: deb.sh FOLDER. Packages, .changes, .buildinfo and a log are FOLDER's content afterwards. With SHARED=1 in the
+# environment shared libraries are linked. It needs the packages build-essential and debhelper, and those of
+# packaging/debian/control. The changelog has DEBFULLNAME and DEBEMAIL, else the maintainer.
 #
-# A version that is no release comes before the release: 0.1~20261130.a3c07e0.
+# A version that is no release comes before the release: 0.1~20261130.2216.a3c07e0.
 set -eu
 
 folder=$1

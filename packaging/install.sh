@@ -11,7 +11,8 @@ root=${DESTDIR:-}/
 prefix=${PREFIX#/}
 list=$prefix/share/haplua/installed
 new=$(mktemp)
-trap 'rm -f "$new"' EXIT
+texts=$(mktemp -d)
+trap 'rm -rf "$new" "$texts"' EXIT
 
 # Make a folder, and list it if it was not there.
 folder() {
@@ -34,6 +35,21 @@ put_all() {
 	mode=$1 to=$2
 	shift 2
 	for file; do put "$mode" "$file" "$to/${file##*/}"; done
+}
+
+# put_texts MODE FOLDER FILE...: as put_all; paths of the source tree, and those below /usr/local, become those of this
+# installation. In manual pages a "-" is written "\-".
+put_texts() {
+	mode=$1 to=$2
+	shift 2
+	for file; do
+		sed "s:/usr/local/:/$prefix/:g
+			s:\\(^\\|[^[:alnum:]/]\\)docs/\\([a-z\\\\-]*\\.md\\):\\1/$prefix/share/doc/haplua/\\2:g
+			s:\\(^\\|[^[:alnum:]/]\\)docs/\\([a-z\\\\-]*\\.[a-z]\\):\\1/$share/page/\\2:g
+			s:\\(^\\|[^[:alnum:]/]\\)\\(scripts\\|packaging\\)/:\\1/$share/\\2/:g
+			s:/$share/packaging/:/$share/:g" "$file" >"$texts/${file##*/}"
+		put "$mode" "$texts/${file##*/}" "$to/${file##*/}"
+	done
 }
 
 # Remove what the list names. `keep PATH` is called for a file that somebody has changed.
@@ -76,8 +92,8 @@ install)
 	put 755 "$2" "$prefix/bin/haplua"
 	put 644 "$2-curl.so" "$prefix/lib/haplua/curl.so"
 	[ ! -e "$2-fleet.so" ] || put 644 "$2-fleet.so" "$prefix/lib/haplua/fleet.so"
-	put_all 755 "$share/scripts" scripts/*.lua
-	put_all 644 "$share/page" docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map
+	put_texts 755 "$share/scripts" scripts/*.lua
+	put_texts 644 "$share/page" docs/haproxy.cfg docs/nginx.conf docs/maintenance.html docs/maintenance-words.map
 	put_all 644 "$share/types" docs/types/*.lua
 	put 644 packaging/prometheus-rules.yml "$share/prometheus-rules.yml"
 	put_all 644 "$prefix/share/doc/haplua" README.md CHANGELOG.md LICENSE docs/*.md docs/*.svg docs/*.png
@@ -88,13 +104,9 @@ install)
 	case $2 in */*) program=$2 ;; *) program=./$2 ;; esac
 	pages=$(mktemp -d)
 	"$program" packaging/man.lua "$pages"
-	sed "s:/usr/local/:/$prefix/:" docs/haplua.1 >"$pages/haplua.1"
-	put_all 644 "$prefix/share/man/man1" "$pages"/*.1
+	put_texts 644 "$prefix/share/man/man1" docs/haplua.1 "$pages"/*.1
 	rm -rf "$pages"
-	unit=$(mktemp)
-	sed "s:/usr/local:/$prefix:" packaging/haplua-keep.service >"$unit"
-	put 644 "$unit" "$prefix/lib/systemd/system/haplua-keep.service"
-	rm -f "$unit"
+	put_texts 644 "$prefix/lib/systemd/system" packaging/haplua-keep.service
 	cp "$new" "$root$list"
 	chmod 644 "$root$list"
 	;;

@@ -72,7 +72,7 @@ build() {
 		setpriv --reuid=nobody --clear-groups env HOME=/tmp sh -c 'cd /src && sh packaging/deb.sh build/deb'
 	holds "lintian finds no error and no warning" within build sh -c "lintian --allow-root --fail-on error,warning --suppress-tags \
 		bogus-mail-host --display-level '>=warning' /src/build/deb/*.changes"
-	holds "where there are no archives, shared libraries are linked" within build sh -c 'cd /src && rm /usr/lib/*/lib*.a &&
+	holds "where there are no archives, shared libraries are linked" within build sh -c 'cd /src && rm /usr/lib/*/liblua5.4.a /usr/lib/*/libuv_a.a /usr/lib/*/libsqlite3.a &&
 		make -j2 && ldd haplua | grep lua5.4 && ldd haplua | grep libuv && ldd haplua | grep sqlite3 && ./haplua list'
 	rm -rf "${folder:?}/$release"
 	cp -r "$dir/build/src/build/deb" "$folder/$release"
@@ -89,11 +89,12 @@ try() {
 	paths use >"$dir/before"
 	packages use >"$dir/packages"
 	cp -r "$folder/$release" "$dir/use/debs"
-	holds "they install" within use sh -c 'apt-get -y --no-install-recommends install /debs/haplua_*.deb /debs/haplua-curl_*.deb'
+	holds "they install" within use sh -c 'apt-get -y --no-install-recommends install /debs/haplua_*.deb /debs/haplua-curl_*.deb /debs/haplua-fleet_*.deb'
 	holds "haplua runs" within use sh -c '[ "$(haplua -V)" = "haplua 0.1" ]'
 	holds "it finds its policies" within use sh -c 'haplua list --names | grep -x maint && haplua help keep | grep systemctl'
 	holds "it says that HAProxy is not there" within use sh -c 'haplua maint status; [ $? = 3 ]'
 	holds "it finds its module for HTTP" within use haplua -e 'local curl <close> = nil; require("haplua.visit.curl")'
+	holds "it finds its module for fleets" within use haplua -e 'require("haplua.etcd.wire")'
 	holds "it writes JSON" within use haplua -e 'print(require("haplua.json").encode({ 1 }))'
 	holds "a new policy passes its test" within use sh -c 'cd /tmp && haplua new lunch && haplua test'
 	for file in man/man1/haplua.1.gz man/man1/haplua-maint.1.gz doc/haplua/maintenance.md bash-completion/completions/haplua \
@@ -107,10 +108,10 @@ try() {
 	echo '-- own' >>"$dir/use/etc/haplua/config.lua"
 	echo '-- own' >"$dir/use/etc/haplua/policies/own.lua"
 	mkdir "$dir/use/var/lib/haplua"
-	holds "they can be removed" within use sh -c 'apt-get -y remove haplua haplua-curl'
+	holds "they can be removed" within use sh -c 'apt-get -y remove haplua haplua-curl haplua-fleet'
 	holds "the configuration is kept" grep -qx -e '-- own' "$dir/use/etc/haplua/config.lua"
 	holds "the program is gone" test ! -e "$dir/use/usr/bin/haplua"
-	holds "they can be purged" within use sh -c 'apt-get -y purge haplua haplua-curl'
+	holds "they can be purged" within use sh -c 'apt-get -y purge haplua haplua-curl haplua-fleet'
 	holds "own policies are kept" test -s "$dir/use/etc/haplua/policies/own.lua"
 	rm -r "$dir/use/etc/haplua"
 	# autoremove would leave what another package recommends

@@ -13,7 +13,8 @@ for name in ([[
   HAPLUA_FREE HAPLUA_GC                           for tests
   NOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID        systemd sets them
   SUDO_USER                                       sudo sets it
-  HOME PATH NO_COLOR                              every program's
+  HAPLUA_HOOK                                     haplua sets it for its hooks
+  HOME PATH TERM NO_COLOR                         every program's
   HAPLUA_VERSION                                  not of the environment
 ]]):gmatch("[A-Z_]+%f[^A-Z_]") do
   not_ours[name] = true

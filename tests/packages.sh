@@ -43,6 +43,8 @@ lua-busted           lua busted.runner       lua-busted         lua5.4-busted   
 lua-check            program luacheck        lua-check          lua-check        luacheck
 clang-format         program clang-format    clang-tools-extra  clang-extra-tools clang
 libedit2             library libedit.so*     libedit            libedit          libedit
+bsdutils             program script          util-linux         util-linux-misc  util-linux
+iproute2             program ip              iproute            iproute2         iproute2
 procps               program ps              procps-ng          procps           procps-ng
 libpcre2-8-0         library libpcre2-8.so*  pcre2              pcre2            pcre2
 tzdata               file /usr/share/zoneinfo/Europe/Berlin tzdata tzdata        tzdata
@@ -56,6 +58,7 @@ fonts-dejavu-core    file /usr/share/fonts/*/*/DejaVuSans.ttf dejavu-sans-fonts 
 systemd-container    program systemd-nspawn  systemd-container -               systemd
 python3              program python3         python3            python3          python
 python3-dateutil     python dateutil         python3-dateutil   py3-dateutil     python-dateutil
+prometheus           program promtool        golang-github-prometheus prometheus prometheus
 libclang-rt-dev      library libclang_rt.fuzzer*.a compiler-rt  compiler-rt      compiler-rt
 '
 

@@ -256,6 +256,18 @@ describe("make install", function()
     end
   end)
 
+  it("cites what is installed, not files of the source tree", function()
+    local _, list = run({
+      "grep", "-rnE", "(^|[^[:alnum:]/])(docs|scripts|packaging|tests)/[a-z]|/usr/local", stdout = "capture",
+      installed.path .. "/usr/share/haplua/scripts", installed.path .. "/usr/share/haplua/page",
+      installed.path .. "/usr/share/man", installed.path .. "/usr/lib/systemd",
+    })
+    assert.equal("", list)
+    for path in support.good(haplua({ "help", "maint", cwd = "/", program = program })):gmatch("(/usr/share/%S+%.md)") do
+      assert.is_truthy(io.open(installed.path .. path), path)
+    end
+  end)
+
   it("keeps what somebody has put there or changed", function()
     local folder <close> = support.folder()
     install(folder, { "install", support.program()[1] })

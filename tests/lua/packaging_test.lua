@@ -68,6 +68,18 @@ describe("what is not installed", function()
     end
   end)
 
+  it("is looked for as what a package has, which is rarely a program of its name", function()
+    local f <close> = assert(io.open("tests/packages.sh"))
+    local text = f:read("a")
+    for list in text:gmatch('\n%l+="([^"]+)"') do
+      for package in list:gmatch("[%w.-]+") do
+        if package:find("^lib") or package:find("%-dev$") or package:find("^lua") then
+          assert.is_truthy(text:find("\n" .. package .. " ", 1, true), "no row: " .. package)
+        end
+      end
+    end
+  end)
+
   it("is said by the search for libraries, too", function()
     local folder <close> = support.folder()
     local status, _, err = script({

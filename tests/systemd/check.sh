@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # check.sh - try the service haplua-keep under a real systemd: process 1 of a container (systemd-nspawn), with
-# HAProxy of the same Debian as this machine's. It boots twice.
-# Usage: check.sh CACHE DEBS, in the top folder, as root. CACHE is that of bare.sh; DEBS has the packages that
-# deb.sh has built here. tests/systemd/inside.sh is what runs within. Status 1 when something is not so, 77 where this
+# HAProxy of the same Debian as this machine's, or of RELEASE. It boots twice.
+# Usage: check.sh CACHE DEBS [RELEASE], in the top folder, as root. CACHE is that of bare.sh; DEBS has the packages that
+# deb.sh has built for that release. tests/systemd/inside.sh is what runs within. Status 1 when something is not so, 77 where this
 # machine cannot run such a container.
 set -eu
 
@@ -12,7 +12,7 @@ set -eu
 [ -n "${INSIDE-}" ] || exec env INSIDE=1 unshare --mount --propagation private sh "$0" "$@"
 cache=$(mkdir -p "$1" && cd "$1" && pwd)
 debs=$2
-release=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
+release=${3-$(. /etc/os-release && echo "${VERSION_CODENAME-}")}
 dir=$(mktemp -d "$cache/systemd.XXXXXX")
 root=$dir/root
 clean() {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# inside.sh - the tests of check.sh, inside its container. /check/phase is 1 at the first boot, 2 at the second.
+# inside.sh - the tests of tests/systemd/check.sh, inside its container. /check/phase is 1 at the first boot, 2 at the second.
 set -eu
 read -r phase </check/phase
 echo >"/check/began.$phase"
