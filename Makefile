@@ -244,7 +244,7 @@ asan: ## run check-unit and check-lua under AddressSanitizer, UBSan and LeakSani
 # Finds what is used after it was let go. gc-each collects everything at each allocation (src/run/policy.c), and takes
 # the bindings alone; the generational half leaves out what computes for long.
 LONG   := calendar cli dense_window hostile window
-ALWAYS := error file process reply run sqlite store task types watch
+ALWAYS := error file process reply run screen sqlite store task types watch
 .PHONY: gc-each
 gc-each: ## the tests of the bindings with a collection at each allocation, under the sanitizers; JOBS
 	$(Q)$(SANITIZED) RUNNER='env HAPLUA_GC=all' LUA_TESTS='$(ALWAYS:%=tests/lua/%_test.lua)' check-lua

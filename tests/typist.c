@@ -6,6 +6,7 @@
  *
  *     see=TEXT    wait until the program has printed TEXT, after what was seen before
  *     type=TEXT   type it
+ *     run=COMMAND run it in a shell, and wait for its end
  *     size=WxH    give the terminal so many columns and lines
  *     signal=N    send the program a signal
  *     mode=raw    wait until keys come one by one; mode=cooked: line by line
@@ -157,6 +158,8 @@ static bool do_step(char *step)
 	}
 	if ((text = rest(step, "see=")))
 		return see(decode(text));
+	if ((text = rest(step, "run=")))
+		return system(text) == 0;
 	if ((text = rest(step, "size=")))
 		return set_size(text);
 	if ((text = rest(step, "signal=")))

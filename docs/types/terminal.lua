@@ -36,8 +36,9 @@ function terminal.forgive() end
 ---@return boolean
 function terminal.is_terminal(fd) end
 
---- The columns of the terminal at standard output; nil: it is none.
+--- The columns of a terminal; nil: it is none.
+---@param fd? integer  1 unless given: standard output
 ---@return integer?
-function terminal.width() end
+function terminal.width(fd) end
 
 return terminal

@@ -2,13 +2,10 @@
 --
 -- The live view of scripts/watch.lua on a terminal, at real HAProxys: tests/typist.c types.
 
-local running = require("running")
 local site = require("site")
 local support = require("support")
 
 local TYPIST = (os.getenv("BUILD") or "build") .. "/typist"
-
-local eventually = running.eventually
 
 -- The first line that can be chosen is pool, once only its servers are listed, and the next one is s1.
 local CHOOSE_S1 <const> = { "see=q quit", "see=s1", "type=/pool/s1^M", "see=only 'pool/s1'", "type=^[[B" }
@@ -96,15 +93,10 @@ backend other
 
   it("shows several HAProxys, one of which comes back, and acts on the one that is chosen", function()
     local link = s.dir .. "/second.sock"
-    local view = task.spawn(typed, { "see=2 HAProxys, 1 away", "see=second.sock", "see=away since", "see=2 HAProxys  ",
-      "type=/pool/s2^M", "see=only 'pool/s2'", "type=^[[F", "type=m", "see=-s " .. link:sub(1, 12), "see=do it?", "type=y",
-      "see=: done", "type= " }, "-s", s.socket, "-s", link)
-    task.sleep(0.2)
-    run({ "ln", "-s", s.socket, link })
-    view:wait()
-    eventually("s2 is out of service", function()
-      return state("pool/s2") == "maint"
-    end)
+    typed({ "see=2 HAProxys, 1 away", "see=second.sock", "see=away since", ("run=ln -s %s %s"):format(s.socket, link),
+      "see=2 HAProxys  ", "type=/pool/s2^M", "see=only 'pool/s2'", "type=^[[F", "type=m", "see=-s " .. link:sub(1, 12),
+      "see=do it?", "type=y", "see=: done", "type= " }, "-s", s.socket, "-s", link)
+    assert.equal("maint", state("pool/s2"))
     s.target:server_set({ server = "pool/s2", state = "ready" })
   end)
 

@@ -24,7 +24,8 @@ return function(request, print)
     local m = result.about
     while not haproxy.dry_run() and m and not m.ended and task.time() < (m.ends or math.huge) do
       local left = m.ends and m.ends - task.time()
-      progress(("%s, Ctrl-C ends it now "):format(left and moment.span(left) .. " left" or "no end"))
+      progress(("%s%s; Ctrl-C ends it now "):format(m.id and m.id > 0 and ("m%d: "):format(m.id) or "",
+        left and ("ends in %s"):format(moment.span(left)) or "no end"))
       task.sleep(math.min(INTERVAL, math.max(0, left or INTERVAL)))
       m = c.store:maintenance(c.name, m.id)
     end

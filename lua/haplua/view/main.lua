@@ -27,12 +27,14 @@ local M = {}
 ---@field item haplua.view.Item?  the chosen one
 ---@field line string?  of the panel: the command that was tried
 ---@field words string[]?  and its words
+---@field drawn number?  when it was drawn, in seconds of task.now()
 ---@field ended boolean?
 local View = {}
 View.__index = View
 
 --- Write the lines that differ from those on the terminal.
 function View:draw()
+  self.drawn = task.now()
   local width, height = self.screen:size()
   local parts = {}
   if width ~= self.width or height ~= self.height then
@@ -269,7 +271,9 @@ function M.run(targets, given)
   tasks[#tasks + 1] = task.spawn(function() -- the clock, and times that are left
     while true do
       task.sleep(1)
-      changed()
+      if task.now() - view.drawn > 0.5 then
+        changed()
+      end
     end
   end)
   local cancelling <close> = setmetatable({}, { __close = function() -- luacheck: ignore cancelling

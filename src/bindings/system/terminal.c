@@ -306,12 +306,14 @@ static int lterminal_forgive(lua_State *L)
 	return 1;
 }
 
-/* width() -> the columns of the terminal at standard output, or nil */
+/* width([fd]) -> the columns of the terminal at a file descriptor, standard output where
+ * none is given; nil: it is none */
 static int lterminal_width(lua_State *L)
 {
 	struct winsize size;
+	lua_Integer fd = luaL_optinteger(L, 1, STDOUT_FILENO);
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+	if (fd != (int)fd || ioctl((int)fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
 		lua_pushnil(L);
 	else
 		lua_pushinteger(L, size.ws_col);
