@@ -37,7 +37,7 @@ local lua = {
   ["scripts"] = "public root",
   ["lua/haplua/host"] = "public test root C",
   -- doctor prints of an error what the host would print
-  ["lua/haplua/cmd"] = "public host keep rehearse apply hooks haproxy store plan visit window time base root C",
+  ["lua/haplua/cmd"] = "public host keep rehearse apply hooks haproxy store plan visit rules window time base root C",
   ["lua/haplua/keep"] = "public apply hooks haproxy store plan window time base root C",
   ["lua/haplua/test"] = "public haproxy base root C",
   ["lua/haplua"] = "apply haproxy store plan visit window ical time base root C test",

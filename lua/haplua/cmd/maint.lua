@@ -57,6 +57,8 @@ local spec = {
     { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
       until_, for_, { "--replace", help = "all other maintenances are ended" }, options.json }),
       help = "Try a maintenance on an HAProxy of its own, with your files: URLs, or paths, are what visitors ask." },
+    { "page", args = "file", options = options.page,
+      help = "page check [FILE...]: does HAProxy take the maintenance page, and do visitors get all of it?" },
     { "doctor", options = { { "--rehearse", help = "try a maintenance of the whole site, too (as `rehearse`)" }, options.json },
       help = "Check the set-up and say what to fix." },
   },
@@ -88,6 +90,9 @@ local function check_server(args)
 end
 
 function spec.check(args)
+  if args.command == "page" and args.file[1] ~= "check" then
+    return "page check [FILE...]"
+  end
   if args["until"] and args["for"] then
     return "--until and --for: which?"
   elseif args.no_end and (args["until"] or args["for"]) then
@@ -316,6 +321,10 @@ end
 function commands.rehearse(args, request, print)
   request.replace = args.replace
   return require("haplua.cmd.rehearse")(args, request, print)
+end
+
+function commands.page(args, _, print)
+  return require("haplua.cmd.page")(args, print)
 end
 
 function commands.doctor(args, request, print)

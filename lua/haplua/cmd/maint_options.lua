@@ -60,7 +60,31 @@ M.rehearsal = {
     help = "HAProxy's configuration, a file or a folder (that of the process that runs)" },
 }
 
+local function form(text)
+  if text == "errorfile" or text == "lf-file" or text == "file" then
+    return text
+  end
+  return nil, ("'%s' is no form of a page: errorfile, lf-file or file"):format(text)
+end
+
+local function bytes(text)
+  local n = math.tointeger(tonumber(text))
+  if n and n > 0 and n < 1 << 30 then
+    return n
+  end
+  return nil, ("'%s' is no number of bytes"):format(text)
+end
+
 M.json = { "--json", help = "Print JSON." }
+
+--- How HAProxy uses a page.
+M.page = {
+  { "--as", value = "FORM", convert = form, help = "how HAProxy uses it: errorfile, lf-file or file (by its text)" },
+  { "--words", value = "FILE", help = "the map with its words (maintenance-words.map beside it)" },
+  { "--bufsize", value = "N", convert = bytes, help = "HAProxy's tune.bufsize (16384)" },
+  { "--maxrewrite", value = "N", convert = bytes, help = "HAProxy's tune.maxrewrite (1024)" },
+  { "--haproxy", value = "FILE", help = "the HAProxy that is asked (haproxy)" }, M.json,
+}
 
 --- Two lists of options as one.
 function M.join(options, more)
