@@ -1,8 +1,8 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Hold HAProxy to what the journal wants: put maintenance back after a reload, end it at its end, complete a change that
--- was broken off. It runs until a signal stops it.
+-- Have HAProxy hold what the journal says: begin and end maintenances at their time, put them back after a reload, complete
+-- a change that was broken off. It runs until a signal stops it.
 --
 --   haplua keep
 --   haplua -s /run/haproxy/admin.sock -s /run/haproxy2/admin.sock keep
