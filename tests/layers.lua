@@ -40,7 +40,7 @@ local lua = {
   ["lua/haplua/host"] = "public test root C",
   -- doctor prints of an error what the host would print
   ["lua/haplua/fleet"] = "etcd apply haproxy store plan time base root C",
-  ["lua/haplua/cmd"] = "public host view keep fleet rehearse apply hooks haproxy store plan visit window time base root C",
+  ["lua/haplua/cmd"] = "public host view keep fleet rehearse apply hooks haproxy store plan visit rules window time base root C",
   ["lua/haplua/view"] = "apply plan base root C",
   ["lua/haplua/keep"] = "public etcd apply hooks haproxy store plan window time base root C",
   ["lua/haplua/hold"] = "apply haproxy plan time base root C",

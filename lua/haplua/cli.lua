@@ -27,6 +27,7 @@ local M = {}
 ---@field help string
 ---@field arg haplua.cli.Argument?  the one argument that must be given
 ---@field args string?  the field for any number of further arguments
+---@field args_help string?  what those words are
 ---@field options haplua.cli.Option[]?
 ---@field after string?  as in haplua.cli.Spec
 
@@ -38,6 +39,7 @@ local M = {}
 ---@field commands haplua.cli.Command[]?  of which one must be given
 ---@field arg haplua.cli.Argument?  as in a command, for a script that has none
 ---@field args string?  likewise
+---@field args_help string?  likewise
 ---@field after string?  the field for the words after "--": a command to run, which must be given
 ---@field check (fun(found: table): string?)?  returns what is wrong with options that exclude or need each other
 
@@ -46,11 +48,11 @@ local option_list = options.list(options.record({
   "text", value = "text", default = "text", repeats = "boolean", convert = "function", help = "text",
 }, { 1, "help" }))
 local command = options.record({
-  "text", help = "text", arg = argument, args = "text", options = option_list, after = "text",
+  "text", help = "text", arg = argument, args = "text", args_help = "text", options = option_list, after = "text",
 }, { 1, "help" })
 local declaration = options.record({
   name = "text", help = "text", epilog = "text", options = option_list, commands = options.list(command), arg = argument,
-  args = "text", after = "text", check = "function",
+  args = "text", args_help = "text", after = "text", check = "function",
 }, { "name", "help" })
 
 -- The field of an option: dry_run of "--dry-run". The runs for several targets share this table.
@@ -259,14 +261,28 @@ local function declare(parser, scope)
     parser:argument(scope.arg[1], scope.arg.help):argname(scope.arg.value)
   end
   if scope.args then
-    parser:argument(scope.args):args("*")
+    parser:argument(scope.args, scope.args_help):args("*")
   end
 end
 
---- lua-argparse's parser for a declaration. Its usage errors end the script with status 2.
+-- Usage of so many lines at most is shown with an error: a longer one would hide it.
+local USAGE_LINES <const> = 3
+
+--- Print what is wrong with a command line, and end the script with status 2.
+---@param parser any  lua-argparse's, of the script or of the command that was given
+local function refuse(spec, parser, message)
+  local usage = parser:get_usage()
+  local _, lines = usage:gsub("\n", "\n")
+  local words = usage:match("^Usage: (%l[%l ]*)") or spec.name
+  io.stderr:write(("%s: %s\n%sTry 'haplua %s --help'.\n"):format(spec.name, message,
+    lines < USAGE_LINES and usage .. "\n" or "", words:match("^(.-) *$")))
+  os.exit(2)
+end
+
+--- lua-argparse's parser for a declaration, and those of its commands by their names.
 local function parser_of(spec)
   local argparse = require("argparse")
-  local parser = argparse(spec.name, spec.help, spec.epilog)
+  local parser, commands = argparse(spec.name, spec.help, spec.epilog), {}
   declare(parser, spec)
   if spec.commands then
     parser:command_target("command"):require_command(true)
@@ -274,6 +290,7 @@ local function parser_of(spec)
   for _, c in ipairs(spec.commands or {}) do
     local sub = parser:command(c[1], c.help):target("command")
     declare(sub, c)
+    commands[c[1]] = sub
     if c.after then
       sub:usage(sub:get_usage() .. " -- COMMAND...")
     end
@@ -282,10 +299,15 @@ local function parser_of(spec)
     parser:usage(parser:get_usage() .. " -- COMMAND...")
   end
   function parser.error(self, message)
-    io.stderr:write(("%s: %s\n%s\nTry '%s --help'.\n"):format(spec.name, message, self:get_usage(), spec.name))
-    os.exit(2)
+    refuse(spec, self, message)
   end
-  return parser
+  return parser, commands
+end
+
+--- Refuse what lua-argparse takes.
+local function refuse_found(spec, found, message)
+  local parser, commands = parser_of(spec)
+  refuse(spec, commands[found.command] or parser, message)
 end
 
 --- Split the words at the first "--".
@@ -357,11 +379,11 @@ function M.parse_known(spec, words)
   local found = M.parse_plain(spec, words) or M.parse_with_argparse(spec, words)
   local after = after_of(spec, found)
   if after and #found[after] == 0 then
-    parser_of(spec):error("what shall run? '-- COMMAND...' is missing")
+    refuse_found(spec, found, "there is no command to run: '-- COMMAND...' is missing")
   end
   local problem = spec.check and spec.check(found)
   if problem then
-    parser_of(spec):error(problem)
+    refuse_found(spec, found, problem)
   end
   return found
 end

@@ -190,8 +190,8 @@ describe("the command line of a script", function()
     ]])
     local missing = support.haplua({ script, "--wait", "5" })
     assert.are.equal(2, missing.status)
-    assert.are.equal("after: what shall run? '-- COMMAND...' is missing\n"
-      .. "Usage: after [-h] [--wait SECONDS] -- COMMAND...\nTry 'after --help'.\n", missing.err)
+    assert.are.equal("after: there is no command to run: '-- COMMAND...' is missing\n"
+      .. "Usage: after [-h] [--wait SECONDS] -- COMMAND...\nTry 'haplua after --help'.\n", missing.err)
     local bad = support.haplua({ script, "--wait", "soon", "--", "true" })
     assert.are.equal(2, bad.status)
     assert.is_truthy(bad.err:find("seconds expected, not 'soon'", 1, true))

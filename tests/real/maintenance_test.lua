@@ -160,8 +160,8 @@ describe("maint, with a configuration", function()
     bad(1, s:maint("on", "--bypass", "192.0.2.0/33"), "not a valid IPv4 or IPv6 address")
     bad(2, s:maint("on", "--until", "25:00"), "time")
     bad(2, s:maint("on", "--for", "30"), "a duration such as 4h")
-    bad(2, s:maint("on", "--for", "30m", "--until", "03:00"), "--until and --for: which?")
-    bad(2, s:maint("on", "--wait"), "--wait: until when?")
+    bad(2, s:maint("on", "--for", "30m", "--until", "03:00"), "--until and --for: give one of them")
+    bad(2, s:maint("on", "--wait"), "--wait needs an end")
     assert.same({ false, false }, {
       decode(s:maint("status", "--json")).on, decode(s:maint("--switch", "shop", "status", "--json")).on,
     })

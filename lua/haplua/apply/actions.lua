@@ -42,10 +42,11 @@ local function check_times(c, request)
   local what = request.begins and "begin" or "end"
   if not c.journal then
     errors.refuse(("nobody would %s this maintenance: there is no journal"):format(what),
-      "give --wait to stay and end it, or keep a journal and run `haplua keep`")
+      (request.begins and "" or "give --wait to stay and end it, or ") .. "keep a journal and run `haplua keep`")
   elseif not c.store:kept(c.name) then
     errors.refuse(("nobody would %s this maintenance: no resident policy keeps %s"):format(what, c.name),
-      "give --wait to stay and end it; or run `haplua keep` as a service (see `haplua help keep`), which --start-keep does")
+      (request.begins and "" or "give --wait to stay and end it; or ")
+      .. "run `haplua keep` as a service (see `haplua help keep`), which --start-keep does")
   end
 end
 

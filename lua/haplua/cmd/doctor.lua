@@ -238,7 +238,7 @@ function checks.journal(e)
   local c = context.open(e.request, true)
   local journal = c.store
   if not c.journal then
-    e:warn(c.no_journal or "none, as asked",
+    e:warn(c.no_journal or "there is none, since $HAPLUA_JOURNAL or an option says so",
       "run `maint on` once as a user who may write its folder: it records who did what, and a maintenance may have an end")
     return
   end

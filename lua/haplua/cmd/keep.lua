@@ -6,7 +6,8 @@ local options = require("haplua.cmd.maint_options")
 
 local spec = {
   name = "keep",
-  help = "Hold HAProxy to what the journal wants.",
+  help = "Stay, and have HAProxy hold what the journal says: begin and end maintenances at their time, and put them back "
+    .. "after a reload.",
   options = options.join(options.files, {
     { "--metrics", value = "FILE", help = "write what it knows for Prometheus, for node_exporter's textfile collector" },
   }),

@@ -13,15 +13,15 @@ local function converter(name)
   end
 end
 
-local from = { "--from", value = "TIME", convert = converter("instant"), help = "its beginning, where it is to come" }
+local from = { "--from", value = "TIME", convert = converter("instant"), help = "when it begins, if not now" }
 local until_ = { "--until", value = "TIME", convert = converter("instant"),
-  help = "its end: 03:00, 2026-12-01T03:00, ...+01:00" }
-local for_ = { "--for", value = "DURATION", convert = converter("duration"), help = "its end: in 30m, 1h30m, 2d" }
+  help = "when it ends: 03:00, 2026-12-01T03:00, 2026-12-01T03:00+01:00" }
+local for_ = { "--for", value = "DURATION", convert = converter("duration"), help = "how long it lasts: 30m, 1h30m, 2d" }
 local yes = { "--yes", help = "do not ask before somebody else's maintenance is ended" }
 
 local server = { "--server", value = "BACKEND/SERVER", repeats = true,
-  help = "in place of a part of the site: this server; app/ is each server of app" }
-local drain = { "--drain", help = "of a server: no new sessions, in place of no sessions" }
+  help = "this server, in place of the site; app/ is each server of app" }
+local drain = { "--drain", help = "of a server: it takes no new sessions, and those that it has go on" }
 
 -- Those of a fleet that a change of what is there has.
 local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[5] }
@@ -36,11 +36,11 @@ local spec = {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
       { "--start-keep", help = "start the service that begins and ends it, where none runs" },
       { "--check", help = "see in HAProxy's configuration whether visitors get it (the default on a terminal)" },
-      { "--no-check", help = "do not, on a terminal either" },
+      { "--no-check", help = "do not check, not even on a terminal" },
       { "--cut", help = "of the whole site: end the connections that go on (WebSocket, TCP)" },
       { "--replace", help = "end all other maintenances in the same step" }, yes, server, drain,
-      { "--force", help = "also the last server of a backend that takes requests" },
-      { "--keep-up", value = "N", convert = cli.share, help = "of servers: so many must go on to take requests: 2, 50% (1)" },
+      { "--force", help = "even the last server of a backend that takes requests" },
+      { "--keep-up", value = "N", convert = cli.share, help = "of servers: so many of a backend stay in service: 2, 50% (1)" },
       options.json }),
       help = "Begin a maintenance: of the scope given, or of the whole site." },
     { "off", args = "which", options = options.join(options.join(options.join(options.found_by, options.probe),
@@ -62,12 +62,24 @@ local spec = {
       help = "so many changes (20)" } },
       help = "Show who changed what, when and why." },
     { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
-      until_, for_, { "--replace", help = "all other maintenances are ended" }, options.json }),
+      until_, for_, { "--replace", help = "as if all other maintenances were ended" }, options.json }),
       help = "Try a maintenance on an HAProxy of its own, with your files: URLs, or paths, are what visitors ask." },
+    { "page", args = "file", options = options.page,
+      help = "page check [FILE...]: does HAProxy take the maintenance page, and do visitors get all of it?" },
     { "doctor", options = { { "--rehearse", help = "try a maintenance of the whole site, too (as `rehearse`)" }, options.json },
       help = "Check the set-up and say what to fix." },
   },
 }
+
+-- What the words of a command are.
+local WORDS <const> = {
+  pattern = "patterns for the ACL's own match method, in place of --path and --host",
+  which = "ids (m12); of off also patterns, as they were given to on",
+  file = "the word check, then pages (/etc/haproxy/maintenance.html)",
+}
+for _, command in ipairs(spec.commands) do
+  command.args_help = WORDS[command.args]
+end
 
 --- Say what is wrong with options about servers.
 local function check_server(args)
@@ -82,11 +94,11 @@ local function check_server(args)
     end
   end
   if args.server and scope then
-    return "--server, and another scope or switch: which?"
+    return "--server goes with no other scope and no switch"
   elseif args.server and (args.check or args.cut) then
     return "--check and --cut are about the whole site; haplua drain --cut ends the sessions of a server"
   elseif args.check and args.no_check then
-    return "--check and --no-check: which?"
+    return "--check and --no-check: give one of them"
   elseif args.server and args.wait then
     return "--server and --wait: a maintenance of a server is ended by haplua keep, or maint off"
   elseif not args.server and args.command == "on" and (args.drain or args.force or args.keep_up) then
@@ -95,18 +107,21 @@ local function check_server(args)
 end
 
 function spec.check(args)
+  if args.command == "page" and args.file[1] ~= "check" then
+    return "'page' has one command: page check [FILE...]"
+  end
   if args["until"] and args["for"] then
-    return "--until and --for: which?"
+    return "--until and --for: give one of them"
   elseif args.no_end and (args["until"] or args["for"]) then
-    return "--no-end, and an end: which?"
+    return "--no-end goes with neither --until nor --for"
   elseif args.wait and not args["until"] and not args["for"] then
-    return "--wait: until when? --until TIME or --for DURATION says so"
+    return "--wait needs an end: --until TIME or --for DURATION"
   elseif args.wait and args.from then
-    return "--wait and --from: a maintenance that is to come needs haplua keep"
+    return "--wait does not go with --from: haplua keep begins a maintenance that is to come"
   elseif args.mine and args.all then
-    return "--mine and --all: which?"
+    return "--mine and --all: give one of them"
   elseif args.which and #args.which > 0 and (args.mine or args.all) then
-    return "ids or patterns, and --mine or --all: which?"
+    return "--mine and --all go with no ids and no patterns"
   end
   return check_server(args) or options.check(args)
 end
@@ -323,6 +338,10 @@ end
 function commands.rehearse(args, request, print)
   request.replace = args.replace
   return require("haplua.cmd.rehearse")(args, request, print)
+end
+
+function commands.page(args, _, print)
+  return require("haplua.cmd.page")(args, print)
 end
 
 function commands.doctor(args, request, print)

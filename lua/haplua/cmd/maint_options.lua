@@ -23,9 +23,9 @@ M.place = {
 
 --- What is under maintenance, for whom it is not, and why.
 M.scope = {
-  { "--path", value = "PREFIX", repeats = true, help = "these paths: /shop is /shop, /shop/cart, /shopping" },
-  { "--host", value = "NAME", repeats = true, help = "these hosts; with --path, those paths of them" },
-  { "--bypass", value = "CIDR", repeats = true, help = "clients that still reach the application" },
+  { "--path", value = "PREFIX", repeats = true, help = "paths that begin so: /shop closes /shop, /shop/cart, /shopping" },
+  { "--host", value = "NAME", repeats = true, help = "this host, with any port; with --path: those paths of it" },
+  { "--bypass", value = "CIDR", repeats = true, help = "clients that pass: 192.0.2.0/24, 2001:db8::/32" },
   { "--reason", value = "TEXT", help = "why, for the journal and the visitors" },
 }
 
@@ -34,8 +34,8 @@ M.found_by = { M.scope[1], M.scope[2] }
 
 --- What is asked as a visitor after a change.
 M.probe = {
-  { "--probe", value = "URL", repeats = true, help = "ask this as a visitor afterwards, and compare" },
-  { "--probe-address", value = "IP[:PORT]", help = "where probes connect, whatever their URL names" },
+  { "--probe", value = "URL", repeats = true, help = "ask this as a visitor does, and compare with what is wanted" },
+  { "--probe-address", value = "IP[:PORT]", help = "where probes connect, in place of their URL's host" },
   { "--no-probe", help = "ask nothing, also where the configuration has a probe" },
 }
 
@@ -75,8 +75,31 @@ M.fleet = {
   { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: wait so long for its nodes (10)" },
   { "--every-node", help = "of a fleet: exit status 5 also where a node is missing that is not live" },
 }
+local function form(text)
+  if text == "errorfile" or text == "lf-file" or text == "file" then
+    return text
+  end
+  return nil, ("'%s' is no form of a page: errorfile, lf-file or file"):format(text)
+end
+
+local function bytes(text)
+  local n = math.tointeger(tonumber(text))
+  if n and n > 0 and n < 1 << 30 then
+    return n
+  end
+  return nil, ("'%s' is no number of bytes"):format(text)
+end
 
 M.json = { "--json", help = "Print JSON." }
+
+--- How HAProxy uses a page.
+M.page = {
+  { "--as", value = "FORM", convert = form, help = "how HAProxy uses it: errorfile, lf-file or file (by its text)" },
+  { "--words", value = "FILE", help = "the map with its words (maintenance-words.map beside it)" },
+  { "--bufsize", value = "N", convert = bytes, help = "HAProxy's tune.bufsize (16384)" },
+  { "--maxrewrite", value = "N", convert = bytes, help = "HAProxy's tune.maxrewrite (1024)" },
+  { "--haproxy", value = "FILE", help = "the HAProxy that is asked (haproxy)" }, M.json,
+}
 
 --- Two lists of options as one.
 function M.join(options, more)
@@ -107,11 +130,11 @@ function M.check(args)
     end
   end
   if args.acl and args.switch then
-    return "--acl and --switch: a switch has its ACL"
+    return "--acl and --switch: give one of them; a switch has an ACL of its own"
   elseif args.journal and args.no_journal then
-    return "--journal and --no-journal: which?"
+    return "--journal and --no-journal: give one of them"
   elseif args.no_probe and args.probe and args.probe[1] then
-    return "--probe and --no-probe: which?"
+    return "--probe and --no-probe: give one of them"
   elseif args.probe_address and not (args.probe and args.probe[1]) then
     return "--probe-address goes with --probe"
   end

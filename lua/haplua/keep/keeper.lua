@@ -439,7 +439,7 @@ function M.run(request, print)
   local self = new(request, given, print, "keep: ")
   local c, _ <close> = self.c, self.reload
   if not c.journal then
-    errors.raise("journal", "there is no journal to keep to: " .. tostring(c.no_journal or "none, as asked"),
+    errors.raise("journal", "keep needs a journal: " .. (c.no_journal or "$HAPLUA_JOURNAL or --journal says none"),
       "run as a user who may write /var/lib/haplua, or name another with --journal FILE")
   end
   local lock <close> = c.store:keeper(c.name, core.restricted())
