@@ -181,6 +181,11 @@ check-windows-briefly:
 check-page: $(BIN) $(B)/app $(B)/packages-browser ## test the maintenance page in headless Chromium
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/browser
 
+# etcd is Debian's, or the program that $$ETCD names.
+.PHONY: check-fleet
+check-fleet: $(BIN) $(FLEET) | $(B)/packages-etcd ## test what speaks with etcd against real members ($$ETCD); FLEET_TESTS
+	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) ./$(BIN) tests/lua/run.lua $(or $(FLEET_TESTS),tests/fleet)
+
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua
 check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inject a selection of the faults

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - install the missing Debian packages of one or several steps.
-# Usage: packages.sh build|fleet|check|real|browser|demo|bench|window|fuzz...
+# Usage: packages.sh build|fleet|etcd|check|real|browser|demo|bench|window|fuzz...
 # It needs root only if a package is missing. Without root or apt-get it prints what to install.
 set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libcurl4-openssl-dev"
 fleet="libprotobuf-c-dev protobuf-c-compiler"
+etcd="etcd-server etcd-client openssl socat lua-busted iproute2 procps"
 check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libpcre2-8-0 tzdata"
 real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux procps"
 browser="$real chromium chromium-driver fonts-dejavu-core"
@@ -21,6 +22,7 @@ for step in "$@"; do
 	case $step in
 	build) packages="$packages $build" ;;
 	fleet) packages="$packages $fleet" ;;
+	etcd) packages="$packages $etcd" ;;
 	check) packages="$packages $check" ;;
 	real) packages="$packages $real" ;;
 	browser) packages="$packages $browser" ;;

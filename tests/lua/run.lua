@@ -9,6 +9,7 @@ local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 300
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. here .. "/../conformance/?.lua;"
+  .. here .. "/../fleet/?.lua;"
   .. package.path
 
 --- The place in a test file where the error was raised: "file:line", or nil.
