@@ -133,6 +133,31 @@ describe("one member", function()
     put(client, "gone", "1")
   end)
 
+  it("may be closed by a finalizer while an answer becomes a table", function()
+    for i = 1, 40 do
+      put(client, "finalizer/" .. i, ("x"):rep(100))
+    end
+    local wire = require("haplua.etcd.wire")
+    for i = 1, 100 do
+      local channel <close> = wire.open()
+      local call = channel:call("range", { key = "finalizer/", range_end = "finalizer0" }, {
+        endpoint = cluster.endpoints[1], ca = cluster.dir .. "/ca.crt", cert = cluster.dir .. "/root.crt",
+        key = cluster.dir .. "/root.key", within = 30, leader = true,
+      })
+      for _ = 1, i do
+        setmetatable({}, { __gc = function()
+          call:close()
+          channel:close()
+        end })
+      end
+      local answer = call:next(30)
+      local outcome = call:outcome()
+      assert.is_true(answer == nil or #answer.kvs == 40)
+      assert.equal("table", type(outcome))
+      collectgarbage("step", i)
+    end
+  end)
+
   it("raises after it was closed", function()
     local one = cluster:client()
     one:range({ key = "a" })
