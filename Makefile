@@ -50,10 +50,10 @@ UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*
 SOURCES := $(shell find src tests -name '*.[ch]')
 
 .PHONY: all
-all: $(BIN) $(if $(shell pkg-config --exists libprotobuf-c && command -v protoc-c),$(FLEET)) ## build ./haplua and its modules: ./haplua-curl.so, and where protobuf-c is there ./haplua-fleet.so
+all: $(BIN) ## build ./haplua and its modules: ./haplua-curl.so, and where protobuf-c is there ./haplua-fleet.so
 
 # The program finds its policies and its documents beside itself: another folder for built files gets links to them.
-$(BIN): $(OBJECTS) src/curl/exports | $(CURL)
+$(BIN): $(OBJECTS) src/curl/exports | $(CURL) $(if $(shell pkg-config --exists libprotobuf-c && command -v protoc-c),$(FLEET))
 	@echo "LINK $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $(filter %.o,$^) $(ALL_LIBS)
 	$(Q)[ $(@D) = . ] || for part in scripts lua docs; do ln -sfn "$(CURDIR)/$$part" $(@D)/$$part; done

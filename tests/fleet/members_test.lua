@@ -89,9 +89,9 @@ describe("three members", function()
 
   it("tell what they are, and which is away", function()
     cluster:kill(3)
-    local rows = etcd.eventually("a leader", function()
+    local rows = etcd.eventually("another leader", function()
       local rows = client:status()
-      return rows[1].leader and rows[1].leader == rows[2].leader and rows
+      return rows[1].leader and rows[1].leader == rows[2].leader and rows[1].leader ~= cluster.endpoints[3] and rows
     end)
     assert.same({ true, true, false }, { rows[1].reachable, rows[2].reachable, rows[3].reachable })
     assert.is_true(rows[1].leader == cluster.endpoints[1] or rows[1].leader == cluster.endpoints[2])
@@ -136,7 +136,8 @@ describe("three members", function()
     local problem = support.failure(put, frozen, "f", "1")
     assert.same({ "doubt", 1 }, { problem.kind, problem.in_doubt })
     problem = support.failure(frozen.range, frozen, { key = "f" }) -- over a new connection, which does not come
-    assert.same({ "unreachable", "no connection in time" }, { problem.kind, problem.message })
+    assert.equal("unreachable", problem.kind)
+    assert.matches("^no connection", problem.message)
     local reader <close> = cluster:client({ members = { 1, 2, 3 }, timeout = 20 })
     for _ = 1, 3 do -- one of them is asked first
       reader:range({ key = "f", serializable = true })
