@@ -46,10 +46,10 @@ UNHURRIED := $(filter-out %/year_test.lua %/test_test.lua,$(wildcard tests/lua/*
 SOURCES := $(shell find src tests -name '*.[ch]')
 
 .PHONY: all
-all: $(BIN) $(if $(shell pkg-config --exists libprotobuf-c && command -v protoc-c),$(FLEET)) ## build ./haplua and its modules: ./haplua-curl.so, and where protobuf-c is there ./haplua-fleet.so
+all: $(BIN) ## build ./haplua and its modules: ./haplua-curl.so, and where protobuf-c is there ./haplua-fleet.so
 
 # The program finds its policies and its documents beside itself: another folder for built files gets links to them.
-$(BIN): $(OBJECTS) src/curl/exports $(B)/libraries | $(CURL)
+$(BIN): $(OBJECTS) src/curl/exports $(B)/libraries | $(CURL) $(if $(shell pkg-config --exists libprotobuf-c && command -v protoc-c),$(FLEET))
 	@echo "LINK $@"
 	$(Q)$(CC) $(CFLAGS) -o $@ $(OBJECTS) $(ALL_LIBS)
 	$(Q)[ $(@D) = . ] || for part in scripts lua docs; do ln -sfn "$(CURDIR)/$$part" $(@D)/$$part; done
@@ -211,6 +211,11 @@ check-page: $(BIN) $(B)/app $(B)/packages-browser ## test the maintenance page i
 
 check-metrics: $(BIN) $(B)/app $(B)/packages-metrics ## test keep's metrics and the alerts with promtool; no daemon is started
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/metrics_test.lua
+
+# etcd is Debian's, or the program that $$ETCD names.
+.PHONY: check-fleet
+check-fleet: $(BIN) $(FLEET) | $(B)/packages-etcd ## test what speaks with etcd against real members ($$ETCD); FLEET_TESTS
+	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) ./$(BIN) tests/lua/run.lua $(or $(FLEET_TESTS),tests/fleet)
 
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # packages.sh - look for what one or several steps need, and install what is missing.
-# Usage: packages.sh build|fleet|check|real|browser|demo|bench|metrics|window|fuzz|deb|systemd...
+# Usage: packages.sh build|fleet|etcd|check|real|browser|demo|bench|metrics|window|fuzz|deb|systemd...
 # A step names Debian's packages, and a row of `table` says what of a package is needed: a program, a header, a library.
 # That is looked for, whoever put it there. If something is missing: as root, and where there is apt-get, it installs
 # Debian's packages. Elsewhere it prints their names in the user's distribution, and its status is 1. With HAPLUA_INSTALL=no
@@ -11,6 +11,7 @@ set -eu
 
 build="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libuv1-dev libsqlite3-dev lua-argparse lua-cjson libcurl4-openssl-dev"
 fleet="libprotobuf-c-dev protobuf-c-compiler"
+etcd="etcd-server etcd-client openssl socat lua-busted iproute2 procps"
 check="libcmocka-dev lua-busted lua-check valgrind clang-format libedit2 procps socat libpcre2-8-0 tzdata"
 real="haproxy nginx-light wrk socat curl openssl lua-busted util-linux bsdutils iproute2 procps"
 browser="$real chromium chromium-driver fonts-dejavu-core"
@@ -43,6 +44,8 @@ lua-busted           lua busted.runner       lua-busted         lua5.4-busted   
 lua-check            program luacheck        lua-check          lua-check        luacheck
 clang-format         program clang-format    clang-tools-extra  clang-extra-tools clang
 libedit2             library libedit.so*     libedit            libedit          libedit
+etcd-server          program etcd            etcd               etcd             etcd
+etcd-client          program etcdctl         etcd               etcd-ctl         etcd
 bsdutils             program script          util-linux         util-linux-misc  util-linux
 iproute2             program ip              iproute            iproute2         iproute2
 procps               program ps              procps-ng          procps           procps-ng
@@ -111,6 +114,7 @@ for step in "$@"; do
 	case $step in
 	build) packages="$packages $build" ;;
 	fleet) packages="$packages $fleet" ;;
+	etcd) packages="$packages $etcd" ;;
 	check) packages="$packages $check" ;;
 	real) packages="$packages $real" ;;
 	browser) packages="$packages $browser" ;;

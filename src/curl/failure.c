@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "luakit/types.h"
 
+#include <string.h>
+
 /* What libcurl's codes are for haplua.error; those that are not here are "protocol". */
 static const struct {
 	CURLcode rc;
@@ -63,6 +65,10 @@ void failure_set(lua_State *L, CURL *easy, CURLcode rc, const char *text)
 			phase = meanings[i].phase ? meanings[i].phase : phase;
 			tls = meanings[i].tls;
 		}
+	/* With TLS 1.3 the other side judges a client's certificate after the handshake.
+	 */
+	if ((rc == CURLE_RECV_ERROR || rc == CURLE_SEND_ERROR) && strstr(text, " alert "))
+		tls = "refused";
 	types_set_text(L, "kind", kind);
 	types_set_text(L, "phase", phase);
 	types_set_text(L, "message", *text ? text : curl_easy_strerror(rc));

@@ -8,8 +8,9 @@
 #include <lua.h>
 
 /* Set fields of the table on the top: kind=, phase=, message=; code= of the system where
- * no connection came; tls= "certificate", "handshake" or "files" where TLS failed. `text`
- * is what libcurl wrote into CURLOPT_ERRORBUFFER. May raise. [-0, +0] */
+ * no connection came; tls= where TLS failed: "certificate" (the server's), "handshake",
+ * "files", or "refused": the server does not take the client's certificate. `text` is
+ * what libcurl wrote into CURLOPT_ERRORBUFFER. May raise. [-0, +0] */
 void failure_set(lua_State *L, CURL *easy, CURLcode rc, const char *text);
 
 #endif

@@ -200,7 +200,7 @@ static struct lask *push_ask(lua_State *L)
 	lua_toclose(L, SLOT_BOX);
 	ask->clock = &host_of(L)->clock;
 	/* The first call makes it. */
-	int rc = *m ? 0 : multi_new(m, &host_of(L)->loop, false);
+	int rc = *m ? 0 : multi_new(m, &host_of(L)->loop);
 
 	if (rc == 0)
 		rc = transfer_new(&ask->t, *m);

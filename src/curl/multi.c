@@ -124,7 +124,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *k
 	return uv_poll_start(&link->poll, events, on_ready) < 0 ? -1 : 0;
 }
 
-int multi_new(struct multi **out, uv_loop_t *loop, bool multiplex)
+int multi_new(struct multi **out, uv_loop_t *loop)
 {
 	struct multi *m = calloc(1, sizeof *m);
 	CURLM *curl = m ? curl_multi_init() : NULL;
@@ -140,8 +140,8 @@ int multi_new(struct multi **out, uv_loop_t *loop, bool multiplex)
 	curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, m);
 	curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, on_timeout);
 	curl_multi_setopt(curl, CURLMOPT_TIMERDATA, m);
-	curl_multi_setopt(curl, CURLMOPT_PIPELINING,
-			  multiplex ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
+	curl_multi_setopt(curl, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	curl_multi_setopt(curl, CURLMOPT_MAXCONNECTS, MULTI_CONNECTIONS);
 	*out = m;
 	return 0;
 }

@@ -7,11 +7,14 @@
 #define HAP_MULTI_H
 
 #include <curl/curl.h>
-#include <stdbool.h>
 #include <uv.h>
 
-/* The transfers of a loop, and the connections that they may share. Counted. */
+/* The transfers of a loop, and the connections that they use one after the other: libcurl
+ * 7.88 loses trailers where one connection carries several at once. Counted. */
 struct multi;
+
+/* More connections are kept for other transfers only as long as they are in use. */
+#define MULTI_CONNECTIONS 4L
 
 /* A transfer's owner. `done` is called from the loop, once, with how the transfer ended;
  * it may not call libcurl. */
@@ -19,9 +22,8 @@ struct multi_user {
 	void (*done)(struct multi_user *user, CURLcode rc);
 };
 
-/* `multiplex`: an HTTP/2 connection may carry several transfers at once. 0 and a
- * reference in *out, or HAP_ENOMEM. */
-int multi_new(struct multi **out, uv_loop_t *loop, bool multiplex);
+/* 0 and a reference in *out, or HAP_ENOMEM. */
+int multi_new(struct multi **out, uv_loop_t *loop);
 struct multi *multi_ref(struct multi *m);
 void multi_unref(struct multi *m);
 

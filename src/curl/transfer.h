@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "curl/multi.h"
 
+#include <stdbool.h>
+
 /* A body is read this far and thrown away; a transfer ends well where it is longer. */
 #define TRANSFER_BODY_MAX ((size_t)64 << 10)
 /* More bytes of headers end a transfer with CURLE_FILESIZE_EXCEEDED. */

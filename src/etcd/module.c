@@ -2,7 +2,7 @@
  *
  * module.c - the Lua table of the module fleet.so, for lua/haplua/etcd:
  *
- *   open(multiplex) -> channel          the connections of one client
+ *   open() -> channel          the connections of one client
  *   channel:call(name, message, options) -> call     begins a call of gRPC, waits for
  * nothing call:next(seconds) -> message | nil, "timeout" | nil, "end" call:outcome() ->
  * {sent=, status=, code=, message=, kind=, phase=, tls=, http=} encode(name, table,
@@ -121,12 +121,10 @@ static int wait_close(lua_State *L)
 	return 0;
 }
 
-/* open(multiplex) */
 static int channel_open(lua_State *L)
 {
-	bool multiplex = lua_toboolean(L, 1);
 	struct multi **m = types_push(L, CHANNEL, sizeof *m, 0);
-	int rc = multi_new(m, &host_of(L)->loop, multiplex);
+	int rc = multi_new(m, &host_of(L)->loop);
 
 	return rc < 0 ? error_raise(L, rc, NULL) : 1;
 }

@@ -170,7 +170,6 @@ static void set_options(struct stream *s, const struct stream_plan *plan)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 			 (long)(tls ? CURL_HTTP_VERSION_2TLS
 				    : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE));
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, (long)(tls && !plan->fresh));
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)(plan->fresh || !tls));
 	/* libcurl 7.88 cannot use a connection without TLS again. */
 	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, (long)!tls);

@@ -10,6 +10,8 @@
 #include "curl/multi.h"
 #include "etcd/grpc.h"
 
+#include <stdbool.h>
+
 /* What a call needs. Strings are copied; NULL: absent. */
 struct stream_plan {
 	const char *url, *ca, *cert, *key;

@@ -11,6 +11,7 @@ local NAME = os.getenv("NAME") ~= "" and os.getenv("NAME") or nil
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. here .. "/../conformance/?.lua;"
+  .. here .. "/../fleet/?.lua;"
   .. package.path
 
 --- The place in a test file where the error was raised: "file:line", or nil.

@@ -37,8 +37,8 @@ end
 
 local advices = {
   certificate = "The member's certificate is checked against the name in its endpoint, and against the file of `ca`.",
-  handshake = "Is this the port for clients, with TLS? If it has none, write http:// in the endpoint. A member that asks for "
-    .. "certificates refuses a client without one, and one whose certificate has expired.",
+  handshake = "Is this the port for clients, with TLS? If it has none, write http:// in the endpoint.",
+  refused = "The member does not take this client's certificate. Has it expired, is it of another authority, or is none given?",
   files = "The files of `ca`, `cert` and `key` hold PEM, and this user reads them; a key has no pass phrase.",
 }
 
@@ -66,7 +66,8 @@ function M.failure(endpoint, outcome)
       and "no connection: " .. outcome.message or outcome.message
     local is_timeout = outcome.kind == "timeout" and not outcome.sent
     return failed(endpoint, is_timeout and "unreachable" or outcome.kind, is_timeout and "no connection in time" or message, {
-      is_safe = not outcome.sent, phase = outcome.phase, code = outcome.code, advice = advices[outcome.tls],
+      is_safe = not outcome.sent or outcome.tls ~= nil, phase = outcome.phase, code = outcome.code,
+      advice = advices[outcome.tls],
     })
   elseif outcome.http and outcome.http > 0 and not outcome.grpc then
     local message = ("it is no etcd, or its gRPC is elsewhere: HTTP status %d"):format(outcome.http)

@@ -39,6 +39,7 @@ local kinds = {
 ---@class haplua.etcd.Client
 ---@field private endpoints string[]  in an order of this client's own
 ---@field private at integer  the endpoint that is asked next
+---@field private proven table<string, boolean>  endpoints that have answered
 ---@field private suspects table<string, boolean>  endpoints that were silent: the next call uses a connection of its own
 ---@field private channel table  of src/etcd/module.c
 ---@field private given haplua.etcd.Options
@@ -56,15 +57,13 @@ function M.connect(given)
   elseif (given.cert == nil) ~= (given.key == nil) then
     options.misuse("etcd.connect", "'cert' and 'key' belong together")
   end
-  local endpoints, all_tls = {}, true
+  local endpoints = {}
   for i, endpoint in ipairs(given.endpoints) do
     table.insert(endpoints, math.random(i), (endpoint:gsub("/$", ""))) -- so that clients spread over the members
-    all_tls = all_tls and endpoint:find("^https:") ~= nil
   end
   return setmetatable({
-    endpoints = endpoints, at = 1, suspects = {}, given = given, timeout = given.timeout or 5,
-    -- libcurl 7.88 fails with several calls on one connection without TLS
-    channel = require("haplua.etcd.wire").open(all_tls),
+    endpoints = endpoints, at = 1, proven = {}, suspects = {}, given = given, timeout = given.timeout or 5,
+    channel = require("haplua.etcd.wire").open(),
   }, Client)
 end
 
@@ -93,7 +92,7 @@ local function try_endpoints(client, try, is_write)
     local answer
     answer, failure = try(endpoint, left, left / math.max(n - tried, 1))
     if not failure then
-      client.suspects[endpoint] = nil
+      client.suspects[endpoint], client.proven[endpoint] = nil, true
       return answer
     end
     client.suspects[endpoint] = failure.is_silent
@@ -104,6 +103,7 @@ local function try_endpoints(client, try, is_write)
       break
     end
     reasons[endpoint] = failure.error.message
+    may_get_better = tried % n > 0 and may_get_better
     may_get_better = may_get_better or failure.error.code == "14" or not failure.is_safe
     next_endpoint(client)
     tried = tried + 1
@@ -131,6 +131,14 @@ local function call(client, name, message, how)
   return try_endpoints(client, function(endpoint, left, share)
     local within = (how == "write" or #client.endpoints == 1) and left or math.max(left / 2, math.min(left, 0.5))
     local what = plan(client, endpoint, within, share)
+    if how == "write" and not client.proven[endpoint] then
+      -- a certificate that is refused would leave the write in doubt: with TLS 1.3 the member refuses it after the request
+      local failure = select(2, attempt.unary(client.channel, "status", {}, what))
+      if failure then
+        failure.is_safe = true
+        return nil, failure
+      end
+    end
     what.once = how == "write"
     what.leader = not message.serializable
     return attempt.unary(client.channel, name, message, what)

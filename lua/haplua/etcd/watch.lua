@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 --- A watch of etcd: a call whose answer goes on. haplua.etcd.client begins it.
--- A connection that is cut without a word is noticed within `silence` seconds: where nothing came for half of them, the
--- watch asks the member for its status, over the same connection, and ends unless that is answered in the other half.
+-- A member that is cut off without a word is noticed within `silence` seconds: where nothing came for half of them, the
+-- watch asks the member for its status, and ends unless that is answered in the other half. That the connection of the
+-- watch is still there, TCP finds out meanwhile (keepalive, src/etcd/stream.c).
 
 local attempt = require("haplua.etcd.attempt")
 local messages = require("haplua.etcd.messages")
