@@ -39,7 +39,7 @@ local lua = {
   -- doctor prints of an error what the host would print
   ["lua/haplua/fleet"] = "etcd apply haproxy store plan time base root C",
   ["lua/haplua/cmd"] = "public host keep fleet rehearse apply haproxy store plan visit window time base root C",
-  ["lua/haplua/keep"] = "public etcd apply haproxy store plan window time base root C",
+  ["lua/haplua/keep"] = "public etcd fleet apply haproxy store plan window time base root C",
   ["lua/haplua/test"] = "public haproxy base root C",
   ["lua/haplua"] = "apply haproxy store plan visit window ical time base root C test",
   ["lua/haplua/rehearse"] = "public visit apply haproxy store plan rules base root C",

@@ -92,7 +92,7 @@ describe("haplua fleet", function()
     fleets.configure(fleet, 3)
     close_alone(machine)
     local joined = run("fleet", fleet.configs[3], machine, "join")
-    assert.equal("site: what is in force here (1) is the fleet's now\nstart haplua keep: it is the node's agent\n", joined.out, joined.err)
+    assert.equal("site: what is in force here (1) is the fleet's now\nstart haplua keep: it is the node's agent\n", joined.out)
     test.advance(2)
     assert.same({ "^/mine", "^/mine" }, fleet:lists())
     fleet.fakes[3] = machine

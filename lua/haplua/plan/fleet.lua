@@ -23,6 +23,7 @@ local M = {}
 ---@class haplua.fleet.Read  what was read of the fleet
 ---@field records haplua.fleet.Record[]
 ---@field pruned table<string, integer>  by switch: the number until which what is not there was ended
+---@field unread table<integer, boolean>  numbers that are there, of records that cannot be read or are not believed
 
 local FIELDS <const> = { "bypass", "reason", "begins", "ends" }
 
@@ -162,7 +163,7 @@ function M.merge(node, read, find, current, now)
   end
   for _, m in ipairs(current) do
     local id = M.id(node.fleet, m)
-    if id and not there[m.occurrence] and id <= (through[m.acl] or 0) then
+    if id and not there[m.occurrence] and not read.unread[id] and id <= (through[m.acl] or 0) then
       merge.edits[#merge.edits + 1] = maintenance.ending(m, now, "off")
     elseif id and not there[m.occurrence] then
       merge.lost[#merge.lost + 1] = m
