@@ -69,6 +69,11 @@ backend other
     assert.equal("ready", state("pool/s1"))
   end)
 
+  it("takes nothing for an answer that was typed before the question", function()
+    typed(with(CHOOSE_S1, "type=dyy", "see=do it?", "type=n"), "-s", s.socket)
+    assert.equal("ready", state("pool/s1"))
+  end)
+
   it("begins a maintenance, shows it, and ends it", function()
     typed({ "see=q quit", "see=app", "type=b--path /shop --reason 'new database'^M", "see=add acl #9999", "see=do it?", "type=y",
       "see=: done", "type= " }, "-s", s.socket)
