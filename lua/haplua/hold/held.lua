@@ -115,7 +115,7 @@ function Held:drain(timeout, given)
   options.argument("held:drain", "timeout", timeout, seconds)
   options.check("held:drain", given, { quiet = seconds, cut = "boolean" })
   self:set("drain")
-  local missing = wait_until(self.name, wait.is_idle, given.quiet or 0, timeout)
+  local missing = wait_until(self.name, wait.is_idle, given.quiet or 0, timeout, given.cut and "they are cut" or nil)
   if missing and given.cut then
     haproxy.send({ "shutdown", "sessions", "server", self.name })
     missing = wait_until(self.name, wait.is_idle, 0, wait.CUT_SECONDS)
