@@ -85,7 +85,7 @@ local function page(name, path, others, date)
     add_options(out, command.options)
   end
   out[#out + 1] = ".SH EXIT STATUS\n0: done; 1: refused or failed; 2: wrong usage; 3: HAProxy could not be reached, or did "
-    .. "not answer in time; 4: a dry run would change something. haplua(1) says more.\n.SH SEE ALSO"
+    .. "not answer in time; 4: a dry run would change something; 5: not every node of a fleet has it. haplua(1) says more.\n.SH SEE ALSO"
   local also = { "haplua(1)" }
   for _, other in ipairs(others) do
     also[#also + 1] = other ~= name and ("haplua\\-%s(1)"):format(other) or nil

@@ -27,7 +27,10 @@ Fleet.__index = Fleet
 local count = 0
 
 --- Write the configuration of node `i`.
-local function configure(fleet, i, windows)
+---@param fleet tests.Fleet
+---@param i integer
+---@param windows string[][]?
+function M.configure(fleet, i, windows)
   local dir = ("%s/fleet%d-%d"):format(test.folder(), count, i)
   file.folder(dir)
   local lines, config = {}, dir .. "/config.lua"
@@ -59,7 +62,7 @@ function M.new(n, options)
     configs = {}, journals = {} }, Fleet)
   for i = 1, n do
     self.fakes[i] = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
-    configure(self, i, options and options.windows)
+    M.configure(self, i, options and options.windows)
     self:start(i)
   end
   self.operator = ("%s/operator%d.lua"):format(test.folder(), count)

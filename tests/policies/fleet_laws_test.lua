@@ -9,6 +9,7 @@
 -- $SEED is the first seed, $N the number of histories, $NODES the number of nodes, $STEPS the length.
 
 local maintenance = require("haplua.plan.maintenance")
+local prune = require("haplua.fleet.prune")
 local task = require("haplua.task")
 local test = require("haplua.test")
 package.path = "tests/fleet/?.lua;" .. package.path
@@ -141,7 +142,13 @@ function steps.hand(self)
   self.nodes[i].whole_at = task.now()
 end
 
-local NAMES <const> = { "on", "on", "on", "off", "off", "extend", "disturb", "disturb", "disturb", "kill", "reload", "hand" }
+function steps.prune(self)
+  self:note("prune")
+  self:try(prune.run, self.fleet.store, self.random(60))
+end
+
+local NAMES <const> = { "on", "on", "on", "off", "off", "extend", "disturb", "disturb", "disturb", "kill", "reload", "hand",
+  "prune" }
 
 -- The laws.
 
@@ -202,7 +209,9 @@ function History:settle()
     end
   end
   for _, m in ipairs(self.asked) do
-    if m.done and not records[m.path] or m.off_done and not records[m.path].ended then
+    local may_be_pruned = m.off or m.ends and m.ends < task.time()
+    if m.done and not records[m.path] and not may_be_pruned
+      or m.off_done and records[m.path] and not records[m.path].ended then
       self:fail("the store has lost %s", m.path)
     end
   end

@@ -4,6 +4,7 @@
 
 local etcd_store = require("haplua.store.etcd")
 local nodes = require("haplua.store.etcd_nodes")
+local prune = require("haplua.fleet.prune")
 local test = require("haplua.test")
 package.path = "tests/fleet/?.lua;" .. package.path
 local fleets = require("fleets")
@@ -87,13 +88,28 @@ describe("a fleet", function()
   end)
 
   it("has a node that was away catch up, also where what it had was ended and pruned", function()
-    local m = fleet:on({ paths = { "/a" } })
+    local m, kept = fleet:on({ paths = { "/a" } }), fleet:on({ paths = { "/c" } })
+    fleet:on({ paths = { "/d" }, lasts = 30 })
     test.advance(1)
     fleet.runs[2]:kill()
-    fleet.fakes[2]:reload()
     fleet:off(m.id)
+    fleet:off(kept.id)
     fleet:on({ paths = { "/b" } })
-    test.advance(3600)
+    test.advance(2)
+    assert.equal(0, prune.run(fleet.store)) -- not yet
+    test.advance(60)
+    for _, endpoint in ipairs(fleets.MEMBERS) do
+      fleet.etcd:cut("lb3", endpoint)
+    end
+    fleet:off(fleet:on({ paths = { "/e" } }).id)
+    test.advance(5)
+    assert.equal(3, prune.run(fleet.store, 1)) -- lb3 lives, and has not reported the end of the fourth
+    assert.equal(0, prune.run(fleet.store, 1))
+    fleet.etcd:calm()
+    test.advance(30)
+    assert.equal(1, prune.run(fleet.store, 1))
+    assert.equal(1, #fleet.store:records())
+    fleet.fakes[2]:reload()
     assert.same({ "^/b", "", "^/b" }, fleet:lists())
     fleet:start(2)
     test.advance(2)

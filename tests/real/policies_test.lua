@@ -92,7 +92,7 @@ describe("scripts/during.lua", function()
     check_not_run(1, "Unknown ACL identifier", "--acl", "#7777", table.unpack(command))
     check_not_run(1, "regex '^/shop(' is invalid", "^/shop(", table.unpack(command))
     check_not_run(2, "Usage: during", "--nope", table.unpack(command))
-    check_not_run(2, "what shall run?", "--path", "/shop")
+    check_not_run(2, "there is no command to run", "--path", "/shop")
   end)
 
   it("restores when there is no such command", function()

@@ -153,10 +153,17 @@ local function rows_of(found)
   return rows
 end
 
+--- The nodes as a table with a line for each.
+---@param found haplua.FleetStatus
+---@return string
+function M.node_table(found)
+  return table.concat(status.aligned(rows_of(found)), "\n")
+end
+
 function Status.__tostring(found)
   local text = #found.maintenances > 0 and status.table_of(found.maintenances) .. "\n" or ""
   text = text .. ("the fleet %s has %d maintenance%s, %d nodes\n"):format(found.fleet, #found.maintenances,
-    #found.maintenances == 1 and "" or "s", #found.nodes) .. table.concat(status.aligned(rows_of(found)), "\n")
+    #found.maintenances == 1 and "" or "s", #found.nodes) .. M.node_table(found)
   for _, key in ipairs(found.unread) do
     text = text .. results.line("but a key of the store holds no maintenance: %s", key)
   end

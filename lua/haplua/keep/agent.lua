@@ -28,6 +28,9 @@ local RECONNECT <const> = 3600
 local LEASE <const> = 30
 local WORD <const> = 10
 
+-- Seconds between two removals of what is long over. Any node may do it.
+local PRUNE <const> = 6 * 3600
+
 -- The longest pause between two attempts to reach the store, in seconds.
 local PAUSE <const> = 5
 
@@ -97,7 +100,8 @@ function M.open(keeper)
     end,
   }
   keeper.planners = {}
-  for i, fn in ipairs({ self.follow, self.send_reports, self.say_live, require("haplua.keep.fleet_planner").run }) do
+  local planner = require("haplua.keep.fleet_planner")
+  for i, fn in ipairs({ self.follow, self.send_reports, self.say_live, self.prune, planner.run }) do
     self.tasks[i] = task.spawn(fn, self)
   end
   return self
@@ -158,13 +162,17 @@ end
 ---@param all haplua.fleet.Record[]
 ---@param read haplua.etcd.Snapshot
 local function take(self, all, read)
-  local c, believed, older, revisions = self.keeper.c, {}, {}, {}
+  local c, believed, older, revisions, unread = self.keeper.c, {}, {}, {}, {}
+  for _, key in ipairs(read.unread) do
+    unread[math.tointeger(tonumber(key:match("[^/]*$"))) or 0] = true
+  end
   for _, record in ipairs(all) do
     local list = self.cache:is_older(record) and older or believed
     list[#list + 1] = record
+    unread[record.id] = unread[record.id] or list == older or nil
     revisions[record.acl] = math.max(record.revision, revisions[record.acl] or 0)
   end
-  local merge = fleet.merge(self.node, { records = believed, pruned = read.pruned }, function(acl, occurrence)
+  local merge = fleet.merge(self.node, { records = believed, pruned = read.pruned, unread = unread }, function(acl, occurrence)
     return c.store:occurrence(c.name, acl, occurrence)
   end, c.store:current(c.name), task.time())
   if #merge.edits > 0 then
@@ -345,6 +353,23 @@ function Agent:say_live()
       tolerate(problem)
     end
     pause(2)
+  end
+end
+
+-- What is long over.
+
+--- Remove it from the fleet's store, for ever; a node that has not the right leaves it to others.
+function Agent:prune()
+  while true do
+    pause(PRUNE)
+    local ok, problem = pcall(function()
+      repeat
+        local removed = not self.away_since and self.store and require("haplua.fleet.prune").run(self.store) or 0
+      until removed == 0
+    end)
+    if not ok and tolerate(problem).kind == "refused" then
+      return
+    end
   end
 end
 

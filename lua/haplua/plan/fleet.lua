@@ -23,12 +23,15 @@ local M = {}
 ---@class haplua.fleet.Read  what was read of the fleet
 ---@field records haplua.fleet.Record[]
 ---@field pruned table<string, integer>  by switch: the number until which what is not there was ended
+---@field unread table<integer, boolean>  numbers that are there, of records that cannot be read or are not believed
 
 local FIELDS <const> = { "bypass", "reason", "begins", "ends" }
 
 --- The `occurrence` of a fleet's maintenance.
+---@param fleet string
+---@param record {id: integer, uid: string}
 ---@return string
-local function occurrence_of(fleet, record)
+function M.occurrence(fleet, record)
   return ("fleet|%s|%d|%s"):format(fleet, record.id, record.uid)
 end
 
@@ -104,7 +107,7 @@ end
 local function added(node, record, list)
   local m = maintenance.with(record, {
     id = false, uid = false, revision = false, nodes = false, labels = false, target = node.target, acl = list,
-    occurrence = occurrence_of(node.fleet, record),
+    occurrence = M.occurrence(node.fleet, record),
   })
   return { add = m }
 end
@@ -145,9 +148,9 @@ function M.merge(node, read, find, current, now)
   local merge, there = { edits = {}, reopened = {}, unknown = {}, lost = {} }, {}
   for _, record in ipairs(read.records) do
     local list = node.list(record.acl)
-    there[occurrence_of(node.fleet, record)] = true
+    there[M.occurrence(node.fleet, record)] = true
     if list then
-      local edit, by_hand = edit_for(node, record, find(list, occurrence_of(node.fleet, record)), list, now)
+      local edit, by_hand = edit_for(node, record, find(list, M.occurrence(node.fleet, record)), list, now)
       merge.edits[#merge.edits + 1] = edit
       merge.reopened[#merge.reopened + 1] = by_hand and record or nil
     elseif not record.ended and M.is_for(record, node) then
@@ -160,7 +163,7 @@ function M.merge(node, read, find, current, now)
   end
   for _, m in ipairs(current) do
     local id = M.id(node.fleet, m)
-    if id and not there[m.occurrence] and id <= (through[m.acl] or 0) then
+    if id and not there[m.occurrence] and not read.unread[id] and id <= (through[m.acl] or 0) then
       merge.edits[#merge.edits + 1] = maintenance.ending(m, now, "off")
     elseif id and not there[m.occurrence] then
       merge.lost[#merge.lost + 1] = m

@@ -103,6 +103,21 @@ function M.sorted(known)
   return list
 end
 
+--- Remove all that is known of a node.
+---@param store haplua.EtcdStore
+---@param node string
+function M.forget(store, node)
+  store.client:txn({ success = { { "delete", key = head(store, node), prefix = true } } })
+end
+
+--- The node that plans the windows.
+---@param store haplua.EtcdStore
+---@return string?
+function M.planner(store)
+  local kv = store.client:range({ key = store.prefix .. "elect/planner" }).kvs[1]
+  return kv and records.decode(kv.key, kv.value).node
+end
+
 --- Stand for election: the node becomes the planner if there is none.
 ---@param store haplua.EtcdStore
 ---@param node string

@@ -27,6 +27,7 @@ M.MOST = 100
 ---@field list haplua.etcd.Held[]
 ---@field by_id table<integer, haplua.etcd.Held>
 ---@field pruned table<string, integer>  by switch: the number until which a maintenance that is not there was ended
+---@field pruned_revisions table<string, integer>  the mod_revision of that word
 ---@field unread string[]  keys that hold no maintenance that this haplua understands
 ---@field ids {m: integer, log: integer}  the latest numbers
 ---@field ids_revision integer
@@ -54,6 +55,7 @@ local function take(store, snapshot, kv)
   local ok, record = pcall(records.decode, kv.key, kv.value)
   if ok and name == "pruned" and math.type(record.through) == "integer" then
     snapshot.pruned[records.unescape(switch)] = record.through
+    snapshot.pruned_revisions[records.unescape(switch)] = kv.mod_revision
   elseif ok and records.is_maintenance(record) and records.key("m", record.acl, record.id) == "m/" .. switch .. "/" .. name then
     local held = { key = kv.key, record = record, revision = kv.mod_revision }
     snapshot.list[#snapshot.list + 1] = held
@@ -72,8 +74,8 @@ function M.read(store)
     { "range", key = store.prefix .. "m/", prefix = true },
   } })
   local responses = answer.responses
-  local snapshot = { revision = answer.revision, list = {}, by_id = {}, pruned = {}, unread = {}, ids = { m = 0, log = 0 },
-    ids_revision = 0 }
+  local snapshot = { revision = answer.revision, list = {}, by_id = {}, pruned = {}, pruned_revisions = {}, unread = {},
+    ids = { m = 0, log = 0 }, ids_revision = 0 }
   read_meta(store, responses[1].kvs[1], snapshot)
   store.uid = store.uid or snapshot.uid
   if store.uid ~= snapshot.uid then

@@ -50,6 +50,18 @@ function Cache:is_older(record)
   return record.revision < (self.known[("%d %s"):format(record.id, record.uid)] or 0)
 end
 
+--- Forget all, where it is of a fleet that has another identity.
+---@param uid string
+---@return boolean  it was of another one
+function Cache:forget_other(uid)
+  if not self.uid or self.uid == uid then
+    return false
+  end
+  self.store:run("DELETE FROM fleet WHERE name = ?", self.fleet)
+  self.uid, self.revision, self.known = nil, 0, {}
+  return true
+end
+
 --- Remember a read. Call this after what it says was written.
 ---@param uid string  the fleet's
 ---@param revision integer

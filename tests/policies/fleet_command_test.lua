@@ -1,0 +1,135 @@
+-- SPDX-License-Identifier: MIT
+
+-- `haplua fleet`: founding, joining, rights, nodes.
+
+local json = require("haplua.json")
+local test = require("haplua.test")
+package.path = "tests/fleet/?.lua;" .. package.path
+local fleets = require("fleets")
+
+describe("haplua fleet", function()
+  local fleet
+
+  before_each(function()
+    fleet = fleets.new(2)
+    test.advance(2)
+  end)
+
+  local function run(script, config, fake, ...)
+    local words = { "scripts/" .. script .. ".lua", "--config", config, ... }
+    words.on = { fake }
+    return test.run(words)
+  end
+
+  local function command(...)
+    return run("fleet", fleet.operator, fleet.fakes[1], ...)
+  end
+
+  --- Begin a maintenance on machine 3 before it has heard of a fleet.
+  local function close_alone(machine)
+    local path = test.folder() .. "/alone.lua"
+    local f <close> = assert(io.open(path, "w"))
+    f:write(('return { journal = %q, switches = { site = { acl = "#9999" } } }'):format(fleet.journals[3]))
+    f:flush()
+    assert.equal(0, run("maint", path, machine, "on", "--path", "/mine").status)
+  end
+
+  it("founds a fleet once, and refuses without one", function()
+    assert.equal("the fleet shop is there already\n", command("init").out)
+    local path = test.folder() .. "/new.lua"
+    local f <close> = assert(io.open(path, "w"))
+    f:write('return { fleet = { name = "new", etcd = { endpoints = { "https://e1:2379" } } } }')
+    f:flush()
+    assert.contains("no fleet 'new'", run("fleet", path, fleet.fakes[1], "status").err)
+    assert.equal("the fleet new is founded\n", run("fleet", path, fleet.fakes[1], "init").out)
+    assert.equal(0, run("fleet", path, fleet.fakes[1], "status").status)
+    local plain = test.run("scripts/fleet.lua", "status")
+    assert.same({ 1, true }, { plain.status, plain.err:find("names no fleet", 1, true) ~= nil })
+  end)
+
+  it("shows members and nodes, and forgets one that is gone", function()
+    local status = command("status")
+    assert.equal(0, status.status, status.out .. status.err)
+    assert.contains("https://e1:2379  etcd 3.5.16, leader, revision", status.out)
+    fleet.etcd:stop(fleets.MEMBERS[2])
+    status = command("status")
+    assert.equal(5, status.status)
+    assert.contains("https://e2:2379  cannot be reached", status.out)
+    assert.contains("lb2 is live", command("forget", "lb2").err)
+    fleet.runs[2]:kill()
+    test.advance(40)
+    assert.equal("lb2 is forgotten\n", command("forget", "lb2").out)
+    assert.contains("has no node lb2", command("forget", "lb2").err)
+    local nodes = json.decode(command("nodes", "--json").out)
+    assert.same({ 1, "lb1" }, { #nodes, nodes[1].name })
+  end)
+
+  it("prints rights, and these suffice", function()
+    local node = command("rights", "--node", "lb1").out
+    assert.contains("etcdctl role grant-permission haplua-shop-node-lb1 readwrite --prefix=true /haplua/v1/shop/nd/lb1/\n", node)
+    assert.contains("elect/planner", node)
+    assert.not_contains("/m/", command("rights", "--node", "lb1", "--no-windows").out)
+    local person = command("rights", "--operator", "o'hara", "--switch", "site").out
+    assert.contains([[etcdctl user add 'o'\''hara' --no-password]], person)
+    assert.contains("readwrite --prefix=true /haplua/v1/shop/m/site/", person)
+    -- whoever may write m/site/, log/site/ and ids alone begins and ends maintenances of that switch
+    for _, key in ipairs({ "nd/", "elect/", "meta", "m/other/" }) do
+      fleet.etcd:deny("operator", "/haplua/v1/shop/" .. key, "write")
+    end
+    assert.equal(0, run("maint", fleet.operator, fleet.fakes[1], "on", "--path", "/a").status)
+    local refused = run("maint", fleet.operator, fleet.fakes[1], "on", "--switch", "other")
+    assert.same({ 1, true }, { refused.status, refused.err:find("permission denied", 1, true) ~= nil })
+    for i = 1, 2 do -- a node without windows
+      for _, key in ipairs({ "m/", "log/", "ids", "meta", "elect/" }) do
+        fleet.etcd:deny("lb" .. i, "/haplua/v1/shop/" .. key, "write")
+      end
+    end
+    assert.equal(0, run("maint", fleet.operator, fleet.fakes[1], "on", "--path", "/b").status)
+  end)
+
+  it("gives the fleet what is in force on a machine that joins, and opens nothing meanwhile", function()
+    local machine = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    fleets.configure(fleet, 3)
+    close_alone(machine)
+    local joined = run("fleet", fleet.configs[3], machine, "join")
+    assert.equal("site: what is in force here (1) is the fleet's now\nstart haplua keep: it is the node's agent\n", joined.out)
+    test.advance(2)
+    assert.same({ "^/mine", "^/mine" }, fleet:lists())
+    fleet.fakes[3] = machine
+    fleet:start(3)
+    test.advance(2)
+    assert.same({ "^/mine", "^/mine", "^/mine" }, fleet:lists())
+    assert.contains("on 3 of 3 nodes", run("maint", fleet.operator, fleet.fakes[1], "off").out)
+    assert.same({ "", "", "" }, fleet:lists())
+  end)
+
+  it("asks where a machine that joins and the fleet both have maintenances", function()
+    local machine = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    fleets.configure(fleet, 3)
+    fleet:on({ paths = { "/theirs" } })
+    close_alone(machine)
+    local asked = run("fleet", fleet.configs[3], machine, "join")
+    assert.equal(2, asked.status)
+    assert.matches("here:  m1  /mine.*fleet: m1  /theirs", asked.err)
+    assert.contains("stays this machine's", run("fleet", fleet.configs[3], machine, "join", "--keep").out)
+    assert.equal(0, run("fleet", fleet.configs[3], machine, "join", "--import").status)
+    test.advance(1)
+    assert.same({ "^/mine ^/theirs", "^/mine ^/theirs" }, fleet:lists())
+  end)
+
+  it("takes a node over to a fleet that was founded anew", function()
+    fleet:on({ paths = { "/a" } })
+    test.advance(1)
+    fleet.etcd:restore(require("haplua.test.etcd_keys").new())
+    command("init")
+    test.advance(20)
+    assert.contains("another fleet", fleet.runs[1]:err())
+    fleet.runs[1]:stop()
+    local joined = run("fleet", fleet.configs[1], fleet.fakes[1], "join")
+    assert.contains("another fleet of the name shop is forgotten", joined.out, joined.err)
+    fleet:start(1)
+    test.advance(2)
+    assert.same({ "^/a", "^/a" }, fleet:lists())
+    assert.contains("m1 is not in the fleet's store", fleet.runs[1]:err())
+  end)
+end)
