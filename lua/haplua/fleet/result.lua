@@ -107,11 +107,11 @@ function M.portable(result)
   local function list(all)
     local made = {}
     for i, m in ipairs(all) do
-      made[i] = status.portable_entry(m)
+      made[i] = require("haplua.hooks.event").entry(m)
     end
     return made
   end
-  return { fleet = result.fleet, action = result.action, maintenance = result.about and status.portable_entry(result.about),
+  return { fleet = result.fleet, action = result.action, maintenance = result.about and require("haplua.hooks.event").entry(result.about),
     ended = list(result.ended), in_force = list(result.in_force), nodes = result.nodes, within = result.within }
 end
 
@@ -196,7 +196,7 @@ end
 function M.portable_status(found)
   local all, list = {}, {}
   for i, m in ipairs(found.maintenances) do
-    all[i] = status.portable_entry(m)
+    all[i] = require("haplua.hooks.event").entry(m)
   end
   for i, node in ipairs(found.nodes) do
     local _, is_well = site_of(found, node)
