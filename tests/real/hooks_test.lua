@@ -153,6 +153,19 @@ describe("hooks", function()
     assert.matches("; this failed: ", failed.text)
   end)
 
+  it("get changes of a journal with a relative name", function()
+    local function maint(...)
+      return support.haplua({ cwd = s.dir, "-s", s.socket, os.getenv("PWD") .. "/scripts/maint.lua", ... })
+    end
+    good(maint("on", "^/a", "--journal", "other.db", "--config", s.config))
+    assert.equal("on", changes(1)[1].what)
+    eventually("it is noted", function()
+      return require("haplua.hooks.record").read(s.dir .. "/other.db.hooks")[hook]
+    end)
+    good(maint("off", "--journal", "other.db", "--config", s.config))
+    changes(2)
+  end)
+
   it("do not run in a dry run, nor for what a hook changes, nor where nothing changes", function()
     assert.equal(4, s:haplua({ "-n", "scripts/maint.lua", "on", "^/a", "--journal", s.journal, "--config", s.config }).status)
     good(s:maint("status"))

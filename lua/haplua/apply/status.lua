@@ -220,6 +220,13 @@ end
 
 -- For JSON.
 
+--- A maintenance or a change for JSON.
+---@param entry haplua.Maintenance|haplua.Change
+---@return table
+function M.portable_entry(entry)
+  return require("haplua.hooks.event").entry(entry)
+end
+
 --- The status for JSON.
 ---@param status haplua.Status
 ---@return table

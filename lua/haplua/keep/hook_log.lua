@@ -6,6 +6,9 @@ local record = require("haplua.hooks.record")
 
 local M = {}
 
+---@class haplua.Keeper
+---@field hooks table<string, integer>?  the failures of hooks at the last look, by their names
+
 --- Print the failures since the last step.
 ---@param keeper haplua.Keeper
 function M.step(keeper)

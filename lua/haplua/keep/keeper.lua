@@ -63,9 +63,6 @@ local LONGEST = 86400
 ---@field status string?  as systemd knows it
 ---@field notified number?  when systemd's watchdog was notified last, on task.now()
 ---@field down boolean  HAProxy did not answer when it was asked last
----@field began number  when it began, seconds since 1970
----@field hooks table<string, integer>?  the failures of hooks at the last look, by their names
----@field metrics table?  of haplua.keep.metrics; nil: no metrics are written
 ---@field files_at number  when to look at calendars and the configuration, on task.now()
 local Keeper = {}
 Keeper.__index = Keeper
@@ -413,7 +410,7 @@ local function new(request, given, print, warning)
   local c = context.open(maintenance.with(request, { switch = false, acl = "servers" }))
   return setmetatable({
     request = request, given = given, c = c, print = print, warning = warning, switches = {}, acls = {},
-    others = {}, due = math.huge, on = false, unseen = false, down = false, began = task.time(), planners = {},
+    others = {}, due = math.huge, on = false, unseen = false, down = false, planners = {},
     reload = reload.open(), guards = false, files_at = -math.huge,
   }, Keeper)
 end
@@ -437,7 +434,7 @@ function M.run(request, print)
     errors.refuse(("another process keeps %s already"):format(c.name),
       "one is enough; `systemctl status haplua-keep` may show it")
   end
-  self.guards, self.metrics = true, {}
+  self.guards, self.metrics = true, { began = task.time() }
   self:read_configuration()
   self:round()
   process.notify("READY=1")

@@ -142,7 +142,7 @@ local function new_switch(name, declared, config)
     file = declared.file == nil or declared.file,
     by_hand = declared.by_hand or config.by_hand or "keep",
     probes = declared.probe and require("haplua.visit.probe").list(declared.probe),
-    hooks = declared.hooks and require("haplua.store.hooks").list(declared.hooks, config.path, config.hooks)
+    hooks = declared.hooks and require("haplua.hooks.declaration").list(declared.hooks, config.path, config.hooks)
       or config.hooks,
   }
 end
@@ -206,7 +206,7 @@ end
 --- The hooks of a declaration.
 ---@param where string  for messages: "" or "switch 'site': "
 local function read_hooks(path, where, declared)
-  local hooks = require("haplua.store.hooks")
+  local hooks = require("haplua.hooks.declaration")
   local problem = hooks.problem(declared)
   return problem and complain(path, "%s%s", where, problem) or hooks.list(declared, path)
 end
