@@ -271,11 +271,13 @@ function Keeper:plan()
     self.files_at = task.now() + FILES
     local ok, problem = pcall(self.read_configuration, self)
     self:complain(self.c, not ok and self:tolerate(problem) or nil)
-    require("haplua.keep.hook_log").step(self)
     if self.source ~= self.planned then
       self:cancel_orphans()
       self.planned = self.source
     end
+  end
+  if self.guards and self.found and self.found.has_hooks then
+    require("haplua.keep.hook_log").step(self)
   end
   local function say(...)
     self:say(...)

@@ -46,6 +46,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field by_hand "keep"|"undo"|nil  for every switch that does not say, also one that is not declared
 ---@field windows haplua.ConfiguredWindow[]  for `window run` without windows
 ---@field hooks haplua.Hook[]?  those of every switch
+---@field has_hooks boolean?  it names hooks, for all switches or for one
 ---@field metrics string?  the file for Prometheus that `keep` writes
 
 ---@class haplua.ConfiguredWindow
@@ -238,9 +239,7 @@ local function read_switches(path, config, found)
     if problem then
       complain(path, "%s: %s", where, problem)
     end
-    if declared.hooks then
-      read_hooks(path, where .. ": ", declared.hooks)
-    end
+    config.has_hooks = declared.hooks and read_hooks(path, where .. ": ", declared.hooks) ~= nil or config.has_hooks
     used[list] = name
     config.switches[name] = new_switch(name, declared, config)
   end
@@ -258,6 +257,7 @@ function M.parse(path, source)
     by_hand = found.by_hand, switches = {}, metrics = found.metrics,
     hooks = found.hooks and read_hooks(path, "", found.hooks),
   }
+  config.has_hooks = config.hooks and true
   read_switches(path, config, found.switches)
   if config.default and not config.switches[config.default] then
     complain(path, "there is no switch '%s' to be the default", config.default)
