@@ -107,6 +107,7 @@ describe("hooks", function()
     assert.matches("^did not end within 0%.5 s, and was killed: waits$", record(hangs, function(r) return r.failing end).problem)
     assert.equal("exit status 3: no route", record(fails, function(r) return r.failing end).problem)
     assert.is_false(running.is_alive(running.lines(child)[1]))
+    assert.truthy(good(s:maint("status")):find("the hook " .. fails .. " failed at ", 1, true))
     local doctor = s:maint("doctor").out
     for _, line in ipairs({
       "warn  hooks          " .. hangs .. " failed at ", "warn  hooks          " .. fails .. " failed at ",
