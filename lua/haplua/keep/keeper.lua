@@ -14,6 +14,7 @@ local maintenance = require("haplua.plan.maintenance")
 local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
 local reload = require("haplua.keep.reload")
+local report = require("haplua.keep.report")
 local switch = require("haplua.haproxy.switch")
 local systemd = require("haplua.keep.systemd")
 local task = require("haplua.task")
@@ -276,9 +277,6 @@ function Keeper:plan()
       self.planned = self.source
     end
   end
-  if self.guards and self.found and self.found.has_hooks then
-    require("haplua.keep.hook_log").step(self)
-  end
   local function say(...)
     self:say(...)
   end
@@ -317,9 +315,8 @@ function Keeper:round()
     self:sum_up()
   end
   systemd.status(self)
-  local path = self.metrics and (self.request.metrics or self.found and self.found.metrics)
-  if path then
-    require("haplua.keep.metrics").step(self, path, ok and not self.trouble)
+  if self.metrics then
+    report.step(self, ok and not self.trouble)
   end
 end
 
@@ -443,9 +440,7 @@ function M.run(request, print)
   self:say("kept to %s", c.store.path)
   local _, problem = pcall(self.loop, self)
   process.notify("STOPPING=1")
-  if self.metrics.path then
-    require("haplua.keep.metrics").close(self)
-  end
+  report.close(self)
   if not errors.is(problem) or not problem.signal then
     error(problem, 0)
   end

@@ -39,7 +39,7 @@ local FAMILIES <const> = {
 
 ---@class haplua.Keeper
 ---@field metrics {began: number, due: number?, text: string?, path: string?, complaint: string?}?  when keep began, in
---- seconds since 1970; when the file is written next, on task.now(), what it says, and where it is; nil: none is written
+--- seconds since 1970; when the file is written next, on task.now(), what it says, and where it is. Nil: this is no keep
 
 --- The samples of a file: by family, by labels as text.
 ---@alias haplua.Samples table<string, table<string, string>>
