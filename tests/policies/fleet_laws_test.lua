@@ -209,8 +209,7 @@ function History:settle()
     end
   end
   for _, m in ipairs(self.asked) do
-    local may_be_pruned = m.off or m.ends and m.ends < task.time()
-    if m.done and not records[m.path] and not may_be_pruned
+    if m.done and not records[m.path] and not may_be_open(m) -- it may be removed then
       or m.off_done and records[m.path] and not records[m.path].ended then
       self:fail("the store has lost %s", m.path)
     end

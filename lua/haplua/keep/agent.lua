@@ -24,6 +24,9 @@ local M = {}
 local READ_ANEW <const> = 60
 local RECONNECT <const> = 3600
 
+-- Seconds for each call. What a leader has lost when it went is sent again after that.
+local TIMEOUT <const> = 3
+
 -- Seconds for which a node counts as live after its latest word, and between two words.
 local LEASE <const> = 30
 local WORD <const> = 10
@@ -39,6 +42,8 @@ local PAUSE <const> = 5
 ---@field node haplua.fleet.Node
 ---@field store haplua.EtcdStore
 ---@field private client table  of haplua.etcd.client
+---@field private former table?  the client before
+---@field private reconnect_at number  on task.now()
 ---@field private keeper haplua.Keeper
 ---@field private cache haplua.fleet.Cache
 ---@field private news haplua.base.Signal  the resident loop has something to do
@@ -54,17 +59,22 @@ local PAUSE <const> = 5
 ---@field away_since number?  the store does not answer,
 ---@field private away_for string?  and why
 ---@field complaint string?
+---@field tolerate fun(problem: any): haplua.Error
 ---@field planners {planner: haplua.Planner, c: haplua.Context}[]  of the configuration's windows
 local Agent = {}
 Agent.__index = Agent
 
---- Raise again what is no failure of the store.
-local function tolerate(problem)
-  if not errors.is(problem) or problem.kind == "interrupted" then
+--- What has failed, as an error object. An interruption is raised again. An error of the agent itself is one as well: the
+-- loop, which holds HAProxy, goes on without it.
+---@return haplua.Error
+function M.tolerate(problem)
+  if errors.is(problem) and problem.kind == "interrupted" then
     error(problem, 0)
   end
-  return problem
+  return errors.is(problem) and problem or errors.new({ kind = "protocol", message = tostring(problem) })
 end
+
+local tolerate = M.tolerate
 
 --- Up to so many seconds, so that not all agents come at once.
 local function pause(seconds)
@@ -91,7 +101,7 @@ function M.open(keeper)
   local settings, c = keeper.found.fleet, keeper.c
   local self = setmetatable({
     fleet = settings, keeper = keeper, cache = cache.open(c.store, settings.name), news = signal.new(), to_send = signal.new(),
-    revisions = {}, unknown = {}, due = {}, sent = {}, planners = keeper.planners, tasks = {},
+    tolerate = M.tolerate, revisions = {}, unknown = {}, due = {}, sent = {}, planners = keeper.planners, tasks = {},
   }, Agent)
   self.node = {
     fleet = settings.name, name = settings.node or c.person.host, labels = settings.labels, target = c.name,
@@ -111,6 +121,12 @@ end
 function Agent:__close()
   for _, one in ipairs(self.tasks) do
     one:cancel()
+  end
+  for _, one in ipairs(self.tasks) do
+    pcall(one.wait, one)
+  end
+  for _, client in ipairs({ self.client, self.former }) do
+    client:close()
   end
 end
 
@@ -205,23 +221,34 @@ local function read_store(self)
   return read.revision
 end
 
---- Follow the store over one connection, until that ends.
-local function follow(self)
-  local settings, revision = self.fleet.etcd, self.store and self.store.revision or 0
-  local client = require("haplua.etcd.client").connect({
-    endpoints = settings.endpoints, ca = settings.ca, cert = settings.cert, key = settings.key, timeout = 5,
-  })
-  local former = self.client
-  self.client, self.store, self.sent = client, etcd.open(client, self.fleet.name), {}
-  self.store.revision, self.store.uid = revision, self.cache.uid
-  if former then
-    former:close()
+--- Connect where there is no connection, or where it is to be made anew. The other tasks may be in calls of the one before,
+-- which is closed at the next time.
+local function connect(self)
+  if self.client and task.now() < self.reconnect_at then
+    return
   end
+  local settings, former = self.fleet.etcd, self.store
+  if self.former then
+    self.former:close()
+  end
+  self.former = self.client
+  self.client = require("haplua.etcd.client").connect({
+    endpoints = settings.endpoints, ca = settings.ca, cert = settings.cert, key = settings.key, timeout = TIMEOUT,
+  })
+  self.store = etcd.open(self.client, self.fleet.name)
+  self.store.revision, self.store.uid = former and former.revision or 0, self.cache.uid
+  self.reconnect_at = task.now() + RECONNECT * (0.5 + math.random() / 2)
+end
+
+--- Follow the store, until a watch ends.
+local function follow(self)
+  connect(self)
+  self.sent = {} -- the store may have been put back
   local from = read_store(self) + 1
   self.to_send:set()
-  local watch <close> = client:watch({ key = records.prefix(self.fleet.name) .. "m/", prefix = true, revision = from })
-  local over, anew = task.now() + RECONNECT * (0.5 + math.random() / 2), task.now() + READ_ANEW
-  while task.now() < over do
+  local watch <close> = self.client:watch({ key = self.store.prefix .. "m/", prefix = true, revision = from })
+  local anew = task.now() + READ_ANEW
+  while task.now() < self.reconnect_at do
     local events, kind, reason = watch:next(math.max(0, anew - task.now()))
     if not events and kind == "denied" then
       errors.refuse("etcd does not let this node watch the maintenances: " .. tostring(reason),

@@ -4,7 +4,6 @@
 -- the fleet's store, the next one as soon as the one before has opened. Every node opens and closes by itself. What a node
 -- writes after it has lost its place is refused by the store.
 
-local errors = require("haplua.error")
 local etcd = require("haplua.store.etcd")
 local nodes = require("haplua.store.etcd_nodes")
 local task = require("haplua.task")
@@ -14,13 +13,6 @@ local M = {}
 -- Seconds for which a place is kept without a word, and between two words.
 local LEASE <const> = 10
 local WORD <const> = 3
-
-local function tolerate(problem)
-  if not errors.is(problem) or problem.kind == "interrupted" then
-    error(problem, 0)
-  end
-  return tostring(problem)
-end
 
 --- A context in which a planner writes into the fleet's store.
 ---@param agent haplua.Agent
@@ -88,7 +80,7 @@ function M.run(agent)
         stand(agent)
       end
     end)
-    agent.keeper:complain(agent.planners, not ok and "the windows are not planned: " .. tolerate(problem) or nil)
+    agent.keeper:complain(agent.planners, not ok and "the windows are not planned: " .. tostring(agent.tolerate(problem)) or nil)
     task.sleep(1 + math.random())
   end
 end

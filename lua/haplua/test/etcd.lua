@@ -323,7 +323,7 @@ end
 local function travel(client, serializable)
   local etcd = client.etcd
   if client.closed then
-    fail("unreachable", client, "the client is closed")
+    error("the client is closed", 0) -- misuse, as the real one says it
   end
   local member = choose(client, serializable)
   if etcd.delay > 0 then
