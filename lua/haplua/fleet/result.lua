@@ -111,7 +111,8 @@ function M.portable(result)
     end
     return made
   end
-  return { fleet = result.fleet, action = result.action, maintenance = result.about and require("haplua.hooks.event").entry(result.about),
+  return { fleet = result.fleet, action = result.action,
+    maintenance = result.about and require("haplua.hooks.event").entry(result.about),
     ended = list(result.ended), in_force = list(result.in_force), nodes = result.nodes, within = result.within }
 end
 
