@@ -112,7 +112,8 @@ return function(words, print)
   local args = cli.parse_known(spec, words)
   local found = options.fleet_of(args)
     or errors.refuse("the configuration names no fleet",
-      "/etc/haplua/config.lua needs: fleet = { name = \"shop\", node = \"lb1\",\n  etcd = { endpoints = { \"https://10.0.0.1:2379\" }, ca = FILE, cert = FILE, key = FILE } }")
+      "/etc/haplua/config.lua needs: fleet = { name = \"shop\", node = \"lb1\",\n"
+      .. "  etcd = { endpoints = { \"https://10.0.0.1:2379\" }, ca = FILE, cert = FILE, key = FILE } }")
   local c = require("haplua.fleet.actions").open(found, { switch = "-" })
   local _ <close> = setmetatable({}, {
     __close = function()
