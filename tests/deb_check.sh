@@ -72,7 +72,7 @@ build() {
 		setpriv --reuid=nobody --clear-groups env HOME=/tmp sh -c 'cd /src && sh packaging/deb.sh build/deb'
 	holds "lintian finds no error and no warning" within build sh -c "lintian --allow-root --fail-on error,warning --suppress-tags \
 		bogus-mail-host --display-level '>=warning' /src/build/deb/*.changes"
-	holds "where there are no archives, shared libraries are linked" within build sh -c 'cd /src && rm /usr/lib/*/liblua5.4.a /usr/lib/*/libuv_a.a /usr/lib/*/libsqlite3.a &&
+	holds "where there are no archives, shared libraries are linked" within build sh -c 'cd /src && rm /usr/lib/*/liblua5.4.a /usr/lib/*/libuv*.a /usr/lib/*/libsqlite3.a &&
 		make -j2 && ldd haplua | grep lua5.4 && ldd haplua | grep libuv && ldd haplua | grep sqlite3 && ./haplua list'
 	rm -rf "${folder:?}/$release"
 	cp -r "$dir/build/src/build/deb" "$folder/$release"
