@@ -130,7 +130,7 @@ function M.check(args)
     end
   end
   if args.acl and args.switch then
-    return "--acl and --switch: give one of them; a switch has an ACL of its own"
+    return "--acl and --switch: a switch has its ACL"
   elseif args.journal and args.no_journal then
     return "--journal and --no-journal: give one of them"
   elseif args.no_probe and args.probe and args.probe[1] then

@@ -35,7 +35,10 @@ local function run_hook(hook, text)
   local ok, raised = pcall(task.deadline, hook.timeout, function()
     status = run(words)
   end)
-  if not ok and not status and type(raised) == "table" and raised.kind == "timeout" then
+  local kind = not ok and type(raised) == "table" and raised.kind
+  if kind == "interrupted" then
+    error(raised, 0)
+  elseif kind == "timeout" then
     problem = ("did not end within %g s, and was killed"):format(hook.timeout)
   elseif not ok then
     problem = tostring(raised)
@@ -55,12 +58,12 @@ local function hooks_of(found, event)
 end
 
 --- Run the hooks of a change.
----@param path string  of the configuration
+---@param found haplua.Config
 ---@param text string  the change as JSON
 ---@param folder string?  where the outcome is noted
-local function run_all(path, text, folder)
+local function run_all(found, text, folder)
   local ok, event = pcall(json.decode, text)
-  for _, hook in ipairs(ok and type(event) == "table" and hooks_of(config.read(path), event) or {}) do
+  for _, hook in ipairs(ok and type(event) == "table" and hooks_of(found, event) or {}) do
     local problem = run_hook(hook, text)
     if folder then
       record.note(folder, hook, moment.iso(task.time()), problem)
@@ -86,19 +89,31 @@ local function waiting(folder, path)
   return found
 end
 
---- Run the hooks of what waits in a folder, until nothing does. Where another process is at it, that one looks once more
--- after it has let go of the lock.
+--- Run the hooks of these changes.
+---@return boolean  false: the configuration cannot be read now, and the changes wait on
+local function run_list(list, folder, path)
+  for _, one in ipairs(list) do
+    local ok, found = pcall(config.read, path)
+    if not ok or not os.remove(one.path) then -- before: a hook that ends this process, or the machine, is not run twice
+      return false
+    end
+    run_all(found, one.text, folder)
+  end
+  return true
+end
+
+--- Run the hooks of what waits in a folder, until nothing does. Where another process does so, that one looks once more
+-- after it has let go of the lock. A user who may not use the lock does without the order.
 local function drain(folder, path)
   while waiting(folder, path)[1] do
-    local lock <close> = file.lock(folder .. "/lock", 0)
-    if not lock then
+    local lock <close>, _, code = file.lock(folder .. "/lock", 0)
+    if not lock and code == "BUSY" then
       return
     end
     local list = waiting(folder, path)
     while list[1] do
-      for _, one in ipairs(list) do
-        os.remove(one.path) -- before: a hook that ends this process, or the machine, is not run twice
-        run_all(path, one.text, folder)
+      if not run_list(list, folder, path) then
+        return
       end
       list = waiting(folder, path)
     end
@@ -112,7 +127,7 @@ function M.main()
   if folder then
     drain(folder, path)
   else
-    run_all(path, io.read("a"))
+    run_all(config.read(path), io.read("a"))
   end
   return 0
 end
