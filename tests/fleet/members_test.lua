@@ -171,6 +171,29 @@ describe("one member", function()
     pcall(forwarder.wait, forwarder)
   end)
 
+  it("is left when its link is cut without a word, and a write there is not made", function()
+    local folder <close> = support.folder()
+    local chunk = [[
+      local client <close> = require("haplua.etcd.client").connect({ endpoints = { "http://10.9.0.2:2379" }, timeout = 3 })
+      repeat
+        task.sleep(0.05)
+      until pcall(client.range, client, { key = "a" })
+      local watch <close> = client:watch({ key = "a" })
+      run({ arg[1] .. "/cut" })
+      print(select(2, watch:next(120)))
+      local _, problem = pcall(client.txn, client, { success = { { "put", key = "a", value = "1" } } })
+      print(problem.kind, problem.phase)
+    ]]
+    local words = { "unshare", "-rn", "sh", "tests/fleet/cut.sh", folder.path, etcd.program }
+    table.move(support.program("-e", chunk, folder.path), 1, 4, #words + 1, words)
+    words.stdout, words.stderr = "capture", "capture"
+    local status, out, err = run(words)
+    if status == 77 or err:find("unshare", 1, true) then
+      pending("namespaces cannot be had: " .. err)
+    end
+    assert.matches("^ended\t[^\n]*\nunreachable\tconnect\n$", out, 1, false, err)
+  end)
+
   it("refuses writes without space, and takes reads and deletions", function()
     local cluster <close> = etcd.start({ flags = { "--quota-backend-bytes", "2000000" } })
     local client <close> = cluster:client()
