@@ -213,9 +213,14 @@ check-metrics: $(BIN) $(B)/app $(B)/packages-metrics ## test keep's metrics and 
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/metrics_test.lua
 
 # etcd is Debian's, or the program that $$ETCD names.
-.PHONY: check-fleet
+.PHONY: check-fleet check-fleet-versions
+check-fleet-versions: ## run check-fleet on the etcd of Debian 12 (3.4), 13 (3.5.16) and forky
+	$(Q)$(MAKE) check-fleet
+	$(Q)for release in trixie forky; do etcd=$$(sh tests/fleet/versions.sh $$release) || exit 1; \
+		$$etcd --version | head -n 1; $(MAKE) check-fleet ETCD=$$etcd || exit 1; done
+
 check-fleet: $(BIN) $(FLEET) | $(B)/packages-etcd ## test what speaks with etcd against real members ($$ETCD); FLEET_TESTS
-	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) ./$(BIN) tests/lua/run.lua $(or $(FLEET_TESTS),tests/fleet)
+	$(Q)ETCD='$(or $(ETCD),etcd)' BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) ./$(BIN) tests/lua/run.lua $(or $(FLEET_TESTS),tests/fleet)
 
 .PHONY: check-faults faults
 FAULTS = BUILD=$(B) ./$(BIN) tests/fault/run.lua

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_grpc.c - frames of gRPC, which come in any pieces; status and message. */
+/* link: --wrap=malloc --wrap=realloc */
+#define UNIT_OOM
 #include "unit.h"
 #include "base/err.h"
 #include "etcd/grpc.h"
@@ -174,6 +176,26 @@ static void test_message(void **state)
 	}
 }
 
+static void test_memory(void **state)
+{
+	struct grpc_frames frames = {0};
+	struct buf out = {0};
+	struct span message;
+
+	(void)state;
+	oom_at = 1;
+	assert_int_equal(grpc_add_frame(&out, SPAN_LIT("abc")), HAP_ENOMEM);
+	oom_at = 1;
+	assert_int_equal(grpc_add_message(&out, SPAN_LIT("abc")), HAP_ENOMEM);
+	assert_int_equal(out.n, 0);
+	oom_at = 1;
+	assert_int_equal(grpc_feed(&frames, SPAN_LIT("abc")), HAP_ENOMEM);
+	assert_int_equal(grpc_feed(&frames, SPAN_LIT("abc")), HAP_ENOMEM);
+	assert_int_equal(grpc_next(&frames, &message), HAP_ENOMEM);
+	grpc_free(&frames);
+	buf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,7 +203,7 @@ int main(void)
 		cmocka_unit_test(test_compressed), cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_not_taken),  cmocka_unit_test(test_add_frame),
 		cmocka_unit_test(test_header),     cmocka_unit_test(test_status),
-		cmocka_unit_test(test_message),
+		cmocka_unit_test(test_message),    cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

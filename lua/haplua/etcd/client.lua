@@ -144,7 +144,7 @@ local function call(client, name, message, how)
     if how == "write" and not client.proven[endpoint] then
       -- a certificate that is refused would leave the write in doubt: with TLS 1.3 the member refuses it after the request
       local failure = select(2, attempt.unary(client.channel, "status", {}, what))
-      if failure then
+      if failure and failure.error.kind ~= "refused" then -- later etcds let root alone ask for the status
         failure.is_safe = true
         return nil, failure
       end
@@ -234,12 +234,12 @@ end
 ---@class haplua.etcd.Member
 ---@field endpoint string
 ---@field reachable boolean
----@field problem string?  not reachable: why
+---@field problem string?  why it is not reachable, or tells nothing: later etcds (seen with 3.5.30) let root alone ask
 ---@field version string?  of etcd
 ---@field leader string?  the endpoint of the member that this one takes for the leader; its id in hexadecimal digits where
 --- it did not answer; nil: there is none
 ---@field revision integer?
----@field alarms string[]?  "NOSPACE", "CORRUPT", and what else etcd says of itself
+---@field alarms string[]  "NOSPACE", "CORRUPT", and what else etcd says of itself
 ---@field db_size integer?  bytes
 
 --- The row of status() that a member's answer gives. The leader's id is not yet its endpoint.
@@ -270,7 +270,7 @@ function Client:status()
   for i, endpoint in ipairs(self.given.endpoints) do
     local answer, failure = calls[i]:wait()
     rows[i] = answer and status_row(endpoint, answer)
-      or { endpoint = endpoint, reachable = false, problem = failure.error.message }
+      or { endpoint = endpoint, reachable = failure.error.kind == "refused", problem = failure.error.message, alarms = {} }
     leaders[rows[i].member or 0] = endpoint
   end
   for _, row in ipairs(rows) do

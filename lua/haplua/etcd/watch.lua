@@ -48,14 +48,31 @@ local function cancelled(watch, response)
   end
 end
 
+--- The stream is over. Its last words say why.
+---@return haplua.etcd.Failure
+local function stream_ended(watch)
+  local failure = attempt.failure(watch.endpoint, watch.call:outcome())
+  if failure.error.code == "7" or failure.error.code == "16" then
+    finish(watch, "denied", failure.error.message)
+  else
+    finish(watch, "ended", failure.error.message)
+  end
+  return failure
+end
+
 --- Has the member confirmed the watch, and is it still on?
 ---@param seconds number
 ---@return boolean? begun, haplua.etcd.Failure? failure  false: etcd has cancelled it, and next() says why
 function Watch:begin(seconds)
   local response, why = self.call:next(seconds)
-  if not response then
-    local outcome = self.call:outcome()
-    return nil, why == "timeout" and attempt.late(self.endpoint, outcome, seconds) or attempt.failure(self.endpoint, outcome)
+  if not response and why == "timeout" then
+    return nil, attempt.late(self.endpoint, self.call:outcome(), seconds)
+  elseif not response then
+    local failure = stream_ended(self)
+    if self.over[1] == "denied" then
+      return false
+    end
+    return nil, failure
   end
   self.heard, self.revision = task.now(), response.header and response.header.revision
   if response.canceled then
@@ -101,16 +118,6 @@ local function take(watch, response)
     cancelled(watch, response)
   elseif #response.events > 0 then
     return messages.watched(response)
-  end
-end
-
---- The stream is over. Its last words say why.
-local function stream_ended(watch)
-  local failure = attempt.failure(watch.endpoint, watch.call:outcome())
-  if failure.error.code == "7" or failure.error.code == "16" then
-    finish(watch, "denied", failure.error.message)
-  else
-    finish(watch, "ended", failure.error.message)
   end
 end
 
