@@ -39,7 +39,7 @@ local lua = {
   ["scripts"] = "public root",
   ["lua/haplua/host"] = "public test root C",
   -- doctor prints of an error what the host would print
-  ["lua/haplua/fleet"] = "etcd apply haproxy store plan time base root C",
+  ["lua/haplua/fleet"] = "etcd apply hooks haproxy store plan time base root C",
   ["lua/haplua/cmd"] = "public host view keep fleet rehearse apply hooks haproxy store plan visit rules window time base root C",
   ["lua/haplua/view"] = "apply plan base root C",
   ["lua/haplua/keep"] = "public etcd fleet apply hooks haproxy store plan window time base root C",

@@ -114,10 +114,10 @@ function commands.status(args, _, print, c)
 end
 
 function commands.log(args, request, print, c)
-  local status = require("haplua.apply.status")
+  local status, event = require("haplua.apply.status"), require("haplua.hooks.event")
   local all = c.store:log(c.name, (request.servers or args.switch) and c.switch.acl or nil, args.last)
   for i, entry in ipairs(all) do
-    all[i] = args.json and status.portable_entry(entry) or status.line(entry)
+    all[i] = args.json and event.entry(entry) or status.line(entry)
   end
   print(args.json and require("haplua.json").encode(all) or table.concat(all, "\n"))
 end
