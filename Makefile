@@ -167,7 +167,7 @@ NEEDS_browser = $(BIN) $(B)/app
 test: $(sort $(foreach folder,unit lua real browser,$(if $(findstring tests/$(folder)/,$(T)),$(NEEDS_$(folder))))) ## run one file of tests: T=tests/lua/x_test.lua; one test: NAME='words of its name'
 	$(if $(T),,$(error make test needs T=FILE, such as T=tests/lua/task_test.lua))
 	$(Q)$(if $(filter tests/unit/%,$(T)),for test in $(NEEDS_unit); do ./$$test || exit 1; done, \
-		BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) NAME='$(subst ','\'',$(NAME))' \
+		BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) TEST_NAME='$(if $(filter environment,$(origin NAME)),,$(subst ','\'',$(NAME)))' \
 		$(RUNNER) ./$(BIN) tests/lua/run.lua --verbose $(T))
 
 .PHONY: built

@@ -27,7 +27,7 @@ folder() {
 put() {
 	folder "${3%/*}"
 	install -m "$1" "$2" "$root$3"
-	(cd "$root" && sha256sum "./$3") >>"$new"
+	echo "./$3" >>"$texts/.put"
 }
 
 # put_all MODE FOLDER FILE...
@@ -55,15 +55,12 @@ put_texts() {
 # Remove what the list names. `keep PATH` is called for a file that somebody has changed.
 remove() {
 	[ -f "$root$list" ] || return 0
-	grep -v '^folder  ' "$root$list" | while read -r sum path; do
-		if [ ! -f "$root$path" ]; then
-			continue
-		elif [ "$(sha256sum <"$root$path")" = "$sum  -" ]; then
-			rm -f "$root$path"
-		else
-			keep "$root${path#./}"
-		fi
-	done
+	grep -v '^folder  ' "$root$list" >"$new"
+	(cd "$root" && LC_ALL=C sha256sum -c "$new" 2>/dev/null) | sed -n 's/: FAILED$//p' >"$new.kept"
+	while read -r path; do
+		keep "$root${path#./}"
+	done <"$new.kept"
+	sed 's/^[0-9a-f]*  //' "$new" | grep -vxF -f "$new.kept" | (cd "$root" && tr '\n' '\0' | xargs -0 rm -f)
 	sed -n 's/^folder  //p' "$root$list" >"$new"
 	rm -f "$root$list"
 	sort -r "$new" | while read -r path; do
@@ -107,6 +104,7 @@ install)
 	put_texts 644 "$prefix/share/man/man1" docs/haplua.1 "$pages"/*.1
 	rm -rf "$pages"
 	put_texts 644 "$prefix/lib/systemd/system" packaging/haplua-keep.service
+	(cd "$root" && tr '\n' '\0' <"$texts/.put" | xargs -0 sha256sum) >>"$new"
 	cp "$new" "$root$list"
 	chmod 644 "$root$list"
 	;;

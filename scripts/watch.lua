@@ -20,9 +20,9 @@
 --
 -- Lines:
 --
---   18:36:59	#9999 matches nothing
---   18:37:01	#9999 matches ^.*$
---   18:37:02	app/a1 is drain, running
+--   18:36:59 #9999 matches nothing
+--   18:37:01 #9999 matches ^.*$
+--   18:37:02 app/a1 is drain, running
 
 local cli = require("haplua.cli")
 local json = require("haplua.json")

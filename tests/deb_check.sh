@@ -96,7 +96,7 @@ try() {
 	holds "it finds its module for HTTP" within use haplua -e 'local curl <close> = nil; require("haplua.visit.curl")'
 	holds "it finds its module for fleets" within use haplua -e 'require("haplua.etcd.wire")'
 	holds "it writes JSON" within use haplua -e 'print(require("haplua.json").encode({ 1 }))'
-	holds "a new policy passes its test" within use sh -c 'cd /tmp && haplua new lunch && haplua test'
+	holds "a new policy passes its test" within use sh -c 'cd /tmp && haplua new brunch && haplua test'
 	for file in man/man1/haplua.1.gz man/man1/haplua-maint.1.gz doc/haplua/maintenance.md bash-completion/completions/haplua \
 		zsh/vendor-completions/_haplua fish/vendor_completions.d/haplua.fish; do
 		holds "/usr/share/$file is there" test -s "$dir/use/usr/share/$file"

@@ -183,8 +183,8 @@ static int channel_call(lua_State *L)
 	struct lcall *call = types_push(L, CALL, sizeof *call, 0);
 
 	call->method = method;
-	if (!*m) /* looked at after the last allocation */
-		return luaL_error(L, "the client is closed");
+	if (!*m) /* looked at after the last allocation; other tasks may close it */
+		return error_raise(L, UV_ECANCELED, NULL);
 	int rc = stream_start(&call->s, *m, &plan);
 
 	return rc < 0 ? error_raise(L, rc, NULL) : 1;

@@ -101,10 +101,10 @@ local function make_folders(haproxy)
     [ ! -d /etc/haplua ] || mount -t tmpfs tmpfs /etc/haplua
     ip link set lo up
     mkdir -p /run/home /run/documents /run/haproxy /run/page /run/bin /run/tmp
-    ln -s "$1/haplua" /run/bin/haplua
-    ln -s "$2" /run/bin/haproxy 2>/dev/null || :
+    ln -s "$(readlink "/proc/$PPID/exe")" /run/bin/haplua # the program that runs this
+    ln -s "$1" /run/bin/haproxy 2>/dev/null || :
     printf '<h1>Back soon</h1>\n' >/run/page/page.html
-  ]], here, haproxy)
+  ]], haproxy)
   for name, script in pairs(commands) do
     write("/run/bin/" .. name, "#!/bin/sh -e\n" .. script .. "\n")
   end

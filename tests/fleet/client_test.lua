@@ -158,12 +158,29 @@ describe("one member", function()
     end
   end)
 
-  it("raises after it was closed", function()
+  it("ends a watch that would ask a member after the client was closed", function()
+    local one = cluster:client()
+    local watch <close> = one:watch({ key = "late", silence = 0.2 })
+    one:close()
+    assert.same({ n = 3, nil, "ended", "the client is closed" }, table.pack(watch:next(30)))
+  end)
+
+  it("raises an error of the network after it was closed, also in the middle of a call", function()
+    local waiting = require("haplua.etcd.client").connect({ endpoints = { "https://127.0.0.1:2", cluster.endpoints[1] },
+      timeout = 60 }) -- it has no certificate, and tries again and again
+    local calling = task.spawn(pcall, waiting.range, waiting, { key = "a" })
+    task.sleep(0.05)
+    waiting:close()
+    local ok, why = calling:wait()
+    assert.same({ false, "unreachable" }, { ok, why.kind })
     local one = cluster:client()
     one:range({ key = "a" })
     one:close()
     one:close()
-    support.refused("the client is closed", one.range, one, { key = "a" })
+    local problem = support.failure(one.range, one, { key = "a" })
+    assert.same({ "unreachable", "the client is closed" }, { problem.kind, problem.message })
+    support.refused("the client is closed", one.status, one)
+    support.refused("the client is closed", one.watch, one, { key = "a" })
   end)
 
   it("says what is wrong with the certificate, the authority, the port", function()

@@ -118,12 +118,14 @@ function Cluster:client(given)
   })
 end
 
---- Wait until a write is possible.
+--- Wait until every member that runs takes calls: a linearizable read needs a leader as a write does.
 function Cluster:wait_ready()
-  local one <close> = self:client({ timeout = 2 })
-  M.eventually("etcd takes writes", function()
-    return (pcall(one.range, one, { key = "ready" })) -- a linearizable read needs a leader as a write does
-  end)
+  for i in pairs(self.pids) do
+    local one <close> = self:client({ members = { i }, timeout = 2 })
+    M.eventually(("member %d takes calls"):format(i), function()
+      return (pcall(one.range, one, { key = "ready" }))
+    end)
+  end
 end
 
 --- Have every member run, and wait until they take writes.

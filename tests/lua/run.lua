@@ -2,12 +2,12 @@
 --
 -- run.lua - run tests with busted inside haplua; this folder's unless others are named.
 -- Usage: haplua tests/lua/run.lua [busted's options, as --name=value] [file or folder...]
--- $NAME selects the tests whose names have these words; then it is an error if there is none.
+-- $TEST_NAME selects the tests whose names have these words; then it is an error if there is none.
 -- Each test runs in a task of its own and under a deadline. So calls wait as in any script, and a test
 -- fails if it, or a task that it has started, does not end.
 
 local TEST_SECONDS = tonumber(os.getenv("TEST_SECONDS")) or 300
-local NAME = os.getenv("NAME") ~= "" and os.getenv("NAME") or nil
+local NAME = os.getenv("TEST_NAME") ~= "" and os.getenv("TEST_NAME") or nil
 
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/../real/?.lua;" .. here .. "/../browser/?.lua;" .. here .. "/../conformance/?.lua;"

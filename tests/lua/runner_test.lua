@@ -74,7 +74,7 @@ describe("tests/lua/run.lua", function()
 
   local function tests_named(name)
     local folder <close> = support.folder()
-    return support.haplua({ "tests/lua/run.lua", folder.write("x_test.lua", TESTS), env = { NAME = name } })
+    return support.haplua({ "tests/lua/run.lua", folder.write("x_test.lua", TESTS), env = { TEST_NAME = name } })
   end
 
   it("runs the tests that have words in their names", function()

@@ -7,6 +7,7 @@ local frame = require("haplua.view.frame")
 local items = require("haplua.view.items")
 local keys = require("haplua.view.keys")
 local model = require("haplua.view.model")
+local support = require("support")
 local text = require("haplua.view.text")
 
 local NOW <const> = os.time({ year = 2026, month = 11, day = 30, hour = 12, min = 0, sec = 0 })
@@ -274,6 +275,62 @@ describe("the live view lists", function()
   end)
 end)
 
+describe("the live view looks", function()
+  local look = require("haplua.view.look")
+
+  --- A target that answers once it is told to.
+  local function target()
+    local gates, asked = {}, 0
+    return {
+      answer = function(i, word)
+        gates[i].set(word)
+      end,
+      batch = function()
+        asked = asked + 1
+        gates[asked] = support.event()
+        local word = gates[asked].wait()
+        if word == "away" then
+          require("haplua.error").raise("unreachable", "away")
+        end
+        return {
+          "Name: HAProxy\nPid: 1\n",
+          ("# pxname,svname,status,rate,hrsp_5xx,\napp,a1,%s,0,0,\napp,BACKEND,UP,0,0,\n"):format(word),
+        }
+      end,
+    }
+  end
+
+  it("at what is, when two looks are under way at once", function()
+    for first, second in pairs({ UP = "DRAIN", away = "MAINT" }) do
+      local asked = target()
+      local one = model.target("x", asked)
+      local earlier, later = task.spawn(look.servers, one), task.spawn(look.servers, one)
+      task.sleep(0)
+      asked.answer(2, second)
+      later:wait()
+      asked.answer(1, first)
+      earlier:wait()
+      assert.equal(second, one.backends[1].servers[1].row.status)
+      assert.is_nil(one.away)
+    end
+  end)
+
+  it("on, at an HAProxy that went away", function()
+    local asked = target()
+    local one = model.target("x", asked)
+    local looking = task.spawn(look.servers, one)
+    task.sleep(0)
+    asked.answer(1, "away")
+    looking:wait()
+    assert.equal("away", one.away.text)
+    looking = task.spawn(look.servers, one)
+    task.sleep(0)
+    asked.answer(2, "UP")
+    looking:wait()
+    assert.is_nil(one.away)
+  end)
+end)
+
 describe("the live view reads", function()
   it("keys", function()
     assert.same({ "up", "d", "page down", "escape", "é", "enter", "backspace", "redraw", "", "down", "home" },
@@ -294,7 +351,10 @@ describe("the live view reads", function()
     local one = known(site())
     assert.same({ "-s", "/run/haproxy/admin.sock", "maint", "off", "m12" }, command.read("maint off m12", one))
     assert.same({ "-s", "b", "-s", "c", "maint", "on" }, command.read("-s b -s c maint on", one))
-    for _, line in ipairs({ "", "maint", "maint during -- rm x", "-e 1", "-s a -e 1", "drain app/a1", "-s" }) do
+    for _, line in ipairs({
+      "", "maint", "maint during -- rm x", "maint on --for 1h --wait", "-e 1", "-s a -e 1",
+      "drain app/a1", "-s",
+    }) do
       assert.is_nil(command.read(line, one), line)
     end
   end)

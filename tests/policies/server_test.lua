@@ -116,6 +116,23 @@ describe("a weight", function()
       assert.contains("somebody has set it to weight 33", status("app/a1"))
     end
     assert.equal(33, site:server("app/a1").weight)
+    do
+      local held <close> = server.hold("app/a1")
+      held:weight(20)
+      haproxy.server_set({ server = "app/a1", weight = 44 })
+      assert.contains("app/a1 is not held any more", refusal(held.weight, held, 30))
+      haproxy.server_set({ server = "app/a1", weight = 100 })
+    end
+    do
+      local held <close> = server.hold("app/a1")
+      held:weight(20)
+      held:drain(5)
+      haproxy.server_set({ server = "app/a1", weight = 55 })
+      held:ready()
+      assert.same({ "ready", 55 }, { servers("app")[1].admin, site:server("app/a1").weight })
+    end
+    assert.equal(55, site:server("app/a1").weight)
+    assert.equal("no server is under maintenance\n", status("app/a1"))
   end)
 
   it("that a hand changes is set again by keep, where the configuration says so", function()

@@ -107,6 +107,7 @@ describe("hooks", function()
     assert.matches("^did not end within 0%.5 s, and was killed: waits$", record(hangs, function(r) return r.failing end).problem)
     assert.equal("exit status 3: no route", record(fails, function(r) return r.failing end).problem)
     assert.is_false(running.is_alive(running.lines(child)[1]))
+    assert.truthy(good(s:maint("status")):find("the hook " .. fails .. " failed at ", 1, true))
     local doctor = s:maint("doctor").out
     for _, line in ipairs({
       "warn  hooks          " .. hangs .. " failed at ", "warn  hooks          " .. fails .. " failed at ",
@@ -151,6 +152,19 @@ describe("hooks", function()
     local failed = changes(3)[3]
     assert.same({ "on", false }, { failed.what, failed.outcome == "done" })
     assert.matches("; this failed: ", failed.text)
+  end)
+
+  it("get changes of a journal with a relative name", function()
+    local function maint(...)
+      return support.haplua({ cwd = s.dir, "-s", s.socket, os.getenv("PWD") .. "/scripts/maint.lua", ... })
+    end
+    good(maint("on", "^/a", "--journal", "other.db", "--config", s.config))
+    assert.equal("on", changes(1)[1].what)
+    eventually("it is noted", function()
+      return require("haplua.hooks.record").read(s.dir .. "/other.db.hooks")[hook]
+    end)
+    good(maint("off", "--journal", "other.db", "--config", s.config))
+    changes(2)
   end)
 
   it("do not run in a dry run, nor for what a hook changes, nor where nothing changes", function()

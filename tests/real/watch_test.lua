@@ -61,20 +61,26 @@ backend other
   it("drains a server and puts it back, once that was shown and answered", function()
     typed(with(CHOOSE_S1, "type=d", "see=set server pool/s1 state drain", "see=do it?", "type=n"), "-s", s.socket)
     assert.equal("ready", state("pool/s1"))
-    typed(with(CHOOSE_S1, "type=d", "see=haplua maint on --server pool/s1 --drain", "see=do it?", "type=y", "see=DRAIN",
+    typed(with(CHOOSE_S1, "type=d", "see=haplua maint on --server pool/s1 --drain", "see=do it?", "type=y",
       "see=pool/s1 is drain", "see=any key", "type= "), "-s", s.socket)
     assert.equal("drain", state("pool/s1"))
-    typed(with(CHOOSE_S1, "type=r", "see=do it?", "type=y", "see=pool/s1 is ready", "see=any key", "type= "),
+    typed(with(CHOOSE_S1, "see=DRAIN", "type=r", "see=do it?", "type=y", "see=pool/s1 is ready", "see=any key", "type= "),
       "-s", s.socket)
+    assert.equal("ready", state("pool/s1"))
+  end)
+
+  it("takes nothing for an answer that was typed before the question", function()
+    typed(with(CHOOSE_S1, "type=dyy", "see=do it?", "type=n"), "-s", s.socket)
     assert.equal("ready", state("pool/s1"))
   end)
 
   it("begins a maintenance, shows it, and ends it", function()
     typed({ "see=q quit", "see=app", "type=b--path /shop --reason 'new database'^M", "see=add acl #9999", "see=do it?", "type=y",
-      "see=1 in force", "see=new database", "see=: done", "type= ", "see=e end" }, "-s", s.socket)
+      "see=: done", "type= " }, "-s", s.socket)
     assert.equal("page", s:sees("/shop"))
-    typed({ "see=q quit", "see=new database", "type=^[[He", "see=maint off m", "see=do it?", "type=y",
-      "see=no maintenance is in force", "see=: done", "type= " }, "-s", s.socket)
+    typed({ "see=1 in force", "see=new database", "see=e end", "type=e", "see=maint off m", "see=do it?", "type=y", "see=: done",
+      "type= " }, "-s", s.socket)
+    typed({ "see=no maintenance is in force" }, "-s", s.socket)
     assert.equal("application", s:sees("/shop"))
   end)
 

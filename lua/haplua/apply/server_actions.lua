@@ -159,14 +159,15 @@ end
 --- Change fields of a maintenance.
 ---@param c haplua.Context
 ---@param m haplua.Maintenance
----@param set table
+---@param set table|fun(m: haplua.Maintenance): table  the fields, or a function that makes them of what it is now
 ---@param how haplua.ServerChange?
 ---@return haplua.ServerResult?  nil: it is over
 function M.set(c, m, set, how)
   local steps = servers.change(c, { m.scope.server }, function(look)
     for _, other in ipairs(look.current) do
       if other.id == m.id and not other.ended then
-        return { edits = { { of = other, set = set } }, about = maintenance.with(other, set) }
+        local fields = type(set) == "function" and set(other) or set
+        return { edits = { { of = other, set = fields } }, about = maintenance.with(other, fields) }
       end
     end
   end, nil, how or { action = "change" })

@@ -221,6 +221,13 @@ end
 
 -- For JSON.
 
+--- A maintenance or a change for JSON.
+---@param entry haplua.Maintenance|haplua.Change
+---@return table
+function M.portable_entry(entry)
+  return require("haplua.hooks.event").entry(entry)
+end
+
 --- The status for JSON.
 ---@param status haplua.Status
 ---@return table
@@ -254,11 +261,18 @@ function M.portable_result(result)
   }
 end
 
---- What else there is to know: of the plan, and of other processes that answer visitors.
+--- What else there is to know: of the plan, of other processes that answer visitors, and of hooks that fail.
 local function notes_of(c, state, plan)
   local notes = table.move(plan.notes or {}, 1, #(plan.notes or {}), 1, {})
   for _, one in ipairs(require("haplua.haproxy.processes").others(c.target, state.worker, true)) do
     notes[#notes + 1] = one.text
+  end
+  local record = c.switch.hooks and c.journal and require("haplua.hooks.record")
+  local ran = record and record.read(record.folder(c.store.path)) or {}
+  for _, hook in ipairs(record and c.switch.hooks or {}) do
+    local one = ran[record.name(hook)]
+    notes[#notes + 1] = one and one.failing
+      and ("the hook %s failed at %s: %s"):format(record.name(hook), one.failed, one.problem) or nil
   end
   return notes[1] and notes or nil
 end

@@ -111,7 +111,9 @@ end
 return function(words, print)
   local args = cli.parse_known(spec, words)
   local found = options.fleet_of(args)
-    or errors.refuse("the configuration names no fleet", "docs/fleet.md shows `fleet` of /etc/haplua/config.lua")
+    or errors.refuse("the configuration names no fleet",
+      "/etc/haplua/config.lua needs: fleet = { name = \"shop\", node = \"lb1\",\n"
+      .. "  etcd = { endpoints = { \"https://10.0.0.1:2379\" }, ca = FILE, cert = FILE, key = FILE } }")
   local c = require("haplua.fleet.actions").open(found, { switch = "-" })
   local _ <close> = setmetatable({}, {
     __close = function()

@@ -8,6 +8,7 @@
 -- PermissionDenied, "8" NOSPACE), `doubt`, `protocol`. `target` is the endpoint.
 
 local attempt = require("haplua.etcd.attempt")
+local errors = require("haplua.error")
 local messages = require("haplua.etcd.messages")
 local options = require("haplua.base.options")
 local task = require("haplua.task")
@@ -43,6 +44,7 @@ local kinds = {
 ---@field private suspects table<string, boolean>  endpoints that were silent: the next call uses a connection of its own
 ---@field private channel table  of src/etcd/module.c
 ---@field private given haplua.etcd.Options
+---@field private closed boolean?
 ---@field private timeout number
 local Client = {}
 Client.__index = Client
@@ -75,6 +77,13 @@ local function plan(client, endpoint, within, connect)
   }
 end
 
+--- Raise where the client is closed: a task may find out in the middle of its call, since another one has closed it.
+local function check_open(client)
+  if client.closed then
+    errors.raise("unreachable", "the client is closed")
+  end
+end
+
 local function next_endpoint(client)
   client.at = client.at % #client.endpoints + 1
 end
@@ -88,6 +97,7 @@ local function try_endpoints(client, try, is_write)
   local tried, may_get_better = 0, false
   local failure ---@type haplua.etcd.Failure?
   repeat
+    check_open(client)
     local endpoint, left = client.endpoints[client.at], latest - task.now()
     local answer
     answer, failure = try(endpoint, left, left / math.max(n - tried, 1))
@@ -211,7 +221,7 @@ function Client:watch(op)
   return try_endpoints(self, function(endpoint, left, share)
     local within = #self.endpoints == 1 and left or math.max(left / 2, math.min(left, 0.5))
     local watch = watches.new(self.channel:call("watch", message, plan(self, endpoint, 0, share)), function()
-      return self.channel:call("status", {}, plan(self, endpoint, 0, share))
+      return not self.closed and self.channel:call("status", {}, plan(self, endpoint, 0, share)) or nil
     end, endpoint, op.silence or 13)
     local begun, failure = watch:begin(within)
     if begun == nil then
@@ -252,7 +262,10 @@ function Client:status()
     endpoint = endpoint:gsub("/$", "")
     local what = plan(self, endpoint, self.timeout, self.timeout)
     what.leader = false
-    calls[i] = task.spawn(attempt.unary, self.channel, "status", {}, what)
+    calls[i] = task.spawn(function()
+      check_open(self)
+      return attempt.unary(self.channel, "status", {}, what)
+    end)
   end
   for i, endpoint in ipairs(self.given.endpoints) do
     local answer, failure = calls[i]:wait()
@@ -267,8 +280,9 @@ function Client:status()
   return rows
 end
 
---- End the client. Calls of it raise; watches go on until they are closed.
+--- End the client. Calls of it raise `unreachable`, but for those that a member has; watches go on until they are closed.
 function Client:close()
+  self.closed = true
   self.channel:close()
 end
 Client.__close = Client.close

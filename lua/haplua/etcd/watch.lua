@@ -14,7 +14,7 @@ local M = {}
 ---@class haplua.etcd.Watch
 ---@field revision integer?  the latest revision of the store that the member named in this watch
 ---@field private call table  of src/etcd/module.c
----@field private ask fun(): table  begins a call for the member's status
+---@field private ask fun(): table?  begins a call for the member's status; nil: the client is closed
 ---@field private endpoint string
 ---@field private silence number  seconds
 ---@field private heard number  when something last came, on task.now()
@@ -25,7 +25,7 @@ local Watch = {}
 Watch.__index = Watch
 
 ---@param call table
----@param ask fun(): table
+---@param ask fun(): table?
 ---@return haplua.etcd.Watch
 function M.new(call, ask, endpoint, silence)
   return setmetatable({ call = call, ask = ask, endpoint = endpoint, silence = silence, heard = task.now() }, Watch)
@@ -82,6 +82,9 @@ local function check_silence(watch)
     end
   elseif now - watch.heard >= half then
     watch.probe, watch.probed = watch.ask(), now
+    if not watch.probe then
+      finish(watch, "ended", "the client is closed")
+    end
   end
 end
 

@@ -20,6 +20,7 @@ local ENDING, PAUSE = 2, 0.05
 ---@field age number  seconds
 ---@field frontend string
 ---@field backend string
+---@field server string
 
 local UNITS <const> = { d = 86400, h = 3600, m = 60, s = 1 }
 
@@ -42,11 +43,42 @@ function M.all(target)
       line:match("^(0x%x+): .-src=(%S+) fe=(%S+) be=(%S+) srv=(%S+) .-age=(%w+)")
     if pointer and server:lower() ~= "<none>" then
       found[#found + 1] = {
-        pointer = pointer, source = source, frontend = frontend, backend = backend, age = seconds_of(age),
+        pointer = pointer, source = source, frontend = frontend, backend = backend, server = server,
+        age = seconds_of(age),
       }
     end
   end
   return found
+end
+
+-- A look at the oldest session may take one part in so many of the time: HAProxy shows all sessions for it.
+local OLDEST_PART <const> = 50
+
+--- A function that returns the age of the oldest session of a server. It asks HAProxy now and then, and returns in between
+--- what it knows.
+---@param target haplua.Target
+---@param name string  "backend/server"
+---@return fun(): number?  seconds; nil: there is none, or HAProxy did not say
+function M.oldest(target, name)
+  local backend, server = name:match("^(.-)/(.*)$")
+  local next_look, age = 0, nil
+  return function()
+    local began = task.now()
+    if began >= next_look then
+      age = nil
+      local ok, all = pcall(M.all, target)
+      if not ok and not (errors.is(all) and all.kind ~= "interrupted") then
+        error(all, 0)
+      end
+      for _, session in ipairs(ok and all or {}) do
+        if session.backend == backend and session.server == server then
+          age = math.max(age or 0, session.age)
+        end
+      end
+      next_look = task.now() + math.max(1, OLDEST_PART * (task.now() - began))
+    end
+    return age
+  end
 end
 
 --- The client's address, without the port. HAProxy shows that of IPv4 at a socket for both as one of IPv6.

@@ -78,13 +78,15 @@ end
 
 --- Change its maintenance. Raises `refused` where that is over, since somebody has ended it or has set the server to
 -- another state: then the server may take requests.
----@param set table
+---@param set table|fun(m: haplua.Maintenance): table
 ---@param how haplua.ServerChange?
 ---@return haplua.ServerOutcome
 local function alter(held, set, how)
+  local weighs = held.mine.scope.state == "ready"
   local result = actions().set(held.c, held.mine, set, how)
   return result and result.servers[1]
-    or refuse(held.name, "is not out of service any more", "somebody has ended its maintenance, or has set it to another state")
+    or refuse(held.name, weighs and "is not held any more" or "is not out of service any more",
+      "somebody has ended its maintenance, or has set it to another state" .. (weighs and ", weight or address" or ""))
 end
 
 --- As Held:keep(), without a state.
@@ -92,7 +94,7 @@ local function keep(held)
   local scope = held.mine and held.mine.scope
   if scope and scope.state == "ready" and scope.weight == held.weight_before and not scope.address then
     finish(held, "done")
-  elseif scope and alter(held, { pid = false }).changed then
+  elseif scope and alter(held, { pid = false }).changed and scope.state ~= "ready" then
     refuse(held.name, "was put back by somebody else", "it is out of service again, but may be at work")
   end
   held.kept = true
@@ -113,7 +115,7 @@ function Held:drain(timeout, given)
   options.argument("held:drain", "timeout", timeout, seconds)
   options.check("held:drain", given, { quiet = seconds, cut = "boolean" })
   self:set("drain")
-  local missing = wait_until(self.name, wait.is_idle, given.quiet or 0, timeout)
+  local missing = wait_until(self.name, wait.is_idle, given.quiet or 0, timeout, given.cut and "they are cut" or nil)
   if missing and given.cut then
     haproxy.send({ "shutdown", "sessions", "server", self.name })
     missing = wait_until(self.name, wait.is_idle, 0, wait.CUT_SECONDS)
@@ -134,18 +136,22 @@ end
 --- Begin its maintenance, or change that.
 ---@param set {state: string?, weight: integer?, address: string?}
 local function begin(held, set)
-  local given, before = held.given, held.mine and held.mine.scope or {}
-  local scope = require("haplua.plan.servers").scope(held.name, set.state or before.state or "ready",
-    set.weight or before.weight, set.address or before.address)
+  local given = held.given
+  local function scope_of(before)
+    return require("haplua.plan.servers").scope(held.name, set.state or before.state or "ready", set.weight or before.weight,
+      set.address or before.address)
+  end
   if held.mine then
-    alter(held, { scope = scope }, { action = "change", guard = true, force = given.force, keep_up = given.keep_up })
-    held.mine = require("haplua.plan.maintenance").with(held.mine, { scope = scope })
+    local one = alter(held, function(m) -- a hand may have changed a part of it meanwhile
+      return { scope = scope_of(m.scope) }
+    end, { action = "change", guard = true, force = given.force, keep_up = given.keep_up })
+    held.mine = one.about
     return
   end
   held.kept = false
   actions().begin({ servers = { held.name }, reason = given.reason, force = given.force, keep_up = given.keep_up,
     ends = given.ends }, {
-    scope = scope,
+    scope = scope_of({}),
     origin = given.run and given.run.origin or given.origin or "hold", pid = require("haplua.process").pid(),
     context = held.c,
     made = function(step)

@@ -69,15 +69,31 @@ function M.names(backend, only)
   return names, rows
 end
 
+--- What else a person wants to know while a server has sessions: the age of the oldest.
+---@return fun(): string
+local function details(name, test)
+  if test ~= M.is_idle or not require("haplua.base.progress").is_seen() then
+    return function()
+      return ""
+    end
+  end
+  local oldest = require("haplua.haproxy.sessions").oldest(haproxy.target(), name)
+  return function()
+    local age = oldest()
+    return age and (", the oldest for %s"):format(require("haplua.time.instant").span(age)) or ""
+  end
+end
+
 --- Wait until a server's row of `show stat` has passed a test for `hold` seconds on end. A dry run does not wait.
 ---@param test fun(row: table): boolean, string  the string says what is waited for
+---@param outcome string?  what happens after `timeout` seconds, for the line that a person sees; nil: "it gives up"
 ---@return string? missing  nil: the test is passed; else what it still waits for after `timeout` seconds
-function M.wait_until(name, test, hold, timeout)
+function M.wait_until(name, test, hold, timeout, outcome)
   if haproxy.dry_run() then
     return nil
   end
-  local progress <close> = require("haplua.base.progress").begin()
-  local latest, since = task.now() + timeout, nil
+  local latest, since, more = task.now() + timeout, nil, details(name, test)
+  local progress <close> = require("haplua.base.progress").begin({ latest = latest, outcome = outcome or "it gives up" })
   while true do
     local passed, missing = test(M.find(name, haproxy.stat, "svname"))
     since = passed and (since or task.now()) or nil
@@ -86,7 +102,8 @@ function M.wait_until(name, test, hold, timeout)
     elseif task.now() >= latest then
       return missing
     end
-    progress(("%s: %s"):format(name, missing))
+    progress(("%s: %s%s"):format(name, missing, since and (" (%.0f of %g s)"):format(task.now() - since, hold)
+      or more()))
     task.sleep(math.min(LOOK, math.max(0.001, latest - task.now())))
   end
 end

@@ -29,7 +29,8 @@ end
 --- Put a change into the journal's folder, where the hooks of several changes are run in order.
 ---@return string? folder  nil: there is none, or this user may not write to it
 local function put_down(c, path, text)
-  local folder = c.journal and c.store.path and record.folder(c.store.path)
+  local journal = c.journal and c.store.path and file.real(c.store.path) -- that of a fleet is no file
+  local folder = journal and record.folder(journal)
   if not folder then
     return nil
   end

@@ -13,6 +13,7 @@ local maintenance = require("haplua.plan.maintenance")
 local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
 local reload = require("haplua.keep.reload")
+local report = require("haplua.keep.report")
 local switch = require("haplua.haproxy.switch")
 local systemd = require("haplua.keep.systemd")
 local task = require("haplua.task")
@@ -63,9 +64,6 @@ local LONGEST = 86400
 ---@field agent haplua.Agent?  of the fleet that the configuration names
 ---@field notified number?  when systemd's watchdog was notified last, on task.now()
 ---@field down boolean  HAProxy did not answer when it was asked last
----@field began number  when it began, seconds since 1970
----@field hooks table<string, integer>?  the failures of hooks at the last look, by their names
----@field metrics table?  of haplua.keep.metrics; nil: no metrics are written
 ---@field files_at number  when to look at calendars and the configuration, on task.now()
 local Keeper = {}
 Keeper.__index = Keeper
@@ -277,7 +275,6 @@ function Keeper:plan()
     self.files_at = task.now() + FILES
     local ok, problem = pcall(self.read_configuration, self)
     self:complain(self.c, not ok and self:tolerate(problem) or nil)
-    require("haplua.keep.hook_log").step(self)
     if self.source ~= self.planned then
       self:cancel_orphans()
       self.planned = self.source
@@ -325,9 +322,8 @@ function Keeper:round()
     self:sum_up()
   end
   systemd.status(self)
-  local path = self.metrics and (self.request.metrics or self.found and self.found.metrics)
-  if path then
-    require("haplua.keep.metrics").step(self, path, ok and not self.trouble)
+  if self.metrics then
+    report.step(self, ok and not self.trouble)
   end
 end
 
@@ -407,7 +403,7 @@ local function new(request, given, print, warning)
   local c = context.open(maintenance.with(request, { switch = false, acl = "servers" }))
   return setmetatable({
     request = request, given = given, c = c, print = print, warning = warning, switches = {}, acls = {},
-    others = {}, due = math.huge, on = false, unseen = false, down = false, began = task.time(), planners = {},
+    others = {}, due = math.huge, on = false, unseen = false, down = false, planners = {},
     reload = reload.open(), guards = false, files_at = -math.huge,
   }, Keeper)
 end
@@ -431,7 +427,7 @@ function M.run(request, print)
     errors.refuse(("another process keeps %s already"):format(c.name),
       "one is enough; `systemctl status haplua-keep` may show it")
   end
-  self.guards, self.metrics = true, {}
+  self.guards, self.metrics = true, { began = task.time() }
   self:read_configuration()
   local agent <close> = self.found.fleet and require("haplua.keep.agent").open(self) or nil
   self.agent = agent
@@ -440,9 +436,7 @@ function M.run(request, print)
   self:say("kept to %s", c.store.path)
   local _, problem = pcall(self.loop, self)
   process.notify("STOPPING=1")
-  if self.metrics.path then
-    require("haplua.keep.metrics").close(self)
-  end
+  report.close(self)
   if not errors.is(problem) or not problem.signal then
     error(problem, 0)
   end

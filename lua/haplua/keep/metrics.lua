@@ -37,6 +37,10 @@ local FAMILIES <const> = {
   { "haplua_hook_failing", "gauge", "1 if the latest run of a hook failed." },
 }
 
+---@class haplua.Keeper
+---@field metrics {began: number, due: number?, text: string?, path: string?, complaint: string?}?  when keep began, in
+--- seconds since 1970; when the file is written next, on task.now(), what it says, and where it is. Nil: this is no keep
+
 --- The samples of a file: by family, by labels as text.
 ---@alias haplua.Samples table<string, table<string, string>>
 
@@ -148,7 +152,7 @@ function M.of(keeper)
   local samples, target, now = {}, keeper.c.name, task.time()
   local label = labels("target", target)
   set(samples, "haplua_keep_up", label, 1)
-  set(samples, "haplua_keep_start_timestamp_seconds", label, keeper.began)
+  set(samples, "haplua_keep_start_timestamp_seconds", label, keeper.metrics.began)
   set(samples, "haplua_build_info", labels("version", core.version or "?"), 1)
   set(samples, "haplua_haproxy_up", label, not keeper.down)
   local all, acls = by_switch(keeper)

@@ -46,6 +46,7 @@ M.JOURNAL = "/var/lib/haplua/journal.db"
 ---@field by_hand "keep"|"undo"|nil  for every switch that does not say, also one that is not declared
 ---@field windows haplua.ConfiguredWindow[]  for `window run` without windows
 ---@field hooks haplua.Hook[]?  those of every switch
+---@field has_hooks boolean?  it names hooks, for all switches or for one
 ---@field metrics string?  the file for Prometheus that `keep` writes
 ---@field fleet haplua.FleetConfig?  the fleet whose node this machine is
 
@@ -144,7 +145,7 @@ local function new_switch(name, declared, config)
     -- what a hand changes on one node of a fleet is in no store of the fleet
     by_hand = declared.by_hand or config.by_hand or config.fleet and "undo" or "keep",
     probes = declared.probe and require("haplua.visit.probe").list(declared.probe),
-    hooks = declared.hooks and require("haplua.store.hooks").list(declared.hooks, config.path, config.hooks)
+    hooks = declared.hooks and require("haplua.hooks.declaration").list(declared.hooks, config.path, config.hooks)
       or config.hooks,
   }
 end
@@ -208,7 +209,7 @@ end
 --- The hooks of a declaration.
 ---@param where string  for messages: "" or "switch 'site': "
 local function read_hooks(path, where, declared)
-  local hooks = require("haplua.store.hooks")
+  local hooks = require("haplua.hooks.declaration")
   local problem = hooks.problem(declared)
   return problem and complain(path, "%s%s", where, problem) or hooks.list(declared, path)
 end
@@ -240,9 +241,7 @@ local function read_switches(path, config, found)
     if problem then
       complain(path, "%s: %s", where, problem)
     end
-    if declared.hooks then
-      read_hooks(path, where .. ": ", declared.hooks)
-    end
+    config.has_hooks = declared.hooks and read_hooks(path, where .. ": ", declared.hooks) ~= nil or config.has_hooks
     used[list] = name
     config.switches[name] = new_switch(name, declared, config)
   end
@@ -264,6 +263,7 @@ function M.parse(path, source)
     local fleet, problem = require("haplua.store.fleet_config").of(found.fleet)
     config.fleet = fleet or complain(path, "%s", problem)
   end
+  config.has_hooks = config.hooks and true
   read_switches(path, config, found.switches)
   if config.default and not config.switches[config.default] then
     complain(path, "there is no switch '%s' to be the default", config.default)

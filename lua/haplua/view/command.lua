@@ -12,7 +12,7 @@ local M = {}
 -- So many lines of a command's output are shown.
 local LINES <const> = 1000
 
--- `maint on --wait` and the like would hold the view up.
+-- What may be run: it ends soon, and asks nothing.
 local COMMANDS <const> = { on = true, off = true, change = true }
 
 --- A word as a shell takes it.
@@ -148,6 +148,8 @@ function M.read(line, known)
     return nil, problem
   elseif words[at] ~= "maint" or not COMMANDS[words[at + 1]] then
     return nil, "only maint on, maint off and maint change can be run here"
+  elseif table.concat(words, "\0"):find("\0--wait", 1, true) then
+    return nil, "--wait would hold the view up: give --for, which needs haplua keep, or end the maintenance with e"
   elseif at == 1 then
     table.move({ "-s", known.targets[1].name }, 1, 2, #all + 1, all)
   end

@@ -30,17 +30,38 @@ local function try(fn, ...)
   return tostring(problem)
 end
 
-local function look(one)
-  local texts = one.target:batch(COMMANDS)
-  model.update(one, reply.pairs(texts[1]), reply.rows(texts[2]), task.now())
+--- Begin a look. Two tasks may look at once: what the look that began earlier has seen is no news once the other is over.
+---@param one haplua.view.Target
+---@param kind "servers"|"maintenances"
+---@return fun(): boolean is_news  call it when the look is over
+local function begin(one, kind)
+  local looks = one.looks or {}
+  one.looks = looks
+  looks[kind] = looks[kind] or { begun = 0, over = 0 }
+  local of_kind = looks[kind]
+  of_kind.begun = of_kind.begun + 1
+  local mine = of_kind.begun
+  return function()
+    local is_news = mine > of_kind.over
+    of_kind.over = math.max(mine, of_kind.over)
+    return is_news
+  end
 end
 
 --- Look at the process and at the servers.
 ---@param one haplua.view.Target
 function M.servers(one)
-  local problem = try(look, one)
-  if problem then
+  local is_news, info, rows = begin(one, "servers"), nil, nil
+  local problem = try(function()
+    local texts = one.target:batch(COMMANDS)
+    info, rows = reply.pairs(texts[1]), reply.rows(texts[2])
+  end)
+  if not is_news() then
+    return
+  elseif problem then
     model.lose(one, problem, task.time())
+  else
+    model.update(one, info, rows, task.now())
   end
 end
 
@@ -53,8 +74,9 @@ local function all_servers(one)
   return words
 end
 
---- The status of the switch, and of all servers. Without the switch, that of the servers.
-local function look_at_maintenances(one, acl)
+--- The status of the switch and of the servers. Without the switch, that of the servers, and why.
+---@return haplua.Status, string? problem
+local function status_of(one, acl)
   local c = one.context
   if not c or not c.journal then
     c = context.open({ acl = acl }, true)
@@ -64,10 +86,7 @@ local function look_at_maintenances(one, acl)
   local problem = try(function()
     found = status.status(c)
   end)
-  if problem then
-    found = status.of_servers(c, all_servers(one))
-  end
-  one.status, one.problem = found, problem
+  return found or status.of_servers(c, all_servers(one)), problem
 end
 
 --- Look at the maintenances.
@@ -75,10 +94,17 @@ end
 ---@param acl string?
 function M.maintenances(one, acl)
   core.use(one.target)
-  local problem = try(look_at_maintenances, one, acl)
-  if problem then
+  local is_news, found, without_switch = begin(one, "maintenances"), nil, nil
+  local problem = try(function()
+    found, without_switch = status_of(one, acl)
+  end)
+  if not is_news() then
+    return
+  elseif problem then
     one.context = nil
     one.problem = not one.away and problem or nil
+  else
+    one.status, one.problem = found, without_switch
   end
 end
 

@@ -28,6 +28,7 @@ local M = {}
 ---@field line string?  of the panel: the command that was tried
 ---@field words string[]?  and its words
 ---@field drawn number?  when it was drawn, in seconds of task.now()
+---@field keys string[]?  that were typed and are to be handled
 ---@field ended boolean?
 local View = {}
 View.__index = View
@@ -78,6 +79,12 @@ function View:page()
   return math.max(1, (self.height or 24) - 4)
 end
 
+--- Forget what was typed and not handled yet.
+function View:forget_keys()
+  self.keys = {}
+  self.screen:flush()
+end
+
 --- Run the command of the panel as a dry run, and ask.
 function View:try(line)
   local words, problem = command.read(line, self.known)
@@ -91,7 +98,7 @@ function View:try(line)
   self:draw()
   local status
   status, panel.lines = command.run(words, not core.dry_run())
-  self.screen:flush() -- what was typed before the question is no answer to it
+  self:forget_keys() -- what was typed before the question is no answer to it
   if status ~= 0 and status ~= 4 then
     panel.title, panel.question = panel.title .. ": refused", "e edit it   any other key: back"
   elseif core.dry_run() then
@@ -109,7 +116,7 @@ function View:carry_out()
   self:draw()
   local status
   status, panel.lines = command.run(self.words, false)
-  self.screen:flush()
+  self:forget_keys()
   panel.title = panel.title .. (status == 0 and ": done" or (": exit status %d"):format(status))
   panel.question, panel.top = "any key: back", 1
   for _, one in ipairs(self.known.targets) do
@@ -241,8 +248,9 @@ function View:read()
     elseif typed == "" then
       self.width = nil
     end
-    for _, key in ipairs(keys.of(typed)) do
-      self:key(key)
+    self.keys = keys.of(typed)
+    while self.keys[1] do
+      self:key(table.remove(self.keys, 1))
     end
   end
 end

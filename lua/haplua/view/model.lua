@@ -27,7 +27,9 @@ local KEPT <const> = 16
 ---@field seen number?  when the rows were read, in monotonic seconds
 ---@field away {since: number, text: string}?  HAProxy does not answer; since when, in seconds since 1970
 ---@field status haplua.Status?
----@field problem string?  why there is no status
+---@field problem string?  why there is no status, or no switch
+---@field context haplua.Context?  of the looks at the maintenances
+---@field looks table?  the numbers of looks
 
 ---@class haplua.view.Model
 ---@field targets haplua.view.Target[]
