@@ -359,7 +359,9 @@ local function check_fleet(args, request, found)
   if not found then
     errors.refuse("--nodes, --label, --within, --every-node and --undo-on-failure are about a fleet",
       "`fleet` of the configuration names one")
-  elseif args.command == "on" and not (request.ends and request.ends - (request.begins or require("haplua.task").time()) <= ALONE) then
+  end
+  local begins = request.begins or require("haplua.task").time()
+  if args.command == "on" and not (request.ends and request.ends - begins <= ALONE) then
     errors.refuse("a maintenance on one node of a fleet alone is for emergencies: --for says how long, 4h at most")
   end
 end
