@@ -15,7 +15,7 @@ local test = require("haplua.test")
 package.path = "tests/fleet/?.lua;" .. package.path
 local fleets = require("fleets")
 
-local SEED, N = tonumber(os.getenv("SEED")) or 1, tonumber(os.getenv("N")) or 10
+local SEED, N = tonumber(os.getenv("SEED")) or 1, tonumber(os.getenv("N")) or 6
 local NODES, STEPS = tonumber(os.getenv("NODES")) or 4, tonumber(os.getenv("STEPS")) or 40
 
 -- Seconds within which a node that runs has put back what its HAProxy has lost.

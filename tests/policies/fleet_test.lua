@@ -144,4 +144,17 @@ describe("a fleet", function()
     assert.same({ "", "", "" }, fleet:lists())
     assert.equal(2, #fleet.store:records())
   end)
+
+  it("connects anew once an hour, and nobody notices", function()
+    fleet = fleets.new(1, { windows = { { "daily 02:00-02:10", "/w" } } })
+    fleet.etcd.delay = 0.5
+    local began = #fleet.etcd.watches
+    test.advance("4h")
+    assert.equal("", fleet.runs[1]:err())
+    assert.is_true(#fleet.etcd.watches <= began + 3)
+    assert.equal("lb1", fleet:planner())
+    fleet:on({ paths = { "/a" } })
+    test.advance(5)
+    assert.same({ "^/a" }, fleet:lists())
+  end)
 end)

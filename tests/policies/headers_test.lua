@@ -83,12 +83,25 @@ local traffic <const> = {
   end,
 }
 
+-- What there is besides a site.
+local besides <const> = {
+  fleet = function()
+    test.etcd()
+    local path = test.folder() .. "/fleet.lua"
+    assert(file.replace(path, 'return { fleet = { name = "shop", etcd = { endpoints = { "https://etcd1:2379" } } } }'))
+    test.env({ HAPLUA_CONFIG = path })
+  end,
+}
+
 for _, entry in ipairs(assert(file.list("scripts"))) do
   local name = entry:match("^(.*)%.lua$")
   local text = name and file.read("scripts/" .. entry, 1 << 20)
   if name and not without[name] then
     it("of " .. name .. " shows what it prints", function()
       local site, live = new_site()
+      if besides[name] then
+        besides[name]()
+      end
       local calls = examples(text)
       assert.is_true(#calls > 0, "there is no example")
       for _, one in ipairs(calls) do

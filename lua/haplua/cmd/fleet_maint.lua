@@ -24,6 +24,8 @@ local function check(args)
   if require("haplua.core").several() then
     errors.refuse("-s names several HAProxys, and the configuration names a fleet",
       "--nodes says for which nodes it is; or give --local")
+  elseif args.replace and args.undo_on_failure then
+    errors.refuse("--undo-on-failure does not bring back what --replace has ended: give one of them")
   elseif #(args.server or {}) > 1 or args.server and args.server[1]:find("/$") then
     errors.refuse("of a fleet, --server takes one server a time: app/a1")
   end
@@ -88,7 +90,13 @@ function commands.on(args, request, print, c)
   if args.replace and not confirm(args, c, meant(c)) then
     return 1
   end
-  return show(args, print, actions.begin(c, request))
+  local result = actions.begin(c, request)
+  local status = show(args, print, result)
+  if status ~= 0 and args.undo_on_failure and not result.refreshed then
+    show(args, print, actions.off(c, { within = request.within }, { ids = { result.about.id } }))
+    return 1
+  end
+  return status
 end
 
 function commands.off(args, request, print, c)
@@ -114,10 +122,10 @@ function commands.status(args, _, print, c)
 end
 
 function commands.log(args, request, print, c)
-  local status = require("haplua.apply.status")
+  local status, event = require("haplua.apply.status"), require("haplua.hooks.event")
   local all = c.store:log(c.name, (request.servers or args.switch) and c.switch.acl or nil, args.last)
   for i, entry in ipairs(all) do
-    all[i] = args.json and require("haplua.hooks.event").entry(entry) or status.line(entry)
+    all[i] = args.json and event.entry(entry) or status.line(entry)
   end
   print(args.json and require("haplua.json").encode(all) or table.concat(all, "\n"))
 end

@@ -24,7 +24,7 @@ local server = { "--server", value = "BACKEND/SERVER", repeats = true,
 local drain = { "--drain", help = "of a server: it takes no new sessions, and those that it has go on" }
 
 -- Those of a fleet that a change of what is there has.
-local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[5] }
+local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[6] }
 
 local spec = {
   name = "maint",
@@ -356,10 +356,12 @@ local ALONE <const> = 4 * 3600
 ---@param found haplua.Config?  with a fleet
 local function check_fleet(args, request, found)
   local errors = require("haplua.error")
-  if not found and (args.nodes or args.within or args.every_node or #(args.label or {}) > 0) then
-    errors.refuse("--nodes, --label, --within and --every-node are about a fleet, and the configuration names none")
-  elseif found and args.command == "on"
-    and not (request.ends and request.ends - (request.begins or require("haplua.task").time()) <= ALONE) then
+  if not found then
+    errors.refuse("--nodes, --label, --within, --every-node and --undo-on-failure are about a fleet",
+      "`fleet` of the configuration names one")
+  end
+  local begins = request.begins or require("haplua.task").time()
+  if args.command == "on" and not (request.ends and request.ends - begins <= ALONE) then
     errors.refuse("a maintenance on one node of a fleet alone is for emergencies: --for says how long, 4h at most")
   end
 end
@@ -378,7 +380,7 @@ return function(words, print)
     if status then
       return status
     end
-  elseif found or args.nodes or args.within or args.every_node or args.label then
+  elseif found or args.nodes or args.within or args.every_node or args.undo_on_failure or #(args.label or {}) > 0 then
     check_fleet(args, request, found)
   end
   return commands[args.command](args, request, print)

@@ -73,6 +73,7 @@ M.fleet = {
   { "--nodes", value = "NAMES", help = "of a fleet: for these nodes (lb1,lb2)" },
   { "--label", value = "NAME=VALUE", repeats = true, help = "of a fleet: for the nodes with this label" },
   { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: wait so long for its nodes (10)" },
+  { "--undo-on-failure", help = "of a fleet: end it again everywhere where a node cannot, or does not in time" },
   { "--every-node", help = "of a fleet: exit status 5 also where a node is missing that is not live" },
 }
 local function form(text)

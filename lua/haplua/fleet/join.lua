@@ -3,7 +3,7 @@
 --- A machine that becomes a node of a fleet: what is in force on it goes into the fleet's store, where that has nothing for
 -- the switch; and what it remembers of another fleet of the same name is forgotten.
 
-local cache = require("haplua.store.fleet_cache")
+local cache = require("haplua.fleet.cache")
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
 local errors = require("haplua.error")

@@ -2,6 +2,7 @@
 --
 --- What a change of a fleet came to, and what its nodes are, for people and for JSON.
 
+local event = require("haplua.hooks.event")
 local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
 local results = require("haplua.apply.result")
@@ -104,16 +105,8 @@ end
 ---@param result haplua.FleetResult
 ---@return table
 function M.portable(result)
-  local function list(all)
-    local made = {}
-    for i, m in ipairs(all) do
-      made[i] = require("haplua.hooks.event").entry(m)
-    end
-    return made
-  end
-  return { fleet = result.fleet, action = result.action,
-    maintenance = result.about and require("haplua.hooks.event").entry(result.about),
-    ended = list(result.ended), in_force = list(result.in_force), nodes = result.nodes, within = result.within }
+  return { fleet = result.fleet, action = result.action, maintenance = result.about and event.entry(result.about),
+    ended = event.entries(result.ended), in_force = event.entries(result.in_force), nodes = result.nodes, within = result.within }
 end
 
 -- Status.
@@ -195,16 +188,13 @@ end
 ---@param found haplua.FleetStatus
 ---@return table
 function M.portable_status(found)
-  local all, list = {}, {}
-  for i, m in ipairs(found.maintenances) do
-    all[i] = require("haplua.hooks.event").entry(m)
-  end
+  local list = {}
   for i, node in ipairs(found.nodes) do
     local _, is_well = site_of(found, node)
     list[i] = { name = node.name, live = node.live ~= nil, labels = (node.card or {}).labels, in_step = is_well,
       seen = next(node.seen) and node.seen or nil }
   end
-  return { fleet = found.fleet, maintenances = all, nodes = list }
+  return { fleet = found.fleet, maintenances = event.entries(found.maintenances), nodes = list }
 end
 
 return M

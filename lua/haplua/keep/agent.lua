@@ -5,7 +5,7 @@
 -- runs, one plans windows where the node is elected (haplua.keep.fleet_planner). Where the store is away, the node
 -- goes on with what it has.
 
-local cache = require("haplua.store.fleet_cache")
+local cache = require("haplua.fleet.cache")
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
 local errors = require("haplua.error")

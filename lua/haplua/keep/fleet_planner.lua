@@ -45,7 +45,7 @@ local function lead(agent, client, lease, fence)
       one.planner:step(context_of(agent, store, one.c), say, warn)
     end
     task.sleep(WORD)
-  until not client:keepalive(lease)
+  until agent.client ~= client or not client:keepalive(lease) -- the agent has connected anew, or the place is lost
 end
 
 --- Stand for election, and wait for the next one where another node is the planner.

@@ -9,7 +9,6 @@ local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
 local core = require("haplua.core")
 local errors = require("haplua.error")
-local haproxy = require("haproxy")
 local maintenance = require("haplua.plan.maintenance")
 local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
@@ -392,21 +391,6 @@ function Keeper:loop()
   end
 end
 
---- Refuse what this run could not do: all of it, or a window.
-local function check_permitted(request, given)
-  local target = haproxy.target()
-  core.permit(target)
-  if haproxy.dry_run() then
-    errors.refuse("there is no dry run of what acts until it is stopped",
-      "`haplua -n maint on` shows the commands of one change, and `haplua window next` when windows open")
-  end
-  local found = config.read(request.config)
-  for _, plan in ipairs(core.restricted() and planner.plans(given, found) or {}) do
-    local acl = context.resolve(target, found, plan.request)
-    core.permit(target, { "add", "acl", config.switch(found, plan.request.switch, acl).acl })
-  end
-end
-
 --- Begin to keep a target.
 ---@param request haplua.Request  config, journal and file
 ---@param given haplua.WindowPlan
@@ -414,7 +398,7 @@ end
 ---@param warning string
 ---@return haplua.Keeper
 local function new(request, given, print, warning)
-  check_permitted(request, given)
+  planner.check_permitted(request, given)
   -- any switch will do here: each that is kept has a context of its own
   local c = context.open(maintenance.with(request, { switch = false, acl = "servers" }))
   return setmetatable({

@@ -6,7 +6,9 @@
 
 local config = require("haplua.store.config")
 local context = require("haplua.apply.context")
+local core = require("haplua.core")
 local errors = require("haplua.error")
+local haproxy = require("haproxy")
 local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
 local task = require("haplua.task")
@@ -305,6 +307,23 @@ function M.plans(given, found)
     }, "config")
   end
   return plans
+end
+
+--- Refuse what this run could not do: all of it, or a window.
+---@param request haplua.Request
+---@param given haplua.WindowPlan
+function M.check_permitted(request, given)
+  local target = haproxy.target()
+  core.permit(target)
+  if haproxy.dry_run() then
+    errors.refuse("there is no dry run of what acts until it is stopped",
+      "`haplua -n maint on` shows the commands of one change, and `haplua window next` when windows open")
+  end
+  local found = config.read(request.config)
+  for _, plan in ipairs(core.restricted() and M.plans(given, found) or {}) do
+    local acl = context.resolve(target, found, plan.request)
+    core.permit(target, { "add", "acl", config.switch(found, plan.request.switch, acl).acl })
+  end
 end
 
 ---@class haplua.ReadWindows
