@@ -120,7 +120,7 @@ describe("the command line of a script", function()
     assert.are.same({ "shop", { "/a", "/b" }, { "^/c" }, "x", false, true }, {
       request.switch, request.paths, request.patterns, request.reason, request.journal, request.file,
     })
-    assert.are.equal("--acl and --switch: give one of them; a switch has an ACL of its own",
+    assert.are.equal("--acl and --switch: a switch has its ACL",
       spec.check({ acl = "#1", switch = "shop" }))
     local ok, problem = pcall(cli.maintenance_options, "scpoe")
     assert.is_false(ok)

@@ -14,13 +14,16 @@ local BEGINNINGS <const> = {
   "use_backend [%w_-]+ if .*", "acl [%w_-]+ [%w_%.]+ %-.*", "http%-request [%l-]+[%s%(].*", "tcp%-request %l+ .*",
 }
 
--- The beginnings of those that the test above gives to HAProxy; the last one is a rehearsal's, whose tests give it.
+-- The beginnings of those that the test above gives to HAProxy. The last ones are a rehearsal's and those of `maint page
+-- check`, whose tests give them.
 local KNOWN <const> = {
   "acl maintenance-bypass src -u 9998",
   "use_backend maintenance if %s", "use_backend maintenance if maintenance", "http-request set-var(txn.@",
   "use_backend maintenance if { var(txn.@maintenance) -m found } !{ var(txn.@lacks) -m int 0 }",
   "http-request deny deny_status 400 unless { req.hdr(host) -m found }",
   "http-request return status 200 content-type text/plain string haplua hdr",
+  "http-request return status 503 content-type text/html lf-file '%s'",
+  "http-request return status 503 content-type text/html file '%s'",
 }
 
 describe("advice", function()

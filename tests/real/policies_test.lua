@@ -91,7 +91,7 @@ describe("scripts/during.lua", function()
     local command = { "--", "echo", "the command ran" }
     check_not_run(1, "Unknown ACL identifier", "--acl", "#7777", table.unpack(command))
     check_not_run(1, "regex '^/shop(' is invalid", "^/shop(", table.unpack(command))
-    check_not_run(2, "Usage: during", "--nope", table.unpack(command))
+    check_not_run(2, "during: unknown option '--nope'", "--nope", table.unpack(command))
     check_not_run(2, "there is no command to run", "--path", "/shop")
   end)
 
