@@ -14,7 +14,7 @@ local TESTS <const> = "(%d+ passed, %d+ failed, %d+ skipped)"
 
 local steps = {
   { name = "unit", what = "codecs, clock, tasks, requests: unit tests in C", make = "check-unit",
-    counts = { "%[=+%] (%d+) test%(s%) run" }, sum = "%d tests" },
+    counts = { "unit: ([^\n]*)" } },
   { name = "lua", what = "host and library, against a scripted HAProxy", make = "check-lua JOBS=2", counts = { LUA } },
   { name = "versions", what = "the same policies on a real HAProxy 2.2, 2.6, 3.0 and 3.2", make = "check-versions",
     counts = { "HAProxy (%d%.%d): %d+ s", LUA }, all = true },
