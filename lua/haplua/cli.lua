@@ -215,7 +215,8 @@ local function set_defaults(found, known)
   return found
 end
 
---- Read a plain command line. Returns nil where lua-argparse has to read it.
+--- Read a plain command line. Returns nil where lua-argparse has to read it, and the word that no argument takes, if
+-- that is why.
 local function read(spec, words)
   local found, known, i = {}, {}, 1
   local scope = begin(found, known, spec)
@@ -226,8 +227,10 @@ local function read(spec, words)
     local word = words[i]
     if word:find("^%-") then
       i = read_option(found, known, words, i)
+    elseif scope and not read_argument(found, scope, word) then
+      return nil, word
     elseif scope then
-      i = read_argument(found, scope, word) and i + 1 or nil
+      i = i + 1
     else
       scope = begin(found, known, find_command(spec, word))
       found.command = word
@@ -273,14 +276,15 @@ local USAGE_LINES <const> = 3
 local function refuse(spec, parser, message)
   local usage = parser:get_usage()
   local _, lines = usage:gsub("\n", "\n")
-  local words = usage:match("^Usage: (%l[%l ]*)") or spec.name
+  local words = (usage:match("^Usage: (%l[%l ]*)") or spec.name):gsub("^haplua ", "")
   io.stderr:write(("%s: %s\n%sTry 'haplua %s --help'.\n"):format(spec.name, message,
     lines < USAGE_LINES and usage .. "\n" or "", words:match("^(.-) *$")))
   os.exit(2)
 end
 
 --- lua-argparse's parser for a declaration, and those of its commands by their names.
-local function parser_of(spec)
+---@param words string[]?  that it will read: an error names the one that no argument takes
+local function parser_of(spec, words)
   local argparse = require("argparse")
   local parser, commands = argparse(spec.name, spec.help, spec.epilog), {}
   declare(parser, spec)
@@ -299,7 +303,8 @@ local function parser_of(spec)
     parser:usage(parser:get_usage() .. " -- COMMAND...")
   end
   function parser.error(self, message)
-    refuse(spec, self, message)
+    local _, surplus = read(spec, message == "too many arguments" and words or {})
+    refuse(spec, self, surplus and ("%s: '%s'"):format(message, require("haplua.error").visible(surplus)) or message)
   end
   return parser, commands
 end
@@ -354,7 +359,7 @@ local function parse(spec, words, reader)
 end
 
 local function read_with_argparse(spec, words)
-  return parser_of(spec):parse(words)
+  return parser_of(spec, words):parse(words)
 end
 
 --- Read the script's arguments. --help ends the script with status 0, a wrong command line with status 2. Raises

@@ -295,7 +295,8 @@ local value_of_variable = options.where("a text, or false to unset it", function
 end)
 
 --- Set variables of the environment, as os.getenv() and the programs of run() see them; run() looks for programs in $PATH.
--- The environment of `haplua test` is inherited, but for the variables whose names begin with HAPLUA_.
+-- The environment of `haplua test` is inherited, but for the variables whose names begin with HAPLUA_: of these a test, its
+-- scripts and their programs have HAPLUA_CONFIG alone, a configuration in the test's folder.
 ---@param variables table<string, string|false>  false: unset
 function M.env(variables)
   options.argument("test.env", "variables", variables, "table")

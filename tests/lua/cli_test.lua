@@ -178,6 +178,14 @@ describe("the command line of a script", function()
     end
   end)
 
+  it("names the word that is one too many, and the help that a person can ask for", function()
+    local wrong = support.haplua({ "maint", "status", "bogus", "x" })
+    assert.are.equal("maint: too many arguments: 'bogus'", wrong.err:match("^[^\n]*"))
+    assert.are.same({ status = 2, out = "",
+      err = "haplua list: too many arguments: 'x'\nUsage: haplua list [-h] [--names]\nTry 'haplua list --help'.\n" },
+      support.haplua({ "list", "x" }))
+  end)
+
   it("ends the script with status 2 and the usage when it is wrong", function()
     local folder <close> = support.folder()
     local script = folder.write("after.lua", [[
@@ -197,6 +205,8 @@ describe("the command line of a script", function()
     assert.are.equal(2, bad.status)
     assert.is_truthy(bad.err:find("seconds expected, not 'soon'", 1, true))
     assert.are.same({ status = 0, out = "2\t5\n", err = "" }, support.haplua({ script, "--wait=5", "--", "a", "--wait" }))
+    local surplus = support.haplua({ script, "--wait", "5", "now\27[2J", "x", "--", "true" })
+    assert.are.equal("after: too many arguments: 'now\\x1b[2J'", surplus.err:match("^[^\n]*"))
     local help = support.haplua({ script, "--help" })
     assert.are.equal(0, help.status)
     assert.is_truthy(help.out:find("Usage: after [-h] [--wait SECONDS] -- COMMAND...", 1, true))

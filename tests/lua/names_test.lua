@@ -130,6 +130,18 @@ describe("haplua help", function()
     assert.is_nil(out:find("mine\t", 1, true))
   end)
 
+  it("shows the same sentence once, where a policy has it in its header and in its declaration", function()
+    for name, sentence in pairs({ drain = "Take a server out of service without cutting anybody off",
+      maint = "Send a site, or parts of it, to its maintenance page" }) do
+      local out = support.good(haplua({ "help", name, cwd = "/" }))
+      local _, times = out:gsub("\n" .. sentence, "")
+      assert.equal(1, times, out)
+      assert.matches("\nUsage: " .. name .. " .*\n\nOptions:\n", out)
+    end
+    -- another sentence than the header's is shown
+    assert.matches("\n\nUsage: watch .*\n\nWatch servers and maintenances", support.good(haplua({ "help", "watch", cwd = "/" })))
+  end)
+
   it("shows the options of a command, and those of the program's own commands", function()
     assert.matches("Usage: maint on .*%-%-path PREFIX", support.good(haplua({ "help", "maint", "on" })))
     assert.matches("Usage: haplua list", support.good(haplua({ "help", "list" })))

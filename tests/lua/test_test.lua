@@ -535,6 +535,33 @@ describe("scripts under haplua test", function()
       end)
     ]])
   end)
+
+  it("start programs without the machine's HAPLUA_ variables, and with those of the file and the test", function()
+    local shown = [[
+      local function shown(env)
+        local words = { "sh", "-c", "echo ${HAPLUA_SOCKET-none} ${HAPLUA_ACL-none} ${HAPLUA_CONFIG-none} ${MINE-none}" }
+        words.env, words.stdout = env, "capture"
+        return select(2, run(words)):match("[^\n]*")
+      end
+    ]]
+    passes(1, shown .. [[
+      it("has a configuration of its own", function()
+        assert.equal(("none none %s/config.lua none"):format(test.folder()), shown())
+        assert.equal("none #3 none none", shown({ HAPLUA_ACL = "#3", HAPLUA_CONFIG = false }))
+      end)
+    ]])
+    passes(2, shown .. [[
+      test.env({ MINE = "the file's", HAPLUA_ACL = "#4" })
+      it("has what its file has set", function()
+        assert.equal(("none #4 %s the file's"):format(os.getenv("HAPLUA_CONFIG")), shown())
+      end)
+      it("has what it sets itself", function()
+        test.env({ MINE = false, HAPLUA_SOCKET = "/ours", HAPLUA_CONFIG = "none" })
+        assert.equal("/ours #4 none none", shown())
+        assert.equal("/ours #5 none none", shown({ HAPLUA_ACL = "#5" }))
+      end)
+    ]])
+  end)
 end)
 
 describe("the installed policies, under haplua test", function()

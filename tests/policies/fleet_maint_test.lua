@@ -39,6 +39,9 @@ describe("maint, of a fleet,", function()
     assert.equal("m1 ended, on 3 of 3 nodes of the fleet shop\n", good(maint("off")))
     assert.same({ "", "", "" }, fleet:lists())
     assert.equal("no maintenance was in force in the fleet shop\n", good(maint("off")))
+    maint("on", "--server", "app/a1", "--within", "1") -- the nodes may have no such server
+    assert.equal("no maintenance was in force in the fleet shop\n"
+      .. "  app/a1 is under maintenance: maint off --server app/a1 ends it\n", good(maint("off")))
   end)
 
   it("refreshes what the same person begins again, and changes", function()

@@ -88,6 +88,21 @@ describe("a maintenance of a server", function()
     })
   end
 
+  it("is named by maint off, which without --server ends those of the switch alone", function()
+    on("pool/a1", "--reason", "kernel")
+    on("pool/a1", "--drain", "--reason", "disk")
+    on("pool/a2", "--drain", "--force")
+    assert.equal("maintenance was off already: #9999 matches nothing\n"
+      .. "  pool/a1 is under maintenance: maint off --server pool/a1 ends it\n"
+      .. "  pool/a2 is under maintenance: maint off --server pool/a2 ends it\n", off())
+    assert.equal("maint drain maint", states())
+    good(s:maint("on", "--path", "/shop"))
+    assert.is_nil(off():find("under maintenance", 1, true))
+    off("--server", "pool/a2")
+    off("--server", "pool/a1", "--all")
+    assert.equal("maintenance was off already: #9999 matches nothing\n", off())
+  end)
+
   it("begins, is shown, and ends", function()
     assert.equal("pool/a1 is maint, as m1\n  reason: kernel\n", on("pool/a1", "--reason", "kernel"))
     assert.equal("maint ready maint", states())

@@ -275,19 +275,43 @@ function M.select(c, look, call, request, which)
   return found
 end
 
+-- So many servers at most are named behind a call that ended nothing.
+local NAMED <const> = 8
+
+--- A line for each server that is under maintenance: a call that found none of the switch may mean one of these.
+---@param c haplua.Context
+---@param before string[]?  lines
+---@return string[] lines  those before, and these
+function M.servers_held(c, before)
+  local now, lines, seen, n = time(), table.move(before or {}, 1, #(before or {}), 1, {}), {}, 0
+  for _, m in ipairs(c.store:servers(c.name)) do
+    local name = m.scope.server
+    if not seen[name] and maintenance.is_in_force(m, now) then
+      seen[name], n = true, n + 1
+      lines[#lines + 1] = n <= NAMED and ("%s is under maintenance: maint off --server %s ends it"):format(name, name) or nil
+    end
+  end
+  lines[#lines + 1] = n > NAMED and ("%d more servers are under maintenance; maint status shows them"):format(n - NAMED) or nil
+  return lines
+end
+
 --- End maintenances: the only one, or those that are selected. The others stay in force.
 ---@param request haplua.Request  with a scope: those of just this scope
 ---@param which haplua.Selection?
 ---@return haplua.Result
 function M.off(request, which)
   local c = context.open(request)
-  return M.visited(c, request, (change.change(c, "off", function(look)
+  local result = change.change(c, "off", function(look)
     local edits, chosen = {}, M.select(c, look, "off", request, which or {})
     for i, m in ipairs(chosen) do
       edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
     end
     return { edits = edits, ended = chosen }
-  end)))
+  end)
+  if #result.ended == 0 then
+    result.notes = M.servers_held(c, result.notes)
+  end
+  return M.visited(c, request, result)
 end
 
 --- End one maintenance by its number, where that has not happened yet.

@@ -45,6 +45,7 @@ M.WITHIN = 10
 ---@field in_force haplua.Maintenance[]  on the switch, afterwards
 ---@field nodes haplua.FleetNode[]
 ---@field within number
+---@field notes string[]?
 
 --- The switch that a request means: it need not be declared on this machine.
 ---@return string
@@ -258,7 +259,9 @@ function M.off(c, request, which)
   for i, m in ipairs(chosen) do
     edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
   end
-  return carry_out(c, request, "off", { edits = edits, ended = chosen })
+  local result = carry_out(c, request, "off", { edits = edits, ended = chosen })
+  result.notes = #chosen == 0 and not request.servers and actions.servers_held(c) or nil
+  return result
 end
 
 --- Change a maintenance in one step.

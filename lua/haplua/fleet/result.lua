@@ -86,6 +86,9 @@ function Result.__tostring(result)
   for _, node in ipairs(result.nodes) do
     text = text .. (node.state ~= "done" and line_of(node, result.within) or "")
   end
+  for _, note in ipairs(result.notes or {}) do
+    text = text .. results.line("%s", note)
+  end
   for _, m in ipairs(result.in_force) do
     if not result.about or m.id ~= result.about.id then
       text = text .. results.line("%s: %s", result.about and "also in force" or "still in force", results.summary(m))

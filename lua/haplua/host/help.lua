@@ -26,6 +26,19 @@ local function print_options(spec, name, command)
   end
 end
 
+--- A declaration whose `help` is left out where the header, which was printed, begins with the same words.
+local function besides(header, spec)
+  local text, said = table.concat(header, " "):gsub("%s+", " "), spec.help:gsub("%.$", "")
+  if text:sub(1, #said) ~= said then
+    return spec
+  end
+  local copy = {}
+  for key, value in pairs(spec) do
+    copy[key] = key ~= "help" and value or nil
+  end
+  return copy
+end
+
 ---@param ... string  the words after `haplua help`
 ---@return integer? status
 return function(...)
@@ -43,6 +56,7 @@ return function(...)
       print((visible(line)))
     end
     print(#header > 0 and "" or "(it has no comment at its beginning)\n")
+    spec = spec and besides(header, spec)
   end
   if not spec then
     print("It does not read its arguments with haplua.cli, so its options are not known.")

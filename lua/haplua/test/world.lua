@@ -160,20 +160,39 @@ local function connect_etcd(options)
   return etcd:connect(options)
 end
 
+-- The variables of this process whose names begin with HAPLUA_: a program that a test starts has none of them.
+local no_variables = {}
+
+--- The variables that differ for a program from those of this process: the test's, and those of its file.
+---@return table<string, string|false>  false: unset
+local function variables()
+  getenv("HAPLUA_CONFIG") -- which makes the configuration, unless the test names one
+  local env = {}
+  local function add(some)
+    local outer = getmetatable(some)
+    if outer then
+      add(outer.__index)
+    end
+    for name, value in pairs(some) do
+      env[name] = value
+    end
+  end
+  add(no_variables)
+  add(world.env)
+  return env
+end
+
 --- In the place of run(): a program has the variables that the test has set, PATH among them.
 local function run_in_environment(words, ...)
-  local is_plain = type(words) == "table" and (words.env == nil or type(words.env) == "table")
-  if not is_plain or not next(world.env) then
+  if type(words) ~= "table" or words.env ~= nil and type(words.env) ~= "table" then
     return real_run(words, ...)
   end
-  local copy, env = {}, {}
+  local copy, env = {}, variables()
   for key, value in pairs(words) do
     copy[key] = value
   end
-  for _, variables in ipairs({ world.env, words.env }) do
-    for name, value in pairs(variables) do
-      env[name] = value
-    end
+  for name, value in pairs(words.env or {}) do
+    env[name] = value
   end
   copy.env = env
   return real_run(copy, ...)
@@ -181,6 +200,10 @@ end
 
 --- Replace Lua's functions for time, environment and output, and run(). Called once, before the first file is loaded.
 function M.install()
+  local all <close> = io.open("/proc/self/environ")
+  for name in (all and all:read("a") or ""):gmatch("%f[^\0]HAPLUA_[^=\0]*") do
+    no_variables[name] = false
+  end
   os.getenv = getenv
   package.loaded.run = run_in_environment
   function os.time(t)
