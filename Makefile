@@ -230,9 +230,12 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inj
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## inject faults at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus fuzz-fleet
+.PHONY: demo demo-fleet bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus fuzz-fleet
 demo: $(BIN) $(B)/app $(B)/packages-demo ## show maintenance on a private HAProxy: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
+
+demo-fleet: $(BIN) $(FLEET) | $(B)/packages-demo $(B)/packages-fleet $(B)/packages-etcd ## show a fleet of three HAProxys, with etcd on this machine
+	$(Q)sh tests/demo_fleet.sh
 
 bench: $(BIN) $(B)/packages-bench ## measure, and write the tables of docs/performance.md
 	$(Q)LUA=$(LUA) sh tests/bench/bench.sh $(B)

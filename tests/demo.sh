@@ -8,48 +8,8 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 PATH=$PATH:/usr/sbin:/sbin
 export LC_ALL=C no_proxy=127.0.0.1 HAPLUA_CONFIG=none
-# shellcheck source=tests/processes.sh
-. tests/processes.sh
-# The reader has seen enough: `make demo | head`.
-trap 'exit 0' PIPE
-
-if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
-	bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(printf '\033[0m')
-else
-	bold='' dim='' plain=''
-fi
-
-say()
-{
-	printf '\n%s\n' "$*" 2>"$dir/null"
-}
-
-fail()
-{
-	printf '\ndemo.sh: %s\n' "$*" >&2
-	[ -z "$dir" ] || cat "$dir"/*.log >&2
-	exit 1
-}
-
-# Print a free port below the range of ports for outgoing connections.
-free_port()
-{
-	while :; do
-		port=$(($(od -An -N2 -tu2 /dev/urandom) % 20000 + 10000))
-		grep -qi "$(printf ' 0*:%04X \| 0100007F:%04X ' $port $port)" \
-			/proc/net/tcp /proc/net/tcp6 2>/dev/null || break
-	done
-	echo "$port"
-}
-
-# Wait until the port $1 answers. Fails if process $2 ends before that.
-answers()
-{
-	until curl -s -o "$dir/null" --max-time 5 "http://127.0.0.1:$1/"; do
-		kill -0 "$2" 2>/dev/null || return 1
-		sleep 0.05
-	done
-}
+# shellcheck source=tests/show.sh
+. tests/show.sh
 
 # Start the website: an nginx with the application and the maintenance page.
 start_nginx()
@@ -111,29 +71,6 @@ start_haproxy()
 	END
 	haproxy -db -f "$dir/haproxy.cfg" >"$dir/haproxy.log" 2>&1 &
 	answers "$port" $!
-}
-
-# Start a server by the function $1. Another process may take the port before the server listens: then
-# try again.
-start()
-{
-	for _ in 1 2 3; do
-		"$1" && return
-	done
-	fail "cannot start ${1#start_}"
-}
-
-# Show and run a command line. Its output must contain the text $1.
-try()
-{
-	wanted=$1
-	shift
-	printf '  %s$ %s%s\n' "$bold" "$*" "$plain" 2>"$dir/null"
-	eval "$*" >"$dir/out" 2>&1
-	status=$?
-	sed 's/^/  /' "$dir/out"
-	[ $status = 0 ] || fail "that ended with status $status"
-	[ -z "$wanted" ] || grep -qF -e "$wanted" "$dir/out" || fail "'$wanted' was expected"
 }
 
 visit()

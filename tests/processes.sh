@@ -5,6 +5,8 @@
 # ends the script's processes and removes its folder $dir.
 
 dir=
+# The signal that ends them.
+end_by=TERM
 
 # Make the folder $dir. $1 is a part of its name.
 make_folder()
@@ -20,9 +22,9 @@ clean()
 	if [ -n "$dir" ]; then
 		jobs -p >"$dir/jobs"
 		while read -r pid; do
-			kill "$pid" 2>/dev/null || :
+			kill -s $end_by "$pid" 2>/dev/null || :
 		done <"$dir/jobs"
-		wait
+		wait 2>"$dir/null"
 		rm -rf "$dir"
 	fi
 	exit "$status"
