@@ -16,6 +16,10 @@
 /* So many descriptors are closed where the kernel has no close_range(), 5.9. */
 #define DESCRIPTORS 4096
 
+/* The exit status of the process between where it could not fork(). A tool that watches
+ * the memory may put its own in the place of 0. */
+#define NO_FORK 1
+
 extern char **environ;
 
 /* A descriptor from which `input` can be read, or UV_*. */
@@ -77,7 +81,7 @@ static int await_middle(pid_t middle)
 	while (waitpid(middle, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EAGAIN;
+	return WIFEXITED(status) && WEXITSTATUS(status) != NO_FORK ? 0 : -EAGAIN;
 }
 
 int detach_start(char **argv, struct span input)
@@ -93,7 +97,7 @@ int detach_start(char **argv, struct span input)
 
 		if (program == 0)
 			become(argv, fd);
-		_exit(program < 0);
+		_exit(program < 0 ? NO_FORK : 0);
 	}
 	int rc = middle < 0 ? -errno : await_middle(middle);
 
