@@ -281,19 +281,18 @@ function M.env(name)
 end
 
 -- What peek() has read, for the next source().
-local peeked ---@type {path: string?, source: string?, place: string}?
+local peeked ---@type {chosen: string?, source: string?, place: string}?
 
 --- The text of the configuration: of the given file, else of $HAPLUA_CONFIG ("none": there is none), else of
 -- /etc/haplua/config.lua, which may be missing.
 ---@param path string?
 ---@return string? source, string path  nil: there is no configuration. Raises `refused`
 function M.source(path)
-  local known = peeked
+  local known, chosen = peeked, path or M.env("HAPLUA_CONFIG")
   peeked = nil
-  if known and known.path == path then
+  if known and known.chosen == chosen then
     return known.source, known.place
   end
-  local chosen = path or M.env("HAPLUA_CONFIG")
   if chosen == "none" then
     return nil, chosen
   end
@@ -312,7 +311,7 @@ end
 ---@return string? source, string place  raises `refused`
 function M.peek(path)
   local source, place = M.source(path)
-  peeked = { path = path, source = source, place = place }
+  peeked = { chosen = path or M.env("HAPLUA_CONFIG"), source = source, place = place }
   return source, place
 end
 
