@@ -16,4 +16,21 @@
 --
 -- A script does the same for its own windows by window.hold() (scripts/lunch.lua).
 
-return require("haplua.cli").main("keep", arg, print)
+local cli = require("haplua.cli")
+local maintenance = require("haplua.maintenance")
+
+local options = cli.maintenance_options("files")
+table.insert(options, { "--metrics", value = "FILE",
+  help = "write what it knows for Prometheus, for node_exporter's textfile collector" })
+
+local args = cli.parse({
+  name = "keep",
+  help = "Stay, and have HAProxy hold what the journal says: begin and end maintenances at their time, and put them back "
+    .. "after a reload.",
+  options = options,
+  check = cli.check_maintenance,
+}, arg)
+
+local request = cli.maintenance_request(args)
+request.metrics = args.metrics
+return maintenance.keep(request, print)

@@ -16,13 +16,18 @@
 --   maintenance is off: #9999 matches nothing (0 added, 1 removed)
 --     ended: m1  /shop, since 2026-01-01 00:00:00 +0000, by root@web1: new database
 --
--- The command line has too many options for this file; lua/haplua/cmd/maint.lua reads it, and prints. What it calls, with
--- the options as a table, are functions for every script:
---
---   on, off, change, status, during    those of these names in haplua.maintenance:
---                                      maintenance.on{ paths = { "/shop" }, reason = "new database" }
---   on --server, off --server          the same two: maintenance.on{ servers = { "app/a1" }, drain = true }
---
 -- README.md shows the ACL that HAProxy needs for it, docs/maintenance.md the rest.
 
-return require("haplua.cli").main("maint", arg, print)
+local maintenance = require("haplua.maintenance")
+
+-- Each gets the options as a table: { paths = { "/shop" }, reason = "new database" }, { servers = { "app/a1" } }. What it
+-- returns is printed. A copy of this file may refuse a request with no reason here (of a fleet: only with --local).
+local actions = {
+  on = maintenance.on,
+  off = maintenance.off,
+  change = maintenance.change,
+  status = maintenance.status,
+}
+
+-- lua/haplua/cmd/maint.lua reads the options, and has the other commands.
+return require("haplua.cli").main("maint", arg, print, actions)

@@ -465,10 +465,12 @@ end
 ---@param name string  of a file in lua/haplua/cmd
 ---@param words string[]  usually `arg`
 ---@param print function  the script's own, which marks its lines where there are several targets
+---@param actions? table<string, fun(request: table): any>  of "maint": all of on, off, change and status, in place of the
+--- functions of haplua.maintenance with these names
 ---@return integer? status
 ---@error HAProxy, journal, file, ambiguous  as what the command does
-function M.main(name, words, print)
-  return require("haplua.cmd." .. name)(words, print)
+function M.main(name, words, print, actions)
+  return require("haplua.cmd." .. name)(words, print, actions)
 end
 
 --- Read the script's arguments without lua-argparse, for the test. Returns nil where only lua-argparse can.

@@ -59,6 +59,12 @@ local M = {}
 ---@field open_end boolean?  it shall have no end
 ---@field drain boolean?  of a server's: drain it, in place of maintenance
 
+---@class haplua.KeepRequest
+---@field config string?  as of haplua.Place, as the next two
+---@field journal string?
+---@field file boolean?
+---@field metrics string?  the file for Prometheus' text format. Default: that of the configuration, else none
+
 local text = options.where("a text that is not empty", function(value)
   return type(value) == "string" and value ~= ""
 end)
@@ -110,6 +116,7 @@ local change_request = with_place({
   id = id, patterns = texts, paths = texts, hosts = texts, bypass = texts, reason = text, ends = instant, begins = instant,
   lasts = lasting, open_end = "boolean", drain = "boolean", probe = probe,
 })
+local keep_request = { config = text, journal = text, file = "boolean", metrics = text }
 
 --- Are these the numbers of maintenances of servers?
 ---@param ids integer[]?
@@ -176,6 +183,22 @@ function M.during(asked, fn, done)
     options.argument("maintenance.during", "done", done, "function")
   end
   return require("haplua.apply.during").run(asked, "during", fn, done)
+end
+
+--- Stay, and hold HAProxy to what the journal wants, as `haplua keep` does: begin and end maintenances at their time, and
+-- put them back after a reload. HAProxy may be away meanwhile. A signal ends it, and leaves what is in force as it is.
+-- With no such call running, no maintenance begins or ends by itself.
+---@param asked haplua.KeepRequest
+---@param print? fun(line: string)  called with each line about what was done. Default: print
+---@return integer status  128 + the number of the signal
+---@error journal  there is none, or it was moved away
+---@error refused  another process keeps this target already
+function M.keep(asked, print)
+  options.check("maintenance.keep", asked, keep_request)
+  if print ~= nil then
+    options.argument("maintenance.keep", "print", print, "function")
+  end
+  return require("haplua.keep.keeper").run(asked, print or _G.print)
 end
 
 local function status(asked)

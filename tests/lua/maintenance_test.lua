@@ -29,6 +29,7 @@ describe("haplua.maintenance", function()
       -- what the function does not use
       'try("off", { reason = "x" })', 'try("status", { reason = "x" })', 'try("on", { id = 1 })', 'try("on", { ids = { 1 } })',
       'try("change", { ids = { 1 } })', 'try("off", { open_end = true })', 'try("change", { mine = true })',
+      'try("keep", { switch = "x" })', 'try("keep", { metric = "x" })',
     })
     for _, text in ipairs({
       "on\tat the call: maintenance.on: no option 'path'; did you mean 'paths'?", "did you mean 'reason'?",
@@ -38,6 +39,7 @@ describe("haplua.maintenance", function()
       "no option 'tried'", "maintenance.off: no option 'reason'", "maintenance.status: no option 'reason'",
       "maintenance.on: no option 'id'", "maintenance.on: no option 'ids'", "maintenance.change: no option 'ids'",
       "maintenance.off: no option 'open_end'", "maintenance.change: no option 'mine'",
+      "maintenance.keep: no option 'switch'", "maintenance.keep: no option 'metric'; did you mean 'metrics'?",
     }) do
       assert.matches(text, out, 1, true)
     end
@@ -47,7 +49,7 @@ describe("haplua.maintenance", function()
   it("refuses a value of another type, by the option's name", function()
     local calls = { 'try("off", { ids = { "m1" } })', 'try("off", { ids = { 0 } })', 'try("off", { all = 1 })',
       'try("change", { id = "m1" })', 'try("change", { id = 1.5 })', 'try("on", "/x")', 'try("on")', 'try("off")',
-      'try("during", {})', 'try("during", {}, print, 5)' }
+      'try("during", {})', 'try("during", {}, print, 5)', 'try("keep", { journal = false })', 'try("keep", {}, 5)' }
     local values <const> = {
       patterns = { '"/x"', "{ 1 }" }, paths = { '"/x"', "{ {} }", '{ "" }', '{ "/a", nil, "/b" }', '{ "/a", x = "/b" }' },
       hosts = { '"a.example"' }, bypass = { '"192.0.2.0/24"' }, reason = { "5", '""' }, acl = { "9999", '""' },
@@ -58,7 +60,8 @@ describe("haplua.maintenance", function()
     local expected = { "maintenance.off: option 'ids' must be a list", "maintenance.off: option 'all' must be true or false",
       "maintenance.change: option 'id' must be the number of a maintenance", "options is expected, not a string ('/x')",
       "maintenance.off: a table of options is expected, not nil",
-      "fn must be a function, not nil", "done must be a function, not a number (5)" }
+      "fn must be a function, not nil", "done must be a function, not a number (5)",
+      "maintenance.keep: option 'journal' must be ", "print must be a function, not a number (5)" }
     for name, list in pairs(values) do
       expected[#expected + 1] = ("maintenance.on: option '%s' must be "):format(name)
       for _, value in ipairs(list) do

@@ -57,3 +57,33 @@ for _, version in ipairs({ "2.2", "2.6", "3.2" }) do
     end)
   end)
 end
+
+describe("a copy of scripts/maint.lua", function()
+  it("has rules of its own, for each command", function()
+    local policy, journal = test.folder() .. "/maint.lua", test.folder() .. "/journal.db"
+    local f <close> = assert(io.open("scripts/maint.lua"))
+    local copy = assert(io.open(policy, "w"))
+    copy:write((f:read("a"):gsub("= (maintenance%.(%a+)),", [[= function(request)
+      assert("%2" == "status" or request.reason or request.all, "%2: why?")
+      print("before %2")
+      return %1(request)
+    end,]])))
+    copy:close()
+    local site = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    local function maint(...)
+      return test.run(policy, "--journal", journal, ...)
+    end
+    for _, words in ipairs({ { "on", "^/a" }, { "off" }, { "change", "--no-end" } }) do
+      local ran = maint(table.unpack(words))
+      assert.equal(1, ran.status)
+      assert.matches(words[1] .. ": why%?", ran.err)
+      assert.same({}, site:acl("#9999"))
+    end
+    assert.matches("^before on\nmaintenance is on", maint("on", "--reason", "new", "^/a").out)
+    assert.matches("^before change\n", maint("change", "--reason", "newer").out)
+    assert.matches("^before status\n", maint("status").out)
+    assert.same({ "^/a" }, site:acl("#9999"))
+    assert.matches("^before off\nmaintenance is off", maint("off", "--all").out)
+    assert.same({}, site:acl("#9999"))
+  end)
+end)

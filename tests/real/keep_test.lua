@@ -100,7 +100,7 @@ describe("scripts/keep.lua", function()
       require("haplua.watch").open = function()
         return nil, "too many open files", "EMFILE"
       end
-      return require("haplua.cli").main("keep", { "--journal", %q, "--config", %q }, print)
+      return require("haplua.maintenance").keep({ journal = %q, config = %q })
     ]]):format(s.journal, s.config)
     local r = running.start(s, "-s", s.socket, "-e", chunk)
     eventually("it keeps", function()
@@ -113,6 +113,7 @@ describe("scripts/keep.lua", function()
     end)
     r:signal("TERM")
     assert.equal(143, r:wait().status, r:err())
+    assert.matches("#9999 is on for ^/a\n", r:out(), 1, true)
     assert.matches("no file can be watched %(too many open files%): a reload is noticed within a second\n", r:err())
   end)
 

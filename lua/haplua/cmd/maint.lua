@@ -220,10 +220,10 @@ local function show(args, print, result)
   return (result.effect or result.probes) and require("haplua.apply.result").status(result, args.cut)
 end
 
--- Each command: its arguments, the request, and where its lines go. Returns the exit status.
+-- Each command: its arguments, the request, where its lines go, and the functions that act. Returns the exit status.
 local commands = {}
 
-function commands.on(args, request, print)
+function commands.on(args, request, print, actions)
   request.replace, request.cut = args.replace, args.cut
   request.check = args.check or not args.no_check and not args.json and require("haplua.terminal").is_terminal(1)
   if args.replace and not confirm(args, only(request, PLACE)) then
@@ -233,20 +233,20 @@ function commands.on(args, request, print)
   elseif (request.ends or request.begins) and not require("haproxy").dry_run() then
     require("haplua.cmd.start_keep")(place_of(request), args.start_keep)
   end
-  return show(args, print, maintenance.on(request))
+  return show(args, print, actions.on(request))
 end
 
-function commands.off(args, request, print)
+function commands.off(args, request, print, actions)
   read_which(args, request)
   request = only(request, { "ids", "patterns", "paths", "hosts", "servers", "probe", table.unpack(PLACE) })
   request.mine, request.all = args.mine, args.all
   if not args.mine and not confirm(args, request, not args.all and not request.servers and not scope_of(request)) then
     return 1
   end
-  return show(args, print, maintenance.off(request))
+  return show(args, print, actions.off(request))
 end
 
-function commands.change(args, request, print)
+function commands.change(args, request, print, actions)
   read_which(args, request)
   request.id, request.ids, request.open_end = (request.ids or {})[1], nil, args.no_end
   local meant = only(request, PLACE)
@@ -254,7 +254,7 @@ function commands.change(args, request, print)
   if not confirm(args, meant, true) then
     return 1
   end
-  return show(args, print, maintenance.change(request))
+  return show(args, print, actions.change(request))
 end
 
 --- What HAProxy holds by a status, as a text that is the same where HAProxys agree.
@@ -280,10 +280,10 @@ local function differs_from(status)
   return first.target ~= status.target and first.holds ~= holding(status) and first.target or nil
 end
 
-function commands.status(args, request, print)
+function commands.status(args, request, print, actions)
   local asked = only(request, { "servers", "probe", table.unpack(PLACE) })
   asked.visitors = args.visitors or request.probe ~= nil
-  local status = maintenance.status(asked)
+  local status = actions.status(asked)
   local wrong = status.visitors and (status.on and status.visitors.nobody and 1
     or require("haplua.apply.visitors").status(status.visitors.probes))
   local module, other = require("haplua.apply.status"), differs_from(status)
@@ -368,8 +368,10 @@ end
 
 ---@param words string[]
 ---@param print function  the script's own, which marks its lines where there are several targets
+---@param actions? table<string, fun(request: haplua.Request): any>  in place of those of haplua.maintenance: on, off,
+--- change, status
 ---@return integer? status
-return function(words, print)
+return function(words, print, actions)
   local args = cli.parse_known(spec, words)
   local request, found = request_of(args), options.fleet_of(args)
   if found and not args["local"] then
@@ -383,5 +385,5 @@ return function(words, print)
   elseif found or args.nodes or args.within or args.every_node or args.undo_on_failure or #(args.label or {}) > 0 then
     check_fleet(args, request, found)
   end
-  return commands[args.command](args, request, print)
+  return commands[args.command](args, request, print, actions or maintenance)
 end

@@ -143,7 +143,7 @@ end
 getmetatable(stub).__newindex = function() end
 
 -- The parts of haplua that cli.main() may run for a declaration: each begins with its command line.
-local mains <const> = { fleet = true, keep = true, maint = true, window = true }
+local mains <const> = { fleet = true, maint = true, window = true }
 
 --- haplua.cli, as a policy gets it that runs up to cli.parse() only.
 local function confined_cli()
