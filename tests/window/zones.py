@@ -72,7 +72,7 @@ class Zone:
 class DescribedZone(Zone):
     """The zone of a random VTIMEZONE: one to six observances, whose rules and dates dateutil expands."""
 
-    LAST = 200 * 366 * DAY  # changes are known up to this instant: later ones than any question has
+    LAST = 230 * 366 * DAY  # changes are known up to this instant: later ones than any question has
 
     def __init__(self, rng):
         self.name = rng.choice(["Here", "Customized Time Zone", "(UTC+01:00) A\\, B"])
