@@ -3,7 +3,7 @@
 #
 # bare.sh - make a folder with a bare Debian, for tests that install packages.
 # Usage: bare.sh RELEASE CACHE FOLDER; RELEASE is bookworm or trixie. CACHE keeps an archive of each release. Needs root and
-# debootstrap. The mirror is $HAPLUA_MIRROR, else that of apt's configuration, else deb.debian.org.
+# debootstrap. The mirror is $HAPLUA_MIRROR, else that of apt's configuration, else debootstrap's own.
 set -eu
 
 release=$1 cache=$2 folder=$3
@@ -18,7 +18,7 @@ if [ ! -e "$archive" ]; then
 	echo "bare.sh: debootstrap $release" >&2
 	work=$(mktemp -d "$cache/$release.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	debootstrap --variant=minbase "$release" "$work" "${mirror:-http://deb.debian.org/debian}" >"$cache/$release.log" 2>&1 || {
+	debootstrap --variant=minbase "$release" "$work" ${mirror:+"$mirror"} >"$cache/$release.log" 2>&1 || {
 		tail -n 5 "$cache/$release.log" >&2
 		exit 1
 	}

@@ -3,11 +3,12 @@
 #
 # bare.sh - run the commands of README.md and docs/tutorial.md on machines that have nothing but Debian, git and make.
 # Usage: bare.sh HAPLUA FOLDER [SUITE...]    as root, with debootstrap; HAPLUA lists the commands. The machines are folders
-# below FOLDER, and stay there: a second call installs nothing anew but haplua. Status: 0 if all is as the documents say.
+# below FOLDER, and stay there: a second call installs nothing anew but haplua. The mirror is $MIRROR, else debootstrap's own.
+# Status: 0 if all is as the documents say.
 set -eu
 haplua=$1 top=$(realpath -m "$2")
 shift 2
-mirror=${MIRROR:-http://deb.debian.org/debian}
+mirror=${MIRROR:-}
 
 # The mounts of the machine $root; away at the end of the script.
 root=
@@ -35,7 +36,7 @@ inside() {
 [ $# -gt 0 ] || set -- bookworm trixie
 for suite; do
 	root=$top/$suite
-	[ -x "$root/usr/bin/dpkg" ] || debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror"
+	[ -x "$root/usr/bin/dpkg" ] || debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${mirror:+"$mirror"}
 	enter
 	echo "== $suite: what a reader has: git and make"
 	inside 'apt-get update -qq; apt-get install -qq -y --no-install-recommends git make >/dev/null'
