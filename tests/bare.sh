@@ -25,6 +25,7 @@ if [ ! -e "$archive" ]; then
 	rm -f "$work"/var/cache/apt/archives/*.deb
 	# the proxies of this machine's apt
 	apt-config dump | grep -i '^Acquire::[^ ]*Proxy' >"$work/etc/apt/apt.conf.d/99proxy" || rm "$work/etc/apt/apt.conf.d/99proxy"
+	chmod 755 "$work" # it becomes the system's /
 	tar cf "$archive.new" -C "$work" .
 	mv "$archive.new" "$archive"
 fi
