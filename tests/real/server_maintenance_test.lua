@@ -72,20 +72,7 @@ describe("a maintenance of a server", function()
 
   --- scripts/keep.lua, running until the end of the block.
   local function keep()
-    local r = running.start(s, "-s", s.socket, "scripts/keep.lua", "--journal", s.journal, "--config", s.config)
-    eventually("it keeps", function()
-      if r:done() then
-        error(r:err(), 0)
-      end
-      return r:out():find("kept to", 1, true)
-    end)
-    return setmetatable({ r = r }, {
-      __index = r,
-      __close = function()
-        r:signal("TERM")
-        assert.equal(143, r:wait().status, r:err())
-      end,
-    })
+    return running.keep(s)
   end
 
   it("is named by maint off, which without --server ends those of the switch alone", function()
