@@ -140,8 +140,8 @@ local function note_away(self, problem)
     return
   end
   self.away_since, self.away_for = self.away_since or task.time(), reason
-  self.keeper:complain(self, ("the store of the fleet %s is away since %s, and this node goes on with what it has: %s"):format(
-    self.fleet.name, instant.text(self.away_since), tostring(problem)))
+  self.keeper:complain(self, ("the store of the fleet %s is away since %s, and this node goes on with what it has: %s%s"):format(
+    self.fleet.name, instant.text(self.away_since), tostring(problem), problem.advice and "\n  " .. problem.advice or ""))
 end
 
 local function note_back(self)
@@ -341,13 +341,26 @@ local function send(self)
   end
 end
 
+--- The store takes something that a node says of itself, or refuses it. That it is away is told already.
+---@param about {complaint: string?}
+---@param what string
+---@param problem any  nil: it takes it
+local function note_refusal(self, about, what, problem)
+  problem = problem and tolerate(problem)
+  if not problem or problem.kind == "refused" then
+    self.keeper:complain(about, problem and ("this node cannot %s the fleet %s: %s\n  %s"):format(what, self.fleet.name,
+      tostring(problem), problem.advice or "`haplua fleet status` shows the members of etcd"))
+  end
+end
+
 --- Send reports for ever.
 function Agent:send_reports()
+  local about = {}
   while true do
     self.to_send:wait(task.sleep, READ_ANEW)
     local ok, problem = pcall(send, self)
+    note_refusal(self, about, "report to", not ok and problem or nil)
     if not ok then
-      tolerate(problem)
       pause(1)
       self.to_send:set()
     end
@@ -357,12 +370,14 @@ end
 -- Presence.
 
 --- Say that the node runs, until its lease is lost.
-local function stay_live(self)
+---@param on_good fun()  called once the store has taken it
+local function stay_live(self, on_good)
   local store, node = self.store, self.node
   local switches = config.names(self.keeper.found)
   nodes.put_card(store, node.name, { labels = next(node.labels) and node.labels, switches = switches, target = node.target })
   local lease = store.client:grant(LEASE)
   nodes.put_live(store, node.name, lease.id, { at = task.time(), store = store.revision })
+  on_good()
   repeat
     task.sleep(WORD)
   until not self.client:keepalive(lease.id)
@@ -370,14 +385,17 @@ end
 
 --- Say so for ever.
 function Agent:say_live()
+  local about = {}
   while true do
     local ok, problem = pcall(function()
       if self.store and not self.away_since then
-        stay_live(self)
+        stay_live(self, function()
+          note_refusal(self, about, "show that it lives to")
+        end)
       end
     end)
     if not ok then
-      tolerate(problem)
+      note_refusal(self, about, "show that it lives to", problem)
     end
     pause(2)
   end
