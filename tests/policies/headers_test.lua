@@ -47,7 +47,8 @@ end
 --- What may differ, in one form.
 local function plain(text)
   return (text:gsub("%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d [+-]%d%d%d%d", "TIME"):gsub("by %S+@[^%s,:]+", "by WHO")
-    :gsub("%f[^\n\0]%d%d:%d%d:%d%d ", "CLOCK "):gsub("kept to %S+", "kept to JOURNAL"):gsub("idle after [%d.]+ s", "idle after S"))
+    :gsub("%f[^\n\0]%d%d:%d%d:%d%d ", "CLOCK ")
+    :gsub("kept to %S+", "kept to JOURNAL"):gsub("idle after [%d.]+ s", "idle after S"))
 end
 
 --- A site with what the examples need.
