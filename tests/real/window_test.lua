@@ -231,8 +231,8 @@ describe("window run", function()
       end
       table.move({ "--journal", s.journal }, 1, 2, #words + 1, words)
       words.env, words.stdout, words.stderr = { HAPLUA_CONFIG = "none" }, "capture", "capture"
-      local status, out, err = run(words)
-      assert.same({ 128 + 15, "" }, { status, err }, out)
+      local ended, out, err = run(words)
+      assert.same({ 128 + 15, "" }, { ended, err }, out)
     end
   end)
 
