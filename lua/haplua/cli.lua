@@ -78,6 +78,17 @@ function M.seconds(text)
   return nil, ("seconds expected, not '%s'"):format(text)
 end
 
+--- A `convert` for a number of minutes, 0 or more, or a duration such as 1h30m.
+---@param text string  as it was given
+---@return number? seconds, string? problem
+function M.minutes(text)
+  local n = tonumber(text)
+  if n and n >= 0 and n < 1e6 then
+    return n * 60
+  end
+  return require("haplua.time.instant").duration(text)
+end
+
 --- A `convert` for an integer from 1 on.
 ---@param text string  as it was given
 ---@return integer? count, string? problem

@@ -15,6 +15,7 @@ local maintenance = require("haplua.plan.maintenance")
 local nodes = require("haplua.store.etcd_nodes")
 local process = require("haplua.process")
 local servers = require("haplua.plan.servers")
+local shown = require("haplua.fleet.progress")
 local task = require("haplua.task")
 
 local M = {}
@@ -151,16 +152,6 @@ local function states_of(wait)
   return states, open
 end
 
---- Show which nodes are missing.
-local function show_progress(progress, states)
-  local done, missing = 0, {}
-  for _, state in ipairs(states) do
-    done = done + (state.state == "done" and 1 or 0)
-    missing[#missing + 1] = state.state == "behind" and state.name or nil
-  end
-  progress(("%d of %d nodes have it; missing: %s"):format(done, #states, table.concat(missing, " ", 1, math.min(#missing, 6))))
-end
-
 --- Follow the nodes' reports until all have come, or the time is over. A store that goes away meanwhile ends the wait.
 ---@param c haplua.FleetContext
 ---@param ids integer[]  the maintenances that the change has touched
@@ -178,13 +169,13 @@ local function await(c, ids, within)
     end
     local watch <close> = c.client:watch({ key = c.store.prefix .. "nd/", prefix = true, revision = revision + 1 })
     repeat
-      show_progress(progress, states)
-      local found = watch:next(math.max(0, latest - task.now()))
+      progress(shown.text(states, "have it"))
+      local found, is_over = shown.next(watch, latest)
       for _, event in ipairs(found and found.events or {}) do
         nodes.take(c.store, wait.known, event.kv.key, event.type == "put" and event.kv.value or nil)
       end
       states, open = states_of(wait)
-    until open == 0 or not found
+    until open == 0 or is_over
     if open == 0 then
       return states
     end

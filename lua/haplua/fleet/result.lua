@@ -115,6 +115,7 @@ end
 -- Status.
 
 local Status = {}
+Status.__index = Status
 
 --- What a node has made of the switches, in a few words.
 ---@return string text, boolean is_well
@@ -167,7 +168,7 @@ function Status.__tostring(found)
   return text
 end
 
---- Give a status its text.
+--- Give a status its text and its methods.
 ---@param found haplua.FleetStatus
 ---@return haplua.FleetStatus  this very table
 function M.status(found)
@@ -199,5 +200,7 @@ function M.portable_status(found)
   end
   return { fleet = found.fleet, maintenances = event.entries(found.maintenances), nodes = list }
 end
+
+Status.nodes_table, Status.portable, Status.exit_status = M.node_table, M.portable_status, M.status_code
 
 return M
