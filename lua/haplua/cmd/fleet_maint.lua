@@ -45,7 +45,7 @@ local function complete(request, args)
     request.labels = request.labels or {}
     request.labels[name] = value
   end
-  request.within = args.within
+  request.within, request.together = args.within, args.together
   return request
 end
 
@@ -92,7 +92,7 @@ function commands.on(args, request, print, c)
   end
   local result = actions.begin(c, request)
   local status = show(args, print, result)
-  if status ~= 0 and args.undo_on_failure and not result.refreshed then
+  if status ~= 0 and args.undo_on_failure and result.about and not result.refreshed then
     show(args, print, actions.off(c, { within = request.within }, { ids = { result.about.id } }))
     return 1
   end
@@ -133,6 +133,9 @@ end
 function commands.during(args, request, print, c)
   local result = actions.begin(c, request, { origin = "during", pid = require("haplua.process").pid() })
   print(result)
+  if result.refused then
+    return 1
+  end
   local _ <close> = setmetatable({}, {
     __close = function()
       print(actions.off(c, request, { ids = { result.about.id } }))

@@ -17,13 +17,16 @@ local M = {}
 local SKEW <const> = 2
 
 local words = {
-  behind = "has not reported within %g s", dead = "is not live: it will do so when it is back", failed = "%s",
+  behind = "has not reported within %g s", unanswered = "has not answered within %g s",
+  dead = "is not live: it will do so when it is back", failed = "%s",
 }
 
---- A line on a node that has not carried a change out.
+--- A line on a node that has not carried a change out, or could not.
+---@param result haplua.FleetResult
 ---@param node haplua.FleetNode
-local function line_of(node, within)
-  return results.line("%s  %s", node.name, words[node.state]:format(node.state == "failed" and node.text or within))
+local function line_of(result, node)
+  local word = words[result.refused and node.state == "behind" and "unanswered" or node.state]
+  return results.line("%s  %s", node.name, word:format(node.state == "failed" and node.text or result.within))
 end
 
 --- How many nodes are in each state.
@@ -35,12 +38,16 @@ local function counts_of(list)
   return counts
 end
 
---- The exit status: 5 where the fleet has the change, and not every node that lives has carried it out.
+--- The exit status: 1 where nothing was changed, since a node could not; 5 where the fleet has the change, and not every
+-- node that lives has carried it out.
 ---@param result haplua.FleetResult
 ---@param all boolean?  nodes that do not live count as well
 ---@return integer
 function M.exit_status(result, all)
   local counts = counts_of(result.nodes)
+  if result.refused then
+    return 1
+  end
   local missing = counts.failed + counts.behind + (all and counts.dead or 0)
   local is_nowhere = #result.nodes > 0 and counts.done == 0 or result.about and #result.nodes == 0
   return (missing > 0 or is_nowhere) and 5 or 0
@@ -65,6 +72,10 @@ local Result = {}
 --- The first line of a result.
 local function headline(result)
   local about, counts = result.about, counts_of(result.nodes)
+  if result.refused then
+    return ("nothing was changed: %d of %d nodes of the fleet %s could do it"):format(counts.done, #result.nodes - counts.dead,
+      result.fleet)
+  end
   local where = ("on %d of %d nodes of the fleet %s"):format(counts.done, #result.nodes - counts.dead, result.fleet)
   if about and about.begins > task.time() then
     return ("%s is planned: %s, from %s, %s"):format(maintenance.name(about), scope.text(about.scope),
@@ -84,7 +95,7 @@ end
 function Result.__tostring(result)
   local text = visible(headline(result)) .. (result.about and results.why_and_until(result.about) or "")
   for _, node in ipairs(result.nodes) do
-    text = text .. (node.state ~= "done" and line_of(node, result.within) or "")
+    text = text .. (node.state ~= "done" and line_of(result, node) or "")
   end
   for _, note in ipairs(result.notes or {}) do
     text = text .. results.line("%s", note)
@@ -109,7 +120,8 @@ end
 ---@return table
 function M.portable(result)
   return { fleet = result.fleet, action = result.action, maintenance = result.about and event.entry(result.about),
-    ended = event.entries(result.ended), in_force = event.entries(result.in_force), nodes = result.nodes, within = result.within }
+    ended = event.entries(result.ended), in_force = event.entries(result.in_force), nodes = result.nodes, within = result.within,
+    refused = result.refused }
 end
 
 -- Status.
