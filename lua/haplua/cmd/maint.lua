@@ -24,7 +24,7 @@ local server = { "--server", value = "BACKEND/SERVER", repeats = true,
 local drain = { "--drain", help = "of a server: it takes no new sessions, and those that it has go on" }
 
 -- Those of a fleet that a change of what is there has.
-local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[5], options.fleet[7] }
+local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[5], options.fleet[7], options.fleet[8] }
 
 local spec = {
   name = "maint",

@@ -75,6 +75,7 @@ M.fleet = {
   { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: wait so long for its nodes (10)" },
   { "--together", help = "of a fleet: change nothing unless every node that lives answers that it could" },
   { "--undo-on-failure", help = "of a fleet: end it again everywhere where a node cannot, or does not in time" },
+  { "--stages", value = "STAGES", help = "of a fleet: begin on these nodes first, then on those: 'canary; dc=fra/2; *'" },
   { "--every-node", help = "of a fleet: exit status 5 also where a node is missing that is not live" },
 }
 

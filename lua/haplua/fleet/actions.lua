@@ -30,6 +30,8 @@ M.WITHIN = 10
 ---@class haplua.FleetRequest: haplua.Request
 ---@field nodes string[]?  it is for these nodes alone
 ---@field labels table<string, string>?  it is for the nodes with these labels
+---@field rollout haplua.fleet.Rollout?  the stages that are left
+---@field finally table?  with `together`: what the maintenance is for after its last stage
 ---@field together boolean?  change nothing unless every node that lives has answered that it could
 ---@field within number?  seconds for which reports are awaited; 10
 
@@ -91,10 +93,16 @@ local function look_of(c, all)
 end
 
 --- Ask the nodes whether they could, and write into the result where they could not.
+---@param finally table?  fields that the change has in the end
 ---@param result haplua.FleetResult
 ---@return boolean refused
-local function could_not(c, edits, result)
-  local states = require("haplua.fleet.together").ask(c, edits, result.within)
+local function could_not(c, edits, finally, result)
+  local asked = {}
+  for i, edit in ipairs(edits) do
+    asked[i] = not (finally and (edit.add or edit.of).id == (result.about or {}).id) and edit
+      or edit.add and { add = maintenance.with(edit.add, finally) } or { of = edit.of, set = finally }
+  end
+  local states = require("haplua.fleet.together").ask(c, asked, result.within)
   local could, others = 0, 0
   for _, node in ipairs(states) do
     could = could + (node.state == "done" and 1 or 0)
@@ -117,7 +125,7 @@ local function carry_out(c, request, action, decision)
     fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed, ended = decision.ended or {},
     nodes = {}, within = request.within or M.WITHIN, in_force = {},
   }
-  local refused = request.together and #decision.edits > 0 and could_not(c, decision.edits, result)
+  local refused = request.together and #decision.edits > 0 and could_not(c, decision.edits, request.finally, result)
   if #decision.edits > 0 and not refused then
     local about = decision.about
     local begun = c.store:begin(context.sign(c, {
@@ -157,7 +165,7 @@ function M.begin(c, request, how)
       or actions.scope_of(request) or {},
     bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, reason = request.reason,
     origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now, ends = request.ends, nodes = request.nodes,
-    labels = request.labels,
+    labels = request.labels, rollout = request.rollout,
   })
   local same = not how.pid and not request.begins and actions.find_same(c, look, m)
   local is_same = same and fleet.is_for_same(same, m)
@@ -181,6 +189,28 @@ function M.off(c, request, which)
   return result
 end
 
+--- The maintenance that a change means.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param id integer?  nil: the only one
+---@return haplua.Maintenance, table look
+function M.one(c, request, id)
+  local look = look_of(c, id ~= nil)
+  return actions.select(c, look, "change", request, { ids = id and { id } })[1]
+    or errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one"), look
+end
+
+--- Have a maintenance be for other nodes.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param m haplua.Maintenance  as it was read
+---@param set table  `nodes`, `labels`, `rollout`; false clears one
+---@return haplua.FleetResult
+function M.grow(c, request, m, set)
+  check_permitted()
+  return carry_out(c, request, "change", { edits = { { of = m, set = set } }, about = maintenance.with(m, set) })
+end
+
 --- Change a maintenance in one step.
 ---@param c haplua.FleetContext
 ---@param request haplua.FleetRequest
@@ -190,9 +220,7 @@ end
 function M.change(c, request, id, open_end)
   check_permitted()
   actions.check_reason(request.reason)
-  local look = look_of(c, id ~= nil)
-  local m = actions.select(c, look, "change", request, { ids = id and { id } })[1]
-    or errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
+  local m, look = M.one(c, request, id)
   return carry_out(c, request, "change", actions.changing(c, look, m, request, open_end))
 end
 

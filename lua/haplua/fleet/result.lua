@@ -70,7 +70,9 @@ end
 local Result = {}
 
 --- The first line of a result.
-local function headline(result)
+---@param result haplua.FleetResult
+---@return string
+function M.headline(result)
   local about, counts = result.about, counts_of(result.nodes)
   if result.refused then
     return ("nothing was changed: %d of %d nodes of the fleet %s could do it"):format(counts.done, #result.nodes - counts.dead,
@@ -93,7 +95,7 @@ local function headline(result)
 end
 
 function Result.__tostring(result)
-  local text = visible(headline(result)) .. (result.about and results.why_and_until(result.about) or "")
+  local text = visible(M.headline(result)) .. (result.about and results.why_and_until(result.about) or "")
   for _, node in ipairs(result.nodes) do
     text = text .. (node.state ~= "done" and line_of(result, node) or "")
   end
@@ -169,10 +171,27 @@ function M.node_table(found)
   return table.concat(status.aligned(rows_of(found)), "\n")
 end
 
+--- Which nodes a maintenance is for, in a few words.
+---@param m {nodes: string[]?, labels: table<string, string>?}
+---@return string
+function M.for_whom(m)
+  local parts = table.move(m.nodes or {}, 1, #(m.nodes or {}), 1, {})
+  for label, value in pairs(m.labels or {}) do
+    parts[#parts + 1] = ("%s=%s"):format(label, value)
+  end
+  table.sort(parts)
+  return table.concat(parts, " ")
+end
+
 function Status.__tostring(found)
   local text = #found.maintenances > 0 and status.table_of(found.maintenances) .. "\n" or ""
   text = text .. ("the fleet %s has %d maintenance%s, %d nodes\n"):format(found.fleet, #found.maintenances,
     #found.maintenances == 1 and "" or "s", #found.nodes) .. M.node_table(found)
+  for _, m in ipairs(found.maintenances) do
+    text = text .. (m.rollout and results.line("%s is for some nodes; stages that are left: %s  (haplua maint change %s "
+      .. "--stages '%s' begins them)", maintenance.name(m), m.rollout.left, maintenance.name(m), m.rollout.left)
+      or (m.nodes or m.labels) and results.line("%s is for %s", maintenance.name(m), M.for_whom(m)) or "")
+  end
   for _, key in ipairs(found.unread) do
     text = text .. results.line("but a key of the store holds no maintenance: %s", key)
   end
@@ -209,7 +228,11 @@ function M.portable_status(found)
     list[i] = { name = node.name, live = node.live ~= nil, labels = (node.card or {}).labels, in_step = is_well,
       seen = next(node.seen) and node.seen or nil }
   end
-  return { fleet = found.fleet, maintenances = event.entries(found.maintenances), nodes = list }
+  local maintenances = event.entries(found.maintenances)
+  for i, m in ipairs(found.maintenances) do
+    maintenances[i].nodes, maintenances[i].labels, maintenances[i].rollout = m.nodes, m.labels, m.rollout
+  end
+  return { fleet = found.fleet, maintenances = maintenances, nodes = list }
 end
 
 return M

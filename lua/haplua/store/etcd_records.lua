@@ -112,7 +112,8 @@ end
 local MAINTENANCE <const> = { id = "number", target = "string", acl = "string", switch = "string", scope = "table",
   origin = "string", user = "string", host = "string", begins = "number" }
 local OPTIONAL <const> = { bypass = "table", reason = "string", occurrence = "string", login = "string", pid = "number",
-  ends = "number", ended = "number", ended_by = "string", why = "string", nodes = "table", labels = "table" }
+  ends = "number", ended = "number", ended_by = "string", why = "string", nodes = "table", labels = "table",
+  rollout = "table" }
 
 --- Is a record a maintenance? One that a later haplua or a hand has written may not be, and is never applied by halves.
 ---@param record table
