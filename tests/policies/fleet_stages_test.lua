@@ -64,6 +64,28 @@ describe("maint --stages", function()
     assert.same({ "^/a", "^/a", "^/a", "^/a" }, fleet:lists())
   end)
 
+  it("goes on once the nodes' own probes show it", function()
+    local answer = 200
+    test.visitor(function(request)
+      return request.url:find("lb3") and answer or 503
+    end)
+    for i, path in ipairs(fleet.configs) do
+      local f <close> = assert(io.open(path, "r+"))
+      local text = f:read("a"):gsub('acl = "#9999"', '%0, probe = { { url = "http://lb' .. i .. '/a" } }')
+      f:seek("set")
+      f:write(text)
+    end
+    test.advance(10) -- keep reads them
+    local result = maint("on", "--path", "/a", "--stages", "lb1; lb3; *")
+    assert.equal(5, result.status, result.err)
+    assert.contains("lb3  a probe gets something else than is wanted", result.out)
+    assert.contains("--stages '*'", result.out)
+    assert.same({ "^/a", "", "^/a", "" }, fleet:lists())
+    answer = 503
+    assert.equal(0, maint("off").status)
+    assert.contains("on 4 of 4 nodes", good(maint("on", "--path", "/a", "--stages", "lb1; lb3; *")))
+  end)
+
   it("ends it everywhere with --undo-on-failure", function()
     fleet.runs[3]:kill()
     local result = maint("on", "--path", "/a", "--stages", "lb1, lb2; *", "--within", "3", "--undo-on-failure")

@@ -31,6 +31,7 @@ M.WITHIN = 10
 ---@field nodes string[]?  it is for these nodes alone
 ---@field labels table<string, string>?  it is for the nodes with these labels
 ---@field rollout haplua.fleet.Rollout?  the stages that are left
+---@field probed boolean?  wait until the nodes' own probes show it
 ---@field finally table?  with `together`: what the maintenance is for after its last stage
 ---@field together boolean?  change nothing unless every node that lives has answered that it could
 ---@field within number?  seconds for which reports are awaited; 10
@@ -135,7 +136,7 @@ local function carry_out(c, request, action, decision)
     for i, edit in ipairs(decision.edits) do
       ids[i] = (edit.add or edit.of).id
     end
-    local ok, states = pcall(reports.of_change, c, ids, result.within)
+    local ok, states = pcall(reports.of_change, c, ids, result.within, request.probed)
     if not ok then
       io.stderr:write(("haplua: the fleet %s has the change; the nodes carry it out, and were not waited for\n"):format(c.name))
       error(states, 0)

@@ -19,6 +19,7 @@ local M = {}
 ---@class haplua.fleet.Wait  what is waited for
 ---@field records haplua.fleet.Record[]  that the change has touched
 ---@field revisions table<string, integer>  by switch
+---@field probed boolean?  what a node's own probes show counts as well
 
 --- Those that a change has touched, as the store has them now.
 local function touched(c, ids)
@@ -55,6 +56,10 @@ local function state_of(wait, node)
       return { name = node.name, state = "behind" }
     elseif seen.outcome ~= "done" then
       return { name = node.name, state = "failed", text = seen.outcome }
+    elseif wait.probed and seen.probed == "asked" then
+      return { name = node.name, state = "behind" }
+    elseif wait.probed and seen.probed and seen.probed ~= "good" then
+      return { name = node.name, state = "failed", text = seen.probed }
     end
   end
   return { name = node.name, state = "done" }
@@ -118,9 +123,11 @@ end
 ---@param c haplua.FleetContext
 ---@param ids integer[]  the maintenances that the change has touched
 ---@param within number  seconds
+---@param probed boolean?  and until their own probes show it
 ---@return haplua.FleetNode[]
-function M.of_change(c, ids, within)
+function M.of_change(c, ids, within, probed)
   local wait = touched(c, ids)
+  wait.probed = probed
   return M.await(c, function(node)
     return state_of(wait, node)
   end, within, "have it")

@@ -103,6 +103,7 @@ local function run(c, request, text, how, m, before)
     errors.refuse(("all nodes of '%s' have the maintenance already"):format(errors.visible(text)))
   end
   local result
+  request.probed = true
   request.finally = request.together and after(text, before, steps, #steps) or nil
   for i, step in ipairs(steps) do
     local set = after(text, before, steps, i)
@@ -147,7 +148,7 @@ function M.go_on(c, request, id, text, how)
     before[#before + 1] = fleet.is_for(m, node) and node.name or nil
   end
   local result = results.of({ fleet = c.name, action = "change", about = m, ended = {}, in_force = {}, within = request.within
-    or actions.WITHIN, nodes = reports.of_change(c, { m.id }, request.within or actions.WITHIN) })
+    or actions.WITHIN, nodes = reports.of_change(c, { m.id }, request.within or actions.WITHIN, true) })
   if before[1] and results.exit_status(result, how.every_node) ~= 0 then
     result.notes = { "the stages before are not proved", table.unpack(advice(m, how.options, text)) }
     return result

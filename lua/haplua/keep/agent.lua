@@ -306,7 +306,7 @@ local function seen_of(self, switch, revision)
   local kept = self.keeper.switches[list:find("^server ") and "servers" or list]
   if kept and (kept.seen or kept.complaint) then
     return { revision = revision, ids = ids_of(self, list), outcome = kept.complaint or "done",
-      worker = (c.store:latest(c.name, list) or {}).worker }
+      worker = (c.store:latest(c.name, list) or {}).worker, probed = kept.probed }
   end
   -- nil: it has never had a maintenance here
   return not kept and { revision = revision, ids = {}, outcome = "done" } or nil
@@ -333,6 +333,12 @@ function Agent:report(marks, closely)
       self.to_send:set()
     end
   end
+end
+
+--- Report again at the next round, which is begun: something has changed that no look at HAProxy shows.
+function Agent:report_anew()
+  self.reported = nil
+  self.news:set()
 end
 
 --- Send the reports that are due.

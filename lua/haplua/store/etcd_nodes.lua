@@ -17,6 +17,7 @@ local M = {}
 ---@field ids integer[]  the maintenances that are in force on it
 ---@field outcome string  "done", or what is wrong
 ---@field worker integer?  HAProxy's process
+---@field probed string?  what the switch's probes have shown: "asked" (they are under way), "good", or what is wrong
 ---@field at number  by the node's clock
 
 ---@class haplua.fleet.NodeState
