@@ -73,30 +73,47 @@ local function cut_file(line)
   end
 end
 
+--- Where `word` stands for the last time in a text.
+local function last(text, word)
+  local at, next_at = nil, text:find(word, 1, true)
+  while next_at do
+    at, next_at = next_at, text:find(word, next_at + 1, true)
+  end
+  return at
+end
+
 local function list_of(line)
-  local id, rest = line:match("^(%-?%d+) %((.*)$")
+  local id, at = line:match("^(%-?%d+) %(()")
   local list = { id = math.tointeger(tonumber(id)) }
   if not list.id then
     mismatch(line)
   end
-  list.file, list.text = cut_file(rest)
+  list.file, list.text = cut_file(line:sub(at))
   if list.file == "" then
     list.file = nil
   end
-  local text, current, upcoming, count = (list.text or mismatch(line)):match(
-    "^(.*)%. curr_ver=(%d+) next_ver=(%d+) entry_cnt=(%d+)$")
-  if text then
+  local text = list.text or mismatch(line)
+  local ending = last(text, ". curr_ver=") or #text
+  local current, upcoming, count = text:match("^%. curr_ver=(%d+) next_ver=(%d+) entry_cnt=(%d+)$", ending)
+  if current then
     current, upcoming, count = counter(current), counter(upcoming), counter(count)
   end
   if current and upcoming and count then
-    list.text, list.curr_ver, list.next_ver, list.entry_cnt = text, current, upcoming, count
+    list.text, list.curr_ver, list.next_ver, list.entry_cnt = text:sub(1, ending - 1), current, upcoming, count
   end
   return setmetatable(list, list_meta)
 end
 
 --- The lines of a text, whose last LF may be missing.
 local function lines(text)
-  return text:gsub("[^\n]$", "%0\n"):gmatch("([^\n]*)\n")
+  local from = 1
+  return function()
+    local at = from
+    if at <= #text then
+      from = (text:find("\n", at, true) or #text + 1) + 1
+      return text:sub(at, from - 2)
+    end
+  end
 end
 
 function M.lists(text)
@@ -159,11 +176,12 @@ local function match_of(record)
 end
 
 function M.matches(text)
-  local starts, found = { text ~= "" and 1 or nil }, {}
-  for at, line in text:gmatch("\n()([^\n]*)") do
-    if match_head(line) then -- a pattern may hold LF: a record ends before the next head
-      starts[#starts + 1] = at
+  local starts, found, line_end = { text ~= "" and 1 or nil }, {}, text:find("\n", 1, true)
+  while line_end do
+    if match_head(text:match("^[^\n]*", line_end + 1)) then -- a pattern may hold LF: a record ends before the next head
+      starts[#starts + 1] = line_end + 1
     end
+    line_end = text:find("\n", line_end + 1, true)
   end
   for i, at in ipairs(starts) do
     found[i] = match_of(text:sub(at, (starts[i + 1] or #text + 2) - 2))
