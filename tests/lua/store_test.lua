@@ -611,6 +611,31 @@ describe("a journal of an older version", function()
     end
   end)
 
+  it("has the tables and indexes of a new one", function()
+    local folder <close> = support.folder()
+    --- Columns and indexes of a journal; version 1 had a column that nothing uses.
+    local function shape(path)
+      local found = {}
+      local j <close> = assert(sqlite.open(path))
+      for _, thing in ipairs(j:run("SELECT type, name, tbl_name, sql FROM sqlite_master")) do
+        found[#found + 1] = thing.type == "index" and ("%s of %s: %s"):format(thing.name, thing.tbl_name, thing.sql) or nil
+        for _, column in ipairs(j:run(("PRAGMA table_info(%s)"):format(thing.name))) do
+          found[#found + 1] = thing.type == "table" and column.name ~= "before" and ("%s.%s %s %d %d"):format(
+            thing.name, column.name, column.type, column.notnull, column.pk) or nil
+        end
+      end
+      table.sort(found)
+      return found
+    end
+    local new = shape(folder.path .. "/new.db")
+    assert.is_true(#new > 40)
+    for version = 1, 2 do
+      local path = write(folder, version, on)
+      assert.same(new, shape(path))
+      assert(os.remove(path))
+    end
+  end)
+
   it("of a later haplua is refused", function()
     local folder <close> = support.folder()
     local path = write(folder, 2, on)
