@@ -326,8 +326,8 @@ static const luaL_Reg methods[] = {
 
 int luaopen_haplua_sqlite(lua_State *L)
 {
-	/* No locks, no counters of memory, and no pages ahead: one thread uses SQLite, and
-	 * few pages. Once a database was opened, these calls change nothing. */
+	/* No locks, no counters of memory, and no pages ahead: one thread uses SQLite,
+	 * and few pages. Once a database was opened, these calls change nothing. */
 	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
