@@ -400,16 +400,26 @@ describe("the journal of several processes", function()
         table.move({ "-s", target }, 1, 2, #words + 1, words)
       end
       table.move({ "-e", [[
+        local file = require("haplua.file")
+        if not file.asked then -- the first of the targets, which share modules
+          local take = file.lock
+          file.asked = {}
+          function file.lock(path, slot)
+            table.insert(file.asked, slot)
+            return take(path, slot)
+          end
+        end
         local j <close> = require("haplua.store.sqlite").open(arg[1])
         local lock <close> = j:lock(tostring(haproxy.target()), "#1")
-        io.write(tostring(haproxy.target()), "\n")
-        haproxy.barrier()]], path }, 1, 3, #words + 1, words)
+        haproxy.barrier()
+        io.stdout:write(table.concat(file.asked, "\n"))
+        file.asked = {}]], path }, 1, 3, #words + 1, words)
       local ran = support.haplua(words)
       assert.same({ 0, "" }, { ran.status, ran.err })
       return ran.out
     end
     local found = order("/a", "/b", "/c", "/d")
-    assert.equal(4, select(2, found:gsub("\n", "")))
+    assert.equal(4, select(2, found:gsub("%d+", "")))
     assert.equal(found, order("/d", "/c", "/b", "/a"))
     assert.equal(found, order("/b", "/d", "/a", "/c"))
   end)
