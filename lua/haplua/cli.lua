@@ -165,10 +165,21 @@ local function store(found, option, text)
   return value ~= nil
 end
 
+--- The option of this name: the command's, else the script's.
+local function find_option(scopes, name)
+  for i = #scopes, 1, -1 do
+    for _, option in ipairs(scopes[i].options or {}) do
+      if option[1] == name then
+        return option
+      end
+    end
+  end
+end
+
 --- Read the option at position i. Returns the next position, or nil where lua-argparse has to read the line.
-local function read_option(found, known, words, i)
+local function read_option(found, scopes, words, i)
   local name, value = words[i]:match("^(%-%-[%w-]+)=(.*)$")
-  local option = known[name or words[i]]
+  local option = find_option(scopes, name or words[i])
   if not option or found[field(option)] ~= nil and not option.repeats then
     return nil
   elseif not option.value then
@@ -197,13 +208,11 @@ local function read_argument(found, scope, word)
 end
 
 --- From here on, know the options and arguments of a scope, if there is one. Returns it.
-local function begin(found, known, scope)
+local function begin(found, scopes, scope)
   if scope and scope.args then
     found[scope.args] = {}
   end
-  for _, option in ipairs(scope and scope.options or {}) do
-    known[option[1]] = option
-  end
+  scopes[#scopes + 1] = scope
   return scope
 end
 
@@ -215,12 +224,17 @@ local function find_command(spec, word)
   end
 end
 
-local function set_defaults(found, known)
-  for _, option in pairs(known) do
-    if found[field(option)] == nil and option.default then
-      store(found, option, option.default)
-    elseif found[field(option)] == nil and option.repeats then
-      found[field(option)] = {}
+local function set_defaults(found, scopes)
+  for i = #scopes, 1, -1 do
+    for _, option in ipairs(scopes[i].options or {}) do
+      local default, repeats = option.default, option.repeats
+      if (default or repeats) and found[field(option)] == nil then
+        if default then
+          store(found, option, default)
+        else
+          found[field(option)] = {}
+        end
+      end
     end
   end
   return found
@@ -229,21 +243,21 @@ end
 --- Read a plain command line. Returns nil where lua-argparse has to read it, and the word that no argument takes, if
 -- that is why.
 local function read(spec, words)
-  local found, known, i = {}, {}, 1
-  local scope = begin(found, known, spec)
+  local found, scopes, i = {}, {}, 1
+  local scope = begin(found, scopes, spec)
   if spec.commands then
     scope = nil
   end
   while i and i <= #words do
     local word = words[i]
     if word:find("^%-") then
-      i = read_option(found, known, words, i)
+      i = read_option(found, scopes, words, i)
     elseif scope and not read_argument(found, scope, word) then
       return nil, word
     elseif scope then
       i = i + 1
     else
-      scope = begin(found, known, find_command(spec, word))
+      scope = begin(found, scopes, find_command(spec, word))
       found.command = word
       i = scope and i + 1
     end
@@ -251,7 +265,7 @@ local function read(spec, words)
   if not i or not scope or scope.arg and found[scope.arg[1]] == nil then
     return nil
   end
-  return set_defaults(found, known)
+  return set_defaults(found, scopes)
 end
 
 -- Other command lines.
