@@ -2,8 +2,8 @@
 ---@errors none
 --
 --- A script's command line: commands, options and arguments from one declaration.
--- This module reads plain command lines itself. It loads lua-argparse, which is larger than most scripts, for what it
--- does not read: help, errors and rare spellings. tests/lua/cli_test.lua compares the two.
+-- It reads plain command lines itself. lua-argparse, which is larger than most scripts, is loaded for help, errors and
+-- rare spellings. tests/lua/cli_test.lua compares the two.
 
 local options = require("haplua.base.options")
 
@@ -227,13 +227,10 @@ end
 local function set_defaults(found, scopes)
   for i = #scopes, 1, -1 do
     for _, option in ipairs(scopes[i].options or {}) do
-      local default, repeats = option.default, option.repeats
-      if (default or repeats) and found[field(option)] == nil then
-        if default then
-          store(found, option, default)
-        else
-          found[field(option)] = {}
-        end
+      if option.default and found[field(option)] == nil then
+        store(found, option, option.default)
+      elseif option.repeats and found[field(option)] == nil then
+        found[field(option)] = {}
       end
     end
   end
@@ -397,8 +394,7 @@ function M.parse(spec, words)
   return M.parse_known(spec, words)
 end
 
--- What parse() was given, while declaration() runs a function: false until then; else nil.
-local declared
+local declared -- what parse() was given, while declaration() runs a function: false until then; else nil
 
 --- As parse(), for haplua's own declarations, which are not checked at each start.
 function M.parse_known(spec, words)
@@ -454,7 +450,6 @@ function M.parse_with_argparse(spec, words)
 end
 
 -- The options of `maint`, for scripts that have a maintenance.
-
 local function maintenance_options()
   return require("haplua.cmd." .. "maint_options")
 end
@@ -490,8 +485,7 @@ end
 ---@param name string  of a file in lua/haplua/cmd
 ---@param words string[]  usually `arg`
 ---@param print function  the script's own, which marks its lines where there are several targets
----@param actions? table<string, fun(request: table): any>  of "maint": all of on, off, change and status, in place of the
---- functions of haplua.maintenance with these names
+---@param actions? table<string, fun(request: table): any>  of "maint": on, off, change and status, in place of its own
 ---@return integer? status
 ---@error HAProxy, journal, file, ambiguous  as what the command does
 function M.main(name, words, print, actions)
