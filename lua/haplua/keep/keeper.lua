@@ -37,6 +37,7 @@ local LONGEST = 86400
 ---@field idle boolean?  HAProxy is not looked at until the store has something else
 ---@field on boolean  a maintenance is in force
 ---@field asking haplua.Task?  it asks the switch's probes
+---@field probed string?  "asked", "good", or what is wrong; nil: none was asked
 ---@field due number  when to look closely, whatever the lists hold
 
 ---@class haplua.Keeper
@@ -63,17 +64,24 @@ local LONGEST = 86400
 ---@field status string?  as systemd knows it
 ---@field agent haplua.Agent?  of the fleet that the configuration names
 ---@field notified number?  when systemd's watchdog was notified last, on task.now()
+---@field line haplua.KeepLine?  what it waits for, on a terminal
 ---@field down boolean  HAProxy did not answer when it was asked last
 ---@field files_at number  when to look at calendars and the configuration, on task.now()
 local Keeper = {}
 Keeper.__index = Keeper
 
 function Keeper:say(form, ...)
+  if self.line then
+    self.line:clear()
+  end
   self.print(self.c.name .. ": " .. form:format(...))
   io.stdout:flush()
 end
 
 function Keeper:warn(form, ...)
+  if self.line then
+    self.line:clear()
+  end
   io.stderr:write(self.warning, form:format(...), "\n")
 end
 
@@ -145,10 +153,16 @@ function Keeper:visit(kept, plan)
   if kept.asking then
     kept.asking:cancel()
   end
+  kept.probed = "asked"
   kept.asking = require("haplua.keep.visits").begin(kept.c.switch.probes, plan, function(line)
     self:say("%s", line)
   end, function(line)
     self:warn("%s", line)
+  end, function(problem)
+    kept.probed = problem or "good"
+    if self.agent then
+      self.agent:report_anew()
+    end
   end)
 end
 
@@ -377,13 +391,16 @@ end
 
 --- Look and wait, until nothing is left to do; as a service, for ever.
 function Keeper:loop()
+  local line <close> = require("haplua.keep.waiting").open(self)
+  self.line = line
   while not self:is_over() do
+    local seconds = line and line:show() or self:interval()
     if self.agent then
-      self.agent:wait(self.reload.wait, self.reload, self:interval())
+      self.agent:wait(self.reload.wait, self.reload, seconds)
     elseif self.guards then
-      self.reload:wait(self:interval())
+      self.reload:wait(seconds)
     else -- this wait ends when the clock is set
-      task.sleep_until(task.time() + self:interval())
+      task.sleep_until(task.time() + seconds)
     end
     check_place(self.c.store)
     self:round()
