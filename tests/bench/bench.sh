@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# bench.sh BUILD [keep|growth] - compare the times of ./haplua with those of small C programs, a shell
+# bench.sh BUILD [keep|growth|fleet] - compare the times of ./haplua with those of small C programs, a shell
 # script with socat, Python, and what is installed of these: Python's library haproxyadmin, lua5.4 with
 # luasocket. With `keep`, measure the resident policy; with `growth`, how time and memory grow with the
-# length of lists. `make bench`, `bench-keep` and `bench-growth` call it.
+# length of lists; with `fleet`, fleets on etcd. `make bench`, `bench-keep`, `bench-growth` and `bench-fleet` call it.
 # It compiles into the folder BUILD. It writes the tables into docs/performance.md, each between two
 # marks, and the picture beside that page. HAPROXY names another HAProxy, PYTHON another Python. The
 # short rows run runs=50 times, the others in proportion.
@@ -429,6 +429,15 @@ if [ "${2:-}" = keep ]; then
 		BUILD=$build ./haplua tests/bench/window.lua
 	} >"$dir/report"
 	publish keep "$dir/report"
+	exit
+fi
+if [ "${2:-}" = fleet ]; then
+	{
+		where bench-fleet
+		echo "etcd $(etcd --version | sed -n 's/^etcd Version: //p')."
+		BUILD=$build unshare -rn sh tests/fleet/net.sh 3 ./haplua tests/bench/fleets.lua
+	} >"$dir/report"
+	publish fleet "$dir/report"
 	exit
 fi
 

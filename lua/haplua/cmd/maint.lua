@@ -24,7 +24,7 @@ local server = { "--server", value = "BACKEND/SERVER", repeats = true,
 local drain = { "--drain", help = "of a server: it takes no new sessions, and those that it has go on" }
 
 -- Those of a fleet that a change of what is there has.
-local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[6] }
+local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[5], options.fleet[7], options.fleet[8] }
 
 local spec = {
   name = "maint",
@@ -357,8 +357,7 @@ local ALONE <const> = 4 * 3600
 local function check_fleet(args, request, found)
   local errors = require("haplua.error")
   if not found then
-    errors.refuse("--nodes, --label, --within, --every-node and --undo-on-failure are about a fleet",
-      "`fleet` of the configuration names one")
+    errors.refuse(("--%s is about a fleet"):format(options.of_fleet(args)), "`fleet` of the configuration names one")
   end
   local begins = request.begins or require("haplua.task").time()
   if args.command == "on" and not (request.ends and request.ends - begins <= ALONE) then
@@ -382,7 +381,7 @@ return function(words, print, actions)
     if status then
       return status
     end
-  elseif found or args.nodes or args.within or args.every_node or args.undo_on_failure or #(args.label or {}) > 0 then
+  elseif found or options.of_fleet(args) then
     check_fleet(args, request, found)
   end
   return commands[args.command](args, request, print, actions or maintenance)

@@ -56,6 +56,7 @@ local PAUSE <const> = 5
 ---@field private due table<string, haplua.fleet.Seen>  reports that are to be sent
 ---@field private sent table<string, string>  what was reported last, without the time
 ---@field private to_send haplua.base.Signal
+---@field private can haplua.keep.Can
 ---@field away_since number?  the store does not answer,
 ---@field private away_for string?  and why
 ---@field complaint string?
@@ -109,11 +110,13 @@ function M.open(keeper)
       return list_of(self, switch)
     end,
   }
+  self.can = require("haplua.keep.can").new(self)
   keeper.planners = {}
   local planner = require("haplua.keep.fleet_planner")
   for i, fn in ipairs({ self.follow, self.send_reports, self.say_live, self.prune, planner.run }) do
     self.tasks[i] = task.spawn(fn, self)
   end
+  table.insert(self.tasks, task.spawn(self.can.run, self.can))
   return self
 end
 
@@ -218,6 +221,7 @@ local function read_store(self)
   check_read(self, read)
   note_back(self)
   take(self, all, read)
+  self.can:hear(read.asked)
   return read.revision
 end
 
@@ -302,7 +306,7 @@ local function seen_of(self, switch, revision)
   local kept = self.keeper.switches[list:find("^server ") and "servers" or list]
   if kept and (kept.seen or kept.complaint) then
     return { revision = revision, ids = ids_of(self, list), outcome = kept.complaint or "done",
-      worker = (c.store:latest(c.name, list) or {}).worker }
+      worker = (c.store:latest(c.name, list) or {}).worker, probed = kept.probed }
   end
   -- nil: it has never had a maintenance here
   return not kept and { revision = revision, ids = {}, outcome = "done" } or nil
@@ -329,6 +333,12 @@ function Agent:report(marks, closely)
       self.to_send:set()
     end
   end
+end
+
+--- Report again at the next round, which is begun: something has changed that no look at HAProxy shows.
+function Agent:report_anew()
+  self.reported = nil
+  self.news:set()
 end
 
 --- Send the reports that are due.
@@ -360,7 +370,8 @@ end
 local function stay_live(self)
   local store, node = self.store, self.node
   local switches = config.names(self.keeper.found)
-  nodes.put_card(store, node.name, { labels = next(node.labels) and node.labels, switches = switches, target = node.target })
+  nodes.put_card(store, node.name, { labels = next(node.labels) and node.labels, switches = switches, target = node.target,
+    version = require("haplua.core").version })
   local lease = store.client:grant(LEASE)
   nodes.put_live(store, node.name, lease.id, { at = task.time(), store = store.revision })
   repeat

@@ -37,6 +37,7 @@ local LONGEST = 86400
 ---@field idle boolean?  HAProxy is not looked at until the store has something else
 ---@field on boolean  a maintenance is in force
 ---@field asking haplua.Task?  it asks the switch's probes
+---@field probed string?  "asked", "good", or what is wrong; nil: none was asked
 ---@field due number  when to look closely, whatever the lists hold
 
 ---@class haplua.Keeper
@@ -152,10 +153,16 @@ function Keeper:visit(kept, plan)
   if kept.asking then
     kept.asking:cancel()
   end
+  kept.probed = "asked"
   kept.asking = require("haplua.keep.visits").begin(kept.c.switch.probes, plan, function(line)
     self:say("%s", line)
   end, function(line)
     self:warn("%s", line)
+  end, function(problem)
+    kept.probed = problem or "good"
+    if self.agent then
+      self.agent:report_anew()
+    end
   end)
 end
 
