@@ -102,12 +102,7 @@ function Result.__tostring(result)
   for _, note in ipairs(result.notes or {}) do
     text = text .. results.line("%s", note)
   end
-  for _, m in ipairs(result.in_force) do
-    if not result.about or m.id ~= result.about.id then
-      text = text .. results.line("%s: %s", result.about and "also in force" or "still in force", results.summary(m))
-    end
-  end
-  return text
+  return text .. results.others({}, result.in_force, result.about)
 end
 
 --- Give a result its text.
