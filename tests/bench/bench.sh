@@ -328,6 +328,43 @@ measure_fleet()
 		}'
 }
 
+# Measure a `keep` that has nothing to do for $1 seconds, with 100 switches that each have a maintenance. The kernel
+# counts its nanoseconds on a processor.
+measure_keep()
+{
+	seconds=$1 config=$dir/switches.lua acls='' switches=''
+	set -- --config "$config" --journal "$dir/switches.db"
+	for i in $(seq 100); do
+		acls="$acls
+		    acl switch$i path -u $((7000 + i)) -m reg"
+		switches="$switches switch$i = { acl = '#$((7000 + i))' },"
+	done
+	echo "return { switches = {$switches } }" >"$config"
+	start_haproxy switches <<-END
+		frontend frontend-http
+		    bind unix@$dir/switches-http.sock
+		    $acls
+	END
+	await_haproxy switches
+	for i in $(seq 100); do
+		./haplua -s "$dir/switches.sock" scripts/maint.lua "$@" --switch "switch$i" on
+	done >/dev/null
+	./haplua -s "$dir/switches.sock" scripts/keep.lua "$@" >"$dir/kept" &
+	pid=$!
+	sleep 12
+	before=$(cut -d ' ' -f 1 "/proc/$pid/schedstat")
+	sleep "$seconds"
+	awk -v before="$before" -v seconds="$seconds" '
+		FILENAME ~ /schedstat/ { used = $1 - before }
+		/^VmRSS/ { kilobytes = $2 }
+		END {
+			printf "\n`keep` with 100 switches that has nothing to do: %.3f %% of a core over %d s, %.1f MB " \
+				"resident. Bar: 0.1 %%, 6 MB.\n", used / seconds / 1e7, seconds, kilobytes / 1024
+		}' "/proc/$pid/schedstat" "/proc/$pid/status"
+	kill "$pid"
+	wait "$pid" 2>"$dir/null" || :
+}
+
 haproxyadmin_version()
 {
 	"$python" -c 'import haproxyadmin; print(", haproxyadmin", haproxyadmin.__version__, end="")' 2>/dev/null || :
@@ -364,6 +401,7 @@ report()
 	measure_sessions "$(turns 20)" 9700 9,700
 	measure_log
 	measure_test
+	measure_keep 20
 	measure_fleet "$(turns 30)" 20
 	measure_fleet "$(turns 30)" 100
 	measure_fleet "$(turns 15)" 200

@@ -381,6 +381,7 @@ return function(words, print, actions)
     if status then
       return status
     end
+    request.fleet = found -- of doctor, which looks at this node as well
   elseif found or options.of_fleet(args) then
     check_fleet(args, request, found)
   end

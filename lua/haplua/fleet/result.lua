@@ -127,6 +127,8 @@ local Status = {}
 Status.__index = Status
 
 --- What a node has made of the switches, in a few words.
+---@param found haplua.FleetStatus
+---@param node haplua.fleet.NodeState
 ---@return string text, boolean is_well
 local function site_of(found, node)
   local parts, is_well = {}, true
@@ -144,6 +146,8 @@ local function site_of(found, node)
   table.sort(parts)
   return table.concat(parts, ", "), is_well
 end
+
+M.site_of = site_of
 
 --- A row for each node. That a clock is ahead shows in the node's latest report.
 local function rows_of(found)

@@ -35,6 +35,9 @@ end
 
 --- Is a node one of those that the change is for, or was for before?
 local function is_concerned(node, lists)
+  if not lists[1][1] then
+    return true -- there is no change: all are asked whether they are there
+  end
   local found = { name = node.name, labels = (node.card or {}).labels or {} }
   for _, list in ipairs(lists) do
     for _, record in ipairs(list) do
@@ -48,10 +51,12 @@ end
 
 --- Ask all nodes that live. Changes no maintenance.
 ---@param c haplua.FleetContext
----@param edits haplua.Edit[]
+---@param edits haplua.Edit[]  none: the nodes are asked whether they, and their HAProxys, answer
 ---@param within number  seconds
+---@param heard (fun(node: haplua.fleet.NodeState, answer: {problem: string?, at: number}))?  gets each answer, perhaps several
+--- times
 ---@return haplua.FleetNode[]  "done": it could
-function M.ask(c, edits, within)
+function M.ask(c, edits, within, heard)
   local token = records.token()
   local wanted, before = wanted_by(c, edits, token)
   local lease = c.client:grant(math.ceil(within) + SPARE)
@@ -71,6 +76,8 @@ function M.ask(c, edits, within)
       return { name = node.name, state = "dead" }
     elseif not answer then
       return { name = node.name, state = "behind" }
+    elseif heard then
+      heard(node, answer)
     end
     return { name = node.name, state = answer.problem and "failed" or "done", text = answer.problem }
   end, within, "could")

@@ -10,6 +10,7 @@ local context = require("haplua.apply.context")
 local core = require("haplua.core")
 local errors = require("haplua.error")
 local maintenance = require("haplua.plan.maintenance")
+local periods = require("haplua.keep.periods")
 local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
 local reload = require("haplua.keep.reload")
@@ -19,12 +20,6 @@ local systemd = require("haplua.keep.systemd")
 local task = require("haplua.task")
 
 local M = {}
-
--- Seconds between two looks at HAProxy, and at the store while a window is open.
-local INTERVAL = 1
-
--- Seconds between two looks at calendars and the configuration.
-local FILES = 5
 
 -- The longest single wait, in seconds.
 local LONGEST = 86400
@@ -223,7 +218,7 @@ function Keeper:look()
   self:read_store()
   for _, kept in ipairs(self:changed()) do
     if kept.due <= task.time() then
-      kept.due = task.time() + INTERVAL -- where the attempt fails
+      kept.due = task.time() + periods.retry -- where the attempt fails
     end
     kept.seen = nil
     local looked, acted = pcall(self.look_closely, self, kept)
@@ -286,7 +281,7 @@ end
 --- Write what the windows want.
 function Keeper:plan()
   if task.now() >= self.files_at then
-    self.files_at = task.now() + FILES
+    self.files_at = task.now() + periods.files
     local ok, problem = pcall(self.read_configuration, self)
     self:complain(self.c, not ok and self:tolerate(problem) or nil)
     if self.source ~= self.planned then
@@ -362,7 +357,8 @@ function Keeper:interval()
     calendars = calendars or #one.planner.files > 0
     trouble = trouble or one.complaint ~= nil
   end
-  local longest = (self.guards or trouble or calendars and is_on) and INTERVAL or calendars and FILES or LONGEST
+  local longest = trouble and periods.retry or (self.guards or calendars and is_on) and periods.look
+    or calendars and periods.files or LONGEST
   return math.max(0, math.min(is_on and self.reload:interval() or longest, longest, due - task.time()))
 end
 
@@ -404,7 +400,7 @@ function Keeper:loop()
     end
     check_place(self.c.store)
     self:round()
-    systemd.watchdog(self, INTERVAL)
+    systemd.watchdog(self, periods.look)
   end
 end
 
