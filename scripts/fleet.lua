@@ -1,8 +1,8 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- A fleet: several HAProxys that `haplua maint` sends to maintenance together, through an etcd that they share. The
--- configuration names it (docs/fleet.md); `haplua keep` on each node follows it.
+-- Set up and look at a fleet: several HAProxys that `haplua maint` sends to maintenance together, through an etcd that
+-- they share. The configuration names it (docs/fleet.md); `haplua keep` on each node follows it.
 --
 --   $ haplua fleet init
 --   the fleet shop is founded

@@ -1,7 +1,7 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Watch HAProxy: on a terminal a table that lives, with keys; elsewhere a line for each change.
+-- Watch servers and maintenances: on a terminal in a live table, with keys; elsewhere as a line for each change.
 --
 --   haplua watch
 --   haplua -s lb1:9999 -s lb2:9999 watch --every 5

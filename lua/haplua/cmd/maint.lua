@@ -35,7 +35,7 @@ local spec = {
       options.fleet), {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
       { "--start-keep", help = "start the service that begins and ends it, where none runs" },
-      { "--check", help = "see in HAProxy's configuration whether visitors get it (the default on a terminal)" },
+      { "--check", help = "read in HAProxy's configuration whether visitors get it (the default on a terminal)" },
       { "--no-check", help = "do not check, not even on a terminal" },
       { "--cut", help = "of the whole site: end the connections that go on (WebSocket, TCP)" },
       { "--replace", help = "end all other maintenances in the same step" }, yes, server, drain,
@@ -59,7 +59,7 @@ local spec = {
       options = options.join(options.join(options.scope, options.probe), options.fleet),
       help = "Keep a maintenance in force while a command runs, and return its exit status." },
     { "log", options = { options.json, server, options.fleet[1], { "--last", value = "N", default = "20", convert = cli.count,
-      help = "so many changes (20)" } },
+      help = "how many changes (default 20)" } },
       help = "Show who changed what, when and why." },
     { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
       until_, for_, { "--replace", help = "as if all other maintenances were ended" }, options.json }),
@@ -74,7 +74,7 @@ local spec = {
 -- What the words of a command are.
 local WORDS <const> = {
   pattern = "patterns for the ACL's own match method, in place of --path and --host",
-  which = "ids (m12); of off also patterns, as they were given to on",
+  which = "ids (m12); for off also patterns, as they were given to on",
   file = "the word check, then pages (/etc/haproxy/maintenance.html)",
 }
 for _, command in ipairs(spec.commands) do

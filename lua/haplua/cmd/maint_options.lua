@@ -72,7 +72,7 @@ M.fleet = {
   { "--local", help = "of a fleet's node: act on this node alone" },
   { "--nodes", value = "NAMES", help = "of a fleet: for these nodes (lb1,lb2)" },
   { "--label", value = "NAME=VALUE", repeats = true, help = "of a fleet: for the nodes with this label" },
-  { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: wait so long for its nodes (10)" },
+  { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: how long to wait for its nodes (default 10)" },
   { "--together", help = "of a fleet: change nothing unless every node that lives answers that it could" },
   { "--undo-on-failure", help = "of a fleet: end it again everywhere where a node cannot, or does not in time" },
   { "--stages", value = "STAGES", help = "of a fleet: begin on these nodes first, then on those: 'canary; dc=fra/2; *'" },
