@@ -348,6 +348,8 @@ end
 function steps.keep(self, step)
   local m = self.model
   if step.how == "start" and not m.keep then
+    -- never at the very instant of a change: a window that begins as keep starts would count as one that the change has seen
+    self.site.advance(0.01)
     self.process = self.site.start("keeper", { "scripts/keep.lua" })
     m.keep, m.now = true, self.site.now()
     m:load(self.windows)
