@@ -212,7 +212,7 @@ local function carry_out(self, draft, list)
 end
 
 -- What the history keeps of a plan.
-local KEPT <const> = { "target", "acl", "switch", "action", "patterns", "bypass", "ours", "declared", "reason", "since", "ends",
+local KEPT <const> = { "target", "acl", "switch", "action", "patterns", "scopes", "bypass", "ours", "declared", "reason", "since", "ends",
   "user", "host", "login" }
 
 --- The record of a change.
