@@ -142,7 +142,8 @@ local function carry_out(c, request, action, decision, current)
   if #decision.edits > 0 and not refused then
     local about = decision.about
     local begun = c.store:begin(context.sign(c, {
-      action = action, patterns = {}, scopes = scopes_after(c, decision, current), reason = about and about.reason, ends = about and about.ends,
+      action = action, patterns = {}, scopes = scopes_after(c, decision, current),
+      reason = about and about.reason, ends = about and about.ends,
     }), decision.edits)
     local ids = {}
     for i, edit in ipairs(decision.edits) do
