@@ -4,6 +4,7 @@
 
 local fleet = require("haplua.plan.fleet")
 local nodes = require("haplua.store.etcd_nodes")
+local shown = require("haplua.fleet.progress")
 local task = require("haplua.task")
 
 local M = {}
@@ -79,16 +80,6 @@ local function states_of(known, judge)
   return states, open
 end
 
---- Show which nodes are missing.
-local function show_progress(progress, states, what)
-  local done, missing = 0, {}
-  for _, state in ipairs(states) do
-    done = done + (state.state == "done" and 1 or 0)
-    missing[#missing + 1] = state.state == "behind" and state.name or nil
-  end
-  progress(("%d of %d nodes %s; missing: %s"):format(done, #states, what, table.concat(missing, " ", 1, math.min(#missing, 6))))
-end
-
 --- Follow the nodes' reports until all have come, or the time is over. A store that goes away meanwhile ends the wait.
 ---@param c haplua.FleetContext
 ---@param judge haplua.fleet.Judge
@@ -106,13 +97,13 @@ function M.await(c, judge, within, what)
     end
     local watch <close> = c.client:watch({ key = c.store.prefix .. "nd/", prefix = true, revision = revision + 1 })
     repeat
-      show_progress(progress, states, what)
-      local found = watch:next(math.max(0, latest - task.now()))
+      progress(shown.text(states, what))
+      local found, is_over = shown.next(watch, latest)
       for _, event in ipairs(found and found.events or {}) do
         nodes.take(c.store, known, event.kv.key, event.type == "put" and event.kv.value or nil)
       end
       states, open = states_of(known, judge)
-    until open == 0 or not found
+    until open == 0 or is_over
     if open == 0 then
       return states
     end

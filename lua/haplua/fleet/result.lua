@@ -102,12 +102,7 @@ function Result.__tostring(result)
   for _, note in ipairs(result.notes or {}) do
     text = text .. results.line("%s", note)
   end
-  for _, m in ipairs(result.in_force) do
-    if not result.about or m.id ~= result.about.id then
-      text = text .. results.line("%s: %s", result.about and "also in force" or "still in force", results.summary(m))
-    end
-  end
-  return text
+  return text .. results.others({}, result.in_force, result.about)
 end
 
 --- Give a result its text.
@@ -129,6 +124,7 @@ end
 -- Status.
 
 local Status = {}
+Status.__index = Status
 
 --- What a node has made of the switches, in a few words.
 ---@param found haplua.FleetStatus
@@ -202,7 +198,7 @@ function Status.__tostring(found)
   return text
 end
 
---- Give a status its text.
+--- Give a status its text and its methods.
 ---@param found haplua.FleetStatus
 ---@return haplua.FleetStatus  this very table
 function M.status(found)
@@ -238,5 +234,7 @@ function M.portable_status(found)
   end
   return { fleet = found.fleet, maintenances = maintenances, nodes = list }
 end
+
+Status.nodes_table, Status.portable, Status.exit_status = M.node_table, M.portable_status, M.status_code
 
 return M
