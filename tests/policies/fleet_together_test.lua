@@ -46,7 +46,7 @@ describe("maint --together", function()
     assert.contains("m2 ended, on 3 of 3 nodes", good(maint("off", "--together")))
     assert.same({ "", "", "" }, fleet:lists())
     for i = 1, 3 do
-      assert.equal("", fleet.runs[i]:err())
+      assert.not_contains("holds no maintenance", fleet.runs[i]:err())
     end
   end)
 

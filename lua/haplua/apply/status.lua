@@ -335,7 +335,8 @@ end
 ---@param entry haplua.Change
 ---@return string
 function M.line(entry)
-  local what = #entry.patterns > 0 and enumerate(entry.patterns) or "-"
+  local shown = entry.scopes or entry.patterns -- of a fleet: nodes may have different patterns for it
+  local what = #shown > 0 and enumerate(shown) or "-"
   local extra = { entry.maintenances }
   extra[#extra + 1] = entry.reason and "reason: " .. entry.reason
   extra[#extra + 1] = entry.ends and "until " .. moment.text(entry.ends)

@@ -15,6 +15,7 @@ local maintenance = require("haplua.plan.maintenance")
 local nodes = require("haplua.store.etcd_nodes")
 local process = require("haplua.process")
 local reports = require("haplua.fleet.reports")
+local scope = require("haplua.plan.scope")
 local servers = require("haplua.plan.servers")
 local task = require("haplua.task")
 
@@ -116,12 +117,23 @@ local function could_not(c, edits, finally, result)
   return true
 end
 
+--- What is in force on the switch of a change after it, for the history: the scopes as texts.
+---@return string[]
+local function scopes_after(c, decision, current)
+  local acl, texts = (decision.about or (decision.ended or {})[1] or {}).acl or c.switch.acl, {}
+  for _, m in ipairs(maintenance.in_force(maintenance.after(current, decision.edits), task.time())) do
+    texts[#texts + 1] = m.acl == acl and scope.text(m.scope) or nil
+  end
+  return texts
+end
+
 --- Write a decision, await the reports, and write down what came of it.
 ---@param c haplua.FleetContext
 ---@param request haplua.FleetRequest
 ---@param decision haplua.Decision
+---@param current haplua.Maintenance[]  before the change
 ---@return haplua.FleetResult
-local function carry_out(c, request, action, decision)
+local function carry_out(c, request, action, decision, current)
   local result = {
     fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed, ended = decision.ended or {},
     nodes = {}, within = request.within or M.WITHIN, in_force = {},
@@ -130,7 +142,8 @@ local function carry_out(c, request, action, decision)
   if #decision.edits > 0 and not refused then
     local about = decision.about
     local begun = c.store:begin(context.sign(c, {
-      action = action, patterns = {}, reason = about and about.reason, ends = about and about.ends,
+      action = action, patterns = {}, scopes = scopes_after(c, decision, current),
+      reason = about and about.reason, ends = about and about.ends,
     }), decision.edits)
     local ids = {}
     for i, edit in ipairs(decision.edits) do
@@ -170,7 +183,8 @@ function M.begin(c, request, how)
   })
   local same = not how.pid and not request.begins and actions.find_same(c, look, m)
   local is_same = same and fleet.is_for_same(same, m)
-  return carry_out(c, request, m.origin, actions.beginning(c, look, m, request.replace, is_same and same))
+  return carry_out(c, request, m.origin, actions.beginning(c, look, m, request.replace, is_same and same),
+    look.current)
 end
 
 --- End maintenances: the only one, or those that are selected.
@@ -185,7 +199,7 @@ function M.off(c, request, which)
   for i, m in ipairs(chosen) do
     edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
   end
-  local result = carry_out(c, request, "off", { edits = edits, ended = chosen })
+  local result = carry_out(c, request, "off", { edits = edits, ended = chosen }, look.current)
   result.notes = #chosen == 0 and not request.servers and actions.servers_held(c) or nil
   return result
 end
@@ -209,7 +223,8 @@ end
 ---@return haplua.FleetResult
 function M.grow(c, request, m, set)
   check_permitted()
-  return carry_out(c, request, "change", { edits = { { of = m, set = set } }, about = maintenance.with(m, set) })
+  return carry_out(c, request, "change", { edits = { { of = m, set = set } }, about = maintenance.with(m, set) },
+    c.store:current(c.name))
 end
 
 --- Change a maintenance in one step.
@@ -222,7 +237,7 @@ function M.change(c, request, id, open_end)
   check_permitted()
   actions.check_reason(request.reason)
   local m, look = M.one(c, request, id)
-  return carry_out(c, request, "change", actions.changing(c, look, m, request, open_end))
+  return carry_out(c, request, "change", actions.changing(c, look, m, request, open_end), look.current)
 end
 
 -- Looking.

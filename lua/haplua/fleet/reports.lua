@@ -13,6 +13,7 @@ local M = {}
 ---@field name string
 ---@field state "done"|"failed"|"behind"|"dead"
 ---@field text string?  failed: why
+---@field note string?  worth knowing, though it is done
 
 --- The state of a node; nil: it is not concerned.
 ---@alias haplua.fleet.Judge fun(node: haplua.fleet.NodeState): haplua.FleetNode?
@@ -63,7 +64,13 @@ local function state_of(wait, node)
       return { name = node.name, state = "failed", text = seen.probed }
     end
   end
-  return { name = node.name, state = "done" }
+  local note
+  for _, record in ipairs(wait.records) do
+    local seen = node.seen[record.acl]
+    note = note or record.ends and not record.ended and seen and seen.unsynchronised
+      and "its clock is not synchronised, and the end goes by it" or nil
+  end
+  return { name = node.name, state = "done", note = note }
 end
 
 --- The states of all nodes that are concerned.

@@ -97,7 +97,8 @@ end
 function Result.__tostring(result)
   local text = visible(M.headline(result)) .. (result.about and results.why_and_until(result.about) or "")
   for _, node in ipairs(result.nodes) do
-    text = text .. (node.state ~= "done" and line_of(result, node) or "")
+    text = text .. (node.state ~= "done" and line_of(result, node)
+      or node.note and results.line("%s  %s", node.name, node.note) or "")
   end
   for _, note in ipairs(result.notes or {}) do
     text = text .. results.line("%s", note)
@@ -154,12 +155,16 @@ local function rows_of(found)
   local rows = { { "NODE", "LIVE", "MAINTENANCES" } }
   for _, node in ipairs(found.nodes) do
     local text = site_of(found, node)
-    local at = 0
+    local at, clock = 0, ""
     for _, seen in pairs(node.seen) do
       at = math.max(at, seen.at or 0)
+      clock = seen.unsynchronised and "  its clock is not synchronised" or clock
+    end
+    if at > task.time() + SKEW then
+      clock = ("  its clock is %s ahead"):format(instant.span(at - task.time()))
     end
     rows[#rows + 1] = { visible(node.name), node.live and "yes" or at > 0 and "last word " .. instant.text(at) or "no",
-      visible(text) .. (at > task.time() + SKEW and ("  its clock is %s ahead"):format(instant.span(at - task.time())) or "") }
+      visible(text) .. clock }
   end
   return rows
 end

@@ -47,6 +47,10 @@ local PRUNE <const> = 6 * 3600
 ---@field private sent table<string, string>  what was reported last, without the time
 ---@field private to_send haplua.base.Signal
 ---@field private can haplua.keep.Can
+---@field outcomes table<string, string>  by switch: of the latest report
+---@field read_at number?  when the store was read last,
+---@field applied_at number?  and when a report last had something new
+---@field is_planner boolean?  this node plans the windows
 ---@field away_since number?  the store does not answer,
 ---@field private away_for string?  and why
 ---@field complaint string?
@@ -92,7 +96,8 @@ function M.open(keeper)
   local settings, c = keeper.found.fleet, keeper.c
   local self = setmetatable({
     fleet = settings, keeper = keeper, cache = cache.open(c.store, settings.name), news = signal.new(), to_send = signal.new(),
-    tolerate = M.tolerate, revisions = {}, unknown = {}, due = {}, sent = {}, planners = keeper.planners, tasks = {},
+    tolerate = M.tolerate, revisions = {}, unknown = {},
+    outcomes = {}, due = {}, sent = {}, planners = keeper.planners, tasks = {},
   }, Agent)
   self.node = {
     fleet = settings.name, name = settings.node or c.person.host, labels = settings.labels, target = c.name,
@@ -212,6 +217,7 @@ local function read_store(self)
   note_back(self)
   take(self, all, read)
   self.can:hear(read.asked)
+  self.read_at = task.time()
   return read.revision
 end
 
@@ -316,9 +322,14 @@ function Agent:report(marks, closely)
       tolerate(seen)
       seen = nil
     end
+    self.outcomes[switch] = seen and seen.outcome
+    if seen then
+      seen.unsynchronised = require("haplua.keep.clock").is_unsynchronised() or nil
+    end
     local text = seen and records.encode(seen)
     if text and text ~= self.sent[switch] then
       self.sent[switch], seen.at = text, task.time()
+      self.applied_at = seen.at
       self.due[switch] = seen
       self.to_send:set()
     end
@@ -424,6 +435,12 @@ function Agent:prune()
 end
 
 -- The loop's side.
+
+--- The revision of the latest change that this node has read.
+---@return integer
+function Agent:revision()
+  return self.cache.revision
+end
 
 --- Wait for the loop: for a function that waits, or for something to do.
 ---@param fn fun(...)

@@ -132,7 +132,8 @@ local function answer(self, question)
   if not ok then
     text = tostring(agent.tolerate(problem)):match("^[^\n]*")
   end
-  nodes.put_can(store, agent.node.name, question.token, store.client:grant(LEASE).id, { problem = text, at = task.time() })
+  nodes.put_can(store, agent.node.name, question.token, store.client:grant(LEASE).id, { problem = text, at = task.time(),
+    unsynchronised = require("haplua.keep.clock").is_unsynchronised() or nil })
   self.answered[question.token], self.open[question.token] = true, nil
 end
 

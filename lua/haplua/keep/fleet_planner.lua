@@ -53,7 +53,9 @@ local function stand(agent)
   local lease = client:grant(periods.planner_lease)
   local fence = nodes.elect(store, agent.node.name, lease.id)
   if fence then
+    agent.is_planner = true
     local ok, problem = pcall(lead, agent, client, lease.id, fence)
+    agent.is_planner = false
     pcall(client.revoke, client, lease.id)
     if not ok then
       error(problem, 0)

@@ -68,12 +68,23 @@ local function set(samples, family, label, value)
   end
 end
 
+--- The families of samples. Those of a fleet's node are loaded where there is one.
+local function families(all)
+  for _, samples in ipairs(all) do
+    if samples.haplua_fleet_store_up then
+      local more = require("haplua.keep.fleet_metrics").FAMILIES
+      return table.move(more, 1, #more, #FAMILIES + 1, table.move(FAMILIES, 1, #FAMILIES, 1, {}))
+    end
+  end
+  return FAMILIES
+end
+
 --- The text of a file.
 ---@param all haplua.Samples[]  of which a sample of a later one replaces that of an earlier one
 ---@return string
 function M.text(all)
   local lines = {}
-  for _, family in ipairs(FAMILIES) do
+  for _, family in ipairs(families(all)) do
     local found = {}
     for _, samples in ipairs(all) do
       for label, value in pairs(samples[family[1]] or {}) do
@@ -162,6 +173,12 @@ function M.of(keeper)
     label = labels("target", target, "switch", name)
     set(samples, "haplua_last_change_timestamp_seconds", label, latest and (latest.ended or latest.time))
     set(samples, "haplua_out_of_step", label, is_out_of_step(keeper, acls[name], #maintenance.in_force(list, now) > 0))
+  end
+  if keeper.agent then
+    label = labels("target", target, "fleet", keeper.agent.fleet.name)
+    require("haplua.keep.fleet_metrics").add(keeper.agent, function(family, value)
+      set(samples, family, label, value)
+    end)
   end
   for name, one in pairs(keeper.c.store.path and record.read(record.folder(keeper.c.store.path)) or {}) do
     label = labels("hook", name:match("^%S+")) -- its arguments may be secrets

@@ -212,8 +212,8 @@ local function carry_out(self, draft, list)
 end
 
 -- What the history keeps of a plan.
-local KEPT <const> = { "target", "acl", "switch", "action", "patterns", "bypass", "ours", "declared", "reason", "since", "ends",
-  "user", "host", "login" }
+local KEPT <const> = { "target", "acl", "switch", "action", "patterns", "scopes", "bypass", "ours", "declared", "reason",
+  "since", "ends", "user", "host", "login" }
 
 --- The record of a change.
 local function change_of(wish, touched, outcome)

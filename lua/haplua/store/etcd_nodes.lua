@@ -19,6 +19,7 @@ local M = {}
 ---@field worker integer?  HAProxy's process
 ---@field probed string?  what the switch's probes have shown: "asked" (they are under way), "good", or what is wrong
 ---@field at number  by the node's clock
+---@field unsynchronised boolean?  nothing synchronises that clock
 
 ---@class haplua.fleet.NodeState
 ---@field name string

@@ -11,6 +11,7 @@ local M = {}
 ---@field switch string
 ---@field action string  for the log
 ---@field patterns string[]  what the list shall hold
+---@field scopes string[]?  of a fleet, in place of the patterns: what is in force afterwards
 ---@field bypass string[]?  what the bypass list shall hold
 ---@field ours string[]?  those of `bypass` that haplua puts there
 ---@field declared string?  of a list that HAProxy has numbered: what the number meant (haplua.apply.identity)
