@@ -130,7 +130,8 @@ function Fleet:forget(node)
   if not known then
     errors.refuse(("the fleet %s has no node %s"):format(self.name, errors.visible(node)), "haplua fleet nodes shows them")
   elseif known.live then
-    errors.refuse(("%s is live: it would come back"):format(node), "stop haplua keep there first")
+    errors.refuse(("%s is live: it would come back"):format(node),
+      "stop haplua keep there; 30 seconds later it does not count as live any more")
   end
   nodes.forget(store, node)
 end
