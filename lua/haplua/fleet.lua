@@ -87,11 +87,11 @@ end
 
 --- What etcd's members say of themselves.
 ---@return table[] members  a row for each endpoint; tostring() is a line for people
----@return boolean are_well  each can be reached, and has a leader
+---@return boolean are_well  each can be reached, has a leader, and no alarm
 function Fleet:members()
   local rows, are_well = self.c.client:status(), true
   for _, row in ipairs(rows) do
-    are_well = are_well and row.reachable and row.leader ~= nil
+    are_well = are_well and row.reachable and row.leader ~= nil and #row.alarms == 0
     setmetatable(row, Member)
   end
   return rows, are_well
