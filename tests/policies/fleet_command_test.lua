@@ -104,6 +104,14 @@ false	string	node must be a text, not a number (3)
     assert.contains(", NOSPACE\n", status.out)
   end)
 
+  it("tells of an etcd that is too old", function()
+    local shop <close> = require("haplua.fleet").open({ config = fleet.operator })
+    local member = shop:members()[1]
+    assert.not_contains("too old", tostring(member))
+    member.version = "3.4.23"
+    assert.contains("etcd 3.4.23 (too old: haplua needs 3.5.16), ", tostring(member))
+  end)
+
   it("shows a maintenance whose process is gone, on the machine where it ran", function()
     local host = require("haplua.process").person().host
     for name, where in pairs({ here = host, there = "another" }) do
