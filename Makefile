@@ -185,6 +185,11 @@ check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes $(B)/
 check-documents: $(BIN) $(B)/app $(B)/packages-real ## run the commands of README.md, docs/tutorial.md and docs/testing.md
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/documents_test.lua
 
+.PHONY: check-book
+check-book: $(BIN) $(FLEET) | $(B)/packages-real $(B)/packages-etcd ## set a fleet up as docs/fleet-setup.md says, on six machines ($$ETCD; as root): a minute
+	$(Q)ETCD=$${ETCD:-$$(sh tests/fleet/versions.sh trixie)} sh tests/documents/part.sh ./$(BIN) tests/documents/run.lua \
+		--place=machines docs/fleet-setup.md
+
 check-bare: $(BIN) ## run them on a bare Debian 12 and 13, from the clone on; as root, with debootstrap: some 10 min
 	$(Q)sh tests/documents/bare.sh ./$(BIN) $(B)/bare $(SUITES)
 

@@ -17,6 +17,9 @@ for option in ([[
   --collector              node_exporter
   --component              a hook in an example
   --step --kinds --slow    tests/fault/run.lua
+  --no-block               systemctl
+  --no-password --prefix --peer-urls --name --initial-cluster --initial-cluster-token   etcdctl
+  --initial-advertise-peer-urls --data-dir                                              etcdctl
 ]]):gmatch("%-%-[%w-]+") do
   foreign_options[option] = true
 end

@@ -77,9 +77,16 @@ end
 
 local Member = {}
 
+--- Does this version of etcd lose events of a watch?
+local function is_too_old(version)
+  local major, minor, patch = tostring(version):match("^(%d+)%.(%d+)%.(%d+)")
+  return major ~= nil and major * 1000000 + minor * 1000 + patch < 3005016
+end
+
 function Member:__tostring()
   local alarms = table.concat(self.alarms or {}, " ")
-  local text = self.reachable and ("%s  etcd %s, %s, revision %d%s"):format(self.endpoint, self.version,
+  local text = self.reachable and ("%s  etcd %s%s, %s, revision %d%s"):format(self.endpoint, self.version,
+    is_too_old(self.version) and " (too old: haplua needs 3.5.16)" or "",
     self.leader == self.endpoint and "leader" or self.leader and "follower" or "without a leader", self.revision,
     alarms ~= "" and ", " .. alarms or "") or ("%s  cannot be reached: %s"):format(self.endpoint, self.problem)
   return (errors.visible(text))
@@ -87,11 +94,11 @@ end
 
 --- What etcd's members say of themselves.
 ---@return table[] members  a row for each endpoint; tostring() is a line for people
----@return boolean are_well  each can be reached, and has a leader
+---@return boolean are_well  each can be reached, has a leader, and no alarm
 function Fleet:members()
   local rows, are_well = self.c.client:status(), true
   for _, row in ipairs(rows) do
-    are_well = are_well and row.reachable and row.leader ~= nil
+    are_well = are_well and row.reachable and row.leader ~= nil and #row.alarms == 0
     setmetatable(row, Member)
   end
   return rows, are_well
@@ -130,7 +137,8 @@ function Fleet:forget(node)
   if not known then
     errors.refuse(("the fleet %s has no node %s"):format(self.name, errors.visible(node)), "haplua fleet nodes shows them")
   elseif known.live then
-    errors.refuse(("%s is live: it would come back"):format(node), "stop haplua keep there first")
+    errors.refuse(("%s is live: it would come back"):format(node),
+      "stop haplua keep there; 30 seconds later it does not count as live any more")
   end
   nodes.forget(store, node)
 end

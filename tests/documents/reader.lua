@@ -13,6 +13,7 @@
 --                                       the second one is there, and so on; at the end interrupt the command
 --   <!-- docs: any order: REASON -->    several processes print: lines and ids (m12) may change places
 --   <!-- docs: file: PATH -->           the block is a file: write it
+--   <!-- docs: on: MACHINE -->          this block and those below it are for this machine (tests/documents/machines.lua)
 
 local M = {}
 
@@ -73,7 +74,7 @@ function M.mark(block, kind)
   end
 end
 
-local kinds = { ["not run"] = true, bare = true, before = true, ["then"] = true, ["any order"] = true, file = true }
+local kinds = { on = true, ["not run"] = true, bare = true, before = true, ["then"] = true, ["any order"] = true, file = true }
 
 --- The commands of a block. Raises a text for an unknown mark.
 ---@param block documents.Block
@@ -111,6 +112,10 @@ local volatile = {
   { "process %d+", "PROCESS" },
   { "replaced by %d+", "REPLACED" },
   { "HAProxy %d+%.%d+%.%d+[%w.+~-]*, /[%w/._-]+", "HAPROXY" },
+  { "took = [%d.]+%a+", "took = TIME" },
+  { "etcd %d[%d.]+, %a+, revision %d+", "etcd VERSION" },
+  { "https://10%.0%.0%.%d:2379: etcd:", "ENDPOINT: etcd:" },
+  { "%x%x%x%x%x%x%x%x%x%x%x%x+", "HEX" },
   { "(%S)   +", "%1  " }, -- the width of a column
 }
 

@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
 --
 -- run.lua - run the commands of a document, and compare what they print with what the document says.
--- Usage: sh tests/documents/part.sh haplua tests/documents/run.lua [--bare=FOLDER] [--write] [--list] DOCUMENT
+-- Usage: sh tests/documents/part.sh haplua tests/documents/run.lua [--bare=FOLDER] [--write] [--list] [--place=NAME] DOCUMENT
 -- --write puts what a command prints into the document, where the two differ: look at it before you commit it.
 -- --list prints the commands for a bare machine, and runs nothing; --bare names the folder that holds what they printed,
--- in files 1, 2, and so on (tests/documents/bare.sh). tests/documents/reader.lua has the marks of a document.
+-- in files 1, 2, and so on (tests/documents/bare.sh). --place is the module that gives the machine: place, unless given, or
+-- machines. tests/documents/reader.lua has the marks of a document.
 -- Status: 0 if all is as the document says.
 
 package.path = arg[0]:match("^(.*)/") .. "/?.lua;" .. package.path
 
-local place = require("place")
 local reader = require("reader")
 
 local COMMAND_SECONDS <const> = tonumber(os.getenv("COMMAND_SECONDS")) or 120
@@ -25,6 +25,7 @@ for _, word in ipairs(arg) do
   end
 end
 
+local place = require(options.place or "place")
 local failures, count, bare, left_out, differing = 0, 0, 0, {}, {}
 
 --- Run one command. Returns the lines that it printed; of one that stays, those before it was interrupted.
@@ -123,6 +124,9 @@ end
 
 local function run_document(blocks)
   for _, block in ipairs(blocks) do
+    if reader.mark(block, "on") then
+      place.go(reader.mark(block, "on"))
+    end
     local file = reader.mark(block, "file")
     local why = reader.mark(block, "not run") or not options.bare and reader.mark(block, "bare")
     if file then

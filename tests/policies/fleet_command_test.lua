@@ -97,6 +97,33 @@ false	string	node must be a text, not a number (3)
 ]], ran.out, ran.err)
   end)
 
+  it("is not content with members that have no space", function()
+    fleet.etcd.keys.no_space = true
+    local status = command("status")
+    assert.equal(5, status.status)
+    assert.contains(", NOSPACE\n", status.out)
+  end)
+
+  it("tells of an etcd that is too old", function()
+    local shop <close> = require("haplua.fleet").open({ config = fleet.operator })
+    local member = shop:members()[1]
+    assert.not_contains("too old", tostring(member))
+    member.version = "3.4.23"
+    assert.contains("etcd 3.4.23 (too old: haplua needs 3.5.16), ", tostring(member))
+  end)
+
+  it("shows a maintenance whose process is gone, on the machine where it ran", function()
+    local host = require("haplua.process").person().host
+    for name, where in pairs({ here = host, there = "another" }) do
+      fleet.store:begin({ target = "shop", acl = "site", switch = "site", action = "during", patterns = {}, user = "op",
+        host = where }, { { add = { target = "shop", acl = "site", switch = "site", scope = { paths = { "/" .. name } },
+        origin = "during", user = "op", host = where, begins = require("haplua.task").time(), pid = 99999999 } } })
+    end
+    local out = command("status").out
+    assert.matches("the process 99999999 that would end m%d is gone; maint off m%d ends it", out)
+    assert.equal(1, select(2, out:gsub("is gone", "")))
+  end)
+
   it("prints rights, and these suffice", function()
     local node = command("rights", "--node", "lb1").out
     assert.contains("etcdctl role grant-permission haplua-shop-node-lb1 readwrite --prefix=true /haplua/v1/shop/nd/lb1/\n", node)

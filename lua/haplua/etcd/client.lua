@@ -261,9 +261,11 @@ end
 
 --- The row of status() that a member's answer gives. The leader's id is not yet its endpoint.
 local function status_row(endpoint, answer)
-  local alarms = {}
-  for _, problem in ipairs(answer.errors) do
-    alarms[#alarms + 1] = problem:match("alarm:(%u+)") or problem
+  local alarms, is_known = {}, {}
+  for _, problem in ipairs(answer.errors) do -- each member has one of its own
+    local alarm = problem:match("alarm:(%u+)") or problem
+    alarms[#alarms + 1] = not is_known[alarm] and alarm or nil
+    is_known[alarm] = true
   end
   return {
     endpoint = endpoint, reachable = true, version = answer.version, leader = answer.leader ~= 0 and answer.leader or nil,

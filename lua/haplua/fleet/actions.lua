@@ -249,6 +249,7 @@ end
 ---@field nodes haplua.fleet.NodeState[]
 ---@field revisions table<string, integer>  of the latest change of each switch
 ---@field unread string[]
+---@field person {host: string}  who looks
 
 --- What the fleet's store has, and what the nodes have reported.
 ---@param c haplua.FleetContext
@@ -262,7 +263,7 @@ function M.status(c)
       table.insert(found.maintenances, record)
     end
   end
-  found.nodes = nodes.sorted((nodes.known(c.store)))
+  found.nodes, found.person = nodes.sorted((nodes.known(c.store))), c.person
   return require("haplua.fleet.result").status(found)
 end
 

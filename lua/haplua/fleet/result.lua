@@ -2,6 +2,7 @@
 --
 --- What a change of a fleet came to, and what its nodes are, for people and for JSON.
 
+local during = require("haplua.apply.during")
 local event = require("haplua.hooks.event")
 local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
@@ -196,6 +197,8 @@ function Status.__tostring(found)
     text = text .. (m.rollout and results.line("%s is for some nodes; stages that are left: %s  (haplua maint change %s "
       .. "--stages '%s' begins them)", maintenance.name(m), m.rollout.left, maintenance.name(m), m.rollout.left)
       or (m.nodes or m.labels) and results.line("%s is for %s", maintenance.name(m), M.for_whom(m)) or "")
+      .. (during.is_abandoned(m, found.person) and results.line("the process %d that would end %s is gone; maint off %s ends it",
+        m.pid, maintenance.name(m), maintenance.name(m)) or "")
   end
   for _, key in ipairs(found.unread) do
     text = text .. results.line("but a key of the store holds no maintenance: %s", key)
