@@ -168,6 +168,18 @@ function Cluster:control(...)
   return status == 0 and out or error(("etcdctl: %s%s"):format(out, err), 2)
 end
 
+--- Put the only member back to a snapshot.
+---@param file string  of `etcdctl snapshot save`
+function Cluster:restore(file)
+  self:kill(1)
+  support.remove(self.dir .. "/m1")
+  self:control("snapshot", "restore", file, "--name", "m1", "--data-dir", self.dir .. "/m1", "--initial-cluster",
+    "m1=" .. peer(self, 1), "--initial-advertise-peer-urls", peer(self, 1), "--initial-cluster-token",
+    "test-" .. support.pid())
+  self:run(1)
+  self:wait_ready()
+end
+
 function Cluster:close()
   for i in pairs(self.pids) do
     self:kill(i)

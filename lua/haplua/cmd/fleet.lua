@@ -16,6 +16,7 @@ local spec = {
     { "join", options = { { "--import", help = "give the fleet what is in force here, although it has something" },
       { "--keep", help = "leave what is in force here to this machine alone" } },
       help = "On a node: give the fleet what is in force here." },
+    { "accept", help = "After etcd was restored from a snapshot: have the nodes take what it has." },
     { "nodes", options = { options.json }, help = "Show the nodes." },
     { "status", options = { options.json }, help = "Show etcd's members, the planner, and nodes that are out of step." },
     { "rights", options = { { "--node", value = "NAME", help = "of a node, whose certificate has this CN" },
@@ -44,6 +45,12 @@ end
 
 function commands.join(args, c, print, found)
   for _, line in ipairs(require("haplua.fleet.join").run(c, found, options.request(args), args)) do
+    print(line)
+  end
+end
+
+function commands.accept(_, c, print, found)
+  for _, line in ipairs(require("haplua.fleet.restored").accept(c, require("haplua.store.config").names(found))) do
     print(line)
   end
 end
