@@ -29,6 +29,7 @@ local args = cli.parse({
     { "join", options = { { "--import", help = "give the fleet what is in force here, although it has something" },
       { "--keep", help = "leave what is in force here to this machine alone" } },
       help = "On a node: give the fleet what is in force here." },
+    { "accept", help = "After etcd was restored from a snapshot: have the nodes take what it has." },
     { "nodes", options = { as_json }, help = "Show the nodes." },
     { "status", options = { as_json }, help = "Show etcd's members, the planner, and nodes that are out of step." },
     { "rights", options = { { "--node", value = "NAME", help = "of a node, whose certificate has this CN" },
@@ -56,6 +57,10 @@ end
 
 function actions.join(shop)
   print(table.concat(shop:join({ import = args.import, keep = args.keep }), "\n"))
+end
+
+function actions.accept(shop)
+  print(table.concat(shop:accept(), "\n"))
 end
 
 function actions.nodes(shop)

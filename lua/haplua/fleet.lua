@@ -68,6 +68,12 @@ function Fleet:join(how)
   return require("haplua.fleet.join").run(self.c, self.found, request, how)
 end
 
+--- After etcd was restored from a snapshot: have the nodes take what it has. The history says who did so.
+---@return string[] lines  what was done, for people
+function Fleet:accept()
+  return require("haplua.fleet.restored").accept(self.c, require("haplua.store.config").names(self.found))
+end
+
 --- What the fleet's store has, and what each node has reported.
 ---@return haplua.FleetStatus  tostring() is what `haplua fleet status` prints of it; found:nodes_table(), found:portable() (for
 --- JSON) and found:exit_status() (5: a node that lives is not where the fleet is)

@@ -206,6 +206,31 @@ function Cluster:control(...)
   return status == 0 and out or error(("etcdctl: %s%s"):format(out, err), 2)
 end
 
+--- Save a snapshot.
+---@param file string
+function Cluster:save(file)
+  local one = setmetatable({ endpoints = { self.endpoints[1] } }, { __index = self })
+  one:control("snapshot", "save", file)
+end
+
+--- Put every member back to a snapshot.
+---@param file string
+function Cluster:restore(file)
+  local initial = {}
+  for i in ipairs(self.addresses) do
+    self:kill(i)
+    run({ "rm", "-r", ("%s/m%d"):format(self.dir, i) })
+    initial[i] = ("m%d=%s"):format(i, peer(self, i))
+  end
+  for i in ipairs(self.addresses) do
+    self:control("snapshot", "restore", file, "--name", "m" .. i, "--data-dir", ("%s/m%d"):format(self.dir, i),
+      "--initial-cluster", table.concat(initial, ","), "--initial-advertise-peer-urls", peer(self, i),
+      "--initial-cluster-token", "test-" .. support.pid())
+    self:run(i)
+  end
+  self:wait_ready()
+end
+
 function Cluster:close()
   for i in pairs(self.pids) do
     self:kill(i)

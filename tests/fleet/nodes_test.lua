@@ -132,4 +132,33 @@ describe("a fleet on real members", function()
     assert.equal(0, maint("off", "--within", "60").status)
     assert.equal("application application", sees("/"))
   end)
+
+  it("opens nothing when the store is restored, and goes on once that is accepted", function()
+    assert.equal(0, maint("on", "--path", "/kept", "--within", "60").status)
+    local file = cluster.dir .. "/snapshot"
+    cluster:save(file)
+    assert.equal(0, maint("on", "--path", "/lost", "--within", "60").status)
+    cluster:restore(file)
+    running.eventually("both nodes report that they refuse it", function()
+      local _, refusals = maint("status").out:gsub("restored from an older snapshot", "")
+      return refusals == NODES
+    end)
+    local on = maint("on", "--path", "/more", "--within", "60")
+    assert.equal(5, on.status, on.out .. on.err)
+    assert.matches("restored from an older snapshot", on.out, 1, true)
+    assert.equal("page page", sees("/kept"))
+    assert.equal("page page", sees("/lost"))
+    local accepted = haplua("scripts/fleet.lua", "--config", operator, "accept")
+    assert.same({ 0, "" }, { accepted.status, accepted.err })
+    running.eventually("the nodes take what the store has", function()
+      return sees("/more") == "page page"
+    end)
+    assert.equal("page page", sees("/lost"))
+    local joined = haplua("-s", nodes[1].site.socket, "scripts/fleet.lua", "--config", nodes[1].config, "--journal",
+      cluster.dir .. "/node1.db", "join", "--import")
+    assert.equal(0, joined.status, joined.out .. joined.err)
+    running.eventually("both nodes have it under its new number, and open it", function()
+      return maint("off", "--all", "--within", "60").status == 0 and sees("/lost") == "application application"
+    end)
+  end)
 end)

@@ -190,6 +190,59 @@ false	string	node must be a text, not a number (3)
     fleet:start(1)
     test.advance(2)
     assert.same({ "^/a", "^/a" }, fleet:lists())
-    assert.contains("m1 is not in the fleet's store", fleet.runs[1]:err())
+    assert.equal("", fleet.runs[1]:err())
+    fleet.runs[2]:stop()
+    joined = run("fleet", fleet.configs[2], fleet.fakes[2], "join")
+    assert.contains("nothing is in force here", joined.out, joined.err) -- but what the fleet has
+    fleet:start(2)
+    test.advance(2)
+    assert.contains("on 2 of 2 nodes", run("maint", fleet.operator, fleet.fakes[1], "on", "--path", "/b").out)
+    assert.same({ "^/a ^/b", "^/a ^/b" }, fleet:lists())
+    assert.contains("on 2 of 2 nodes", run("maint", fleet.operator, fleet.fakes[1], "off", "--all").out)
+    assert.same({ "", "" }, fleet:lists())
+  end)
+
+  it("goes on with a store that was restored, once a person has accepted it", function()
+    local function maint(...)
+      return run("maint", fleet.operator, fleet.fakes[1], ...)
+    end
+    fleet:on({ paths = { "/kept" } })
+    local changed = fleet:on({ paths = { "/changed" }, lasts = 100 })
+    test.advance(1)
+    local before = fleet.etcd.keys:snapshot()
+    fleet:on({ paths = { "/lost" } })
+    fleet.store:edit({ { of = changed, set = { ends = changed.ends + 5000 } } })
+    test.advance(1)
+    fleet.etcd:restore(before)
+    test.advance(200) -- the restored end of /changed is over
+    local all = { "^/changed ^/kept ^/lost", "^/changed ^/kept ^/lost" }
+    assert.same(all, fleet:lists())
+    fleet.store = require("haplua.store.etcd").open(fleet.client, "shop")
+    for _ = 1, 20 do -- the store is at a later revision than before the restore
+      fleet:off(fleet:on({ paths = { "/new" } }).id)
+    end
+    local failed = maint("on", "--path", "/more")
+    assert.equal(5, failed.status)
+    assert.contains("restored from an older snapshot", failed.out)
+    fleet.runs[2]:stop()
+    fleet:start(2) -- which remembers it
+    test.advance(20)
+    assert.same(all, fleet:lists())
+
+    local accepted = command("accept")
+    assert.equal(0, accepted.status, accepted.err)
+    test.advance(10)
+    local more = { "^/changed ^/kept ^/lost ^/more", "^/changed ^/kept ^/lost ^/more" }
+    assert.same(more, fleet:lists())
+    assert.contains("not in the fleet's store", fleet.runs[1]:err())
+    local joined = run("fleet", fleet.configs[1], fleet.fakes[1], "join", "--import")
+    assert.equal(0, joined.status, joined.err)
+    test.advance(10)
+    assert.same(more, fleet:lists())
+    for _, m in ipairs(fleet.store:current("shop")) do
+      assert.equal(0, maint("off", ("m%d"):format(m.id)).status)
+    end
+    assert.same({ "", "" }, fleet:lists())
+    assert.contains("accept", maint("log").out)
   end)
 end)

@@ -6,12 +6,16 @@
 --   - what a node has closed it opens only after a word, or at its time, whatever becomes of the store;
 --   - what a node has opened it does not close again;
 --   - once all is calm, each node has what the store says, and the store has all that operators were told is done.
+-- Where the store was restored from an older snapshot, a node may close again what was ended since, and at the end, when
+-- that is accepted, it may keep what the store has forgotten; the second law holds all the time.
 -- $SEED is the first seed, $N the number of histories, $NODES the number of nodes, $STEPS the length. With $DAY the steps
 -- are spread over a day, and what nodes and clients do at intervals they do seldom: that is for a thousand nodes.
 
+local etcd_store = require("haplua.store.etcd")
 local maintenance = require("haplua.plan.maintenance")
 local periods = require("haplua.keep.periods")
 local prune = require("haplua.fleet.prune")
+local records = require("haplua.store.etcd_records")
 local task = require("haplua.task")
 local test = require("haplua.test")
 local world = require("haplua.test.world")
@@ -124,7 +128,7 @@ function steps.extend(self)
     m.changed = self:try(function()
       self.fleet.store:edit({ { of = { id = m.id, target = "shop", acl = "site" }, set = { ends = ends } } })
     end) and "done" or "maybe"
-    m.former, m.ends = m.ends, ends
+    m.former, m.ends = math.min(m.former or m.ends, m.ends), ends -- a node may not have heard of any of them
   end
 end
 
@@ -179,8 +183,32 @@ function steps.deny(self)
   self.fleet.etcd:deny("lb" .. i, self.fleet.store.prefix, self.denied[i] and "read" or false)
 end
 
+function steps.save(self)
+  self:note("save")
+  self.saved = self.fleet.etcd.keys:snapshot()
+end
+
+function steps.restore(self)
+  if not self.saved or self.restored then
+    return
+  end
+  self:note("restore")
+  self.restored = true
+  self.fleet.etcd:restore(self.saved)
+  self.fleet.etcd:no_space(self.full)
+  self.fleet.store = etcd_store.open(self.fleet.client, "shop") -- the operator's is another process
+  local paths = {}
+  for _, kv in ipairs(self.saved:range({ key = self.fleet.store.prefix .. "m/", prefix = true }).kvs) do
+    local record = records.decode(kv.key, kv.value)
+    paths[record.id or false] = record.scope and record.scope.paths[1]
+  end
+  for _, m in ipairs(self.asked) do
+    m.id = paths[m.id] == m.path and m.id or nil -- else it is forgotten, and its number is another's soon
+  end
+end
+
 local NAMES <const> = { "on", "on", "on", "off", "off", "extend", "disturb", "disturb", "disturb", "kill", "reload", "hand",
-  "prune", "fill", "deny" }
+  "prune", "fill", "deny", "save", "restore" }
 
 -- The laws.
 
@@ -206,7 +234,7 @@ function History:check_node(i)
     local m = self.asked[path]
     if not m and path ~= "/w" and path ~= "/hand" then
       self:fail("lb%d has closed %s, which nobody has asked for", i, path)
-    elseif m and node.opened[path] and not m.changed then
+    elseif m and node.opened[path] and not m.changed and not self.restored then
       self:fail("lb%d has closed %s again, which it had opened", i, path)
     end
     node.closed[path], node.had = m and true or nil, node.had or m ~= nil
@@ -232,18 +260,21 @@ function History:settle()
       node.runs = true
     end
   end
+  if self.restored then
+    self.fleet.store:accept({ { target = "shop", acl = "site", action = "accept", user = "op", host = "desk" } }, 0)
+  end
   self:note("calm")
   test.advance(CALM)
-  local wanted, records = {}, {}
+  local wanted, found = {}, {}
   for _, record in ipairs(self.fleet.store:records()) do
-    records[record.scope.paths[1]] = record
+    found[record.scope.paths[1]] = record
     if maintenance.is_in_force(record, task.time()) then
       wanted[record.scope.paths[1]] = true
     end
   end
   for _, m in ipairs(self.asked) do
-    if m.done and not records[m.path] and not may_be_open(m) -- it may be removed then
-      or m.off_done and records[m.path] and not records[m.path].ended then
+    if not self.restored and (m.done and not found[m.path] and not may_be_open(m) -- it may be removed then
+      or m.off_done and found[m.path] and not found[m.path].ended) then
       self:fail("the store has lost %s", m.path)
     end
   end
@@ -255,7 +286,8 @@ function History:settle()
       end
     end
     for path in pairs(there) do
-      if not wanted[path] then
+      local is_only_here = self.restored and self.asked[path] ~= nil
+      if not wanted[path] and not is_only_here then
         self:fail("lb%d has not opened %s: %s", i, path, self.fleet.runs[i]:err())
       end
     end

@@ -10,6 +10,9 @@ local M = {}
 ---@field private store haplua.Store  of SQLite
 ---@field private fleet string
 ---@field uid string?  the fleet's
+---@field generation integer  of the store: another one was accepted by a person
+---@field restored boolean  the store had less than what was read before, and nobody has accepted that
+---@field private token string?  of the latest change that this process has read
 ---@field revision integer  of the latest change of a maintenance that was read
 ---@field private known table<string, integer>  revisions of maintenances, by "ID UID"
 local Cache = {}
@@ -22,13 +25,15 @@ Cache.__index = Cache
 function M.open(store, fleet)
   store:run([[CREATE TABLE IF NOT EXISTS fleet (name TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL,
     PRIMARY KEY (name, key)) WITHOUT ROWID]])
-  local self = setmetatable({ store = store, fleet = fleet, revision = 0, known = {} }, Cache)
+  local self = setmetatable({ store = store, fleet = fleet, revision = 0, generation = 0, restored = false, known = {} }, Cache)
   for _, row in ipairs(store:run("SELECT key, revision FROM fleet WHERE name = ?", fleet)) do
     local uid = row.key:match("^uid (.*)$")
     if uid then
       self.uid = uid
-    elseif row.key == "revision" then
-      self.revision = row.revision
+    elseif row.key == "revision" or row.key == "generation" then
+      self[row.key] = row.revision
+    elseif row.key == "restored" then
+      self.restored = true
     else
       self.known[row.key] = row.revision
     end
@@ -52,11 +57,49 @@ local function write(self, key, revision)
     key, revision)
 end
 
+--- The latest revision of a maintenance that was read.
+---@param id integer
+---@param uid string
+---@return integer?
+function Cache:seen(id, uid)
+  return self.known[("%d %s"):format(id, uid)]
+end
+
 --- Is a record older than what was read of it before?
 ---@param record haplua.fleet.Record
 ---@return boolean
 function Cache:is_older(record)
-  return record.revision < (self.known[("%d %s"):format(record.id, record.uid)] or 0)
+  return record.revision < (self:seen(record.id, record.uid) or 0)
+end
+
+--- Has a read less than what was read before? That is remembered: later changes do not bring back what is forgotten.
+---@param read haplua.etcd.Snapshot
+---@return boolean
+function Cache:is_restored(read)
+  local is_same = read.ids_revision == self.revision and read.ids.token == self.token
+  if read.generation < self.generation or read.ids_revision < self.revision then
+    self:refuse()
+  elseif self.restored and is_same then
+    self.restored = false
+    self.store:run("DELETE FROM fleet WHERE name = ? AND key = 'restored'", self.fleet)
+  end
+  return self.restored
+end
+
+--- Take nothing more of this generation.
+function Cache:refuse()
+  if not self.restored then
+    self.restored = true
+    write(self, "restored", 1)
+  end
+end
+
+--- Take what a later generation has, whatever was read before.
+---@param generation integer
+function Cache:accept(generation)
+  self.store:run("DELETE FROM fleet WHERE name = ? AND key NOT LIKE 'uid %'", self.fleet)
+  self.revision, self.known, self.restored, self.generation = 0, {}, false, generation
+  write(self, "generation", generation)
 end
 
 --- Forget all, where it is of a fleet that has another identity.
@@ -67,19 +110,20 @@ function Cache:forget_other(uid)
     return false
   end
   self.store:run("DELETE FROM fleet WHERE name = ?", self.fleet)
-  self.uid, self.revision, self.known = nil, 0, {}
+  self.uid, self.revision, self.known, self.generation, self.restored = nil, 0, {}, 0, false
   return true
 end
 
 --- Remember a read. Call this after what it says was written.
----@param uid string  the fleet's
----@param revision integer
+---@param read haplua.etcd.Snapshot
 ---@param records haplua.fleet.Record[]
-function Cache:remember(uid, revision, records)
+function Cache:remember(read, records)
   if not self.uid then
-    self.uid = uid
-    write(self, "uid " .. uid, 0)
+    self.uid, self.generation = read.uid, read.generation
+    write(self, "uid " .. read.uid, 0)
+    write(self, "generation", read.generation)
   end
+  self.token = read.ids.token
   local known = {}
   for _, record in ipairs(records) do
     local key = ("%d %s"):format(record.id, record.uid)
@@ -94,9 +138,9 @@ function Cache:remember(uid, revision, records)
     end
   end
   self.known = known
-  if revision ~= self.revision then
-    self.revision = revision
-    write(self, "revision", revision)
+  if read.ids_revision ~= self.revision then
+    self.revision = read.ids_revision
+    write(self, "revision", read.ids_revision)
   end
 end
 

@@ -14,13 +14,18 @@ local task = require("haplua.task")
 
 local M = {}
 
---- The maintenances of this machine that are not the fleet's.
+--- The maintenances of this machine that are not the fleet's, or not any more, since its store was restored.
+---@param there table<string, boolean>  the `occurrence` of those that the fleet has, and their `uid`
 ---@return haplua.Maintenance[]
-local function own(c, switch)
+local function own(c, switch, there)
   local found = {}
   for _, m in ipairs(c.store:current(c.name, switch.acl)) do
-    local is_over = m.ends and m.ends <= task.time()
-    found[#found + 1] = not fleet.id(c.fleet_name, m) and not m.occurrence and not is_over and m or nil
+    local is_over, is_own = m.ends and m.ends <= task.time(), not m.occurrence
+    local id, uid = fleet.id(c.fleet_name, m)
+    if id then
+      is_own = not there[m.occurrence] and not there[uid]
+    end
+    found[#found + 1] = is_own and not is_over and m or nil
   end
   return found
 end
@@ -46,7 +51,9 @@ end
 local function import(f, c, list)
   local adds, numbers = {}, {}
   for i, m in ipairs(list) do
-    adds[i] = { add = maintenance.with(m, { id = false, target = f.name, acl = c.switch.name, switch = c.switch.name,
+    local _, uid = fleet.id(f.name, m) -- by which other nodes that have it find it again
+    adds[i] = { add = maintenance.with(m, { id = false, uid = uid, occurrence = false,
+      target = f.name, acl = c.switch.name, switch = c.switch.name,
       origin = m.origin == "by hand" and "on" or m.origin, pid = false }) }
   end
   f.store:settle(f.store:begin({ target = f.name, acl = c.switch.name, switch = c.switch.name, action = "join", patterns = {},
@@ -75,11 +82,16 @@ function M.run(f, found, request, how)
   c.fleet_name = f.name
   local lines = {}
   if cache.open(c.store, f.name):forget_other(f.store:snapshot().uid) then
-    lines[1] = ("another fleet of the name %s is forgotten; what it had in force here stays: maint status --local"):format(f.name)
+    lines[1] = ("another fleet of the name %s is forgotten; what it had in force here stays in force"):format(f.name)
+  end
+  local known = {}
+  for _, record in ipairs((f.store:records())) do
+    known[fleet.occurrence(f.name, record)] = true
+    known[record.uid ~= "-" and record.uid or false] = true
   end
   for _, name in ipairs(config.names(found)) do
     local of = context.of_switch(c, found, { switch = name })
-    local here, there = own(of, of.switch), f.store:current(f.name, name)
+    local here, there = own(of, of.switch, known), f.store:current(f.name, name)
     if #here > 0 and #there > 0 and not how.import and not how.keep then
       refuse_both(name, here, there)
     elseif #here > 0 and not how.keep then

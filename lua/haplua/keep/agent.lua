@@ -16,6 +16,7 @@ local maintenance = require("haplua.plan.maintenance")
 local nodes = require("haplua.store.etcd_nodes")
 local periods = require("haplua.keep.periods")
 local records = require("haplua.store.etcd_records")
+local restored = require("haplua.fleet.restored")
 local signal = require("haplua.base.signal")
 local task = require("haplua.task")
 
@@ -53,6 +54,8 @@ local PRUNE <const> = 6 * 3600
 ---@field is_planner boolean?  this node plans the windows
 ---@field away_since number?  the store does not answer,
 ---@field private away_for string?  and why
+---@field private refusal string?  why nothing of the store is applied: it was restored
+---@field private refused_at integer?  the store's revision then
 ---@field complaint string?
 ---@field tolerate fun(problem: any): haplua.Error
 ---@field planners {planner: haplua.Planner, c: haplua.Context}[]  of the configuration's windows
@@ -149,11 +152,17 @@ local function note_back(self)
   end
 end
 
---- Refuse what is older than what the node has.
-local function check_read(self, read)
-  if read.ids_revision < self.cache.revision then
-    errors.refuse(("the store is at revision %d, and was at %d: it seems to be restored from an older snapshot"):format(
-      read.ids_revision, self.cache.revision), "nothing of it is applied until it is as new")
+--- Remember and report that the store was restored, or with nil that this is over.
+---@param problem haplua.Error?
+local function set_refusal(self, problem)
+  local text = problem and problem.message
+  if text ~= self.refusal or text and self.refused_at ~= self.store.revision then
+    self.refusal, self.refused_at = text, self.store.revision
+    self.revisions = maintenance.with(self.revisions, {}) -- all switches are reported anew
+    self.news:set()
+  end
+  if problem then
+    self.cache:refuse()
   end
 end
 
@@ -161,7 +170,8 @@ end
 local function trouble_of(merge, older, unread)
   local lines = {}
   for _, m in ipairs(merge.lost) do
-    lines[#lines + 1] = ("m%d is not in the fleet's store, without having been ended: it stays in force here"):format(m.fleet_id)
+    lines[#lines + 1] = ("m%d is not in the fleet's store, without having been ended: it stays in force here, "
+      .. "as m%d of this node"):format(m.fleet_id, m.id)
   end
   for _, record in ipairs(older) do
     lines[#lines + 1] = ("m%d is older in the fleet's store than it was: it stays here as it was"):format(record.id)
@@ -186,13 +196,18 @@ local function take(self, all, read)
     unread[record.id] = unread[record.id] or list == older or nil
     revisions[record.acl] = math.max(record.revision, revisions[record.acl] or 0)
   end
-  local merge = fleet.merge(self.node, { records = believed, pruned = read.pruned, unread = unread }, function(acl, occurrence)
-    return c.store:occurrence(c.name, acl, occurrence)
-  end, c.store:current(c.name), task.time())
-  if #merge.edits > 0 then
-    c.store:edit(merge.edits)
-  end
-  self.cache:remember(read.uid, read.ids_revision, believed)
+  local merge
+  repeat
+    merge = fleet.merge(self.node, { records = believed, pruned = read.pruned, unread = unread, seen = function(...)
+      return self.cache:seen(...)
+    end }, function(acl, occurrence)
+      return c.store:occurrence(c.name, acl, occurrence)
+    end, c.store:current(c.name), task.time())
+    if #merge.edits > 0 then
+      c.store:edit(merge.edits)
+    end
+  until not merge.again
+  self.cache:remember(read, all)
   for _, record in ipairs(merge.reopened) do
     self.keeper:say("m%d was ended on this node alone, and is in force again: %s is the fleet's", record.id, record.acl)
   end
@@ -213,8 +228,9 @@ end
 ---@return integer revision  of the store
 local function read_store(self)
   local all, read = self.store:records()
-  check_read(self, read)
+  restored.check(self.cache, self.node, self.keeper.c.store, all, read)
   note_back(self)
+  set_refusal(self)
   take(self, all, read)
   self.can:hear(read.asked)
   self.read_at = task.time()
@@ -237,6 +253,7 @@ local function connect(self)
   })
   self.store = etcd.open(self.client, self.fleet.name)
   self.store.revision, self.store.uid = former and former.revision or 0, self.cache.uid
+  self.store.generation = former and former.generation
   self.reconnect_at = task.now() + periods.reconnect * (0.5 + math.random() / 2)
 end
 
@@ -268,7 +285,9 @@ function Agent:follow()
     local began = task.now()
     local ok, problem = pcall(follow, self)
     if not ok then
-      note_away(self, tolerate(problem))
+      problem = tolerate(problem)
+      note_away(self, problem)
+      set_refusal(self, problem.code == "RESTORED" and problem or nil)
     end
     wait = task.now() - began > periods.pause and 0.2 or math.min(periods.pause, wait * 2)
     pause(wait)
@@ -298,6 +317,9 @@ local function seen_of(self, switch, revision)
   local c, list = self.keeper.c, not self.unknown[switch] and list_of(self, switch)
   if not list then
     return { revision = revision, ids = {}, outcome = "this node has no switch of that name" }
+  end
+  if self.refusal then
+    return { revision = self.refused_at, ids = ids_of(self, list), outcome = self.refusal }
   end
   local kept = self.keeper.switches[list:find("^server ") and "servers" or list]
   if kept and (kept.seen or kept.complaint) then
@@ -403,7 +425,7 @@ function Agent:say_live()
   local about, wait = {}, 2
   while true do
     local ok, problem = pcall(function()
-      if self.store and not self.away_since then
+      if self.store and (self.refusal or not self.away_since) then
         stay_live(self, function()
           note_refusal(self, about, "show that it lives to")
         end)

@@ -24,6 +24,7 @@ local M = {}
 ---@class haplua.fleet.Read  what was read of the fleet
 ---@field records haplua.fleet.Record[]
 ---@field pruned table<string, integer>  by switch: the number until which what is not there was ended
+---@field seen fun(id: integer, uid: string): any  has the node read this one before?
 ---@field unread table<integer, boolean>  numbers that are there, of records that cannot be read or are not believed
 
 local FIELDS <const> = { "bypass", "reason", "begins", "ends" }
@@ -100,6 +101,15 @@ local function differences(record, m)
   return set
 end
 
+--- Has the node a maintenance in force otherwise than a record says?
+---@param record haplua.fleet.Record
+---@param m haplua.Maintenance
+---@param node haplua.fleet.Node
+---@return boolean
+function M.is_other(record, m, node)
+  return not m.ended and (record.ended ~= nil or not M.is_for(record, node) or next(differences(record, m)) ~= nil)
+end
+
 --- Has the node ended what the fleet has in force? Its end may have been put off, or somebody has ended it here.
 local function may_reopen(record, now)
   return not record.ended and (not record.ends or record.ends > now)
@@ -136,9 +146,27 @@ end
 ---@field edits haplua.Edit[]
 ---@field reopened haplua.fleet.Record[]  those that were ended on this node by hand
 ---@field unknown haplua.fleet.Record[]  those of a switch that the node does not have
+---@field again boolean?  only numbers are changed: merge again
 ---@field lost haplua.Maintenance[]  those in force on the node that the fleet's store does not have, without a word
 
---- What a node has to change for what was read of the fleet.
+--- Those of a node's maintenances that the fleet has under another number: somebody has given them back to it.
+local function renumbered(node, read, current)
+  local edits, numbers = {}, {}
+  for _, record in ipairs(read.records) do
+    numbers[record.uid] = record
+  end
+  for _, m in ipairs(current) do
+    local id, uid = M.id(node.fleet, m)
+    local record = uid and uid ~= "-" and numbers[uid]
+    if record and record.id ~= id and node.list(record.acl) == m.acl then
+      edits[#edits + 1] = { of = m, set = { occurrence = M.occurrence(node.fleet, record) } }
+    end
+  end
+  return edits
+end
+
+--- What a node has to change for what was read of the fleet. Where maintenances have other numbers now, only those are
+--- changed: then call it again.
 ---@param node haplua.fleet.Node
 ---@param read haplua.fleet.Read
 ---@param find fun(acl: string, occurrence: string): haplua.Maintenance?  in the node's store, ended or not
@@ -146,7 +174,11 @@ end
 ---@param now number
 ---@return haplua.fleet.Merge
 function M.merge(node, read, find, current, now)
-  local merge, there = { edits = {}, reopened = {}, unknown = {}, lost = {} }, {}
+  local merge, there = { edits = renumbered(node, read, current), reopened = {}, unknown = {}, lost = {} }, {}
+  if #merge.edits > 0 then
+    merge.again = true
+    return merge
+  end
   for _, record in ipairs(read.records) do
     local list = node.list(record.acl)
     there[M.occurrence(node.fleet, record)] = true
@@ -163,8 +195,8 @@ function M.merge(node, read, find, current, now)
     through[node.list(switch) or false] = id
   end
   for _, m in ipairs(current) do
-    local id = M.id(node.fleet, m)
-    if id and not there[m.occurrence] and not read.unread[id] and id <= (through[m.acl] or 0) then
+    local id, uid = M.id(node.fleet, m)
+    if id and not there[m.occurrence] and not read.unread[id] and id <= (through[m.acl] or 0) and read.seen(id, uid) then
       merge.edits[#merge.edits + 1] = maintenance.ending(m, now, "off")
     elseif id and not there[m.occurrence] then
       merge.lost[#merge.lost + 1] = m

@@ -22,6 +22,7 @@ local TAIL <const> = 256
 ---@field prefix string
 ---@field revision integer  of the latest read: no later one is older
 ---@field uid string?  of the fleet, at the first read
+---@field generation integer?  of the latest read
 ---@field fence {key: string, revision: integer}?  nothing is written once this key is another's (its create_revision)
 ---@field read_revisions table<haplua.Maintenance, integer>  the mod_revision of what was read, by what readers got
 local Store = {}
@@ -287,6 +288,18 @@ function Store:edit(list)
         maintenances = touched })
     end)
   end
+end
+
+--- Have the nodes take what the store has, after it was restored from a snapshot.
+---@param wishes haplua.Wish[]  what the history says of it: one for each switch
+---@param latest integer  the latest number of a maintenance that a node has
+function Store:accept(wishes, latest)
+  transaction.write(self, maintenance.who(wishes[1]), function(draft)
+    draft:accept(latest)
+    for _, wish in ipairs(wishes) do
+      draft:log(change_of(wish, nil, "done"))
+    end
+  end)
 end
 
 -- Transactions take the place of locks.

@@ -3,7 +3,7 @@
 --- Maintenances and changes as the values of keys in etcd: JSON, which etcdctl shows as it is. The keys, below the
 -- prefix /haplua/v1/FLEET/:
 --
---   meta                  the version of this form
+--   meta                  the version of this form, and the generation: another one after a store was restored and accepted
 --   ids                   the latest numbers; every change of a maintenance writes it, so that one of two comes first
 --   m/SWITCH/ID           a maintenance. SWITCH is the list's name, with %XX for bytes other than letters, digits, .-_#
 --   m/SWITCH/asked/TOKEN  a question to the nodes: could they carry a change out? (haplua.fleet.together)
@@ -61,7 +61,7 @@ end
 -- Values. lua-cjson writes 14 digits of a number, and reads every number as a float.
 
 local INTEGERS <const> = { id = true, pid = true, worker = true, started = true, m = true, log = true, through = true, ids = true,
-  format = true, reader = true, writer = true, revision = true }
+  format = true, reader = true, writer = true, revision = true, generation = true }
 
 local function portable(value)
   if type(value) == "number" and value ~= math.floor(value) then

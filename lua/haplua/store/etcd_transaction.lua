@@ -37,7 +37,9 @@ M.MOST = 100
 ---@field ids {m: integer, log: integer}  the latest numbers
 ---@field ids_revision integer
 ---@field uid string  of the fleet: of another one of this name it differs
+---@field meta table  the record of the key `meta`
 ---@field meta_revision integer
+---@field generation integer  a later one: the nodes take what the store has, although they have seen more
 ---@field writable boolean  this haplua is new enough to write
 
 --- Judge the key `meta`.
@@ -50,7 +52,7 @@ local function read_meta(store, kv, snapshot)
   if (meta.reader or math.huge) > records.FORMAT then
     errors.refuse(("the fleet '%s' was written by a later haplua"):format(store.fleet), "install that one on this machine")
   end
-  snapshot.uid = meta.uid or "-"
+  snapshot.uid, snapshot.meta, snapshot.generation = meta.uid or "-", meta, meta.generation or 0
   snapshot.meta_revision, snapshot.writable = kv.mod_revision, (meta.writer or math.huge) <= records.FORMAT
 end
 
@@ -73,6 +75,13 @@ local function take(store, snapshot, kv)
   end
 end
 
+--- Raise where the store has forgotten what was read of it.
+---@param message string  with the revisions
+function M.refuse_restored(message)
+  error(errors.new({ kind = "refused", code = "RESTORED", message = message .. ": it seems to be restored from an older snapshot",
+    advice = "`haplua fleet accept` has the fleet go on with what the store has now" }), 0)
+end
+
 --- Read all maintenances, in one transaction with `meta`.
 ---@param store haplua.EtcdStore
 ---@return haplua.etcd.Snapshot  raises `refused` where there is no fleet, and where the read is older than one before
@@ -89,11 +98,11 @@ function M.read(store)
   if store.uid ~= snapshot.uid then
     errors.refuse(("the store has another fleet of the name '%s' than before"):format(store.fleet),
       "nothing of it is applied here")
-  elseif answer.revision < store.revision then
-    errors.refuse(("the store of the fleet '%s' is at revision %d, and was at %d: it seems to be restored from an older snapshot")
-      :format(store.fleet, answer.revision, store.revision), "`haplua fleet status` shows what the nodes have")
+  elseif answer.revision < store.revision and snapshot.generation <= (store.generation or snapshot.generation) then
+    M.refuse_restored(("the store of the fleet '%s' is at revision %d, and was at %d"):format(store.fleet, answer.revision,
+      store.revision))
   end
-  store.revision = answer.revision
+  store.revision, store.generation = answer.revision, snapshot.generation
   local ids = responses[2].kvs[1]
   if ids then
     snapshot.ids, snapshot.ids_revision = records.decode(ids.key, ids.value), ids.mod_revision
@@ -131,7 +140,7 @@ function Draft:add(m)
   local id = self.ids.m + 1
   self.ids.m = id
   local record = records.maintenance(m)
-  record.id, record.writer, record.uid = id, self.writer, records.token()
+  record.id, record.writer, record.uid = id, self.writer, m.uid or records.token()
   self.changed[id] = record
   self.order[#self.order + 1] = id
   return id
@@ -176,6 +185,19 @@ function Draft:log(change)
   self:put(records.key("log", change.acl, change.id), change)
   self.log_key = self.prefix .. records.key("log", change.acl, change.id)
   return change.id
+end
+
+--- Begin a new generation.
+---@param latest integer  no maintenance has this number, or an earlier one, that the store does not know
+function Draft:accept(latest)
+  self.ids.m = math.max(self.ids.m, latest)
+  local meta = {}
+  for name, value in pairs(self.snapshot.meta) do
+    meta[name] = value
+  end
+  -- the time, so that it is later than one that a restored store has forgotten
+  meta.generation = math.max(math.floor(task.time()), self.snapshot.generation + 1)
+  self:put("meta", meta)
 end
 
 --- The switch of a maintenance.
