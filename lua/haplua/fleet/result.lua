@@ -40,6 +40,9 @@ end
 ---@param all boolean?  nodes that do not live count as well
 ---@return integer
 function M.exit_status(result, all)
+  if result.dry then
+    return 0
+  end
   local counts = counts_of(result.nodes)
   local missing = counts.failed + counts.behind + (all and counts.dead or 0)
   local is_nowhere = #result.nodes > 0 and counts.done == 0 or result.about and #result.nodes == 0
@@ -109,7 +112,8 @@ end
 ---@return table
 function M.portable(result)
   return { fleet = result.fleet, action = result.action, maintenance = result.about and event.entry(result.about),
-    ended = event.entries(result.ended), in_force = event.entries(result.in_force), nodes = result.nodes, within = result.within }
+    ended = event.entries(result.ended), in_force = event.entries(result.in_force), nodes = result.nodes, within = result.within,
+    dry_run = result.dry }
 end
 
 -- Status.
@@ -117,9 +121,11 @@ end
 local Status = {}
 
 --- What a node has made of the switches, in a few words.
----@return string text, boolean is_well
-local function site_of(found, node)
-  local parts, is_well = {}, true
+---@param found haplua.FleetStatus
+---@param node haplua.fleet.NodeState
+---@return string text, boolean is_well, "in step"|"behind"|"refused" state
+function M.site_of(found, node)
+  local parts, is_well, refused = {}, true, false
   for switch, revision in pairs(found.revisions) do
     local seen = node.seen[switch]
     local names = {}
@@ -128,18 +134,19 @@ local function site_of(found, node)
     end
     local text = not seen and "no report" or seen.outcome ~= "done" and seen.outcome:match("^[^\n]*")
       or (names[1] and table.concat(names, " ") or "open") .. (seen.revision < revision and " (behind)" or "")
+    refused = refused or seen ~= nil and seen.outcome ~= "done"
     is_well = is_well and seen ~= nil and seen.outcome == "done" and seen.revision >= revision
     parts[#parts + 1] = ("%s: %s"):format(switch, text)
   end
   table.sort(parts)
-  return table.concat(parts, ", "), is_well
+  return table.concat(parts, ", "), is_well, is_well and "in step" or refused and "refused" or "behind"
 end
 
 --- A row for each node. That a clock is ahead shows in the node's latest report.
 local function rows_of(found)
   local rows = { { "NODE", "LIVE", "MAINTENANCES" } }
   for _, node in ipairs(found.nodes) do
-    local text = site_of(found, node)
+    local text = M.site_of(found, node)
     local at = 0
     for _, seen in pairs(node.seen) do
       at = math.max(at, seen.at or 0)
@@ -179,7 +186,7 @@ end
 ---@return integer
 function M.status_code(found)
   for _, node in ipairs(found.nodes) do
-    local _, is_well = site_of(found, node)
+    local _, is_well = M.site_of(found, node)
     if node.live and not is_well then
       return 5
     end
@@ -193,7 +200,7 @@ end
 function M.portable_status(found)
   local list = {}
   for i, node in ipairs(found.nodes) do
-    local _, is_well = site_of(found, node)
+    local _, is_well = M.site_of(found, node)
     list[i] = { name = node.name, live = node.live ~= nil, labels = (node.card or {}).labels, in_step = is_well,
       seen = next(node.seen) and node.seen or nil }
   end
