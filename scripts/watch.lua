@@ -40,16 +40,14 @@ local args = cli.parse({
   },
 }, arg)
 
-if not args.lines and not args.json then
-  local status = cli.main("watch", args)
-  if status then -- there was a terminal
-    return status
-  end
+local status, fleet = cli.main("watch", args)
+if status then -- there was a terminal
+  return status
 end
 
 local acl = args.acl or (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999"
 
---- The current state: for each thing that is watched a line, and its fields for JSON.
+--- The current state of HAProxy: for each thing that is watched a line, and its fields for JSON.
 local function look()
   local pid = haproxy.info().Pid
   local now = { process = { ("HAProxy is process %d"):format(pid), { process = pid } } }
@@ -78,11 +76,8 @@ local function show(change)
   end
 end
 
-io.stdout:setvbuf("line")
-local seen = look()
-show(seen.acl)
-while true do
-  task.sleep(args.every)
+--- What there is to see of HAProxy, or that it does not answer; and of the fleet, where the configuration names one.
+local function look_on()
   local ok, now = pcall(look)
   if not ok then
     if now.kind ~= "unreachable" and now.kind ~= "timeout" then
@@ -90,10 +85,29 @@ while true do
     end
     now = { process = { tostring(now), { error = tostring(now) } } }
   end
-  for name, change in pairs(now) do
-    if not seen[name] or seen[name][1] ~= change[1] then
-      show(change)
-      seen[name] = change
+  for name, line in pairs(fleet and fleet() or {}) do
+    now[name] = line
+  end
+  return now
+end
+
+io.stdout:setvbuf("line")
+local seen = fleet and {} or look()
+if not fleet then
+  show(seen.acl)
+end
+while true do
+  task.sleep(fleet and not next(seen) and 0 or args.every)
+  local now = look_on()
+  local names = {}
+  for name in pairs(now) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if not seen[name] or seen[name][1] ~= now[name][1] then
+      show(now[name])
+      seen[name] = now[name]
     end
   end
 end
