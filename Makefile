@@ -230,7 +230,7 @@ check-faults: $(BIN) $(B)/app $(B)/proxy $(B)/shift.so $(B)/packages-real ## inj
 faults: $(BIN) $(B)/app $(B)/proxy $(B)/disk.so $(B)/shift.so $(B)/packages-real ## inject faults at every byte of every conversation
 	$(Q)$(FAULTS) --step=$(or $(STEP),1)
 
-.PHONY: demo demo-fleet bench bench-growth bench-keep asan gc valgrind oom fuzz fuzz-corpus fuzz-fleet
+.PHONY: demo demo-fleet bench bench-growth bench-keep bench-fleet asan gc valgrind oom fuzz fuzz-corpus fuzz-fleet
 demo: $(BIN) $(B)/app $(B)/packages-demo ## show maintenance on a private HAProxy: on, what a visitor sees, off
 	$(Q)BUILD=$(B) sh tests/demo.sh
 
@@ -245,6 +245,9 @@ bench-growth: $(BIN) $(B)/packages-bench ## measure how time and memory grow wit
 
 bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## measure the resident policy: reloads, idle cost
 	$(Q)sh tests/bench/bench.sh $(B) keep
+
+bench-fleet: $(BIN) $(FLEET) $(B)/packages-etcd $(B)/packages-bench ## measure fleets on etcd: NODES=100 AGENTS=1000 CHANGES=40 ROUNDS=3
+	$(Q)NODES=$(NODES) AGENTS=$(AGENTS) CHANGES=$(CHANGES) ROUNDS=$(ROUNDS) sh tests/bench/bench.sh $(B) fleet
 
 SANITIZE := -O1 -g -DHAP_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 # With REAL=1 these targets run check-real, too; TESTS names a part of it. valgrind watches only the program that runs
@@ -288,9 +291,9 @@ laws: $(BIN) ## play random histories of maintenances against a model of a page;
 		status=$$?; grep -v '^  ok ' $(B)/laws.log; exit $$status
 
 .PHONY: fleet-laws
-fleet-laws: $(BIN) ## play random histories of a fleet, with faults of nodes and of etcd; N, SEED, NODES, STEPS
-	$(Q)N=$(or $(N),1000) SEED=$(or $(SEED),1) NODES=$(NODES) STEPS=$(STEPS) ./$(BIN) test tests/policies/fleet_laws_test.lua \
-		--seconds 600 > $(B)/fleet-laws.log; status=$$?; grep -v '^  ok ' $(B)/fleet-laws.log; exit $$status
+fleet-laws: $(BIN) ## play random histories of a fleet, with faults of nodes and of etcd; N, SEED, NODES, STEPS, DAY=1
+	$(Q)N=$(or $(N),1000) SEED=$(or $(SEED),1) NODES=$(NODES) STEPS=$(STEPS) DAY=$(DAY) ./$(BIN) test tests/policies/fleet_laws_test.lua \
+		--seconds 3600 > $(B)/fleet-laws.log; status=$$?; grep -v '^  ok ' $(B)/fleet-laws.log; exit $$status
 
 mutate: ## break the code in one place after the other, and see whether a test notices; MUTATE='words'
 	$(Q)$(LUA) tests/mutate/mutate.lua $(MUTATE)

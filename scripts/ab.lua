@@ -19,9 +19,9 @@ local cli = require("haplua.cli")
 local args = cli.parse({
   name = "ab",
   help = "Send a share of the visitors to another backend, and say how the two did.",
-  args = "backends",
+  args = "backends", args_help = "two backends: the usual one, and the other one",
   options = {
-    { "--percent", value = "N", default = "10", convert = cli.count, help = "so many of 100 visitors (default 10)" },
+    { "--percent", value = "N", default = "10", convert = cli.count, help = "how many of 100 visitors (default 10)" },
     { "--for", value = "SECONDS", default = "3600", convert = cli.seconds, help = "how long (default 3600)" },
     { "--map", value = "FILE", default = "/etc/haproxy/ab.map", help = "the map (default /etc/haproxy/ab.map)" },
   },

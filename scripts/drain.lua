@@ -30,7 +30,7 @@ local args = cli.parse({
     { "--reason", value = "TEXT", help = "why, for maint status and the journal" },
     { "--undo", help = "put it back to its state before" },
     { "--force", help = "also the last server of its backend that takes requests" },
-    { "--keep-up", value = "N", convert = cli.share, help = "so many servers must go on to take requests: 2, 50% (1)" },
+    { "--keep-up", value = "N", convert = cli.share, help = "how many servers must go on taking requests: 2, 50% (default 1)" },
     { "--journal", value = "FILE", help = "the journal (default that of maint)" },
   },
   check = function(found)

@@ -20,7 +20,7 @@ local args = cli.parse({
   name = "during",
   help = "Keep a maintenance in force while a command runs, and return its exit status.",
   options = cli.maintenance_options("place", "scope", "probe"),
-  args = "pattern",
+  args = "pattern", args_help = "patterns for the ACL's own match method, in place of --path and --host",
   after = "words",
   check = cli.check_maintenance,
 }, arg)

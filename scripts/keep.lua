@@ -1,9 +1,9 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Hold HAProxy to what the journal wants: put maintenance back after a reload, end it at its end, complete a change that
+-- Make HAProxy hold what the journal says: put maintenance back after a reload, end it at its end, complete a change that
 -- was broken off. It runs until a signal stops it. Once a second it compares HAProxy's lists and servers with what the
--- maintenances in force ask for; what differs is changed, and told.
+-- maintenances in force ask for. It changes what differs, and prints that.
 --
 --   haplua -s /run/haproxy/admin.sock -s /run/haproxy2/admin.sock keep
 --

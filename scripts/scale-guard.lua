@@ -21,7 +21,7 @@ local args = cli.parse({
   help = "See that enough servers of a backend take requests.",
   arg = { "backend", value = "BACKEND", help = "the backend" },
   options = {
-    { "--keep-up", value = "N", default = "1", convert = cli.share, help = "so many are to take requests: 2, 50% (1)" },
+    { "--keep-up", value = "N", default = "1", convert = cli.share, help = "how many must take requests: 2, 50% (default 1)" },
     { "--once", help = "look once; exit status 1: one less would be too few" },
     { "--undo", help = "put back what a hand has just taken out of service" },
     { "--every", value = "SECONDS", default = "1", convert = cli.seconds, help = "how often to look (default 1)" },

@@ -1,28 +1,28 @@
 #!/usr/bin/env haplua
 -- SPDX-License-Identifier: MIT
 --
--- Watch HAProxy: on a terminal a table that lives, with keys; elsewhere a line for each change.
+-- Watch servers and maintenances: on a terminal in a live table, with keys; elsewhere as a line for each change.
 --
 --   haplua watch
 --   haplua -s lb1:9999 -s lb2:9999 watch --every 5
 --   haplua watch --lines
 --
+--   $ haplua watch --lines
+--   18:36:59 #9999 matches nothing
+--   18:37:01 #9999 matches ^/shop
+--   18:37:02 app/a1 is drain, running
+--
 -- The table (docs/watch.md says more):
 --
---    haplua watch   1 HAProxy   2 in force                                    12:00:00
+--    haplua watch   1 HAProxy   1 in force                                 12:00:00
 --     server     state       sess          queue rate/s          check
---     /run/haproxy/admin.sock  3 of 3 up  42 conns  48/s  HAProxy 3.0.11, process 812
---     ▪ m12  /shop           10m00s left ━━━    anna@web1      new database
+--     /run/haproxy/admin.sock  2 of 2 up  42 conns  17/s  HAProxy 3.0.11, process 8…
+--     ▪ m12  /shop     10m00s left ━━━    anna@web1      new database
+--
 --     app        2 of 2        32              0     48      ▃▆█
 --   ▶ ● a1       UP            30 ━━━━━━       0     48      ▃▆█ L7OK/200 in 1ms
 --     ● a2       UP             2 ╸            0      0      ▁▁▁ L7OK/200 in 1ms
---    d drain  m maint  r ready   b begin  / filter  s sort  ? help  q quit
---
--- Lines:
---
---   18:36:59 #9999 matches nothing
---   18:37:01 #9999 matches ^.*$
---   18:37:02 app/a1 is drain, running
+--    d drain  m maint  r ready  b begin  / filter  s sort  ? help  q quit
 
 local cli = require("haplua.cli")
 local json = require("haplua.json")
@@ -46,68 +46,49 @@ if status then -- there was a terminal
 end
 
 local acl = args.acl or (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999"
+local seen = {}
 
---- The current state of HAProxy: for each thing that is watched a line, and its fields for JSON.
-local function look()
-  local pid = haproxy.info().Pid
-  local now = { process = { ("HAProxy is process %d"):format(pid), { process = pid } } }
-  local patterns = haproxy.acl_list(acl)
-  local text = #patterns > 0 and visible(table.concat(patterns, "  ")) or "nothing"
-  now.acl = { ("%s matches %s"):format(acl, text), { acl = acl, patterns = patterns } }
+--- Show the state of one thing, where it is another than at the last look.
+---@param quiet boolean?  remember it, and show nothing
+local function show(thing, text, fields, quiet)
+  if not quiet and seen[thing] ~= text and args.json then
+    fields.time, fields.target = os.date("!%Y-%m-%dT%H:%M:%SZ"), tostring(haproxy.target())
+    io.stdout:write(json.encode(fields), "\n") -- print() would put the target before it
+  elseif not quiet and seen[thing] ~= text then
+    print(os.date("%H:%M:%S") .. " " .. text)
+  end
+  seen[thing] = text
+end
+
+--- Look at everything.
+local function look(is_first)
+  local pid, patterns = haproxy.info().Pid, haproxy.acl_list(acl)
+  show("process", ("HAProxy is process %d"):format(pid), { process = pid }, is_first)
+  local list = #patterns > 0 and visible(table.concat(patterns, "  ")) or "nothing"
+  show("acl", ("%s matches %s"):format(acl, list), { acl = acl, patterns = patterns })
   for _, row in ipairs(servers()) do
     local name = row.be_name .. "/" .. row.srv_name
-    now[name] = {
-      ("%s is %s, %s"):format(name, row.admin, row.operational),
-      { server = name, admin = row.admin, operational = row.operational },
-    }
-  end
-  return now
-end
-
-local function show(change)
-  if args.json then
-    local fields = { time = os.date("!%Y-%m-%dT%H:%M:%SZ"), target = tostring(haproxy.target()) }
-    for name, value in pairs(change[2]) do
-      fields[name] = value
-    end
-    io.stdout:write(json.encode(fields), "\n")
-  else
-    print(os.date("%H:%M:%S"), change[1])
+    local fields = { server = name, admin = row.admin, operational = row.operational }
+    show(name, ("%s is %s, %s"):format(name, row.admin, row.operational), fields, is_first)
   end
 end
 
---- What there is to see of HAProxy, or that it does not answer; and of the fleet, where the configuration names one.
-local function look_on()
-  local ok, now = pcall(look)
-  if not ok then
-    if now.kind ~= "unreachable" and now.kind ~= "timeout" then
-      error(now, 0)
-    end
-    now = { process = { tostring(now), { error = tostring(now) } } }
+--- Look at everything, and at the fleet where the configuration names one. An HAProxy that is away is one more line.
+local function look_on(is_first)
+  local ok, problem = pcall(look, is_first)
+  if not ok and (is_first and not fleet or problem.kind ~= "unreachable" and problem.kind ~= "timeout") then
+    error(problem, 0)
+  elseif not ok then
+    show("process", tostring(problem), { error = tostring(problem) })
   end
-  for name, line in pairs(fleet and fleet() or {}) do
-    now[name] = line
+  for _, line in ipairs(fleet and fleet() or {}) do
+    show(line.name, line.text, line.fields)
   end
-  return now
 end
 
 io.stdout:setvbuf("line")
-local seen = fleet and {} or look()
-if not fleet then
-  show(seen.acl)
-end
+look_on(true)
 while true do
-  task.sleep(fleet and not next(seen) and 0 or args.every)
-  local now = look_on()
-  local names = {}
-  for name in pairs(now) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    if not seen[name] or seen[name][1] ~= now[name][1] then
-      show(now[name])
-      seen[name] = now[name]
-    end
-  end
+  task.sleep(args.every)
+  look_on()
 end

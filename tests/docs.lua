@@ -38,10 +38,7 @@ local function exists(path)
   return file ~= nil
 end
 
-local function output_of(command)
-  local pipe <close> = assert(io.popen(command))
-  return pipe:read("a")
-end
+local output_of = dofile("tests/output_of.lua")
 
 --- The documents, and files whose comments are documentation: path -> text.
 local function read_pages()

@@ -30,10 +30,7 @@ local function complain(form, ...)
   complaints = complaints + 1
 end
 
-local function output_of(command)
-  local pipe <close> = assert(io.popen(command))
-  return pipe:read("a")
-end
+local output_of = dofile("tests/output_of.lua")
 
 local function read(path)
   local file <close> = assert(io.open(path))

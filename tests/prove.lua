@@ -69,12 +69,7 @@ was tried, on which commit, when, how long it took on that machine, and how it e
 | --- | --- | --- | --- | --- | --- | --- |
 ]]
 
-local function output_of(command)
-  local pipe = assert(io.popen(command))
-  local text = pipe:read("a")
-  pipe:close()
-  return (text:gsub("%s+$", ""))
-end
+local output_of = dofile("tests/output_of.lua")
 
 local function read(path)
   local f = io.open(path)
@@ -154,7 +149,7 @@ end
 
 local good = true
 -- the page itself is no change of the code
-local commit = output_of("git describe --always")
+local commit = output_of("git describe --always"):match("%S*")
   .. (output_of("git status --porcelain -- . ':!docs/proof.md'") ~= "" and "-dirty" or "")
 os.execute("mkdir -p " .. LOGS)
 for _, step in ipairs(chosen()) do

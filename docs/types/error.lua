@@ -35,6 +35,8 @@ M.kinds = {}
 ---@field advice string?  what to do next
 ---@field column integer?  refused: the column of a text that cannot be read, from 1
 ---@field line integer?  refused: the line of a file that cannot be read
+---@field exit integer?  the exit status of a script that it ends, from 1 to 255; nil: that of its kind. With 2, wrong usage,
+--- haplua prints no lines of the script
 
 --- Is a value an error object?
 ---@param value any  what pcall() has returned, for example

@@ -1,7 +1,7 @@
 ---@meta haplua.reply
 -- SPDX-License-Identifier: MIT
 --
--- Texts of replies to tables (src/bindings/haproxy/reply.c, lua/haplua/base/rows.lua). Each raises `protocol` for a text that is not of its form.
+-- Texts of replies to tables (src/bindings/haproxy/reply.c). Each raises `protocol` for a text that is not of its form.
 -- The rows of lists(), matches(), rows(), pairs() and servers() raise where a script reads a field that they do not
 -- have; a field that HAProxy leaves empty, or that only other versions have, is nil.
 

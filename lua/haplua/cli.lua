@@ -2,8 +2,8 @@
 ---@errors none
 --
 --- A script's command line: commands, options and arguments from one declaration.
--- This module reads plain command lines itself. It loads lua-argparse, which is larger than most scripts, for what it
--- does not read: help, errors and rare spellings. tests/lua/cli_test.lua compares the two.
+-- It reads plain command lines itself. lua-argparse, which is larger than most scripts, is loaded for help, errors and
+-- rare spellings. tests/lua/cli_test.lua compares the two.
 
 local options = require("haplua.base.options")
 
@@ -76,6 +76,17 @@ function M.seconds(text)
     return n
   end
   return nil, ("seconds expected, not '%s'"):format(text)
+end
+
+--- A `convert` for a number of minutes, 0 or more, or a duration such as 1h30m.
+---@param text string  as it was given
+---@return number? seconds, string? problem
+function M.minutes(text)
+  local n = tonumber(text)
+  if n and n >= 0 and n < 1e6 then
+    return n * 60
+  end
+  return require("haplua.time.instant").duration(text)
 end
 
 --- A `convert` for an integer from 1 on.
@@ -154,10 +165,21 @@ local function store(found, option, text)
   return value ~= nil
 end
 
+--- The option of this name: the command's, else the script's.
+local function find_option(scopes, name)
+  for i = #scopes, 1, -1 do
+    for _, option in ipairs(scopes[i].options or {}) do
+      if option[1] == name then
+        return option
+      end
+    end
+  end
+end
+
 --- Read the option at position i. Returns the next position, or nil where lua-argparse has to read the line.
-local function read_option(found, known, words, i)
+local function read_option(found, scopes, words, i)
   local name, value = words[i]:match("^(%-%-[%w-]+)=(.*)$")
-  local option = known[name or words[i]]
+  local option = find_option(scopes, name or words[i])
   if not option or found[field(option)] ~= nil and not option.repeats then
     return nil
   elseif not option.value then
@@ -186,13 +208,11 @@ local function read_argument(found, scope, word)
 end
 
 --- From here on, know the options and arguments of a scope, if there is one. Returns it.
-local function begin(found, known, scope)
+local function begin(found, scopes, scope)
   if scope and scope.args then
     found[scope.args] = {}
   end
-  for _, option in ipairs(scope and scope.options or {}) do
-    known[option[1]] = option
-  end
+  scopes[#scopes + 1] = scope
   return scope
 end
 
@@ -204,12 +224,14 @@ local function find_command(spec, word)
   end
 end
 
-local function set_defaults(found, known)
-  for _, option in pairs(known) do
-    if found[field(option)] == nil and option.default then
-      store(found, option, option.default)
-    elseif found[field(option)] == nil and option.repeats then
-      found[field(option)] = {}
+local function set_defaults(found, scopes)
+  for i = #scopes, 1, -1 do
+    for _, option in ipairs(scopes[i].options or {}) do
+      if option.default and found[field(option)] == nil then
+        store(found, option, option.default)
+      elseif option.repeats and found[field(option)] == nil then
+        found[field(option)] = {}
+      end
     end
   end
   return found
@@ -218,21 +240,21 @@ end
 --- Read a plain command line. Returns nil where lua-argparse has to read it, and the word that no argument takes, if
 -- that is why.
 local function read(spec, words)
-  local found, known, i = {}, {}, 1
-  local scope = begin(found, known, spec)
+  local found, scopes, i = {}, {}, 1
+  local scope = begin(found, scopes, spec)
   if spec.commands then
     scope = nil
   end
   while i and i <= #words do
     local word = words[i]
     if word:find("^%-") then
-      i = read_option(found, known, words, i)
+      i = read_option(found, scopes, words, i)
     elseif scope and not read_argument(found, scope, word) then
       return nil, word
     elseif scope then
       i = i + 1
     else
-      scope = begin(found, known, find_command(spec, word))
+      scope = begin(found, scopes, find_command(spec, word))
       found.command = word
       i = scope and i + 1
     end
@@ -240,7 +262,7 @@ local function read(spec, words)
   if not i or not scope or scope.arg and found[scope.arg[1]] == nil then
     return nil
   end
-  return set_defaults(found, known)
+  return set_defaults(found, scopes)
 end
 
 -- Other command lines.
@@ -372,8 +394,7 @@ function M.parse(spec, words)
   return M.parse_known(spec, words)
 end
 
--- What parse() was given, while declaration() runs a function: false until then; else nil.
-local declared
+local declared -- what parse() was given, while declaration() runs a function: false until then; else nil
 
 --- As parse(), for haplua's own declarations, which are not checked at each start.
 function M.parse_known(spec, words)
@@ -429,7 +450,6 @@ function M.parse_with_argparse(spec, words)
 end
 
 -- The options of `maint`, for scripts that have a maintenance.
-
 local function maintenance_options()
   return require("haplua.cmd." .. "maint_options")
 end
@@ -465,8 +485,7 @@ end
 ---@param name string  of a file in lua/haplua/cmd
 ---@param words string[]  usually `arg`
 ---@param print function  the script's own, which marks its lines where there are several targets
----@param actions? table<string, fun(request: table): any>  of "maint": all of on, off, change and status, in place of the
---- functions of haplua.maintenance with these names
+---@param actions? table<string, fun(request: table): any>  of "maint": on, off, change and status, in place of its own
 ---@return integer? status
 ---@error HAProxy, journal, file, ambiguous  as what the command does
 function M.main(name, words, print, actions)

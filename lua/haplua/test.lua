@@ -117,7 +117,7 @@ end
 function M.haproxy(given)
   given = given == nil and {} or given
   options.argument("test.haproxy", "options", given, "table")
-  local all = { now = task.time, steady = given.now or task.now, address = default_address() }
+  local all = { now = task.time, steady = given.now or task.now, address = default_address(), announce = world.announce }
   for key, value in pairs(given) do
     all[key] = value
   end

@@ -121,8 +121,9 @@ static int lerror_is(lua_State *L)
 
 /* The fields that an error object may have: strings, then integers. */
 static const char *const field_names[] = {
-	"kind",   "message", "command", "reply", "target",   "code",   "phase", "look",
-	"advice", "signal",  "index",   "done",  "in_doubt", "column", "line",  NULL};
+	"kind",     "message", "command", "reply",  "target", "code",
+	"phase",    "look",    "advice",  "signal", "index",  "done",
+	"in_doubt", "column",  "line",    "exit",   NULL};
 enum { FIRST_INTEGER = 9 };
 
 int error_unknown(lua_State *L, const char *what, const char *name, const void *known,

@@ -20,9 +20,9 @@
 int reply_check(const struct grammar *g, struct span reply, bool whole, bool severity,
 		struct span *text);
 
-/* Reading rows; lua/haplua/base/rows.lua reads those of `show acl`, `get acl` and `show
- * info`. All readers take checked text and advance *rest; nothing is copied or
- * allocated. 1: *out is set. 0: no more. HAP_EPROTOCOL: a row does not match. */
+/* Reading rows; lua/haplua/base/rows.lua reads those of `show info`. All readers take
+ * checked text and advance *rest; nothing is copied or allocated. 1: *out is set. 0: no
+ * more. HAP_EPROTOCOL: a row does not match. */
 
 /* One entry of `show acl REF` or `show map REF`. A pattern may hold LF: a line that does
  * not begin with "0x<hex> " belongs to the entry before it. `pattern` is all after the
@@ -33,6 +33,32 @@ struct reply_entry {
 };
 int reply_entry_next(struct span *rest, struct reply_entry *out);
 void reply_entry_pair(struct span pattern, struct span *key, struct span *value);
+
+/* One line of `show acl` or `show map`: "ID (FILE) TEXT". Where FILE itself holds ") ",
+ * the text decides, which repeats the name. From HAProxy 2.4 on the text ends with the
+ * versions and the number of entries. Those are numbers without sign: one from 2^63 on is
+ * below zero here, since HAProxy 2.6 prints -1 so after some commits. Lines that begin
+ * with '#' are skipped. */
+struct reply_list {
+	int64_t id;
+	struct span file; /* n is 0: it has none */
+	struct span text; /* without the versions */
+	bool versioned;   /* the numbers below are set */
+	int64_t current, upcoming, entries;
+};
+int reply_list_next(struct span *rest, struct reply_list *out);
+
+/* One record of `get acl` or `get map`, "type=reg, case=sensitive, match=yes, ...". A
+ * pattern may hold LF: a record ends before the next line that begins one. */
+struct reply_match {
+	struct span type; /* "method" where HAProxy shows it as "unknown(...)" */
+	struct span sensitivity;
+	bool found;
+	bool is_map;
+	struct span index, pattern; /* where it is found */
+	struct span value;          /* likewise, of a map */
+};
+int reply_match_next(struct span *rest, struct reply_match *out);
 
 /* Columns of `show servers state`, `show servers conn` (space-separated) and `show stat`
  * (CSV). reply_columns() reads the header line(s): for `servers state` the leading format

@@ -112,6 +112,175 @@ void reply_entry_pair(struct span pattern, struct span *key, struct span *value)
 	}
 }
 
+/* The lines of `show acl`. */
+
+/* Cut what stands before the last `literal`, and it, off the front of *s. */
+static bool eat_until_last(struct span *s, const char *literal, struct span *out)
+{
+	struct span before, last = *s;
+
+	if (!eat_until(&last, literal, &before))
+		return false;
+	for (struct span next = last; eat_until(&next, literal, &before);)
+		last = next;
+	*out = (struct span){s->p, s->n - last.n - strlen(literal)};
+	*s = last;
+	return true;
+}
+
+/* Read a number without sign, up to `end`, off the front of *s; "" ends with it. */
+static bool eat_counter(struct span *s, const char *end, int64_t *out)
+{
+	uint64_t value = 0;
+	size_t i = 0;
+
+	for (; i < s->n && s->p[i] >= '0' && s->p[i] <= '9'; i++) {
+		unsigned digit = (unsigned)(s->p[i] - '0');
+
+		if (value > (UINT64_MAX - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*out = (int64_t)value;
+	*s = skip(*s, i);
+	return i > 0 && (*end ? eat(s, end) : s->n == 0);
+}
+
+/* Cut "FILE) " off the front of *s. */
+static bool eat_file(struct span *s, struct span *file)
+{
+	struct span look = *s, text = *s, part;
+	bool there = eat_until(&text, ") ", file);
+
+	while (eat_until(&look, ") ", &part)) {
+		struct span name = {s->p, (size_t)(look.p - s->p) - 2}, after = look;
+
+		if (eat(&after, "pattern loaded from file '") && after.n > name.n &&
+		    memcmp(after.p, name.p, name.n) == 0 && after.p[name.n] == '\'') {
+			*file = name;
+			text = look;
+			break;
+		}
+	}
+	*s = text;
+	return there;
+}
+
+int reply_list_next(struct span *rest, struct reply_list *out)
+{
+	struct span look = *rest, line, id, tail;
+
+	do {
+		*rest = look;
+		if (!take_line(&look, &line))
+			return 0;
+	} while (span_begins(line, "#"));
+	if (!eat_until(&line, " (", &id) || !reply_integer(id, &out->id) ||
+	    !eat_file(&line, &out->file))
+		return HAP_EPROTOCOL;
+	out->text = tail = line;
+	out->versioned = eat_until_last(&tail, ". curr_ver=", &line) &&
+			 eat_counter(&tail, " next_ver=", &out->current) &&
+			 eat_counter(&tail, " entry_cnt=", &out->upcoming) &&
+			 eat_counter(&tail, "", &out->entries);
+	if (out->versioned)
+		out->text = line;
+	*rest = look;
+	return 1;
+}
+
+/* The records of `get acl`. */
+
+/* Cut the head of a record off the front of *s, up to "match=" or "found=". */
+static bool eat_head(struct span *s, struct reply_match *out)
+{
+	struct span word = *s;
+
+	if (!eat(&word, "type=") || !eat_until(&word, ", case=", &out->type) ||
+	    memchr(out->type.p, ',', out->type.n))
+		return false;
+	*s = word;
+	if (!eat(s, "sensitive") && !eat(s, "insensitive"))
+		return false;
+	out->sensitivity = (struct span){word.p, word.n - s->n};
+	out->is_map = eat(s, ", found=");
+	return out->is_map || eat(s, ", match=");
+}
+
+/* Cut the record off the front of *rest. */
+static struct span take_record(struct span *rest)
+{
+	struct span record = *rest, look = *rest, line;
+	struct reply_match next;
+
+	while (span_line(&look, &line)) {
+		struct span head = look;
+
+		span_word(&head, '\n', &line);
+		if (eat_head(&line, &next)) {
+			record.n = (size_t)(look.p - rest->p) - 1;
+			*rest = look;
+			return record;
+		}
+	}
+	*rest = skip(*rest, rest->n);
+	return record;
+}
+
+/* Take the quotes off; `unknown` gives "". */
+static bool unquote(struct span *s)
+{
+	if (span_equal(*s, SPAN_LIT("unknown"))) {
+		s->n = 0;
+		return true;
+	}
+	if (s->n < 2 || s->p[0] != '"' || s->p[s->n - 1] != '"')
+		return false;
+	*s = (struct span){s->p + 1, s->n - 2};
+	return true;
+}
+
+/* Read `"K", value="V", type="T"`. A value may hold what follows one, so the type is
+ * sought from the right. */
+static bool read_pair(struct span s, struct span *key, struct span *value)
+{
+	*key = (struct span){s.p, 0};
+	if (!eat(&s, "unknown, value=") &&
+	    (!eat(&s, "\"") || !eat_until(&s, "\", value=", key)))
+		return false;
+	if (span_equal(s, SPAN_LIT("none"))) {
+		*value = (struct span){s.p, 0};
+		return true;
+	}
+	return eat_until_last(&s, ", type=\"", value) && unquote(value);
+}
+
+int reply_match_next(struct span *rest, struct reply_match *out)
+{
+	struct span look = *rest, s = take_record(&look);
+
+	if (rest->n == 0)
+		return 0;
+	if (!eat_head(&s, out))
+		return HAP_EPROTOCOL;
+	if (span_begins(out->type, "unknown("))
+		out->type = SPAN_LIT("method");
+	out->found = !span_equal(s, SPAN_LIT("no"));
+	if (out->found) {
+		if (!eat(&s, "yes, idx=") || !eat_until(&s, ",", &out->index) ||
+		    !eat(&s, out->is_map ? " key=" : " pattern="))
+			return HAP_EPROTOCOL;
+		out->pattern = s;
+		if (out->is_map ? !read_pair(s, &out->pattern, &out->value)
+				: !unquote(&out->pattern))
+			return HAP_EPROTOCOL;
+	}
+	*rest = look;
+	return 1;
+}
+
+/* Tables with a header. */
+
 /* The end of the quoted CSV field at p; NULL where its closing quote is missing. */
 static const char *quoted_end(const char *p, const char *end)
 {

@@ -95,7 +95,9 @@ static int report_k(lua_State *L, int status, lua_KContext context)
 	run->missing = false;
 	if (lua_isstring(L, SLOT_ADVICE))
 		fprintf(to, "%s\n", lua_tostring(L, SLOT_ADVICE));
-	if (lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
+	/* what somebody typed is wrong, and no line of the script */
+	bool typed = report_status(L, SLOT_ERROR, EXIT_FAILED, 0) == EXIT_USAGE;
+	if (!typed && lua_isstring(L, SLOT_TRACE) && lua_rawlen(L, SLOT_TRACE) > 0)
 		fprintf(to, "  raised at%s\n", lua_tostring(L, SLOT_TRACE));
 	return 0;
 }

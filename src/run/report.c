@@ -23,6 +23,12 @@ int report_status(lua_State *L, int error, int other, int signo)
 	lua_settop(L, top);
 	if (kind && strcmp(kind->name, "interrupted") == 0 && signo)
 		return 128 + signo;
+	lua_getfield(L, error, "exit");
+	lua_Integer given = lua_tointeger(L, -1);
+
+	lua_settop(L, top);
+	if (given > EXIT_DONE && given <= 255)
+		return (int)given;
 	return kind ? kind->exit : EXIT_FAILED;
 }
 

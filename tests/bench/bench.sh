@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# bench.sh BUILD [keep|growth] - compare the times of ./haplua with those of small C programs, a shell
+# bench.sh BUILD [keep|growth|fleet] - compare the times of ./haplua with those of small C programs, a shell
 # script with socat, Python, and what is installed of these: Python's library haproxyadmin, lua5.4 with
 # luasocket. With `keep`, measure the resident policy; with `growth`, how time and memory grow with the
-# length of lists. `make bench`, `bench-keep` and `bench-growth` call it.
+# length of lists; with `fleet`, fleets on etcd. `make bench`, `bench-keep`, `bench-growth` and `bench-fleet` call it.
 # It compiles into the folder BUILD. It writes the tables into docs/performance.md, each between two
 # marks, and the picture beside that page. HAPROXY names another HAProxy, PYTHON another Python. The
 # short rows run runs=50 times, the others in proportion.
@@ -328,6 +328,43 @@ measure_fleet()
 		}'
 }
 
+# Measure a `keep` that has nothing to do for $1 seconds, with 100 switches that each have a maintenance. The kernel
+# counts its nanoseconds on a processor.
+measure_keep()
+{
+	seconds=$1 config=$dir/switches.lua acls='' switches=''
+	set -- --config "$config" --journal "$dir/switches.db"
+	for i in $(seq 100); do
+		acls="$acls
+		    acl switch$i path -u $((7000 + i)) -m reg"
+		switches="$switches switch$i = { acl = '#$((7000 + i))' },"
+	done
+	echo "return { switches = {$switches } }" >"$config"
+	start_haproxy switches <<-END
+		frontend frontend-http
+		    bind unix@$dir/switches-http.sock
+		    $acls
+	END
+	await_haproxy switches
+	for i in $(seq 100); do
+		./haplua -s "$dir/switches.sock" scripts/maint.lua "$@" --switch "switch$i" on
+	done >/dev/null
+	./haplua -s "$dir/switches.sock" scripts/keep.lua "$@" >"$dir/kept" &
+	pid=$!
+	sleep 12
+	before=$(cut -d ' ' -f 1 "/proc/$pid/schedstat")
+	sleep "$seconds"
+	awk -v before="$before" -v seconds="$seconds" '
+		FILENAME ~ /schedstat/ { used = $1 - before }
+		/^VmRSS/ { kilobytes = $2 }
+		END {
+			printf "\n`keep` with 100 switches that has nothing to do: %.3f %% of a core over %d s, %.1f MB " \
+				"resident. Bar: 0.1 %%, 6 MB.\n", used / seconds / 1e7, seconds, kilobytes / 1024
+		}' "/proc/$pid/schedstat" "/proc/$pid/status"
+	kill "$pid"
+	wait "$pid" 2>"$dir/null" || :
+}
+
 haproxyadmin_version()
 {
 	"$python" -c 'import haproxyadmin; print(", haproxyadmin", haproxyadmin.__version__, end="")' 2>/dev/null || :
@@ -364,6 +401,7 @@ report()
 	measure_sessions "$(turns 20)" 9700 9,700
 	measure_log
 	measure_test
+	measure_keep 20
 	measure_fleet "$(turns 30)" 20
 	measure_fleet "$(turns 30)" 100
 	measure_fleet "$(turns 15)" 200
@@ -429,6 +467,15 @@ if [ "${2:-}" = keep ]; then
 		BUILD=$build ./haplua tests/bench/window.lua
 	} >"$dir/report"
 	publish keep "$dir/report"
+	exit
+fi
+if [ "${2:-}" = fleet ]; then
+	{
+		where bench-fleet
+		echo "etcd $(etcd --version | sed -n 's/^etcd Version: //p')."
+		BUILD=$build unshare -rn sh tests/fleet/net.sh 3 ./haplua tests/bench/fleets.lua
+	} >"$dir/report"
+	publish fleet "$dir/report"
 	exit
 fi
 

@@ -6,6 +6,8 @@
 --   local cluster <close> = etcd.start({ members = 3 })
 --   local client <close> = cluster:client()
 --   cluster:kill(cluster:leader())
+--
+-- Under tests/fleet/net.sh each member of the one cluster has a network of its own: cluster:part(), cut() and join().
 
 local client = require("haplua.etcd.client")
 local running = require("running")
@@ -43,8 +45,17 @@ Cluster.__index = Cluster
 
 local started = 0
 
+-- Processes in the networks of the members; none: all are in this one.
+local nets = {}
+for pid in (os.getenv("FLEET_NETS") or ""):gmatch("%d+") do
+  nets[#nets + 1] = pid
+end
+
 --- An address that no other process, and no other cluster of this one, uses.
 local function address(i)
+  if nets[1] then
+    return "10.9.0." .. i + 1
+  end
   local n = support.pid()
   return ("127.%d.%d.%d"):format(64 + started % 128, n // 63 % 256, i + 4 * (n % 63))
 end
@@ -78,12 +89,39 @@ end
 
 --- Start a member, or start it again with what it has on its disk.
 function Cluster:run(i)
-  -- no child of a task: a member that a test has started again outlives the test
-  local _, pid = run({
-    "sh", "-c", '"$@" </dev/null >>"$0" 2>&1 & echo $!', ("%s/m%d.log"):format(self.dir, i), stdout = "capture",
-    table.unpack(words(self, i)),
-  })
-  self.pids[i] = pid:match("%d+")
+  local list = words(self, i)
+  if nets[i] then
+    list = table.move(list, 1, #list, 5, { "nsenter", "-t", nets[i], "-n" })
+  end
+  self.pids[i] = running.daemon(("%s/m%d.log"):format(self.dir, i), list)
+end
+
+--- Send what member `i` has for an address to nobody, without a word, or as before.
+local function lose(i, peer_address, is_lost)
+  local verb = is_lost and "replace %s lladdr 02:00:00:00:00:01 nud permanent" or "del %s"
+  run({ "nsenter", "-t", nets[i], "-n", "sh", "-c", "ip neigh " .. verb:format(peer_address) .. " dev eth0", stderr = "null" })
+end
+
+--- Cut a member off from the other members, silently. Clients reach it.
+function Cluster:part(i)
+  for k in ipairs(self.addresses) do
+    if k ~= i then
+      lose(i, address(k), true)
+    end
+  end
+end
+
+--- Cut a member off from all, silently.
+function Cluster:cut(i)
+  self:part(i)
+  lose(i, "10.9.0.1", true)
+end
+
+--- End what part() and cut() have done.
+function Cluster:join(i)
+  for k = 0, #self.addresses do
+    lose(i, address(k), false)
+  end
 end
 
 --- Send a member a signal: "KILL", "TERM", "STOP", "CONT".

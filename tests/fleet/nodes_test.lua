@@ -33,17 +33,12 @@ describe("a fleet on real members", function()
 
   local function keep(i)
     local node = nodes[i]
-    -- no child of a task: an agent that a test has started again outlives the test
-    local _, pid = run({ "sh", "-c", '"$@" </dev/null >>"$0" 2>&1 & echo $!', ("%s/keep%d.log"):format(cluster.dir, i),
-      stdout = "capture", table.unpack(support.program("-s", node.site.socket, "scripts/keep.lua", "--config", node.config)) })
-    node.pid = pid:match("%d+")
+    node.pid = running.daemon(("%s/keep%d.log"):format(cluster.dir, i),
+      support.program("-s", node.site.socket, "scripts/keep.lua", "--config", node.config))
   end
 
   local function kill(node)
-    run({ "kill", "-KILL", node.pid, stderr = "null" })
-    running.eventually("the agent ends", function()
-      return not running.is_alive(node.pid)
-    end)
+    running.kill({ node.pid })
   end
 
   local function haplua(...)

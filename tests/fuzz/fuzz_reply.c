@@ -53,6 +53,29 @@ static int session(struct span *rest, struct span text)
 	return rc;
 }
 
+static int list(struct span *rest, struct span text)
+{
+	struct reply_list l;
+	int rc = reply_list_next(rest, &l);
+
+	CHECK(rc != 1 || (inside(l.file, text) && inside(l.text, text)));
+	return rc;
+}
+
+static int match(struct span *rest, struct span text)
+{
+	struct reply_match m;
+	int rc = reply_match_next(rest, &m);
+
+	if (rc == 1) {
+		CHECK(inside(m.type, text) || span_equal(m.type, SPAN_LIT("method")));
+		CHECK(inside(m.sensitivity, text));
+		CHECK(!m.found || (inside(m.index, text) && inside(m.pattern, text)));
+		CHECK(!m.found || !m.is_map || inside(m.value, text));
+	}
+	return rc;
+}
+
 static void rows(struct span text)
 {
 	static struct reply_columns columns;
@@ -95,6 +118,8 @@ static void read_everything(struct span text)
 
 	READ_ALL(entry(&rest, text));
 	READ_ALL(session(&rest, text));
+	READ_ALL(list(&rest, text));
+	READ_ALL(match(&rest, text));
 	rows(text);
 	CHECK(!reply_integer(text, &value) || text.n > 0);
 }

@@ -85,7 +85,7 @@ describe("arguments", function()
     local window, calendar, zone = require("haplua.window"), require("haplua.calendar"), require("haplua.zone")
     local sunday = window.new("Sun 02:00-04:00", { tz = "UTC" })
     all_raise({
-      ["window.new: no option 'tzone'; the options are except and tz"] = function()
+      ["window.new: no option 'tzone'; the options are calendars, except, lenient, match and tz"] = function()
         window.new("Sun 02:00-04:00", { tzone = "UTC" })
       end,
       ["window.new: option 'tz' must be a text or a zone, not a number (1)"] = function()

@@ -40,7 +40,8 @@ describe("the configuration", function()
     for text, expected in pairs({
       ["{}"] = "fleet: 'name' is missing", ["{ name = 'x' }"] = "fleet: 'etcd' is missing",
       ["{ name = 'x', etcd = {} }"] = "fleet.etcd: 'endpoints' is missing",
-      ["{ name = 'x', etcd = { endpoints = { 'e1:2379' } } }"] = "a URL such as https://10.0.0.1:2379",
+      ["{ name = 'x', etcd = { endpoints = { 'e1:2379' } } }"] = "a URL with TLS, such as https://10.0.0.1:2379",
+      ["{ name = 'x', etcd = { endpoints = { 'http://e1:2379' } } }"] = "with TLS, such as https://10.0.0.1:2379",
       ["{ name = 'x', etcd = { endpoints = { 'https://e1:2379' }, cert = '/d' } }"] = "'cert' and 'key' go together",
       ["{ name = 'x', nodes = {} }"] = "fleet: no option 'nodes'; did you mean 'node'?",
       ["{ name = 'x', labels = { 'fra' } }"] = "'labels' must be a table of texts by name",

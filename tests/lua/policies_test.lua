@@ -5,8 +5,8 @@
 local support = require("support")
 
 for _, name in ipairs({
-  "cookbook", "etcd", "fleet", "fleet_command", "fleet_laws", "fleet_maint", "headers", "map", "server", "switch",
-  "visitors", "window",
+  "cookbook", "etcd", "fleet", "fleet_command", "fleet_laws", "fleet_maint", "headers", "ideal", "map", "server",
+  "switch", "visitors", "window",
 }) do
   it("tests/policies/" .. name .. "_test.lua passes", function()
     local ran = support.haplua({ "test", ("tests/policies/%s_test.lua"):format(name) })

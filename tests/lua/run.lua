@@ -52,6 +52,38 @@ local function in_task(element)
   end
 end
 
+local folders = require("folders")
+
+--- The processes whose command line names a folder that a test of this run has made, as lines.
+local function left_over()
+  local lines = {}
+  for _, name in ipairs(require("haplua.file").list("/proc")) do
+    local file = name:find("^%d+$") and io.open("/proc/" .. name .. "/cmdline")
+    local words = file and (file:read("a") or "") or ""
+    if file then
+      file:close()
+    end
+    for folder in words:gmatch("/[%w/._-]-/haplua%-test%.%x+") do
+      if folders[folder] then
+        lines[#lines + 1] = name .. ": " .. words:gsub("%z", " ")
+        break
+      end
+    end
+  end
+  return lines
+end
+
+--- The same after the processes that are ending had time for it.
+local function left_running()
+  local latest = task.now() + 10
+  local lines = left_over()
+  while #lines > 0 and task.now() < latest do
+    task.sleep(0.1)
+    lines = left_over()
+  end
+  return lines
+end
+
 --- The output handler: print the failures, then one line of counts.
 local function lines(options)
   local busted = require("busted")
@@ -92,6 +124,11 @@ local function lines(options)
       handler.successesCount, handler.failuresCount, handler.errorsCount, handler.pendingsCount))
     if NAME and handler.successesCount + handler.failuresCount + handler.errorsCount + handler.pendingsCount == 0 then
       print(("no test has %q in its name"):format(NAME))
+      os.exit(1)
+    end
+    local left = left_running()
+    if #left > 0 then
+      print("left running by these tests:\n  " .. table.concat(left, "\n  "))
       os.exit(1)
     end
     return nil, true

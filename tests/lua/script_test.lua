@@ -315,6 +315,21 @@ describe("the exit status", function()
     end
   end)
 
+  it("is that of an error object that has one; for wrong usage no lines of the script are printed", function()
+    for status, is_usage in pairs({ [2] = true, [7] = false }) do
+      local ran = haplua({ "-e", ([[
+        error(require("haplua.error").new({ kind = "timeout", message = "typed wrongly", exit = %d }), 0)
+      ]]):format(status) })
+      assert.equal(status, ran.status)
+      assert.matches("^haplua: typed wrongly\n", ran.err)
+      assert.equal(is_usage, not ran.err:find("raised at", 1, true))
+    end
+    for _, status in ipairs({ 0, -1, 256, 3 << 32 }) do
+      local ran = haplua({ "-e", ('error(require("haplua.error").new({ kind = "timeout", exit = %d }), 0)'):format(status) })
+      assert.equal(3, ran.status)
+    end
+  end)
+
   it("is the argument of os.exit, after the cleanups", function()
     for call, status in pairs({
       ["os.exit()"] = 0, ["os.exit(true)"] = 0, ["os.exit(false)"] = 1, ["os.exit(7)"] = 7, ["os.exit(7, true)"] = 7,

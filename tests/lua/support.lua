@@ -4,6 +4,8 @@
 
 local M = {}
 
+local folders = require("folders")
+
 local FAKE = (os.getenv("BUILD") or "build") .. "/fake"
 
 --- The words that start the haplua under test: $HAPLUA, or the program that runs this test.
@@ -158,6 +160,7 @@ function M.folder()
     error(status, 0)
   end
   assert(status == 0)
+  folders[path] = true
   local folder = { path = path }
 
   --- Write a file, change its mode if one is given, and return its path.

@@ -107,6 +107,23 @@ describe("the live view draws", function()
       drawn(known(site()), 80, 17, setmetatable({ chosen = "/run/haproxy/admin.sock m13" }, { __index = frame.shown() })))
   end)
 
+  it("what the header of scripts/watch.lua shows", function()
+    local one = model.target("/run/haproxy/admin.sock")
+    for look = 1, 3 do
+      model.update(one, INFO, {
+        row("app", "a1", { scur = 30, slim = 40, rate = 16 * look }), row("app", "a2", { scur = 2, slim = 40 }),
+        row("app", "BACKEND", { scur = 32, rate = 16 * look }),
+      }, 100 + 2 * look)
+    end
+    one.status = { on = true, disagreements = {}, planned = {}, maintenances = {
+      maintenance(12, { scope = { paths = { "/shop" } }, ends = NOW + 600, reason = "new database" }),
+    } }
+    local header = require("haplua.file").read("scripts/watch.lua", 1 << 20):match("The table[^\n]*\n%-%-\n(.-)\n\n")
+    header = header:gsub("%f[^\n\0]%-%-[^\n]?[^\n]?[^\n]?", "")
+    local shown = setmetatable({ chosen = "/run/haproxy/admin.sock app/a1" }, { __index = frame.shown() })
+    assert.equal(drawn(known(one), 80, 9, shown), header)
+  end)
+
   it("less in a narrow terminal, and in ASCII", function()
     assert.equal(picture([[
 | 2 in force, 1 planned         12:00:00

@@ -677,6 +677,33 @@ describe("haplua window", function()
     assert.matches("\n  Sun 02:00%-02:00\n            %^\n$", found.err)
   end)
 
+  it("takes calendars whatever their names are, and may leave out what it cannot read", function()
+    local folder <close> = support.folder()
+    local text = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261201T020000Z\nDTEND:20261201T040000Z\nSUMMARY:upgrade\nEND:VEVENT\n"
+      .. "BEGIN:VEVENT\nSUMMARY:broken\nEND:VEVENT\nEND:VCALENDAR\n"
+    local plain, named = folder.write("office", text), folder.write("office.ics", text)
+    local at_ = { "--tz", "UTC", "--at", "2026-12-01T03:00" }
+    for _, words in ipairs({ { "--calendar", plain }, { named } }) do
+      local asked = { "--lenient", "check", table.unpack(words) }
+      table.move(at_, 1, #at_, #asked + 1, asked)
+      local found = support.haplua({ script, table.unpack(asked) })
+      assert.are.equal(0, found.status, found.err)
+      assert.matches("^left out: [^\n]*:7: an event without DTSTART", found.err)
+      assert.matches(": upgrade\n$", found.out)
+      table.remove(asked, 1)
+      assert.are.equal(2, support.haplua({ script, table.unpack(asked) }).status)
+    end
+  end)
+
+  it("has that status for a script of one's own, too, without the script's lines", function()
+    for _, call in ipairs({ 'new("Sun 02:00-02:00")', 'hold("Sun 02:00-02:00")', 'hold({})', 'parse("x")', 'instant("x")',
+      'intervals("/nonexistent")', 'hold({}, { calendars = { "/nonexistent" } })' }) do
+      local found = support.haplua({ "-e", 'require("haplua.window").' .. call })
+      assert.are.equal(2, found.status, call .. found.err)
+      assert.is_nil(found.err:find("raised at", 1, true), found.err)
+    end
+  end)
+
   it("says when nothing comes any more", function()
     local found = support.haplua({ script, "next", "2020-01-01T00:00Z for 1h" })
     assert.are.equal(1, found.status)

@@ -108,6 +108,39 @@ describe("haplua fleet", function()
     following:cancel()
   end)
 
+  it("has a module for scripts of one's own, whose options are checked", function()
+    local path = test.folder() .. "/own.lua"
+    local f <close> = assert(io.open(path, "w"))
+    f:write([[
+      local fleet = require("haplua.fleet")
+      local shop <close> = fleet.open({ config = os.getenv("SHOP") })
+      local found, planner = shop:status(), shop:planner()
+      local members, are_well = shop:members()
+      print(shop.name, #members, are_well, planner, found:exit_status(), #found:portable().nodes)
+      for _, call in ipairs({
+        function() fleet.open({ confg = "x" }) end,
+        function() shop:rights({ node = "lb1", operator = "alice" }) end,
+        function() shop:rights({ nod = "lb1" }) end,
+        function() shop:join({ import = "yes" }) end,
+        function() shop:forget(3) end,
+      }) do
+        local ok, problem = pcall(call)
+        print(ok, type(problem), (tostring(problem):match("fleet[.:]%w+: (.*)$")))
+      end
+    ]])
+    f:flush()
+    test.env({ SHOP = fleet.operator })
+    local ran = test.run(path)
+    assert.equal([[
+shop	3	true	nil	0	2
+false	string	no option 'confg'; did you mean 'config'?
+false	string	of whom? Give either `node` or `operator`
+false	string	no option 'nod'; did you mean 'node'?
+false	string	option 'import' must be true or false, not a string ('yes')
+false	string	node must be a text, not a number (3)
+]], ran.out, ran.err)
+  end)
+
   it("prints rights, and these suffice", function()
     local node = command("rights", "--node", "lb1").out
     assert.contains("etcdctl role grant-permission haplua-shop-node-lb1 readwrite --prefix=true /haplua/v1/shop/nd/lb1/\n", node)

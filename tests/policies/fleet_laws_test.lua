@@ -6,17 +6,27 @@
 --   - what a node has closed it opens only after a word, or at its time, whatever becomes of the store;
 --   - what a node has opened it does not close again;
 --   - once all is calm, each node has what the store says, and the store has all that operators were told is done.
--- $SEED is the first seed, $N the number of histories, $NODES the number of nodes, $STEPS the length.
+-- $SEED is the first seed, $N the number of histories, $NODES the number of nodes, $STEPS the length. With $DAY the steps
+-- are spread over a day, and what nodes and clients do at intervals they do seldom: that is for a thousand nodes.
 
 local maintenance = require("haplua.plan.maintenance")
+local periods = require("haplua.keep.periods")
 local prune = require("haplua.fleet.prune")
 local task = require("haplua.task")
 local test = require("haplua.test")
+local world = require("haplua.test.world")
 package.path = "tests/fleet/?.lua;" .. package.path
 local fleets = require("fleets")
 
 local SEED, N = tonumber(os.getenv("SEED")) or 1, tonumber(os.getenv("N")) or 6
 local NODES, STEPS = tonumber(os.getenv("NODES")) or 4, tonumber(os.getenv("STEPS")) or 40
+
+local DAY = os.getenv("DAY") == "1"
+
+-- The longest pauses: between two steps, and of a maintenance; and the time until all is calm.
+local GAP <const> = DAY and 2 * 86400 // STEPS or 40
+local LASTS <const> = DAY and 4 * 3600 or 200
+local CALM <const> = DAY and 4000 or 130
 
 -- Seconds within which a node that runs has put back what its HAProxy has lost.
 local SOON <const> = 4
@@ -39,11 +49,20 @@ History.__index = History
 
 local function new(seed)
   local windows = seed % 3 == 0 and { { "daily 00:03-00:08", "/w" } } or nil
+  if DAY then
+    windows = { { "daily 02:00-04:00", "/w" }, { "daily 13:30-13:45", "/w" } }
+    local seldom = { look = 3600, pause = 300, read_anew = 1800, lease = 1200, word = 400, planner_lease = 100,
+      planner_word = 30, stand = 3600 }
+    for name, seconds in pairs(seldom) do
+      periods[name] = seconds
+    end
+    world.now.announces = true
+  end
   test.clock({ at = "2026-01-01T00:00:00Z" })
   math.randomseed(seed)
   local self = setmetatable({
     fleet = fleets.new(NODES, { windows = windows }), asked = {}, nodes = {}, lines = {}, random = chance(seed),
-    users = { "operator" },
+    users = { "operator" }, denied = {}, full = false,
   }, History)
   for i = 1, NODES do
     self.nodes[i] = { runs = true, up = true, whole_at = -math.huge, closed = {}, opened = {} }
@@ -78,7 +97,7 @@ local steps = {}
 
 function steps.on(self)
   local path = ("/p%d"):format(#self.lines)
-  local lasts = self.random(3) == 1 and self.random(200) or nil
+  local lasts = self.random(3) == 1 and self.random(LASTS) or nil
   local m = { path = path, ends = lasts and task.time() + lasts }
   self.asked[path] = m
   self.asked[#self.asked + 1] = m
@@ -147,8 +166,21 @@ function steps.prune(self)
   self:try(prune.run, self.fleet.store, self.random(60))
 end
 
+function steps.fill(self)
+  self.full = not self.full
+  self:note("the store is %s", self.full and "full" or "not full")
+  self.fleet.etcd:no_space(self.full)
+end
+
+function steps.deny(self)
+  local i = self.random(NODES)
+  self.denied[i] = not self.denied[i] or nil
+  self:note("lb%d may %s read", i, self.denied[i] and "not" or "again")
+  self.fleet.etcd:deny("lb" .. i, self.fleet.store.prefix, self.denied[i] and "read" or false)
+end
+
 local NAMES <const> = { "on", "on", "on", "off", "off", "extend", "disturb", "disturb", "disturb", "kill", "reload", "hand",
-  "prune" }
+  "prune", "fill", "deny" }
 
 -- The laws.
 
@@ -192,7 +224,8 @@ end
 --- Calm everything, and hold every node to the store, and the store to what operators were told.
 function History:settle()
   self.fleet.etcd:calm()
-  self.fleet.etcd.lost = {}
+  self.fleet.etcd:no_space(false)
+  self.fleet.etcd.lost, self.fleet.etcd.denied = {}, {}
   for i, node in ipairs(self.nodes) do
     if not node.runs then
       self.fleet:start(i)
@@ -200,7 +233,7 @@ function History:settle()
     end
   end
   self:note("calm")
-  test.advance(130)
+  test.advance(CALM)
   local wanted, records = {}, {}
   for _, record in ipairs(self.fleet.store:records()) do
     records[record.scope.paths[1]] = record
@@ -235,7 +268,7 @@ describe("the laws of a fleet", function()
       local history = new(seed)
       for _ = 1, STEPS do
         steps[NAMES[history.random(#NAMES)]](history)
-        test.advance(history.random(5) == 1 and history.random(40) or history.random(30) / 10)
+        test.advance((DAY or history.random(5) == 1) and history.random(GAP) or history.random(30) / 10)
         for i = 1, NODES do
           history:check_node(i)
         end

@@ -80,6 +80,23 @@ describe("maint, of a fleet,", function()
     assert.contains("m1 is over", maint("off", "m1").status == 0 and maint("off", "m1").err)
   end)
 
+  it("shows on a terminal which nodes have it, which are missing, and for how long", function()
+    local progress = require("haplua.base.progress")
+    local is_seen = progress.is_seen
+    function progress.is_seen()
+      return true
+    end
+    local _ <close> = setmetatable({}, { __close = function()
+      progress.is_seen = is_seen
+    end })
+    fleet.runs[3]:kill()
+    local result = maint("on", "--path", "/a", "--within", "4")
+    assert.equal(5, result.status)
+    assert.contains("2 of 3 nodes have it: lb1 lb2; missing: lb3\27[K", result.err)
+    assert.contains("2 of 3 nodes have it: lb1 lb2; missing: lb3; 3 s so far\27[K", result.err)
+    assert.matches("\r\27%[K$", result.err)
+  end)
+
   it("names the nodes that are not there, with exit status 5", function()
     fleet.runs[2]:stop()
     fleet.fakes[3].delay = 60

@@ -9,10 +9,7 @@ local test = require("haplua.test")
 local AB = "/etc/haproxy/ab.map"
 
 -- Policies that stay: so many seconds after their start they are stopped, and have printed what the header shows.
-local stays <const> = { keep = 3, lunch = 3, ["scale-guard"] = 3 }
-
--- watch draws what changes.
-local without <const> = { watch = true }
+local stays <const> = { keep = 3, lunch = 3, ["scale-guard"] = 3, watch = 3 }
 
 --- The words of a call, as a shell reads them.
 local function words_of(call)
@@ -50,6 +47,7 @@ end
 --- What may differ, in one form.
 local function plain(text)
   return (text:gsub("%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d [+-]%d%d%d%d", "TIME"):gsub("by %S+@[^%s,:]+", "by WHO")
+    :gsub("%f[^\n\0]%d%d:%d%d:%d%d ", "CLOCK ")
     :gsub("kept to %S+", "kept to JOURNAL"):gsub("idle after [%d.]+ s", "idle after S"))
 end
 
@@ -65,7 +63,7 @@ local function new_site()
   return site, live
 end
 
--- What happens while an example runs: numbers of requests.
+-- What happens while an example runs: numbers of requests, and what other people do.
 local traffic <const> = {
   canary = function(site)
     local server = site:server("app/new")
@@ -74,6 +72,12 @@ local traffic <const> = {
       server.hrsp_2xx, server.hrsp_5xx, server.rtime = server.hrsp_2xx + step[1], server.hrsp_5xx + step[2], step[3]
       test.advance(30)
     end
+  end,
+  watch = function()
+    test.advance(2)
+    acl_add("#9999", "^/shop")
+    test.advance(1)
+    haproxy.server_set({ server = "app/a1", state = "drain" })
   end,
   ab = function(site)
     test.advance(1)
@@ -96,7 +100,7 @@ local besides <const> = {
 for _, entry in ipairs(assert(file.list("scripts"))) do
   local name = entry:match("^(.*)%.lua$")
   local text = name and file.read("scripts/" .. entry, 1 << 20)
-  if name and not without[name] then
+  if name then
     it("of " .. name .. " shows what it prints", function()
       local site, live = new_site()
       if besides[name] then

@@ -167,48 +167,6 @@ describe("a weight", function()
   end)
 end)
 
-describe("the shortest form of each policy", function()
-  local function start(text)
-    return test.start(script('local maintenance, window = require("haplua.maintenance"), require("haplua.window")\n' .. text))
-  end
-
-  it("runs: a part of a site, a window", function()
-    local other = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
-    local keep = test.start("scripts/keep.lua")
-    test.advance(2)
-    local run = start('maintenance.on{ paths = { "/shop" }, reason = "new database", lasts = "30m" }')
-    test.advance(2)
-    assert.equal(0, run:wait().status, run:err())
-    assert.is_true(other:matches("#9999", "/shop"), keep:err())
-    test.advance("30m")
-    assert.is_false(other:matches("#9999", "/shop"))
-    keep:stop()
-    test.clock({ at = "2026-01-04T00:59:00Z" })
-    start('window.hold("Sun 02:00-04:00", { tz = "Europe/Paris", paths = { "/api" } })')
-    test.until_("2026-01-04T01:01:00Z")
-    assert.same({ true, false }, { other:matches("#9999", "/api"), other:matches("#9999", "/") })
-    assert.contains("'lasts' and 'ends': which?", start("maintenance.on{ lasts = 5, ends = 5e9 }"):wait().err)
-    assert.contains("option 'lasts' must be seconds above 0, or a duration", start('maintenance.on{ lasts = "5x" }'):wait().err)
-  end)
-
-  it("runs: a canary", function()
-    local run = start([[
-local new <close> = server.hold("app/a1")
-for _, percent in ipairs{ 5, 25, 50, 100 } do
-  new:weight(percent .. "%"); task.sleep(300)
-  if new:errors() > 0.01 then error("too many errors", 0) end
-end
-new:keep()]])
-    for _, weight in ipairs({ 5, 25, 50, 100 }) do
-      test.advance(150)
-      assert.equal(weight, site:server("app/a1").weight)
-      site:server("app/a1").hrsp_2xx = site:server("app/a1").hrsp_2xx + 5
-      test.advance(150)
-    end
-    assert.same({ 0, "" }, { run:wait().status, run:err() })
-  end)
-end)
-
 describe("the errors of a server", function()
   it("are those since the weight was set, and then since the last look", function()
     local a1 = site:server("app/a1")

@@ -2,6 +2,7 @@
 --
 -- The lists of a switch while maint changes them: in which order, and what stays of a change that fails.
 
+local task = require("haplua.task")
 local test = require("haplua.test")
 
 local CONFIG = [[return {
@@ -57,6 +58,47 @@ for _, version in ipairs({ "2.2", "2.6", "3.2" }) do
     end)
   end)
 end
+
+describe("several HAProxys with a journal", function()
+  local fakes, journal
+
+  before_each(function()
+    fakes, journal = {}, test.folder() .. "/journal.db"
+    for i = 1, 9 do
+      fakes[i] = test.haproxy({ acls = { ["#9999"] = { match = "reg" } } })
+    end
+  end)
+
+  it("are changed without a wait where nobody holds a lock", function()
+    local begin = task.now()
+    local ran = test.run({ "scripts/maint.lua", "on", "--journal", journal, on = fakes })
+    assert.same({ 0, "" }, { ran.status, ran.err })
+    assert.equal(begin, task.now())
+  end)
+
+  it("wait for a lock that somebody holds, and leave none behind when they are stopped meanwhile", function()
+    assert.equal(0, test.run({ "scripts/maint.lua", "on", "--journal", journal, on = fakes }).status)
+    local store <close> = assert(require("haplua.store.sqlite").open(journal))
+    local names = {}
+    for _, row in ipairs(store:run("SELECT DISTINCT target FROM changes")) do
+      names[#names + 1] = row.target
+    end
+    assert.equal(#fakes, #names)
+    for _, name in ipairs(names) do
+      local lock = store:lock(name, "#9999")
+      for _, ends in ipairs({ "stop", "wait" }) do
+        local started = test.start({ "scripts/maint.lua", "off", "--journal", journal, on = fakes })
+        test.advance(1)
+        assert.is_false(started:done())
+        if ends == "wait" then
+          lock:release()
+        end
+        assert.equal(ends == "wait" and 0 or 143, started[ends](started).status)
+      end
+      assert.equal(0, test.run({ "scripts/maint.lua", "on", "--journal", journal, on = fakes }).status)
+    end
+  end)
+end)
 
 describe("a copy of scripts/maint.lua", function()
   it("has rules of its own, for each command", function()

@@ -150,7 +150,7 @@ describe("scripts/watch.lua", function()
       if r:done() then
         error("watch has ended:\n" .. r:err(), 0)
       end
-      return ("\n" .. r:out()):find("\n%d%d:%d%d:%d%d\t" .. line:gsub("%p", "%%%0") .. "\n")
+      return ("\n" .. r:out()):find("\n%d%d:%d%d:%d%d " .. line:gsub("%p", "%%%0") .. "\n")
     end)
   end
 

@@ -44,6 +44,28 @@ function M.is_alive(pid)
   return state ~= nil and state ~= "Z"
 end
 
+--- Start a program that outlives the task and the test. What it writes is appended to a file.
+---@param log string
+---@param words string[]
+---@return string pid
+function M.daemon(log, words)
+  local _, pid = run({ "sh", "-c", '"$@" </dev/null >>"$0" 2>&1 & echo $!', log, stdout = "capture", table.unpack(words) })
+  return pid:match("%d+")
+end
+
+--- Kill processes, and wait until they are gone.
+---@param pids string[]
+function M.kill(pids)
+  if #pids > 0 then
+    run({ "kill", "-KILL", stderr = "null", table.unpack(pids) })
+  end
+  for _, pid in ipairs(pids) do
+    M.eventually("process " .. pid .. " ends", function()
+      return not M.is_alive(pid)
+    end)
+  end
+end
+
 local Running = {}
 Running.__index = Running
 

@@ -324,6 +324,16 @@ function Site:log()
   return table.concat(text, "\n")
 end
 
+--- End a master whose configuration says `daemon`: the process that was started has ended, the master runs on.
+local function end_daemon(site)
+  local f <close> = io.open(site.dir .. "/haproxy.pid")
+  local pid = f and f:read("l")
+  local words <close> = pid and io.open("/proc/" .. pid .. "/cmdline")
+  if words and words:read("a"):find(site.master, 1, true) then
+    site:signal("TERM", pid)
+  end
+end
+
 function Site:__close()
   for _, name in ipairs({ "haproxy", "nginx", "app" }) do
     local started = self.daemons[name]
@@ -332,6 +342,7 @@ function Site:__close()
       pcall(started.task.wait, started.task)
     end
   end
+  end_daemon(self)
   self.folder = getmetatable(self.folder).__close(self.folder)
 end
 

@@ -170,13 +170,16 @@ describe("policies that move traffic", function()
 
   it("the loop of a rolling restart runs as it is written", function()
     local _ <close> = visitors("/live")
-    local ran = s:haplua({ "-e", [[
+    s.folder.write("ssh", "#!/bin/sh\necho \"$*\" >>\"$0.called\"\n")
+    run({ "chmod", "755", s.dir .. "/ssh" })
+    local ran = s:haplua({ env = { PATH = s.dir .. ":" .. os.getenv("PATH") }, "-e", [[
       local server = require("haplua.server")
       for s in server.each("green") do
         s:drain(60)
-        if run{ "test", s.address, "=", "127.0.0.1" } ~= 0 then return 1 end
+        if run{ "ssh", s.address, "systemctl restart app" } ~= 0 then return 1 end
         s:ready{ settle = 0.1, within = 60 }
       end]] })
+    assert.equal("127.0.0.1 systemctl restart app\n127.0.0.1 systemctl restart app\n", running.content(s.dir .. "/ssh.called"))
     assert.same({ 0, "green: 2 of 2 servers done: g1 g2\n", "" }, { ran.status, ran.out, ran.err })
   end)
 

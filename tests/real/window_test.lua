@@ -215,6 +215,27 @@ describe("window run", function()
     end)
   end)
 
+  it("shows on a terminal what it waits for, and what is wrong meanwhile", function()
+    local window = ("%s for 1h"):format(moment.iso(os.time() + 86400))
+    for _, program in ipairs({ { "scripts/window.lua", "run", window }, { "scripts/keep.lua" } }) do
+      local words = { (os.getenv("BUILD") or "build") .. "/typist", "size=150x10" }
+      local is_keep = program[3] == nil
+      local away, back = ("mv '%s' '%s.away'"):format(s.socket, s.socket), ("mv '%s.away' '%s'"):format(s.socket, s.socket)
+      for _, step in ipairs({ is_keep and "see=kept to" or "see=opens in 23 h", "run=" .. away,
+        "see=waiting: ", "see=no such file", "see= so far", "run=" .. back,
+        is_keep and "see=^M^[[K" or "see=opens in 23 h", "signal=15", "--" }) do
+        words[#words + 1] = step
+      end
+      for _, word in ipairs(support.program("-s", s.socket, table.unpack(program))) do
+        words[#words + 1] = word
+      end
+      table.move({ "--journal", s.journal }, 1, 2, #words + 1, words)
+      words.env, words.stdout, words.stderr = { HAPLUA_CONFIG = "none" }, "capture", "capture"
+      local ended, out, err = run(words)
+      assert.same({ 128 + 15, "" }, { ended, err }, out)
+    end
+  end)
+
   it("refuses what it does not understand, before it begins", function()
     local ran = s:haplua({ "scripts/window.lua", "run", "Sun 02:00" })
     assert.equal(2, ran.status)

@@ -165,12 +165,96 @@ static void integers_are_strict(void **state)
 	assert_false(reply_integer(SPAN_LIT("1\0"), &value));
 }
 
+/* show acl, show map */
+
+static void lists_and_their_versions(void **state)
+{
+	static const char *const lines =
+		"# id (file) description\n"
+		"9999 () acl 'path' file 'h.cfg' line 1. curr_ver=3 next_ver=4 "
+		"entry_cnt=18446744073709551615\n"
+		"# a remark\n"
+		"-1 (a) b) pattern loaded from file 'a) b' used\n"
+		"2 () x. curr_ver=1 next_ver=1 entry_cnt=1. curr_ver=5 next_ver=6 "
+		"entry_cnt=7\n"
+		"3 (f) x. curr_ver=1 next_ver=1 entry_cnt=18446744073709551616";
+	struct span rest = text(lines);
+	struct reply_list list;
+
+	(void)state;
+	assert_int_equal(reply_list_next(&rest, &list), 1);
+	assert_true(list.id == 9999 && list.file.n == 0 && list.versioned);
+	assert_true(list.current == 3 && list.upcoming == 4 && list.entries == -1);
+	SAME(list.text, "acl 'path' file 'h.cfg' line 1");
+	assert_int_equal(reply_list_next(&rest, &list), 1);
+	assert_true(list.id == -1 && !list.versioned);
+	SAME(list.file, "a) b");
+	SAME(list.text, "pattern loaded from file 'a) b' used");
+	assert_int_equal(reply_list_next(&rest, &list), 1);
+	assert_true(list.current == 5 && list.upcoming == 6 && list.entries == 7);
+	SAME(list.text, "x. curr_ver=1 next_ver=1 entry_cnt=1");
+	assert_int_equal(reply_list_next(&rest, &list), 1);
+	assert_false(list.versioned);
+	SAME(list.text, "x. curr_ver=1 next_ver=1 entry_cnt=18446744073709551616");
+	assert_int_equal(reply_list_next(&rest, &list), 0);
+}
+
+static void what_is_no_list(void **state)
+{
+	static const char *const cases[] = {"",     "\n",       "1",     "1 (a",  "() x",
+					    "- ()", "1.0 () x", "1 ( )", "a () x"};
+	struct reply_list list;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct span rest = text(cases[i]);
+
+		assert_int_equal(reply_list_next(&rest, &list), i ? HAP_EPROTOCOL : 0);
+		assert_int_equal(rest.n, strlen(cases[i]));
+	}
+}
+
+/* get acl, get map */
+
+static void records_end_before_the_next_one(void **state)
+{
+	static const char *const records =
+		"type=str, case=sensitive, match=yes, idx=tree, pattern=\"a\ntype=b\"\n"
+		"type=unknown(0x5), case=insensitive, match=no\n"
+		"type=str, case=sensitive, found=yes, idx=list, key=\"k\", value=\"x\", "
+		"type=\"y\", type=\"str\"\n"
+		"type=str, case=sensitive, found=yes, idx=tree, key=unknown, value=none";
+	struct span rest = text(records);
+	struct reply_match match;
+
+	(void)state;
+	assert_int_equal(reply_match_next(&rest, &match), 1);
+	assert_true(match.found && !match.is_map);
+	SAME(match.type, "str");
+	SAME(match.index, "tree");
+	SAME(match.pattern, "a\ntype=b");
+	assert_int_equal(reply_match_next(&rest, &match), 1);
+	assert_false(match.found);
+	SAME(match.type, "method");
+	SAME(match.sensitivity, "insensitive");
+	assert_int_equal(reply_match_next(&rest, &match), 1);
+	assert_true(match.found && match.is_map);
+	SAME(match.pattern, "k");
+	SAME(match.value, "x\", type=\"y");
+	assert_int_equal(reply_match_next(&rest, &match), 1);
+	assert_true(match.pattern.n == 0 && match.value.n == 0);
+	assert_int_equal(reply_match_next(&rest, &match), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_keep_every_byte_of_their_pattern),
 		cmocka_unit_test(what_begins_no_entry),
 		cmocka_unit_test(pairs_are_parted_at_the_first_space),
+		cmocka_unit_test(lists_and_their_versions),
+		cmocka_unit_test(what_is_no_list),
+		cmocka_unit_test(records_end_before_the_next_one),
 		cmocka_unit_test(sessions_and_their_fields),
 		cmocka_unit_test(integers_are_strict),
 	};

@@ -8,7 +8,6 @@ local errors = require("haplua.error")
 local haproxy = require("haproxy")
 local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
-local network = require("haplua.plan.network")
 local results = require("haplua.apply.result")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
@@ -61,7 +60,7 @@ local function check_bypass(c, look, bypass)
       .. "\nanother one is named by `bypass` in the configuration")
   end
   for _, text in ipairs(look.state.values and bypass or {}) do -- HAProxy checks those of an ACL
-    if not network.parse(text) then
+    if not require("haplua.plan.network").parse(text) then
       errors.refuse(("'%s' is no network"):format(errors.visible(text)),
         "--bypass takes 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32")
     end

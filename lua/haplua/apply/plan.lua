@@ -4,12 +4,10 @@
 -- A plan begins as the row that the store keeps of the change (haplua.Wish). haplua.apply.change carries it out and
 -- adds the outcome (haplua.Result).
 
-local bits = require("haplua.plan.bits")
 local contents = require("haplua.plan.content")
 local context = require("haplua.apply.context")
 local lists = require("haplua.base.lists")
 local maintenance = require("haplua.plan.maintenance")
-local maps = require("haplua.plan.map")
 local scope = require("haplua.plan.scope")
 local switch = require("haplua.haproxy.switch")
 
@@ -69,7 +67,7 @@ end
 
 --- The content of a switch that is a map, and what it does to clients.
 local function plan_maps(plan, look, ours_before)
-  local state = look.state
+  local maps, state = require("haplua.plan.map"), look.state
   local live = {
     keys = state.patterns, values = state.values, networks = state.passing or {}, bits = state.bits or {},
     ours = lists.set(ours_before),
@@ -79,7 +77,7 @@ local function plan_maps(plan, look, ours_before)
   if state.bypass then
     plan.settled, plan.bypass, plan.bits = content.ours, content.bypass, content.bits
     plan.ours = lists.joined(plan.settled, lists.without(ours_before, lists.set(plan.settled)))
-    plan.between = bits.between(live, content)
+    plan.between = require("haplua.plan.bits").between(live, content)
     plan.passing = about and (about.bypass or look.view.allow)
     plan.stopped, plan.denied = maps.stopped(live, content), about and maps.denied(about, content)
   end

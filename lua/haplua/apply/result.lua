@@ -92,6 +92,15 @@ local function listed(all, label, but)
   return table.concat(lines)
 end
 
+--- Lines on the maintenances that a change has ended, and on those that are in force afterwards besides its own.
+---@param ended haplua.Maintenance[]
+---@param in_force haplua.Maintenance[]
+---@param about haplua.Maintenance?  the change's own
+---@return string
+function M.others(ended, in_force, about)
+  return listed(ended, "ended") .. listed(in_force, about and "also in force" or "still in force", about)
+end
+
 --- Lines on the maintenance that the change is about, on those that it has ended, and on those that are in force beside.
 local function details(result)
   local about, text = result.about, ""
@@ -124,8 +133,7 @@ local function details(result)
   if #result.patterns > 0 and result.about and M.status(result) then
     text = text .. "\n  the maintenance stays in force"
   end
-  return text .. listed(result.ended or {}, "ended")
-    .. listed(result.in_force, about and "also in force" or "still in force", about)
+  return text .. M.others(result.ended or {}, result.in_force, about)
 end
 
 --- The first line of a result.

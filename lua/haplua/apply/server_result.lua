@@ -59,15 +59,7 @@ local function text_of(one)
     text = text .. results.line(one.agent and "its agent check runs again"
       or "its agent check is off meanwhile: it could bring the server back")
   end
-  for _, m in ipairs(one.ended or {}) do
-    text = text .. results.line("ended: %s", results.summary(m))
-  end
-  for _, m in ipairs(one.in_force) do
-    if not one.about or m.id ~= one.about.id then
-      text = text .. results.line("%s: %s", one.about and "also in force" or "still in force", results.summary(m))
-    end
-  end
-  return text
+  return text .. results.others(one.ended or {}, one.in_force, one.about)
 end
 
 function Result.__tostring(result)

@@ -58,11 +58,17 @@ end
 
 --- Begin to show what a wait waits for. Closing the value removes the line from the terminal.
 ---@param deadline haplua.Deadline?  nil: the wait has none
----@return table progress  call it with a text at each look
+---@return table progress  call it with a text at each look; its function `clear` removes the line until the next one
 function M.begin(deadline)
   local shown, began = false, task.now()
   local latest = began
-  return setmetatable({}, {
+  local function clear()
+    if shown then
+      io.stderr:write("\r\27[K")
+    end
+    shown = false
+  end
+  return setmetatable({ clear = clear }, {
     __call = function(_, text)
       local now = task.now()
       if M.is_seen() then
@@ -73,11 +79,7 @@ function M.begin(deadline)
         io.stderr:write(M.line(text, began, deadline, now), "\n")
       end
     end,
-    __close = function()
-      if shown then
-        io.stderr:write("\r\27[K")
-      end
-    end,
+    __close = clear,
   })
 end
 

@@ -339,20 +339,42 @@ function checks.clock(e)
   end
 end
 
+--- The fleet that the configuration names.
+function checks.fleet(e)
+  if e.request.fleet then
+    require("haplua.cmd.doctor_fleet")(e, e.request.fleet)
+  end
+end
+
+--- Is this a machine of a fleet that has no HAProxy: an operator's?
+local function is_operators(e)
+  local path = tostring(e.target:address()):gsub("^unix@", "")
+  return e.request.fleet ~= nil and not e.request.fleet.fleet.node and path:find("^/") ~= nil and not file.info(path)
+end
+
 local ORDER = { "socket", "HAProxy", "level", "configuration", "ACL", "effect", "rules", "rehearsal", "servers",
-  "bypass", "journal", "file", "hooks", "clock" }
+  "bypass", "journal", "file", "hooks", "clock", "fleet" }
 
 -- The checks without which no other is possible.
 local NEEDED = { HAProxy = true, configuration = true, ACL = true }
 
---- Make all checks.
+--- Make all checks. Where a check fails that others need, those on the fleet are left.
 ---@param request haplua.Request
 ---@return haplua.Finding[] findings, boolean unreachable
 local function examine(request)
   local e = setmetatable({ findings = {}, request = request, target = require("haproxy").target() }, Examination)
+  local only, unreachable = nil, false
+  if is_operators(e) then
+    e.about, only = "HAProxy", "fleet"
+    e:note(("there is none at %s: this is taken for an operator's machine"):format(tostring(e.target:address())),
+      "on a node, -s names its socket")
+  end
   for _, name in ipairs(ORDER) do
     e.about = name
-    local ok, problem = pcall(checks[name], e)
+    local ok, problem = true, nil
+    if not only or name == only then
+      ok, problem = pcall(checks[name], e)
+    end
     if not ok then
       if type(problem) == "table" and problem.kind == "interrupted" then
         error(problem, 0)
@@ -360,11 +382,11 @@ local function examine(request)
       local advised, text = pcall(advice, problem)
       e:fail(tostring(problem), advised and text or nil)
       if NEEDED[name] then
-        return e.findings, name == "HAProxy"
+        only, unreachable = "fleet", name == "HAProxy"
       end
     end
   end
-  return e.findings, false
+  return e.findings, unreachable
 end
 
 --- Make all checks and print the findings.

@@ -26,6 +26,11 @@ local function check(args)
       "--nodes says for which nodes it is; or give --local")
   elseif args.replace and args.undo_on_failure then
     errors.refuse("--undo-on-failure does not bring back what --replace has ended: give one of them")
+  elseif args.stages and (args.nodes or args.label and args.label[1]) then
+    errors.refuse("--stages says for which nodes it is: leave --nodes and --label out")
+  elseif args.stages and args.command ~= "on" and args.command ~= "change" then
+    errors.refuse("--stages goes with on and change",
+      args.command == "off" and "off ends a maintenance on all its nodes at once" or nil)
   elseif #(args.server or {}) > 1 or args.server and args.server[1]:find("/$") then
     errors.refuse("of a fleet, --server takes one server a time: app/a1")
   end
@@ -45,7 +50,7 @@ local function complete(request, args)
     request.labels = request.labels or {}
     request.labels[name] = value
   end
-  request.within = args.within
+  request.within, request.together = args.within, args.together
   return request
 end
 
@@ -83,6 +88,19 @@ local function meant(c, ids)
   return found
 end
 
+--- How stages are begun.
+---@return haplua.fleet.StagesHow
+local function how_of(args, print)
+  return {
+    every_node = args.every_node, options = args.switch and " --switch " .. args.switch or "",
+    say = function(line)
+      if not args.json then
+        print(line)
+      end
+    end,
+  }
+end
+
 local commands = {}
 
 function commands.on(args, request, print, c)
@@ -90,9 +108,10 @@ function commands.on(args, request, print, c)
   if args.replace and not confirm(args, c, meant(c)) then
     return 1
   end
-  local result = actions.begin(c, request)
+  local result = args.stages and require("haplua.fleet.stages").begin(c, request, args.stages, how_of(args, print))
+    or actions.begin(c, request)
   local status = show(args, print, result)
-  if status ~= 0 and args.undo_on_failure and not result.refreshed then
+  if status ~= 0 and args.undo_on_failure and result.about and not result.refreshed then
     show(args, print, actions.off(c, { within = request.within }, { ids = { result.about.id } }))
     return 1
   end
@@ -112,7 +131,11 @@ function commands.change(args, request, print, c)
   if not confirm(args, c, meant(c, request.ids)) then
     return 1
   end
-  return show(args, print, actions.change(c, request, (request.ids or {})[1], args.no_end))
+  local id = (request.ids or {})[1]
+  if args.stages then
+    return show(args, print, require("haplua.fleet.stages").go_on(c, request, id, args.stages, how_of(args, print)))
+  end
+  return show(args, print, actions.change(c, request, id, args.no_end))
 end
 
 function commands.status(args, _, print, c)
@@ -136,6 +159,9 @@ function commands.during(args, request, print, c)
   end
   local result = actions.begin(c, request, { origin = "during", pid = require("haplua.process").pid() })
   print(result)
+  if result.refused then
+    return 1
+  end
   local _ <close> = setmetatable({}, {
     __close = function()
       print(actions.off(c, request, { ids = { result.about.id } }))

@@ -24,7 +24,7 @@ local server = { "--server", value = "BACKEND/SERVER", repeats = true,
 local drain = { "--drain", help = "of a server: it takes no new sessions, and those that it has go on" }
 
 -- Those of a fleet that a change of what is there has.
-local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[6] }
+local reports <const> = { options.fleet[1], options.fleet[4], options.fleet[5], options.fleet[7], options.fleet[8] }
 
 local spec = {
   name = "maint",
@@ -35,7 +35,7 @@ local spec = {
       options.fleet), {
       from, until_, for_, { "--wait", help = "stay until then, and end it" },
       { "--start-keep", help = "start the service that begins and ends it, where none runs" },
-      { "--check", help = "see in HAProxy's configuration whether visitors get it (the default on a terminal)" },
+      { "--check", help = "read in HAProxy's configuration whether visitors get it (the default on a terminal)" },
       { "--no-check", help = "do not check, not even on a terminal" },
       { "--cut", help = "of the whole site: end the connections that go on (WebSocket, TCP)" },
       { "--replace", help = "end all other maintenances in the same step" }, yes, server, drain,
@@ -59,7 +59,7 @@ local spec = {
       options = options.join(options.join(options.scope, options.probe), options.fleet),
       help = "Keep a maintenance in force while a command runs, and return its exit status." },
     { "log", options = { options.json, server, options.fleet[1], { "--last", value = "N", default = "20", convert = cli.count,
-      help = "so many changes (20)" } },
+      help = "how many changes (default 20)" } },
       help = "Show who changed what, when and why." },
     { "rehearse", args = "pattern", options = options.join(options.join(options.scope, options.rehearsal), {
       until_, for_, { "--replace", help = "as if all other maintenances were ended" }, options.json }),
@@ -74,7 +74,7 @@ local spec = {
 -- What the words of a command are.
 local WORDS <const> = {
   pattern = "patterns for the ACL's own match method, in place of --path and --host",
-  which = "ids (m12); of off also patterns, as they were given to on",
+  which = "ids (m12); for off also patterns, as they were given to on",
   file = "the word check, then pages (/etc/haproxy/maintenance.html)",
 }
 for _, command in ipairs(spec.commands) do
@@ -357,8 +357,7 @@ local ALONE <const> = 4 * 3600
 local function check_fleet(args, request, found)
   local errors = require("haplua.error")
   if not found then
-    errors.refuse("--nodes, --label, --within, --every-node and --undo-on-failure are about a fleet",
-      "`fleet` of the configuration names one")
+    errors.refuse(("--%s is about a fleet"):format(options.of_fleet(args)), "`fleet` of the configuration names one")
   end
   local begins = request.begins or require("haplua.task").time()
   if args.command == "on" and not (request.ends and request.ends - begins <= ALONE) then
@@ -382,7 +381,8 @@ return function(words, print, actions)
     if status then
       return status
     end
-  elseif found or args.nodes or args.within or args.every_node or args.undo_on_failure or #(args.label or {}) > 0 then
+    request.fleet = found -- of doctor, which looks at this node as well
+  elseif found or options.of_fleet(args) then
     check_fleet(args, request, found)
   end
   return commands[args.command](args, request, print, actions or maintenance)

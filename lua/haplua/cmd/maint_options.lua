@@ -72,10 +72,26 @@ M.fleet = {
   { "--local", help = "of a fleet's node: act on this node alone" },
   { "--nodes", value = "NAMES", help = "of a fleet: for these nodes (lb1,lb2)" },
   { "--label", value = "NAME=VALUE", repeats = true, help = "of a fleet: for the nodes with this label" },
-  { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: wait so long for its nodes (10)" },
+  { "--within", value = "SECONDS", convert = seconds, help = "of a fleet: how long to wait for its nodes (default 10)" },
+  { "--together", help = "of a fleet: change nothing unless every node that lives answers that it could" },
   { "--undo-on-failure", help = "of a fleet: end it again everywhere where a node cannot, or does not in time" },
+  { "--stages", value = "STAGES", help = "of a fleet: begin on these nodes first, then on those: 'canary; dc=fra/2; *'" },
   { "--every-node", help = "of a fleet: exit status 5 also where a node is missing that is not live" },
 }
+
+--- The first option that is about a fleet, `--local` apart; nil: none is given.
+---@param args table  from haplua.cli
+---@return string? name
+function M.of_fleet(args)
+  for i = 2, #M.fleet do
+    local name = M.fleet[i][1]:sub(3)
+    local given = args[(name:gsub("-", "_"))]
+    if given and not (type(given) == "table" and #given == 0) then
+      return name
+    end
+  end
+end
+
 local function form(text)
   if text == "errorfile" or text == "lf-file" or text == "file" then
     return text

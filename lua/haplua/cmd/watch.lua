@@ -42,33 +42,39 @@ local function fleet_of()
   end
 end
 
+---@class haplua.cmd.FleetLine
+---@field name string  of the thing that it is about
+---@field text string
+---@field fields table  for JSON
+
 --- What lines say of a fleet: of its store, its maintenances, and each node.
 ---@param sight haplua.fleet.Sight
----@return table<string, {[1]: string, [2]: table}>  by name: a line, and its fields for JSON
+---@return haplua.cmd.FleetLine[]
 local function lines_of(sight)
   local lines, list, names = {}, {}, {}
   if sight.away then
-    lines[sight.name] = { ("%s: the store is away: %s"):format(sight.name, sight.away.text),
-      { fleet = sight.fleet, error = sight.away.text } }
-    return lines
+    return { { name = sight.name, text = ("%s: the store is away: %s"):format(sight.name, sight.away.text),
+      fields = { fleet = sight.fleet, error = sight.away.text } } }
   elseif not sight.status then
     return lines
   end
   for i, m in ipairs(sight.status.maintenances) do
     list[i], names[i] = ("m%d %s"):format(m.id, scope.text(m.scope)), "m" .. m.id
   end
-  lines[sight.name] = { ("%s has %s"):format(sight.name, list[1] and errors.visible(table.concat(list, "  "))
-    or "no maintenance in force"), { fleet = sight.fleet, maintenances = names } }
+  local all = list[1] and errors.visible(table.concat(list, "  ")) or "no maintenance in force"
+  lines[1] = { name = sight.name, text = ("%s has %s"):format(sight.name, all),
+    fields = { fleet = sight.fleet, maintenances = names } }
   for _, node in ipairs(sight.nodes) do
     local text = node.text ~= "" and ": " .. errors.visible(node.text) or ""
-    lines["node " .. node.name] = { ("node %s is %s%s"):format(errors.visible(node.name), node.state, text),
-      { fleet = sight.fleet, node = node.name, state = node.state, live = node.live, text = node.text } }
+    lines[#lines + 1] = { name = "node " .. node.name,
+      text = ("node %s is %s%s"):format(errors.visible(node.name), node.state, text),
+      fields = { fleet = sight.fleet, node = node.name, state = node.state, live = node.live, text = node.text } }
   end
   return lines
 end
 
 --- The fleet as lines; nil: there is none, or another run of this start prints them.
----@return fun(): table<string, {[1]: string, [2]: table}>?
+---@return fun(): haplua.cmd.FleetLine[]?
 local function follow_lines()
   targets[#targets + 1] = haproxy.target()
   local sight, follow = nil, nil
@@ -87,7 +93,7 @@ end
 --- Show the view, where there is a terminal for it and no lines are asked for, until a key ends it.
 ---@param args table  `acl`, `every`, `ascii`, `lines`, `json`, as scripts/watch.lua has them
 ---@return integer? status  nil: lines are to be printed
----@return fun(): table<string, {[1]: string, [2]: table}>? lines  those of the fleet, as it is now
+---@return fun(): haplua.cmd.FleetLine[]? lines  those of the fleet, as it is now
 return function(args)
   if args.lines or args.json or not has_terminal() then
     return nil, follow_lines()

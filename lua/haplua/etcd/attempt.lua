@@ -5,6 +5,7 @@
 
 local errors = require("haplua.error")
 local task = require("haplua.task")
+local trouble = require("haplua.etcd.trouble")
 
 local M = {}
 
@@ -35,54 +36,52 @@ local function failed(endpoint, kind, message, fields)
   }
 end
 
-local advices = {
-  certificate = "The member's certificate is checked against the name in its endpoint, and against the file of `ca`.",
-  handshake = "Is this the port for clients, with TLS? If it has none, write http:// in the endpoint.",
-  refused = "The member does not take this client's certificate. Has it expired, is it of another authority, or is none given?",
-  files = "The files of `ca`, `cert` and `key` hold PEM, and this user reads them; a key has no pass phrase.",
-}
-
 --- What a status of gRPC other than 0 means.
-local function refused(endpoint, outcome)
-  local message = ("etcd: %s (%s)"):format(errors.visible(outcome.message), outcome.code)
-  local fields = { code = tostring(outcome.status) }
+local function refused(plan, outcome)
+  local message, advice = trouble.of_refusal(plan, outcome)
+  local fields = { code = tostring(outcome.status), advice = advice }
   if not_now[outcome.message] then
     fields.is_safe = true
-    return failed(endpoint, "unreachable", message, fields)
+    return failed(plan.endpoint, "unreachable", errors.visible(message), fields)
   end
   fields.is_final = not unknown[outcome.status]
   fields.is_safe = fields.is_final
-  return failed(endpoint, "refused", message, fields)
+  return failed(plan.endpoint, "refused", errors.visible(message), fields)
 end
 
 --- What the end of a call without a whole answer means.
+---@param plan haplua.etcd.Plan
 ---@param outcome table  of call:outcome()
 ---@return haplua.etcd.Failure
-function M.failure(endpoint, outcome)
+function M.failure(plan, outcome)
   if outcome.status and outcome.status ~= 0 then
-    return refused(endpoint, outcome)
+    return refused(plan, outcome)
+  elseif outcome.kind == "timeout" and not outcome.sent then
+    return M.late(plan, outcome)
   elseif outcome.kind then
-    local message = outcome.tls and "no TLS: " .. outcome.message or outcome.phase == "connect"
-      and "no connection: " .. outcome.message or outcome.message
-    local is_timeout = outcome.kind == "timeout" and not outcome.sent
-    return failed(endpoint, is_timeout and "unreachable" or outcome.kind, is_timeout and "no connection in time" or message, {
-      is_safe = not outcome.sent or outcome.tls ~= nil, phase = outcome.phase, code = outcome.code,
-      advice = advices[outcome.tls],
+    local message, advice = trouble.of_connection(plan, outcome)
+    return failed(plan.endpoint, outcome.kind, message, {
+      is_safe = not outcome.sent or outcome.tls ~= nil, phase = outcome.phase, code = outcome.code, advice = advice,
     })
   elseif outcome.http and outcome.http > 0 and not outcome.grpc then
     local message = ("it is no etcd, or its gRPC is elsewhere: HTTP status %d"):format(outcome.http)
-    return failed(endpoint, "protocol", message, { is_safe = outcome.http < 500 })
+    return failed(plan.endpoint, "protocol", message, { is_safe = outcome.http < 500 })
   end
-  return failed(endpoint, "unreachable", "the member ended the call", { is_safe = not outcome.sent })
+  return failed(plan.endpoint, "unreachable", "the member ended the call", { is_safe = not outcome.sent })
 end
 
 --- What it means that a call has not ended in time.
+---@param plan haplua.etcd.Plan
+---@param outcome table
+---@param seconds number?  nil: the time for the connection was over
 ---@return haplua.etcd.Failure
-function M.late(endpoint, outcome, seconds)
+function M.late(plan, outcome, seconds)
   if not outcome.sent then
-    return failed(endpoint, "unreachable", ("no connection within %.1f s"):format(seconds), { is_safe = true })
+    return failed(plan.endpoint, "unreachable", "no connection in time", {
+      is_safe = true, phase = "connect", advice = trouble.NO_WAY,
+    })
   end
-  return failed(endpoint, "timeout", ("no answer within %.1f s"):format(seconds), { is_silent = true })
+  return failed(plan.endpoint, "timeout", ("no answer within %.1f s"):format(seconds or 0), { is_silent = true })
 end
 
 --- Make a call that has one answer.
@@ -103,11 +102,11 @@ function M.unary(channel, name, message, plan)
   end
   local outcome = call:outcome()
   if why == "timeout" then
-    return nil, M.late(plan.endpoint, outcome, plan.within)
+    return nil, M.late(plan, outcome, plan.within)
   elseif answer and outcome.status == 0 and not outcome.kind then
     return answer
   end
-  return nil, M.failure(plan.endpoint, outcome)
+  return nil, M.failure(plan, outcome)
 end
 
 return M

@@ -88,12 +88,33 @@ local function next_endpoint(client)
   client.at = client.at % #client.endpoints + 1
 end
 
+--- Make the last failure tell of all endpoints: those that have failed alike, with the reason once.
+---@param failures table<string, haplua.Error>  by endpoint
+local function describe_all(client, problem, failures)
+  local order, alike = {}, {}
+  for _, endpoint in ipairs(client.given.endpoints) do
+    local one = failures[(endpoint:gsub("/$", ""))]
+    if one and not alike[one.message] then
+      order[#order + 1], alike[one.message] = one.message, {}
+    end
+    if one then
+      table.insert(alike[one.message], endpoint)
+      -- a member without a leader says more than those that do not answer
+      problem.advice = one.code == "14" and one.advice or problem.advice
+    end
+  end
+  for i, message in ipairs(order) do
+    order[i] = ("%s: %s"):format(table.concat(alike[message], ", "), message)
+  end
+  problem.message, problem.target = "no endpoint took the call: " .. table.concat(order, "; "), nil
+end
+
 --- Go from one endpoint to the next until `try` has an answer or a failure that ends it, or the time is over.
 ---@param try fun(endpoint: string, left: number, share: number): any, haplua.etcd.Failure?  seconds that are left, and
 --- those after which another endpoint should be tried
 ---@param is_write boolean?
 local function try_endpoints(client, try, is_write)
-  local latest, n, reasons = task.now() + client.timeout, #client.endpoints, {}
+  local latest, n, failures = task.now() + client.timeout, #client.endpoints, {}
   local tried, may_get_better = 0, false
   local failure ---@type haplua.etcd.Failure?
   repeat
@@ -112,7 +133,7 @@ local function try_endpoints(client, try, is_write)
       failure.error.kind, failure.error.in_doubt = "doubt", 1
       break
     end
-    reasons[endpoint] = failure.error.message
+    failures[endpoint] = failure.error
     may_get_better = tried % n > 0 and may_get_better
     may_get_better = may_get_better or failure.error.code == "14" or not failure.is_safe
     next_endpoint(client)
@@ -124,13 +145,8 @@ local function try_endpoints(client, try, is_write)
       task.sleep(math.min(0.05 + 0.1 * math.random(), math.max(latest - task.now(), 0)))
     end
   until task.now() >= latest
-  if n > 1 and reasons[failure.error.target] then
-    local list = {}
-    for i, endpoint in ipairs(client.endpoints) do
-      list[i] = reasons[endpoint] and ("%s: %s"):format(endpoint, reasons[endpoint])
-    end
-    failure.error.message = "no endpoint took the call: " .. table.concat(list, "; ")
-    failure.error.target = nil
+  if n > 1 and failures[failure.error.target] then
+    describe_all(client, failure.error, failures)
   end
   error(failure.error, 0)
 end
@@ -220,9 +236,10 @@ function Client:watch(op)
   local message = messages.watch("client:watch", op)
   return try_endpoints(self, function(endpoint, left, share)
     local within = #self.endpoints == 1 and left or math.max(left / 2, math.min(left, 0.5))
-    local watch = watches.new(self.channel:call("watch", message, plan(self, endpoint, 0, share)), function()
+    local at = plan(self, endpoint, 0, share)
+    local watch = watches.new(self.channel:call("watch", message, at), function()
       return not self.closed and self.channel:call("status", {}, plan(self, endpoint, 0, share)) or nil
-    end, endpoint, op.silence or 13)
+    end, at, op.silence or 13)
     local begun, failure = watch:begin(within)
     if begun == nil then
       watch:close()

@@ -15,7 +15,8 @@ local M = {}
 ---@field revision integer?  the latest revision of the store that the member named in this watch
 ---@field private call table  of src/etcd/module.c
 ---@field private ask fun(): table?  begins a call for the member's status; nil: the client is closed
----@field private endpoint string
+---@field endpoint string
+---@field private plan haplua.etcd.Plan
 ---@field private silence number  seconds
 ---@field private heard number  when something last came, on task.now()
 ---@field private probe table?  a call for the status that was not answered yet
@@ -26,9 +27,12 @@ Watch.__index = Watch
 
 ---@param call table
 ---@param ask fun(): table?
+---@param plan haplua.etcd.Plan
 ---@return haplua.etcd.Watch
-function M.new(call, ask, endpoint, silence)
-  return setmetatable({ call = call, ask = ask, endpoint = endpoint, silence = silence, heard = task.now() }, Watch)
+function M.new(call, ask, plan, silence)
+  return setmetatable({
+    call = call, ask = ask, plan = plan, endpoint = plan.endpoint, silence = silence, heard = task.now(),
+  }, Watch)
 end
 
 local function finish(watch, why, reason)
@@ -51,7 +55,7 @@ end
 --- The stream is over. Its last words say why.
 ---@return haplua.etcd.Failure
 local function stream_ended(watch)
-  local failure = attempt.failure(watch.endpoint, watch.call:outcome())
+  local failure = attempt.failure(watch.plan, watch.call:outcome())
   if failure.error.code == "7" or failure.error.code == "16" then
     finish(watch, "denied", failure.error.message)
   else
@@ -66,7 +70,7 @@ end
 function Watch:begin(seconds)
   local response, why = self.call:next(seconds)
   if not response and why == "timeout" then
-    return nil, attempt.late(self.endpoint, self.call:outcome(), seconds)
+    return nil, attempt.late(self.plan, self.call:outcome(), seconds)
   elseif not response then
     local failure = stream_ended(self)
     if self.over[1] == "denied" then

@@ -14,6 +14,7 @@ local haproxy = require("haproxy")
 local maintenance = require("haplua.plan.maintenance")
 local nodes = require("haplua.store.etcd_nodes")
 local process = require("haplua.process")
+local reports = require("haplua.fleet.reports")
 local servers = require("haplua.plan.servers")
 local task = require("haplua.task")
 
@@ -29,12 +30,11 @@ M.WITHIN = 10
 ---@class haplua.FleetRequest: haplua.Request
 ---@field nodes string[]?  it is for these nodes alone
 ---@field labels table<string, string>?  it is for the nodes with these labels
+---@field rollout haplua.fleet.Rollout?  the stages that are left
+---@field probed boolean?  wait until the nodes' own probes show it
+---@field finally table?  with `together`: what the maintenance is for after its last stage
+---@field together boolean?  change nothing unless every node that lives has answered that it could
 ---@field within number?  seconds for which reports are awaited; 10
-
----@class haplua.FleetNode  a node that a change is for
----@field name string
----@field state "done"|"failed"|"behind"|"dead"
----@field text string?  failed: why
 
 ---@class haplua.FleetResult
 ---@field fleet string
@@ -43,6 +43,7 @@ M.WITHIN = 10
 ---@field refreshed boolean?
 ---@field ended haplua.Maintenance[]
 ---@field in_force haplua.Maintenance[]  on the switch, afterwards
+---@field refused boolean?  nothing was changed, since not every node could: `nodes` has what they answered
 ---@field nodes haplua.FleetNode[]
 ---@field within number
 ---@field notes string[]?
@@ -90,103 +91,27 @@ local function look_of(c, all)
   return { current = c.store:current(c.name, not all and c.switch.acl or nil), now = task.time() }
 end
 
--- Reports.
-
----@class haplua.fleet.Wait  what is waited for
----@field records haplua.fleet.Record[]  that the change has touched
----@field revisions table<string, integer>  by switch
----@field known table<string, haplua.fleet.NodeState>
-
---- Those that a change has touched, as the store has them now.
-local function touched(c, ids)
-  local wait, is_one = { records = {}, revisions = {} }, {}
-  for _, id in ipairs(ids) do
-    is_one[id] = true
+--- Ask the nodes whether they could, and write into the result where they could not.
+---@param finally table?  fields that the change has in the end
+---@param result haplua.FleetResult
+---@return boolean refused
+local function could_not(c, edits, finally, result)
+  local asked = {}
+  for i, edit in ipairs(edits) do
+    asked[i] = not (finally and (edit.add or edit.of).id == (result.about or {}).id) and edit
+      or edit.add and { add = maintenance.with(edit.add, finally) } or { of = edit.of, set = finally }
   end
-  for _, record in ipairs((c.store:records())) do
-    if is_one[record.id] then
-      table.insert(wait.records, record)
-      wait.revisions[record.acl] = math.max(wait.revisions[record.acl] or 0, record.revision)
-    end
+  local states = require("haplua.fleet.together").ask(c, asked, result.within)
+  local could, others = 0, 0
+  for _, node in ipairs(states) do
+    could = could + (node.state == "done" and 1 or 0)
+    others = others + ((node.state == "failed" or node.state == "behind") and 1 or 0)
   end
-  return wait
-end
-
---- What a node has made of a change.
----@param wait haplua.fleet.Wait
----@param node haplua.fleet.NodeState
----@return haplua.FleetNode? state  nil: the change is not for it
-local function state_of(wait, node)
-  local labels, concerns = (node.card or {}).labels or {}, false
-  for _, record in ipairs(wait.records) do
-    concerns = concerns or fleet.is_for(record, { name = node.name, labels = labels })
+  if others == 0 and could > 0 then
+    return false
   end
-  if not concerns then
-    return nil
-  elseif not node.live then
-    return { name = node.name, state = "dead" }
-  end
-  for switch, revision in pairs(wait.revisions) do
-    local seen = node.seen[switch]
-    if not seen or seen.revision < revision then
-      return { name = node.name, state = "behind" }
-    elseif seen.outcome ~= "done" then
-      return { name = node.name, state = "failed", text = seen.outcome }
-    end
-  end
-  return { name = node.name, state = "done" }
-end
-
---- The states of all nodes that a change is for.
----@return haplua.FleetNode[] states, integer open  how many have not reported
-local function states_of(wait)
-  local states, open = {}, 0
-  for _, node in ipairs(nodes.sorted(wait.known)) do
-    local state = state_of(wait, node)
-    states[#states + 1] = state
-    open = open + (state and state.state == "behind" and 1 or 0)
-  end
-  return states, open
-end
-
---- Show which nodes are missing.
-local function show_progress(progress, states)
-  local done, missing = 0, {}
-  for _, state in ipairs(states) do
-    done = done + (state.state == "done" and 1 or 0)
-    missing[#missing + 1] = state.state == "behind" and state.name or nil
-  end
-  progress(("%d of %d nodes have it; missing: %s"):format(done, #states, table.concat(missing, " ", 1, math.min(#missing, 6))))
-end
-
---- Follow the nodes' reports until all have come, or the time is over. A store that goes away meanwhile ends the wait.
----@param c haplua.FleetContext
----@param ids integer[]  the maintenances that the change has touched
----@param within number  seconds
----@return haplua.FleetNode[]
-local function await(c, ids, within)
-  local latest, wait = task.now() + within, touched(c, ids)
-  local progress <close> = require("haplua.base.progress").begin()
-  while true do
-    local revision
-    wait.known, revision = nodes.known(c.store)
-    local states, open = states_of(wait)
-    if open == 0 or task.now() >= latest then
-      return states
-    end
-    local watch <close> = c.client:watch({ key = c.store.prefix .. "nd/", prefix = true, revision = revision + 1 })
-    repeat
-      show_progress(progress, states)
-      local found = watch:next(math.max(0, latest - task.now()))
-      for _, event in ipairs(found and found.events or {}) do
-        nodes.take(c.store, wait.known, event.kv.key, event.type == "put" and event.kv.value or nil)
-      end
-      states, open = states_of(wait)
-    until open == 0 or not found
-    if open == 0 then
-      return states
-    end
-  end
+  result.refused, result.nodes, result.about, result.ended = true, states, nil, {}
+  return true
 end
 
 --- Write a decision, await the reports, and write down what came of it.
@@ -202,7 +127,8 @@ local function carry_out(c, request, action, decision)
     fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed, ended = decision.ended or {},
     nodes = {}, within = request.within or M.WITHIN, in_force = {},
   }
-  if #decision.edits > 0 then
+  local refused = request.together and #decision.edits > 0 and could_not(c, decision.edits, request.finally, result)
+  if #decision.edits > 0 and not refused then
     local about = decision.about
     local begun = c.store:begin(context.sign(c, {
       action = action, patterns = {}, reason = about and about.reason, ends = about and about.ends,
@@ -211,7 +137,7 @@ local function carry_out(c, request, action, decision)
     for i, edit in ipairs(decision.edits) do
       ids[i] = (edit.add or edit.of).id
     end
-    local ok, states = pcall(await, c, ids, result.within)
+    local ok, states = pcall(reports.of_change, c, ids, result.within, request.probed)
     if not ok then
       io.stderr:write(("haplua: the fleet %s has the change; the nodes carry it out, and were not waited for\n"):format(c.name))
       error(states, 0)
@@ -241,7 +167,7 @@ function M.begin(c, request, how)
       or actions.scope_of(request) or {},
     bypass = request.bypass and #request.bypass > 0 and request.bypass or nil, reason = request.reason,
     origin = how.origin or "on", pid = how.pid, begins = request.begins or look.now, ends = request.ends, nodes = request.nodes,
-    labels = request.labels,
+    labels = request.labels, rollout = request.rollout,
   })
   local same = not how.pid and not request.begins and actions.find_same(c, look, m)
   local is_same = same and fleet.is_for_same(same, m)
@@ -265,6 +191,28 @@ function M.off(c, request, which)
   return result
 end
 
+--- The maintenance that a change means.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param id integer?  nil: the only one
+---@return haplua.Maintenance, table look
+function M.one(c, request, id)
+  local look = look_of(c, id ~= nil)
+  return actions.select(c, look, "change", request, { ids = id and { id } })[1]
+    or errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one"), look
+end
+
+--- Have a maintenance be for other nodes.
+---@param c haplua.FleetContext
+---@param request haplua.FleetRequest
+---@param m haplua.Maintenance  as it was read
+---@param set table  `nodes`, `labels`, `rollout`; false clears one
+---@return haplua.FleetResult
+function M.grow(c, request, m, set)
+  check_permitted()
+  return carry_out(c, request, "change", { edits = { { of = m, set = set } }, about = maintenance.with(m, set) })
+end
+
 --- Change a maintenance in one step.
 ---@param c haplua.FleetContext
 ---@param request haplua.FleetRequest
@@ -274,9 +222,7 @@ end
 function M.change(c, request, id, open_end)
   check_permitted()
   actions.check_reason(request.reason)
-  local look = look_of(c, id ~= nil)
-  local m = actions.select(c, look, "change", request, { ids = id and { id } })[1]
-    or errors.refuse("no maintenance is in force: there is nothing to change", "maint on begins one")
+  local m, look = M.one(c, request, id)
   return carry_out(c, request, "change", actions.changing(c, look, m, request, open_end))
 end
 

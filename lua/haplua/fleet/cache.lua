@@ -36,6 +36,15 @@ function M.open(store, fleet)
   return self
 end
 
+--- What a node remembers, without beginning to; nil: nothing.
+---@param store haplua.Store
+---@param fleet string
+---@return {uid: string?, revision: integer}?
+function M.peek(store, fleet)
+  local there = store:run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'fleet'")[1]
+  return there and M.open(store, fleet) or nil
+end
+
 --- Write a row. This does not wait for the disk: a row that is lost is written again.
 local function write(self, key, revision)
   self.store:synchronous("NORMAL")

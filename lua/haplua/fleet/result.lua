@@ -17,13 +17,16 @@ local M = {}
 local SKEW <const> = 2
 
 local words = {
-  behind = "has not reported within %g s", dead = "is not live: it will do so when it is back", failed = "%s",
+  behind = "has not reported within %g s", unanswered = "has not answered within %g s",
+  dead = "is not live: it will do so when it is back", failed = "%s",
 }
 
---- A line on a node that has not carried a change out.
+--- A line on a node that has not carried a change out, or could not.
+---@param result haplua.FleetResult
 ---@param node haplua.FleetNode
-local function line_of(node, within)
-  return results.line("%s  %s", node.name, words[node.state]:format(node.state == "failed" and node.text or within))
+local function line_of(result, node)
+  local word = words[result.refused and node.state == "behind" and "unanswered" or node.state]
+  return results.line("%s  %s", node.name, word:format(node.state == "failed" and node.text or result.within))
 end
 
 --- How many nodes are in each state.
@@ -35,7 +38,8 @@ local function counts_of(list)
   return counts
 end
 
---- The exit status: 5 where the fleet has the change, and not every node that lives has carried it out.
+--- The exit status: 1 where nothing was changed, since a node could not; 5 where the fleet has the change, and not every
+-- node that lives has carried it out.
 ---@param result haplua.FleetResult
 ---@param all boolean?  nodes that do not live count as well
 ---@return integer
@@ -44,6 +48,9 @@ function M.exit_status(result, all)
     return 0
   end
   local counts = counts_of(result.nodes)
+  if result.refused then
+    return 1
+  end
   local missing = counts.failed + counts.behind + (all and counts.dead or 0)
   local is_nowhere = #result.nodes > 0 and counts.done == 0 or result.about and #result.nodes == 0
   return (missing > 0 or is_nowhere) and 5 or 0
@@ -66,8 +73,14 @@ end
 local Result = {}
 
 --- The first line of a result.
-local function headline(result)
+---@param result haplua.FleetResult
+---@return string
+function M.headline(result)
   local about, counts = result.about, counts_of(result.nodes)
+  if result.refused then
+    return ("nothing was changed: %d of %d nodes of the fleet %s could do it"):format(counts.done, #result.nodes - counts.dead,
+      result.fleet)
+  end
   local where = ("on %d of %d nodes of the fleet %s"):format(counts.done, #result.nodes - counts.dead, result.fleet)
   if about and about.begins > task.time() then
     return ("%s is planned: %s, from %s, %s"):format(maintenance.name(about), scope.text(about.scope),
@@ -85,19 +98,14 @@ local function headline(result)
 end
 
 function Result.__tostring(result)
-  local text = visible(headline(result)) .. (result.about and results.why_and_until(result.about) or "")
+  local text = visible(M.headline(result)) .. (result.about and results.why_and_until(result.about) or "")
   for _, node in ipairs(result.nodes) do
-    text = text .. (node.state ~= "done" and line_of(node, result.within) or "")
+    text = text .. (node.state ~= "done" and line_of(result, node) or "")
   end
   for _, note in ipairs(result.notes or {}) do
     text = text .. results.line("%s", note)
   end
-  for _, m in ipairs(result.in_force) do
-    if not result.about or m.id ~= result.about.id then
-      text = text .. results.line("%s: %s", result.about and "also in force" or "still in force", results.summary(m))
-    end
-  end
-  return text
+  return text .. results.others({}, result.in_force, result.about)
 end
 
 --- Give a result its text.
@@ -113,18 +121,19 @@ end
 function M.portable(result)
   return { fleet = result.fleet, action = result.action, maintenance = result.about and event.entry(result.about),
     ended = event.entries(result.ended), in_force = event.entries(result.in_force), nodes = result.nodes, within = result.within,
-    dry_run = result.dry }
+    refused = result.refused, dry_run = result.dry }
 end
 
 -- Status.
 
 local Status = {}
+Status.__index = Status
 
 --- What a node has made of the switches, in a few words.
 ---@param found haplua.FleetStatus
 ---@param node haplua.fleet.NodeState
 ---@return string text, boolean is_well, "in step"|"behind"|"refused" state
-function M.site_of(found, node)
+local function site_of(found, node)
   local parts, is_well, refused = {}, true, false
   for switch, revision in pairs(found.revisions) do
     local seen = node.seen[switch]
@@ -142,11 +151,13 @@ function M.site_of(found, node)
   return table.concat(parts, ", "), is_well, is_well and "in step" or refused and "refused" or "behind"
 end
 
+M.site_of = site_of
+
 --- A row for each node. That a clock is ahead shows in the node's latest report.
 local function rows_of(found)
   local rows = { { "NODE", "LIVE", "MAINTENANCES" } }
   for _, node in ipairs(found.nodes) do
-    local text = M.site_of(found, node)
+    local text = site_of(found, node)
     local at = 0
     for _, seen in pairs(node.seen) do
       at = math.max(at, seen.at or 0)
@@ -164,17 +175,34 @@ function M.node_table(found)
   return table.concat(status.aligned(rows_of(found)), "\n")
 end
 
+--- Which nodes a maintenance is for, in a few words.
+---@param m {nodes: string[]?, labels: table<string, string>?}
+---@return string
+function M.for_whom(m)
+  local parts = table.move(m.nodes or {}, 1, #(m.nodes or {}), 1, {})
+  for label, value in pairs(m.labels or {}) do
+    parts[#parts + 1] = ("%s=%s"):format(label, value)
+  end
+  table.sort(parts)
+  return table.concat(parts, " ")
+end
+
 function Status.__tostring(found)
   local text = #found.maintenances > 0 and status.table_of(found.maintenances) .. "\n" or ""
   text = text .. ("the fleet %s has %d maintenance%s, %d nodes\n"):format(found.fleet, #found.maintenances,
     #found.maintenances == 1 and "" or "s", #found.nodes) .. M.node_table(found)
+  for _, m in ipairs(found.maintenances) do
+    text = text .. (m.rollout and results.line("%s is for some nodes; stages that are left: %s  (haplua maint change %s "
+      .. "--stages '%s' begins them)", maintenance.name(m), m.rollout.left, maintenance.name(m), m.rollout.left)
+      or (m.nodes or m.labels) and results.line("%s is for %s", maintenance.name(m), M.for_whom(m)) or "")
+  end
   for _, key in ipairs(found.unread) do
     text = text .. results.line("but a key of the store holds no maintenance: %s", key)
   end
   return text
 end
 
---- Give a status its text.
+--- Give a status its text and its methods.
 ---@param found haplua.FleetStatus
 ---@return haplua.FleetStatus  this very table
 function M.status(found)
@@ -186,7 +214,7 @@ end
 ---@return integer
 function M.status_code(found)
   for _, node in ipairs(found.nodes) do
-    local _, is_well = M.site_of(found, node)
+    local _, is_well = site_of(found, node)
     if node.live and not is_well then
       return 5
     end
@@ -200,11 +228,17 @@ end
 function M.portable_status(found)
   local list = {}
   for i, node in ipairs(found.nodes) do
-    local _, is_well = M.site_of(found, node)
+    local _, is_well = site_of(found, node)
     list[i] = { name = node.name, live = node.live ~= nil, labels = (node.card or {}).labels, in_step = is_well,
       seen = next(node.seen) and node.seen or nil }
   end
-  return { fleet = found.fleet, maintenances = event.entries(found.maintenances), nodes = list }
+  local maintenances = event.entries(found.maintenances)
+  for i, m in ipairs(found.maintenances) do
+    maintenances[i].nodes, maintenances[i].labels, maintenances[i].rollout = m.nodes, m.labels, m.rollout
+  end
+  return { fleet = found.fleet, maintenances = maintenances, nodes = list }
 end
+
+Status.nodes_table, Status.portable, Status.exit_status = M.node_table, M.portable_status, M.status_code
 
 return M

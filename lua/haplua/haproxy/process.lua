@@ -39,11 +39,18 @@ end
 ---@return boolean?  nil: this user may not look
 local function listens_at(pid, path)
   local sockets, name = M.sockets(pid), path:match("[^/]*$")
-  for line in (sockets and file.read(("/proc/%s/net/unix"):format(pid)) or ""):gmatch("[^\n]+") do
-    local inode, at = line:match("^%x+: %x+ %x+ 00010000 %x+ %x+ +(%d+) .-([^/]*)$")
+  local text = sockets and file.read(("/proc/%s/net/unix"):format(pid)) or ""
+  local from, line_end = 1, text:find("\n", 1, true)
+  while line_end do -- there may be hundreds
+    local line = text:sub(from, line_end - 1)
+    local inode, at
+    if line:find(name, 1, true) then
+      inode, at = line:match("^%x+: %x+ %x+ 00010000 %x+ %x+ +(%d+) .-([^/]*)$")
+    end
     if inode and sockets[inode] and (at == name or at:gsub("%.%d+%.tmp$", "") == name) then
       return true
     end
+    from, line_end = line_end + 1, text:find("\n", line_end + 1, true)
   end
   return sockets and false
 end

@@ -14,28 +14,18 @@ local fleet = require("haplua.plan.fleet")
 local instant = require("haplua.time.instant")
 local maintenance = require("haplua.plan.maintenance")
 local nodes = require("haplua.store.etcd_nodes")
+local periods = require("haplua.keep.periods")
 local records = require("haplua.store.etcd_records")
 local signal = require("haplua.base.signal")
 local task = require("haplua.task")
 
 local M = {}
 
--- Seconds: until all is read anew, and until the connection is made anew, since rights that were revoked count from then.
-local READ_ANEW <const> = 60
-local RECONNECT <const> = 3600
-
 -- Seconds for each call. What a leader has lost when it went is sent again after that.
 local TIMEOUT <const> = 3
 
--- Seconds for which a node counts as live after its latest word, and between two words.
-local LEASE <const> = 30
-local WORD <const> = 10
-
 -- Seconds between two removals of what is long over. Any node may do it.
 local PRUNE <const> = 6 * 3600
-
--- The longest pause between two attempts to reach the store, in seconds.
-local PAUSE <const> = 5
 
 ---@class haplua.Agent
 ---@field fleet haplua.FleetConfig
@@ -56,6 +46,7 @@ local PAUSE <const> = 5
 ---@field private due table<string, haplua.fleet.Seen>  reports that are to be sent
 ---@field private sent table<string, string>  what was reported last, without the time
 ---@field private to_send haplua.base.Signal
+---@field private can haplua.keep.Can
 ---@field away_since number?  the store does not answer,
 ---@field private away_for string?  and why
 ---@field complaint string?
@@ -109,11 +100,13 @@ function M.open(keeper)
       return list_of(self, switch)
     end,
   }
+  self.can = require("haplua.keep.can").new(self)
   keeper.planners = {}
   local planner = require("haplua.keep.fleet_planner")
   for i, fn in ipairs({ self.follow, self.send_reports, self.say_live, self.prune, planner.run }) do
     self.tasks[i] = task.spawn(fn, self)
   end
+  table.insert(self.tasks, task.spawn(self.can.run, self.can))
   return self
 end
 
@@ -140,8 +133,8 @@ local function note_away(self, problem)
     return
   end
   self.away_since, self.away_for = self.away_since or task.time(), reason
-  self.keeper:complain(self, ("the store of the fleet %s is away since %s, and this node goes on with what it has: %s"):format(
-    self.fleet.name, instant.text(self.away_since), tostring(problem)))
+  self.keeper:complain(self, ("the store of the fleet %s is away since %s, and this node goes on with what it has: %s%s"):format(
+    self.fleet.name, instant.text(self.away_since), tostring(problem), problem.advice and "\n  " .. problem.advice or ""))
 end
 
 local function note_back(self)
@@ -218,6 +211,7 @@ local function read_store(self)
   check_read(self, read)
   note_back(self)
   take(self, all, read)
+  self.can:hear(read.asked)
   return read.revision
 end
 
@@ -237,7 +231,7 @@ local function connect(self)
   })
   self.store = etcd.open(self.client, self.fleet.name)
   self.store.revision, self.store.uid = former and former.revision or 0, self.cache.uid
-  self.reconnect_at = task.now() + RECONNECT * (0.5 + math.random() / 2)
+  self.reconnect_at = task.now() + periods.reconnect * (0.5 + math.random() / 2)
 end
 
 --- Follow the store, until a watch ends.
@@ -247,7 +241,7 @@ local function follow(self)
   local from = read_store(self) + 1
   self.to_send:set()
   local watch <close> = self.client:watch({ key = self.store.prefix .. "m/", prefix = true, revision = from })
-  local anew = task.now() + READ_ANEW
+  local anew = task.now() + periods.read_anew
   while task.now() < self.reconnect_at do
     local events, kind, reason = watch:next(math.max(0, anew - task.now()))
     if not events and kind == "denied" then
@@ -257,7 +251,7 @@ local function follow(self)
       return
     end
     read_store(self)
-    anew = task.now() + READ_ANEW
+    anew = task.now() + periods.read_anew
   end
 end
 
@@ -270,7 +264,7 @@ function Agent:follow()
     if not ok then
       note_away(self, tolerate(problem))
     end
-    wait = task.now() - began > PAUSE and 0.2 or math.min(PAUSE, wait * 2)
+    wait = task.now() - began > periods.pause and 0.2 or math.min(periods.pause, wait * 2)
     pause(wait)
   end
 end
@@ -302,7 +296,7 @@ local function seen_of(self, switch, revision)
   local kept = self.keeper.switches[list:find("^server ") and "servers" or list]
   if kept and (kept.seen or kept.complaint) then
     return { revision = revision, ids = ids_of(self, list), outcome = kept.complaint or "done",
-      worker = (c.store:latest(c.name, list) or {}).worker }
+      worker = (c.store:latest(c.name, list) or {}).worker, probed = kept.probed }
   end
   -- nil: it has never had a maintenance here
   return not kept and { revision = revision, ids = {}, outcome = "done" } or nil
@@ -331,6 +325,12 @@ function Agent:report(marks, closely)
   end
 end
 
+--- Report again at the next round, which is begun: something has changed that no look at HAProxy shows.
+function Agent:report_anew()
+  self.reported = nil
+  self.news:set()
+end
+
 --- Send the reports that are due.
 local function send(self)
   for switch, seen in pairs(self.due) do
@@ -341,14 +341,30 @@ local function send(self)
   end
 end
 
+--- The store takes something that a node says of itself, or refuses it. That it is away is told already.
+---@param about {complaint: string?}
+---@param what string
+---@param problem any  nil: it takes it
+local function note_refusal(self, about, what, problem)
+  problem = problem and tolerate(problem)
+  if not problem or problem.kind == "refused" then
+    self.keeper:complain(about, problem and ("this node cannot %s the fleet %s: %s\n  %s"):format(what, self.fleet.name,
+      tostring(problem), problem.advice or "`haplua fleet status` shows the members of etcd"))
+  end
+end
+
 --- Send reports for ever.
 function Agent:send_reports()
+  local about, wait = {}, 1
   while true do
-    self.to_send:wait(task.sleep, READ_ANEW)
+    self.to_send:wait(task.sleep, periods.read_anew)
     local ok, problem = pcall(send, self)
-    if not ok then
-      tolerate(problem)
-      pause(1)
+    note_refusal(self, about, "report to", not ok and problem or nil)
+    if ok then
+      wait = 1
+    else
+      pause(wait)
+      wait = math.min(periods.pause, wait * 2)
       self.to_send:set()
     end
   end
@@ -357,29 +373,36 @@ end
 -- Presence.
 
 --- Say that the node runs, until its lease is lost.
-local function stay_live(self)
+---@param on_good fun()  called once the store has taken it
+local function stay_live(self, on_good)
   local store, node = self.store, self.node
   local switches = config.names(self.keeper.found)
-  nodes.put_card(store, node.name, { labels = next(node.labels) and node.labels, switches = switches, target = node.target })
-  local lease = store.client:grant(LEASE)
+  nodes.put_card(store, node.name, { labels = next(node.labels) and node.labels, switches = switches, target = node.target,
+    version = require("haplua.core").version })
+  local lease = store.client:grant(periods.lease)
   nodes.put_live(store, node.name, lease.id, { at = task.time(), store = store.revision })
+  on_good()
   repeat
-    task.sleep(WORD)
+    task.sleep(periods.word)
   until not self.client:keepalive(lease.id)
 end
 
 --- Say so for ever.
 function Agent:say_live()
+  local about, wait = {}, 2
   while true do
     local ok, problem = pcall(function()
       if self.store and not self.away_since then
-        stay_live(self)
+        stay_live(self, function()
+          note_refusal(self, about, "show that it lives to")
+        end)
       end
     end)
+    wait = ok and 2 or math.min(periods.pause, wait * 2)
     if not ok then
-      tolerate(problem)
+      note_refusal(self, about, "show that it lives to", problem)
     end
-    pause(2)
+    pause(wait)
   end
 end
 

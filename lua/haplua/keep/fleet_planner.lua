@@ -6,13 +6,10 @@
 
 local etcd = require("haplua.store.etcd")
 local nodes = require("haplua.store.etcd_nodes")
+local periods = require("haplua.keep.periods")
 local task = require("haplua.task")
 
 local M = {}
-
--- Seconds for which a place is kept without a word, and between two words.
-local LEASE <const> = 10
-local WORD <const> = 3
 
 --- A context in which a planner writes into the fleet's store.
 ---@param agent haplua.Agent
@@ -44,7 +41,7 @@ local function lead(agent, client, lease, fence)
     for _, one in ipairs(agent.planners) do
       one.planner:step(context_of(agent, store, one.c), say, warn)
     end
-    task.sleep(WORD)
+    task.sleep(periods.planner_word)
   until agent.client ~= client or not client:keepalive(lease) -- the agent has connected anew, or the place is lost
 end
 
@@ -53,7 +50,7 @@ end
 local function stand(agent)
   local store = agent.store
   local client = store.client
-  local lease = client:grant(LEASE)
+  local lease = client:grant(periods.planner_lease)
   local fence = nodes.elect(store, agent.node.name, lease.id)
   if fence then
     local ok, problem = pcall(lead, agent, client, lease.id, fence)
@@ -67,13 +64,14 @@ local function stand(agent)
   local watch <close> = client:watch({ key = store.prefix .. "elect/planner" })
   local events
   repeat
-    events = watch:next(60)
+    events = watch:next(periods.stand)
   until not events or events.events[1].type == "delete"
 end
 
 --- Stand for election for ever.
 ---@param agent haplua.Agent
 function M.run(agent)
+  local wait = 1
   while true do
     local ok, problem = pcall(function()
       if agent.store and not agent.away_since and #agent.planners > 0 then
@@ -81,7 +79,9 @@ function M.run(agent)
       end
     end)
     agent.keeper:complain(agent.planners, not ok and "the windows are not planned: " .. tostring(agent.tolerate(problem)) or nil)
-    task.sleep(1 + math.random())
+    wait = ok and 1 or math.min(periods.pause, wait * 2)
+    -- without windows: they may come with another configuration
+    task.sleep(#agent.planners > 0 and wait * (1 + math.random()) or periods.word)
   end
 end
 

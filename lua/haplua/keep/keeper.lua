@@ -10,6 +10,7 @@ local context = require("haplua.apply.context")
 local core = require("haplua.core")
 local errors = require("haplua.error")
 local maintenance = require("haplua.plan.maintenance")
+local periods = require("haplua.keep.periods")
 local planner = require("haplua.keep.planner")
 local process = require("haplua.process")
 local reload = require("haplua.keep.reload")
@@ -19,12 +20,6 @@ local systemd = require("haplua.keep.systemd")
 local task = require("haplua.task")
 
 local M = {}
-
--- Seconds between two looks at HAProxy, and at the store while a window is open.
-local INTERVAL = 1
-
--- Seconds between two looks at calendars and the configuration.
-local FILES = 5
 
 -- The longest single wait, in seconds.
 local LONGEST = 86400
@@ -37,6 +32,7 @@ local LONGEST = 86400
 ---@field idle boolean?  HAProxy is not looked at until the store has something else
 ---@field on boolean  a maintenance is in force
 ---@field asking haplua.Task?  it asks the switch's probes
+---@field probed string?  "asked", "good", or what is wrong; nil: none was asked
 ---@field due number  when to look closely, whatever the lists hold
 
 ---@class haplua.Keeper
@@ -63,17 +59,24 @@ local LONGEST = 86400
 ---@field status string?  as systemd knows it
 ---@field agent haplua.Agent?  of the fleet that the configuration names
 ---@field notified number?  when systemd's watchdog was notified last, on task.now()
+---@field line haplua.KeepLine?  what it waits for, on a terminal
 ---@field down boolean  HAProxy did not answer when it was asked last
 ---@field files_at number  when to look at calendars and the configuration, on task.now()
 local Keeper = {}
 Keeper.__index = Keeper
 
 function Keeper:say(form, ...)
+  if self.line then
+    self.line:clear()
+  end
   self.print(self.c.name .. ": " .. form:format(...))
   io.stdout:flush()
 end
 
 function Keeper:warn(form, ...)
+  if self.line then
+    self.line:clear()
+  end
   io.stderr:write(self.warning, form:format(...), "\n")
 end
 
@@ -145,10 +148,16 @@ function Keeper:visit(kept, plan)
   if kept.asking then
     kept.asking:cancel()
   end
+  kept.probed = "asked"
   kept.asking = require("haplua.keep.visits").begin(kept.c.switch.probes, plan, function(line)
     self:say("%s", line)
   end, function(line)
     self:warn("%s", line)
+  end, function(problem)
+    kept.probed = problem or "good"
+    if self.agent then
+      self.agent:report_anew()
+    end
   end)
 end
 
@@ -209,7 +218,7 @@ function Keeper:look()
   self:read_store()
   for _, kept in ipairs(self:changed()) do
     if kept.due <= task.time() then
-      kept.due = task.time() + INTERVAL -- where the attempt fails
+      kept.due = task.time() + periods.retry -- where the attempt fails
     end
     kept.seen = nil
     local looked, acted = pcall(self.look_closely, self, kept)
@@ -272,7 +281,7 @@ end
 --- Write what the windows want.
 function Keeper:plan()
   if task.now() >= self.files_at then
-    self.files_at = task.now() + FILES
+    self.files_at = task.now() + periods.files
     local ok, problem = pcall(self.read_configuration, self)
     self:complain(self.c, not ok and self:tolerate(problem) or nil)
     if self.source ~= self.planned then
@@ -348,7 +357,8 @@ function Keeper:interval()
     calendars = calendars or #one.planner.files > 0
     trouble = trouble or one.complaint ~= nil
   end
-  local longest = (self.guards or trouble or calendars and is_on) and INTERVAL or calendars and FILES or LONGEST
+  local longest = trouble and periods.retry or (self.guards or calendars and is_on) and periods.look
+    or calendars and periods.files or LONGEST
   return math.max(0, math.min(is_on and self.reload:interval() or longest, longest, due - task.time()))
 end
 
@@ -377,17 +387,20 @@ end
 
 --- Look and wait, until nothing is left to do; as a service, for ever.
 function Keeper:loop()
+  local line <close> = require("haplua.keep.waiting").open(self)
+  self.line = line
   while not self:is_over() do
+    local seconds = line and line:show() or self:interval()
     if self.agent then
-      self.agent:wait(self.reload.wait, self.reload, self:interval())
+      self.agent:wait(self.reload.wait, self.reload, seconds)
     elseif self.guards then
-      self.reload:wait(self:interval())
+      self.reload:wait(seconds)
     else -- this wait ends when the clock is set
-      task.sleep_until(task.time() + self:interval())
+      task.sleep_until(task.time() + seconds)
     end
     check_place(self.c.store)
     self:round()
-    systemd.watchdog(self, INTERVAL)
+    systemd.watchdog(self, periods.look)
   end
 end
 

@@ -14,13 +14,15 @@ local M = {}
 ---@param plan haplua.InForce
 ---@param say fun(line: string)  all is as wanted
 ---@param warn fun(line: string)  it is not
+---@param finished fun(problem: string?)  called at the end; nil: all is as wanted
 ---@return haplua.Task  it never fails
-function M.begin(list, plan, say, warn)
+function M.begin(list, plan, say, warn, finished)
   return task.spawn(function()
     local ok, found = pcall(visitors.ask, list, plan)
     if not ok then
       if not errors.is(found) or found.kind ~= "interrupted" then
         warn("the probes were not asked: " .. tostring(found))
+        finished("the probes were not asked")
       end
       return
     end
@@ -28,6 +30,7 @@ function M.begin(list, plan, say, warn)
     for _, line in ipairs(visitors.lines(found)) do
       (good and say or warn)(line)
     end
+    finished(not good and "a probe gets something else than is wanted" or nil)
   end)
 end
 

@@ -2,7 +2,6 @@
 --
 --- From the maintenances in force to what the lists of their switch shall hold.
 
-local network = require("haplua.plan.network")
 local scope = require("haplua.plan.scope")
 
 local M = {}
@@ -27,6 +26,7 @@ local function common(a, b)
   if a == b then
     return a
   end
+  local network = require("haplua.plan.network")
   local a_bytes, a_bits = network.parse(a)
   local b_bytes, b_bits = network.parse(b)
   if not a_bytes or not b_bytes or #a_bytes ~= #b_bytes or not network.agree(a_bytes, b_bytes, math.min(a_bits, b_bits)) then

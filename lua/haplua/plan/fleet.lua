@@ -12,6 +12,7 @@ local M = {}
 ---@field revision integer  of its latest change
 ---@field nodes string[]?  the nodes that it is for; nil: all
 ---@field labels table<string, string>?  it is for the nodes that have these labels
+---@field rollout haplua.fleet.Rollout?  its stages are not all begun
 
 ---@class haplua.fleet.Node
 ---@field fleet string
@@ -106,7 +107,7 @@ end
 
 local function added(node, record, list)
   local m = maintenance.with(record, {
-    id = false, uid = false, revision = false, nodes = false, labels = false, target = node.target, acl = list,
+    id = false, uid = false, revision = false, nodes = false, labels = false, rollout = false, target = node.target, acl = list,
     occurrence = M.occurrence(node.fleet, record),
   })
   return { add = m }

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
---- Edits (haplua.plan.maintenance), carried out on a store one after the other.
+--- What stores share: edits (haplua.plan.maintenance) that are carried out one after the other, and the functions of
+-- a store that needs no locks.
 
 local M = {}
 
@@ -25,6 +26,25 @@ function M.carry_out(edits, insert, update)
     end
   end
   return undo, #names > 0 and table.concat(names, " ") or nil
+end
+
+local unlocked = setmetatable({ release = function() end }, { __close = function() end })
+
+--- Give a store the functions for locks (haplua.store.sqlite documents them), where nobody has to be kept out.
+---@param store table  the class of stores
+function M.without_locks(store)
+  function store.lock()
+    return unlocked
+  end
+  function store.locked()
+    return false
+  end
+  function store.keeper()
+    return unlocked
+  end
+  function store.kept()
+    return false
+  end
 end
 
 return M

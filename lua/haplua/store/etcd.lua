@@ -290,19 +290,6 @@ function Store:edit(list)
 end
 
 -- Transactions take the place of locks.
-
-local unlocked = setmetatable({ release = function() end }, { __close = function() end })
-
-function Store.lock()
-  return unlocked
-end
-
-function Store.locked()
-  return false
-end
-
-function Store.keeper()
-  return unlocked
-end
+edits.without_locks(Store)
 
 return M

@@ -6,6 +6,7 @@
 --   nd/NODE/card          what it is: place, labels, switches, version
 --   nd/NODE/live          it runs: under a lease, so that it goes when the node does
 --   nd/NODE/seen/SWITCH   what it has made of the maintenances of a switch, and when, by its clock
+--   nd/NODE/can/TOKEN     its answer to a question: could it carry a change out? Under a lease
 
 local records = require("haplua.store.etcd_records")
 
@@ -16,6 +17,7 @@ local M = {}
 ---@field ids integer[]  the maintenances that are in force on it
 ---@field outcome string  "done", or what is wrong
 ---@field worker integer?  HAProxy's process
+---@field probed string?  what the switch's probes have shown: "asked" (they are under way), "good", or what is wrong
 ---@field at number  by the node's clock
 
 ---@class haplua.fleet.NodeState
@@ -23,6 +25,7 @@ local M = {}
 ---@field card table?
 ---@field live table?  nil: it does not run, or does not reach the store
 ---@field seen table<string, haplua.fleet.Seen>  by switch
+---@field can table<string, {problem: string?, at: number}>?  by the question's token; no problem: it could
 
 local function head(store, node)
   return ("%snd/%s/"):format(store.prefix, records.escape(node))
@@ -51,6 +54,14 @@ function M.put_seen(store, node, switch, seen)
   put(store, head(store, node) .. "seen/" .. records.escape(switch), seen)
 end
 
+--- Answer a question.
+---@param token string  of the question
+---@param lease integer
+---@param can {problem: string?, at: number}
+function M.put_can(store, node, token, lease, can)
+  put(store, head(store, node) .. "can/" .. token, can, lease)
+end
+
 --- Put one key below nd/ into what is known of the nodes.
 ---@param store haplua.EtcdStore
 ---@param known table<string, haplua.fleet.NodeState>  by name
@@ -71,6 +82,9 @@ function M.take(store, known, key, value)
   local node, switch = known[name], rest:match("^seen/(.+)$")
   if switch then
     node.seen[records.unescape(switch)] = record
+  elseif rest:find("^can/") then
+    node.can = node.can or {}
+    node.can[rest:sub(5)] = record
   elseif rest == "card" or rest == "live" then
     node[rest] = record
   end

@@ -6,6 +6,7 @@
 --   meta                  the version of this form
 --   ids                   the latest numbers; every change of a maintenance writes it, so that one of two comes first
 --   m/SWITCH/ID           a maintenance. SWITCH is the list's name, with %XX for bytes other than letters, digits, .-_#
+--   m/SWITCH/asked/TOKEN  a question to the nodes: could they carry a change out? (haplua.fleet.together)
 --   m/SWITCH/pruned       the number until which a maintenance that is not there was ended
 --   log/SWITCH/ID         a change
 --   nd/NODE/...           what a node says of itself (haplua.store.etcd_nodes)
@@ -111,7 +112,8 @@ end
 local MAINTENANCE <const> = { id = "number", target = "string", acl = "string", switch = "string", scope = "table",
   origin = "string", user = "string", host = "string", begins = "number" }
 local OPTIONAL <const> = { bypass = "table", reason = "string", occurrence = "string", login = "string", pid = "number",
-  ends = "number", ended = "number", ended_by = "string", why = "string", nodes = "table", labels = "table" }
+  ends = "number", ended = "number", ended_by = "string", why = "string", nodes = "table", labels = "table",
+  rollout = "table" }
 
 --- Is a record a maintenance? One that a later haplua or a hand has written may not be, and is never applied by halves.
 ---@param record table

@@ -22,12 +22,17 @@ M.MOST = 100
 ---@field record table
 ---@field revision integer  its mod_revision
 
+---@class haplua.etcd.Question  to the nodes: could they carry a change out?
+---@field token string
+---@field wanted haplua.fleet.Record[]  the maintenances that the change touches, as they would be afterwards
+
 ---@class haplua.etcd.Snapshot  what one read has
 ---@field revision integer  of the store
 ---@field list haplua.etcd.Held[]
 ---@field by_id table<integer, haplua.etcd.Held>
 ---@field pruned table<string, integer>  by switch: the number until which a maintenance that is not there was ended
 ---@field pruned_revisions table<string, integer>  the mod_revision of that word
+---@field asked haplua.etcd.Question[]
 ---@field unread string[]  keys that hold no maintenance that this haplua understands
 ---@field ids {m: integer, log: integer}  the latest numbers
 ---@field ids_revision integer
@@ -53,7 +58,10 @@ end
 local function take(store, snapshot, kv)
   local switch, name = kv.key:sub(#store.prefix + 1):match("^m/([^/]+)/([^/]+)$")
   local ok, record = pcall(records.decode, kv.key, kv.value)
-  if ok and name == "pruned" and math.type(record.through) == "integer" then
+  local token = kv.key:match("/asked/(%w+)$")
+  if ok and token and type(record.wanted) == "table" then
+    table.insert(snapshot.asked, { token = token, wanted = record.wanted })
+  elseif ok and name == "pruned" and math.type(record.through) == "integer" then
     snapshot.pruned[records.unescape(switch)] = record.through
     snapshot.pruned_revisions[records.unescape(switch)] = kv.mod_revision
   elseif ok and records.is_maintenance(record) and records.key("m", record.acl, record.id) == "m/" .. switch .. "/" .. name then
@@ -75,7 +83,7 @@ function M.read(store)
   } })
   local responses = answer.responses
   local snapshot = { revision = answer.revision, list = {}, by_id = {}, pruned = {}, pruned_revisions = {}, unread = {},
-    ids = { m = 0, log = 0 }, ids_revision = 0 }
+    asked = {}, ids = { m = 0, log = 0 }, ids_revision = 0 }
   read_meta(store, responses[1].kvs[1], snapshot)
   store.uid = store.uid or snapshot.uid
   if store.uid ~= snapshot.uid then

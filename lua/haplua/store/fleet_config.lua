@@ -32,8 +32,8 @@ local labels = options.where("a table of texts by name", function(value)
   end
   return true
 end)
-local endpoints = options.list(options.where("a URL such as https://10.0.0.1:2379", function(value)
-  return type(value) == "string" and value:find("^https?://[^/%s]+:%d+$") ~= nil
+local endpoints = options.list(options.where("a URL with TLS, such as https://10.0.0.1:2379", function(value)
+  return type(value) == "string" and value:find("^https://[^/%s]+:%d+$") ~= nil
 end))
 
 local fields = { name = text, node = text, labels = labels, etcd = "table" }

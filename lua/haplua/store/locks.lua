@@ -19,16 +19,20 @@ local function slot(...)
   return hash & 0x3fffffffffffffff
 end
 
+local function try(path, at)
+  local lock, problem, code = file.lock(path, at)
+  if not lock and code ~= "BUSY" then
+    require("haplua.error").raise("journal", problem)
+  end
+  return lock
+end
+
 --- Take the lock of a name once.
 ---@param path string  of the lock file
 ---@param ... string  the name's parts
 ---@return any? lock  nil: another process holds it. Raises `journal`
 function M.try(path, ...)
-  local lock, problem, code = file.lock(path, slot(...))
-  if not lock and code ~= "BUSY" then
-    require("haplua.error").raise("journal", problem)
-  end
-  return lock
+  return try(path, slot(...))
 end
 
 -- By path: the turns of tasks that ask for a lock at the same time.
@@ -39,6 +43,9 @@ local Turn = {}
 --- The task has its lock, or has given up: it is the next one's turn.
 function Turn:__close()
   self.over = true
+  if self.lock then
+    self.lock:release()
+  end
 end
 
 --- Ask for a turn.
@@ -49,18 +56,39 @@ local function new_turn(path, at)
   return turn
 end
 
+--- Take the locks of a group, up to the first one that another process holds.
+local function take_all(path, group)
+  table.sort(group, function(a, b)
+    return a.at < b.at
+  end)
+  for _, turn in ipairs(group) do
+    if not turn.over then
+      turn.lock = try(path, turn.at)
+      if not turn.lock then
+        return
+      end
+      turn.over = true
+    end
+  end
+end
+
 --- Wait for a turn. The run of each target holds its lock until all of them have theirs: two processes with the same
 -- targets in another order would wait for each other. So all processes take their locks in the order of the bytes.
+---@return any? lock  where it was free
 local function await_turn(path, turn)
   task.sleep(0) -- the other targets' tasks ask meanwhile
   if groups[path] == turn.group then
     groups[path] = nil
+    take_all(path, turn.group)
   end
-  for _, other in ipairs(turn.group) do
+  for _, other in ipairs(not turn.lock and turn.group or {}) do
     while other.at < turn.at and not other.over do
       task.sleep(0.002)
     end
   end
+  local lock = turn.lock
+  turn.lock = nil
+  return lock
 end
 
 --- Take the lock of a name; wait while another process holds it.
@@ -68,18 +96,17 @@ end
 ---@return any? lock  nil: another process has held it all the time
 function M.take(path, timeout, ...)
   local turn <close> = core.several() and new_turn(path, slot(...)) or nil
-  if turn then
-    await_turn(path, turn)
-  end
+  local lock = turn and await_turn(path, turn)
   local latest, pause = task.now() + timeout, 0.002
-  while true do
-    local lock = M.try(path, ...)
+  while not lock do
+    lock = M.try(path, ...)
     if lock or task.now() > latest then
-      return lock
+      break
     end
     task.sleep(pause)
     pause = math.min(pause * 1.5, 0.1)
   end
+  return lock
 end
 
 --- Does a process hold the lock of a name?

@@ -155,23 +155,6 @@ function Store:undo(begun, outcome)
 end
 
 -- Nobody else sees this store.
-
-local unlocked = setmetatable({ release = function() end }, { __close = function() end })
-
-function Store.lock()
-  return unlocked
-end
-
-function Store.locked()
-  return false
-end
-
-function Store.keeper()
-  return unlocked
-end
-
-function Store.kept()
-  return false
-end
+edits.without_locks(Store)
 
 return M

@@ -111,8 +111,10 @@ end
 local function make_schema(self)
   self:run("PRAGMA journal_mode = WAL")
   local _ <close> = begin_transaction(self)
-  for version = version_of(self), VERSION - 1 do
+  local version = version_of(self)
+  while version < VERSION do
     run_script(self, require("haplua.store.schema").STEPS[version])
+    version = version_of(self)
   end
   self:run("COMMIT")
 end

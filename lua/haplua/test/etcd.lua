@@ -34,6 +34,8 @@ local ATTEMPT <const> = 1
 ---@field private denied {user: string?, prefix: string, what: string}[]
 ---@field private cuts table<string, number>  "USER ENDPOINT": since when packets between them get lost, on task.now()
 ---@field watches haplua.test.etcd.Watch[]  those that are open
+---@field private expiries table<integer, number>  when each lease ends, on task.now()
+---@field private first_expiry number  no lease ends earlier
 local Etcd = {}
 Etcd.__index = Etcd
 
@@ -44,7 +46,7 @@ function M.new(options)
   options = options or {}
   local self = setmetatable({
     keys = keys.new(), members = {}, endpoints = options.endpoints or { "https://etcd1:2379" }, delay = options.delay or 0,
-    leader_at = -math.huge, lost = {}, denied = {}, cuts = {}, watches = {}, expiries = {}, streams = 0,
+    leader_at = -math.huge, lost = {}, denied = {}, cuts = {}, watches = {}, expiries = {}, first_expiry = math.huge, streams = 0,
   }, Etcd)
   for _, endpoint in ipairs(self.endpoints) do
     self.members[endpoint] = { endpoint = endpoint, down = false, alone = false, starts = 1 }
@@ -77,18 +79,21 @@ end
 --- End the leases whose time is over.
 function Etcd:expire()
   local now = task.now()
-  if not self:has_quorum() or now < self.leader_at then
+  if now < self.first_expiry or not self:has_quorum() or now < self.leader_at then
     return
   end
-  local over = {}
+  local over, before, first = {}, self.keys.revision, math.huge
   for id, at in pairs(self.expiries) do
     over[#over + 1] = at <= now and id or nil
+    first = at <= now and first or math.min(first, at)
   end
   table.sort(over) -- so that each run of a test is the same
   for _, id in ipairs(over) do
     self.expiries[id] = nil
     self.keys:revoke(id)
   end
+  self.first_expiry = first
+  watches.wake(self, before + 1)
 end
 
 --- A new leader begins every lease anew.
@@ -98,16 +103,25 @@ local function renew_leases(self)
   end
 end
 
---- When the next lease ends, on task.now().
-function Etcd:next_expiry()
+--- When the next lease of a key in a range ends, on task.now().
+---@param op {key: string, prefix: boolean?, range_end: string?}
+function Etcd:next_expiry(op)
   local first = math.huge
-  if not self:has_quorum() then
-    return first
-  end
-  for _, at in pairs(self.expiries) do
-    first = math.min(first, at)
+  for _, lease in ipairs(self:has_quorum() and self.keys:leases_of(op) or {}) do
+    first = math.min(first, self.expiries[lease] or math.huge)
   end
   return math.max(first, self.leader_at)
+end
+
+--- Forget what was before a revision. A watch that has not sent all of it is over.
+---@param revision integer
+function Etcd:compact(revision)
+  local late = watches.late(self, revision)
+  self.keys:compact(revision)
+  for _, watch in ipairs(late) do
+    watch.compacted = revision
+  end
+  watches.wake(self)
 end
 
 -- Faults.
@@ -207,7 +221,7 @@ end
 --- Put the store back to a snapshot (`keys:snapshot()`), as a restore does. Streams end.
 ---@param snapshot haplua.test.etcd.Keys
 function Etcd:restore(snapshot)
-  self.keys, self.expiries, self.streams = snapshot, {}, self.streams + 1
+  self.keys, self.expiries, self.first_expiry, self.streams = snapshot, {}, -math.huge, self.streams + 1
   for id, lease in pairs(snapshot.leases) do
     self.expiries[id] = task.now() + lease.ttl
   end
@@ -231,7 +245,7 @@ function Etcd:disturb(random, users)
   elseif what == "done" or what == "lost" then
     self:doubt(what)
   elseif what == "compact" and self.keys.revision > self.keys.compacted then
-    self.keys:compact(self.keys.revision)
+    self:compact(self.keys.revision)
   else
     self:calm()
   end
@@ -360,8 +374,9 @@ local function carry_out(client, fn)
   local outcome = table.remove(etcd.lost, 1)
   local found
   if outcome ~= "lost" then
+    local before = etcd.keys.revision
     found = fn()
-    watches.wake(etcd)
+    watches.wake(etcd, before + 1)
   end
   if outcome then
     task.sleep(client.timeout)
@@ -403,6 +418,7 @@ function Client:grant(ttl)
   travel(self)
   local id = self.etcd.keys:grant(ttl)
   self.etcd.expiries[id] = task.now() + ttl
+  self.etcd.first_expiry = math.min(self.etcd.first_expiry, task.now() + ttl)
   return { id = id, ttl = ttl }
 end
 
@@ -418,17 +434,17 @@ end
 
 function Client:revoke(id)
   travel(self)
+  local before = self.etcd.keys.revision
   self.etcd.expiries[id] = nil
   if not self.etcd.keys:revoke(id) then
     keys.refuse(5, "requested lease not found")
   end
-  watches.wake(self.etcd)
+  watches.wake(self.etcd, before + 1)
 end
 
 function Client:compact(revision)
   travel(self)
-  self.etcd.keys:compact(revision)
-  watches.wake(self.etcd)
+  self.etcd:compact(revision)
 end
 
 --- Each endpoint of this client: what a member says of itself.

@@ -23,7 +23,8 @@ local MOST <const> = 128
 ---@field compacted integer  of the latest compaction; 0: there was none
 ---@field names string[]  every key that has a version, sorted
 ---@field versions table<string, haplua.test.etcd.KeyValue[]>  the oldest first; version 0 is a deletion
----@field log {type: "put"|"delete", kv: haplua.test.etcd.KeyValue}[]  every write since the compaction, the oldest first
+---@field log haplua.test.etcd.KeyValue[]  every write since the compaction, the oldest first
+---@field writes integer
 ---@field leases table<integer, {ttl: integer, keys: table<string, boolean>}>
 ---@field no_space boolean  the alarm NOSPACE
 local Keys = {}
@@ -32,7 +33,7 @@ Keys.__index = Keys
 ---@return haplua.test.etcd.Keys
 function M.new()
   return setmetatable({ revision = 1, compacted = 0, names = {}, versions = {}, log = {}, leases = {}, no_space = false,
-    serial = 7000 }, Keys)
+    writes = 0, serial = 7000 }, Keys)
 end
 
 --- Raise what etcd answers with a status other than 0.
@@ -99,19 +100,28 @@ function Keys:get(key, revision)
   return versions and version_at(versions, revision or self.revision) or nil
 end
 
---- Those of a range at a revision, sorted.
----@return haplua.test.etcd.KeyValue[]
-local function select(self, op, revision)
+--- The keys of a range that have a version, sorted.
+---@return string[]
+local function names_of(self, op)
   local stop, found = range_end(op), {}
   if stop == nil then
-    found[1] = self:get(op.key, revision)
-    return found
+    return { self.versions[op.key] and op.key or nil }
   end
   for i = find(self.names, op.key), #self.names do
     local name = self.names[i]
     if stop and name >= stop then
       break
     end
+    found[#found + 1] = name
+  end
+  return found
+end
+
+--- Those of a range at a revision, sorted.
+---@return haplua.test.etcd.KeyValue[]
+local function select(self, op, revision)
+  local found = {}
+  for _, name in ipairs(names_of(self, op)) do
     found[#found + 1] = version_at(self.versions[name], revision)
   end
   return found
@@ -149,13 +159,15 @@ end
 -- Writing.
 
 --- Add a version of a key. `version` 0 is a deletion.
-local function write(self, kv, type)
+local function write(self, kv)
   if not self.versions[kv.key] then
     self.versions[kv.key] = {}
     table.insert(self.names, find(self.names, kv.key), kv.key)
   end
+  self.writes = self.writes + 1
+  kv.serial = self.writes
   table.insert(self.versions[kv.key], kv)
-  self.log[#self.log + 1] = { type = type, kv = kv }
+  self.log[#self.log + 1] = kv
 end
 
 local function put(self, op, revision)
@@ -168,7 +180,7 @@ local function put(self, op, revision)
     self.leases[lease].keys[op.key] = true
   end
   write(self, { key = op.key, value = op.value or "", create_revision = before and before.create_revision or revision,
-    mod_revision = revision, version = (before and before.version or 0) + 1, lease = lease }, "put")
+    mod_revision = revision, version = (before and before.version or 0) + 1, lease = lease })
 end
 
 local function delete(self, op, revision)
@@ -177,7 +189,7 @@ local function delete(self, op, revision)
     if kv.lease ~= 0 and self.leases[kv.lease] then
       self.leases[kv.lease].keys[kv.key] = nil
     end
-    write(self, { key = kv.key, value = "", create_revision = 0, mod_revision = revision, version = 0, lease = 0 }, "delete")
+    write(self, { key = kv.key, value = "", create_revision = 0, mod_revision = revision, version = 0, lease = 0 })
   end
   return #found
 end
@@ -270,7 +282,7 @@ function Keys:compact(revision)
   self.compacted = revision
   local log = {}
   for _, event in ipairs(self.log) do
-    log[#log + 1] = event.kv.mod_revision >= revision and event or nil
+    log[#log + 1] = event.mod_revision >= revision and event or nil
   end
   self.log = log
   for i = #self.names, 1, -1 do
@@ -278,7 +290,7 @@ function Keys:compact(revision)
     local versions, kept = self.versions[name], {}
     local at = version_at(versions, revision)
     for _, kv in ipairs(versions) do
-      kept[#kept + 1] = (kv == at or kv.mod_revision > revision) and kv or nil
+      kept[#kept + 1] = (kv == at or kv.mod_revision >= revision) and kv or nil
     end
     self.versions[name] = kept
     if #kept == 0 then
@@ -322,6 +334,19 @@ function Keys:revoke(id)
   return true
 end
 
+--- The leases of the keys of a range.
+---@param op {key: string, prefix: boolean?, range_end: string?}
+---@return integer[]
+function Keys:leases_of(op)
+  local found = {}
+  for _, name in ipairs(names_of(self, op)) do
+    local versions = self.versions[name]
+    local lease = versions[#versions].lease
+    found[#found + 1] = lease ~= 0 and lease or nil
+  end
+  return found
+end
+
 -- Watching.
 
 --- The events of a range from a revision on.
@@ -330,17 +355,31 @@ end
 ---@param to integer  the latest revision that the member has
 ---@return table[] events  raises nothing; the caller looks at `compacted` first
 function Keys:events(op, from, to)
-  local found, log, i = {}, self.log, #self.log
-  while i > 0 and log[i].kv.mod_revision >= from do
-    i = i - 1
-  end
-  for n = i + 1, #log do
-    local event = log[n]
-    if event.kv.mod_revision > to then
-      break
-    elseif M.covers(op, event.kv.key) then
-      found[#found + 1] = { type = event.type, kv = copy(event.kv) }
+  local found = {}
+  for _, name in ipairs(names_of(self, op)) do
+    local versions = self.versions[name]
+    local i = #versions
+    while i > 0 and versions[i].mod_revision >= from do
+      found[#found + 1] = versions[i].mod_revision <= to and versions[i] or nil
+      i = i - 1
     end
+  end
+  table.sort(found, function(a, b)
+    return a.serial < b.serial
+  end)
+  for i, kv in ipairs(found) do
+    found[i] = { type = kv.version > 0 and "put" or "delete", kv = copy(kv) }
+  end
+  return found
+end
+
+--- The keys that were written since a revision.
+---@param from integer
+---@return string[]
+function Keys:written(from)
+  local found, i = {}, #self.log
+  while i > 0 and self.log[i].mod_revision >= from do
+    found[#found + 1], i = self.log[i].key, i - 1
   end
   return found
 end

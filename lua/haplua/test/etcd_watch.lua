@@ -2,6 +2,7 @@
 --
 --- Watches of a fake etcd (haplua.test.etcd): what a client hears of them, and when they end.
 
+local keys = require("haplua.test.etcd_keys")
 local signal = require("haplua.base.signal")
 local task = require("haplua.task")
 
@@ -25,6 +26,7 @@ local SHORTEST <const> = 0.001
 ---@field private begun boolean?
 ---@field private without number?  since when the member has no leader, on task.now()
 ---@field private news haplua.base.Signal  there has been a write or a fault
+---@field compacted integer?  what it has not sent is forgotten until this revision
 ---@field private over string?  why there is nothing more
 local Watch = {}
 Watch.__index = Watch
@@ -45,12 +47,35 @@ function M.new(etcd, user, member, op)
   return watch
 end
 
---- Have all watches of a cluster look again.
+--- Have watches of a cluster look again.
 ---@param etcd haplua.test.Etcd
-function M.wake(etcd)
-  for _, watch in ipairs(etcd.watches) do
-    watch.news:set()
+---@param from integer?  those alone that hear of a write since this revision; nil: all
+function M.wake(etcd, from)
+  local written, hears = from and etcd.keys:written(from), {}
+  for _, watch in ipairs(written and #written == 0 and {} or etcd.watches) do
+    local op = watch.op
+    if hears[op.key] == nil then -- a thousand agents watch the same
+      hears[op.key] = not written
+      for _, key in ipairs(written or {}) do
+        hears[op.key] = hears[op.key] or keys.covers(op, key) or keys.covers({ key = op.key, prefix = true }, key)
+      end
+    end
+    if hears[op.key] then
+      watch.news:set()
+    end
   end
+end
+
+--- The watches that have not sent all until a revision.
+---@param etcd haplua.test.Etcd
+---@param revision integer
+---@return haplua.test.etcd.Watch[]
+function M.late(etcd, revision)
+  local found = {}
+  for _, watch in ipairs(etcd.watches) do
+    found[#found + 1] = #etcd.keys:events(watch.op, watch.from, revision - 1) > 0 and watch or nil
+  end
+  return found
 end
 
 --- Since when nothing comes through between the client and the member.
@@ -86,14 +111,16 @@ local function take(watch)
     local ok, problem = pcall(etcd.check_right, etcd, watch.user, watch.op, "read")
     if not ok then
       return nil, "denied", problem.message
-    elseif watch.from < etcd.keys.compacted then
-      return nil, "compacted", etcd.keys.compacted
     end
+    watch.compacted = watch.from < etcd.keys.compacted and etcd.keys.compacted or nil
+  end
+  if watch.compacted then
+    return nil, "compacted", watch.compacted
   end
   local latest = etcd:seen_by(watch.member)
   local events = etcd.keys:events(watch.op, watch.from, latest)
+  watch.from = math.max(watch.from, latest + 1)
   if #events > 0 then
-    watch.from = latest + 1
     return { revision = latest, events = events }
   end
 end
@@ -116,7 +143,7 @@ function Watch:next(timeout)
     elseif task.now() >= latest then
       return nil, "timeout"
     end
-    local stop = math.min(at, latest, etcd:next_expiry(), task.now() + LONGEST)
+    local stop = math.min(at, latest, etcd:next_expiry(self.op), task.now() + LONGEST)
     self.news:wait(task.sleep, math.max(SHORTEST, stop - task.now()))
   end
   return nil, "ended", self.over

@@ -36,7 +36,7 @@ local list_of_texts = options.list("text")
 local known = {
   version = "text", acls = "table", maps = "table", servers = "table", backends = list_of_texts, frontends = list_of_texts,
   level = options.one_of("user", "operator", "admin"), address = "text", pid = "integer",
-  now = "function", steady = "function", read = "function",
+  now = "function", steady = "function", read = "function", announce = "function",
 }
 local codes = options.one_of("ECONNREFUSED", "ENOENT", "ECONNRESET", "EACCES")
 
@@ -63,6 +63,7 @@ end
 ---@field now (fun(): number)?  the wall clock: seconds since 1970
 ---@field steady (fun(): number)?  a monotonic clock: seconds
 ---@field read (fun(path: string): string?)?  reads a list's file; it returns nil if there is none
+---@field announce (fun(address: string?))?  called after a reload, and after set_acl()
 
 ---@param given haplua.test.HAProxyOptions?
 ---@return haplua.test.HAProxy
@@ -78,7 +79,8 @@ function M.new(given)
   local fake = {
     version = version, minor_version = tonumber(major) * 100 + tonumber(minor), pid = given.pid or 1001, log = {}, delay = 0,
     level = given.level or "admin", now = given.now or os.time, steady = given.steady or given.now or os.time,
-    read = given.read or read_file, frontends = given.frontends or { "www" }, address = given.address, options = given,
+    read = given.read or read_file, announce = given.announce or function() end,
+    frontends = given.frontends or { "www" }, address = given.address, options = given,
   }
   Fake.start(fake)
   return setmetatable(fake, Fake)
@@ -100,6 +102,7 @@ end
 function Fake:reload()
   self.pid = self.pid + 17
   self:start()
+  self.announce(self.address)
 end
 
 --- Let every connection fail from now on.
@@ -149,6 +152,7 @@ function Fake:set_acl(ref, patterns)
       error((refusal:gsub("\n$", "")), 2)
     end
   end
+  self.announce(self.address)
 end
 
 --- Does a request match the ACL?

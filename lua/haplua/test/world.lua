@@ -19,11 +19,14 @@ M.BEGIN = 1767225600 -- 2026-01-01T00:00:00Z
 ---@field folder string?
 ---@field visitor? fun(request: table): integer|nil, table?  what a visitor gets: status and headers
 ---@field etcds table<string, haplua.test.Etcd>  by the endpoints of their members
-local world = { fakes = {}, runs = {}, env = {}, etcds = {} }
+---@field announces boolean?  a fake HAProxy announces its reloads, and changes by hand, to those that watch its files
+---@field announced table<string, haplua.base.Signal[]>  of those, by address
+local world = { fakes = {}, runs = {}, env = {}, etcds = {}, announced = {} }
 
 M.now = world
 
 local real_getenv, real_time, real_date, real_run = os.getenv, os.time, os.date, require("run")
+local real_watch = require("haplua.watch")
 
 --- The name of an address in `fakes`: "unix@/path" is the same as "/path".
 local function canonical(address)
@@ -160,6 +163,49 @@ local function connect_etcd(options)
   return etcd:connect(options)
 end
 
+-- In the place of haplua.watch, where fake HAProxys announce what is done to them: so a resident loop may look seldom.
+local FileWatch = {}
+FileWatch.__index = FileWatch
+
+function FileWatch:add(path)
+  local all = world.announced[path] or {}
+  world.announced[path], all[#all + 1] = all, self.news
+  self.paths[#self.paths + 1] = path
+  return true
+end
+
+function FileWatch:wait(seconds)
+  return self.news:wait(task.sleep, seconds) and { { path = self.paths[1], what = "opened" } } or nil
+end
+
+function FileWatch:close()
+  for _, path in ipairs(self.paths) do
+    for i, news in ipairs(world.announced[path] or {}) do
+      if news == self.news then
+        table.remove(world.announced[path], i)
+        break
+      end
+    end
+  end
+  self.paths = {}
+end
+FileWatch.__close = FileWatch.close
+
+local function open_watch()
+  if not world.announces then
+    return real_watch.open()
+  end
+  return setmetatable({ news = require("haplua.base.signal").new(), paths = {} }, FileWatch)
+end
+
+--- A fake HAProxy was reloaded, or changed by hand.
+---@param address string?
+function M.announce(address)
+  for _, news in ipairs(world.announced[address] or {}) do
+    news:set()
+  end
+end
+
 -- The variables of this process whose names begin with HAPLUA_: a program that a test starts has none of them.
 local no_variables = {}
 
@@ -206,6 +252,7 @@ function M.install()
   end
   os.getenv = getenv
   package.loaded.run = run_in_environment
+  package.loaded["haplua.watch"] = { open = open_watch }
   function os.time(t)
     return t and real_time(t) or math.floor(task.time())
   end
@@ -237,11 +284,11 @@ end
 ---@return fun() finish  ends the test's scripts, removes its folder, and returns to the outer world
 function M.begin()
   local outer = { fakes = world.fakes, runs = world.runs, env = world.env, folder = world.folder, visitor = world.visitor,
-    etcds = world.etcds }
+    etcds = world.etcds, announces = world.announces, announced = world.announced }
   world.fakes = setmetatable({}, { __index = outer.fakes })
   world.env = setmetatable({}, { __index = outer.env })
   world.etcds = setmetatable({}, { __index = outer.etcds })
-  world.runs, world.folder = {}, nil
+  world.runs, world.folder, world.announces, world.announced = {}, nil, nil, {}
   virtual.clock(M.BEGIN)
   return function()
     local folder = world.folder
@@ -249,7 +296,7 @@ function M.begin()
       pcall(world.runs[i].stop, world.runs[i])
     end
     world.fakes, world.runs, world.env, world.folder = outer.fakes, outer.runs, outer.env, outer.folder
-    world.visitor, world.etcds = outer.visitor, outer.etcds
+    world.visitor, world.etcds, world.announces, world.announced = outer.visitor, outer.etcds, outer.announces, outer.announced
     if folder then
       remove(folder)
     end

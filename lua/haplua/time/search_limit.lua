@@ -16,14 +16,17 @@ function M.begin()
   left = STEPS
 end
 
---- Count steps of the search. Raises `refused` at the limit.
+--- Count steps of the search. Raises `refused` at the limit, with the exit status of a window that cannot be understood.
 ---@param steps number
 ---@param name fun(subject: any): string  the window's or rule's name, for the error
 function M.spend(steps, name, subject)
   left = left - steps
   if left < 0 then
-    require("haplua.error").refuse(("'%s' recurs too often to be searched through"):format(name(subject)),
-      "for a window that is always open, let each occurrence last until the next; else choose fewer times, or a later DTSTART")
+    error(require("haplua.error").new({
+      kind = "refused", message = ("'%s' recurs too often to be searched through"):format(name(subject)), exit = 2,
+      advice = "for a window that is always open, let each occurrence last until the next; else choose fewer times, or a later "
+        .. "DTSTART",
+    }), 0)
   end
 end
 

@@ -39,7 +39,7 @@ local option_kinds = {
   tz = options.any("text", options.where("a zone", function(value)
     return type(value) == "table" and value.first ~= nil
   end)),
-  except = specs_kind,
+  except = specs_kind, calendars = options.list("text"), match = "text", lenient = "boolean",
 }
 
 --- Iterate over the occurrences in order, from the one that is open at `from`, if one is. It computes; it does not wait.
@@ -94,6 +94,18 @@ end
 function Window:open_at(instant)
   local occurrence = self:occurrences(instant)()
   return occurrence and occurrence.opens <= instant and occurrence or nil
+end
+
+--- Its beginning and its end, in the window's zone and in UTC: "Sun 2026-11-29 02:00 +01:00  Sun 2026-11-29 04:00 +01:00
+--- 2026-11-29T01:00Z/2026-11-29T03:00Z".
+function Occurrence:__tostring()
+  return require("haplua.window.text").line(self)
+end
+
+--- The occurrence for JSON: opens, closes, opens_utc and closes_utc as texts, seconds, windows (its names), zone.
+---@return table
+function Occurrence:portable()
+  return require("haplua.window.text").portable(self)
 end
 
 -- The host sleeps until this instant at most.

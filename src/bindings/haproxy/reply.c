@@ -11,18 +11,69 @@
 
 #define TALLY_BOX "haplua.Tally"
 
-static int call_rows(lua_State *L, const char *function)
+/* Push the metatable of rows that may have these fields; made at the first call. [-0, +1]
+ */
+static void push_metatable(lua_State *L, const char *const *fields)
 {
-	args_text(L, 1);
-	lua_settop(L, 1);
-	fields_call(L, function);
-	return 1;
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, fields) == LUA_TTABLE)
+		return;
+	lua_pop(L, 1);
+	lua_newtable(L);
+	for (const char *const *name = fields; *name; name++) {
+		lua_pushboolean(L, true);
+		lua_setfield(L, -2, *name);
+	}
+	fields_call(L, "metatable");
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, fields);
+}
+
+/* Add the row on the top to the list below it, with the metatable at 2. [-1, +0] */
+static void add_row(lua_State *L, lua_Integer n)
+{
+	lua_pushvalue(L, 2);
+	lua_setmetatable(L, -2);
+	lua_rawseti(L, 3, n);
+}
+
+static void set_text(lua_State *L, const char *field, struct span s)
+{
+	fields_push_text(L, s);
+	lua_setfield(L, -2, field);
+}
+
+static void set_integer(lua_State *L, const char *field, int64_t i)
+{
+	lua_pushinteger(L, i);
+	lua_setfield(L, -2, field);
 }
 
 /* lists(text) -> {{id=, file=, text=, curr_ver=, next_ver=, entry_cnt=}, ...} */
 static int lreply_lists(lua_State *L)
 {
-	return call_rows(L, "lists");
+	static const char *const fields[] = {"id",       "file",      "text", "curr_ver",
+					     "next_ver", "entry_cnt", NULL};
+	struct span rest = args_text(L, 1);
+	struct reply_list list;
+	int rc;
+
+	lua_settop(L, 1);
+	push_metatable(L, fields);
+	lua_newtable(L);
+	for (lua_Integer n = 1; (rc = reply_list_next(&rest, &list)) > 0; n++) {
+		lua_createtable(L, 0, 6);
+		set_integer(L, "id", list.id);
+		if (list.file.n > 0)
+			set_text(L, "file", list.file);
+		set_text(L, "text", list.text);
+		if (list.versioned) {
+			set_integer(L, "curr_ver", list.current);
+			set_integer(L, "next_ver", list.upcoming);
+			set_integer(L, "entry_cnt", list.entries);
+		}
+		add_row(L, n);
+	}
+	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 /* matches(text) -> a list, one row for each match method that uses the list:
@@ -30,13 +81,39 @@ static int lreply_lists(lua_State *L)
  */
 static int lreply_matches(lua_State *L)
 {
-	return call_rows(L, "matches");
+	static const char *const fields[] = {"type",  "case",  "found", "pattern",
+					     "index", "value", NULL};
+	struct span rest = args_text(L, 1);
+	struct reply_match match;
+	int rc;
+
+	lua_settop(L, 1);
+	push_metatable(L, fields);
+	lua_newtable(L);
+	for (lua_Integer n = 1; (rc = reply_match_next(&rest, &match)) > 0; n++) {
+		lua_createtable(L, 0, 6);
+		set_text(L, "type", match.type);
+		set_text(L, "case", match.sensitivity);
+		lua_pushboolean(L, match.found);
+		lua_setfield(L, -2, "found");
+		if (match.found) {
+			set_text(L, "index", match.index);
+			set_text(L, "pattern", match.pattern);
+			if (match.is_map)
+				set_text(L, "value", match.value);
+		}
+		add_row(L, n);
+	}
+	return rc < 0 ? fields_mismatch(L, rest) : 1;
 }
 
 /* pairs(text) -> {Name = value, ...}, for `show info`. An unknown name raises. */
 static int lreply_pairs(lua_State *L)
 {
-	return call_rows(L, "pairs");
+	args_text(L, 1);
+	lua_settop(L, 1);
+	fields_call(L, "pairs");
+	return 1;
 }
 
 /* keys(text) -> {pattern, ...}, of an ACL */

@@ -114,10 +114,9 @@ static int lsqlite_open(lua_State *L)
 		lua_replace(L, -2);
 		return 3;
 	}
-	/* Lua runs in one thread. */
 	int flags = readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
 
-	rc = sqlite3_open_v2(path, &d->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = sqlite3_open_v2(path, &d->db, flags, NULL);
 	if (rc == SQLITE_OK)
 		rc = configure(d->db);
 	return rc == SQLITE_OK ? 1 : failure(L, d->db, rc);
@@ -327,6 +326,11 @@ static const luaL_Reg methods[] = {
 
 int luaopen_haplua_sqlite(lua_State *L)
 {
+	/* No locks, no counters of memory, and no pages ahead: one thread uses SQLite,
+	 * and few pages. Once a database was opened, these calls change nothing. */
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
 	types_object(L, DATABASE_BOX, methods);
 	types_box(L, STATEMENT_BOX, statement_close);
 	luaL_newlib(L, library);
