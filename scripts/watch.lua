@@ -40,11 +40,9 @@ local args = cli.parse({
   },
 }, arg)
 
-if not args.lines and not args.json then
-  local status = cli.main("watch", args)
-  if status then -- there was a terminal
-    return status
-  end
+local status, fleet = cli.main("watch", args)
+if status then -- there was a terminal
+  return status
 end
 
 local acl = args.acl or (os.getenv("HAPLUA_ACL") or ""):match(".+") or "#9999"
@@ -75,14 +73,22 @@ local function look(is_first)
   end
 end
 
-io.stdout:setvbuf("line")
-look(true)
-while true do
-  task.sleep(args.every)
-  local ok, problem = pcall(look)
-  if not ok and problem.kind ~= "unreachable" and problem.kind ~= "timeout" then
+--- Look at everything, and at the fleet where the configuration names one. An HAProxy that is away is one more line.
+local function look_on(is_first)
+  local ok, problem = pcall(look, is_first)
+  if not ok and (is_first and not fleet or problem.kind ~= "unreachable" and problem.kind ~= "timeout") then
     error(problem, 0)
   elseif not ok then
     show("process", tostring(problem), { error = tostring(problem) })
   end
+  for _, line in ipairs(fleet and fleet() or {}) do
+    show(line.name, line.text, line.fields)
+  end
+end
+
+io.stdout:setvbuf("line")
+look_on(true)
+while true do
+  task.sleep(args.every)
+  look_on()
 end

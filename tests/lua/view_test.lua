@@ -255,6 +255,84 @@ describe("the live view draws", function()
   end)
 end)
 
+--- A fleet as haplua.cmd.watch gives it, beside an HAProxy of this machine.
+local function fleet(...)
+  local given = known(...)
+  given.fleet = {
+    fleet = "shop", name = "fleet shop", backends = {},
+    status = { on = true, disagreements = {}, planned = {},
+      maintenances = { maintenance(3, { scope = { paths = { "/shop" } }, ends = NOW + 600, reason = "new database" }) } },
+    nodes = {
+      { name = "lb1", place = "dc=fra", live = true, since = NOW - 7200, state = "in step", text = "site: m3" },
+      { name = "lb2", place = "dc=fra", live = true, since = NOW - 60, state = "behind", text = "site: open (behind)" },
+      { name = "lb3", place = "dc=par", live = false, since = NOW - 300, state = "away", text = "site: open (behind)" },
+      { name = "lb4", place = "", live = true, since = NOW - 5, state = "refused", text = "site: no switch of that name" },
+    },
+  }
+  return given
+end
+
+describe("the live view of a fleet draws", function()
+  it("its maintenances and nodes, and the servers of the HAProxy here, whose own maintenances alone stand with it", function()
+    local one = site()
+    one.status.maintenances[1].occurrence = "fleet|shop|3|abc"
+    assert.equal(picture([[
+| haplua watch   fleet shop, 1 HAProxy   2 in force, 1 planned          12:00:00
+|  server     state       sess          queue rate/s          check
+|  fleet shop  4 nodes, 3 live, 1 in step
+|▶ ▪ m3   /shop           10m00s left ━━━    anna@web1      new database
+|  ● lb1      in step   2h00m  dc=fra  site: m3
+|  ◐ lb2      behind    1m00s  dc=fra  site: open (behind)
+|  ○ lb3      away      5m00s  dc=par  site: open (behind)
+|  ✗ lb4      refused      5s          site: no switch of that name
+|  /run/haproxy/admin.sock  1 of 3 up  42 conns  17/s  HAProxy 3.0.11, process 8…
+|  ▪ m13  app/a2 drain    no end             anna@web1      kernel
+|  ▪ m14  the whole site  in 2h00m           window nightly backup
+|  app        1 of 2        32              0     48      ▃▆█
+|  ● a1       UP            30 ━━━━━━       0     48      ▃▆█ L7OK/200 in 1ms
+|  ◐ a2       DRAIN          2 ╸            0      0      ▁▁▁ m13: kernel
+|  api        0 of 1         0              0      0      ▁▁▁
+|  ✗ blue     DOWN           0              0      0      ▁▁▁ L4CON in 1ms
+| e end  c change  b begin  / filter  s sort  ? help  q quit]]), drawn(fleet(one), 80, 17))
+  end)
+
+  it("what it read last while the store is away, on a machine without an HAProxy, by state, in ASCII", function()
+    local none = model.target("/run/haproxy/admin.sock")
+    model.lose(none, "no such file", NOW - 9)
+    local all, shown = fleet(none), frame.shown()
+    all.fleet.away = { since = NOW - 65, text = "no member of etcd answers" }
+    shown.order, shown.chosen = "state", "fleet shop node lb4"
+    assert.equal(picture([[
+| haplua watch   fleet shop   1 in force            12:00:00
+|  server     state       sess          queue rate/s 5xx/s
+|  fleet shop  4 nodes, 3 live, 1 in step  etcd away since 1~
+|  # no member of etcd answers
+|  # m3   /shop     10m00s left new database
+|> ! lb4      refused      5s  site: no switch of that name
+|  - lb3      away      5m00s  site: open (behind)
+|  ~ lb2      behind    1m00s  site: open (behind)
+|  + lb1      in step   2h00m  site: m3
+|  # no HAProxy at /run/haproxy/admin.sock
+|
+| by state   b begin here  / filter  s sort  ? help  q quit]]), drawn(all, 60, 12, shown, theme({ unicode = false })))
+  end)
+
+  it("lines of just the width, whatever the nodes say", function()
+    local all = fleet(site())
+    all.fleet.name = "fleet \27[2J"
+    for i, name in ipairs({ "\27]0;x\7", "日本語のサーバー", "\u{202e}rtl", ("x"):rep(300) }) do
+      local node = all.fleet.nodes[i]
+      node.name, node.place, node.text = name, name, name
+    end
+    for width = 24, 130, 7 do
+      for _, line in ipairs((frame.draw(all, frame.shown(), width, 30, theme()))) do
+        assert.equal(width, text.width(line), line)
+        assert.is_nil(line:find("%c"), line)
+      end
+    end
+  end)
+end)
+
 describe("the live view lists", function()
   local function names(shown)
     local found = {}
@@ -406,6 +484,29 @@ describe("the live view does", function()
     assert.equal("-s lb2:9999 maint on --server app/a1 --drain",
       line("d", { kind = "server", one = two.backends[1].servers[1], target = two }, all))
     assert.equal("-s lb1:9999 -s lb2:9999 maint on ", line("b", nil, all))
+  end)
+end)
+
+describe("the keys of the live view of a fleet", function()
+  it("act on all nodes, and on an item of the HAProxy here on that alone", function()
+    local one = site()
+    local all = fleet(one)
+    local node = { kind = "node", one = all.fleet.nodes[1], target = all.fleet }
+    local m = { kind = "maintenance", one = all.fleet.status.maintenances[1], target = all.fleet }
+    local own = { kind = "maintenance", one = one.status.maintenances[1], target = one }
+    local server = { kind = "server", one = one.backends[1].servers[1], target = one }
+    local function line(key, item)
+      return (command.of(key, item, all, "#7") or {}).line
+    end
+    assert.equal("maint on ", line("b", m))
+    assert.equal("maint on --nodes lb1 ", line("b", node))
+    assert.equal("maint off m3", line("e", m))
+    assert.equal("maint off m12 --local --acl #7", line("e", own))
+    assert.equal("maint on --server app/a1 --drain --local --for 1h", line("d", server))
+    assert.equal("maint off --server app/a1 --local", line("r", server))
+    assert.is_nil(line("e", node))
+    assert.same({ "maint", "off", "m3" }, command.read("maint off m3", all))
+    assert.same({ "-s", "/run/haproxy/admin.sock", "maint", "off", "m12", "--local" }, command.read("maint off m12 --local", all))
   end)
 end)
 

@@ -3,6 +3,7 @@
 -- `haplua fleet`: founding, joining, rights, nodes.
 
 local json = require("haplua.json")
+local task = require("haplua.task")
 local test = require("haplua.test")
 package.path = "tests/fleet/?.lua;" .. package.path
 local fleets = require("fleets")
@@ -62,6 +63,49 @@ describe("haplua fleet", function()
     assert.contains("has no node lb2", command("forget", "lb2").err)
     local nodes = json.decode(command("nodes", "--json").out)
     assert.same({ 1, "lb1" }, { #nodes, nodes[1].name })
+  end)
+
+  it("is followed by who looks on: maintenances, nodes, a store that goes away and comes back", function()
+    local config, follow = require("haplua.store.config"), require("haplua.fleet.follow")
+    fleet = fleets.new(3)
+    test.advance(2)
+    local found = assert(config.of(config.peek(fleet.operator)))
+    local sight, changes = follow.sight(found), 0
+    local following = task.spawn(follow.run, found, sight, function()
+      changes = changes + 1
+    end)
+    local function nodes()
+      local texts = {}
+      for i, node in ipairs(sight.nodes) do
+        texts[i] = ("%s %s %s"):format(node.name, node.state, node.text)
+      end
+      return table.concat(texts, "; ")
+    end
+    test.advance(1)
+    assert.equal("lb1 in step ; lb2 in step ; lb3 in step ", nodes())
+    assert.equal("dc=par", sight.nodes[3].place)
+    fleet:on({ paths = { "/a" } })
+    fleet:on({ paths = { "/b" }, acl = "other" })
+    test.advance(3)
+    assert.equal("lb1 refused other: this node has no switch of that name, site: m1", nodes():match("^[^;]*"))
+    assert.same({ 2, 0 }, { #sight.status.maintenances, #sight.status.planned })
+    fleet.runs[2]:kill()
+    test.advance(60)
+    assert.matches("; lb2 away other: ", nodes())
+    for _, member in ipairs(fleets.MEMBERS) do
+      fleet.etcd:stop(member)
+    end
+    test.advance(30)
+    assert.is_truthy(sight.away)
+    assert.matches("; lb2 away other: ", nodes())
+    local before = changes
+    for _, member in ipairs(fleets.MEMBERS) do
+      fleet.etcd:start(member)
+    end
+    test.advance(30)
+    assert.is_nil(sight.away)
+    assert.is_true(changes > before)
+    following:cancel()
   end)
 
   it("has a module for scripts of one's own, whose options are checked", function()

@@ -44,6 +44,32 @@ describe("maint, of a fleet,", function()
       .. "  app/a1 is under maintenance: maint off --server app/a1 ends it\n", good(maint("off")))
   end)
 
+  it("shows with -n what would be done, and changes nothing", function()
+    good(maint("on", "--path", "/a", "--reason", "db"))
+    local haproxy = require("haproxy")
+    local function dry(...)
+      local real = haproxy.dry_run
+      local _ <close> = setmetatable({}, { __close = function()
+        haproxy.dry_run = real
+      end })
+      haproxy.dry_run = function() -- as under -n
+        return true
+      end
+      return good(maint(...))
+    end
+    fleet.runs[2]:kill()
+    test.advance(60)
+    assert.matches("^would begin /b.*\n  on 2 of 3 nodes of the fleet shop\n  lb2  is not live: it would do so",
+      dry("on", "--path", "/b"))
+    assert.matches("\n  on 1 of 1 nodes of the fleet shop\na dry run: nothing was changed\n$",
+      dry("on", "--path", "/b", "--nodes", "lb1"))
+    assert.matches("^would change m1 to m1  /c.*db", dry("change", "m1", "--path", "/c"))
+    assert.matches("^would end m1  /a", dry("off"))
+    assert.is_true(json.decode(dry("off", "--json")).dry_run)
+    assert.same({ "^/a", "^/a", "^/a" }, fleet:lists())
+    assert.contains("the fleet shop has 1 maintenance,", good(maint("status")))
+  end)
+
   it("refreshes what the same person begins again, and changes", function()
     good(maint("on", "--path", "/a"))
     assert.contains("m1 is in force: /a", good(maint("on", "--path", "/a", "--for", "1h")))

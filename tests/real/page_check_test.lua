@@ -49,9 +49,11 @@ describe("maint page check", function()
   end
 
   --- An HAProxy with these rules in its frontend, and what a visitor of a path gets from it.
-  local function serve(rules)
+  ---@param global string?  lines before the others
+  local function serve(rules, global)
     local port = site.free_port()
     local config = folder.write("serve.cfg", ([[
+%s
 defaults
   mode http
   timeout client 10s
@@ -62,7 +64,7 @@ frontend f
   http-request return status 200 if { path /up }
   %s
   http-request return status 404
-]]):format(port, table.concat(rules, "\n  ")))
+]]):format(global or "", port, table.concat(rules, "\n  ")))
     local t = task.spawn(run, { HAPROXY, "-db", "-f", config, stdout = "null", stderr = "null",
       env = { PATH = os.getenv("PATH") .. ":/usr/sbin:/sbin" } })
     local function get(path)
@@ -182,6 +184,25 @@ frontend f
     assert.equal(1, support.haplua({ "scripts/maint.lua", "page", "check", folder.path .. "/nowhere" }).status)
     ran = check("--haproxy", folder.path .. "/nowhere")
     assert.matches("note  [^\n]*HAProxy was not asked: ", ran.out)
+  end)
+
+  it("reads tune.bufsize of the HAProxy that runs, and says where none answers that it takes the default", function()
+    local big, socket = folder.write("big.html", ("x"):rep(20000)), folder.path .. "/bufsize.sock"
+    local running <close> = serve({}, ("global\n  stats socket %s level admin\n  tune.bufsize 32768"):format(socket))
+    local function check(...)
+      return support.haplua({ "-s", socket, "scripts/maint.lua", "page", "check", big, "--haproxy", HAPROXY, ... })
+    end
+    local ran = check()
+    assert.same({ 0, "" }, { ran.status, ran.err }, ran.out)
+    assert.matches("note  [^\n]*tune.bufsize is 32768 in the HAProxy that runs", ran.out)
+    ran = check("--bufsize", "16384")
+    assert.same({ 1, "" }, { ran.status, ran.err }, ran.out)
+    assert.matches("20000 bytes; tune.bufsize is 16384", ran.out)
+    assert.is_nil(ran.out:find("that runs", 1, true))
+    getmetatable(running).__close()
+    ran = check()
+    assert.same({ 1, "" }, { ran.status, ran.err }, ran.out)
+    assert.matches("note  [^\n]*tune.bufsize is taken to be 16384, HAProxy's default: [^\n]*bufsize.sock", ran.out)
   end)
 
   it("takes the page of haplua", function()

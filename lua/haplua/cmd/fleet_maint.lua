@@ -154,6 +154,9 @@ function commands.log(args, request, print, c)
 end
 
 function commands.during(args, request, print, c)
+  if require("haproxy").dry_run() then
+    errors.refuse("there is no dry run of during on a fleet: its command would run", "-n maint on shows what would begin")
+  end
   local result = actions.begin(c, request, { origin = "during", pid = require("haplua.process").pid() })
   print(result)
   if result.refused then

@@ -113,7 +113,7 @@ M.json = { "--json", help = "Print JSON." }
 M.page = {
   { "--as", value = "FORM", convert = form, help = "how HAProxy uses it: errorfile, lf-file or file (by its text)" },
   { "--words", value = "FILE", help = "the map with its words (maintenance-words.map beside it)" },
-  { "--bufsize", value = "N", convert = bytes, help = "HAProxy's tune.bufsize (16384)" },
+  { "--bufsize", value = "N", convert = bytes, help = "HAProxy's tune.bufsize (that of the HAProxy that runs, else 16384)" },
   { "--maxrewrite", value = "N", convert = bytes, help = "HAProxy's tune.maxrewrite (1024)" },
   { "--haproxy", value = "FILE", help = "the HAProxy that is asked (haproxy)" }, M.json,
 }

@@ -83,8 +83,6 @@ local function check_permitted()
   if core.restricted() then
     errors.raise("denied", "--only is about one HAProxy: a fleet is not changed under it",
       "etcd's rights say who may change what")
-  elseif haproxy.dry_run() then
-    errors.refuse("there is no dry run of a change of a fleet", "--local -n shows the commands on this node")
   end
 end
 
@@ -134,6 +132,9 @@ end
 ---@param current haplua.Maintenance[]  before the change
 ---@return haplua.FleetResult
 local function carry_out(c, request, action, decision, current)
+  if haproxy.dry_run() then
+    return require("haplua.fleet.dry").of(c, action, decision)
+  end
   local result = {
     fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed, ended = decision.ended or {},
     nodes = {}, within = request.within or M.WITHIN, in_force = {},
@@ -200,7 +201,7 @@ function M.off(c, request, which)
     edits[i] = maintenance.ending(m, look.now, "off", context.who(c))
   end
   local result = carry_out(c, request, "off", { edits = edits, ended = chosen }, look.current)
-  result.notes = #chosen == 0 and not request.servers and actions.servers_held(c) or nil
+  result.notes = not result.dry and #chosen == 0 and not request.servers and actions.servers_held(c) or nil
   return result
 end
 

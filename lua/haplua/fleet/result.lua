@@ -45,6 +45,9 @@ end
 ---@param all boolean?  nodes that do not live count as well
 ---@return integer
 function M.exit_status(result, all)
+  if result.dry then
+    return 0
+  end
   local counts = counts_of(result.nodes)
   if result.refused then
     return 1
@@ -120,7 +123,7 @@ end
 function M.portable(result)
   return { fleet = result.fleet, action = result.action, maintenance = result.about and event.entry(result.about),
     ended = event.entries(result.ended), in_force = event.entries(result.in_force), nodes = result.nodes, within = result.within,
-    refused = result.refused }
+    refused = result.refused, dry_run = result.dry }
 end
 
 -- Status.
@@ -131,9 +134,9 @@ Status.__index = Status
 --- What a node has made of the switches, in a few words.
 ---@param found haplua.FleetStatus
 ---@param node haplua.fleet.NodeState
----@return string text, boolean is_well
+---@return string text, boolean is_well, "in step"|"behind"|"refused" state
 local function site_of(found, node)
-  local parts, is_well = {}, true
+  local parts, is_well, refused = {}, true, false
   for switch, revision in pairs(found.revisions) do
     local seen = node.seen[switch]
     local names = {}
@@ -142,11 +145,12 @@ local function site_of(found, node)
     end
     local text = not seen and "no report" or seen.outcome ~= "done" and seen.outcome:match("^[^\n]*")
       or (names[1] and table.concat(names, " ") or "open") .. (seen.revision < revision and " (behind)" or "")
+    refused = refused or seen ~= nil and seen.outcome ~= "done"
     is_well = is_well and seen ~= nil and seen.outcome == "done" and seen.revision >= revision
     parts[#parts + 1] = ("%s: %s"):format(switch, text)
   end
   table.sort(parts)
-  return table.concat(parts, ", "), is_well
+  return table.concat(parts, ", "), is_well, is_well and "in step" or refused and "refused" or "behind"
 end
 
 M.site_of = site_of

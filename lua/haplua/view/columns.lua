@@ -17,6 +17,11 @@ local STATES <const> = {
   down = { "✗", "!", "bad" },
 }
 
+-- The same for nodes of a fleet.
+local NODE_STATES <const> = {
+  ["in step"] = STATES.up, behind = STATES.drain, refused = STATES.down, away = { "○", "-", "bad" },
+}
+
 ---@class haplua.view.Column
 ---@field head string
 ---@field width integer
@@ -124,6 +129,7 @@ local WIDE <const> = 70
 ---@field name integer  cells of the name
 ---@field columns haplua.view.Column[]
 ---@field scope integer  cells of a maintenance's scope
+---@field place integer  cells of a node's place; 0: no node has one, or the terminal is narrow
 ---@field last integer  cells of the last column, which has the rest
 
 --- Divide a line.
@@ -131,12 +137,14 @@ local WIDE <const> = 70
 ---@param width integer
 ---@return haplua.view.Layout
 function M.layout(items, width)
-  local longest, longest_scope = 8, 8
+  local longest, longest_scope, place = 8, 8, 0
   for _, item in ipairs(items) do
     if item.kind == "maintenance" then
       longest_scope = math.max(longest_scope, text.width(scope.text(item.one.scope)))
     elseif item.kind == "server" then
       longest = math.max(longest, #item.one.short)
+    elseif item.kind == "node" then
+      longest, place = math.max(longest, #item.one.name), math.max(place, math.min(20, #item.one.place))
     elseif item.kind == "backend" then
       longest = math.max(longest, #item.one.short - 2)
     end
@@ -153,7 +161,7 @@ function M.layout(items, width)
   end
   local last = list[#list]
   return {
-    width = width, name = name, columns = list, last = last and last.width + left or 0,
+    width = width, name = name, place = width >= WIDE and place or 0, columns = list, last = last and last.width + left or 0,
     scope = math.max(8, math.min(longest_scope, width // 3, width - (width >= WIDE and 52 or 22))),
   }
 end
@@ -255,8 +263,45 @@ local function maintenance_line(item, layout, theme)
   return line(cells, theme, layout.width - 2)
 end
 
+local function fleet_line(item, layout, theme)
+  local one, live, in_step = item.one, 0, 0
+  for _, node in ipairs(one.nodes) do
+    live, in_step = live + (node.live and 1 or 0), in_step + (node.state == "in step" and 1 or 0)
+  end
+  local cells = { { clean(theme, one.name), "strong" } }
+  if one.status then
+    cells[2] = { ("  %d nodes, %d live, %d in step"):format(#one.nodes, live, in_step) }
+  end
+  if one.away then
+    cells[#cells + 1] = { ("  etcd away since %s (%s)"):format(os.date("%H:%M:%S", math.floor(one.away.since)),
+      text.span(theme.now - one.away.since)), "bad" }
+  elseif not one.status then
+    cells[#cells + 1] = { "  not seen yet", "faint" }
+  end
+  return line(cells, theme, layout.width - 2)
+end
+
+--- A node: its state, since when it is live or away, its place, and what it has made of each switch.
+local function node_line(item, layout, theme)
+  local node = item.one
+  local look = NODE_STATES[node.state]
+  local since = node.since and text.span(theme.now - node.since) or ""
+  local cells = {
+    { theme.unicode and look[1] or look[2], look[3] }, { " " },
+    { fit(theme, clean(theme, node.name), layout.name - INDENT) }, { " " }, { fit(theme, node.state, 8), look[3] },
+    { fit(theme, since, 7, true), node.live and "faint" or "bad" }, { "  " },
+  }
+  if layout.place > 0 then
+    cells[#cells + 1] = { fit(theme, clean(theme, node.place), layout.place), "faint" }
+    cells[#cells + 1] = { "  " }
+  end
+  cells[#cells + 1] = { clean(theme, node.text), node.state == "refused" and "bad" or nil }
+  return line(cells, theme, layout.width - 2)
+end
+
 local lines = {
-  target = target_line, maintenance = maintenance_line, backend = row_line, server = row_line,
+  target = target_line, fleet = fleet_line, node = node_line, maintenance = maintenance_line, backend = row_line,
+  server = row_line,
   note = function(item, layout, theme)
     return line({ { theme.unicode and "▪ " or "# ", item.style }, { item.text, item.style } }, theme, layout.width - 2)
   end,

@@ -83,7 +83,10 @@ local makers = {
   c = function(item)
     return { "maint", "change", maintenance.name(item.one) }
   end,
-  b = function()
+  b = function(item)
+    if item and item.kind == "node" then
+      return { "maint", "on", "--nodes", item.one.name }
+    end
     return { "maint", "on" }
   end,
 }
@@ -102,7 +105,12 @@ local TITLES <const> = {
 ---@field line string  the words behind "haplua", for a shell
 ---@field open boolean  words may have to be added
 
---- What a key does to an item. With several targets the line says which one; to begin a maintenance, all.
+-- Where the configuration names a fleet, a command is about all of its nodes unless it has --local. A maintenance of this
+-- node alone ends by itself.
+local LOCAL <const> = { on = { "--local", "--for", "1h" }, off = { "--local" }, change = { "--local" } }
+
+--- What a key does to an item. With several targets the line says which one; to begin a maintenance, all. With a fleet, what
+--- is done to an item of an HAProxy is done there alone, and everything else is done to the fleet.
 ---@param key string
 ---@param item haplua.view.Item?
 ---@param known haplua.view.Model
@@ -113,8 +121,8 @@ function M.of(key, item, known, acl)
   if not which then
     return nil
   end
-  local words = {}
-  for _, one in ipairs(#known.targets > 1 and known.targets or {}) do
+  local words, is_fleet = {}, known.fleet ~= nil and (which == "b" or item.target == known.fleet)
+  for _, one in ipairs(#known.targets > 1 and not is_fleet and known.targets or {}) do
     if which == "b" or one == item.target then
       words[#words + 1] = "-s"
       words[#words + 1] = one.name
@@ -122,8 +130,12 @@ function M.of(key, item, known, acl)
   end
   local made = makers[which](item)
   table.move(made, 1, #made, #words + 1, words)
+  if known.fleet and not is_fleet then
+    local more = LOCAL[made[2]]
+    table.move(more, 1, #more, #words + 1, words)
+  end
   local is_server = item and (item.kind ~= "maintenance" or item.one.scope.server) and which ~= "b"
-  if acl and not is_server then
+  if acl and not is_server and not is_fleet then
     words[#words + 1] = "--acl"
     words[#words + 1] = acl
   end
@@ -150,7 +162,7 @@ function M.read(line, known)
     return nil, "only maint on, maint off and maint change can be run here"
   elseif table.concat(words, "\0"):find("\0--wait", 1, true) then
     return nil, "--wait would hold the view up: give --for, which needs haplua keep, or end the maintenance with e"
-  elseif at == 1 then
+  elseif at == 1 and (not known.fleet or table.concat(words, "\0"):find("\0--local", 1, true)) then
     table.move({ "-s", known.targets[1].name }, 1, 2, #all + 1, all)
   end
   return table.move(words, 1, #words, #all + 1, all)

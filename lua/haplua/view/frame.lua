@@ -36,7 +36,8 @@ M.HELP = {
   "d        drain a server, or all of a backend: no new sessions",
   "m        take it out of service (maintenance)",
   "r        put it back: end its maintenances",
-  "b        begin a maintenance of the site, or of a part of it",
+  "b        begin a maintenance of the site, or of a part of it;",
+  "         with a node of a fleet chosen, on this node",
   "c        change the chosen maintenance",
   "e        end the chosen maintenance",
   "         Each shows the command and what it would do, and asks.",
@@ -59,7 +60,7 @@ end
 
 --- Can an item be chosen? Nothing can be done to the others.
 function M.can_choose(item)
-  return item.kind == "maintenance" or item.kind == "backend" or item.kind == "server"
+  return item.kind == "maintenance" or item.kind == "node" or item.kind == "backend" or item.kind == "server"
 end
 
 --- The place nearest to another one whose item can be chosen.
@@ -90,13 +91,17 @@ end
 --- out, the marks of the run last.
 local function title(known, theme, width)
   local away, number, planned = 0, 0, 0
-  for _, one in ipairs(known.targets) do
-    away = away + (one.away and 1 or 0)
-    number = number + #(one.status and one.status.maintenances or {})
-    planned = planned + #(one.status and one.status.planned or {})
+  for _, one in ipairs(list.sections(known)) do
+    away = away + (one.away and one ~= known.fleet and 1 or 0)
+    number = number + #list.maintenances(known, one, "maintenances")
+    planned = planned + #list.maintenances(known, one, "planned")
   end
   local targets = #known.targets == 1 and "1 HAProxy" or #known.targets .. " HAProxys"
   targets = away > 0 and ("%s, %d away"):format(targets, away) or targets
+  if known.fleet then
+    local name = clean(theme, known.fleet.name)
+    targets = list.has_none(known) and name or ("%s, %s"):format(name, targets)
+  end
   local force = ("%d in force"):format(number) .. (planned > 0 and (", %d planned"):format(planned) or "")
   local marks, clock = clean(theme, table.concat(known.options, " ")), os.date("%H:%M:%S ", math.floor(theme.now))
   local right = marks ~= "" and ("[%s]  %s"):format(marks, clock) or clock
@@ -113,6 +118,7 @@ end
 
 local KEYS <const> = {
   server = "d drain  m maint  r ready", backend = "d drain  m maint  r ready", maintenance = "e end  c change",
+  node = "b begin here",
 }
 
 local function footer(item, shown, theme, width)
@@ -120,7 +126,8 @@ local function footer(item, shown, theme, width)
     return fit(theme, "/" .. shown.filter .. (theme.unicode and "▏" or "_"), width)
   end
   local own = item and KEYS[item.kind]
-  local words = { (own and own .. "  " or "") .. "b begin  / filter  s sort  ? help  q quit" }
+  local begin = item and item.kind == "node" and "" or "b begin  "
+  local words = { (own and own .. "  " or "") .. begin .. "/ filter  s sort  ? help  q quit" }
   if shown.filter ~= "" then
     table.insert(words, 1, ("only '%s'"):format(clean(theme, shown.filter)))
   end

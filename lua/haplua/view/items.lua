@@ -3,16 +3,17 @@
 --- What a view lists, from top to bottom: for each HAProxy its process, the maintenances, and the servers of each backend.
 
 local clean = require("haplua.view.text").clean
+local fleet = require("haplua.plan.fleet")
 local model = require("haplua.view.model")
 local scope = require("haplua.plan.scope")
 
 local M = {}
 
 ---@class haplua.view.Item
----@field kind "target"|"maintenance"|"backend"|"server"|"note"|"blank"
+---@field kind "target"|"fleet"|"node"|"maintenance"|"backend"|"server"|"note"|"blank"
 ---@field key string  the same at each look
 ---@field target haplua.view.Target
----@field one any  the maintenance, backend or server
+---@field one any  the maintenance, backend, server or node
 ---@field text string?  of a note
 ---@field spare boolean?  of a blank: it is left out where not all items fit
 ---@field style string?  of a note
@@ -82,15 +83,28 @@ local function note(list, one, theme, style, text)
   }
 end
 
-local function add_maintenances(list, one, theme, filter)
+--- The maintenances of a target that are listed with it. Those of the fleet are listed once, with the fleet.
+---@param known haplua.view.Model
+---@param one haplua.view.Target
+---@param which "maintenances"|"planned"
+---@return haplua.Maintenance[]
+function M.maintenances(known, one, which)
+  local own = {}
+  for _, m in ipairs(one.status and one.status[which] or {}) do
+    own[#own + 1] = not (known.fleet and fleet.id(known.fleet.fleet, m)) and m or nil
+  end
+  return own
+end
+
+local function add_maintenances(list, known, one, theme, filter)
   local status = one.status
   if one.problem then
     note(list, one, theme, "bad", "maintenances: " .. one.problem)
   elseif status and #status.maintenances + #status.planned == 0 then
     note(list, one, theme, "faint", status.on and "maintenance is on" or "no maintenance is in force")
   end
-  for _, all in ipairs({ status and status.maintenances or {}, status and status.planned or {} }) do
-    for _, m in ipairs(all) do
+  for _, which in ipairs({ "maintenances", "planned" }) do
+    for _, m in ipairs(M.maintenances(known, one, which)) do
       if passes(("%s %s"):format(scope.text(m.scope), m.reason or ""), filter) then
         list[#list + 1] = { kind = "maintenance", key = ("%s m%s"):format(one.name, m.id), target = one, one = m }
       end
@@ -126,6 +140,48 @@ local function add_backend(list, one, backend, held, state)
   end
 end
 
+-- The states of nodes, those first that somebody has to look at.
+local NODE_RANKS <const> = { refused = 1, away = 2, behind = 3, ["in step"] = 4 }
+
+--- The fleet, its maintenances, and its nodes.
+local function add_fleet(list, known, state, theme)
+  local one, nodes = known.fleet, {}
+  list[#list + 1] = { kind = "fleet", key = one.name, target = one, one = one }
+  if one.away then
+    note(list, one, theme, "bad", one.away.text)
+  end
+  add_maintenances(list, known, one, theme, state.filter)
+  for i, node in ipairs(one.nodes) do
+    nodes[i] = node
+  end
+  if state.order == "state" then
+    table.sort(nodes, function(a, b)
+      local x, y = NODE_RANKS[a.state], NODE_RANKS[b.state]
+      return x < y or x == y and a.name < b.name
+    end)
+  end
+  for _, node in ipairs(nodes) do
+    if passes(("%s %s"):format(node.name, node.place), state.filter) then
+      list[#list + 1] = { kind = "node", key = ("%s node %s"):format(one.name, node.name), target = one, one = node }
+    end
+  end
+end
+
+--- Is this the only HAProxy, and was it never there? A person's machine has none, where a fleet is its concern.
+---@param known haplua.view.Model
+---@return boolean
+function M.has_none(known)
+  local one = known.targets[1]
+  return known.fleet ~= nil and #known.targets == 1 and one.away ~= nil and one.info == nil
+end
+
+--- The fleet, where there is one, and the targets.
+---@param known haplua.view.Model
+---@return haplua.view.Target[]
+function M.sections(known)
+  return table.move(known.targets, 1, #known.targets, known.fleet and 2 or 1, { known.fleet })
+end
+
 --- All that can be listed.
 ---@param known haplua.view.Model
 ---@param state haplua.view.Shown
@@ -133,15 +189,22 @@ end
 ---@return haplua.view.Item[]
 function M.of(known, state, theme)
   local list = {}
+  if known.fleet then
+    add_fleet(list, known, state, theme)
+  end
+  if M.has_none(known) then
+    note(list, known.targets[1], theme, "faint", "no HAProxy at " .. known.targets[1].name)
+    return list
+  end
   for i, one in ipairs(known.targets) do
-    if i > 1 then
-      list[#list + 1] = { kind = "blank", key = "blank " .. i, target = one }
+    if i > 1 or known.fleet then
+      list[#list + 1] = { kind = "blank", key = "blank " .. i, target = one, spare = i == 1 }
     end
     list[#list + 1] = { kind = "target", key = one.name, target = one, one = one }
     if one.away then
       note(list, one, theme, "bad", one.away.text)
     end
-    add_maintenances(list, one, theme, state.filter)
+    add_maintenances(list, known, one, theme, state.filter)
     local held = holding(one)
     for _, backend in ipairs(one.backends) do
       add_backend(list, one, backend, held, state)

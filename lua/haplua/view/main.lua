@@ -257,9 +257,10 @@ end
 
 --- Show HAProxys until a key or a signal ends the view.
 ---@param targets haplua.Target[]
----@param given {every: number, acl: string?, unicode: boolean, colour: boolean}
+---@param given {every: number, acl: string?, unicode: boolean, colour: boolean, fleet: haplua.view.Fleet?,
+--- follow: fun(changed: fun())?}  follow: keeps the fleet up to date until its task is cancelled
 function M.run(targets, given)
-  local known = { targets = {}, options = core.options() }
+  local known = { targets = {}, options = core.options(), fleet = given.fleet }
   for i, target in ipairs(targets) do
     known.targets[i] = model.target(tostring(target), target)
   end
@@ -276,6 +277,7 @@ function M.run(targets, given)
     tasks[#tasks + 1] = task.spawn(look.follow_servers, one, given.every, changed)
     tasks[#tasks + 1] = task.spawn(look.follow_maintenances, one, given.acl, given.every, changed)
   end
+  tasks[#tasks + 1] = given.follow and task.spawn(given.follow, changed) or nil
   tasks[#tasks + 1] = task.spawn(function() -- the clock, and times that are left
     while true do
       task.sleep(1)

@@ -34,6 +34,20 @@ local KEPT <const> = 16
 ---@class haplua.view.Model
 ---@field targets haplua.view.Target[]
 ---@field options string[]  of this haplua, such as "-n"
+---@field fleet haplua.view.Fleet?  where the configuration names one
+
+---@class haplua.view.Node  a node of a fleet
+---@field name string
+---@field place string  its labels: "dc=fra"
+---@field live boolean
+---@field since number?  live or away since then, in seconds since 1970
+---@field state "in step"|"behind"|"refused"|"away"
+---@field text string  what it has made of each switch
+
+---@class haplua.view.Fleet: haplua.view.Target  haplua.cmd.watch keeps it up to date
+---@field fleet string
+---@field name string  "fleet shop"
+---@field nodes haplua.view.Node[]
 
 ---@param address string
 ---@param target haplua.Target?
