@@ -213,7 +213,11 @@ check-metrics: $(BIN) $(B)/app $(B)/packages-metrics ## test keep's metrics and 
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/metrics_test.lua
 
 # etcd is Debian's, or the program that $$ETCD names.
-.PHONY: check-fleet check-fleet-versions
+.PHONY: check-fleet check-fleet-versions check-fleet-long
+check-fleet-long: $(BIN) $(FLEET) $(B)/packages-etcd ## try a fleet of HAProxys of four versions under faults: NODES=20 MINUTES=2 SEED
+	$(Q)PROGRAMS=$$(sh tests/versions.sh | cut -d' ' -f2) NODES=$(NODES) MINUTES=$(MINUTES) SEED=$(SEED) BUILD=$(B) \
+		unshare -rn sh tests/fleet/net.sh 3 ./$(BIN) tests/fleet/long.lua
+
 check-fleet-versions: ## run check-fleet on the etcd of Debian 12 (3.4), 13 (3.5.16) and forky
 	$(Q)$(MAKE) check-fleet
 	$(Q)for release in trixie forky; do etcd=$$(sh tests/fleet/versions.sh $$release) || exit 1; \

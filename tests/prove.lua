@@ -47,6 +47,8 @@ local steps = {
     counts = { "stat::number_of_executed_units: (%d+)" }, sum = "%d inputs" },
   { name = "fleet", what = "what speaks with etcd, and a fleet, on real members of three versions: killed, frozen, cut off",
     make = "check-fleet-versions", counts = { LUA }, all = true },
+  { name = "fleet-long", what = "200 nodes, HAProxys of four versions, three members of etcd: 10 minutes of faults",
+    make = "check-fleet-long NODES=200 MINUTES=10", counts = { "fleet%-long: ([^\n]*)" } },
   { name = "fleet-laws", what = "1,000 random histories of a fleet, with faults of nodes and of etcd",
     make = "fleet-laws N=1000", counts = { TESTS } },
   { name = "metrics", what = "keep's metrics and the alerts, by promtool", make = "check-metrics", counts = { LUA } },
