@@ -215,9 +215,10 @@ local function take(self, all, read)
 end
 
 --- Read all of the fleet's maintenances.
+---@param events table[]?  of the watch: what has changed
 ---@return integer revision  of the store
-local function read_store(self)
-  local all, read = self.store:records()
+local function read_store(self, events)
+  local all, read = self.store:records(events)
   check_read(self, read)
   note_back(self)
   take(self, all, read)
@@ -260,8 +261,8 @@ local function follow(self)
     elseif not events and kind ~= "timeout" then
       return
     end
-    read_store(self)
-    anew = task.now() + READ_ANEW
+    read_store(self, events and events.events)
+    anew = events and anew or task.now() + READ_ANEW
   end
 end
 
