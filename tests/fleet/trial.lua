@@ -127,14 +127,19 @@ local function maint(self, ...)
   return status, out
 end
 
---- The store's record of a path; nil: there is none.
-local function record_of(self, path)
+--- The store's records, as soon as it answers.
+local function read(self)
   local store = etcd_store.open(self.client, nodes.FLEET)
-  for _, record in ipairs((running.eventually("a read of the store", function()
+  return running.eventually("a read of the store", function()
     local ok, all = pcall(store.records, store)
     return ok and all
-  end))) do
-    if (record.scope.paths or {})[1] == path then
+  end, nodes.PATIENCE)
+end
+
+--- The store's record of a path; nil: there is none.
+local function record_of(self, path)
+  for _, record in ipairs(read(self)) do
+    if record.scope.paths[1] == path then
       return record
     end
   end
@@ -246,8 +251,7 @@ end
 
 --- What the store wants on every node, as paths; and every path that it has ever had.
 local function wanted(self)
-  local store = etcd_store.open(self.client, nodes.FLEET)
-  local all, now, paths, known = store:records(), task.time(), {}, {}
+  local all, now, paths, known = read(self), task.time(), {}, {}
   for _, record in ipairs(all) do
     local path = record.scope.paths[1]
     if known[path] then
@@ -292,7 +296,7 @@ local function check_end(self)
     running.eventually(self.nodes[i].name .. " holds what the store says", function()
       local paths = look(self, i)
       return paths and same(paths, (wanted(self)))
-    end)
+    end, nodes.PATIENCE)
     check_node(self, i)
   end
 end
