@@ -218,13 +218,17 @@ check-metrics: $(BIN) $(B)/app $(B)/packages-metrics ## test keep's metrics and 
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/metrics_test.lua
 
 # etcd is Debian's, or the program that $$ETCD names.
-.PHONY: check-fleet check-fleet-versions
+.PHONY: check-fleet check-fleet-versions check-fleet-long
+check-fleet-long: $(BIN) $(FLEET) $(B)/packages-etcd $(B)/packages-real ## try a fleet of HAProxys of four versions under faults: NODES=20 MINUTES=2 SEED
+	$(Q)PROGRAMS=$$(sh tests/versions.sh | cut -d' ' -f2) NODES=$(NODES) MINUTES=$(MINUTES) SEED=$(SEED) BUILD=$(B) \
+		unshare -rn sh tests/fleet/net.sh 3 ./$(BIN) tests/fleet/long.lua
+
 check-fleet-versions: ## run check-fleet on the etcd of Debian 12 (3.4), 13 (3.5.16) and forky
 	$(Q)$(MAKE) check-fleet
 	$(Q)for release in trixie forky; do etcd=$$(sh tests/fleet/versions.sh $$release) || exit 1; \
 		$$etcd --version | head -n 1; $(MAKE) check-fleet ETCD=$$etcd || exit 1; done
 
-check-fleet: $(BIN) $(FLEET) | $(B)/packages-etcd ## test what speaks with etcd against real members ($$ETCD); FLEET_TESTS
+check-fleet: $(BIN) $(FLEET) $(B)/app | $(B)/packages-etcd $(B)/packages-real ## test what speaks with etcd against real members ($$ETCD); FLEET_TESTS
 	$(Q)ETCD='$(or $(ETCD),etcd)' BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) ./$(BIN) tests/lua/run.lua $(or $(FLEET_TESTS),tests/fleet)
 
 .PHONY: check-faults faults
@@ -251,7 +255,7 @@ bench-growth: $(BIN) $(B)/packages-bench ## measure how time and memory grow wit
 bench-keep: $(BIN) $(B)/app $(B)/packages-real $(B)/packages-bench ## measure the resident policy: reloads, idle cost
 	$(Q)sh tests/bench/bench.sh $(B) keep
 
-bench-fleet: $(BIN) $(FLEET) $(B)/packages-etcd $(B)/packages-bench ## measure fleets on etcd: NODES=100 AGENTS=1000 CHANGES=40 ROUNDS=3
+bench-fleet: $(BIN) $(FLEET) $(B)/packages-etcd $(B)/packages-real $(B)/packages-bench ## measure fleets on etcd: NODES=100 AGENTS=1000 CHANGES=40 ROUNDS=3
 	$(Q)NODES=$(NODES) AGENTS=$(AGENTS) CHANGES=$(CHANGES) ROUNDS=$(ROUNDS) sh tests/bench/bench.sh $(B) fleet
 
 SANITIZE := -O1 -g -DHAP_DEBUG -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -49,6 +49,8 @@ local steps = {
     make = "check-fleet-versions", counts = { LUA }, all = true },
   { name = "book", what = "docs/fleet-setup.md, command by command: etcd, certificates, rights, nodes, backup, restore",
     make = "check-book", counts = { "(%d+ commands run)" } },
+  { name = "fleet-long", what = "200 nodes, HAProxys of four versions, three members of etcd: 10 minutes of faults",
+    make = "check-fleet-long NODES=200 MINUTES=10", counts = { "fleet%-long: ([^\n]*)" } },
   { name = "fleet-laws", what = "1,000 random histories of a fleet, with faults of nodes and of etcd",
     make = "fleet-laws N=1000", counts = { TESTS } },
   { name = "metrics", what = "keep's metrics and the alerts, by promtool", make = "check-metrics", counts = { LUA } },

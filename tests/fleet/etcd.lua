@@ -162,7 +162,7 @@ function Cluster:wait_ready()
     local one <close> = self:client({ members = { i }, timeout = 2 })
     M.eventually(("member %d takes calls"):format(i), function()
       return (pcall(one.range, one, { key = "ready" }))
-    end)
+    end, 300)
   end
 end
 

@@ -15,6 +15,9 @@ local M = {}
 M.FLEET = "shop"
 M.ACL = "#9999"
 
+-- Seconds: hundreds of agents on a machine with two cores may leave members without a leader for a minute.
+M.PATIENCE = 300
+
 ---@class fleet.Node
 ---@field name string
 ---@field dir string
@@ -145,12 +148,13 @@ function M.start(cluster, options)
     for i = 1, options.count do
       running.eventually("HAProxy answers", function()
         return self:list(i)
-      end)
+      end, M.PATIENCE)
       self:keep(i)
     end
     running.eventually("all nodes are live", function()
-      return M.live(client) == options.count
-    end)
+      local ok, live = pcall(M.live, client)
+      return ok and live == options.count
+    end, M.PATIENCE)
   end)
   if not ok then
     self:close()

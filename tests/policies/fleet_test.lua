@@ -33,6 +33,32 @@ describe("a fleet", function()
     assert.same({ "", "", "" }, fleet:lists())
   end)
 
+  it("has what a watch tells on top of a read, and reads anew only after a removal", function()
+    local m, reads = fleet:on({ paths = { "/a" } }), 0
+    local reader = etcd_store.open(setmetatable({ txn = function(client, op)
+      reads = reads + 1
+      return fleet.client.txn(client, op)
+    end }, { __index = fleet.client }), "shop")
+    local _, read = reader:records()
+    local watch <close> = fleet.client:watch({ key = reader.prefix .. "m/", prefix = true, revision = read.revision + 1 })
+    local function follow()
+      local all, snapshot = reader:records(assert(watch:next(5)).events)
+      local expected, same = fleet.store:records()
+      assert.same(expected, all)
+      assert.equal(same.pruned.site, snapshot.pruned.site)
+      return reads
+    end
+    fleet:on({ paths = { "/b" } })
+    assert.equal(1, follow())
+    fleet:off(m.id)
+    assert.equal(1, follow())
+    reader:records()
+    local late = { { type = "put", kv = { key = reader.prefix .. "m/site/000000000001", value = "", mod_revision = 2 } } }
+    assert.same((fleet.store:records()), (reader:records(late))) -- it was in the read
+    fleet.client:txn({ success = { { "delete", key = reader.prefix .. "m/site/000000000001" } } })
+    assert.equal(3, follow())
+  end)
+
   it("ends a maintenance everywhere at its time, also with the store away", function()
     fleet:on({ paths = { "/a" }, lasts = 600 })
     test.advance(1)

@@ -10,8 +10,9 @@ local LIMIT_SECONDS = 60
 
 --- Wait until `probe` returns a true value, and return it.
 ---@param what string  for the failure's text
-function M.eventually(what, probe)
-  local latest = task.now() + LIMIT_SECONDS
+---@param seconds number?  the longest wait; 60 unless given
+function M.eventually(what, probe, seconds)
+  local latest = task.now() + (seconds or LIMIT_SECONDS)
   local found = probe()
   while not found do
     if task.now() > latest then

@@ -225,9 +225,10 @@ local function take(self, all, read)
 end
 
 --- Read all of the fleet's maintenances.
+---@param events table[]?  of the watch: what has changed
 ---@return integer revision  of the store
-local function read_store(self)
-  local all, read = self.store:records()
+local function read_store(self, events)
+  local all, read = self.store:records(events)
   restored.check(self.cache, self.node, self.keeper.c.store, all, read)
   note_back(self)
   set_refusal(self)
@@ -273,8 +274,8 @@ local function follow(self)
     elseif not events and kind ~= "timeout" then
       return
     end
-    read_store(self)
-    anew = task.now() + periods.read_anew
+    read_store(self, events and events.events)
+    anew = events and anew or task.now() + periods.read_anew
   end
 end
 

@@ -21,6 +21,7 @@ local TAIL <const> = 256
 ---@field fleet string
 ---@field prefix string
 ---@field revision integer  of the latest read: no later one is older
+---@field latest {revision: integer, responses: table[]}?  that read, and the events of a watch behind it
 ---@field uid string?  of the fleet, at the first read
 ---@field generation integer?  of the latest read
 ---@field fence {key: string, revision: integer}?  nothing is written once this key is another's (its create_revision)
@@ -66,9 +67,11 @@ function Store:snapshot()
 end
 
 --- The maintenances as the nodes see them, ended or not.
+---@param events table[]?  of a watch of m/ that began behind the latest read: they are put on top of that, and nothing is
+--- read where that suffices
 ---@return haplua.fleet.Record[] records, haplua.etcd.Snapshot read
-function Store:records()
-  local found, snapshot = {}, self:snapshot()
+function Store:records(events)
+  local found, snapshot = {}, events and transaction.follow(self, events) or self:snapshot()
   for i, held in ipairs(snapshot.list) do
     found[i] = records.of_fleet(held)
   end

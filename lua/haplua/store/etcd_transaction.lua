@@ -82,27 +82,20 @@ function M.refuse_restored(message)
     advice = "`haplua fleet accept` has the fleet go on with what the store has now" }), 0)
 end
 
---- Read all maintenances, in one transaction with `meta`.
----@param store haplua.EtcdStore
----@return haplua.etcd.Snapshot  raises `refused` where there is no fleet, and where the read is older than one before
-function M.read(store)
-  local answer = store.client:txn({ success = {
-    { "range", key = store.prefix .. "meta" }, { "range", key = store.prefix .. "ids" },
-    { "range", key = store.prefix .. "m/", prefix = true },
-  } })
-  local responses = answer.responses
-  local snapshot = { revision = answer.revision, list = {}, by_id = {}, pruned = {}, pruned_revisions = {}, unread = {},
+--- Make a snapshot of an answer to the ranges of read().
+local function snapshot_of(store, revision, responses)
+  local snapshot = { revision = revision, list = {}, by_id = {}, pruned = {}, pruned_revisions = {}, unread = {},
     asked = {}, ids = { m = 0, log = 0 }, ids_revision = 0 }
   read_meta(store, responses[1].kvs[1], snapshot)
   store.uid = store.uid or snapshot.uid
   if store.uid ~= snapshot.uid then
     errors.refuse(("the store has another fleet of the name '%s' than before"):format(store.fleet),
       "nothing of it is applied here")
-  elseif answer.revision < store.revision and snapshot.generation <= (store.generation or snapshot.generation) then
-    M.refuse_restored(("the store of the fleet '%s' is at revision %d, and was at %d"):format(store.fleet, answer.revision,
+  elseif revision < store.revision and snapshot.generation <= (store.generation or snapshot.generation) then
+    M.refuse_restored(("the store of the fleet '%s' is at revision %d, and was at %d"):format(store.fleet, revision,
       store.revision))
   end
-  store.revision, store.generation = answer.revision, snapshot.generation
+  store.revision, store.generation = revision, snapshot.generation
   local ids = responses[2].kvs[1]
   if ids then
     snapshot.ids, snapshot.ids_revision = records.decode(ids.key, ids.value), ids.mod_revision
@@ -111,6 +104,48 @@ function M.read(store)
     take(store, snapshot, kv)
   end
   return snapshot
+end
+
+--- Read all maintenances, in one transaction with `meta`.
+---@param store haplua.EtcdStore
+---@return haplua.etcd.Snapshot  raises `refused` where there is no fleet, and where the read is older than one before
+function M.read(store)
+  local answer = store.client:txn({ success = {
+    { "range", key = store.prefix .. "meta" }, { "range", key = store.prefix .. "ids" },
+    { "range", key = store.prefix .. "m/", prefix = true },
+  } })
+  local snapshot = snapshot_of(store, answer.revision, answer.responses)
+  store.latest = { revision = answer.revision, responses = answer.responses }
+  return snapshot
+end
+
+--- Put events of a watch of m/ on top of the latest read, behind which the watch began: a thousand nodes need not read
+-- all anew at each change. `ids` stays that of the read, so that a later read is no older by it.
+---@param store haplua.EtcdStore
+---@param events {type: "put"|"delete", kv: table}[]
+---@return haplua.etcd.Snapshot? snapshot  nil: read anew, since something was removed, or nothing was read
+function M.follow(store, events)
+  local latest, at = store.latest, {}
+  local kvs = latest and latest.responses[3].kvs or {}
+  for i, kv in ipairs(kvs) do
+    at[kv.key] = i
+  end
+  local revision = latest and latest.revision
+  for _, event in ipairs(events) do
+    local kv = event.kv
+    if not latest or event.type == "delete" then
+      return nil
+    elseif kv.mod_revision > latest.revision then -- else it was read already
+      at[kv.key] = at[kv.key] or #kvs + 1
+      kvs[at[kv.key]] = kv
+      revision = math.max(revision, kv.mod_revision)
+    end
+  end
+  latest.revision = revision
+  table.sort(kvs, function(a, b)
+    return a.key < b.key
+  end)
+  return snapshot_of(store, math.max(revision, store.revision), latest.responses)
 end
 
 -- Drafts.
