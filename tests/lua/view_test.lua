@@ -265,7 +265,8 @@ local function fleet(...)
     nodes = {
       { name = "lb1", place = "dc=fra", live = true, since = NOW - 7200, state = "in step", text = "site: m3" },
       { name = "lb2", place = "dc=fra", live = true, since = NOW - 60, state = "behind", text = "site: open (behind)" },
-      { name = "lb3", place = "dc=par", live = false, since = NOW - 300, state = "away", text = "site: open (behind)" },
+      { name = "lb3", place = "dc=par", live = false, since = NOW - 300, heard = NOW - 360, state = "away",
+        text = "site: open (behind)" },
       { name = "lb4", place = "", live = true, since = NOW - 5, state = "refused", text = "site: no switch of that name" },
     },
   }
@@ -279,11 +280,11 @@ describe("the live view of a fleet draws", function()
     assert.equal(picture([[
 | haplua watch   fleet shop, 1 HAProxy   2 in force, 1 planned          12:00:00
 |  server     state       sess          queue rate/s          check
-|  fleet shop  4 nodes, 3 live, 1 in step
-|▶ ▪ m3   /shop           10m00s left ━━━    anna@web1      new database
+|▶ fleet shop  4 nodes, 3 live, 1 in step
+|  ▪ m3   /shop           10m00s left ━━━    anna@web1      new database
 |  ● lb1      in step   2h00m  dc=fra  site: m3
 |  ◐ lb2      behind    1m00s  dc=fra  site: open (behind)
-|  ○ lb3      away      5m00s  dc=par  site: open (behind)
+|  ○ lb3      away      5m00s  dc=par  last report 6m00s ago, site: open (behind)
 |  ✗ lb4      refused      5s          site: no switch of that name
 |  /run/haproxy/admin.sock  1 of 3 up  42 conns  17/s  HAProxy 3.0.11, process 8…
 |  ▪ m13  app/a2 drain    no end             anna@web1      kernel
@@ -293,13 +294,16 @@ describe("the live view of a fleet draws", function()
 |  ◐ a2       DRAIN          2 ╸            0      0      ▁▁▁ m13: kernel
 |  api        0 of 1         0              0      0      ▁▁▁
 |  ✗ blue     DOWN           0              0      0      ▁▁▁ L4CON in 1ms
-| e end  c change  b begin  / filter  s sort  ? help  q quit]]), drawn(fleet(one), 80, 17))
+| b begin  / filter  s sort  ? help  q quit]]), drawn(fleet(one), 80, 17))
+    one.status.maintenances[2].occurrence = "fleet|shop|15|abd"
+    assert.is_truthy(drawn(fleet(one), 80, 17):find("m15: kernel", 1, true))
   end)
 
   it("what it read last while the store is away, on a machine without an HAProxy, by state, in ASCII", function()
     local none = model.target("/run/haproxy/admin.sock")
     model.lose(none, "no such file", NOW - 9)
     local all, shown = fleet(none), frame.shown()
+    all.fleet.nodes[3].since = nil
     all.fleet.away = { since = NOW - 65, text = "no member of etcd answers" }
     shown.order, shown.chosen = "state", "fleet shop node lb4"
     assert.equal(picture([[
@@ -309,7 +313,7 @@ describe("the live view of a fleet draws", function()
 |  # no member of etcd answers
 |  # m3   /shop     10m00s left new database
 |> ! lb4      refused      5s  site: no switch of that name
-|  - lb3      away      5m00s  site: open (behind)
+|  - lb3      away             last report 6m00s ago, site: ~
 |  ~ lb2      behind    1m00s  site: open (behind)
 |  + lb1      in step   2h00m  site: m3
 |  # no HAProxy at /run/haproxy/admin.sock
@@ -499,6 +503,7 @@ describe("the keys of the live view of a fleet", function()
       return (command.of(key, item, all, "#7") or {}).line
     end
     assert.equal("maint on ", line("b", m))
+    assert.equal("maint on ", line("b", { kind = "fleet", one = all.fleet, target = all.fleet }))
     assert.equal("maint on --nodes lb1 ", line("b", node))
     assert.equal("maint off m3", line("e", m))
     assert.equal("maint off m12 --local --acl #7", line("e", own))

@@ -20,7 +20,8 @@ local READ_PART <const> = 10
 ---@field name string
 ---@field place string  its labels: "dc=fra"
 ---@field live boolean
----@field since number?  live or away since then, by the node's clock
+---@field since number?  live since then, by the node's clock; away since then, where that was seen
+---@field heard number?  away: when it last reported, by its clock
 ---@field state "in step"|"behind"|"refused"|"away"
 ---@field text string  what it has made of each switch
 
@@ -28,6 +29,7 @@ local READ_PART <const> = 10
 ---@field fleet string
 ---@field name string  "fleet shop"
 ---@field nodes haplua.fleet.Row[]
+---@field gone table<string, number|false>  of row_of()
 ---@field status {on: boolean, maintenances: haplua.Maintenance[], planned: haplua.Maintenance[], disagreements: table[]}?
 ---@field away {since: number, text: string}?  the store does not answer; since when, in seconds since 1970
 
@@ -41,13 +43,20 @@ local function place_of(node)
   return table.concat(parts, " ")
 end
 
-local function row_of(found, node)
+---@param gone table<string, number|false>  by node: since when it is away; false: it was live at the last read
+local function row_of(found, node, gone)
   local text, _, state = results.site_of(found, node)
-  local since = node.live and node.live.at
+  local heard
   for _, seen in pairs(not node.live and node.seen or {}) do
-    since = math.max(since or 0, seen.at or 0)
+    heard = math.max(heard or 0, seen.at or 0)
   end
-  return { name = node.name, place = place_of(node), live = node.live ~= nil, since = since,
+  if node.live then
+    gone[node.name] = false
+  elseif gone[node.name] == false then
+    gone[node.name] = task.time()
+  end
+  local since = node.live and node.live.at or gone[node.name] or nil
+  return { name = node.name, place = place_of(node), live = node.live ~= nil, since = since, heard = heard,
     state = node.live and state or "away", text = text }
 end
 
@@ -67,7 +76,7 @@ local function read(c, sight)
   end
   local rows = {}
   for i, node in ipairs(found.nodes) do
-    rows[i] = row_of(found, node)
+    rows[i] = row_of(found, node, sight.gone)
   end
   seen.on, sight.status, sight.nodes, sight.away = #seen.maintenances > 0, seen, rows, nil
   return found.revision
@@ -101,7 +110,7 @@ end
 ---@param found haplua.Config  with a fleet
 ---@return haplua.fleet.Sight
 function M.sight(found)
-  return { fleet = found.fleet.name, name = "fleet " .. found.fleet.name, nodes = {}, backends = {} }
+  return { fleet = found.fleet.name, name = "fleet " .. found.fleet.name, nodes = {}, backends = {}, gone = {} }
 end
 
 --- Keep a sight up to date until the task is cancelled. Where the store does not answer, what was read last stays.

@@ -281,7 +281,7 @@ local function fleet_line(item, layout, theme)
   return line(cells, theme, layout.width - 2)
 end
 
---- A node: its state, since when it is live or away, its place, and what it has made of each switch.
+--- A node: its state, for how long it is live or away, its place, and what it has made of each switch.
 local function node_line(item, layout, theme)
   local node = item.one
   local look = NODE_STATES[node.state]
@@ -295,7 +295,8 @@ local function node_line(item, layout, theme)
     cells[#cells + 1] = { fit(theme, clean(theme, node.place), layout.place), "faint" }
     cells[#cells + 1] = { "  " }
   end
-  cells[#cells + 1] = { clean(theme, node.text), node.state == "refused" and "bad" or nil }
+  local last = node.heard and ("last report %s ago, "):format(text.span(theme.now - node.heard)) or ""
+  cells[#cells + 1] = { last .. clean(theme, node.text), node.state == "refused" and "bad" or nil }
   return line(cells, theme, layout.width - 2)
 end
 

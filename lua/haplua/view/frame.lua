@@ -60,7 +60,7 @@ end
 
 --- Can an item be chosen? Nothing can be done to the others.
 function M.can_choose(item)
-  return item.kind == "maintenance" or item.kind == "node" or item.kind == "backend" or item.kind == "server"
+  return item.kind ~= "target" and item.kind ~= "note" and item.kind ~= "blank"
 end
 
 --- The place nearest to another one whose item can be chosen.

@@ -4,6 +4,7 @@
 
 local clean = require("haplua.view.text").clean
 local fleet = require("haplua.plan.fleet")
+local maintenance = require("haplua.plan.maintenance")
 local model = require("haplua.view.model")
 local scope = require("haplua.plan.scope")
 
@@ -64,14 +65,15 @@ local function passes(text, filter)
   return filter == "" or text:lower():find(filter:lower(), 1, true) ~= nil
 end
 
---- The maintenance that holds each server: the one that ends last.
-local function holding(one)
+--- The maintenance that holds each server: the one that ends last. One of the fleet's has its number there.
+local function holding(known, one)
   local found = {}
   for _, m in ipairs(one.status and one.status.maintenances or {}) do
     local name = m.scope.server
     local other = name and found[name]
     if name and not (other and (other.ends or math.huge) > (m.ends or math.huge)) then
-      found[name] = m
+      local id = known.fleet and fleet.id(known.fleet.fleet, m)
+      found[name] = id and maintenance.with(m, { id = id }) or m
     end
   end
   return found
@@ -205,7 +207,7 @@ function M.of(known, state, theme)
       note(list, one, theme, "bad", one.away.text)
     end
     add_maintenances(list, known, one, theme, state.filter)
-    local held = holding(one)
+    local held = holding(known, one)
     for _, backend in ipairs(one.backends) do
       add_backend(list, one, backend, held, state)
     end

@@ -40,7 +40,8 @@ local KEPT <const> = 16
 ---@field name string
 ---@field place string  its labels: "dc=fra"
 ---@field live boolean
----@field since number?  live or away since then, in seconds since 1970
+---@field since number?  live or away since then, in seconds since 1970; nil: nobody has seen when it went away
+---@field heard number?  away: when it last reported
 ---@field state "in step"|"behind"|"refused"|"away"
 ---@field text string  what it has made of each switch
 
