@@ -27,6 +27,14 @@ local M = {}
 local Fleet = {}
 Fleet.__index = Fleet
 
+--- Refuse to write into the store where this run may change nothing, and in a dry run.
+local function check_writes(what)
+  require("haplua.fleet.actions").check_permitted()
+  if require("haproxy").dry_run() then
+    errors.refuse(("fleet %s has no dry run"):format(what))
+  end
+end
+
 --- The fleet that the configuration names. Closing the value closes the connections to etcd. Asks nothing yet.
 ---@param given haplua.FleetPlace?
 ---@return haplua.Fleet
@@ -51,6 +59,7 @@ end
 --- Found the fleet: write into etcd that it is there.
 ---@return boolean is_new  false: it is there already
 function Fleet:init()
+  check_writes("init")
   return require("haplua.store.etcd").init(self.c.client, self.name)
 end
 
@@ -63,6 +72,7 @@ end
 function Fleet:join(how)
   how = how or {}
   options.check("fleet:join", how, { import = "boolean", keep = "boolean" })
+  check_writes("join")
   local place = self.place
   local request = { config = place.config, journal = place.journal, file = place.file ~= false }
   return require("haplua.fleet.join").run(self.c, self.found, request, how)
@@ -71,6 +81,7 @@ end
 --- After etcd was restored from a snapshot: have the nodes take what it has. The history says who did so.
 ---@return string[] lines  what was done, for people
 function Fleet:accept()
+  check_writes("accept")
   return require("haplua.fleet.restored").accept(self.c, require("haplua.store.config").names(self.found))
 end
 
@@ -137,6 +148,7 @@ end
 ---@error refused  there is no such node, or it is live
 function Fleet:forget(node)
   options.argument("fleet:forget", "node", node, "text")
+  check_writes("forget")
   local nodes, store = require("haplua.store.etcd_nodes"), self.c.store
   store:snapshot() -- there is such a fleet
   local known = nodes.known(store)[node]

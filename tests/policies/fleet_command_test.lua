@@ -35,6 +35,25 @@ describe("haplua fleet", function()
     assert.equal(0, run("maint", path, machine, "on", "--path", "/mine").status)
   end
 
+  it("writes nothing in a dry run", function()
+    local haproxy = require("haproxy")
+    local real = haproxy.dry_run
+    local _ <close> = setmetatable({}, { __close = function()
+      haproxy.dry_run = real
+    end })
+    fleet.runs[2]:kill()
+    test.advance(40)
+    haproxy.dry_run = function() -- as under -n
+      return true
+    end
+    for _, words in ipairs({ { "init" }, { "join" }, { "accept" }, { "forget", "lb2" } }) do
+      local refused = command(table.unpack(words))
+      assert.same({ 1, "" }, { refused.status, refused.out })
+      assert.contains(("fleet %s has no dry run"):format(words[1]), refused.err)
+    end
+    assert.contains("lb2", command("nodes").out)
+  end)
+
   it("founds a fleet once, and refuses without one", function()
     assert.equal("the fleet shop is there already\n", command("init").out)
     local path = test.folder() .. "/new.lua"
@@ -92,6 +111,14 @@ describe("haplua fleet", function()
     fleet.runs[2]:kill()
     test.advance(60)
     assert.matches("; lb2 away other: ", nodes())
+    local gone = task.time() - sight.nodes[2].since -- the lease of a node is of 30 s
+    assert.is_true(gone >= 20 and gone <= 50, gone)
+    assert.is_true(sight.nodes[2].heard <= task.time() - 60)
+    local late = follow.sight(found)
+    local looking = task.spawn(follow.run, found, late, function() end)
+    test.advance(1)
+    assert.same({ "away", nil }, { late.nodes[2].state, late.nodes[2].since })
+    looking:cancel()
     for _, member in ipairs(fleets.MEMBERS) do
       fleet.etcd:stop(member)
     end

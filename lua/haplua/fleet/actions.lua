@@ -78,7 +78,7 @@ function M.open(found, request)
 end
 
 --- Refuse a change where this run may change nothing, or only a part.
-local function check_permitted()
+function M.check_permitted()
   core.permit(haproxy.target())
   if core.restricted() then
     errors.raise("denied", "--only is about one HAProxy: a fleet is not changed under it",
@@ -171,7 +171,7 @@ end
 ---@return haplua.FleetResult
 function M.begin(c, request, how)
   how = how or {}
-  check_permitted()
+  M.check_permitted()
   actions.check_reason(request.reason)
   actions.check_order(request)
   local look = look_of(c)
@@ -194,7 +194,7 @@ end
 ---@param which haplua.Selection
 ---@return haplua.FleetResult
 function M.off(c, request, which)
-  check_permitted()
+  M.check_permitted()
   local look = look_of(c, which.ids ~= nil)
   local edits, chosen = {}, actions.select(c, look, "off", request, which)
   for i, m in ipairs(chosen) do
@@ -223,7 +223,7 @@ end
 ---@param set table  `nodes`, `labels`, `rollout`; false clears one
 ---@return haplua.FleetResult
 function M.grow(c, request, m, set)
-  check_permitted()
+  M.check_permitted()
   return carry_out(c, request, "change", { edits = { { of = m, set = set } }, about = maintenance.with(m, set) },
     c.store:current(c.name))
 end
@@ -235,7 +235,7 @@ end
 ---@param open_end boolean?
 ---@return haplua.FleetResult
 function M.change(c, request, id, open_end)
-  check_permitted()
+  M.check_permitted()
   actions.check_reason(request.reason)
   local m, look = M.one(c, request, id)
   return carry_out(c, request, "change", actions.changing(c, look, m, request, open_end), look.current)
