@@ -21,7 +21,7 @@ local TAIL <const> = 256
 ---@field fleet string
 ---@field prefix string
 ---@field revision integer  of the latest read: no later one is older
----@field latest {revision: integer, responses: table[]}?  that read, and the events of a watch behind it
+---@field latest_read {revision: integer, responses: table[]}?  that read, and the events of a watch behind it
 ---@field uid string?  of the fleet, at the first read
 ---@field generation integer?  of the latest read
 ---@field fence {key: string, revision: integer}?  nothing is written once this key is another's (its create_revision)

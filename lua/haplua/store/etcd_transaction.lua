@@ -115,7 +115,7 @@ function M.read(store)
     { "range", key = store.prefix .. "m/", prefix = true },
   } })
   local snapshot = snapshot_of(store, answer.revision, answer.responses)
-  store.latest = { revision = answer.revision, responses = answer.responses }
+  store.latest_read = { revision = answer.revision, responses = answer.responses }
   return snapshot
 end
 
@@ -125,7 +125,7 @@ end
 ---@param events {type: "put"|"delete", kv: table}[]
 ---@return haplua.etcd.Snapshot? snapshot  nil: read anew, since something was removed, or nothing was read
 function M.follow(store, events)
-  local latest, at = store.latest, {}
+  local latest, at = store.latest_read, {}
   local kvs = latest and latest.responses[3].kvs or {}
   for i, kv in ipairs(kvs) do
     at[kv.key] = i
