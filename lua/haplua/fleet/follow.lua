@@ -3,6 +3,7 @@
 --- A fleet as one who looks on sees it: its maintenances, and what each node has reported, kept up to date.
 
 local actions = require("haplua.fleet.actions")
+local config = require("haplua.store.config")
 local errors = require("haplua.error")
 local results = require("haplua.fleet.result")
 local task = require("haplua.task")
@@ -28,6 +29,7 @@ local READ_PART <const> = 10
 ---@class haplua.fleet.Sight
 ---@field fleet string
 ---@field name string  "fleet shop"
+---@field has_switches boolean  the configuration has several
 ---@field nodes haplua.fleet.Row[]
 ---@field gone table<string, number|false>  of row_of()
 ---@field status {on: boolean, maintenances: haplua.Maintenance[], planned: haplua.Maintenance[], disagreements: table[]}?
@@ -110,7 +112,8 @@ end
 ---@param found haplua.Config  with a fleet
 ---@return haplua.fleet.Sight
 function M.sight(found)
-  return { fleet = found.fleet.name, name = "fleet " .. found.fleet.name, nodes = {}, backends = {}, gone = {} }
+  return { fleet = found.fleet.name, name = "fleet " .. found.fleet.name, nodes = {}, backends = {}, gone = {},
+    has_switches = #config.names(found) > 1 }
 end
 
 --- Keep a sight up to date until the task is cancelled. Where the store does not answer, what was read last stays.

@@ -138,6 +138,9 @@ function M.of(key, item, known, acl)
   if acl and not is_server and not is_fleet then
     words[#words + 1] = "--acl"
     words[#words + 1] = acl
+  elseif is_fleet and known.fleet.has_switches and which ~= "b" and not is_server then
+    words[#words + 1] = "--switch"
+    words[#words + 1] = item.one.acl -- in a fleet's store it is the switch's name
   end
   local about = which ~= "b" and (item.kind == "maintenance" and maintenance.name(item.one) or servers_of(item))
   return {

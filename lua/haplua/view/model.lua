@@ -48,6 +48,7 @@ local KEPT <const> = 16
 ---@class haplua.view.Fleet: haplua.view.Target  haplua.cmd.watch keeps it up to date
 ---@field fleet string
 ---@field name string  "fleet shop"
+---@field has_switches boolean?  the configuration has several
 ---@field nodes haplua.view.Node[]
 
 ---@param address string
