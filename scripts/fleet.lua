@@ -29,17 +29,21 @@ local args = cli.parse({
     { "join", options = { { "--import", help = "give the fleet what is in force here, although it has something" },
       { "--keep", help = "leave what is in force here to this machine alone" } },
       help = "On a node: give the fleet what is in force here." },
-    { "accept", help = "After etcd was restored from a snapshot: have the nodes take what it has." },
+    { "accept", help = "After etcd was restored from a snapshot: have the nodes take what it has. Needs rights --accept." },
     { "nodes", options = { as_json }, help = "Show the nodes." },
     { "status", options = { as_json }, help = "Show etcd's members, the planner, and nodes that are out of step." },
     { "rights", options = { { "--node", value = "NAME", help = "of a node, whose certificate has this CN" },
       { "--no-windows", help = "of a node that never plans windows: it may write no maintenances" },
       { "--operator", value = "NAME", help = "of a person, whose certificate has this CN" },
-      { "--switch", value = "NAME", repeats = true, help = "of a person: only this switch" } },
+      { "--switch", value = "NAME", repeats = true, help = "of a person: only this switch" },
+      { "--accept", help = "of a person: who may call accept as well (write the key meta)" } },
       help = "Print the lines for etcdctl that give the rights." },
     { "forget", arg = { "node", value = "NODE", help = "its name" }, help = "Remove what is known of a node that is gone." },
   },
   check = function(args)
+    if args.command == "rights" and args.accept and (args.node or #(args.switch or {}) > 0) then
+      return "rights: --accept goes with --operator, without --switch: it is about all switches"
+    end
     if args.command == "rights" and (args.node == nil) == (args.operator == nil) then
       return "rights: of whom? --node NAME or --operator NAME"
     elseif args.command == "join" and args.import and args.keep then
@@ -85,6 +89,7 @@ end
 function actions.rights(shop)
   print(table.concat(shop:rights({
     node = args.node, windows = not args.no_windows, operator = args.operator, switches = args.switch,
+    accept = args.accept,
   }), "\n"))
 end
 

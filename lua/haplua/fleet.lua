@@ -128,19 +128,20 @@ function Fleet:planner()
 end
 
 --- The lines for etcdctl that give a node or a person the rights that haplua needs, and no others. Asks nothing.
----@param whose {node: string?, operator: string?, windows: boolean?, switches: string[]?}  the CN of a node's certificate or
---- of a person's. `windows = false`: the node never plans windows; `switches`: the person may change these alone
+---@param whose {node: string?, operator: string?, windows: boolean?, switches: string[]?, accept: boolean?}  the CN of a
+--- node's certificate or of a person's. `windows = false`: the node never plans windows; `switches`: the person may change
+--- these alone; `accept`: the person may call `fleet:accept` (write `meta`), too
 ---@return string[] lines
 function Fleet:rights(whose)
   options.check("fleet:rights", whose, {
-    node = "text", operator = "text", windows = "boolean", switches = options.list("text"),
+    node = "text", operator = "text", windows = "boolean", switches = options.list("text"), accept = "boolean",
   })
   if (whose.node == nil) == (whose.operator == nil) then
     options.misuse("fleet:rights", "of whom? Give either `node` or `operator`")
   end
   local rights = require("haplua.fleet.rights")
   return whose.node and rights.of_node(self.name, whose.node, whose.windows ~= false)
-    or rights.of_operator(self.name, whose.operator, whose.switches or {})
+    or rights.of_operator(self.name, whose.operator, whose.switches or {}, whose.accept)
 end
 
 --- Remove what the store has of a node that is gone.

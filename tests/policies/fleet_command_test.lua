@@ -201,6 +201,9 @@ false	string	node must be a text, not a number (3)
     assert.contains("elect/planner", node)
     assert.not_contains("/m/", command("rights", "--node", "lb1", "--no-windows").out)
     local person = command("rights", "--operator", "o'hara", "--switch", "site").out
+    assert.not_contains("meta", person)
+    assert.contains("without --switch", command("rights", "--operator", "alice", "--accept", "--switch", "site").err)
+    assert.contains("readwrite /haplua/v1/shop/meta\n", command("rights", "--operator", "alice", "--accept").out)
     assert.contains([[etcdctl user add 'o'\''hara' --no-password]], person)
     assert.contains("readwrite --prefix=true /haplua/v1/shop/m/site/", person)
     -- whoever may write m/site/, log/site/ and ids alone begins and ends maintenances of that switch
@@ -300,6 +303,12 @@ false	string	node must be a text, not a number (3)
     test.advance(20)
     assert.same(all, fleet:lists())
 
+    for _, key in ipairs({ "nd/", "elect/" }) do -- as rights --operator NAME --accept has it
+      fleet.etcd:deny("operator", "/haplua/v1/shop/" .. key, "write")
+    end
+    fleet.etcd:deny("operator", "/haplua/v1/shop/meta", "write")
+    assert.contains("permission denied", command("accept").err)
+    fleet.etcd:deny("operator", "/haplua/v1/shop/meta", false)
     local accepted = command("accept")
     assert.equal(0, accepted.status, accepted.err)
     test.advance(10)

@@ -2,9 +2,40 @@
 
 -- `maint doctor` of a fleet.
 
+local nodes = require("haplua.store.etcd_nodes")
+local task = require("haplua.task")
 local test = require("haplua.test")
 package.path = "tests/fleet/?.lua;" .. package.path
 local fleets = require("fleets")
+
+local DIGITS <const> = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local function base64(bytes)
+  local digits = {}
+  for i = 1, #bytes, 3 do
+    local word = (">I3"):unpack((bytes:sub(i, i + 2) .. "\0\0"):sub(1, 3))
+    for shift = 18, 0, -6 do
+      local digit = (word >> shift & 63) + 1
+      digits[#digits + 1] = DIGITS:sub(digit, digit)
+    end
+  end
+  return table.concat(digits)
+end
+
+--- A certificate in PEM, without a signature, of the person `operator`.
+---@param ends number  seconds since 1970
+local function certificate(ends)
+  local function der(tag, ...)
+    local content = table.concat({ ... })
+    return string.char(tag) .. (#content < 128 and string.char(#content) or "\x81" .. string.char(#content)) .. content
+  end
+  local function time(at)
+    return der(0x17, os.date("!%y%m%d%H%M%SZ", math.floor(at)))
+  end
+  local name = der(0x30, der(0x31, der(0x30, "\x06\x03\x55\x04\x03", der(0x0c, "operator"))))
+  local fields = der(0x30, der(0x02, "\1"), der(0x30), name, der(0x30, time(ends - 86400), time(ends)), name)
+  return "-----BEGIN CERTIFICATE-----\n" .. base64(der(0x30, fields)) .. "\n-----END CERTIFICATE-----\n"
+end
 
 describe("maint doctor, of a fleet,", function()
   local fleet
@@ -67,5 +98,65 @@ describe("maint doctor, of a fleet,", function()
     local out = test.run(words).out
     assert.matches("fail  store +the store is at revision %d+, and was at %d+: it seems to be restored", out)
     assert.matches("ok    keep +it runs on this node, lb1", out)
+  end)
+
+  it("names members without space, with a large database, or older than the fleet needs", function()
+    fleet.etcd.members[fleets.MEMBERS[1]].version = "3.4.23"
+    fleet.etcd.members[fleets.MEMBERS[2]].version = "3.6.0"
+    fleet.etcd.members[fleets.MEMBERS[3]].db_size = 1600 * 1000 * 1000
+    local out = doctor()
+    assert.matches("warn  etcd +https://e1:2379 is etcd 3%.4%.23: older than 3%.5%.16", out)
+    assert.matches("ok    etcd +https://e2:2379, etcd 3%.6%.0", out)
+    assert.matches("warn  etcd +https://e3:2379 has a database of 1600 MB", out)
+    fleet.etcd:no_space()
+    out = doctor()
+    for i = 1, 3 do
+      assert.matches(("fail  etcd +https://e%d:2379: NOSPACE: the database is full"):format(i), out)
+    end
+    assert.matches("note  rights +.*what it may do is not known while etcd has no space", out)
+    assert.matches("ok    nodes +3 nodes, 3 live", out) -- the examination goes on
+  end)
+
+  it("tells that nothing compacts the store", function()
+    for _ = 1, 20001 do
+      fleet.etcd.keys:txn({ success = { { "put", key = "another", value = "" } } })
+    end
+    assert.matches("warn  store +etcd has compacted nothing in %d+ revisions", doctor())
+    fleet.etcd:compact(fleet.etcd.keys.revision)
+    assert.not_contains("has compacted nothing", doctor())
+  end)
+
+  it("tells of a node whose clock is ahead or behind", function()
+    local put_can <const> = nodes.put_can
+    local _ <close> = setmetatable({}, { __close = function()
+      nodes.put_can = put_can
+    end })
+    local off <const> = { lb1 = 90, lb2 = -90, lb3 = 1 }
+    function nodes.put_can(store, node, token, lease, can)
+      can.at = can.at + off[node]
+      put_can(store, node, token, lease, can)
+    end
+    local out = doctor()
+    assert.matches("warn  nodes +the clock of lb1 is [^\n]* ahead", out)
+    assert.matches("warn  nodes +the clock of lb2 is [^\n]* behind", out)
+    assert.not_contains("the clock of lb3", out)
+  end)
+
+  it("tells when the certificate ends, and that it has ended", function()
+    local path, config = test.folder() .. "/operator.crt", test.folder() .. "/operator-x509.lua"
+    local function write(name, text)
+      local f <close> = assert(io.open(name, "w"))
+      f:write(text)
+    end
+    local from <close> = assert(io.open(fleet.operator))
+    write(config, (from:read("a"):gsub("/x/operator%.crt", path)))
+    fleet.operator = config
+    for _, case in ipairs({ { 60 * 86400, "ok    certificate +[^\n]* of operator, for %d+ days more" },
+      { 10 * 86400, "warn  certificate +[^\n]* of operator ends in " },
+      { -86400, "fail  certificate +[^\n]* of operator has ended [^\n]* ago" } }) do
+      write(path, certificate(task.time() + case[1]))
+      assert.matches(case[2], doctor(1))
+    end
+    assert.contains("the user is operator", doctor())
   end)
 end)

@@ -67,8 +67,25 @@ fi
 : >/etc/haproxy/shop.acl
 chown haproxy:adm /etc/haproxy/shop.acl
 cp /check/haproxy.cfg /etc/haproxy/haproxy.cfg
+# Debian's package of node_exporter has this folder
+mkdir -p /var/lib/prometheus/node-exporter /usr/local/libexec /srv/status
+# When the service ends a maintenance, this hook writes to a folder that the sandbox does not have.
+cat >/usr/local/libexec/tell <<'END'
+#!/bin/sh
+set -e
+change=$(cat)
+echo "$change" >>/var/lib/haplua/told
+case $change in
+*'"expire"'*) echo "$change" >>/srv/status/page ;;
+esac
+END
+chmod 755 /usr/local/libexec/tell
 cat >/etc/haplua/config.lua <<'END'
-return { default = "site", switches = { site = { acl = "#9999" }, shop = { acl = "/etc/haproxy/shop.acl" } } }
+return {
+  default = "site", switches = { site = { acl = "#9999" }, shop = { acl = "/etc/haproxy/shop.acl" } },
+  metrics = "/var/lib/prometheus/node-exporter/haplua.prom",
+  hooks = { change = "/usr/local/libexec/tell" },
+}
 END
 systemctl restart haproxy
 until_so "HAProxy runs" visitor_gets 200 ""
@@ -110,6 +127,22 @@ so "the file has its owner as before" sh -c '[ "$(stat -c %U:%G /etc/haproxy/sho
 so "the journal has its end" sh -c 'haplua maint log --switch shop | grep "expire .*done"'
 so "/home is hidden from it" sh -c "[ -z \"\$(nsenter -t $(property MainPID) -m ls -A /home)\" ]"
 so "it cannot write to /etc" sh -c "! nsenter -t $(property MainPID) -m touch /etc/haplua/x"
+
+metrics=/var/lib/prometheus/node-exporter/haplua.prom
+until_so "it writes its metrics where node_exporter collects them" has haplua_keep_up $metrics
+until_so "they have the maintenance in force" grep -q '^haplua_maintenance_in_force{.*switch="site".* 1$' $metrics
+so "everybody may read them" sh -c "[ \"\$(stat -c %a $metrics)\" = 644 ]"
+until_so "its hook writes to the journal's folder" grep -q '"expire"' /var/lib/haplua/told
+until_so "doctor shows that the hook fails in a folder that the sandbox does not have" \
+	sh -c 'haplua maint doctor | grep -i "tell.*failed\|/srv/status"'
+so "and that folder has nothing of it" sh -c '[ ! -e /srv/status/page ]'
+# the lines of docs/hooks.md
+mkdir -p /etc/systemd/system/$unit.d
+printf '[Service]\nReadWritePaths=/srv/status\n' >/etc/systemd/system/$unit.d/override.conf
+systemctl daemon-reload
+so "it starts with ReadWritePaths= of that folder" systemctl restart $unit
+so "a maintenance begins for the hook" haplua maint on --switch shop --path /shop --for 1s
+until_so "the hook writes there" grep -q '"expire"' /srv/status/page
 exposure=$(systemd-analyze security --no-pager $unit | tail -n 1)
 echo "    systemd-analyze security:${exposure#*:}"
 so "its exposure is below 4" systemd-analyze security --no-pager --threshold=40 $unit

@@ -90,16 +90,21 @@ local function check_certificate(e, path, what)
   return found.name
 end
 
---- May this user do that? The transaction is never carried out; etcd checks the rights before it compares.
+--- May this user do that? The transaction is never carried out; etcd checks the rights before it compares. An etcd without
+-- space refuses the transaction whatever the rights are.
+---@return boolean? may  nil: not known, since etcd has no space
 local function may_put(c, key)
   local ok, problem = pcall(c.client.txn, c.client, {
     compare = { { key = c.store.prefix .. "meta", target = "version", result = "=", value = 0 } },
     success = { { "put", key = c.store.prefix .. key, value = "-" } },
   })
-  if not ok and not (errors.is(problem) and problem.code == "7") then
+  local code = not ok and errors.is(problem) and problem.code
+  if not ok and code ~= "7" and code ~= "8" then
     error(problem, 0)
   end
-  return ok
+  if code ~= "8" then
+    return ok
+  end
 end
 
 --- Who is this machine for etcd, and what may it do?
@@ -113,12 +118,16 @@ local function check_rights(e, c, name)
   elseif not (errors.is(problem) and problem.code == "7") then
     error(problem, 0)
   end
-  local switches = {}
+  local may_number, switches = may_put(c, "ids"), {}
+  if may_number == nil then
+    e:note(who .. "; what it may do is not known while etcd has no space")
+    return false
+  end
   for _, switch in ipairs(require("haplua.store.config").names(e.fleet)) do
     local key = require("haplua.store.etcd_records").key("m", switch, "0")
     switches[#switches + 1] = may_put(c, key) and switch or nil
   end
-  local may_write = may_put(c, "ids") and switches[1] ~= nil
+  local may_write = may_number and switches[1] ~= nil
   e:ok(("%s; it may %s"):format(who, may_write and "begin and end maintenances of " .. table.concat(switches, ", ")
     or "read only"))
   return may_write

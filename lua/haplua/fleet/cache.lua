@@ -72,12 +72,27 @@ function Cache:is_older(record)
   return record.revision < (self:seen(record.id, record.uid) or 0)
 end
 
+--- The revision of the latest change in a read. A change writes its maintenances and `ids` at one revision, and the events
+-- of a watch bring the former alone.
+---@param read haplua.etcd.Snapshot
+---@param records haplua.fleet.Record[]
+---@return integer
+local function revision_of(read, records)
+  local revision = read.ids_revision
+  for _, record in ipairs(records) do
+    revision = math.max(revision, record.revision)
+  end
+  return revision
+end
+
 --- Has a read less than what was read before? That is remembered: later changes do not bring back what is forgotten.
 ---@param read haplua.etcd.Snapshot
+---@param records haplua.fleet.Record[]
 ---@return boolean
-function Cache:is_restored(read)
-  local is_same = read.ids_revision == self.revision and read.ids.token == self.token
-  if read.generation < self.generation or read.ids_revision < self.revision then
+function Cache:is_restored(read, records)
+  local revision = revision_of(read, records)
+  local is_same = revision == self.revision and self.token and read.ids.token == self.token
+  if read.generation < self.generation or revision < self.revision then
     self:refuse()
   elseif self.restored and is_same then
     self.restored = false
@@ -123,7 +138,8 @@ function Cache:remember(read, records)
     write(self, "uid " .. read.uid, 0)
     write(self, "generation", read.generation)
   end
-  self.token = read.ids.token
+  local revision = revision_of(read, records)
+  self.token = revision == read.ids_revision and read.ids.token or nil -- events bring none: the next whole read does
   local known = {}
   for _, record in ipairs(records) do
     local key = ("%d %s"):format(record.id, record.uid)
@@ -138,9 +154,9 @@ function Cache:remember(read, records)
     end
   end
   self.known = known
-  if read.ids_revision ~= self.revision then
-    self.revision = read.ids_revision
-    write(self, "revision", read.ids_revision)
+  if revision ~= self.revision then
+    self.revision = revision
+    write(self, "revision", revision)
   end
 end
 

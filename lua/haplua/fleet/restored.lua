@@ -41,7 +41,7 @@ function M.check(cache, node, store, all, read)
   if cache.uid and read.generation > cache.generation then
     keep_later(cache, node, store, all)
     cache:accept(read.generation)
-  elseif cache:is_restored(read) then
+  elseif cache:is_restored(read, all) then
     transaction.refuse_restored(("the store has forgotten the change of revision %d, which this node has read"):format(
       cache.revision))
   end

@@ -50,9 +50,10 @@ end
 ---@param fleet string
 ---@param user string
 ---@param switches string[]  none: all of them
+---@param accept boolean?  the person may accept a store that was restored, too
 ---@return string[]
-function M.of_operator(fleet, user, switches)
-  local writes = { { key = "ids" } }
+function M.of_operator(fleet, user, switches, accept)
+  local writes = { { key = "ids" }, accept and { key = "meta" } or nil }
   for _, kind in ipairs({ "m/", "log/" }) do
     for _, switch in ipairs(switches) do
       writes[#writes + 1] = { key = ("%s%s/"):format(kind, records.escape(switch)), prefix = true }

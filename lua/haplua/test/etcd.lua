@@ -22,6 +22,8 @@ local ATTEMPT <const> = 1
 ---@field alone boolean  the other members do not reach it
 ---@field behind integer?  it lags: it has what was written until this revision
 ---@field starts integer  how often it was started
+---@field version string  of etcd; a test may set it
+---@field db_size integer  bytes; a test may set it
 
 ---@class haplua.test.Etcd
 ---@field keys haplua.test.etcd.Keys
@@ -49,7 +51,8 @@ function M.new(options)
     leader_at = -math.huge, lost = {}, denied = {}, cuts = {}, watches = {}, expiries = {}, first_expiry = math.huge, streams = 0,
   }, Etcd)
   for _, endpoint in ipairs(self.endpoints) do
-    self.members[endpoint] = { endpoint = endpoint, down = false, alone = false, starts = 1 }
+    self.members[endpoint] = { endpoint = endpoint, down = false, alone = false, starts = 1, version = "3.5.16",
+      db_size = 20480 }
   end
   self.leader = self.endpoints[1]
   return self
@@ -454,9 +457,9 @@ function Client:status()
     local member = self.etcd.members[endpoint]
     local why = silence(self, member, true)
     rows[i] = why and { endpoint = endpoint, reachable = false, problem = why } or {
-      endpoint = endpoint, reachable = true, version = "3.5.16",
+      endpoint = endpoint, reachable = true, version = member.version,
       leader = is_in_quorum(member) and self.etcd:has_quorum() and self.etcd.leader or nil,
-      revision = self.etcd:seen_by(member), alarms = self.etcd.keys.no_space and { "NOSPACE" } or {}, db_size = 20480,
+      revision = self.etcd:seen_by(member), alarms = self.etcd.keys.no_space and { "NOSPACE" } or {}, db_size = member.db_size,
     }
   end
   return rows
