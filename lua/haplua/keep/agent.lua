@@ -99,7 +99,8 @@ end
 function M.open(keeper)
   local settings, c = keeper.found.fleet, keeper.c
   local self = setmetatable({
-    fleet = settings, keeper = keeper, cache = cache.open(c.store, settings.name), news = signal.new(), to_send = signal.new(), to_show = signal.new(),
+    fleet = settings, keeper = keeper, cache = cache.open(c.store, settings.name), news = signal.new(), to_send = signal.new(),
+    to_show = signal.new(),
     tolerate = M.tolerate, revisions = {}, unknown = {},
     outcomes = {}, due = {}, sent = {}, planners = keeper.planners, tasks = {},
   }, Agent)
