@@ -47,8 +47,8 @@ describe("maint, of a fleet,", function()
   it("shows with -n what would be done, and changes nothing", function()
     good(maint("on", "--path", "/a", "--reason", "db"))
     local haproxy = require("haproxy")
+    local real <const> = haproxy.dry_run
     local function dry(...)
-      local real = haproxy.dry_run
       local _ <close> = setmetatable({}, { __close = function()
         haproxy.dry_run = real
       end })
@@ -66,6 +66,26 @@ describe("maint, of a fleet,", function()
     assert.matches("^would change m1 to m1  /c.*db", dry("change", "m1", "--path", "/c"))
     assert.matches("^would end m1  /a", dry("off"))
     assert.is_true(json.decode(dry("off", "--json")).dry_run)
+    local revision = fleet.etcd.keys.revision
+    assert.matches("^stage lb1 %(step 1 of 2%): lb1\nstage %* %(step 2 of 2%): all nodes that are left\n"
+      .. "would begin /b\n  on 2 of 3 nodes of the fleet shop\n", dry("on", "--path", "/b", "--stages", "lb1; *"))
+    assert.matches("^stage lb1 %(step 1 of 2%): lb1\nstage lb3 %(step 2 of 2%): lb3\nwould begin /b\n  on 2 of 2 nodes",
+      dry("on", "--path", "/b", "--stages", "lb1; lb3"))
+    assert.is_true(json.decode(dry("on", "--path", "/b", "--stages", "lb1; *", "--json")).dry_run)
+    assert.contains("the nodes were not asked whether they could", dry("on", "--path", "/b", "--together"))
+    assert.equal(revision, fleet.etcd.keys.revision)
+    good(maint("on", "--path", "/only", "--nodes", "lb1"))
+    revision = fleet.etcd.keys.revision
+    assert.matches("would change m2 to m2  /only.*\n  on 2 of 2 nodes", dry("change", "m2", "--stages", "lb3"))
+    assert.equal(revision, fleet.etcd.keys.revision)
+    good(maint("off", "m2"))
+    haproxy.dry_run, revision = function()
+      return true
+    end, fleet.etcd.keys.revision
+    local refused = maint("during", "--path", "/b", "--", "true")
+    haproxy.dry_run = real
+    assert.contains("there is no dry run of during on a fleet", refused.err)
+    assert.equal(revision, fleet.etcd.keys.revision)
     assert.same({ "^/a", "^/a", "^/a" }, fleet:lists())
     assert.contains("the fleet shop has 1 maintenance,", good(maint("status")))
   end)

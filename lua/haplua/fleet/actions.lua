@@ -133,7 +133,7 @@ end
 ---@return haplua.FleetResult
 local function carry_out(c, request, action, decision, current)
   if haproxy.dry_run() then
-    return require("haplua.fleet.dry").of(c, action, decision)
+    return require("haplua.fleet.dry").of(c, action, decision, request.together)
   end
   local result = {
     fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed, ended = decision.ended or {},

@@ -25,6 +25,9 @@ function Result.__tostring(result)
     missing[#missing + 1] = node.state == "dead" and results.line("%s  is not live: it would do so when it is back", node.name)
       or nil
   end
+  for _, note in ipairs(result.notes or {}) do
+    missing[#missing + 1] = results.line("%s", note)
+  end
   return ("%s\n  on %d of %d nodes of the fleet %s%s\na dry run: nothing was changed"):format(visible(text), live,
     #result.nodes, result.fleet, table.concat(missing))
 end
@@ -43,10 +46,12 @@ end
 ---@param c haplua.FleetContext
 ---@param action string
 ---@param decision haplua.Decision
+---@param together boolean?  without -n the nodes would be asked before
 ---@return haplua.FleetDryResult
-function M.of(c, action, decision)
+function M.of(c, action, decision, together)
   local result = { fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed,
-    ended = decision.ended or {}, nodes = {}, within = 0, in_force = {}, dry = true, lines = {} }
+    ended = decision.ended or {}, nodes = {}, within = 0, in_force = {}, dry = true, lines = {},
+    notes = together and { "the nodes were not asked whether they could: the question would be written into the store" } or nil }
   for i, edit in ipairs(decision.edits) do
     result.lines[i] = line_of(edit)
   end
@@ -54,6 +59,7 @@ function M.of(c, action, decision)
     local as, concerns = { name = node.name, labels = (node.card or {}).labels or {} }, false
     for _, edit in ipairs(decision.edits) do
       concerns = concerns or fleet.is_for(edit.add or edit.of, as)
+        or edit.set ~= nil and fleet.is_for(maintenance.with(edit.of, edit.set), as)
     end
     result.nodes[#result.nodes + 1] = concerns and { name = node.name, state = node.live and "done" or "dead" } or nil
   end

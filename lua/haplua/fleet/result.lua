@@ -136,6 +136,9 @@ Status.__index = Status
 ---@param node haplua.fleet.NodeState
 ---@return string text, boolean is_well, "in step"|"behind"|"refused" state
 local function site_of(found, node)
+  if node.live and node.live.refused then -- its reports may be those of the restored store, from before
+    return ("keeps what it has: %s"):format(node.live.refused), false, "refused"
+  end
   local parts, is_well, refused = {}, true, false
   for switch, revision in pairs(found.revisions) do
     local seen = node.seen[switch]
@@ -238,6 +241,7 @@ function M.portable_status(found)
   for i, node in ipairs(found.nodes) do
     local _, is_well = site_of(found, node)
     list[i] = { name = node.name, live = node.live ~= nil, labels = (node.card or {}).labels, in_step = is_well,
+      refused = node.live and node.live.refused,
       seen = next(node.seen) and node.seen or nil }
   end
   local maintenances = event.entries(found.maintenances)

@@ -95,12 +95,30 @@ local function is_proved(how, result, step, i, n)
   return true
 end
 
+--- Show the steps of a dry run, and what the maintenance would be after the last one.
+---@param m haplua.Maintenance?  nil: the first step would begin it
+---@param finally table  what it would be for
+local function dry(c, request, how, m, steps, finally)
+  for i, step in ipairs(steps) do
+    how.say(("stage %s (step %d of %d): %s"):format(step.stage, i, #steps, step.open and "all nodes that are left"
+      or table.concat(step.names, " ")))
+  end
+  if m then
+    return actions.grow(c, request, m, finally)
+  end
+  request.nodes, request.labels, request.rollout = finally.nodes or nil, nil, finally.rollout or nil
+  return actions.begin(c, request)
+end
+
 --- Carry out the steps from one on.
 ---@param m haplua.Maintenance?  nil: the first step begins it
 local function run(c, request, text, how, m, before)
   local steps = stages.steps(text, known_nodes(c), before)
   if not steps[1] then
     errors.refuse(("all nodes of '%s' have the maintenance already"):format(errors.visible(text)))
+  end
+  if require("haproxy").dry_run() then
+    return dry(c, request, how, m, steps, after(text, before, steps, #steps))
   end
   local result
   request.probed = true

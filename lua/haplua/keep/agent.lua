@@ -56,6 +56,7 @@ local PRUNE <const> = 6 * 3600
 ---@field private away_for string?  and why
 ---@field private refusal string?  why nothing of the store is applied: it was restored
 ---@field private refused_at integer?  the store's revision then
+---@field private to_show haplua.base.Signal  `refusal` has changed
 ---@field complaint string?
 ---@field tolerate fun(problem: any): haplua.Error
 ---@field planners {planner: haplua.Planner, c: haplua.Context}[]  of the configuration's windows
@@ -99,6 +100,7 @@ function M.open(keeper)
   local settings, c = keeper.found.fleet, keeper.c
   local self = setmetatable({
     fleet = settings, keeper = keeper, cache = cache.open(c.store, settings.name), news = signal.new(), to_send = signal.new(),
+    to_show = signal.new(),
     tolerate = M.tolerate, revisions = {}, unknown = {},
     outcomes = {}, due = {}, sent = {}, planners = keeper.planners, tasks = {},
   }, Agent)
@@ -160,6 +162,7 @@ local function set_refusal(self, problem)
     self.refusal, self.refused_at = text, self.store.revision
     self.revisions = maintenance.with(self.revisions, {}) -- all switches are reported anew
     self.news:set()
+    self.to_show:set()
   end
   if problem then
     self.cache:refuse()
@@ -288,7 +291,11 @@ function Agent:follow()
     if not ok then
       problem = tolerate(problem)
       note_away(self, problem)
-      set_refusal(self, problem.code == "RESTORED" and problem or nil)
+      if problem.code == "RESTORED" then
+        set_refusal(self, problem)
+      elseif problem.kind == "refused" then
+        set_refusal(self)
+      end -- else the store does not answer: it is refused as before until it was read
     end
     wait = task.now() - began > periods.pause and 0.2 or math.min(periods.pause, wait * 2)
     pause(wait)
@@ -414,10 +421,14 @@ local function stay_live(self, on_good)
   nodes.put_card(store, node.name, { labels = next(node.labels) and node.labels, switches = switches, target = node.target,
     version = require("haplua.core").version })
   local lease = store.client:grant(periods.lease)
-  nodes.put_live(store, node.name, lease.id, { at = task.time(), store = store.revision })
-  on_good()
+  local shown
   repeat
-    task.sleep(periods.word)
+    if not shown or (shown.refused == nil) ~= (self.refusal == nil) then
+      shown = { at = task.time(), store = store.revision, refused = self.refusal }
+      nodes.put_live(store, node.name, lease.id, shown)
+      on_good()
+    end
+    self.to_show:wait(task.sleep, periods.word)
   until not self.client:keepalive(lease.id)
 end
 

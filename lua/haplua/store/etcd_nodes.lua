@@ -24,7 +24,8 @@ local M = {}
 ---@class haplua.fleet.NodeState
 ---@field name string
 ---@field card table?
----@field live table?  nil: it does not run, or does not reach the store
+---@field live {at: number, store: integer, refused: string?}?  nil: it does not run, or does not reach the store; `refused`:
+--- why it takes nothing of the store
 ---@field seen table<string, haplua.fleet.Seen>  by switch
 ---@field can table<string, {problem: string?, at: number}>?  by the question's token; no problem: it could
 
@@ -44,7 +45,7 @@ function M.put_card(store, node, card)
 end
 
 ---@param lease integer
----@param record {at: number}
+---@param record {at: number, store: integer, refused: string?}
 function M.put_live(store, node, lease, record)
   put(store, head(store, node) .. "live", record, lease)
 end
