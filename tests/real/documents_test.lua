@@ -8,7 +8,7 @@ local support = require("support")
 -- document -> at least so many commands of it are run
 local documents = {
   ["README.md"] = 20, ["docs/tutorial.md"] = 10, ["docs/testing.md"] = 1, ["docs/windows.md"] = 4, ["docs/metrics.md"] = 2,
-  ["docs/maintenance.md"] = 5, ["docs/scripting.md"] = 1,
+  ["docs/maintenance.md"] = 5, ["docs/scripting.md"] = 1, ["docs/hooks.md"] = 2,
 }
 
 --- Run the commands of a document. Skips the test where this user cannot have namespaces.
