@@ -182,7 +182,7 @@ check-lua: $(BIN) $(B)/fake $(B)/typist $(B)/names.so ## test the host and the l
 check-real: $(BIN) $(B)/app $(B)/ask $(B)/killer $(B)/order.so $(B)/writes $(B)/packages-real ## test against a real HAProxy ($$HAPROXY); JOBS
 	$(Q)BUILD=$(B) TEST_SECONDS=$(or $(TEST_SECONDS),300) KILL_STEP=$(or $(KILL_STEP),7) $(RUN_TESTS) $(or $(TESTS),tests/real)
 
-check-documents: $(BIN) $(B)/app $(B)/packages-real ## run the commands of README.md, docs/tutorial.md and docs/testing.md
+check-documents: $(BIN) $(B)/app $(B)/packages-real ## run the commands of README.md, the tutorial and other documents
 	$(Q)BUILD=$(B) TEST_SECONDS=300 ./$(BIN) tests/lua/run.lua tests/real/documents_test.lua
 
 .PHONY: check-book

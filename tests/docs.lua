@@ -211,6 +211,45 @@ local function check_tests(text)
   end
 end
 
+--- Do the lines have those of an excerpt, one below the other? "..." stands for any lines; indentation does not count.
+-- An excerpt ends at an empty line or a command.
+local function has_excerpt(lines, excerpt, i, k)
+  if not excerpt[i] or excerpt[i]:find("^%$ ") or excerpt[i] == "" then
+    return true
+  elseif excerpt[i]:find("^%s*%.%.%.$") then
+    return has_excerpt(lines, excerpt, i + 1, k) or k <= #lines and has_excerpt(lines, excerpt, i, k + 1)
+  end
+  return lines[k] == excerpt[i]:match("^%s*(.*)") and has_excerpt(lines, excerpt, i + 1, k + 1)
+end
+
+local function trimmed_lines(text)
+  local lines = { "" }
+  for line in text:gmatch("[^\n]*") do
+    lines[#lines + 1] = line:match("^%s*(.*)")
+  end
+  return lines
+end
+
+--- Compare what README.md shows of policies with the policies: a block below a policy's name that begins with no command.
+local function check_excerpts(text)
+  local compared = 0
+  local policies_part = text:match("\n## Policies\n(.-\n)## "):gsub("\n%*%*%[", "\n\0")
+  for policy, description in policies_part:gmatch("%z[^\n]-%]%((scripts/[%w-]+%.lua)%)(%Z*)") do
+    for _, block in ipairs(dofile("tests/documents/reader.lua").blocks(description)) do
+      if not block.lines[1]:find("^%$ ") then
+        compared = compared + 1
+        table.insert(block.lines, 1, "...")
+        if not has_excerpt(trimmed_lines(read(policy)), block.lines, 1, 1) then
+          complain("README.md: %s does not have the lines from `%s` on", policy, block.lines[2])
+        end
+      end
+    end
+  end
+  if compared < 5 then
+    complain("README.md shows only %d excerpts of policies: did its form change?", compared)
+  end
+end
+
 local pages, in_c, makefile, known = read_pages(), c_modules(), read("Makefile"), known_options()
 for page, text in pairs(pages) do
   check_links(page, text)
@@ -222,5 +261,6 @@ for page, text in pairs(pages) do
   end
 end
 check_lists(pages)
+check_excerpts(pages["README.md"])
 check_tests(pages["docs/security.md"])
 os.exit(complaints == 0)

@@ -162,7 +162,8 @@ end
 -- has a terminal. `on_line` gets each line that it prints.
 ---@param text string
 ---@param on_line fun(line: string)
-function M.shell(text, on_line)
+---@param typed string?  what is typed into the command
+function M.shell(text, on_line, typed)
   write(STATE .. "/command", text)
   write(STATE .. "/run", [[
     . /run/documents/env
@@ -174,8 +175,8 @@ function M.shell(text, on_line)
     pwd >/run/documents/cwd
     echo $status >/run/documents/status
   ]])
-  run({ "script", "-qec", "stty cols 120 -echo; sh /run/documents/run", "/run/null", env = environment, stdin = "",
-    stdout = function(line)
+  run({ "script", "-E", "never", "-qec", "stty cols 120 -echo; sh /run/documents/run", "/run/null", env = environment,
+    stdin = typed or "", stdout = function(line)
       -- a line that was drawn over another one
       on_line((line:gsub("\r+$", ""):gsub("^.*\27%[K", ""):gsub("^.*\r", "")))
     end })

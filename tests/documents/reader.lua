@@ -11,6 +11,7 @@
 --   <!-- docs: before: COMMAND -->      run this, unseen, before the first command; several are possible
 --   <!-- docs: then: COMMAND -->        the command stays: run this once the first line is there, the next `then` once
 --                                       the second one is there, and so on; at the end interrupt the command
+--   <!-- docs: typed: REASON -->        the command is a prompt: type the lines that begin with "> "
 --   <!-- docs: any order: REASON -->    several processes print: lines and ids (m12) may change places
 --   <!-- docs: file: PATH -->           the block is a file: write it
 --   <!-- docs: on: MACHINE -->          this block and those below it are for this machine (tests/documents/machines.lua)
@@ -74,7 +75,10 @@ function M.mark(block, kind)
   end
 end
 
-local kinds = { on = true, ["not run"] = true, bare = true, before = true, ["then"] = true, ["any order"] = true, file = true }
+local kinds = {
+  on = true, ["not run"] = true, bare = true, before = true, ["then"] = true, ["any order"] = true, file = true,
+  typed = true,
+}
 
 --- The commands of a block. Raises a text for an unknown mark.
 ---@param block documents.Block
@@ -100,6 +104,34 @@ function M.commands(block)
     end
   end
   return commands
+end
+
+--- Of what a document shows of a prompt: what is typed (os.exit() is the last line), and what is printed, as M.answers()
+-- gives it.
+---@param expected string[]
+---@return string typed
+---@return string[] printed
+function M.typed(expected)
+  local typed, printed = {}, {}
+  for _, line in ipairs(expected) do
+    local text = line:match("^> (.*)")
+    table.insert(text and typed or printed, text or line)
+  end
+  return table.concat(typed, "\n") .. "\nos.exit()\n", printed
+end
+
+--- What a prompt has printed, without the prompt.
+---@param printed string[]
+---@return string[]
+function M.answers(printed)
+  local lines = {}
+  for i, line in ipairs(printed) do
+    lines[i] = line:gsub("^> ", "")
+  end
+  while lines[#lines] == ">" or lines[#lines] == "" do
+    table.remove(lines)
+  end
+  return lines
 end
 
 -- What differs from one run to the next.

@@ -2,7 +2,8 @@
 --
 -- run.lua - run the commands of a document, and compare what they print with what the document says.
 -- Usage: sh tests/documents/part.sh haplua tests/documents/run.lua [--bare=FOLDER] [--write] [--list] [--place=NAME] DOCUMENT
--- --write puts what a command prints into the document, where the two differ: look at it before you commit it.
+-- --write puts what a command prints into the document, where the two differ (not what a prompt prints): look at it before
+-- you commit it.
 -- --list prints the commands for a bare machine, and runs nothing; --bare names the folder that holds what they printed,
 -- in files 1, 2, and so on (tests/documents/bare.sh). --place is the module that gives the machine: place, unless given, or
 -- machines. tests/documents/reader.lua has the marks of a document.
@@ -28,13 +29,13 @@ end
 local place = require(options.place or "place")
 local failures, count, bare, left_out, differing = 0, 0, 0, {}, {}
 
---- Run one command. Returns the lines that it printed; of one that stays, those before it was interrupted.
-local function play(text, steps)
+--- Run one command, and type into it. Returns the lines that it printed; of one that stays, those before it was interrupted.
+local function play(text, steps, typed)
   local lines, done, there = {}, 0, nil
   local ok, err = pcall(task.deadline, COMMAND_SECONDS, function()
     local shell <close> = task.spawn(place.shell, text, function(line)
       lines[#lines + 1] = line
-    end)
+    end, typed)
     for i, step in ipairs(steps) do
       while #lines < i and not shell:done() do
         task.sleep(0.02)
@@ -85,7 +86,12 @@ local function run_block(block)
     end
   end
   for _, command in ipairs(reader.commands(block)) do
-    local printed = reader.mark(block, "bare") and recorded() or play(command.text, steps)
+    local typed
+    if reader.mark(block, "typed") then
+      typed, command.expected = reader.typed(command.expected)
+    end
+    local printed = reader.mark(block, "bare") and recorded() or play(command.text, steps, typed)
+    printed = typed and reader.answers(printed) or printed
     while command.expected[#command.expected] == "" do
       table.remove(command.expected)
     end
@@ -95,7 +101,9 @@ local function run_block(block)
     count = count + 1
     if not reader.agrees(command.expected, printed, reader.mark(block, "any order") ~= nil) then
       fail(command, printed)
-      differing[#differing + 1] = { command = command, printed = printed }
+      if not typed then
+        differing[#differing + 1] = { command = command, printed = printed }
+      end
     end
   end
 end

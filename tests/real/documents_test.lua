@@ -6,7 +6,10 @@
 local support = require("support")
 
 -- document -> at least so many commands of it are run
-local documents = { ["README.md"] = 20, ["docs/tutorial.md"] = 10, ["docs/testing.md"] = 1 }
+local documents = {
+  ["README.md"] = 20, ["docs/tutorial.md"] = 10, ["docs/testing.md"] = 1, ["docs/windows.md"] = 4, ["docs/metrics.md"] = 2,
+  ["docs/maintenance.md"] = 5, ["docs/scripting.md"] = 1, ["docs/hooks.md"] = 2,
+}
 
 --- Run the commands of a document. Skips the test where this user cannot have namespaces.
 local function play(path)
@@ -36,6 +39,13 @@ describe("the commands of", function()
     assert.equal(0, status)
     local file <close> = assert(io.open("docs/first-use.svg"))
     assert.equal(file:read("a"), picture)
+  end)
+
+  it("a document whose prompt answers something else fail", function()
+    local folder <close> = support.folder()
+    local status, text = play(folder.write("x.md", "<!-- docs: typed: x -->\n\n    $ haplua\n    ...\n    > = 6 * 7\n    41\n"))
+    assert.equal(1, status)
+    assert.matches("printed:.*\n    42\n", text)
   end)
 
   it("a document that says something else fail", function()
