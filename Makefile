@@ -300,7 +300,7 @@ laws: $(BIN) ## play random histories of maintenances against a model of a page;
 		status=$$?; grep -v '^  ok ' $(B)/laws.log; exit $$status
 
 .PHONY: fleet-laws
-fleet-laws: $(BIN) ## play random histories of a fleet, with faults of nodes and of etcd; N, SEED, NODES, STEPS, DAY=1
+fleet-laws: $(BIN) ## play random histories of a fleet, with faults of nodes and of etcd; N, SEED, NODES, STEPS, DAY=1 for a day, DIGEST=1
 	$(Q)N=$(or $(N),1000) SEED=$(or $(SEED),1) NODES=$(NODES) STEPS=$(STEPS) DAY=$(DAY) ./$(BIN) test tests/policies/fleet_laws_test.lua \
 		--seconds 3600 > $(B)/fleet-laws.log; status=$$?; grep -v '^  ok ' $(B)/fleet-laws.log; exit $$status
 

@@ -53,6 +53,8 @@ local steps = {
     make = "check-fleet-long NODES=200 MINUTES=10", counts = { "fleet%-long: ([^\n]*)" } },
   { name = "fleet-laws", what = "1,000 random histories of a fleet, with faults of nodes and of etcd",
     make = "fleet-laws N=1000", counts = { TESTS } },
+  { name = "fleet-days", what = "200 random days of a fleet of 40 nodes, with faults of nodes and of etcd",
+    make = "fleet-laws DAY=1 NODES=40 N=200", counts = { TESTS } },
   { name = "metrics", what = "keep's metrics and the alerts, by promtool", make = "check-metrics", counts = { LUA } },
   { name = "documents", what = "the documents' commands on a bare Debian 12 and 13, from the clone on", make = "check-bare",
     counts = {} },

@@ -294,6 +294,12 @@ describe("haplua test", function()
 end)
 
 describe("time under haplua test", function()
+  it("begins at the same instant in each run, so that sums of instants are rounded alike", function()
+    passes(1, [[
+      it("begins", function() assert.equal(1000, require("haplua.task").now()) end)
+    ]])
+  end)
+
   it("is the same for all functions, and takes no real time", function()
     passes(1, [[
       it("passes", function()

@@ -9,7 +9,8 @@
 -- Where the store was restored from an older snapshot, a node may close again what was ended since, and at the end, when
 -- that is accepted, it may keep what the store has forgotten; the second law holds all the time.
 -- $SEED is the first seed, $N the number of histories, $NODES the number of nodes, $STEPS the length. With $DAY the steps
--- are spread over a day, and what nodes and clients do at intervals they do seldom: that is for a thousand nodes.
+-- are spread over a day, and what nodes and clients do at intervals they do seldom: that is for a thousand nodes. With
+-- DIGEST=1 each history prints a digest of its states: runs with the same $SEED and $N print the same ones.
 
 local etcd_store = require("haplua.store.etcd")
 local maintenance = require("haplua.plan.maintenance")
@@ -48,6 +49,7 @@ end
 ---@field asked table<string, table>  by path: what operators have asked for
 ---@field nodes table[]  of each: what it has closed and opened, and since when it is whole
 ---@field lines string[]  what has happened
+---@field digest integer  of all states so far
 local History = {}
 History.__index = History
 
@@ -66,7 +68,7 @@ local function new(seed)
   math.randomseed(seed)
   local self = setmetatable({
     fleet = fleets.new(NODES, { windows = windows }), asked = {}, nodes = {}, lines = {}, random = chance(seed),
-    users = { "operator" }, denied = {}, full = false,
+    users = { "operator" }, denied = {}, full = false, digest = 0xcbf29ce484222325,
   }, History)
   for i = 1, NODES do
     self.nodes[i] = { runs = true, up = true, whole_at = -math.huge, closed = {}, opened = {} }
@@ -93,6 +95,14 @@ function History:try(fn, ...)
     self:note("    %s", problem.message)
   end
   return ok
+end
+
+--- Add what the HAProxys hold, and the store's revision, to the digest of the history (FNV-1a, 64 bits).
+function History:trace()
+  local text = self.fleet.etcd.keys.revision .. "\n" .. table.concat(self.fleet:lists(), "\n")
+  for i = 1, #text do
+    self.digest = (self.digest ~ text:byte(i)) * 0x100000001b3
+  end
 end
 
 -- The steps.
@@ -304,8 +314,13 @@ describe("the laws of a fleet", function()
         for i = 1, NODES do
           history:check_node(i)
         end
+        history:trace()
       end
       history:settle()
+      history:trace()
+      if os.getenv("DIGEST") == "1" then
+        print(("digest of history %d: %016x"):format(seed, history.digest))
+      end
     end)
   end
 end)
