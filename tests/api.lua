@@ -229,9 +229,17 @@ end
 for _, name in ipairs(names) do
   check(found[name])
 end
+local modules = {}
 for _, module in ipairs(annotations.MODULES) do
   check_module(module[1])
+  modules[module[2]] = true
 end
+for _, name in ipairs(require("haplua.file").list("lua/haplua")) do
+  if name:find("%.lua$") and not modules["lua/haplua/" .. name] then
+    complain("lua/haplua/%s is public, and haplua.host.annotations does not read it", name)
+  end
+end
+
 --- Complain of functions of the modules that are globals, which docs/scripting.md does not name.
 local function check_guide()
   local guide = require("haplua.file").read("docs/scripting.md")

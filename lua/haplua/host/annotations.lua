@@ -27,7 +27,7 @@ M.MODULES = {
   { "haplua.maintenance", "lua/haplua/maintenance.lua", "M" }, { "haplua.server", "lua/haplua/server.lua", "M" },
   { "haplua.server", "lua/haplua/hold/held.lua", "no table" }, { "haplua.server", "lua/haplua/hold/group.lua", "no table" },
   { "haplua.window", "lua/haplua/window.lua", "M" }, { "haplua.window", "lua/haplua/window/window.lua", "no table" },
-  { "haplua.calendar", "lua/haplua/calendar.lua", "M" },
+  { "haplua.calendar", "lua/haplua/calendar.lua", "M" }, { "haplua.fleet", "lua/haplua/fleet.lua", "M" },
   { "haplua.zone", "lua/haplua/zone.lua", "M" }, { "haplua.cli", "lua/haplua/cli.lua", "M" },
   { "haplua.json", "lua/haplua/json.lua", "M" }, { "haplua.error", "types/error.lua", "M" },
   { "haplua.test", "lua/haplua/test.lua", "M" },
