@@ -358,16 +358,19 @@ lint: $(BIN) format-check ## check style, layers and docs
 	$(Q)$(LUA) tests/compatibility.lua check
 	$(Q)$(LUA) tests/mutate/mutate.lua --check
 	$(Q)./$(BIN) tests/kinds.lua check
+	$(Q)./$(BIN) tests/types.lua check
 	$(Q)./$(BIN) tests/api.lua check
 	$(Q)! command -v luacheck >/dev/null || luacheck -q lua scripts tests
 
 check-docs: $(BIN) ## check that docs/ is what the sources say, and that arguments of public functions are explained
 	$(Q)$(LUA) tests/docs.lua ./$(BIN)
 	$(Q)./$(BIN) tests/kinds.lua check
+	$(Q)./$(BIN) tests/types.lua check
 	$(Q)./$(BIN) tests/api.lua check
 
 docs: $(BIN) ## write what docs/ holds of the sources: the kinds of errors, the functions, the picture
 	$(Q)./$(BIN) tests/kinds.lua make
+	$(Q)./$(BIN) tests/types.lua make
 	$(Q)./$(BIN) tests/api.lua make
 	$(Q)./$(BIN) tests/documents/picture.lua README.md >$(B)/picture && cp $(B)/picture docs/first-use.svg
 

@@ -69,16 +69,16 @@ function OfList:acl_add(ref, ...)
 end
 
 --- Remove every pattern, in one step where HAProxy has transactions (2.4).
----@param ref string
+---@param ref string  "#9999", or the file name given with -f
 ---@return integer removed
 function OfList:acl_clear(ref)
   local _, removed = list.replace(self, "acl", ref, {})
   return removed
 end
 
---- Ask HAProxy whether a value matches. Without a value, return the patterns.
----@param ref string
----@param value? string  what the ACL's fetch would give: a path, an address
+--- Ask HAProxy whether a value matches. Without a value: the patterns.
+---@param ref string  "#9999", or the file name given with -f
+---@param value? string  a path, an address, ...: what the ACL's fetch would give
 ---@return {pattern: string, type: string, case: string, index: string}|string[]|nil match  nil: nothing matches
 function OfList:acl_get(ref, value)
   if value == nil then
@@ -91,18 +91,18 @@ function OfList:acl_get(ref, value)
   return match
 end
 
---- Ask HAProxy whether a value matches, by each match method that uses the ACL. HAProxy shows an ACL's type in
--- no other way.
----@param ref string
----@param value string
----@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[] rows  one for each method
+--- Ask HAProxy whether a value matches, by each match method that uses the ACL. Rows of methods that do not match are
+-- there, too: so HAProxy tells an ACL's type.
+---@param ref string  "#9999", or the file name given with -f
+---@param value string  a path, an address, ...: what the ACL's fetch would give
+---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
 function OfList:acl_test(ref, value)
   argument("acl_test", "value", value, "word")
   return reply.matches(self:send({ "get", "acl", ref, value }))
 end
 
 --- The patterns of an ACL, in HAProxy's order. Without a reference, the ACLs that HAProxy has.
----@param ref? string
+---@param ref? string  "#9999", or the file name given with -f
 ---@return string[]|haplua.List[]
 function Target:acl_list(ref)
   if ref == nil then
@@ -111,7 +111,9 @@ function Target:acl_list(ref)
   return (list.read(self, "acl", ref))
 end
 
---- Remove patterns, each with all its duplicates. HAProxy refuses one that the ACL does not have.
+--- Remove patterns, each with all its duplicates. Raises `refused` for one that is not there; those before it are removed.
+---@param ref string  "#9999", or the file name given with -f
+---@param ... string|string[]  patterns
 ---@return integer removed
 function OfList:acl_del(ref, ...)
   return list.remove(self, "acl", ref, gather("acl_del", "patterns", ...))
@@ -120,8 +122,8 @@ end
 --- Replace the content of an ACL in one step: no request sees it empty, half-filled, or without
 -- a pattern that is in both the old and the new content. HAProxy 2.2 has no such step;
 -- there haplua adds the new patterns before it removes the old ones. Changes nothing where nothing differs.
----@param ref string
----@param patterns string[]
+---@param ref string  "#9999", or the file name given with -f
+---@param patterns string[]  all that it shall hold
 ---@return integer added, integer removed
 function OfList:acl_replace(ref, patterns)
   argument("acl_replace", "patterns", patterns, options().list("word"))
@@ -163,6 +165,7 @@ local function entries_of(call, key, value)
 end
 
 --- The entries of a map, in HAProxy's order. Without a reference, the maps that HAProxy has.
+---@param ref? string  the file name given with map()
 ---@return {key: string, value: string}[]|haplua.List[]
 function Target:map_list(ref)
   if ref == nil then
@@ -175,7 +178,9 @@ function Target:map_list(ref)
   return keys
 end
 
---- Look a key up as HAProxy does for a request.
+--- Look a key up as HAProxy does for a request. nil where no entry matches.
+---@param ref string  the file name given with map()
+---@param key string  what the map's fetch would give
 ---@return string? value, {key: string, type: string, case: string, index: string}? match
 function OfList:map_get(ref, key)
   argument("map_get", "key", key, "word")
@@ -188,25 +193,35 @@ end
 
 --- Add one entry, map_add(ref, key, value), or several, map_add(ref, entries). A key that the map has gets a
 -- second entry.
+---@param ref string  the file name given with map()
+---@param key string|haplua.Entries  or all entries, without a value
+---@param value? string  with no line end
 ---@return integer added
 function OfList:map_add(ref, key, value)
   local keys, values = entries_of("map_add", key, value)
   return (self:each({ "add", "map", ref }, keys, values))
 end
 
---- Change the value of a key in each of its entries. HAProxy refuses a key that the map does not have.
+--- Change the value of a key, wherever it stands. Raises `refused` for a key that is not there.
+---@param ref string  the file name given with map()
+---@param key string|haplua.Entries  or all entries, without a value
+---@param value? string  with no line end
 ---@return integer changed
 function OfList:map_set(ref, key, value)
   local keys, values = entries_of("map_set", key, value)
   return (self:each({ "set", "map", ref }, keys, values))
 end
 
---- Remove keys, each with all its duplicates. HAProxy refuses one that the map does not have.
+--- Remove keys, each with all its duplicates. Raises `refused` for one that is not there; those before it are removed.
+---@param ref string  the file name given with map()
+---@param ... string|string[]  keys
 ---@return integer removed
 function OfList:map_del(ref, ...)
   return list.remove(self, "map", ref, gather("map_del", "keys", ...))
 end
 
+--- Remove every entry, in one step where HAProxy has transactions (2.4).
+---@param ref string  the file name given with map()
 ---@return integer removed
 function OfList:map_clear(ref)
   local _, removed = list.replace(self, "map", ref, {}, {})
@@ -214,7 +229,8 @@ function OfList:map_clear(ref)
 end
 
 --- Replace the content of a map in one step; see acl_replace().
----@param entries haplua.Entries
+---@param ref string  the file name given with map()
+---@param entries haplua.Entries  all that it shall hold; of a list the order counts
 ---@return integer added, integer removed
 function OfList:map_replace(ref, entries)
   argument("map_replace", "entries", entries, "table")
@@ -225,18 +241,18 @@ end
 
 -- Servers, statistics, the process.
 
---- `show servers state`: a row for each server. Fields have HAProxy's names, numbers are integers; `admin`
--- ("ready", "drain", "maint") and `operational` ("stopped", "starting", "running", "stopping") are haplua's words.
--- A field is read when the script looks at it; pairs() reads them all.
----@param backend? string
+--- `show servers state`: a row for each server, fields named as HAProxy names them, numbers as integers, and
+-- `admin` ("ready", "drain", "maint") and `operational` ("stopped", "starting", "running", "stopping")
+-- in words. A field is read when it is looked at; pairs() reads them all.
+---@param backend? string  only its servers; HAProxy refuses one that it does not have
 ---@return table[] rows
 function Target:servers(backend)
   optional("servers", "backend", backend)
   return reply.servers(self:send({ "show", "servers", "state", backend }))
 end
 
---- `show servers conn`: the connections of each server.
----@param backend? string
+--- `show servers conn`: connections per server.
+---@param backend? string  only its servers; HAProxy refuses one that it does not have
 ---@return table[] rows  fields named as HAProxy names them
 function Target:servers_conn(backend)
   optional("servers_conn", "backend", backend)
@@ -245,14 +261,14 @@ end
 
 --- Change a server, and read back that it is changed.
 ---@param want {server: string, state: "ready"|"drain"|"maint"|nil, weight: integer|string|nil, addr: string?, port: integer?}
----  server is "backend/server"; weight 0 to 256 or "50%"; port goes with addr
----@return table row  of `show servers state`, as servers() returns it; raises `protocol` where it is not as wanted
+---  server is "backend/server"; weight 0 to 256 or "50%"
+---@return table row  of `show servers state`, as servers() gives it
 function Target:server_set(want)
   return require("haplua.haproxy.server").set(self, want)
 end
 
 --- `show stat`: a row for each frontend, backend, server and listener.
----@param proxy? string  only this one; none for a name that HAProxy does not know
+---@param proxy? string  only this one. HAProxy itself would show all for a name that it does not know
 ---@return table[] rows
 function Target:stat(proxy)
   optional("stat", "proxy", proxy)
@@ -275,8 +291,8 @@ function Target:info()
   return reply.pairs(self:send("show info"))
 end
 
---- `show sess`: the streams that HAProxy serves now.
----@return table[] rows  ref, and the fields that this version of HAProxy prints: src, fe, be, srv, age and more
+--- The streams that HAProxy serves now.
+---@return table[] rows  ref, and the fields that this version prints (src, fe, be, srv, age, ...)
 function Target:sessions()
   return reply.sessions(self:send("show sess"))
 end
@@ -303,8 +319,8 @@ local since = {
   echo = { 3, 1 },
 }
 
---- Does this version of HAProxy have a feature?
----@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"
+--- Can this HAProxy do that?
+---@param feature "transactions"|"dynamic_servers"|"show_version"|"reload"|"wait"|"virtual_lists"|"echo"  what it can do
 ---@return boolean
 function Target:has(feature)
   argument("has", "feature", feature, options().one_of(
@@ -313,9 +329,10 @@ function Target:has(feature)
   return major > first[1] or major == first[1] and minor >= first[2]
 end
 
---- Raise `protocol`: HAProxy's answer is not what its documentation promises, or a change is not there.
----@param command string
----@param found string  what HAProxy answered instead
+--- Raise `protocol`: HAProxy's answer is not one that the command has.
+---@param command string  what was sent
+---@param found string  what is wrong with the answer
+---@error protocol
 function Target:mistrust(command, found)
   error(require("haplua.error").new({
     kind = "protocol",
@@ -329,13 +346,13 @@ end
 ---@class haproxy: haplua.Target
 local M = { barrier = core.barrier }
 
---- Another target, with all functions of this module that send as methods. Opens nothing: each request has its
+--- Another target, with all of the above as methods. Opens nothing by itself: each request has its
 -- own connection.
 ---@param address string  in HAProxy's syntax
----@param given? {via: string?, timeout: number?, max_reply: integer?}
----  via: the process behind a master CLI, "@1"; timeout: seconds for each request; max_reply: bytes of an answer, at
----  most
+---@param given? {via: string?, timeout: number?, max_reply: integer?}  via: the process behind a master CLI, "@1";
+---  timeout: seconds of one command (5); max_reply: bytes, over which an answer is refused
 ---@return haplua.Target
+---@error none
 function M.connect(address, given)
   given = given or {}
   options().check("connect", given, {
@@ -350,14 +367,16 @@ function M.connect(address, given)
   return core.open(address, given.via, given.timeout, given.max_reply)
 end
 
---- The target on which the functions of this module act.
+--- The script's target: where the functions of this module go.
 ---@return haplua.Target
+---@error none
 function M.target()
   return core.current()
 end
 
---- Is this a dry run? A dry run prints the commands that change HAProxy and sends none of them; each succeeds.
+--- Is this a dry run? Then nothing that changes HAProxy is sent, and it answers as if it were.
 ---@return boolean
+---@error none
 function M.dry_run()
   return core.dry_run()
 end

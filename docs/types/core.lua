@@ -14,32 +14,33 @@ local Target = {}
 ---@alias haplua.Command string|(string|number)[]  sent as it is, or words, which are escaped
 
 --- One command. Costs one request.
----@param command haplua.Command
+---@param command haplua.Command  a text, which is sent as it stands, or words, which are escaped
 ---@param payload? string  lines
----@param _ nil
+---@param _ nil  nothing
 ---@param timeout? number  seconds, instead of the target's
 ---@return string text  the reply, without severity and closing lines
 function Target:send(command, payload, _, timeout) end
 
---- Several commands, on as few requests as possible. Raises at the first refusal; the field `done` of the error is the
---- number of commands that HAProxy accepted.
----@param commands haplua.Command[]
----@param _ nil
----@param __ nil
----@param timeout? number
+--- Several commands, on as few requests as may be. Raises at the first refusal; its `done` tells how many were accepted.
+---@param commands haplua.Command[]  each a text or a list of words
+---@param _ nil  nothing
+---@param __ nil  nothing
+---@param timeout? number  seconds, instead of the target's
 ---@return string[] texts
 function Target:batch(commands, _, __, timeout) end
 
---- For each value, the words of `head` and the value behind them.
----@param head (string|number)[]
----@param values (string|number)[]
+--- The words of `head` with one value behind them, for each value.
+---@param head (string|number)[]  the words at the beginning of each command
+---@param values (string|number)[]  one for each command
 ---@param tails? (string|number)[]  one more word behind each value
----@param timeout? number
+---@param timeout? number  seconds, instead of the target's
 ---@param last? haplua.Command  a command to close with
 ---@return integer count, string? text  how many were sent; the reply to `last`
 function Target:each(head, values, tails, timeout, last) end
 
----@return string address, string? route
+--- Where the script's target is.
+---@return string address, string? route  "@1": the process behind a master CLI
+---@error none
 function Target:address() end
 
 --- The methods of Target.
@@ -62,7 +63,8 @@ function core.current() end
 ---@param target haplua.Target
 function core.use(target) end
 
---- Wait until the run of every target has reached its barrier; raises `interrupted` where one ends before.
+--- Wait until every run has come to its barrier; raises `interrupted` when one has ended before.
+---@error interrupted
 function core.barrier() end
 
 ---@return boolean

@@ -2,7 +2,8 @@
 -- SPDX-License-Identifier: MIT
 ---@errors HAProxy
 --
--- The module haproxy as a script calls it: the methods of Target, on the current target.
+-- The module haproxy as a script calls it: the methods of Target, on the current target. `make docs` writes this file from
+-- the annotations in lua/haproxy.lua and docs/types/core.lua.
 
 ---@class haproxy
 local haproxy = {}
@@ -37,8 +38,12 @@ function haproxy.each(head, values, tails, timeout, last) end
 ---@error none
 function haproxy.address() end
 
---- Add patterns to an ACL. When HAProxy refuses one, those before it are in place: the error's
--- `done` says how many. acl_replace() is all or nothing.
+--- Wait until every run has come to its barrier; raises `interrupted` when one has ended before.
+---@error interrupted
+function haproxy.barrier() end
+
+--- Add patterns to an ACL. When HAProxy refuses one, others may be in place: the error's `index` is that of
+-- the first refused, `done` is the number of those added. acl_replace() adds all or none.
 ---@param ref string  "#9999" (from -u) or the file name given with -f
 ---@param ... string|string[]  patterns
 ---@return integer added
@@ -62,7 +67,7 @@ function haproxy.acl_get(ref, value) end
 ---@return {found: boolean, type: string, case: string, pattern: string?, index: string?}[]
 function haproxy.acl_test(ref, value) end
 
---- The patterns of an ACL, in HAProxy's order. Without a reference: the ACLs that there are.
+--- The patterns of an ACL, in HAProxy's order. Without a reference, the ACLs that HAProxy has.
 ---@param ref? string  "#9999", or the file name given with -f
 ---@return string[]|haplua.List[]
 function haproxy.acl_list(ref) end
@@ -73,26 +78,27 @@ function haproxy.acl_list(ref) end
 ---@return integer removed
 function haproxy.acl_del(ref, ...) end
 
---- Replace the content of an ACL in one step: no request sees it empty, half-filled, or with
--- a pattern missing that is in both the old and the new content. HAProxy 2.2 has no such step;
--- there what is new is added before what is old is removed. Sends no change when nothing changes.
+--- Replace the content of an ACL in one step: no request sees it empty, half-filled, or without
+-- a pattern that is in both the old and the new content. HAProxy 2.2 has no such step;
+-- there haplua adds the new patterns before it removes the old ones. Changes nothing where nothing differs.
 ---@param ref string  "#9999", or the file name given with -f
 ---@param patterns string[]  all that it shall hold
 ---@return integer added, integer removed
 function haproxy.acl_replace(ref, patterns) end
 
---- The entries of a map, in HAProxy's order. Without a reference: the maps that there are.
+--- The entries of a map, in HAProxy's order. Without a reference, the maps that HAProxy has.
 ---@param ref? string  the file name given with map()
 ---@return {key: string, value: string}[]|haplua.List[]
 function haproxy.map_list(ref) end
 
---- Look a key up as HAProxy would. Nothing where no entry matches.
+--- Look a key up as HAProxy does for a request. nil where no entry matches.
 ---@param ref string  the file name given with map()
 ---@param key string  what the map's fetch would give
 ---@return string? value, {key: string, type: string, case: string, index: string}? match
 function haproxy.map_get(ref, key) end
 
---- map_add(ref, key, value), or map_add(ref, entries). A key that is there gets a second entry.
+--- Add one entry, map_add(ref, key, value), or several, map_add(ref, entries). A key that the map has gets a
+-- second entry.
 ---@param ref string  the file name given with map()
 ---@param key string|haplua.Entries  or all entries, without a value
 ---@param value? string  with no line end
@@ -172,11 +178,11 @@ function haproxy.mistrust(command, found) end
 --- Another target, with all of the above as methods. Opens nothing by itself: each request has its
 -- own connection.
 ---@param address string  in HAProxy's syntax
----@param options? {via: string?, timeout: number?, max_reply: integer?}  via: the process behind a master CLI, "@1";
+---@param given? {via: string?, timeout: number?, max_reply: integer?}  via: the process behind a master CLI, "@1";
 ---  timeout: seconds of one command (5); max_reply: bytes, over which an answer is refused
 ---@return haplua.Target
 ---@error none
-function haproxy.connect(address, options) end
+function haproxy.connect(address, given) end
 
 --- The script's target: where the functions of this module go.
 ---@return haplua.Target
@@ -187,9 +193,5 @@ function haproxy.target() end
 ---@return boolean
 ---@error none
 function haproxy.dry_run() end
-
---- Wait until every run has come to its barrier; raises `interrupted` when one has ended before.
----@error interrupted
-function haproxy.barrier() end
 
 return haproxy

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 
--- docs/types is written by hand: it must declare what the C tables have.
+-- docs/types declares what the C tables have; tests/types.lua writes its haproxy.lua.
 
 local core = require("haplua.core")
 local haproxy = require("haproxy")
