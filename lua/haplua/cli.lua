@@ -298,9 +298,8 @@ local USAGE_LINES <const> = 3
 local function refuse(spec, parser, message)
   local usage = parser:get_usage()
   local _, lines = usage:gsub("\n", "\n")
-  local words = (usage:match("^Usage: (%l[%l ]*)") or spec.name):gsub("^haplua ", "")
-  io.stderr:write(("%s: %s\n%sTry 'haplua %s --help'.\n"):format(spec.name, message,
-    lines < USAGE_LINES and usage .. "\n" or "", words:match("^(.-) *$")))
+  io.stderr:write(("%s: %s\n%sTry '%s --help'.\n"):format(spec.name, message,
+    lines < USAGE_LINES and usage .. "\n" or "", usage:match("^Usage: ([^%[]-) *%[")))
   os.exit(2)
 end
 
@@ -308,7 +307,8 @@ end
 ---@param words string[]?  that it will read: an error names the one that no argument takes
 local function parser_of(spec, words)
   local argparse = require("argparse")
-  local parser, commands = argparse(spec.name, spec.help, spec.epilog), {}
+  local name = spec.name:find("^haplua ") and spec.name or "haplua " .. spec.name
+  local parser, commands = argparse(name, spec.help, spec.epilog), {}
   declare(parser, spec)
   if spec.commands then
     parser:command_target("command"):require_command(true)

@@ -186,7 +186,7 @@ describe("scripts/maint.lua", function()
   it("has help, and status 2 for what it does not know", function()
     local help = s:maint("--help")
     assert.same({ 0, "" }, { help.status, help.err })
-    assert.matches("Usage: maint", help.out, 1, true)
+    assert.matches("Usage: haplua maint", help.out, 1, true)
     for _, words in ipairs({ { "onn" }, {}, { "--nope", "on" }, { "off", "--nope" }, { "off", "--mine", "--all" } }) do
       local ran = s:maint(table.unpack(words))
       assert.equal(2, ran.status)
