@@ -3,6 +3,7 @@
 --- A fleet for tests under `haplua test`: N nodes, each a fake HAProxy and `haplua keep` with a configuration and a journal
 -- of its own, and an operator beside them, on a fake etcd of three members.
 
+local assert = require("haplua.test.assert").assert
 local etcd_store = require("haplua.store.etcd")
 local file = require("haplua.file")
 local task = require("haplua.task")
@@ -86,6 +87,22 @@ function Fleet:on(given)
     host = "desk", begins = now, ends = given.lasts and now + given.lasts, nodes = given.nodes, labels = given.labels }
   self.store:finish(self.store:begin(wish("on", switch), { { add = m } }), { worker = 0, started = 0 })
   return m
+end
+
+--- Run `maint` on the operator's machine.
+---@param ... string  its words
+---@return haplua.test.Result
+function Fleet:maint(...)
+  return test.run({ "scripts/maint.lua", "--config", self.operator, on = { self.fakes[1] }, ... })
+end
+
+--- What a run printed that ended as expected, without a word on standard error.
+---@param result haplua.test.Result
+---@param status integer?  0 unless given
+---@return string
+function M.good(result, status)
+  assert.same({ status or 0, "" }, { result.status, result.err }, result.out)
+  return result.out
 end
 
 --- End a maintenance.

@@ -20,9 +20,7 @@ describe("a clock that is not synchronised", function()
     local fleet = fleets.new(2)
     test.advance(2)
     local function maint(...)
-      local words = { "scripts/maint.lua", "--config", fleet.operator, ... }
-      words.on = { fleet.fakes[1] }
-      return test.run(words).out
+      return fleet:maint(...).out
     end
     local words <const> = "clock is not synchronised"
     assert.not_contains(words, maint("on", "--path", "/a", "--for", "1h")) -- nobody knows

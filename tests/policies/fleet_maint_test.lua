@@ -6,6 +6,7 @@ local json = require("haplua.json")
 local test = require("haplua.test")
 package.path = "tests/fleet/?.lua;" .. package.path
 local fleets = require("fleets")
+local good = fleets.good
 
 describe("maint, of a fleet,", function()
   local fleet
@@ -15,16 +16,8 @@ describe("maint, of a fleet,", function()
     test.advance(2)
   end)
 
-  --- Run `maint` on an operator's machine.
   local function maint(...)
-    local words = { "scripts/maint.lua", "--config", fleet.operator, ... }
-    words.on = { fleet.fakes[1] }
-    return test.run(words)
-  end
-
-  local function good(result, status)
-    assert.same({ status or 0, "" }, { result.status, result.err }, result.out)
-    return result.out
+    return fleet:maint(...)
   end
 
   it("begins and ends on all nodes, and says so", function()

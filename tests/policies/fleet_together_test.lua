@@ -7,19 +7,12 @@ local records = require("haplua.store.etcd_records")
 local test = require("haplua.test")
 package.path = "tests/fleet/?.lua;" .. package.path
 local fleets = require("fleets")
+local good = fleets.good
 
 local fleet
 
---- Run `maint` on an operator's machine.
 local function maint(...)
-  local words = { "scripts/maint.lua", "--config", fleet.operator, ... }
-  words.on = { fleet.fakes[1] }
-  return test.run(words)
-end
-
-local function good(result, status)
-  assert.same({ status or 0, "" }, { result.status, result.err }, result.out)
-  return result.out
+  return fleet:maint(...)
 end
 
 describe("maint --together", function()
