@@ -94,16 +94,10 @@ end
 
 local Member = {}
 
---- Does this version of etcd lose events of a watch?
-local function is_too_old(version)
-  local major, minor, patch = tostring(version):match("^(%d+)%.(%d+)%.(%d+)")
-  return major ~= nil and major * 1000000 + minor * 1000 + patch < 3005016
-end
-
 function Member:__tostring()
-  local alarms = table.concat(self.alarms or {}, " ")
+  local alarms, version = table.concat(self.alarms or {}, " "), require("haplua.fleet.etcd_version")
   local text = self.reachable and ("%s  etcd %s%s, %s, revision %d%s"):format(self.endpoint, self.version,
-    is_too_old(self.version) and " (too old: haplua needs 3.5.16)" or "",
+    version.is_too_old(self.version) and (" (too old: haplua needs %s)"):format(version.OLDEST) or "",
     self.leader == self.endpoint and "leader" or self.leader and "follower" or "without a leader", self.revision,
     alarms ~= "" and ", " .. alarms or "") or ("%s  cannot be reached: %s"):format(self.endpoint, self.problem)
   return (errors.visible(text))

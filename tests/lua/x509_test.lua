@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 
--- haplua.base.x509, against certificates that openssl makes.
+-- haplua.fleet.x509, against certificates that openssl makes.
 
 local support = require("support")
-local x509 = require("haplua.base.x509")
+local x509 = require("haplua.fleet.x509")
 
 local function openssl(...)
   local words = { "openssl", ... }

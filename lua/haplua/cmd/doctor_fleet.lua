@@ -8,9 +8,7 @@ local errors = require("haplua.error")
 local nodes = require("haplua.store.etcd_nodes")
 local span = require("haplua.time.instant").span
 local task = require("haplua.task")
-
--- The first etcd whose watches lose no event (3.5.13), of which haplua's tests know that it does what they need.
-local OLDEST <const> = { 3, 5, 16 }
+local version = require("haplua.fleet.etcd_version")
 
 -- Days before a certificate's end, bytes of a database, and revisions that nothing has compacted, from which on to warn.
 local EXPIRY <const> = 30
@@ -20,19 +18,6 @@ local UNCOMPACTED <const> = 20000
 -- Seconds for which answers of the nodes are awaited, and the difference of a clock from which on to warn.
 local WITHIN <const> = 5
 local SKEW <const> = 2
-
---- "3.4.23" comes before OLDEST.
-local function is_old(version)
-  local i = 0
-  for part in version:gmatch("%d+") do
-    i = i + 1
-    local n = tonumber(part)
-    if not OLDEST[i] or n ~= OLDEST[i] then
-      return OLDEST[i] ~= nil and n < OLDEST[i]
-    end
-  end
-  return false
-end
 
 --- One member of etcd.
 local function check_member(e, row)
@@ -49,9 +34,9 @@ local function check_member(e, row)
   end
   if not row.leader then
     e:fail(row.endpoint .. " has no leader", "more than half of the members must reach each other")
-  elseif is_old(row.version) then
+  elseif version.is_too_old(row.version) then
     e:warn(("%s is etcd %s: older than %s, a watch may miss events after a compaction"):format(row.endpoint, row.version,
-      table.concat(OLDEST, ".")), "upgrade etcd, one member after the other")
+      version.OLDEST), "upgrade etcd, one member after the other")
   elseif row.db_size and row.db_size > SIZE then
     e:warn(("%s has a database of %d MB: at 2,048 MB, unless --quota-backend-bytes says more, etcd takes no change"):format(
       row.endpoint, row.db_size // 1000000), "etcdctl defrag, and --auto-compaction-retention=1h")
@@ -73,7 +58,7 @@ local function check_certificate(e, path, what)
   local found, problem
   if f then
     local _ <close> = f
-    found, problem = require("haplua.base.x509").read(f:read("a") or "")
+    found, problem = require("haplua.fleet.x509").read(f:read("a") or "")
   end
   if not found then
     return e:warn(("%s: %s"):format(path, problem or "it cannot be read"))
@@ -194,16 +179,16 @@ local function check_nodes(e, c, may_write)
         e:fail(("%s is not as the fleet has it: %s"):format(node.name, text), "haplua maint doctor on that node")
       end
     end
-    local version = node.live and ((node.card or {}).version or "an older one")
-    versions[version or false] = version and (versions[version] and versions[version] .. " " or "") .. node.name or nil
+    local own = node.live and ((node.card or {}).version or "an older one")
+    versions[own or false] = own and (versions[own] and versions[own] .. " " or "") .. node.name or nil
   end
   if away[1] then
     e:warn(("not live: %s"):format(table.concat(away, " ")),
       "start haplua keep there; haplua fleet forget removes one that is gone")
   end
   if next(versions) and next(versions, (next(versions))) then
-    for version, names in pairs(versions) do
-      e:note(("haplua %s on %s"):format(version, names))
+    for own, names in pairs(versions) do
+      e:note(("haplua %s on %s"):format(own, names))
     end
   end
   if may_write then
@@ -245,12 +230,8 @@ return function(e, found)
     check_certificate(e, etcd.ca, "the authority")
   end
   e.about = "etcd"
-  local c = require("haplua.fleet.actions").open(found, { switch = require("haplua.store.config").names(found)[1] or "-" })
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      c.client:close()
-    end,
-  })
+  local names = require("haplua.store.config").names(found)
+  local c <close> = require("haplua.fleet.actions").open(found, { switch = names[1] or "-" })
   check_etcd(e, c)
   e.about = "store"
   check_store(e, c, c.store:snapshot())

@@ -181,11 +181,6 @@ return function(args, request, print, found)
     return nil
   end
   check(args)
-  local c = actions.open(found, request)
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      c.client:close()
-    end,
-  })
+  local c <close> = actions.open(found, request)
   return run(args, complete(request, args), print, c) or 0
 end

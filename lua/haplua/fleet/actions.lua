@@ -61,7 +61,14 @@ local function switch_of(found, request)
   return request.switch or only or errors.refuse("which switch of the fleet? --switch names one")
 end
 
---- The fleet, as the commands work on it. Sends nothing.
+-- The end of a context closes its connections.
+local Context = {
+  __close = function(c)
+    c.client:close()
+  end,
+}
+
+--- The fleet, as the commands work on it. Sends nothing. To be closed.
 ---@param found haplua.Config  with a fleet
 ---@param request haplua.Request
 ---@return haplua.FleetContext
@@ -71,10 +78,10 @@ function M.open(found, request)
     endpoints = settings.endpoints, ca = settings.ca, cert = settings.cert, key = settings.key, timeout = 5,
   })
   local name = request.servers and servers.object(request.servers[1]) or switch_of(found, request)
-  return {
+  return setmetatable({
     fleet = found.fleet, name = found.fleet.name, client = client, store = etcd.open(client, found.fleet.name), journal = true,
     switch = { name = request.servers and request.servers[1] or name, acl = name }, person = process.person(),
-  }
+  }, Context)
 end
 
 --- Refuse a change where this run may change nothing, or only a part.

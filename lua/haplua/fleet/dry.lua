@@ -52,16 +52,16 @@ function M.of(c, action, decision, together)
   local result = { fleet = c.name, action = action, about = decision.about, refreshed = decision.refreshed,
     ended = decision.ended or {}, nodes = {}, within = 0, in_force = {}, dry = true, lines = {},
     notes = together and { "the nodes were not asked whether they could: the question would be written into the store" } or nil }
+  local about = {} -- what the change touches, as it is and as it would be
   for i, edit in ipairs(decision.edits) do
     result.lines[i] = line_of(edit)
+    about[#about + 1] = edit.add or edit.of
+    about[#about + 1] = edit.set and maintenance.with(edit.of, edit.set)
   end
   for _, node in ipairs(nodes.sorted((nodes.known(c.store)))) do
-    local as, concerns = { name = node.name, labels = (node.card or {}).labels or {} }, false
-    for _, edit in ipairs(decision.edits) do
-      concerns = concerns or fleet.is_for(edit.add or edit.of, as)
-        or edit.set ~= nil and fleet.is_for(maintenance.with(edit.of, edit.set), as)
+    if fleet.concerns(about, nodes.labelled(node)) then
+      result.nodes[#result.nodes + 1] = { name = node.name, state = node.live and "done" or "dead" }
     end
-    result.nodes[#result.nodes + 1] = concerns and { name = node.name, state = node.live and "done" or "dead" } or nil
   end
   return setmetatable(result, Result)
 end

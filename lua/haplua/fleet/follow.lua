@@ -5,6 +5,7 @@
 local actions = require("haplua.fleet.actions")
 local config = require("haplua.store.config")
 local errors = require("haplua.error")
+local nodes = require("haplua.store.etcd_nodes")
 local results = require("haplua.fleet.result")
 local task = require("haplua.task")
 
@@ -35,16 +36,6 @@ local READ_PART <const> = 10
 ---@field status {on: boolean, maintenances: haplua.Maintenance[], planned: haplua.Maintenance[], disagreements: table[]}?
 ---@field away {since: number, text: string}?  the store does not answer; since when, in seconds since 1970
 
---- Labels as a text.
-local function place_of(node)
-  local parts = {}
-  for name, value in pairs((node.card or {}).labels or {}) do
-    parts[#parts + 1] = ("%s=%s"):format(name, value)
-  end
-  table.sort(parts)
-  return table.concat(parts, " ")
-end
-
 ---@param gone table<string, number|false>  by node: since when it is away; false: it was live at the last read
 local function row_of(found, node, gone)
   local text, _, state = results.site_of(found, node)
@@ -58,8 +49,8 @@ local function row_of(found, node, gone)
     gone[node.name] = task.time()
   end
   local since = node.live and node.live.at or gone[node.name] or nil
-  return { name = node.name, place = place_of(node), live = node.live ~= nil, since = since, heard = heard,
-    state = node.live and state or "away", text = text }
+  return { name = node.name, place = results.for_whom({ labels = nodes.labelled(node).labels }), live = node.live ~= nil,
+    since = since, heard = heard, state = node.live and state or "away", text = text }
 end
 
 --- Read all of the fleet once.
@@ -86,10 +77,7 @@ end
 
 --- Follow the store until a watch ends.
 local function follow(found, sight, changed)
-  local c = actions.open(found, { switch = "-" })
-  local _ <close> = setmetatable({}, { __close = function()
-    c.client:close()
-  end })
+  local c <close> = actions.open(found, { switch = "-" })
   local revision = read(c, sight)
   changed()
   local watch <close> = c.client:watch({ key = c.store.prefix, prefix = true, revision = revision + 1 })

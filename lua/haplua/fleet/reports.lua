@@ -43,11 +43,7 @@ end
 ---@param node haplua.fleet.NodeState
 ---@return haplua.FleetNode? state  nil: the change is not for it
 local function state_of(wait, node)
-  local labels, concerns = (node.card or {}).labels or {}, false
-  for _, record in ipairs(wait.records) do
-    concerns = concerns or fleet.is_for(record, { name = node.name, labels = labels })
-  end
-  if not concerns then
+  if not fleet.concerns(wait.records, nodes.labelled(node)) then
     return nil
   elseif not node.live then
     return { name = node.name, state = "dead" }

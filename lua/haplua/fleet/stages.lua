@@ -28,7 +28,7 @@ local M = {}
 local function known_nodes(c)
   local list = {}
   for i, node in ipairs(nodes.sorted((nodes.known(c.store)))) do
-    list[i] = { name = node.name, labels = (node.card or {}).labels or {} }
+    list[i] = nodes.labelled(node)
   end
   return list
 end

@@ -6,6 +6,7 @@
 
 local fleet = require("haplua.plan.fleet")
 local maintenance = require("haplua.plan.maintenance")
+local nodes = require("haplua.store.etcd_nodes")
 local records = require("haplua.store.etcd_records")
 local reports = require("haplua.fleet.reports")
 
@@ -34,19 +35,10 @@ local function wanted_by(c, edits, token)
 end
 
 --- Is a node one of those that the change is for, or was for before?
-local function is_concerned(node, lists)
-  if not lists[1][1] then
-    return true -- there is no change: all are asked whether they are there
-  end
-  local found = { name = node.name, labels = (node.card or {}).labels or {} }
-  for _, list in ipairs(lists) do
-    for _, record in ipairs(list) do
-      if fleet.is_for(record, found) then
-        return true
-      end
-    end
-  end
-  return false
+local function is_concerned(node, wanted, before)
+  local found = nodes.labelled(node)
+  return not wanted[1] -- there is no change: all are asked whether they are there
+    or fleet.concerns(wanted, found) or fleet.concerns(before, found)
 end
 
 --- Ask all nodes that live. Changes no maintenance.
@@ -70,7 +62,7 @@ function M.ask(c, edits, within, heard)
     value = records.encode({ token = token, wanted = wanted, asked_by = maintenance.who(c.person) }) } } })
   return reports.await(c, function(node)
     local answer = (node.can or {})[token]
-    if not is_concerned(node, { wanted, before }) then
+    if not is_concerned(node, wanted, before) then
       return nil
     elseif not node.live then
       return { name = node.name, state = "dead" }

@@ -3,6 +3,8 @@
 --- What a certificate in PEM says of itself: its subject's CN, and when it ends (RFC 5280, section 4.1). Its signature
 -- is not checked: TLS does that.
 
+local civil = require("haplua.time.civil")
+
 local M = {}
 
 local DIGITS <const> = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -50,12 +52,9 @@ local function time_of(item)
   local year, rest = item.value:match(item.tag == 0x17 and "^(%d%d)(.*)$" or "^(%d%d%d%d)(.*)$")
   local month, day, hour, minute, second = (rest or ""):match("^(%d%d)(%d%d)(%d%d)(%d%d)(%d%d)Z$")
   assert(second, "it has a time of an unknown form")
-  year, month = math.tointeger(tonumber(year)), math.tointeger(tonumber(month))
+  year, month, day, hour, minute, second = civil.integers(year, month, day, hour, minute, second)
   year = item.tag == 0x17 and year + (year < 50 and 2000 or 1900) or year
-  -- days from civil: years begin in March, so that a leap day is the last one
-  local y, m = month <= 2 and year - 1 or year, (month + 9) % 12
-  local days = 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + tonumber(day) - 719469
-  return math.tointeger(days * 86400 + tonumber(hour) * 3600 + tonumber(minute) * 60 + tonumber(second))
+  return civil.day(year, month, day) * civil.DAY + hour * 3600 + minute * 60 + second
 end
 
 --- The CN of a name.

@@ -65,6 +65,19 @@ function M.is_for(record, node)
   return named
 end
 
+--- Is one of these for this node?
+---@param list haplua.fleet.Record[]
+---@param node {name: string, labels: table<string, string>}
+---@return boolean
+function M.concerns(list, node)
+  for _, record in ipairs(list) do
+    if M.is_for(record, node) then
+      return true
+    end
+  end
+  return false
+end
+
 local function same(a, b)
   if type(a) ~= "table" or type(b) ~= "table" then
     return a == b

@@ -64,6 +64,13 @@ function M.put_can(store, node, token, lease, can)
   put(store, head(store, node) .. "can/" .. token, can, lease)
 end
 
+--- A node as haplua.plan.fleet takes it: its name, and the labels of its card.
+---@param node haplua.fleet.NodeState
+---@return {name: string, labels: table<string, string>}
+function M.labelled(node)
+  return { name = node.name, labels = (node.card or {}).labels or {} }
+end
+
 --- Put one key below nd/ into what is known of the nodes.
 ---@param store haplua.EtcdStore
 ---@param known table<string, haplua.fleet.NodeState>  by name
